@@ -1,0 +1,70 @@
+"""How every command starts and ends: arguments in, exit code out, one line for each mistake.
+
+Exit codes: 0 done, 2 the user's mistake, 1 anything else, 130 interrupted. Results go to standard
+output, everything else to standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from dslm.errors import DslmError, Problem, UserError, suggest
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that never guesses: no abbreviations, and near names suggested."""
+
+    def __init__(self, prog: str, description: str, **settings: object) -> None:
+        super().__init__(
+            prog=prog,
+            description=description,
+            allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            **settings,  # type: ignore[arg-type]
+        )
+
+    def parse_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: None = None
+    ) -> argparse.Namespace:
+        """Parse, and suggest the nearest name for each unknown option."""
+        found, unknown = self.parse_known_intermixed_args(args, namespace)
+        if unknown:
+            names = [name for action in self._actions for name in action.option_strings]
+            words = [word.partition("=")[0] for word in unknown]
+            fix = f"see {self.prog} --help"
+            raise UserError(
+                *(Problem(w, None, "unknown argument", suggest(w, names, fix)) for w in words)
+            )
+        return found
+
+    def error(self, message: str) -> NoReturn:
+        """Tell a mistake in the arguments the way all others are told."""
+        raise UserError(Problem(self.prog, None, message, "see --help"))
+
+
+def script(main: Callable[[list[str]], None]) -> NoReturn:
+    """Run a command with this process's arguments and end the process with its exit code."""
+    sys.exit(run(main, sys.argv[1:]))
+
+
+def run(main: Callable[[list[str]], None], arguments: list[str]) -> int:
+    """Run a command and turn what it raises into an exit code and lines on standard error."""
+    try:
+        main(arguments)
+    except UserError as error:
+        for problem in error.problems:
+            print(f"error: {problem}", file=sys.stderr)
+        return 2
+    except DslmError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has gone (`| head`): nobody to tell
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    return 0

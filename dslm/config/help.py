@@ -1,0 +1,113 @@
+"""Every key of a settings class with its type, default and meaning, read from the class itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import textwrap
+import types
+import typing
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key of a settings class, as ``--help`` shows it."""
+
+    name: str
+    """The dotted path, such as ``model.layers``."""
+    type: str
+    """The type in a reader's words, such as ``a whole number`` or ``text or null``."""
+    default: Any
+    """The default as JSON would hold it; `dataclasses.MISSING` when the key is required."""
+    meaning: str
+    """The string under the field."""
+    options: tuple[Any, ...] = ()
+    """The allowed values, where they are few."""
+
+
+def keys(cls: Any, prefix: str = "") -> dict[str, Key]:
+    """Every dotted key of a settings class, nested classes included (and named themselves)."""
+    found: dict[str, Key] = {}
+    hints = typing.get_type_hints(cls)
+    for name, field in cls.__pydantic_fields__.items():
+        path = prefix + name
+        nested = _settings_class(hints[name])
+        default = (
+            dataclasses.MISSING
+            if field.is_required()
+            else field.get_default(call_default_factory=True)
+        )
+        found[path] = Key(
+            path, _type_name(hints[name]), default, field.description or "", _options(hints[name])
+        )
+        if nested is not None:
+            found.update(keys(nested, path + "."))
+    return found
+
+
+def describe(cls: Any, values: dict[str, Any]) -> str:
+    """The ``--help`` text: each key with type, default (or the preset's value) and meaning.
+
+    Args:
+        cls: a settings class.
+        values: a preset's nested values, shown in place of the defaults.
+    """
+    lines = []
+    for key in keys(cls).values():
+        if _settings_class_at(cls, key.name):
+            continue
+        value = _lookup(values, key.name, key.default)
+        shown = "required" if value is dataclasses.MISSING else f"default {_json(value)}"
+        lines.append(f"  {key.name}  ({key.type}; {shown})")
+        lines.append(
+            textwrap.fill(key.meaning, 96, initial_indent=" " * 6, subsequent_indent=" " * 6)
+        )
+    return "\n".join(lines)
+
+
+def _settings_class(hint: Any) -> Any | None:
+    return hint if dataclasses.is_dataclass(hint) else None
+
+
+def _settings_class_at(cls: Any, path: str) -> bool:
+    for part in path.split("."):
+        cls = typing.get_type_hints(cls)[part]
+    return _settings_class(cls) is not None
+
+
+def _options(hint: Any) -> tuple[Any, ...]:
+    return typing.get_args(hint) if typing.get_origin(hint) is typing.Literal else ()
+
+
+def _type_name(hint: Any) -> str:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Literal:
+        return " | ".join(map(str, arguments))
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(_type_name(argument) for argument in arguments)
+    if _settings_class(hint):
+        return "a group of keys"
+    if origin is dict:
+        return f"{{{_type_name(arguments[0])}: {_type_name(arguments[1])}}}"
+    names = {
+        str: "text",
+        int: "a whole number",
+        float: "a number",
+        bool: "true or false",
+        type(None): "null",
+    }
+    return names.get(hint, getattr(hint, "__name__", str(hint)))
+
+
+def _lookup(values: Any, path: str, otherwise: Any) -> Any:
+    for part in path.split("."):
+        if not isinstance(values, dict) or part not in values:
+            return otherwise
+        values = values[part]
+    return values
+
+
+def _json(value: Any) -> str:
+    names = {True: "true", False: "false", None: "null"}
+    return names.get(value, str(value)) if isinstance(value, (bool, type(None))) else str(value)

@@ -1,0 +1,91 @@
+"""Every error the library raises on purpose, and the form in which a user reads it.
+
+    DslmError                 anything dslm raises deliberately
+    ├── UserError             the user can fix it: exit code 2, one line for each problem
+    │   ├── ConfigError       a key or a value of a configuration
+    │   ├── DataError         a text, a tokenizer or a shard set
+    │   ├── CheckpointError   a run folder or a checkpoint
+    │   └── SetupError        the machine: compiler, disk, MPI, a busy port
+    └── TrainingError         the run itself went wrong: exit code 1
+
+A check returns a list of `Problem` and raises nothing; its caller joins the lists of all checks and
+raises once, so that a user sees every mistake in one go.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong, told so that it can be mended without looking anything up.
+
+    ``Problem("model.heads", 5, "does not divide model.width = 128", "use 4 or 8")`` reads
+    ``model.heads = 5: does not divide model.width = 128; use 4 or 8``.
+    """
+
+    where: str
+    """The key, or the path of the file."""
+    found: Any
+    """The value found there; `None` when there is none to show."""
+    rule: str
+    """What was expected instead."""
+    fix: str = ""
+    """What to type or to do."""
+
+    def __str__(self) -> str:
+        value = "" if self.found is None else f" = {self.found!r}"
+        fix = f"; {self.fix}" if self.fix else ""
+        return f"{self.where}{value}: {self.rule}{fix}"
+
+
+class DslmError(Exception):
+    """Anything dslm raises on purpose."""
+
+
+class UserError(DslmError):
+    """One or more mistakes that the user can mend.
+
+    Args:
+        problems: at least one; each becomes a line of the message.
+    """
+
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
+
+
+class ConfigError(UserError):
+    """A key or a value of a configuration cannot be used."""
+
+
+class DataError(UserError):
+    """A text, a tokenizer or a shard set cannot be used."""
+
+
+class CheckpointError(UserError):
+    """A run folder or a checkpoint cannot be used."""
+
+
+class SetupError(UserError):
+    """The machine lacks something that the run needs."""
+
+
+class TrainingError(DslmError):
+    """The run went wrong in a way that no check could foresee."""
+
+
+def suggest(word: object, options: Iterable[object], otherwise: str = "") -> str:
+    """The fix for a misspelt word: the nearest of the options.
+
+    Args:
+        word: what was found.
+        options: what would have been right.
+        otherwise: the fix when nothing is near.
+    """
+    near = difflib.get_close_matches(str(word), [str(option) for option in options], n=1)
+    return f"did you mean {near[0]!r}?" if near else otherwise

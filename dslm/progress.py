@@ -1,0 +1,85 @@
+"""Progress on standard error: a bar on a terminal, else a line at times; rate and time left."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import TextIO
+
+from tqdm import tqdm
+
+LINE_EVERY = 10.0
+"""Seconds between two lines where standard error is no terminal (a log file of a cluster job)."""
+
+
+class Progress:
+    """Progress towards a known total.
+
+    Args:
+        total: how many units make the whole.
+        unit: what is counted, such as ``"B"`` or ``"tokens"``.
+        label: what is being done, in a word or two.
+        stream: where to write; standard error unless told.
+    """
+
+    def __init__(self, total: float, unit: str, label: str, stream: TextIO | None = None) -> None:
+        self.stream = stream or sys.stderr
+        self.total, self.unit, self.label = total, unit, label
+        self.done = 0.0
+        self.started = self.told = time.monotonic()
+        terminal = self.stream.isatty()
+        self.bar = tqdm(
+            total=total,
+            unit=unit,
+            unit_scale=True,
+            desc=label,
+            file=self.stream,
+            disable=not terminal,
+            dynamic_ncols=True,
+            leave=False,
+        )
+
+    def advance(self, amount: float = 1) -> None:
+        """Count `amount` units more as done."""
+        self.done += amount
+        self.bar.update(amount)
+        now = time.monotonic()
+        if self.bar.disable and now - self.told > LINE_EVERY:
+            self.told = now
+            rate = self.done / (now - self.started)
+            left = duration((self.total - self.done) / rate) if rate else "unknown"
+            share = 100 * self.done / self.total if self.total else 100
+            text = f"{self.label}: {share:.0f} %, {human(rate)}{self.unit}/s, {left} left"
+            print(text, file=self.stream, flush=True)
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.bar.close()
+
+
+def human(number: float) -> str:
+    """A count with a metric suffix: 1234567 → ``1.23M``."""
+    for suffix, size in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if abs(number) >= size:
+            return f"{number / size:.3g}{suffix}"
+    return f"{number:.3g}"
+
+
+def duration(seconds: float) -> str:
+    """A span of time in the two units that matter: 3725 → ``1h02m``."""
+    total = round(max(0.0, seconds))
+    if total < 60:
+        return f"{total}s"
+    if total < 3600:
+        return f"{total // 60}m{total % 60:02d}s"
+    if total < 86400:
+        return f"{total // 3600}h{total % 3600 // 60:02d}m"
+    return f"{total // 86400}d{total % 86400 // 3600:02d}h"
