@@ -1,0 +1,157 @@
+"""The shape of a model, and what follows from it by arithmetic: parameters and floating-point work.
+
+Nothing here imports torch: a shape is checked and counted before anything heavy starts.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from dslm.config.parse import STRICT
+from dslm.errors import Problem
+
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+@dataclass(config=STRICT, frozen=True, kw_only=True)
+class ModelConfig:
+    """The shape of a Transformer decoder (Vaswani et al. 2017, Radford et al. 2019)."""
+
+    layers: Count
+    """Number of blocks."""
+    heads: Count
+    """Attention heads; must divide `width`."""
+    width: Count
+    """Width of the residual stream."""
+    sequence: Count
+    """Longest sequence in tokens: the training window and the attention's reach."""
+    vocabulary: Count | None = None
+    """Number of token ids; null takes the tokenizer's size from the training data."""
+    key_value_heads: Count | None = None
+    """Heads of keys and values (grouped-query attention); must divide `heads`; null = `heads`."""
+    feed_forward: Count | None = None
+    """Inner width of the feed-forward layer; null = 4 × `width`, for swiglu 8/3 × `width`
+    rounded up to a multiple of 64."""
+    positions: Literal["learned", "sinusoidal", "rotary", "none"] = "learned"
+    """How a token knows its place."""
+    rotary_base: Annotated[float, Field(gt=1)] = 10000.0
+    """Base of the rotary wavelengths (only for `positions` = rotary)."""
+    norm: Literal["layer", "rms"] = "layer"
+    """LayerNorm or RMSNorm."""
+    norm_position: Literal["pre", "post"] = "pre"
+    """Normalize before each sublayer (GPT-2) or after its residual sum (the original)."""
+    norm_epsilon: Annotated[float, Field(gt=0)] = 1e-5
+    """Added to the variance before its root is taken."""
+    activation: Literal["gelu", "gelu_tanh", "swiglu"] = "gelu_tanh"
+    """Nonlinearity of the feed-forward layer; gelu_tanh is GPT-2's approximation."""
+    bias: bool = True
+    """Whether linear layers and LayerNorm add a bias."""
+    tied: bool = True
+    """Whether the output head shares the token embedding's weight."""
+    dropout: Share = 0.0
+    """Share of activations dropped in training: embeddings, attention weights, residual sums."""
+    initialization: Annotated[float, Field(gt=0)] = 0.02
+    """Standard deviation of the matrices at the start; residual outputs get it divided by
+    √(2 × `layers`), embeddings at most 0.3 / √`width` so that the first loss is ln(vocabulary)."""
+    recompute: bool = False
+    """Compute activations again in the backward pass: about a third more work, far less memory."""
+
+    @property
+    def head_width(self) -> int:
+        """Width of one attention head (E)."""
+        return self.width // self.heads
+
+    @property
+    def query_groups(self) -> int:
+        """Number of key/value heads."""
+        return self.key_value_heads or self.heads
+
+    @property
+    def inner_width(self) -> int:
+        """Inner width of the feed-forward layer."""
+        if self.feed_forward is not None:
+            return self.feed_forward
+        return 64 * math.ceil(self.width / 24) if self.activation == "swiglu" else 4 * self.width
+
+    @property
+    def size(self) -> int:
+        """The vocabulary's size once it is known (V)."""
+        assert self.vocabulary is not None, "the vocabulary is filled in from the data"
+        return self.vocabulary
+
+
+def check_model(config: ModelConfig) -> list[Problem]:
+    """What cannot be built as told."""
+    problems = []
+    if config.width % config.heads:
+        near = _nearest_divisors(config.width, config.heads)
+        rule = f"does not divide model.width = {config.width}"
+        problems.append(Problem("model.heads", config.heads, rule, f"use {near}"))
+    elif config.positions == "rotary" and config.head_width % 2:
+        rule = f"gives heads of odd width {config.head_width}, which rotary positions cannot turn"
+        fix = "make model.width / model.heads even"
+        problems.append(Problem("model.heads", config.heads, rule, fix))
+    if config.heads % config.query_groups:
+        near = _nearest_divisors(config.heads, config.query_groups)
+        rule = f"does not divide model.heads = {config.heads}"
+        problems.append(Problem("model.key_value_heads", config.query_groups, rule, f"use {near}"))
+    if config.positions == "sinusoidal" and config.width % 2:
+        rule = "must be even for sinusoidal positions"
+        problems.append(Problem("model.width", config.width, rule, f"use {config.width + 1}"))
+    return problems
+
+
+def parameter_count(config: ModelConfig) -> int:
+    """Number of weights, tied ones counted once."""
+    return _embedding_count(config) + block_count(config) * config.layers + _head_count(config)
+
+
+def block_count(config: ModelConfig) -> int:
+    """Number of weights of one block."""
+    width, inner, groups = config.width, config.inner_width, config.query_groups
+    projected = width + 2 * groups * config.head_width  # queries, keys, values
+    entering = (2 if config.activation == "swiglu" else 1) * inner
+    matrices = width * projected + width * width + width * entering + inner * width
+    biases = (projected + width + entering + width) if config.bias else 0
+    return matrices + biases + 2 * _norm_count(config)
+
+
+def flops_per_token(config: ModelConfig) -> float:
+    """Floating-point operations of a forward and backward pass over one token.
+
+    6 for each weight that multiplies (all but position and untied input embeddings) plus
+    12 × layers × width × sequence for attention, without the causal half being taken off:
+    the convention of PaLM (Chowdhery et al. 2022, appendix B) and nanoGPT.
+    """
+    multiplying = parameter_count(config)
+    if config.positions == "learned":
+        multiplying -= config.sequence * config.width
+    if not config.tied:
+        multiplying -= config.size * config.width
+    return 6.0 * multiplying + 12.0 * config.layers * config.width * config.sequence
+
+
+def _norm_count(config: ModelConfig) -> int:
+    return config.width * (2 if config.norm == "layer" and config.bias else 1)
+
+
+def _embedding_count(config: ModelConfig) -> int:
+    positions = config.sequence * config.width if config.positions == "learned" else 0
+    return config.size * config.width + positions
+
+
+def _head_count(config: ModelConfig) -> int:
+    norm = _norm_count(config) if config.norm_position == "pre" else 0
+    return norm + (0 if config.tied else config.size * config.width)
+
+
+def _nearest_divisors(number: int, near: int) -> str:
+    divisors = [d for d in range(1, number + 1) if number % d == 0]
+    below = [d for d in divisors if d < near][-1:]
+    above = [d for d in divisors if d > near][:1]
+    return " or ".join(map(str, below + above))

@@ -1,0 +1,97 @@
+"""From token ids to vectors, and from vectors back to scores of token ids.
+
+Every weight here has "embed" in its name: by that DeepSpeed's Muon knows what to leave to Adam.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dslm.model.config import ModelConfig
+from dslm.model.layers import Linear, Table, norm
+from dslm.model.positions import sinusoidal
+
+
+class TokenEmbedding(nn.Module):
+    """A vector for each token id, which can also be asked for scores."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.embedding = TokenTable(config.size, config.width, embedding_deviation(config))
+
+    def forward(self, inputs: Tensor, project: bool = False) -> Tensor:
+        """Map ids [B, S] to vectors [B, S, D] or, to `project`, vectors to scores [B, S, V]."""
+        mapped: Tensor = self.embedding(inputs, project)
+        return mapped
+
+
+class TokenTable(Table):
+    """The table itself: both uses go through its `forward`, as ZeRO-3 has the weight only there."""
+
+    def forward(self, inputs: Tensor, project: bool = False) -> Tensor:
+        """See `TokenEmbedding`."""
+        return F.linear(inputs, self.weight) if project else super().forward(inputs)
+
+
+def tied_head(embedding: TokenEmbedding, hidden: Tensor) -> Tensor:
+    """Scores [B, S, V] of hidden vectors [B, S, D] by the token embedding (Press & Wolf 2017)."""
+    scores: Tensor = embedding(hidden, project=True)
+    return scores
+
+
+class Positions(nn.Module):
+    """Adds to each token vector what the model uses for its place, if it adds anything."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        if config.positions == "learned":
+            self.embedding = Table(config.sequence, config.width, embedding_deviation(config))
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, hidden: Tensor, start: int = 0) -> Tensor:
+        """Map token vectors [B, S, D] at places start … start + S - 1 to [B, S, D]."""
+        stop = start + hidden.shape[1]
+        if self.config.positions == "learned":
+            hidden = hidden + self.embedding(torch.arange(start, stop, device=hidden.device))
+        elif self.config.positions == "sinusoidal":
+            waves = sinusoidal(self.config.sequence, self.config.width, hidden.device)
+            # Scaled, so that the waves do not drown the tokens (Vaswani et al. 2017, section 3.4).
+            hidden = hidden * math.sqrt(self.config.width) + waves[start:stop].to(hidden.dtype)
+        dropped: Tensor = self.dropout(hidden)
+        return dropped
+
+
+class FinalNorm(nn.Module):
+    """The normalization after the last pre-norm block."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.norm = norm(config)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Normalize [B, S, D]."""
+        normed: Tensor = self.norm(hidden)
+        return normed
+
+
+class Head(nn.Module):
+    """An output projection with a weight of its own."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.unembedding = Linear(config.width, config.size, False, embedding_deviation(config))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Scores [B, S, V] of hidden vectors [B, S, D]."""
+        scores: Tensor = self.unembedding(hidden)
+        return scores
+
+
+def embedding_deviation(config: ModelConfig) -> float:
+    """Small enough that the first scores barely differ, hence a first loss near ln V."""
+    return min(config.initialization, 0.3 / math.sqrt(config.width))

@@ -1,0 +1,60 @@
+"""Cross-entropy that works in place: no second copy of the scores, in float32 or otherwise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+IGNORE = -100
+"""The label of a place that does not count."""
+CHUNK = 1 << 23
+"""Scores turned to float32 at a time: 32 MiB."""
+
+
+def cross_entropy(scores: Tensor, labels: Tensor) -> Tensor:
+    """Mean over the rows of each row's mean negative log-likelihood, in nats.
+
+    A row without labels counts as zero. So the loss of a batch does not depend on how it is cut
+    into micro-batches. The scores are overwritten with their gradient, because for a large
+    vocabulary each copy of them would be the largest tensor of the whole step.
+
+    Args:
+        scores: [B, S, V]; not to be used afterwards.
+        labels: [B, S], `IGNORE` where nothing is to be predicted.
+
+    Returns:
+        A float32 scalar.
+    """
+    counted = labels != IGNORE
+    weights = counted / counted.sum(-1, keepdim=True).clamp(min=1) / len(labels)
+    flat = scores.flatten(0, -2), labels.flatten(), weights.flatten()
+    loss: Tensor = _CrossEntropy.apply(*flat)  # type: ignore[no-untyped-call]
+    return loss
+
+
+class _CrossEntropy(torch.autograd.Function):
+    """Σ weight · -log softmax(scores)[label], its gradient made on the way forward."""
+
+    @staticmethod
+    def forward(ctx: Any, scores: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+        total = weights.new_zeros(())
+        rows = max(1, CHUNK // scores.shape[-1])
+        pieces = (torch.split(tensor, rows) for tensor in (scores, labels, weights))
+        for piece, label, weight in zip(*pieces, strict=True):
+            target = label.clamp(min=0)[:, None]
+            logarithms = piece.float().log_softmax(-1)
+            total = total - (logarithms.gather(-1, target)[:, 0] * weight).sum()
+            if ctx.needs_input_grad[0]:
+                gradient = logarithms.exp_()
+                gradient.scatter_add_(-1, target, gradient.new_full(target.shape, -1.0))
+                piece.copy_(gradient)
+        ctx.save_for_backward(scores, weights)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None, None]:
+        gradient, weights = ctx.saved_tensors
+        # Weights last, together with the loss scale: alone they would underflow in float16.
+        return gradient.mul_((weights * upstream[0])[:, None]), None, None
