@@ -1,0 +1,32 @@
+"""``builtin_corpus``: a small corpus that needs no download."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dslm.commands.run import Parser
+from dslm.data.builtin_corpus import gather, size
+from dslm.progress import Progress, human
+
+DESCRIPTION = """\
+Gather the sources and documentation of Python's standard library as a small corpus.
+
+  python preprocess/builtin_corpus.py --output corpus
+"""
+
+
+def main(arguments: list[str]) -> None:
+    """Parse, gather, tell what was made."""
+    parser = Parser("builtin_corpus", DESCRIPTION)
+    parser.add_argument("--output", type=Path, required=True, help="the folder to make")
+    output = parser.parse_args(arguments).output
+    with Progress(size(), "B", "gathering") as progress:
+        corpus, made = gather(output, progress.advance)
+    print(f"{output}{'' if made else ' (already there)'}")
+    for part, number in corpus.documents.items():
+        print(f"  {part}: {number} documents, {human(corpus.bytes[part])}B")
+    print("next:")
+    print(
+        f"  python preprocess/train_tokenizer.py --input '{output}/train*.txt'"
+        " --model-type unigram --vocab-size 8000 --output tok"
+    )

@@ -1,0 +1,70 @@
+"""``train_tokenizer``: a tokenizer folder from text."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import get_args
+
+from dslm.commands.run import Parser
+from dslm.commands.text_options import add_text_options, count, reading, size
+from dslm.data.readers import expand, text_size
+from dslm.data.tokenizer import Kind
+from dslm.data.tokenizer_training import SAMPLE_BYTES, Training, train_tokenizer
+from dslm.progress import Progress
+
+DESCRIPTION = """\
+Make a tokenizer from text.
+
+  python preprocess/train_tokenizer.py --input 'corpus/*.txt' --model-type unigram \\
+      --vocab-size 8000 --output tok
+"""
+
+
+def main(arguments: list[str]) -> None:
+    """Parse, train, tell what was made."""
+    options = _parser().parse_args(arguments)
+    paths = expand(options.input)
+    training = Training(
+        kind=options.model_type,
+        vocabulary=options.vocab_size,
+        sample_bytes=options.sample_bytes,
+        reading=reading(options),
+    )
+    with Progress(sum(map(text_size, paths)), "B", "reading") as progress:
+        tokenizer, made = train_tokenizer(paths, options.output, training, progress.advance, _note)
+    end = "each document ends with <eos>" if tokenizer.end_of_document else "no special tokens"
+    print(f"{options.output}{'' if made else ' (already there)'}")
+    print(f"  {tokenizer.kind}, {tokenizer.vocabulary:,} ids, {end}")
+    print("next:")
+    print(
+        f"  python preprocess/shard.py --input 'corpus/train*.txt' --tokenizer {options.output}"
+        " --output shards/train --workers 2"
+    )
+
+
+def _note(sentence: str) -> None:
+    print(sentence, file=sys.stderr)
+
+
+def _parser() -> Parser:
+    parser = Parser("train_tokenizer", DESCRIPTION)
+    add_text_options(parser)
+    parser.add_argument(
+        "--model-type",
+        choices=get_args(Kind),
+        default="unigram",
+        help="unigram and bpe: pieces of words; char: exactly the characters of the text "
+        "(default: %(default)s)",
+    )
+    parser.add_argument("--vocab-size", type=count, metavar="N", help="ids; not for char")
+    parser.add_argument(
+        "--sample-bytes",
+        type=size,
+        default=SAMPLE_BYTES,
+        metavar="SIZE",
+        help="text to train on, at most, spread over all files; char reads everything "
+        f"(default: {SAMPLE_BYTES // 10**6}MB)",
+    )
+    parser.add_argument("--output", type=Path, required=True, help="the folder to make")
+    return parser

@@ -1,0 +1,49 @@
+"""A folder appears whole or not at all.
+
+What a command makes is written into a hidden folder beside its place and moved there by one rename.
+When something goes wrong on the way, the hidden folder is removed and the place stays as it was.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dslm.errors import DataError, Problem, SetupError
+
+
+def occupied(folder: Path) -> bool:
+    """Whether something stands where a folder is to be made."""
+    return folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))
+
+
+def refuse(folder: Path, rule: str) -> DataError:
+    """The error for a place that holds something else."""
+    return DataError(Problem(str(folder), None, rule, "remove it or choose another --output"))
+
+
+@contextmanager
+def published(folder: Path) -> Iterator[Path]:
+    """An empty folder to fill; on leaving without an error it becomes `folder`.
+
+    Args:
+        folder: where the result is to be; nothing or an empty folder may stand there.
+
+    Raises:
+        SetupError: it cannot be written, most often because the disk is full.
+    """
+    folder = folder.absolute()
+    beside = folder.parent / f".{folder.name}.{os.getpid()}.partial"
+    try:
+        beside.mkdir(parents=True)
+        yield beside
+        beside.replace(folder)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        fix = "free some space or choose another --output"
+        raise SetupError(Problem(str(folder), None, f"cannot be written: {reason}", fix)) from None
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)

@@ -1,0 +1,161 @@
+"""A folder of shards, opened: all its documents as one long row of tokens, read in place.
+
+The way of a window: its start is looked up among the first tokens of all batches, which gives a
+shard and a place in its memory map; one indexing operation gathers all windows of a shard. Only a
+window that crosses the end of a batch is put together token by token. Opening reads the manifest
+and the sizes of the files, no content, and needs neither torch nor pyarrow.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dslm.data.manifest import FILE, Advance, Manifest, file_sha256
+from dslm.errors import DataError, Problem
+
+Integers = npt.NDArray[np.int64]
+Tokens = npt.NDArray[Any]
+
+REPAIR = "copy it again or shard again"
+
+
+class ShardSet:
+    """The tokens of a shard set, and what its manifest says of them.
+
+    Args:
+        folder: where the files are.
+        manifest: what they should be; nothing is checked here, see `open`.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self.folder, self.manifest = folder, manifest
+        self.tokens = manifest.tokens
+        self.documents = manifest.documents
+        self.vocabulary = manifest.vocabulary
+        self.maximum_token = manifest.maximum_token
+        self.text_bytes = manifest.text_bytes
+        self.tokenizer_sha256 = manifest.tokenizer_sha256
+        self.dtype = np.dtype(manifest.dtype)
+        self._views: dict[int, Tokens] = {}
+
+    @classmethod
+    def open(cls, folder: Path | str) -> ShardSet:
+        """Open a shard set after a look at its manifest and at the sizes of its files.
+
+        Raises:
+            DataError: the manifest is missing or wrong, or files are missing or of a wrong size.
+        """
+        manifest = Manifest.load(Path(folder))
+        shards = cls(Path(folder), manifest)
+        if problems := shards._check_sizes():
+            raise DataError(*problems)
+        return shards
+
+    @property
+    def tokenizer(self) -> Path:
+        """The folder of the tokenizer that made the tokens."""
+        return self.folder / "tokenizer"
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash over the hashes of all shards: equal for equal tokens in equal order."""
+        hashes = "\n".join(shard.sha256 for shard in self.manifest.shards)
+        return hashlib.sha256(hashes.encode()).hexdigest()
+
+    def verify(self, progress: Advance | None = None) -> list[Problem]:
+        """Hash every shard and compare: one problem for each that is not what was written.
+
+        Args:
+            progress: called with the number of bytes hashed since the last call.
+        """
+        problems = self._check_sizes()
+        broken = {problem.where for problem in problems}
+        for shard in self.manifest.shards:
+            path = self.folder / shard.file
+            if str(path) not in broken and file_sha256(path, progress) != shard.sha256:
+                rule = f"its bytes have changed since {FILE} was written"
+                problems.append(Problem(str(path), None, rule, REPAIR))
+        return problems
+
+    def windows(self, starts: Integers, length: int) -> Tokens:
+        """Gather runs of consecutive tokens from the concatenation of all documents.
+
+        Args:
+            starts: one dimension, the number of each run's first token.
+            length: tokens in a run.
+
+        Returns:
+            Shape [len(starts), length], in the dtype of the shards.
+
+        Raises:
+            IndexError: a run begins before the first token or ends after the last.
+        """
+        if starts.size and (starts.min() < 0 or starts.max() + length > self.tokens):
+            raise IndexError(f"windows of {length} tokens leave the {self.tokens} tokens there are")
+        batches = self._batches_of(starts)
+        rows = np.empty((starts.size, length), dtype=self.dtype)
+        whole = starts + length <= self._first_tokens[batches + 1]
+        for shard in np.unique(self._shards[batches[whole]]).tolist():
+            mine = np.flatnonzero(whole & (self._shards[batches] == shard))
+            windows = np.lib.stride_tricks.sliding_window_view(self._view(shard), length)
+            rows[mine] = windows[starts[mine] + self._shifts[batches[mine]]]
+        for row in np.flatnonzero(~whole).tolist():
+            rows[row] = self._gather(starts[row] + np.arange(length))
+        return rows
+
+    def _gather(self, positions: Integers) -> Tokens:
+        """The tokens at any positions, shape [positions]."""
+        batches = self._batches_of(positions)
+        shards, places = self._shards[batches], positions + self._shifts[batches]
+        tokens = np.empty(positions.size, dtype=self.dtype)
+        for shard in np.unique(shards).tolist():
+            mine = shards == shard
+            tokens[mine] = self._view(shard)[places[mine]]
+        return tokens
+
+    def _batches_of(self, positions: Integers) -> Integers:
+        return np.searchsorted(self._first_tokens, positions, side="right") - 1
+
+    @cached_property
+    def _first_tokens(self) -> Integers:
+        """The number of each batch's first token, and at the end the number of tokens."""
+        counts = [batch.tokens for shard in self.manifest.shards for batch in shard.batches]
+        return np.cumsum([0, *counts], dtype=np.int64)
+
+    @cached_property
+    def _shards(self) -> Integers:
+        """The shard of each batch."""
+        return np.repeat(
+            np.arange(len(self.manifest.shards)),
+            [len(shard.batches) for shard in self.manifest.shards],
+        )
+
+    @cached_property
+    def _shifts(self) -> Integers:
+        """What turns a token's number into its place in the view of its shard, for each batch."""
+        offsets = [batch.offset for shard in self.manifest.shards for batch in shard.batches]
+        return np.array(offsets, dtype=np.int64) // self.dtype.itemsize - self._first_tokens[:-1]
+
+    def _view(self, shard: int) -> Tokens:
+        """The whole file as tokens; a plain array, since slicing a `memmap` costs twice as much."""
+        if shard not in self._views:
+            path = self.folder / self.manifest.shards[shard].file
+            self._views[shard] = np.asarray(np.memmap(path, dtype=self.dtype, mode="r"))
+        return self._views[shard]
+
+    def _check_sizes(self) -> list[Problem]:
+        problems = []
+        for shard in self.manifest.shards:
+            path = self.folder / shard.file
+            if not path.is_file():
+                problems.append(Problem(str(path), None, "no such file", REPAIR))
+            elif (size := path.stat().st_size) != shard.bytes:
+                rule = f"{size} bytes where {FILE} says {shard.bytes}"
+                problems.append(Problem(str(path), None, rule, REPAIR))
+        return problems

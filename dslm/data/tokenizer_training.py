@@ -1,0 +1,235 @@
+"""Makes a tokenizer folder from text.
+
+The way of a line: `readers` yields documents, which are cut into lines and long lines into shorter
+ones; of these an evenly spread sample goes to SentencePiece, whose model and card are published as
+one folder. A character tokenizer reads all of the text instead, since it may miss no character.
+The same text and settings give the same tokenizer.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dslm.data import record
+from dslm.data.manifest import Advance, Reading
+from dslm.data.publish import occupied, published, refuse
+from dslm.data.readers import Meter, common_folder, describe, documents, text_size
+from dslm.data.tokenizer import CARD, MODEL, Card, Kind, Tokenizer, chunks
+from dslm.errors import DataError, Problem
+
+SAMPLE_BYTES = 100_000_000
+"""More text hardly changes the pieces, but SentencePiece holds some twenty times as much memory."""
+
+LINE = 1024
+"""Characters in a training line, so at most 4096 bytes: SentencePiece drops lines above 4192."""
+
+SECONDS_PER_MEGABYTE = {"unigram": 4.0, "bpe": 0.5}
+"""Time to train on two cores, measured on English and on Python sources."""
+
+SPECIAL = {"unk": 0, "eos": 1, "pad": 2, "cls": 3, "sep": 4, "mask": 5}
+
+TRAINER: dict[str, Any] = {
+    "unk_id": SPECIAL["unk"],
+    "eos_id": SPECIAL["eos"],
+    "eos_piece": "<eos>",
+    "pad_id": SPECIAL["pad"],
+    "pad_piece": "<pad>",
+    "bos_id": -1,
+    "control_symbols": ["<cls>", "<sep>", "<mask>"],
+    "user_defined_symbols": ["\n", "\t"],
+    "byte_fallback": True,
+    "normalization_rule_name": "identity",  # the default loses text: NFKC, runs of spaces
+    "remove_extra_whitespaces": False,
+    "add_dummy_prefix": False,
+    "allow_whitespace_only_pieces": True,
+    "num_threads": 4,  # fixed, because sums in another order give another model
+    "minloglevel": 2,
+}
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a user chose about a tokenizer."""
+
+    kind: Kind
+    """How text is cut."""
+    vocabulary: int | None
+    """Number of ids; `None` for kind = char, which takes what the text holds."""
+    sample_bytes: int = SAMPLE_BYTES
+    """Bytes of text to train on, at most; kind = char reads everything."""
+    reading: Reading = field(default_factory=Reading)
+    """How to read the files."""
+
+    def check(self) -> list[Problem]:
+        """A problem when the vocabulary is chosen where it is found, or the other way round."""
+        if self.kind == "char" and self.vocabulary is not None:
+            rule = "a character tokenizer takes its size from the text"
+            return [Problem("--vocab-size", self.vocabulary, rule, "leave it out")]
+        if self.kind != "char" and self.vocabulary is None:
+            return [Problem("--vocab-size", None, f"is required for {self.kind}", "try 8000")]
+        return []
+
+
+def train_tokenizer(
+    paths: Sequence[Path],
+    output: Path,
+    training: Training,
+    progress: Advance | None = None,
+    note: Callable[[str], None] | None = None,
+) -> tuple[Tokenizer, bool]:
+    """Make a tokenizer folder, or find that it is already there.
+
+    Args:
+        paths: files from `readers.expand`.
+        output: the folder to make.
+        training: what to make.
+        progress: called with the number of bytes of text read since the last call.
+        note: called with a sentence when the text is read and the long part begins.
+
+    Returns:
+        The tokenizer, and whether it was made now.
+
+    Raises:
+        DataError: the text cannot be read, is empty or too small for the vocabulary, or `output`
+            holds something else.
+        SetupError: the folder cannot be written.
+    """
+    if problems := training.check():
+        raise DataError(*problems)
+    if occupied(output):
+        return _existing(paths, output, training), False
+    if training.kind == "char":
+        card, model = _characters(_texts(paths, training.reading, progress))
+    else:
+        lines = _sample(paths, training, progress)
+        if note:
+            note(_announcement(lines, training.kind))
+        card, model = _pieces(lines, training)
+    card = dataclasses.replace(
+        card,
+        reading=training.reading,
+        inputs=describe(paths, common_folder(paths)),
+    )
+    with published(output) as folder:
+        record.save(card, folder / CARD)
+        if training.kind != "char":
+            (folder / MODEL).write_bytes(model)
+    return Tokenizer.load(output), True
+
+
+def _announcement(lines: Sequence[str], kind: str) -> str:
+    """SentencePiece tells nothing while it works, so this says beforehand how long it may take."""
+    megabytes = sum(map(len, lines)) / 1e6
+    seconds = megabytes * SECONDS_PER_MEGABYTE[kind]
+    return f"training {kind} on {megabytes:.1f} MB of text, about {1 + seconds:.0f} s …"
+
+
+def _existing(paths: Sequence[Path], output: Path, training: Training) -> Tokenizer:
+    """The tokenizer that is already there, when it is the one asked for."""
+    if not (output / CARD).is_file():
+        raise refuse(output, "holds something else")
+    tokenizer = Tokenizer.load(output)
+    card = tokenizer.card
+    wanted = (training.kind, training.reading, describe(paths, common_folder(paths)))
+    same = (card.kind, card.reading, card.inputs) == wanted
+    if training.kind != "char":
+        wanted_size = (training.vocabulary, training.sample_bytes)
+        same = same and (card.vocabulary, card.sample_bytes) == wanted_size
+    if not same:
+        raise refuse(output, "holds a tokenizer made from other text or with other settings")
+    return tokenizer
+
+
+def _characters(texts: Iterable[str]) -> tuple[Card, bytes]:
+    """A tokenizer of exactly the characters of some texts, in the order of their code points."""
+    characters = "".join(sorted(set[str]().union(*texts)))
+    if not characters:
+        raise _no_text()
+    model = characters.encode()
+    digest = hashlib.sha256(model).hexdigest()
+    size = len(characters)
+    return (
+        Card(kind="char", vocabulary=size, special={}, sha256=digest, characters=characters),
+        model,
+    )
+
+
+def _pieces(lines: list[str], training: Training) -> tuple[Card, bytes]:
+    """A SentencePiece model of some lines."""
+    import sentencepiece
+
+    if not lines:
+        raise _no_text()
+    model = io.BytesIO()
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(lines),
+            model_writer=model,
+            model_type=training.kind,
+            vocab_size=training.vocabulary,
+            **TRAINER,
+        )
+    except RuntimeError as error:
+        raise DataError(_translated(str(error), training)) from None
+    card = Card(
+        kind=training.kind,
+        vocabulary=training.vocabulary or 0,
+        special=SPECIAL,
+        sha256=hashlib.sha256(model.getvalue()).hexdigest(),
+        sample_bytes=training.sample_bytes,
+    )
+    return card, model.getvalue()
+
+
+def _translated(message: str, training: Training) -> Problem:
+    """SentencePiece's own error in one sentence; it names the nearest size that would do."""
+    if most := re.search(r"Please set it to a value <= (\d+)", message):
+        rule, fix = "is more than the text has pieces for", f"use at most {most[1]} or more text"
+    elif least := re.search(r"required_chars\. \d+ vs (\d+)", message):
+        rule, fix = (
+            "is too few for the bytes and characters of the text",
+            f"use {least[1]} or more",
+        )
+    else:
+        rule, fix = f"SentencePiece cannot train on this text ({message})", ""
+    return Problem("--vocab-size", training.vocabulary, rule, fix)
+
+
+def _sample(paths: Sequence[Path], training: Training, progress: Advance | None) -> list[str]:
+    """Evenly spread lines, together about as long as the sample may be and never longer."""
+    share = min(1.0, training.sample_bytes / max(1, sum(map(text_size, paths))))
+    due, left, lines = 0.0, training.sample_bytes, []
+    for text in _texts(paths, training.reading, progress):
+        for line in _lines(text):
+            size = len(line.encode())
+            due += share * size
+            if size <= due and size <= left:
+                due, left = due - size, left - size
+                lines.append(line)
+    return lines
+
+
+def _lines(text: str) -> Iterator[str]:
+    for line in text.split("\n"):
+        if line:
+            yield from chunks(line, LINE)
+
+
+def _texts(paths: Iterable[Path], reading: Reading, progress: Advance | None) -> Iterator[str]:
+    for path in paths:
+        meter = Meter(path, progress)
+        for text in documents(path, reading):
+            yield text
+            meter(len(text.encode()))
+        meter.finish()
+
+
+def _no_text() -> DataError:
+    return DataError(Problem("--input", None, "holds no text", "give files with text"))

@@ -1,0 +1,113 @@
+"""The same work for each of many units, in several processes, with progress and one clear failure.
+
+Processes are spawned, not forked, so that they inherit no thread and no lock. They count their
+progress in shared memory, which the parent looks at several times a second. The first failure ends
+the others at their next step of progress and is raised in the parent.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.sharedctypes import Synchronized
+from typing import TypeVar
+
+from dslm.data.manifest import Advance
+from dslm.errors import Problem, SetupError
+
+LOOK_EVERY = 0.2
+"""Seconds between two looks at the progress."""
+
+Work = TypeVar("Work")
+Result = TypeVar("Result")
+
+
+class StoppedError(Exception):
+    """Ends a worker when another one has failed."""
+
+
+class Tracker:
+    """Progress of all workers in one number that every process sees; below zero means stop."""
+
+    shared: Synchronized[int]
+
+    @classmethod
+    def attach(cls, shared: Synchronized[int]) -> None:
+        """Prepare a worker process."""
+        cls.shared = shared
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told, and stops us
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+
+    @classmethod
+    def advance(cls, amount: int) -> None:
+        """Count progress from within a worker."""
+        with cls.shared.get_lock():
+            if cls.shared.value < 0:
+                raise StoppedError
+            cls.shared.value += amount
+
+
+def _end_with_parent() -> None:
+    """Without this, workers of a parent that was killed go on for ever."""
+    if parent := multiprocessing.parent_process():
+        parent.join()
+    os._exit(1)
+
+
+def each(
+    work: Callable[[Work, Advance | None], Result],
+    units: Sequence[Work],
+    workers: int,
+    progress: Advance | None,
+) -> list[Result]:
+    """What `work` returns for each unit, in the order of the units.
+
+    Args:
+        work: a function at the top of a module, given a unit and where to tell progress.
+        units: what to work on.
+        workers: processes at most; with one, the work is done in this process.
+        progress: called in this process with the progress since the last call.
+
+    Raises:
+        SetupError: a worker was killed from outside.
+        Exception: the first that `work` raised.
+    """
+    if min(workers, len(units)) == 1:
+        return [work(unit, progress) for unit in units]
+    context = multiprocessing.get_context("spawn")
+    shared = context.Value("q", 0)
+    pool = ProcessPoolExecutor(min(workers, len(units)), context, Tracker.attach, (shared,))
+    try:
+        futures = [pool.submit(_tracked, work, unit) for unit in units]
+        _watch(futures, shared, progress)
+        return [future.result() for future in futures]
+    except BrokenProcessPool:
+        rule = "a worker was killed, most often because memory ran out"
+        raise SetupError(Problem("--workers", workers, rule, "use fewer workers")) from None
+    finally:
+        shared.value = -1
+        pool.shutdown(cancel_futures=True)
+
+
+def _tracked(work: Callable[[Work, Advance | None], Result], unit: Work) -> Result:
+    return work(unit, Tracker.advance)
+
+
+def _watch(
+    futures: Sequence[Future[Result]], shared: Synchronized[int], progress: Advance | None
+) -> None:
+    """Pass progress on until all are done or one has failed; then raise its error."""
+    told, waiting = 0, True
+    while waiting:
+        done, pending = wait(futures, LOOK_EVERY, FIRST_EXCEPTION)
+        now = shared.value
+        if progress:
+            progress(now - told)
+        told, waiting = now, bool(pending)
+        for future in done:
+            future.result()

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dslm.commands import builtin_corpus, shard, train_tokenizer
+from dslm.commands.run import run
+from dslm.commands.text_options import size
+from dslm.data.shard_set import ShardSet
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A working folder with some text."""
+    (tmp_path / "corpus").mkdir()
+    for number in range(4):
+        text = f"the river number {number} falls over a stone\n" * 100
+        (tmp_path / "corpus" / f"train{number}.txt").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def make_tokenizer(*more: str) -> int:
+    arguments = ["--input", "corpus/*.txt", "--model-type", "char", "--output", "tok", *more]
+    return run(train_tokenizer.main, arguments)
+
+
+def make_shards(*more: str) -> int:
+    arguments = ["--input", "corpus/*.txt", "--tokenizer", "tok", "--output", "shards/train"]
+    return run(shard.main, [*arguments, *more])
+
+
+def test_the_scripts_make_a_shard_set_by_their_contract(folder):
+    for line in (
+        "train_tokenizer.py --input corpus/*.txt --model-type unigram --vocab-size 284"
+        " --output tok",
+        "shard.py --input corpus/train*.txt --tokenizer tok --output shards/train --workers 2"
+        " --shard-size 4KB",
+    ):
+        script, *arguments = line.split()
+        command = [sys.executable, str(ROOT / "preprocess" / script), *arguments]
+        env = {**os.environ, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=env)
+        assert done.returncode == 0, done.stderr
+        assert "next:\n  " in done.stdout
+    assert ShardSet.open("shards/train").documents == 4
+
+
+def test_results_are_on_standard_output_and_name_the_next_step(folder, capsys):
+    assert make_tokenizer() == 0
+    assert "char, 21 ids, no special tokens" in capsys.readouterr().out
+    assert make_shards() == 0
+    told = capsys.readouterr().out
+    assert told.startswith("shards/train\n  4 documents, 15.2k tokens, 1.00 bytes of text a token")
+    assert "data.train=shards/train" in told
+
+
+def test_the_second_time_it_is_already_there(folder, capsys):
+    for _ in range(2):
+        capsys.readouterr()
+        assert make_tokenizer() == 0
+        assert make_shards() == 0
+    assert capsys.readouterr().out.count("(already there)") == 2
+
+
+def test_documents_that_were_not_whole_are_told(folder, capsys):
+    (folder / "corpus" / "x.txt").write_bytes(b"\xff")
+    (folder / "corpus" / "y.txt").touch()
+    assert make_tokenizer() == 2
+    assert "use --invalid-utf8 replace or skip" in capsys.readouterr().err
+    assert make_tokenizer("--invalid-utf8", "skip") == 0
+    assert make_shards("--invalid-utf8", "skip") == 0
+    told = capsys.readouterr().out
+    assert "1 documents skipped for invalid UTF-8" in told
+    assert "1 documents left out because they are empty" in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--worker", "2"], "--worker: unknown argument; did you mean '--workers'?"),
+        (["--workers", "0"], "'0' is not a whole number of at least 1"),
+        (["--shard-size", "3XB"], "'3XB' is not a size such as 256MB"),
+        (["--input", "nothing*.txt"], "nothing*.txt: no such file"),
+        (["--tokenizer", "nothing"], "nothing/tokenizer.json: no such tokenizer"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_two(folder, capsys, arguments, told):
+    assert make_tokenizer() == 0
+    assert make_shards(*arguments) == 2
+    errors = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
+    assert told in errors[0]
+    assert not (folder / "shards").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "bytes_"),
+    [("17", 17), ("4KB", 4000), ("1.5gb", 1_500_000_000), ("256MB", 256_000_000)],
+)
+def test_sizes_are_read_with_their_units(text, bytes_):
+    assert size(text) == bytes_
+
+
+def test_the_builtin_corpus_tells_its_splits(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("dslm.data.builtin_corpus._sources", lambda: [])
+    topics = {f"topic{number}": "text" for number in range(300)}
+    monkeypatch.setattr("dslm.data.builtin_corpus._topics", lambda: topics)
+    assert run(builtin_corpus.main, ["--output", str(tmp_path / "corpus")]) == 0
+    told = capsys.readouterr().out
+    assert [part for part in ("train:", "validation:", "test:") if part in told] == [
+        "train:",
+        "validation:",
+        "test:",
+    ]

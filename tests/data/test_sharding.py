@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dslm.data import sharding as room
+from dslm.data.manifest import Reading
+from dslm.data.readers import documents
+from dslm.data.shard_set import ShardSet
+from dslm.data.sharding import Sharding, plan, shard
+from dslm.data.tokenizer import Tokenizer
+from dslm.data.workers import each
+from dslm.data.writer import ShardWriter
+from dslm.errors import DataError, SetupError
+
+
+def content(folder: Path) -> dict[str, str]:
+    """The hash of every file of a folder."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+    }
+
+
+def test_one_and_two_workers_give_the_same_bytes(tmp_path, corpus, unigram):
+    sharding = Sharding(unigram, shard_size=1500)
+    told: dict[int, list[int]] = {1: [], 2: []}
+    for workers in (1, 2):
+        shard(corpus, tmp_path / str(workers), sharding, workers, told[workers].append)
+    assert content(tmp_path / "1") == content(tmp_path / "2")
+    assert sum(told[1]) == sum(told[2]) == sum(path.stat().st_size for path in corpus)
+    assert len(ShardSet.open(tmp_path / "1").manifest.shards) > 4
+
+
+def test_shards_hold_the_documents_in_order_each_with_its_end(corpus, unigram, text_shards):
+    tokenizer = Tokenizer.load(unigram)
+    texts = [text for path in corpus for text in documents(path)]
+    expected = [np.append(ids, tokenizer.end_of_document) for ids in tokenizer.encode(texts)]
+    found = text_shards.windows(np.array([0]), text_shards.tokens)[0]
+    assert np.array_equal(found, np.concatenate(expected))
+    assert text_shards.documents == len(texts)
+    assert text_shards.text_bytes == sum(len(text.encode()) for text in texts)
+    assert text_shards.maximum_token == found.max()
+
+
+def test_character_shards_are_the_text_itself(tmp_path, corpus, characters):
+    shards, _ = shard(corpus[:2], tmp_path / "set", Sharding(characters))
+    found = shards.windows(np.array([0]), shards.tokens)[0]
+    assert Tokenizer.load(shards.tokenizer).decode(found) == "".join(
+        path.read_text() for path in corpus[:2]
+    )
+
+
+def test_a_shard_is_closed_once_it_is_large_enough(text_shards):
+    sizes = [2 * part.tokens for part in text_shards.manifest.shards]
+    last_of_units = [size for size in sizes if size < 1000]
+    assert len(last_of_units) <= 4  # one unit for each file
+    assert max(sizes) < 6000  # the largest document
+
+
+def test_small_files_share_a_unit_and_units_are_cut_by_size_alone(tmp_path):
+    for number in range(6):
+        (tmp_path / f"{number}.txt").write_text("x" * 40)
+    paths = sorted(tmp_path.iterdir())
+    units = plan(paths, tmp_path, Sharding(tmp_path, shard_size=100))
+    assert [len(unit.paths) for unit in units] == [2, 2, 2]
+    assert [path for unit in units for path in unit.paths] == paths
+
+
+def test_manifests_name_no_absolute_path_and_no_time(tmp_path, text_shards):
+    for name in ("manifest.json", "state.json", "dataset_info.json", "tokenizer/tokenizer.json"):
+        assert str(tmp_path.parent) not in (text_shards.folder / name).read_text()
+    keys = json.loads((text_shards.folder / "manifest.json").read_text())
+    assert [one["name"] for one in keys["inputs"]] == ["0.txt", "1.txt", "2.txt", "lines.jsonl"]
+
+
+def test_a_set_already_there_is_found_and_left_alone(corpus, unigram, text_shards):
+    before = content(text_shards.folder)
+    shards, made = shard(corpus, text_shards.folder, Sharding(unigram, shard_size=1000))
+    assert not made
+    assert shards.fingerprint == text_shards.fingerprint
+    assert content(text_shards.folder) == before
+
+
+def test_a_set_of_other_text_tokenizer_or_settings_is_refused(
+    corpus, unigram, characters, text_shards
+):
+    before = content(text_shards.folder)
+    same = Sharding(unigram, shard_size=1000)
+    for paths, sharding in (
+        (corpus[1:], same),
+        (corpus, Sharding(unigram, shard_size=1001)),
+        (corpus, Sharding(unigram, 1000, Reading(invalid_utf8="skip"))),
+        (corpus, Sharding(characters, 1000)),
+    ):
+        with pytest.raises(DataError, match="other text or with other settings"):
+            shard(paths, text_shards.folder, sharding)
+    assert content(text_shards.folder) == before
+
+
+def test_text_changed_under_the_same_name_and_size_is_noticed(tmp_path, characters):
+    path = tmp_path / "a.txt"
+    path.write_text("the river")
+    shard([path], tmp_path / "set", Sharding(characters))
+    path.write_text("the stone")
+    with pytest.raises(DataError, match="other text"):
+        shard([path], tmp_path / "set", Sharding(characters))
+
+
+def test_an_output_that_holds_something_else_is_refused(tmp_path, corpus, unigram):
+    (tmp_path / "precious").touch()
+    with pytest.raises(DataError, match="holds something else"):
+        shard(corpus, tmp_path, Sharding(unigram))
+    assert [path.name for path in tmp_path.iterdir()] == ["precious"]
+
+
+def test_an_empty_folder_may_be_filled(tmp_path, corpus, unigram):
+    assert shard(corpus, tmp_path, Sharding(unigram))[1]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_failed_run_leaves_nothing_behind(tmp_path, corpus, unigram, workers):
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    (texts / "z.txt").write_bytes(b"\xff")
+    sharding = Sharding(unigram, shard_size=1000)
+    with pytest.raises(DataError, match=r"z\.txt: not UTF-8 at byte 0") as caught:
+        shard([*corpus, texts / "z.txt"], tmp_path / "set", sharding, workers)
+    assert caught.value.problems[0].fix
+    assert [path.name for path in tmp_path.iterdir()] == ["texts"]
+
+
+def test_replaced_and_skipped_documents_are_counted(tmp_path, unigram):
+    (tmp_path / "a.txt").write_bytes(b"the \xff river")
+    (tmp_path / "b.txt").write_text("the stone")
+    paths = sorted(tmp_path.iterdir())
+    counts = {}
+    for choice in ("replace", "skip"):
+        sharding = Sharding(unigram, reading=Reading(invalid_utf8=choice))
+        manifest = shard(paths, tmp_path / choice, sharding)[0].manifest
+        counts[choice] = (manifest.documents, manifest.replaced, manifest.skipped)
+    assert counts == {"replace": (2, 1, 0), "skip": (1, 0, 1)}
+    assert ShardSet.open(tmp_path / "replace").text_bytes == len(
+        "the \ufffd riverthe stone".encode()
+    )
+
+
+def test_text_without_content_is_one_clear_error(tmp_path, unigram):
+    texts = tmp_path / "a.txt"
+    texts.touch()
+    with pytest.raises(DataError, match="no text to tokenize"):
+        shard([texts], tmp_path / "set", Sharding(unigram))
+    assert list(tmp_path.iterdir()) == [texts]
+
+
+def test_an_unknown_character_is_named_with_its_file(tmp_path, characters):
+    (tmp_path / "a.txt").write_text("短")
+    with pytest.raises(DataError, match=r"a\.txt: character '短' \(U\+77ED\)"):
+        shard([tmp_path / "a.txt"], tmp_path / "set", Sharding(characters))
+
+
+def test_a_full_disk_is_one_clear_error(tmp_path, corpus, unigram, monkeypatch):
+    class FullWriter(ShardWriter):
+        def __init__(self, path, dtype):
+            super().__init__(Path("/dev/full"), dtype)
+
+    monkeypatch.setattr(room, "ShardWriter", FullWriter)
+    with pytest.raises(SetupError, match="No space left on device; free some space"):
+        shard(corpus, tmp_path / "set", Sharding(unigram))
+    assert list(tmp_path.iterdir()) == []
+
+
+def square(number, advance):
+    advance(1)
+    return number * number
+
+
+def die(number, advance):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_results_come_in_the_order_of_the_units():
+    told: list[int] = []
+    assert each(square, range(5), 2, told.append) == [0, 1, 4, 9, 16]
+    assert sum(told) == 5
+
+
+def test_a_killed_worker_is_one_clear_error():
+    with pytest.raises(SetupError, match=r"a worker was killed.*use fewer workers"):
+        each(die, range(2), 2, None)
+
+
+def test_workers_end_with_a_parent_that_was_killed(tmp_path):
+    program = tmp_path / "parent.py"
+    program.write_text(
+        "import os, signal, sys, time\n"
+        "from dslm.data.workers import each\n"
+        "def work(number, advance):\n"
+        "    print(os.getpid(), flush=True)\n"
+        "    time.sleep(100)\n"
+        "if __name__ == '__main__':\n"
+        "    each(work, range(2), 2, None)\n"
+    )
+    command = [sys.executable, str(program)]
+    env = {**os.environ, "PYTHONPATH": str(Path(room.__file__).parents[2])}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as parent:
+        started = [parent.stdout.readline() for _ in range(2)]
+        parent.kill()
+        assert all(started)
+        parent.communicate(timeout=30)  # ends when the last worker has let go of standard output
