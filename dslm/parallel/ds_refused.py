@@ -1,0 +1,99 @@
+"""The keys that DeepSpeed's JSON has or had and that dslm does not take, each with its sentence.
+
+Four reasons: the key was removed from DeepSpeed, it has a new name, dslm owns what it sets (a
+second home for a value, or a source of history in a run that has none), or it asks for something
+that dslm does not drive.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a key cannot be used, and what to do instead."""
+
+    rule: str
+    fix: str = "delete it"
+
+
+def _removed(fix: str = "delete it") -> Refusal:
+    return Refusal("was removed from DeepSpeed", fix)
+
+
+def _renamed(name: str) -> Refusal:
+    return Refusal("is an old name", f"write {name}")
+
+
+def _foreign(what: str) -> Refusal:
+    return Refusal(f"dslm does not drive {what}")
+
+
+_CHECKPOINT = Refusal(
+    "dslm writes checkpoints that any layout can load, and never calls DeepSpeed's writer"
+)
+
+REFUSED: dict[str, Refusal] = {
+    "nebula": _removed("delete it: dslm writes its own checkpoints"),
+    "compression_training": _removed("delete it: dslm quantizes by itself"),
+    "quantize_training": _removed("delete it: dslm quantizes by itself"),
+    "amp": _removed('write "bf16": {"enabled": true}'),
+    "sparse_gradients": _removed(),
+    "sparse_attention": _removed(),
+    "eigenvalue": _removed(),
+    "elasticity": _removed("delete it: a dslm run resumes at any world size"),
+    "graph_harvesting": _removed(),
+    "curriculum_learning": _removed("delete it: dslm computes the order of samples"),
+    "progressive_layer_drop": _removed(),
+    "zero_optimization.mics_shard_size": _removed(),
+    "zero_optimization.mics_hierarchical_params_gather": _removed(),
+    "zero_optimization.zeropp_loco_param": _removed(),
+    "zero_optimization.legacy_stage1": _removed(),
+    "bfloat16": _renamed('"bf16"'),
+    "zero_optimization.cpu_offload": _renamed(
+        '"offload_optimizer": {"device": "cpu"} in zero_optimization'
+    ),
+    "zero_optimization.cpu_offload_param": _renamed(
+        '"offload_param": {"device": "cpu"} in zero_optimization'
+    ),
+    "zero_optimization.cpu_offload_use_pin_memory": _renamed(
+        '"pin_memory" in zero_optimization.offload_optimizer'
+    ),
+    "zero_optimization.stage3_gather_fp16_weights_on_model_save": _renamed(
+        '"stage3_gather_16bit_weights_on_model_save"'
+    ),
+    "optimizer.params.max_grad_norm": _renamed('"gradient_clipping" at the top level'),
+    "scheduler": Refusal(
+        "dslm owns the schedule, a function of the step alone (DeepSpeed's keep history)",
+        "delete it and give schedule.kind=… on the command line",
+    ),
+    "data_efficiency": Refusal(
+        "dslm owns the order of samples, a function of the step alone (DeepSpeed's keeps history)"
+    ),
+    "checkpoint": _CHECKPOINT,
+    "datastates_ckpt": _CHECKPOINT,
+    "managed_gradient_accumulation": Refusal(
+        "dslm leaves it to DeepSpeed to count the micro-batches of a step"
+    ),
+    "zero_optimization.compute_grad_norm": Refusal("dslm records the gradient norm of every step"),
+    "zero_optimization.zenflow": Refusal(
+        "applies part of each gradient late, so that the loss would depend on the layout",
+        'delete it: "offload_optimizer" alone keeps the losses',
+    ),
+    "pipeline.stages": Refusal(
+        "is not read by DeepSpeed", "delete it and give pipeline_stages=… on the command line"
+    ),
+    "pipeline.partition": Refusal("is not read by DeepSpeed"),
+    "pipeline.seed_layers": Refusal("is not read by DeepSpeed: dslm seeds every layer itself"),
+    "tensor_parallel": _foreign("tensor parallelism"),
+    "expert_parallel": _foreign("expert parallelism"),
+    "use_data_before_expert_parallelism": _foreign("expert parallelism"),
+    "sequence_parallel_size": _foreign("sequence parallelism"),
+    "data_parallel_size": _foreign("sequence parallelism"),
+    "seq_parallel_communication_data_type": _foreign("sequence parallelism"),
+    "hybrid_engine": _foreign("DeepSpeed's generation during training"),
+    "autotuning": _foreign("DeepSpeed's autotuner"),
+    "weight_quantization": _foreign("DeepSpeed's inference quantization"),
+}
+"""The full path of each key."""
