@@ -1,0 +1,139 @@
+"""The verbs of training, the same over ZeRO and over the pipeline.
+
+The loop calls `train_batch`, `evaluate`, `mean` and the state verbs, and never asks which layout it
+runs on. `create` picks the kind of engine from the plan.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dslm.model.stages import Stage
+from dslm.objectives.protocol import Batch
+from dslm.parallel.plan import Plan
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""Outputs and labels to a float32 scalar, overwriting the outputs if it likes."""
+
+
+class Engine(ABC):
+    """A model laid out over the ranks, ready to be trained.
+
+    Args:
+        engine: what ``deepspeed.initialize`` gave.
+        plan: the layout.
+    """
+
+    def __init__(self, engine: Any, plan: Plan) -> None:
+        self.engine = engine
+        self.plan = plan
+        self.peak_rates = [group["lr"] for group in engine.optimizer.param_groups]
+        self._clipped_norm: Tensor | None = None
+        engine.clip_fp32_gradients = self._clip
+
+    @abstractmethod
+    def train_batch(self, micro_batches: Iterator[Batch]) -> Tensor:
+        """One optimizer step over `plan.accumulation` micro-batches.
+
+        Returns:
+            This rank's mean loss, a scalar on the device; `mean` makes it that of all ranks.
+        """
+
+    @abstractmethod
+    def evaluate(self, micro_batches: Sequence[Batch]) -> Tensor:
+        """Mean loss of this replica's micro-batches without learning, on every rank."""
+
+    @abstractmethod
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """The weights this rank takes part in, by their layout-free names ``PLACE.…``."""
+
+    @property
+    @abstractmethod
+    def replica(self) -> int:
+        """Which of the replicas this rank belongs to."""
+
+    @abstractmethod
+    def writes(self, place: int) -> bool:
+        """Whether this rank is the one to write the layer at a place into a checkpoint."""
+
+    @property
+    def half(self) -> bool:
+        """Whether the forward pass computes at 16 bits."""
+        weight = next(iter(self.parameters().values()))
+        return weight.dtype != torch.float32
+
+    def set_rate(self, factor: float) -> None:
+        """Set the learning rate to `factor` × the peak rate of DeepSpeed's JSON."""
+        for group, peak in zip(self.engine.optimizer.param_groups, self.peak_rates, strict=True):
+            group["lr"] = peak * factor
+
+    def rate(self) -> float:
+        """The learning rate of the next step (of the first group of weights)."""
+        return float(self.engine.optimizer.param_groups[0]["lr"])
+
+    def mean(self, value: Tensor) -> float:
+        """The mean over all ranks of a scalar; every rank must call it."""
+        total = value.detach().float().clone()
+        torch.distributed.all_reduce(total)
+        return float(total) / self.plan.world
+
+    def gradient_norm(self) -> float | None:
+        """Euclidean norm of the last step's gradient before clipping, where it is known."""
+        norm = self._clipped_norm if self._clipped_norm is not None else self._zero_norm()
+        return None if norm is None else float(norm)
+
+    def overflowed(self) -> bool:
+        """Whether the last step was skipped because float16 gradients overflowed."""
+        return bool(getattr(self.engine.optimizer, "overflow", False))
+
+    def _zero_norm(self) -> float | None:
+        norm: float | None = self.engine.get_global_grad_norm()
+        return norm
+
+    def _clip(self) -> None:
+        """What DeepSpeed does at ZeRO-0 in float32, but keeping the norm it drops."""
+        from deepspeed.runtime.utils import clip_grad_norm_
+
+        weights, most = self.engine.module.parameters(), self.engine.gradient_clipping()
+        self._clipped_norm = clip_grad_norm_(weights, most, mpu=self.engine.mpu)
+
+
+def create(stages: Sequence[Stage], plan: Plan, config: Mapping[str, Any], loss: Loss) -> Engine:
+    """Lay a model out over the ranks.
+
+    Args:
+        stages: the model.
+        plan: the layout.
+        config: DeepSpeed's JSON.
+        loss: how outputs are judged.
+    """
+    from dslm.parallel.pipeline import PipelineEngine
+    from dslm.parallel.zero import ZeroEngine
+
+    kind = PipelineEngine if plan.pipeline_stages > 1 else ZeroEngine
+    return kind.build(stages, plan, plan.deepspeed(config), loss)
+
+
+def parameter_groups(module: nn.Module, config: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The weights in two groups where they decay: matrices, which do, and vectors, which do not."""
+    decay = config["optimizer"].get("params", {}).get("weight_decay", 0.0)
+    if not decay:
+        return [{"params": list(module.parameters())}]
+    matrices = [p for p in module.parameters() if _dimensions(p) >= 2]
+    vectors = [p for p in module.parameters() if _dimensions(p) < 2]
+    return [
+        {"params": group, "weight_decay": rate}
+        for group, rate in ((matrices, decay), (vectors, 0.0))
+        if group
+    ]
+
+
+def _dimensions(parameter: nn.Parameter) -> int:
+    """The number of axes; under ZeRO-3 the weight itself is empty between its uses."""
+    shape: Sequence[int] = getattr(parameter, "ds_shape", parameter.shape)
+    return len(shape)

@@ -1,0 +1,81 @@
+"""What one rank will hold, estimated before anything is allocated.
+
+Weights, gradients and optimizer after Rajbhandari et al. 2020 (ZeRO, section 3), activations after
+Korthikanti et al. 2022 (equation 2, without the attention matrix that fused attention never forms).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dslm.model.config import ModelConfig, block_count, parameter_count
+from dslm.parallel.optimizers import moments
+from dslm.parallel.plan import Plan
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes on the fullest rank; what is offloaded counts to the host."""
+
+    weights: float
+    gradients: float
+    optimizer: float
+    activations: float
+    host: float
+
+    @property
+    def device(self) -> float:
+        """Bytes on the device (the GPU, or main memory where there is none)."""
+        return self.weights + self.gradients + self.optimizer + self.activations
+
+
+def estimate(model: ModelConfig, plan: Plan, config: Mapping[str, Any]) -> Memory:
+    """Estimate the bytes a rank will hold at its fullest.
+
+    Args:
+        model: shape, the vocabulary filled in.
+        plan: the layout.
+        config: DeepSpeed's JSON.
+    """
+    zero = config.get("zero_optimization", {})
+    half = any(config.get(kind, {}).get("enabled") for kind in ("bf16", "fp16"))
+    count = _weights_on_a_stage(model, plan)
+    share = [1.0 if plan.zero_stage < stage else 1 / plan.replicas for stage in (1, 2, 3)]
+    kept = 4 * len(moments(config["optimizer"], is_matrix=True))
+    optimizer = count * share[0] * (kept + (4 if half else 0))
+    gradients = count * share[1] * (2 if half and plan.zero_stage >= 2 else 4)
+    weights = count * share[2] * (2 if half else 4)
+    host = 0.0
+    if _offloaded(zero, "offload_optimizer"):
+        optimizer, host = 0.0, optimizer
+    if _offloaded(zero, "offload_param"):
+        weights, host = 0.0, host + weights
+    return Memory(weights, gradients, optimizer, _activations(model, plan, half), host)
+
+
+def _weights_on_a_stage(model: ModelConfig, plan: Plan) -> float:
+    """Weights of the fullest pipeline stage: its blocks and the embedding or head."""
+    blocks = block_count(model) * model.layers
+    outside = parameter_count(model) - blocks
+    if plan.pipeline_stages == 1:
+        return blocks + outside
+    own = outside if model.tied else outside - model.size * model.width
+    return -(-model.layers // plan.pipeline_stages) * block_count(model) + own
+
+
+def _activations(model: ModelConfig, plan: Plan, half: bool) -> float:
+    """Bytes kept for the backward pass by the micro-batches in flight."""
+    tokens = plan.micro_batch * plan.sequence
+    size = 1 if half else 2  # the paper's constants are bytes at 16 bits
+    layers = -(-model.layers // plan.pipeline_stages)
+    inner = 4 * model.inner_width * (3 if model.activation == "swiglu" else 2)
+    whole = tokens * (18 * model.width + inner) * size
+    kept = layers * tokens * 2 * model.width * size + whole if model.recompute else layers * whole
+    in_flight = min(plan.pipeline_stages, plan.accumulation)
+    return kept * in_flight + 2 * tokens * model.size * size
+
+
+def _offloaded(zero: Mapping[str, Any], block: str) -> bool:
+    return bool(zero.get(block, {}).get("device", "none") != "none")

@@ -1,0 +1,95 @@
+"""The layout of a run and the arithmetic of its batch, derived and never written by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dslm.errors import Problem
+
+BATCH = "train_batch_size"
+MICRO = "train_micro_batch_size_per_gpu"
+ACCUMULATION = "gradient_accumulation_steps"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the ranks share the work of one step."""
+
+    world: int
+    """Number of ranks: `replicas` × `pipeline_stages`."""
+    pipeline_stages: int
+    """Number of ranks that share one copy of the model, each holding some of its layers."""
+    zero_stage: int
+    """How much the replicas share: 0 nothing, 1 optimizer, 2 and gradients, 3 and weights."""
+    micro_batch: int
+    """Windows a replica computes at once."""
+    accumulation: int
+    """Micro-batches a replica computes for a step."""
+    sequence: int
+    """Tokens of a window."""
+
+    @property
+    def replicas(self) -> int:
+        """Number of copies of the model that see different windows."""
+        return self.world // self.pipeline_stages
+
+    @property
+    def batch(self) -> int:
+        """Windows of a step over all replicas."""
+        return self.micro_batch * self.accumulation * self.replicas
+
+    @property
+    def tokens_per_step(self) -> int:
+        """Tokens predicted in a step."""
+        return self.batch * self.sequence
+
+    def deepspeed(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """DeepSpeed's JSON with the whole batch triple filled in."""
+        triple = {BATCH: self.batch, MICRO: self.micro_batch, ACCUMULATION: self.accumulation}
+        return {**config, **triple}
+
+
+def make_plan(
+    config: Mapping[str, Any], world: int, pipeline_stages: int, sequence: int
+) -> tuple[Plan | None, list[Problem]]:
+    """Derive the layout, or say why there is none.
+
+    Args:
+        config: DeepSpeed's JSON, already checked by itself (`ds_check`).
+        world: number of ranks.
+        pipeline_stages: ranks for one copy of the model.
+        sequence: tokens of a window.
+    """
+    if world % pipeline_stages:
+        fix = "use " + " or ".join(str(d) for d in range(1, world + 1) if world % d == 0)
+        rule = f"does not divide the {world} ranks"
+        return None, [Problem("pipeline_stages", pipeline_stages, rule, fix)]
+    micro, accumulation, problems = _split(config, world // pipeline_stages)
+    if problems:
+        return None, problems
+    zero_stage = config.get("zero_optimization", {}).get("stage", 0)
+    return Plan(world, pipeline_stages, zero_stage, micro, accumulation, sequence), []
+
+
+def _split(config: Mapping[str, Any], replicas: int) -> tuple[int, int, list[Problem]]:
+    """Micro-batch and accumulation from any two of the triple."""
+    batch, micro, accumulation = (config.get(key) for key in (BATCH, MICRO, ACCUMULATION))
+    if micro is not None and accumulation is not None:
+        if batch in (None, micro * accumulation * replicas):
+            return micro, accumulation, []
+        product = f"{micro} × {accumulation} × {replicas} replicas"
+        rule = f"contradicts {MICRO} × {ACCUMULATION} × replicas = {product}"
+        fix = f"use {micro * accumulation * replicas}, or leave one of the three out"
+        return 0, 0, [Problem(BATCH, batch, rule, fix)]
+    other_name, other = (MICRO, micro) if micro is not None else (ACCUMULATION, accumulation)
+    assert batch is not None, "the JSON has been checked to hold two of the three"
+    assert other is not None, "the JSON has been checked to hold two of the three"
+    part, rest = divmod(batch, other * replicas)
+    if rest or not part:
+        rule = f"is not a multiple of {other_name} = {other} × {replicas} replicas"
+        unit = other * replicas
+        near = sorted({max(1, round(batch / unit)) * unit, -(-batch // unit) * unit})
+        return 0, 0, [Problem(BATCH, batch, rule, "use " + " or ".join(map(str, near)))]
+    return (other, part, []) if micro is not None else (part, other, [])

@@ -1,0 +1,60 @@
+"""What a run needs of the machine: a compiler where something must be built, space on the disk."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from dslm.errors import Problem
+from dslm.progress import human
+
+STALE_AFTER = 300.0
+"""Seconds without a new file after which a build is taken for dead."""
+
+
+def check_builds(ops: Sequence[str], extensions: Path) -> list[Problem]:
+    """What keeps DeepSpeed from compiling the operations that a JSON asks for.
+
+    Args:
+        ops: their names (`ds_check.compiled_ops`).
+        extensions: where torch builds them (`world.extensions_folder`).
+    """
+    problems = []
+    wanted = ", ".join(ops)
+    for tool, package in (("c++", "g++"), ("ninja", "ninja")):
+        if ops and shutil.which(tool) is None:
+            rule = f"is not installed, but DeepSpeed must compile {wanted}"
+            fix = f"install {package}, or choose an optimizer with torch_adam = true"
+            problems.append(Problem(tool, None, rule, fix))
+    for op in ops:
+        problems += [_stale(lock) for lock in extensions.glob(f"**/{op}/lock") if _is_stale(lock)]
+    return problems
+
+
+def check_disk(folder: Path, checkpoint_bytes: float, keep: int) -> list[Problem]:
+    """Whether the checkpoints of a run will fit.
+
+    Args:
+        folder: the run's folder or any above it that exists.
+        checkpoint_bytes: size of one checkpoint.
+        keep: how many stay; one more is there while the newest is written.
+    """
+    while not folder.exists():
+        folder = folder.parent
+    free, needed = shutil.disk_usage(folder).free, checkpoint_bytes * (keep + 1)
+    if free >= needed:
+        return []
+    rule = f"has {human(free)}B free, but {keep} + 1 checkpoints take {human(needed)}B"
+    return [Problem(str(folder), None, rule, "free some space, or set keep=1 or another run=")]
+
+
+def _is_stale(lock: Path) -> bool:
+    newest = max(file.stat().st_mtime for file in lock.parent.iterdir())
+    return time.time() - newest > STALE_AFTER
+
+
+def _stale(lock: Path) -> Problem:
+    rule = "was left by a build that was killed; every run would wait for it without end"
+    return Problem(str(lock), None, rule, "remove this file")

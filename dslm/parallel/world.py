@@ -1,0 +1,145 @@
+"""Which rank this process is, as its launcher told it, and joining the others.
+
+The only module that reads environment variables. `read_world` is cheap and needs no torch, so that
+rank 0 can speak for all about mistakes before anything heavy starts.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from dslm.errors import Problem, SetupError
+
+
+@dataclass(frozen=True)
+class World:
+    """This process among all of the run."""
+
+    rank: int = 0
+    """Number of this process, from 0."""
+    size: int = 1
+    """Number of processes."""
+    local_rank: int = 0
+    """Number of this process on its host."""
+    local_size: int = 1
+    """Number of processes on this host."""
+    cpu: bool = True
+    """Whether the ranks compute on the CPU."""
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that speaks and publishes for all."""
+        return self.rank == 0
+
+
+def read_world(environment: Mapping[str, str] | None = None) -> World:
+    """Read what ``deepspeed`` or ``torchrun`` set; a plain ``python`` is a world of one.
+
+    Raises:
+        SetupError: for a variable that is not a number.
+    """
+    env = os.environ if environment is None else environment
+    names = {"rank": "RANK", "size": "WORLD_SIZE", "local_rank": "LOCAL_RANK"}
+    numbers = {field: _number(env, name, None) for field, name in names.items()}
+    local_size = _number(env, "LOCAL_WORLD_SIZE", None) or _number(env, "LOCAL_SIZE", None)
+    if numbers["rank"] is None:
+        return World(cpu=_on_cpu(env))
+    size = numbers["size"] or 1
+    return World(
+        numbers["rank"], size, numbers["local_rank"] or 0, local_size or size, _on_cpu(env)
+    )
+
+
+def join(world: World, minutes: float = 30.0) -> None:
+    """Set up the process group; afterwards `device` and collectives may be used.
+
+    Args:
+        world: from `read_world`.
+        minutes: how long a rank waits for the others before it gives up.
+    """
+    import torch
+
+    _fill_environment(world)
+    if world.cpu:
+        os.environ["DS_ACCELERATOR"] = "cpu"
+        if "OMP_NUM_THREADS" not in os.environ:
+            torch.set_num_threads(max(1, (os.cpu_count() or 1) // world.local_size))
+    import deepspeed
+    import deepspeed.ops
+
+    # A shared-memory all-reduce that only CPU ranks use; it would be compiled for minutes first.
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    backend = "gloo" if world.cpu else "nccl"
+    if not world.cpu:
+        torch.cuda.set_device(world.local_rank)
+    deepspeed.init_distributed(backend, timeout=timedelta(minutes=minutes), verbose=False)
+
+
+def share(world: World, number: int) -> int:
+    """The first rank's number, on every rank."""
+    import torch
+
+    shared = torch.tensor([number], device=device(world))
+    torch.distributed.broadcast(shared, 0)
+    return int(shared)
+
+
+def leave() -> None:
+    """Part from the other ranks, all of which must do so."""
+    import torch
+
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()
+
+
+def device(world: World) -> str:
+    """Torch's name of the device this rank computes on."""
+    return "cpu" if world.cpu else f"cuda:{world.local_rank}"
+
+
+def free_port() -> int:
+    """A port outside the range from which the kernel gives ports to clients by itself."""
+    for port in range(20000 + os.getpid() % 5000, 32000):
+        with socket.socket() as candidate:
+            try:
+                candidate.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise SetupError(Problem("network", None, "no port between 20000 and 32000 is free"))
+
+
+def extensions_folder() -> Path:
+    """Where torch builds compiled extensions."""
+    return Path(os.environ.get("TORCH_EXTENSIONS_DIR", "~/.cache/torch_extensions")).expanduser()
+
+
+def _fill_environment(world: World) -> None:
+    """What a plain ``python`` lacks of the variables that torch and DeepSpeed read."""
+    if world.size == 1 and "RANK" not in os.environ:
+        os.environ.setdefault("MASTER_ADDR", "127.0.0.1")
+        os.environ.setdefault("MASTER_PORT", str(free_port()))
+    os.environ["RANK"], os.environ["WORLD_SIZE"] = str(world.rank), str(world.size)
+    os.environ["LOCAL_RANK"] = str(world.local_rank)
+
+
+def _on_cpu(env: Mapping[str, str]) -> bool:
+    """Whether there is no NVIDIA GPU to use; decided without importing torch."""
+    wish = env.get("DS_ACCELERATOR")
+    hidden = env.get("CUDA_VISIBLE_DEVICES", "all") in ("", "-1")
+    return wish == "cpu" or hidden or not os.path.exists("/dev/nvidiactl")
+
+
+def _number(env: Mapping[str, str], name: str, otherwise: int | None) -> int | None:
+    text = env.get(name)
+    if text is None:
+        return otherwise
+    if not text.isdecimal():
+        rule = "must be a whole number"
+        raise SetupError(Problem(name, text, rule, "start through deepspeed or torchrun"))
+    return int(text)

@@ -1,0 +1,73 @@
+"""Training under ZeRO at any stage: every rank is a replica of the whole model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dslm.model.stages import Stage
+from dslm.model.transformer import Transformer
+from dslm.objectives.protocol import Batch
+from dslm.parallel.engine import Engine, Loss, parameter_groups
+from dslm.parallel.plan import Plan
+
+
+class ZeroEngine(Engine):
+    """DeepSpeed's engine over a plain `Transformer`."""
+
+    def __init__(self, engine: Any, plan: Plan, loss: Loss) -> None:
+        super().__init__(engine, plan)
+        self.loss = loss
+
+    @classmethod
+    def build(
+        cls, stages: Sequence[Stage], plan: Plan, config: Mapping[str, Any], loss: Loss
+    ) -> ZeroEngine:
+        """Build the model (at stage 3 already in pieces) and hand it to DeepSpeed."""
+        import deepspeed
+
+        partitioned = deepspeed.zero.Init(config_dict_or_path=dict(config))
+        with partitioned if plan.zero_stage == 3 else nullcontext():
+            model = Transformer(stages)
+        groups = parameter_groups(model, config)
+        engine, *_ = deepspeed.initialize(
+            model=model, model_parameters=groups, config=dict(config), dist_init_required=False
+        )
+        return cls(engine, plan, loss)
+
+    def train_batch(self, micro_batches: Iterator[Batch]) -> Tensor:
+        """See `Engine.train_batch`."""
+        losses = []
+        self.engine.train()
+        for _ in range(self.plan.accumulation):
+            inputs, labels = next(micro_batches)
+            loss = self.loss(self.engine(inputs), labels)
+            self.engine.backward(loss)
+            self.engine.step()
+            losses.append(loss.detach())
+        return torch.stack(losses).mean()
+
+    @torch.no_grad()
+    def evaluate(self, micro_batches: Sequence[Batch]) -> Tensor:
+        """See `Engine.evaluate`."""
+        self.engine.eval()
+        losses = [self.loss(self.engine(inputs), labels) for inputs, labels in micro_batches]
+        return torch.stack(losses).mean()
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """See `Engine.parameters`."""
+        named = self.engine.module.named_parameters()
+        return {name.removeprefix("layers."): parameter for name, parameter in named}
+
+    def writes(self, place: int) -> bool:
+        """The ranks take turns."""
+        return place % self.plan.replicas == self.replica
+
+    @property
+    def replica(self) -> int:
+        """Every rank is a replica."""
+        return torch.distributed.get_rank()
