@@ -1,0 +1,125 @@
+"""Was anything odd? What a careful reader would notice in the curves, found by stated rules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+
+from dslm.report.chart import figure
+from dslm.report.figures import best, uniform_loss
+from dslm.report.record import Record
+from dslm.report.series import Point, series, settled
+
+SPIKE = 1.3
+"""A loss is a spike above so many times the median of the `BEFORE` losses before it."""
+BEFORE = 25
+SLOW = 0.5
+"""A step is slow below this share of the median tokens a second."""
+RISEN = 1.01
+"""Validation loss has turned when it ends above so many times its best."""
+LEARNT = 0.95
+"""Nothing much was learnt while the loss is above this share of ln V."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something worth a second look."""
+
+    level: str
+    """``bad`` (the run is broken), ``look`` (may be a problem) or ``note``."""
+    title: str
+    text: str
+
+
+def findings(record: Record) -> list[Finding]:
+    """Everything odd about a run, the worst first; empty where nothing is."""
+    losses = series(record.log.training, "loss")
+    checks = (
+        _not_finite(losses),
+        _not_learnt(losses, uniform_loss(record)),
+        _turned(series(record.log.evaluations, "validation_loss")),
+        _spikes(losses),
+        _slow(series(record.log.training, "tokens_per_second")),
+        _resumed(record.log.resumes),
+        _unreadable(record.log.unreadable),
+    )
+    return [finding for finding in checks if finding]
+
+
+def _not_finite(losses: Sequence[Point]) -> Finding | None:
+    bad = [point for point in losses if not point.finite]
+    if not bad:
+        return None
+    text = f"{len(bad):,} of {len(losses):,} logged losses, the first at step {bad[0].step:,}."
+    return Finding("bad", "Loss not finite", text)
+
+
+def _not_learnt(losses: Sequence[Point], uniform: float | None) -> Finding | None:
+    last = settled(losses)
+    if uniform is None or not last > LEARNT * uniform:
+        return None
+    text = f"The loss, {last:.2f}, has barely left uniform guessing, {uniform:.2f}."
+    return Finding("look", "Little learnt", text)
+
+
+def _turned(evaluations: list[Point]) -> Finding | None:
+    lowest = best(evaluations)
+    if lowest is None or not evaluations[-1].value > RISEN * lowest.value:
+        return None
+    text = (
+        f"Validation loss was best, {lowest.value:.4f}, at step {lowest.step:,} and ended at "
+        f"{evaluations[-1].value:.4f}."
+    )
+    return Finding("look", "Validation loss rose", text)
+
+
+def _spikes(losses: Sequence[Point]) -> Finding | None:
+    finite = [point for point in losses if point.finite]
+    spikes = [
+        point
+        for i, point in enumerate(finite)
+        if i >= BEFORE and point.value > SPIKE * median(p.value for p in finite[i - BEFORE : i])
+    ]
+    if not spikes:
+        return None
+    worst = max(spikes, key=lambda point: point.value)
+    text = (
+        f"{_count(spikes)} above {SPIKE} × the median of the {BEFORE} lines before; the highest, "
+        f"{worst.value:.2f}, at step {worst.step:,}."
+    )
+    return Finding("look", "Loss spikes", text)
+
+
+def _slow(speeds: Sequence[Point]) -> Finding | None:
+    """The first line of a process is left out: it holds the warm-up."""
+    steady = [b for a, b in pairwise(speeds) if a.leg == b.leg and b.finite]
+    middle = median(point.value for point in steady) if steady else 0.0
+    slow = [point for point in steady if point.value < SLOW * middle]
+    if not slow:
+        return None
+    worst = min(slow, key=lambda point: point.value)
+    text = (
+        f"{_count(slow)} below half the median of {figure(middle)} tokens a second; the lowest, "
+        f"{figure(worst.value)}, at step {worst.step:,}."
+    )
+    return Finding("look", "Slow steps", text)
+
+
+def _resumed(resumes: Sequence[int]) -> Finding | None:
+    if not resumes:
+        return None
+    shown = ", ".join(f"{step:,}" for step in resumes[:8]) + (", …" if len(resumes) > 8 else "")
+    return Finding("note", "Resumed", f"after step {shown}.")
+
+
+def _unreadable(lines: int) -> Finding | None:
+    if not lines:
+        return None
+    text = f"{lines} in metrics.jsonl, as a killed process leaves behind; left out here."
+    return Finding("note", "Unreadable lines", text)
+
+
+def _count(points: Sequence[Point]) -> str:
+    return f"{len(points):,} line{'s' if len(points) > 1 else ''}"

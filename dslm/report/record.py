@@ -1,0 +1,143 @@
+"""What a run folder says about its run: `run.json` and `metrics.jsonl`, read once and put in order.
+
+A log is the history of every process that worked on the run. A process that resumes from a
+checkpoint repeats the last steps of the one before it, so a line whose step was logged already
+takes back everything from that step on: what remains is the one history that led to the final
+weights. The legs of that history, one a process, stay known, to be marked in the charts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from dslm.errors import CheckpointError, Problem
+
+
+class Entry(NamedTuple):
+    """One line of the log."""
+
+    step: int
+    leg: int
+    """Which process wrote it, from 0."""
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Log:
+    """The history that led to the final weights, in the order of its steps."""
+
+    training: Sequence[Entry]
+    evaluations: Sequence[Entry]
+    seconds: float
+    """Wall time of all processes together, work that was lost included."""
+    unreadable: int
+    """Lines that hold no entry: cut short when a process was killed."""
+
+    @property
+    def resumes(self) -> list[int]:
+        """The steps after which another process carried on."""
+        return [a.step for a, b in pairwise(self.training) if a.leg != b.leg]
+
+
+@dataclass(frozen=True)
+class Record:
+    """Everything the page is made from."""
+
+    folder: Path
+    facts: dict[str, Any]
+    """The content of `run.json`; any part of it may be missing."""
+    log: Log
+    evaluation: dict[str, Any]
+    """The content of `evaluation.json`; empty where there is none."""
+    sample: str
+    """Text the model wrote; empty where there is none."""
+
+    def fact(self, *path: str) -> Any:
+        """What `run.json` holds at a path of keys; `None` where a key is missing."""
+        value: Any = self.facts
+        for key in path:
+            value = value.get(key) if isinstance(value, dict) else None
+        return value
+
+
+def read_record(folder: Path) -> Record:
+    """Read a run folder.
+
+    Raises:
+        CheckpointError: `folder` is missing, is no run folder, or its run has logged no step yet.
+    """
+    if not folder.is_dir():
+        raise CheckpointError(Problem(str(folder), None, "there is no such run folder"))
+    facts = _read_object(folder / "run.json")
+    metrics = folder / "metrics.jsonl"
+    log = order(_text(metrics).splitlines())
+    if not log.training:
+        fix = "make the report when the run has logged a step"
+        raise CheckpointError(Problem(str(metrics), None, "holds no training step yet", fix))
+    evaluation = folder / "evaluation.json"
+    return Record(
+        folder=folder,
+        facts=facts,
+        log=log,
+        evaluation=_read_object(evaluation) if evaluation.exists() else {},
+        sample=_text(folder / "sample.txt"),
+    )
+
+
+def order(lines: Iterable[str]) -> Log:
+    """Put the lines of a log in order: later lines replace what they repeat or take back.
+
+    Args:
+        lines: JSON objects in the order they were written. `seconds` of a training line counts from
+            the start of its process, so it falls where another process carried on.
+    """
+    training: dict[int, Entry] = {}
+    evaluations: dict[int, Entry] = {}
+    leg, latest, clock, seconds, unreadable = 0, 0, 0.0, 0.0, 0
+    for line in lines:
+        values = _entry(line)
+        if values is None:
+            unreadable += bool(line.strip())
+            continue
+        step, trained = values["step"], "loss" in values
+        now = values.get("seconds", clock) if trained else clock
+        if step < latest or now < clock or (trained and step in training):
+            training = {known: entry for known, entry in training.items() if known < step}
+            evaluations = {known: entry for known, entry in evaluations.items() if known < step}
+            leg, seconds = leg + 1, seconds + clock
+            now = now if trained else 0.0
+        kind = training if trained else evaluations
+        kind[step] = Entry(step, leg, values)
+        latest, clock = step, now
+    return Log(tuple(training.values()), tuple(evaluations.values()), seconds + clock, unreadable)
+
+
+def _entry(line: str) -> dict[str, Any] | None:
+    """The object on a line, or `None` where the line is not a whole entry."""
+    try:
+        values = json.loads(line)
+    except ValueError:
+        return None
+    whole = isinstance(values, dict) and isinstance(values.get("step"), int)
+    return values if whole and ("loss" in values or "validation_loss" in values) else None
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(Problem(str(path), None, "there is no such file")) from None
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise CheckpointError(Problem(str(path), None, "does not hold a JSON object"))
+    return value
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""

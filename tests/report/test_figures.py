@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import json
+import math
+
+from dslm.report.figures import figures, uniform_loss, verdict
+from dslm.report.record import read_record
+
+
+def told(run) -> dict[str, str]:
+    return {figure.label: figure.value for figure in figures(read_record(run))}
+
+
+def test_every_figure_equals_the_one_in_the_files(make_run, training):
+    evaluation = {"loss": 1.7123, "perplexity": 5.5417, "bits_per_byte": 1.1022, "tokens": 4096}
+    run = make_run(
+        [
+            training(1, 9.0, tokens_per_second=100.0, mfu=0.30, memory_gib=3.5),
+            training(2, 4.0, tokens_per_second=300.0, mfu=0.41, memory_gib=3.0),
+            {"step": 2, "validation_loss": 3.5},
+            training(3, 2.12361, tokens_per_second=200.0, mfu=0.50, memory_gib=3.0),
+            {"step": 3, "validation_loss": 3.61},
+        ],
+        {"evaluation.json": json.dumps(evaluation)},
+    )
+    assert told(run) == {
+        "Training loss": "2.1236",
+        "Validation loss": "3.6100",
+        "Evaluation loss": "1.7123",
+        "Perplexity": "5.54",
+        "Bits per byte": "1.1022",
+        "Tokens seen": "1.54k",
+        "Wall time": "6s",
+        "Tokens per second": "200",
+        "MFU": "41.0 %",
+        "Memory": "3.50 GiB",
+    }
+    hints = {figure.label: figure.hint for figure in figures(read_record(run))}
+    assert hints["Validation loss"] == "best 3.5000 at step 2"
+    assert hints["Tokens seen"] == "1,536"
+
+
+def test_what_was_not_logged_has_no_figure(make_run):
+    assert told(make_run([{"step": 1, "loss": 3.0}])) == {"Training loss": "3.0000"}
+
+
+def test_without_an_evaluation_the_perplexity_is_that_of_the_validation(make_run, training):
+    run = make_run([training(1, 3.0), {"step": 1, "validation_loss": 2.0}])
+    assert told(run)["Perplexity"] == f"{math.exp(2):.2f}"
+
+
+def test_a_validation_loss_beyond_all_bounds_still_has_a_figure(make_run, training):
+    run = make_run([training(1, 3.0), {"step": 1, "validation_loss": math.inf}])
+    assert told(run)["Validation loss"] == "inf"
+
+
+def test_uniform_guessing_costs_the_logarithm_of_the_vocabulary(make_run, training):
+    record = read_record(make_run([training(1, 3.0)], config={"model": {"vocabulary": 8000}}))
+    assert uniform_loss(record) == math.log(8000)
+
+
+def test_the_verdict_tells_how_far_and_what_broke(make_run, training):
+    run = make_run(
+        [training(1, 9.0), training(2, None), training(3, 4.0)],
+        config={"steps": 5000, "model": {"vocabulary": 8000}},
+    )
+    assert verdict(read_record(run)) == (
+        "3 of 5,000 steps: training loss went from 9.00 to 4.00. "
+        "Guessing uniformly costs 8.99. 1 of 3 logged losses are not finite."
+    )
