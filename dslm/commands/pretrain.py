@@ -1,0 +1,60 @@
+"""Train a model: ``pretrain PRESET --deepspeed_config FILE key=value …``."""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from dslm.commands.run import Parser
+from dslm.config.help import describe
+from dslm.errors import UserError
+from dslm.parallel.world import read_world
+from dslm.train.config import RunConfig
+from dslm.train.prepare import Job, prepare
+from dslm.train.presets import PRESETS
+
+GRACE = 10.0
+"""Seconds the other ranks leave to the first one to speak; its end ends them."""
+
+
+def main(argv: list[str]) -> None:
+    """Check, then train."""
+    parser = _parser()
+    if {"-h", "--help"} & set(argv):
+        print(_help(parser, argv))
+        return
+    world = read_world()
+    try:
+        options = parser.parse_args(argv)
+        job: Job = prepare(options.words, options.config, options.deepspeed_config, world)
+    except UserError:
+        if not world.first:
+            time.sleep(GRACE)
+        raise
+    from dslm.train.pretrain import pretrain
+
+    words = [word for word in argv if not word.startswith("--local_rank")]
+    pretrain(job, world, words)
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        "pretrain.py",
+        "Train a language model. Settings: preset, then --config, then key=value.",
+        add_help=False,
+    )
+    parser.add_argument("words", metavar="PRESET key=value", nargs="*")
+    parser.add_argument("--deepspeed_config", metavar="FILE", help="DeepSpeed's JSON (required)")
+    parser.add_argument("--config", metavar="FILE", help="settings as JSON, or a run.json")
+    parser.add_argument("--local_rank", type=int, help=argparse.SUPPRESS)
+    return parser
+
+
+def _help(parser: Parser, argv: list[str]) -> str:
+    named = [word for word in argv if word in PRESETS]
+    if named:
+        keys = describe(RunConfig, PRESETS[named[0]]())
+        return f"{named[0]}: {PRESETS[named[0]].__doc__}\n\nkeys (key=value):\n{keys}"
+    presets = "\n".join(f"  {name:<18}{preset.__doc__}" for name, preset in PRESETS.items())
+    more = "pretrain.py PRESET --help tells every key with its type, default and meaning."
+    return f"{parser.format_help()}\npresets:\n{presets}\n\n{more}"

@@ -1,0 +1,109 @@
+"""What dslm executes of a run; what DeepSpeed executes stands in its own JSON and nowhere here."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from dslm.config.parse import STRICT
+from dslm.errors import Problem
+from dslm.model.config import ModelConfig
+
+Natural = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+@dataclass(config=STRICT, frozen=True, kw_only=True)
+class DataConfig:
+    """What is read."""
+
+    train: str | dict[str, Positive]
+    """Folder of a shard set, or several with their weights: {"shards/a": 0.7, "shards/b": 0.3}."""
+    validation: str | None = None
+    """Folder of the shard set on which the loss is measured during training; null = none."""
+    validation_windows: Count = 1000
+    """How many windows of it at most, from its beginning."""
+    verify: bool = True
+    """Whether the checksums of all shards are compared before training (1 GB a second)."""
+
+
+@dataclass(config=STRICT, frozen=True, kw_only=True)
+class ObjectiveConfig:
+    """What the model learns to predict."""
+
+    kind: Literal["causal"] = "causal"
+    """causal: each token from those before it."""
+
+
+@dataclass(config=STRICT, frozen=True, kw_only=True)
+class ScheduleConfig:
+    """The learning rate's course; its peak is DeepSpeed's `optimizer.params.lr`."""
+
+    kind: Literal["constant", "linear", "cosine", "inverse_sqrt", "warmup_stable_decay"] = "cosine"
+    """Shape after the warm-up."""
+    warmup_steps: Natural | None = None
+    """Steps in which the rate rises linearly to its peak; null = a tenth of `steps`, at most
+    1,000."""
+    decay_steps: Count | None = None
+    """Steps at the end in which warmup_stable_decay falls; null = a fifth of `steps`."""
+    minimum: Share = 0.1
+    """Rate at the end as a share of the peak (linear, cosine, warmup_stable_decay)."""
+
+
+@dataclass(config=STRICT, frozen=True, kw_only=True)
+class RunConfig:
+    """A training run."""
+
+    preset: str
+    """The preset it started from."""
+    model: ModelConfig
+    data: DataConfig
+    objective: ObjectiveConfig = Field(default_factory=ObjectiveConfig)
+    schedule: ScheduleConfig = Field(default_factory=ScheduleConfig)
+    steps: Count
+    """Optimizer steps of the whole run."""
+    run: str
+    """Folder of the run; run again with the same one, it resumes."""
+    seed: Natural = 0
+    """Decides weights, sample order and dropout."""
+    fresh: bool = False
+    """Refuse to start unless the run folder is empty or missing."""
+    pipeline_stages: Count = 1
+    """Ranks that share one copy of the model, each holding some of its layers."""
+    log_interval: Count = 10
+    """Steps between two lines of metrics."""
+    evaluation_interval: Count = 500
+    """Steps between two measurements of the validation loss (also measured at the end)."""
+    checkpoint_interval: Count = 500
+    """Steps between two checkpoints (one is also written at the end)."""
+    keep: Count = 3
+    """How many of the newest checkpoints are kept."""
+    target_loss: Positive | None = None
+    """Stop when the validation loss is at most this."""
+    patience: Count | None = None
+    """Stop when that many measurements in a row have not lowered the validation loss."""
+    tensorboard: bool = False
+    """Also write TensorBoard event files into the run folder."""
+
+
+def check_run(config: RunConfig) -> list[Problem]:
+    """What contradicts itself within the settings."""
+    problems = []
+    warmup = config.schedule.warmup_steps
+    if warmup is not None and warmup >= config.steps:
+        rule = f"leaves none of the {config.steps} steps after the warm-up"
+        fix = f"use at most {config.steps - 1}, or null"
+        problems.append(Problem("schedule.warmup_steps", warmup, rule, fix))
+    for key in ("target_loss", "patience"):
+        if getattr(config, key) is not None and config.data.validation is None:
+            rule = "needs a validation set"
+            problems.append(Problem(key, getattr(config, key), rule, "set data.validation=FOLDER"))
+    if config.pipeline_stages > config.model.layers:
+        rule = f"is more than model.layers = {config.model.layers}"
+        fix = f"use at most {config.model.layers}"
+        problems.append(Problem("pipeline_stages", config.pipeline_stages, rule, fix))
+    return problems

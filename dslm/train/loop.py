@@ -1,0 +1,191 @@
+"""The training loop: train, log, measure, save, until the steps are made or a goal is reached.
+
+Everything random or scheduled is a function of the step or of the number of samples read, so the
+loop's own state is those two integers.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dslm.data.stream import Stream
+from dslm.errors import TrainingError
+from dslm.model.config import flops_per_token
+from dslm.model.stages import layer_seed
+from dslm.objectives.protocol import Objective
+from dslm.parallel.engine import Engine
+from dslm.parallel.hardware import memory_gib, peak_flops
+from dslm.train.data import training_batch, validation_batches, validation_windows
+from dslm.train.metrics import Line
+from dslm.train.pace import Pace
+from dslm.train.prepare import Job
+from dslm.train.schedule import factor
+from dslm.train.snapshot import Snapshots
+from dslm.train.teller import Teller
+
+HARDLY = 0.3
+"""Nats under ln V below which a model has learned next to nothing."""
+
+
+@dataclass
+class Position:
+    """How far a run has come."""
+
+    step: int = 0
+    samples: int = 0
+
+
+class Loop:
+    """One run of training, on one of its ranks.
+
+    Args:
+        job: what to do.
+        engine: the model, laid out.
+        objective: what it learns.
+        snapshots: its checkpoints.
+        device: torch's name of this rank's device.
+        teller: writes metrics and speaks to the user.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        engine: Engine,
+        objective: Objective,
+        snapshots: Snapshots,
+        device: str,
+        teller: Teller,
+    ) -> None:
+        self.job, self.config, self.plan = job, job.config, job.plan
+        self.engine, self.objective, self.snapshots = engine, objective, snapshots
+        self.device, self.teller = device, teller
+        self.peak = peak_flops(device, engine.half)
+        sources = job.sources
+        self.stream = Stream(sources.train, sources.weights, self.plan.sequence, self.config.seed)
+        self.best = math.inf
+        self.misses = 0
+        self.begin(Position())
+
+    def begin(self, position: Position) -> None:
+        """Set where `run` begins."""
+        self.position = position
+        self.pace = Pace(self.config.steps - position.step, self.plan.tokens_per_step)
+
+    def run(self) -> str:
+        """Train to the end; returns how it ended, in words."""
+        reason = None
+        while self.position.step < self.config.steps and reason is None:
+            loss = self.train_step()
+            if self.due(self.config.log_interval):
+                self.log(loss)
+            if self.due(self.config.evaluation_interval):
+                reason = self.measure()
+            if reason is not None or self.due(self.config.checkpoint_interval):
+                self.save(loss)
+        return reason or f"all {self.config.steps:,} steps made"
+
+    def due(self, interval: int) -> bool:
+        """Whether something done at every `interval` steps and at the end is to be done now."""
+        return self.position.step % interval == 0 or self.position.step == self.config.steps
+
+    def train_step(self) -> Tensor:
+        """One optimizer step; returns this rank's mean loss, still on the device."""
+        position, plan = self.position, self.plan
+        self.engine.set_rate(factor(self.config.schedule, position.step, self.config.steps))
+        if self.config.model.dropout:
+            torch.manual_seed(layer_seed(self.config.seed, position.step, self.engine.replica))
+        batch = training_batch(
+            self.stream, plan, self.objective, position.samples, self.engine.replica, self.device
+        )
+        loss = self.engine.train_batch(batch)
+        position.step += 1
+        position.samples += plan.batch
+        self.pace.step()
+        self.teller.beat(position.step, self.pace)
+        return loss
+
+    def log(self, loss: Tensor) -> None:
+        """Tell what the last step did."""
+        value = self.finite(loss)
+        tokens_per_second = self.pace.tokens_per_second()
+        line: Line = {
+            "step": self.position.step,
+            "tokens": self.position.samples * self.plan.sequence,
+            "loss": value,
+            "learning_rate": self.engine.rate(),
+            "gradient_norm": self.engine.gradient_norm(),
+            "tokens_per_second": tokens_per_second,
+            "seconds": self.pace.seconds(),
+            "memory_gib": memory_gib(self.device),
+        }
+        if self.peak is not None:
+            done = flops_per_token(self.config.model) * tokens_per_second
+            line["mfu"] = done / (self.peak * self.plan.world)
+        self.teller.tell(line, self.pace)
+        self.warn_if_stuck(value)
+
+    def measure(self) -> str | None:
+        """Measure the validation loss; returns a reason to stop, if it gives one."""
+        shards, config = self.job.sources.validation, self.config
+        if shards is None:
+            return None
+        with self.pace.paused():
+            windows = validation_windows(shards, self.plan.sequence, config.data.validation_windows)
+            batches, scale = validation_batches(
+                shards, windows, self.plan, self.objective, self.engine.replica, self.device
+            )
+            loss = self.engine.mean(self.engine.evaluate(batches)) * scale
+        line: Line = {
+            "step": self.position.step,
+            "tokens": self.position.samples * self.plan.sequence,
+            "validation_loss": loss,
+            "seconds": self.pace.seconds(),
+        }
+        self.teller.tell(line, self.pace)
+        return self.judge(loss)
+
+    def judge(self, loss: float) -> str | None:
+        """Whether a validation loss is a reason to stop."""
+        config = self.config
+        self.misses = 0 if loss < self.best else self.misses + 1
+        self.best = min(self.best, loss)
+        if config.target_loss is not None and loss <= config.target_loss:
+            return f"validation loss {loss:.4f} reached target_loss = {config.target_loss}"
+        if config.patience is not None and self.misses >= config.patience:
+            return f"validation loss not below {self.best:.4f} for {self.misses} measurements"
+        return None
+
+    def save(self, loss: Tensor) -> None:
+        """Write a checkpoint, but never one of a model that is already lost."""
+        self.finite(loss)
+        with self.pace.paused():
+            self.snapshots.save(self.position.step, self.position.samples)
+
+    def finite(self, loss: Tensor) -> float:
+        """The loss over all ranks.
+
+        Raises:
+            TrainingError: it is not a number any more.
+        """
+        value = self.engine.mean(loss)
+        if not math.isfinite(value) and not self.engine.overflowed():
+            raise TrainingError(
+                f"the loss is {value} at step {self.position.step}: nothing of this was saved; "
+                "lower the peak rate (optimizer.params.lr) or lengthen schedule.warmup_steps, and "
+                "run again to resume from the newest checkpoint"
+            )
+        return value
+
+    def warn_if_stuck(self, loss: float) -> None:
+        """One word when a fifth of the steps has taught the model next to nothing."""
+        uniform, step = math.log(self.config.model.size), self.position.step
+        a_fifth = max(1, self.config.steps // 5)
+        if a_fifth <= step < a_fifth + self.config.log_interval and loss > uniform - HARDLY:
+            self.teller.say(
+                f"warning: after {step} steps the loss {loss:.2f} has barely left ln(vocabulary) = "
+                f"{uniform:.2f}: look at the data, or raise the peak rate"
+            )

@@ -1,0 +1,131 @@
+"""Presets: functions that give the settings of a run as a nested dictionary.
+
+A preset leaves out what only the user knows (`data.train`, `run`). A new one is a function and a
+line in `PRESETS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+Settings = dict[str, Any]
+
+
+def tiny() -> Settings:
+    """0.4M weights beside the vocabulary: for tests and first tries, seconds on a CPU."""
+    return {
+        "model": {"layers": 2, "heads": 4, "width": 128, "sequence": 128},
+        "steps": 300,
+        "log_interval": 1,
+        "evaluation_interval": 100,
+        "checkpoint_interval": 100,
+    }
+
+
+def demo() -> Settings:
+    """3M weights with a vocabulary of 4,000: learns words in minutes on two CPU cores."""
+    return {
+        "model": {"layers": 4, "heads": 4, "width": 192, "sequence": 128, "positions": "rotary"},
+        "steps": 600,
+        "evaluation_interval": 150,
+        "checkpoint_interval": 300,
+    }
+
+
+def shakespeare_char() -> Settings:
+    """The character model that nanoGPT trains on a CPU: 4 layers of width 128, 64 characters."""
+    return {
+        "model": {"layers": 4, "heads": 4, "width": 128, "sequence": 64, "bias": False},
+        "steps": 2000,
+        "log_interval": 10,
+        "evaluation_interval": 250,
+        "checkpoint_interval": 1000,
+    }
+
+
+def gpt2_small() -> Settings:
+    """GPT-2 (Radford et al. 2019): 124,439,808 weights."""
+    return _gpt2(layers=12, heads=12, width=768)
+
+
+def gpt2_medium() -> Settings:
+    """GPT-2 medium: 354,823,168 weights."""
+    return _gpt2(layers=24, heads=16, width=1024)
+
+
+def gpt2_large() -> Settings:
+    """GPT-2 large: 774,030,080 weights."""
+    return _gpt2(layers=36, heads=20, width=1280)
+
+
+def gpt2_xl() -> Settings:
+    """GPT-2 XL: 1,557,611,200 weights."""
+    return _gpt2(layers=48, heads=25, width=1600)
+
+
+def llama_160m() -> Settings:
+    """The Llama shape at GPT-2 small's size."""
+    return _llama(layers=12, heads=12, groups=4, width=768, inner=2048, sequence=2048)
+
+
+def llama_1b() -> Settings:
+    """The shape of Llama 3.2 1B (Grattafiori et al. 2024): grouped queries, tied head."""
+    return _llama(layers=16, heads=32, groups=8, width=2048, inner=8192, sequence=4096)
+
+
+def llama_7b() -> Settings:
+    """The shape of Llama 7B (Touvron et al. 2023)."""
+    return _llama(
+        layers=32, heads=32, groups=32, width=4096, inner=11008, sequence=4096, tied=False
+    )
+
+
+def _gpt2(layers: int, heads: int, width: int) -> Settings:
+    model = {"layers": layers, "heads": heads, "width": width, "sequence": 1024}
+    return {
+        "model": {**model, "vocabulary": 50257, "tied": True, "bias": True},
+        "steps": 100_000,
+        "evaluation_interval": 1000,
+        "checkpoint_interval": 1000,
+    }
+
+
+def _llama(
+    layers: int, heads: int, groups: int, width: int, inner: int, sequence: int, tied: bool = True
+) -> Settings:
+    return {
+        "model": {
+            "layers": layers,
+            "heads": heads,
+            "key_value_heads": groups,
+            "width": width,
+            "feed_forward": inner,
+            "sequence": sequence,
+            "positions": "rotary",
+            "norm": "rms",
+            "activation": "swiglu",
+            "bias": False,
+            "tied": tied,
+        },
+        "steps": 100_000,
+        "evaluation_interval": 1000,
+        "checkpoint_interval": 1000,
+    }
+
+
+PRESETS: dict[str, Callable[[], Settings]] = {
+    preset.__name__: preset
+    for preset in (
+        tiny,
+        demo,
+        shakespeare_char,
+        gpt2_small,
+        gpt2_medium,
+        gpt2_large,
+        gpt2_xl,
+        llama_160m,
+        llama_1b,
+        llama_7b,
+    )
+}

@@ -1,0 +1,156 @@
+"""A training run from its first screen to its last.
+
+check (`prepare`, before torch) → first screen → join the ranks → engine → restore → `loop` → report
+→ last screen. Every rank runs this; the first one speaks and writes for all.
+"""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import TextIO
+
+from dslm import __version__
+from dslm.errors import CheckpointError, DataError, Problem
+from dslm.model.config import parameter_count
+from dslm.parallel.world import World, device, join, leave, share
+from dslm.progress import Progress
+from dslm.report import write_report
+from dslm.train.checkpoint import checkpoints, newest_good
+from dslm.train.metrics import Metrics
+from dslm.train.prepare import Job
+from dslm.train.screen import command, first_screen, last_screen
+from dslm.train.teller import Teller
+from dslm.train.terminal import quiet
+
+NONE = -1
+
+
+def pretrain(job: Job, world: World, words: Sequence[str]) -> None:
+    """Train.
+
+    Args:
+        job: what to do, checked.
+        world: this rank among the others.
+        words: the arguments of the command, for the one that resumes.
+
+    Raises:
+        UserError: another run writes in the folder, or data or checkpoints are damaged.
+        TrainingError: the run went wrong.
+    """
+    step = _claim(job, world, words) if world.first else NONE
+    with quiet(job.folder.log(world.rank)) as (results, messages):
+        how = _train(job, world, step, messages)
+        if world.first:
+            job.folder.write_record(_record(job, world, words, how))
+            write_report(job.folder.path)
+            print(*last_screen(job, world, words, how), sep="\n", file=results)
+
+
+def _train(job: Job, world: World, step: int, messages: TextIO) -> str:
+    """Everything that needs torch; returns how the run ended."""
+    from dslm.model.stages import stages
+    from dslm.objectives.registry import OBJECTIVES
+    from dslm.parallel.engine import create
+    from dslm.train.loop import Loop, Position
+    from dslm.train.snapshot import Snapshots
+
+    join(world)
+    step = share(world, step)
+    if step >= job.config.steps:
+        return f"all {step:,} steps had been made before, nothing was done"
+    layers = stages(job.config.model, job.config.seed)
+    objective = OBJECTIVES[job.config.objective.kind]
+    engine = create(layers, job.plan, job.deepspeed, objective.loss)
+    snapshots = Snapshots(engine, job, len(layers))
+    with _teller(job, world, max(step, 0), messages) as teller:
+        loop = Loop(job, engine, objective, snapshots, device(world), teller)
+        if step > 0:
+            numbers = snapshots.restore(job.folder.checkpoint(step), loop.train_step)
+            loop.begin(Position(numbers["step"], numbers["samples"]))
+        how = loop.run()
+    leave()
+    return how
+
+
+def _claim(job: Job, world: World, words: Sequence[str]) -> int:
+    """The first rank's part before all others: data, folder, first screen.
+
+    Returns:
+        The step of the checkpoint to go on from, or `NONE`.
+    """
+    job.folder.lock()
+    if job.config.data.verify:
+        _verify_data(job)
+    step, problems = _choose_checkpoint(job)
+    job.folder.write_record(_record(job, world, words, "running"))
+    if not job.folder.tokenizer.exists():
+        shutil.copytree(job.sources.train[0].tokenizer, job.folder.tokenizer)
+    notes = [f"{'damaged':<9}{problem}" for problem in problems]
+    Teller.to_stderr().say(*first_screen(job, world, step), *notes, "")
+    return step
+
+
+def _verify_data(job: Job) -> None:
+    """Compare all shards with their checksums."""
+    size = sum(shard.bytes for source in job.sources.all for shard in source.manifest.shards)
+    with Progress(size, "B", "checking shards") as progress:
+        problems = [p for source in job.sources.all for p in source.verify(progress.advance)]
+    if problems:
+        raise DataError(*problems)
+
+
+def _choose_checkpoint(job: Job) -> tuple[int, list[Problem]]:
+    """The newest whole checkpoint's step, and what is wrong with newer ones."""
+    found = checkpoints(job.folder.checkpoints)
+    if not found:
+        return NONE, []
+    size = sum(file.stat().st_size for file in found[0][1].iterdir())
+    with Progress(size, "B", "checking the checkpoint") as progress:
+        step, problems = newest_good(job.folder.checkpoints, progress.advance)
+    if step is None:
+        rule = "no whole checkpoint is left"
+        fix = "choose another run=, or remove this folder to begin again"
+        raise CheckpointError(*problems, Problem(str(job.folder.checkpoints), None, rule, fix))
+    return step, problems
+
+
+@contextmanager
+def _teller(job: Job, world: World, step: int, messages: TextIO) -> Iterator[Teller]:
+    """The voice of this rank: only the first has a file of metrics and a user."""
+    if not world.first:
+        yield Teller(job.config.steps, None, None)
+        return
+    board = job.folder.path / "tensorboard" if job.config.tensorboard else None
+    with Metrics(job.folder.metrics, step, board) as metrics:
+        yield Teller(job.config.steps, metrics, messages)
+
+
+def _record(job: Job, world: World, words: Sequence[str], status: str) -> dict[str, object]:
+    """What ``run.json`` holds."""
+    plan = job.plan
+    return {
+        "format": 1,
+        "status": status,
+        "command": [*command(world).split(), *words],
+        "versions": {
+            "dslm": __version__,
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("torch", "deepspeed", "datasets", "pyarrow")},
+        },
+        "config": job.settings,
+        "deepspeed": job.deepspeed,
+        "plan": {
+            **asdict(plan),
+            "replicas": plan.replicas,
+            "batch": plan.batch,
+            "tokens_per_step": plan.tokens_per_step,
+            "parameters": parameter_count(job.config.model),
+            "device": "cpu" if world.cpu else "cuda",
+        },
+        "data": job.sources.record(),
+    }

@@ -1,0 +1,152 @@
+"""A run's folder: what stands where, who may write there, and whether a run may go on there.
+
+run.json  metrics.jsonl  report.html  tokenizer/  logs/rank-0.log …  checkpoints/step-00000100/
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+from dslm.config.overrides import read_json
+from dslm.errors import CheckpointError, Problem, UserError
+from dslm.files import write_json
+from dslm.train.checkpoint import checkpoint_folder, checkpoints
+
+DECIDES = ("model", "objective", "seed")
+"""Settings that a resumed run must share with the one it continues."""
+
+
+class RunFolder:
+    """The folder of one run.
+
+    Args:
+        path: the folder; need not exist yet.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.record = path / "run.json"
+        self.metrics = path / "metrics.jsonl"
+        self.tokenizer = path / "tokenizer"
+        self.checkpoints = path / "checkpoints"
+        self.logs = path / "logs"
+        self._lock: TextIO | None = None
+
+    def read(self) -> dict[str, Any]:
+        """The contents of ``run.json``.
+
+        Raises:
+            CheckpointError: there is none, or it is broken.
+        """
+        if not self.record.is_file():
+            rule = "is not the folder of a run: it has no run.json"
+            raise CheckpointError(Problem(str(self.path), None, rule))
+        return read_json(self.record)
+
+    def log(self, rank: int) -> Path:
+        """Where a rank's libraries print to."""
+        return self.logs / f"rank-{rank}.log"
+
+    def checkpoint(self, step: int) -> Path:
+        """The folder of the checkpoint of a step."""
+        return checkpoint_folder(self.checkpoints, step)
+
+    def newest_step(self) -> int:
+        """The step of the newest checkpoint, 0 when there is none."""
+        return max((step for step, _ in checkpoints(self.checkpoints)), default=0)
+
+    def lock(self) -> None:
+        """Keep other runs out of the folder until this process ends.
+
+        Raises:
+            CheckpointError: another process holds it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._lock = (self.path / ".lock").open("a+")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            rule = "another run is writing there now"
+            fix = "wait for it, or choose another run="
+            raise CheckpointError(Problem("run", str(self.path), rule, fix)) from None
+
+    def write_record(self, record: Mapping[str, Any]) -> None:
+        """Write ``run.json``."""
+        write_json(self.record, record)
+
+
+def check_folder(
+    folder: RunFolder, config: Mapping[str, Any], data: Mapping[str, Any], fresh: bool
+) -> list[Problem]:
+    """What keeps a run from starting or going on in a folder.
+
+    Args:
+        folder: where.
+        config: the resolved settings, nested.
+        data: the record of the data, as in ``run.json``.
+        fresh: whether an empty folder is asked for.
+    """
+    path, where = folder.path, str(folder.path)
+    if path.exists() and not path.is_dir():
+        return [Problem("run", where, "is a file", "choose another run=")]
+    if not os.access(_existing_parent(path), os.W_OK):
+        return [Problem("run", where, "cannot be written", "choose another run=")]
+    if not path.exists() or all(entry.name == ".lock" for entry in path.iterdir()):
+        return []
+    if fresh:
+        fix = "choose another run=, or leave fresh=true out to resume"
+        return [Problem("run", where, "is not empty, and fresh=true was given", fix)]
+    try:
+        before = folder.read()
+    except UserError:
+        rule = "holds something that is not a run (it has no readable run.json)"
+        return [Problem("run", where, rule, "choose another run=")]
+    return [*_changed(before, config, data), *_finished(folder, config)]
+
+
+def _changed(
+    before: Mapping[str, Any], config: Mapping[str, Any], data: Mapping[str, Any]
+) -> list[Problem]:
+    """Settings that are not those the run began with."""
+    fix = "use the same, or choose another run="
+    problems = []
+    old, new = (_flat({key: c.get(key) for key in DECIDES}) for c in (before["config"], config))
+    for key in sorted(old.keys() | new.keys()):
+        if old.get(key) != new.get(key):
+            rule = f"the run in this folder has {old.get(key)!r}"
+            problems.append(Problem(key, new.get(key), rule, fix))
+    prints = [
+        [source["fingerprint"] for source in d.get("train", [])] for d in (before["data"], data)
+    ]
+    if prints[0] != prints[1]:
+        rule = "is not what the run in this folder is trained on"
+        problems.append(Problem("data.train", config["data"]["train"], rule, fix))
+    return problems
+
+
+def _finished(folder: RunFolder, config: Mapping[str, Any]) -> list[Problem]:
+    step = folder.newest_step()
+    if config["steps"] >= step:
+        return []
+    rule = f"the run in this folder has made {step} steps already"
+    fix = f"use steps={step} or more, or choose another run="
+    return [Problem("steps", config["steps"], rule, fix)]
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            flat.update(_flat(value, f"{prefix}{key}."))
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def _existing_parent(path: Path) -> Path:
+    path = path.absolute()
+    return path if path.exists() else _existing_parent(path.parent)

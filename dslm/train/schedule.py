@@ -1,0 +1,40 @@
+"""The learning rate as a pure function of the step: nothing to save, nothing to restore."""
+
+from __future__ import annotations
+
+import math
+
+from dslm.train.config import ScheduleConfig
+
+
+def factor(config: ScheduleConfig, step: int, steps: int) -> float:
+    """The share of the peak rate with which a step is made.
+
+    Linear warm-up to 1 at step `warmup_steps`, then: constant 1; linear or cosine (Loshchilov &
+    Hutter 2017, without restarts) down to `minimum` at the last step; √(warmup / step) (Vaswani et
+    al. 2017, equation 3); or 1 until the last `decay_steps`, which fall linearly to `minimum`
+    (warm-up-stable-decay, Hu et al. 2024).
+
+    Args:
+        config: the course.
+        step: number of the step from 0.
+        steps: how many there are.
+    """
+    warmup = warmup_steps(config, steps)
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    if config.kind == "constant":
+        return 1.0
+    if config.kind == "inverse_sqrt":
+        return math.sqrt((warmup + 1) / (step + 1))
+    falling = steps - warmup
+    if config.kind == "warmup_stable_decay":
+        falling = min(falling, config.decay_steps or max(1, steps // 5))
+    gone = max(0, step - (steps - falling)) / max(1, falling - 1)
+    shape = (1 + math.cos(math.pi * gone)) / 2 if config.kind == "cosine" else 1 - gone
+    return config.minimum + (1 - config.minimum) * shape
+
+
+def warmup_steps(config: ScheduleConfig, steps: int) -> int:
+    """How many steps warm up."""
+    return min(steps // 10, 1000) if config.warmup_steps is None else config.warmup_steps

@@ -1,0 +1,128 @@
+"""What a user reads of a run: the first screen, the lines on the way, the last screen.
+
+All of it is computed by pure functions that return lines; `pretrain` and `loop` print them.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+
+from dslm import __version__
+from dslm.model.config import parameter_count
+from dslm.parallel.memory import estimate
+from dslm.parallel.world import World
+from dslm.progress import human
+from dslm.train.prepare import Job
+from dslm.train.schedule import warmup_steps
+
+GIB = 2**30
+
+
+def first_screen(job: Job, world: World, resumed_from: int) -> list[str]:
+    """What is going to happen, before anything heavy starts."""
+    config, plan = job.config, job.plan
+    lines = [
+        ("dslm", f"{__version__} · {config.preset} · {config.run}"),
+        ("model", _model(job)),
+        ("data", _data(job)),
+        ("layout", _layout(job, world)),
+        ("batch", _batch(job)),
+        ("steps", f"{config.steps:,} · {human(config.steps * plan.tokens_per_step)} tokens"),
+        ("rate", _rate(job)),
+        ("memory", _memory(job)),
+        ("saves", _saves(job)),
+        ("start", f"from step {resumed_from:,}" if resumed_from > 0 else "from scratch"),
+        *(("note", note) for note in _notes(job)),
+    ]
+    return [f"{name:<9}{text}" for name, text in lines]
+
+
+def last_screen(job: Job, world: World, words: Sequence[str], how: str) -> list[str]:
+    """How the run ended, where everything is, and what to type next."""
+    config, run = job.config, shlex.quote(job.folder.path.as_posix())
+    held_out = config.data.validation or "SHARDS"
+    more = config.steps * 2
+    again = [word for word in words if not word.startswith(("steps=", "fresh="))]
+    lines = [
+        ("ended", how),
+        ("folder", f"{run}: report.html, metrics.jsonl, checkpoints/, logs/"),
+        ("evaluate", f"python launch/evaluate.py {run} --data {shlex.quote(held_out)}"),
+        ("generate", f'python launch/generate.py {run} --prompt "The" --max-new-tokens 100'),
+        ("resume", f"{command(world)} {shlex.join([*again, f'steps={more}'])}"),
+    ]
+    return [f"{name:<9}{text}" for name, text in lines]
+
+
+def command(world: World) -> str:
+    """How this process was most likely started."""
+    if world.size == 1:
+        return "python launch/pretrain.py"
+    if world.size == world.local_size:
+        return f"deepspeed --num_gpus {world.size} launch/pretrain.py"
+    return "deepspeed --hostfile HOSTS launch/pretrain.py"
+
+
+def _model(job: Job) -> str:
+    model = job.config.model
+    shape = f"{model.layers} layers × {model.width} wide, {model.heads} heads"
+    reach = f"{model.sequence:,} tokens, vocabulary {model.size:,}"
+    return f"{parameter_count(model):,} parameters · {shape} · {reach}"
+
+
+def _data(job: Job) -> str:
+    names = ", ".join(str(source.folder) for source in job.sources.train)
+    tokens, read = job.sources.tokens, job.config.steps * job.plan.tokens_per_step
+    return f"{names} · {human(tokens)} tokens, read {read / tokens:.2f} times (epochs)"
+
+
+def _layout(job: Job, world: World) -> str:
+    plan, kind = job.plan, "CPU" if world.cpu else "GPU"
+    ranks = f"{plan.world} {kind} rank{'s' if plan.world > 1 else ''}"
+    pipe = f" × {plan.pipeline_stages} pipeline stages" if plan.pipeline_stages > 1 else ""
+    replicas = f"{plan.replicas} replica{'s' if plan.replicas > 1 else ''}{pipe}"
+    return f"{ranks} = {replicas} · ZeRO-{plan.zero_stage} · {_precision(job)}"
+
+
+def _precision(job: Job) -> str:
+    enabled = (kind for kind in ("bf16", "fp16") if job.deepspeed.get(kind, {}).get("enabled"))
+    return next(enabled, "fp32")
+
+
+def _batch(job: Job) -> str:
+    plan = job.plan
+    factors = f"{plan.replicas} replicas × {plan.micro_batch} windows × {plan.accumulation} rounds"
+    return f"{factors} × {plan.sequence:,} tokens = {plan.tokens_per_step:,} tokens a step"
+
+
+def _rate(job: Job) -> str:
+    optimizer, schedule = job.deepspeed["optimizer"], job.config.schedule
+    peak = optimizer.get("params", {}).get("lr", "muon_lr, adam_lr")
+    clipping = job.deepspeed.get("gradient_clipping", 1.0)
+    course = f"{schedule.kind} after {warmup_steps(schedule, job.config.steps):,} warm-up steps"
+    return f"{optimizer['type']}, peak {peak}, {course} · gradient clipped at {clipping}"
+
+
+def _memory(job: Job) -> str:
+    memory = estimate(job.config.model, job.plan, job.deepspeed)
+    parts = ("weights", "gradients", "optimizer", "activations")
+    split = ", ".join(f"{part} {getattr(memory, part) / GIB:.2f}" for part in parts)
+    host = f" + {memory.host / GIB:.2f} GiB offloaded" if memory.host else ""
+    return f"about {memory.device / GIB:.2f} GiB a rank{host} ({split})"
+
+
+def _saves(job: Job) -> str:
+    config = job.config
+    size = f"{human(job.checkpoint_bytes)}B each, the newest {config.keep} kept"
+    return f"every {min(config.checkpoint_interval, config.steps):,} steps, {size}"
+
+
+def _notes(job: Job) -> Iterator[str]:
+    model, tokenizer = job.config.model, job.sources.train[0].vocabulary
+    if model.size > tokenizer:
+        yield (
+            f"the vocabulary has {model.size - tokenizer:,} ids that the tokenizer never gives; "
+            f"model.vocabulary={tokenizer} saves their weights"
+        )
+    if job.ops:
+        yield f"DeepSpeed compiles {', '.join(job.ops)} first: some minutes, once on each machine"

@@ -1,0 +1,56 @@
+"""The user's screen kept for what a user wants to read: libraries' own lines go to a file.
+
+DeepSpeed, torch and gloo print from Python and from C++, so the two streams are turned at the level
+of the operating system's file descriptors.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from dslm.errors import DslmError, TrainingError
+
+
+@contextmanager
+def quiet(log: Path) -> Iterator[tuple[TextIO, TextIO]]:
+    """Send everything printed to a file; what this yields still reaches the user.
+
+    Args:
+        log: the file; lines are added to it.
+
+    Yields:
+        The user's standard output and standard error.
+
+    Raises:
+        TrainingError: for any error that is not a `DslmError`, naming the file with its traceback.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    user = [os.fdopen(os.dup(number), "w", buffering=1) for number in (1, 2)]
+    file = log.open("a")
+    for number in (1, 2):
+        os.dup2(file.fileno(), number)
+    faulthandler.enable(file)
+    try:
+        yield user[0], user[1]
+    except (DslmError, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        traceback.print_exc(file=file)
+        reason = (str(error).strip().splitlines() or ["no message"])[0]
+        raise TrainingError(f"{type(error).__name__}: {reason} (traceback in {log})") from None
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        file.flush()
+        faulthandler.disable()
+        for number, stream in enumerate(user, start=1):
+            os.dup2(stream.fileno(), number)
