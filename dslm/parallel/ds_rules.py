@@ -102,6 +102,19 @@ def precision(case: Case) -> Iterator[Problem]:
         yield Problem(states, True, f"needs {master}", f"set {master} to true")
 
 
+def whole_sums(case: Case) -> Iterator[Problem]:
+    """Where DeepSpeed without ZeRO would give other losses than with it."""
+    if not case.below(1):
+        return
+    where, fix = "zero_optimization.stage", "set it to 1: the same layout on one rank, less memory"
+    if case.pipeline_stages > 1:
+        rule = "clips a pipeline by a wrong norm where a weight is tied"
+        yield Problem(where, case.stage, rule, fix)
+    elif case.precision != "fp32":
+        rule = f"sums {case.precision} gradients without float32 and makes one step too many"
+        yield Problem(where, case.stage, rule, fix)
+
+
 def pipeline(case: Case) -> Iterator[Problem]:
     """The pipeline engine with ZeRO above stage 1."""
     if case.pipeline_stages > 1 and case.stage is not None and case.stage > 1:
@@ -143,6 +156,9 @@ def hardware(case: Case) -> Iterator[Problem]:
     for where in ("compile.deepcompile", super_offload, "aio.use_gds", *QUANTIZED):
         if case.cpu and case.of(where, False):
             yield Problem(where, True, "runs on a GPU only", "delete it")
+    if case.cpu and case.precision == "fp16" and not case.of("bf16.enabled", False):
+        rule = "runs on a GPU only: few processors compute at float16, none of them fast"
+        yield Problem("fp16.enabled", True, rule, "use bf16")
     if case.cpu and case.optimizer and OPTIMIZERS[case.optimizer].gpu_only:
         yield Problem(TYPE, case.of(TYPE), "runs on a GPU only", 'write "AdamW"')
 
@@ -198,6 +214,10 @@ def zero(case: Case) -> Iterator[Problem]:
     if not known.elementwise:
         rule = "takes the norm of whole matrices, which ZeRO cuts into pieces"
         yield Problem(TYPE, case.of(TYPE), rule, "set zero_optimization.stage to 0")
+    elif case.optimizer == "Adagrad" and case.parameters.get("weight_decay"):
+        rule = "would decay biases and norms too: under ZeRO DeepSpeed makes one group of all"
+        where, found = f"{PARAMETERS}.weight_decay", case.parameters["weight_decay"]
+        yield Problem(where, found, rule, "delete it, or set zero_optimization.stage to 0")
     elif not known.tested and not case.of(allow, False):
         rule = "is refused under ZeRO by DeepSpeed unless allowed"
         yield Problem(TYPE, case.of(TYPE), rule, f'add "{allow}": true')
@@ -220,6 +240,7 @@ def muon(case: Case) -> Iterator[Problem]:
 RULES = (
     batch,
     precision,
+    whole_sums,
     pipeline,
     offload,
     gradients,

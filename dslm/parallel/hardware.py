@@ -24,6 +24,9 @@ PEAKS = {
 }
 """Dense 16-bit floating-point operations a second, as the makers state them."""
 
+PATIENCE = 0.1
+"""Seconds spent on measuring a CPU; many have no 16-bit arithmetic and take long for a product."""
+
 
 def peak_flops(device: str, half: bool) -> float | None:
     """What the device could do at best, for the share of it that a run uses (MFU).
@@ -34,7 +37,7 @@ def peak_flops(device: str, half: bool) -> float | None:
     if device.startswith("cuda"):
         name = torch.cuda.get_device_name(device)
         return next((peak for part, peak in PEAKS.items() if part in name), None)
-    return _measure(1024, torch.bfloat16 if half else torch.float32)
+    return _measure(512, torch.bfloat16 if half else torch.float32)
 
 
 def memory_gib(device: str) -> float:
@@ -46,8 +49,8 @@ def memory_gib(device: str) -> float:
 
 def _measure(size: int, dtype: torch.dtype) -> float:
     matrix = torch.ones(size, size, dtype=dtype)
-    best = float("inf")
-    for _ in range(5):
+    best, began = float("inf"), time.perf_counter()
+    while time.perf_counter() - began < PATIENCE:
         started = time.perf_counter()
         torch.mm(matrix, matrix)
         best = min(best, time.perf_counter() - started)

@@ -63,8 +63,9 @@ def make_plan(
         sequence: tokens of a window.
     """
     if world % pipeline_stages:
-        fix = "use " + " or ".join(str(d) for d in range(1, world + 1) if world % d == 0)
-        rule = f"does not divide the {world} ranks"
+        divisors = " or ".join(str(d) for d in range(1, world + 1) if world % d == 0)
+        rule = f"does not divide the number of ranks, {world}"
+        fix = f"use {divisors}, or start another number of ranks"
         return None, [Problem("pipeline_stages", pipeline_stages, rule, fix)]
     micro, accumulation, problems = _split(config, world // pipeline_stages)
     if problems:
@@ -90,6 +91,6 @@ def _split(config: Mapping[str, Any], replicas: int) -> tuple[int, int, list[Pro
     if rest or not part:
         rule = f"is not a multiple of {other_name} = {other} × {replicas} replicas"
         unit = other * replicas
-        near = sorted({max(1, round(batch / unit)) * unit, -(-batch // unit) * unit})
+        near = sorted({max(1, part) * unit, (part + 1) * unit})
         return 0, 0, [Problem(BATCH, batch, rule, "use " + " or ".join(map(str, near)))]
     return (other, part, []) if micro is not None else (part, other, [])

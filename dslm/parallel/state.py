@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dslm.parallel import muon
 from dslm.parallel.engine import Engine
 from dslm.parallel.optimizers import moments
 
@@ -50,7 +51,10 @@ class TrainingState:
             return
         yield name, safe_get_full_fp32_param(parameter)
         for moment in self.names(parameter):
-            yield f"{name}#{moment}", safe_get_full_optimizer_state(parameter, moment)
+            if self._is_muon(parameter):
+                yield f"{name}#{moment}", muon.gather(self.engine.engine.optimizer, parameter)
+            else:
+                yield f"{name}#{moment}", safe_get_full_optimizer_state(parameter, moment)
 
     def assign(self, name: str, parameter: nn.Parameter, read: Callable[[str], Tensor]) -> None:
         """Put a weight's master and moments in place; the inverse of `tensors`.
@@ -80,13 +84,14 @@ class TrainingState:
 
     def loss_scale(self) -> dict[str, float]:
         """The state of float16's dynamic loss scale; empty where there is none."""
-        scaler = self._scaler()
+        scaler = self._dynamic_scaler()
         return {key: getattr(scaler, key) for key in SCALER if hasattr(scaler, key)}
 
     def set_loss_scale(self, values: Mapping[str, float]) -> None:
-        """Continue float16's dynamic loss scale."""
-        for key, value in values.items():
-            setattr(self._scaler(), key, value)
+        """Continue float16's dynamic loss scale, where this run has one."""
+        scaler = self._dynamic_scaler()
+        for key, value in values.items() if scaler is not None else ():
+            setattr(scaler, key, value)
 
     def has_moments(self) -> bool:
         """Whether there are moments to put values into (or none are kept)."""
@@ -109,12 +114,19 @@ class TrainingState:
         inner: torch.optim.Optimizer = getattr(wrapped, "optimizer", wrapped)
         return inner
 
-    def _scaler(self) -> Any:
-        return getattr(self.engine.engine.optimizer, "loss_scaler", None)
+    def _dynamic_scaler(self) -> Any | None:
+        scaler = getattr(self.engine.engine.optimizer, "loss_scaler", None)
+        return scaler if getattr(scaler, "dynamic", False) else None
 
     def _is_local(self) -> bool:
         """Whether the weights themselves are the masters: ZeRO-0 in float32."""
         return isinstance(self.engine.engine.optimizer, torch.optim.Optimizer)
+
+    def _is_muon(self, parameter: nn.Parameter) -> bool:
+        """Whether the moment is kept in Muon's own way; with offload it is cut like all others."""
+        optimizer = self.engine.engine.optimizer
+        whole = hasattr(optimizer, "params_in_partition") and not optimizer.cpu_offload
+        return whole and bool(getattr(parameter, "use_muon", False))
 
     def _local(self, parameter: nn.Parameter) -> tuple[Tensor, dict[str, Tensor]]:
         """Master and moments where each rank holds whole tensors."""
@@ -133,6 +145,10 @@ class TrainingState:
                 utils.safe_set_local_fp32_param(parameter, own)
             else:
                 utils.safe_set_local_optimizer_state(parameter, own, moment)
+        elif moment is not None and self._is_muon(parameter):
+            kept_here = muon.momentum(self.engine.engine.optimizer, parameter)
+            if kept_here is not None:
+                kept_here.copy_(value)
         elif moment is None:
             utils.safe_set_full_fp32_param(parameter, value)
         else:

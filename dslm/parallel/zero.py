@@ -30,8 +30,8 @@ class ZeroEngine(Engine):
         """Build the model (at stage 3 already in pieces) and hand it to DeepSpeed."""
         import deepspeed
 
-        partitioned = deepspeed.zero.Init(config_dict_or_path=dict(config))
-        with partitioned if plan.zero_stage == 3 else nullcontext():
+        whole = plan.zero_stage < 3
+        with nullcontext() if whole else deepspeed.zero.Init(config_dict_or_path=dict(config)):
             model = Transformer(stages)
         groups = parameter_groups(model, config)
         engine, *_ = deepspeed.initialize(
