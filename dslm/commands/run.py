@@ -33,7 +33,8 @@ class Parser(argparse.ArgumentParser):
         found, unknown = self.parse_known_intermixed_args(args, namespace)
         if unknown:
             names = [name for action in self._actions for name in action.option_strings]
-            words = [word.partition("=")[0] for word in unknown]
+            options = [word.partition("=")[0] for word in unknown if word.startswith("-")]
+            words = options or unknown  # what follows an unknown option is most likely its value
             fix = f"see {self.prog} --help"
             raise UserError(
                 *(Problem(w, None, "unknown argument", suggest(w, names, fix)) for w in words)

@@ -1,0 +1,41 @@
+"""Measure a trained model on held-out text: ``evaluate RUN --data SHARDS``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from dslm.commands.run import Parser
+from dslm.data.shard_set import ShardSet
+from dslm.progress import Progress
+
+
+def main(argv: list[str]) -> None:
+    """Print loss, perplexity and bits per byte."""
+    parser = Parser("evaluate.py", "Measure a trained model on every token of a shard set.")
+    parser.add_argument("run", metavar="RUN", type=Path, help="the folder of the run")
+    parser.add_argument("--data", metavar="SHARDS", required=True, help="a shard set")
+    parser.add_argument("--step", type=int, help="which checkpoint; the newest unless told")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args(argv)
+    shards = ShardSet.open(options.data)
+
+    from dslm.inference.evaluate import evaluate
+    from dslm.inference.trained import load
+
+    trained = load(options.run, options.step)
+    with Progress(shards.tokens - 1, "tokens", "evaluating") as progress:
+        result = evaluate(trained, shards, progress.advance)
+    figures = {
+        "loss": result.loss,
+        "perplexity": result.perplexity,
+        "bits_per_byte": result.bits_per_byte,
+        "tokens": result.tokens,
+    }
+    if options.json:
+        print(json.dumps({**figures, "step": trained.step, "data": options.data}))
+        return
+    print(f"loss           {result.loss:.4f} nats a token")
+    print(f"perplexity     {result.perplexity:.2f}")
+    print(f"bits per byte  {result.bits_per_byte:.4f}")
+    print(f"tokens         {result.tokens:,} of {options.data}, model of step {trained.step:,}")

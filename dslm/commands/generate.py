@@ -1,0 +1,28 @@
+"""Let a trained model write: ``generate RUN --prompt TEXT``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dslm.commands.run import Parser
+
+
+def main(argv: list[str]) -> None:
+    """Print the prompt and its continuation."""
+    parser = Parser("generate.py", "Let a trained model continue a text.")
+    parser.add_argument("run", metavar="RUN", type=Path, help="the folder of the run")
+    parser.add_argument("--prompt", default="", help="the beginning; empty begins a new document")
+    parser.add_argument("--max-new-tokens", type=int, default=100, help="default 100")
+    parser.add_argument("--temperature", type=float, default=1.0, help="0 takes the likeliest")
+    parser.add_argument("--top-k", type=int, help="draw among this many of the likeliest")
+    parser.add_argument("--top-p", type=float, help="draw among those of this share together")
+    parser.add_argument("--seed", type=int, default=0, help="decides the draws; default 0")
+    parser.add_argument("--step", type=int, help="which checkpoint; the newest unless told")
+    options = parser.parse_args(argv)
+
+    from dslm.inference.generate import Sampling, continue_text
+    from dslm.inference.trained import load
+
+    sampling = Sampling(options.temperature, options.top_k, options.top_p, options.seed)
+    trained = load(options.run, options.step)
+    print(continue_text(trained, options.prompt, options.max_new_tokens, sampling))

@@ -1,0 +1,38 @@
+"""``dslm COMMAND …``: every command under one name."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+from dslm.commands.run import run
+from dslm.errors import ConfigError, Problem, suggest
+
+COMMANDS = {
+    "builtin-corpus": "gather text that every machine already has",
+    "train-tokenizer": "make a tokenizer of text",
+    "shard": "turn text into shards that training reads",
+    "pretrain": "train a model",
+    "evaluate": "measure a trained model on held-out text",
+    "generate": "let a trained model continue a text",
+    "report": "write the page about a run",
+    "doctor": "look whether this machine is ready",
+}
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    sys.exit(run(dispatch, sys.argv[1:]))
+
+
+def dispatch(argv: list[str]) -> None:
+    """Run the command that the first argument names."""
+    if not argv or argv[0] in ("-h", "--help"):
+        told = "\n".join(f"  {name:<17}{purpose}" for name, purpose in COMMANDS.items())
+        print(f"usage: dslm COMMAND …\n\n{told}\n\ndslm COMMAND --help tells more.")
+        return
+    if argv[0] not in COMMANDS:
+        fix = suggest(argv[0], COMMANDS, f"choose from {', '.join(COMMANDS)}")
+        raise ConfigError(Problem("dslm", argv[0], "there is no such command", fix))
+    module = importlib.import_module(f"dslm.commands.{argv[0].replace('-', '_')}")
+    module.main(argv[1:])

@@ -1,0 +1,1 @@
+"""A trained model from its run folder: measured (`evaluate`) and asked (`generate`)."""

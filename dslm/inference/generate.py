@@ -1,0 +1,133 @@
+"""Text from a model, token by token, each one read only once thanks to a key/value cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice, takewhile
+
+import torch
+from torch import Tensor
+
+from dslm.errors import ConfigError, Problem
+from dslm.inference.trained import Trained
+from dslm.model.attention import Cache
+from dslm.model.config import ModelConfig
+from dslm.model.transformer import Transformer
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the next token is chosen."""
+
+    temperature: float = 1.0
+    """Scores are divided by it; 0 always takes the likeliest token."""
+    top_k: int | None = None
+    """Only this many of the likeliest tokens (Fan et al. 2018)."""
+    top_p: float | None = None
+    """Only the likeliest tokens that together reach this probability (Holtzman et al. 2020)."""
+    seed: int = 0
+    """Decides the draws."""
+
+
+def check_sampling(sampling: Sampling) -> list[Problem]:
+    """What cannot be sampled as told."""
+    problems = []
+    if sampling.temperature < 0:
+        problems.append(Problem("--temperature", sampling.temperature, "must be at least 0"))
+    if sampling.top_k is not None and sampling.top_k < 1:
+        problems.append(Problem("--top-k", sampling.top_k, "must be at least 1"))
+    if sampling.top_p is not None and not 0 < sampling.top_p <= 1:
+        problems.append(Problem("--top-p", sampling.top_p, "must be above 0 and at most 1"))
+    return problems
+
+
+def continue_text(trained: Trained, prompt: str, new_tokens: int, sampling: Sampling) -> str:
+    """The prompt and what the model makes of it, up to the end of the document.
+
+    Args:
+        trained: the model.
+        prompt: the beginning; empty begins a new document.
+        new_tokens: how many tokens at most.
+        sampling: how they are chosen.
+
+    Raises:
+        UserError: the settings or the prompt cannot be used.
+    """
+    problems = check_sampling(sampling)
+    tokenizer = trained.tokenizer
+    end = tokenizer.end_of_document
+    tokens = [int(token) for token in tokenizer.encode([prompt])[0]]
+    if not tokens and end is None:
+        problems.append(Problem("--prompt", prompt, "must hold a character for this tokenizer"))
+    if problems:
+        raise ConfigError(*problems)
+    told = len(tokens)
+    tokens = tokens or [int(end or 0)]
+    stream = generate(trained.model, trained.config.model, tokens, sampling, tokenizer.vocabulary)
+    made = takewhile(lambda token: token != end, islice(stream, new_tokens))
+    return tokenizer.decode([*tokens[:told], *made])
+
+
+@torch.no_grad()
+def generate(
+    model: Transformer,
+    config: ModelConfig,
+    tokens: Sequence[int],
+    sampling: Sampling,
+    vocabulary: int,
+    cached: bool = True,
+) -> Iterator[int]:
+    """Tokens that follow, without end.
+
+    When the model's window is full, its second half is read again as the new beginning.
+
+    Args:
+        model: in evaluation mode.
+        config: its shape.
+        tokens: at least one to begin with.
+        sampling: how the next is chosen.
+        vocabulary: ids from here on are never chosen (the padding of a vocabulary).
+        cached: whether to keep keys and values, or to read everything again for each token.
+    """
+    device = next(model.parameters()).device
+    dice = torch.Generator().manual_seed(sampling.seed)
+    window, caches = list(tokens)[-config.sequence :], None
+    unread = window
+    while True:
+        if cached and caches is None:
+            caches = _caches(model, config)
+        batch = torch.tensor([unread if cached else window], device=device)
+        scores = model(batch, caches)[0, -1, :vocabulary]
+        token = choose(scores.float().cpu(), sampling, dice)
+        yield token
+        window = [*window, token]
+        unread = [token]
+        if len(window) > config.sequence:
+            window = window[-(config.sequence // 2 + 1) :]
+            unread, caches = window, None
+
+
+def choose(scores: Tensor, sampling: Sampling, dice: torch.Generator) -> int:
+    """One token id by the scores [V] of all."""
+    if sampling.temperature == 0:
+        return int(scores.argmax())
+    scores = scores / sampling.temperature
+    if sampling.top_k is not None and sampling.top_k < len(scores):
+        kept = scores.topk(sampling.top_k).indices
+        scores = torch.full_like(scores, -torch.inf).scatter(0, kept, scores[kept])
+    if sampling.top_p is not None:
+        scores = _nucleus(scores, sampling.top_p)
+    return int(torch.multinomial(scores.softmax(0), 1, generator=dice))
+
+
+def _nucleus(scores: Tensor, share: float) -> Tensor:
+    """The scores with all but the likeliest tokens, of together `share`, at minus infinity."""
+    ordered, places = scores.sort(descending=True, stable=True)
+    before = ordered.softmax(0).cumsum(0) - ordered.softmax(0)
+    return scores.masked_fill((before >= share)[places.argsort()], -torch.inf)
+
+
+def _caches(model: Transformer, config: ModelConfig) -> list[Cache]:
+    weight = next(model.parameters())
+    return [Cache(config, 1, config.sequence, weight) for _ in range(config.layers)]
