@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from dslm.data.shard_set import ShardSet
-from dslm.data.stream import Stream, check_sources, check_window, ordered_rows, windows_in
+from dslm.data.stream import Stream, check_sources, check_window, windows_in
 from dslm.errors import DataError, Problem
 from dslm.objectives.protocol import Batch, Objective
 from dslm.parallel.plan import Plan
@@ -46,6 +48,8 @@ def open_sources(config: DataConfig) -> Sources:
         DataError: with all problems of all of them.
     """
     named = config.train if isinstance(config.train, dict) else {config.train: 1.0}
+    if not named:
+        raise DataError(Problem("data.train", named, "names no shard set", "name one or more"))
     opened: list[ShardSet] = []
     problems: list[Problem] = []
     for folder in (*named, *([config.validation] if config.validation else [])):
@@ -120,18 +124,12 @@ def validation_batches(
     a_round = plan.micro_batch * plan.replicas
     rounds = -(-windows // a_round)
     batches = []
-    for number in range(rounds):
-        first = number * a_round + replica * plan.micro_batch
-        real = min(max(windows - first, 0), plan.micro_batch)
-        rows = ordered_rows(shards, plan.sequence, first if real else 0, max(real, 1))
-        inputs, labels = objective.example(torch.from_numpy(rows).long())
-        labels[real:] = objective.ignore
-        missing = plan.micro_batch - len(rows)
-        inputs = torch.cat([inputs, inputs[:1].expand(missing, -1)]).to(device)
-        labels = torch.cat(
-            [labels, torch.full_like(labels[:1], objective.ignore).expand(missing, -1)]
-        )
-        batches.append((inputs, labels.to(device)))
+    for first in range(replica * plan.micro_batch, rounds * a_round, a_round):
+        numbers = np.arange(first, first + plan.micro_batch)
+        rows = shards.windows(np.minimum(numbers, windows - 1) * plan.sequence, plan.sequence + 1)
+        inputs, labels = objective.example(torch.from_numpy(rows).to(device).long())
+        past = torch.from_numpy(numbers >= windows).to(device)
+        batches.append((inputs, labels.masked_fill(past[:, None], objective.ignore)))
     return batches, rounds * a_round / windows
 
 

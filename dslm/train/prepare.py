@@ -23,7 +23,7 @@ from dslm.parallel.setup import check_builds, check_disk
 from dslm.parallel.world import World, extensions_folder
 from dslm.train.config import RunConfig, check_run
 from dslm.train.data import Sources, check_sources_fit, open_sources
-from dslm.train.presets import PRESETS
+from dslm.train.presets import PRESETS, tiny
 from dslm.train.run_folder import RunFolder, check_folder
 
 
@@ -69,24 +69,22 @@ def prepare(
     config = found.take(lambda: settings(words, config_file))
     deepspeed = found.take(lambda: _load_deepspeed(deepspeed_file))
     sources = found.take(lambda: open_sources(config.data)) if config else None
-    stages = config.pipeline_stages if config else 1
     plan = None
     if deepspeed is not None:
-        wrong = ds_check.check(deepspeed, pipeline_stages=stages, cpu=world.cpu)
-        found.problems += wrong
-        if config and not wrong:
-            plan, wrong = make_plan(deepspeed, world.size, stages, config.model.sequence)
-            found.problems += wrong
+        plan = _plan(deepspeed, config, world, found)
     if config:
         found.problems += [*check_run(config), *check_model(config.model)]
     if config and sources:
         found.problems += check_sources_fit(sources, config.model.sequence, config.model.vocabulary)
+        config = _completed(config, sources)
+        if world.first:
+            folder = RunFolder(Path(config.run))
+            found.problems += check_folder(folder, asdict(config), sources.record(), config.fresh)
     if found.problems or not (config and deepspeed and sources and plan):
         raise UserError(*found.problems)
     job = _job(config, deepspeed, plan, sources, world)
     wrong = check_builds(job.ops, extensions_folder())
     if world.first:
-        wrong += check_folder(job.folder, job.settings, sources.record(), config.fresh)
         wrong += check_disk(job.folder.path.absolute(), job.checkpoint_bytes, config.keep)
     if wrong:
         raise UserError(*wrong)
@@ -99,21 +97,37 @@ def settings(words: Sequence[str], config_file: str | None) -> RunConfig:
     Raises:
         ConfigError: with every problem found.
     """
-    names = [word for word in words if "=" not in word]
-    values = parse_words(word for word in words if "=" in word)
-    base: dict[str, Any] = {}
-    if config_file is not None:
-        file = read_json(Path(config_file))
-        base = file["config"] if isinstance(file.get("config"), dict) else file
-    if len(names) > 1 or (not names and "preset" not in base):
-        rule = f"one preset is needed: {', '.join(PRESETS)}"
-        raise ConfigError(Problem("preset", " ".join(names) or None, rule))
-    if names:
-        if names[0] not in PRESETS:
-            fix = suggest(names[0], PRESETS, f"choose from {', '.join(PRESETS)}")
-            raise ConfigError(Problem("preset", names[0], "there is no such preset", fix))
-        base = merge({**PRESETS[names[0]](), "preset": names[0]}, base)
-    return parse(RunConfig, merge(base, values))
+    bare = [word for word in words if "=" not in word][:1]
+    named = [f"preset={word}" if word in bare else word for word in words]
+    found = _Findings()
+    given = found.take(lambda: parse_words(named))
+    file = found.take(lambda: _load_settings(config_file))
+    if given is None or file is None:
+        raise ConfigError(*found.problems)
+    values = merge(file, given)
+    preset = PRESETS.get(str(values.get("preset")))
+    if preset is None:
+        found.problems.append(_no_preset(values.get("preset")))
+        values["preset"], preset = tiny.__name__, tiny  # so that the other keys are checked as well
+    config: RunConfig | None = found.take(lambda: parse(RunConfig, merge(preset(), values)))
+    if found.problems or config is None:
+        raise ConfigError(*found.problems)
+    return config
+
+
+def _no_preset(name: Any) -> Problem:
+    choice = ", ".join(PRESETS)
+    if name is None:
+        return Problem("preset", None, "is required", f"choose from {choice}")
+    return Problem(
+        "preset", name, "there is no such preset", suggest(name, PRESETS, f"choose from {choice}")
+    )
+
+
+def _load_settings(path: str | None) -> dict[str, Any]:
+    """A file of settings, or those within a ``run.json``."""
+    file = {} if path is None else read_json(Path(path))
+    return file["config"] if isinstance(file.get("config"), dict) else file
 
 
 def _load_deepspeed(path: str | None) -> dict[str, Any]:
@@ -124,12 +138,28 @@ def _load_deepspeed(path: str | None) -> dict[str, Any]:
     return ds_check.load(path)
 
 
+def _plan(
+    deepspeed: dict[str, Any], config: RunConfig | None, world: World, found: _Findings
+) -> Plan | None:
+    """Check DeepSpeed's JSON, and derive the plan if it is right."""
+    stages = config.pipeline_stages if config else 1
+    wrong = ds_check.check(deepspeed, pipeline_stages=stages, cpu=world.cpu)
+    plan = None
+    if config and not wrong:
+        plan, wrong = make_plan(deepspeed, world.size, stages, config.model.sequence)
+    found.problems += wrong
+    return plan
+
+
+def _completed(config: RunConfig, sources: Sources) -> RunConfig:
+    """The settings with what follows from the data filled in."""
+    vocabulary = config.model.vocabulary or sources.train[0].vocabulary
+    return replace(config, model=replace(config.model, vocabulary=vocabulary))
+
+
 def _job(
     config: RunConfig, deepspeed: dict[str, Any], plan: Plan, sources: Sources, world: World
 ) -> Job:
-    """Fill in what follows from the data."""
-    vocabulary = config.model.vocabulary or sources.train[0].vocabulary
-    config = replace(config, model=replace(config.model, vocabulary=vocabulary))
     ops = tuple(ds_check.compiled_ops(deepspeed, cpu=world.cpu))
     return Job(config, deepspeed, plan, sources, RunFolder(Path(config.run)), ops)
 

@@ -23,6 +23,7 @@ from dslm.report import write_report
 from dslm.train.checkpoint import checkpoints, newest_good
 from dslm.train.metrics import Metrics
 from dslm.train.prepare import Job
+from dslm.train.run_folder import FORMAT
 from dslm.train.screen import command, first_screen, last_screen
 from dslm.train.teller import Teller
 from dslm.train.terminal import quiet
@@ -134,7 +135,7 @@ def _record(job: Job, world: World, words: Sequence[str], status: str) -> dict[s
     """What ``run.json`` holds."""
     plan = job.plan
     return {
-        "format": 1,
+        "format": FORMAT,
         "status": status,
         "command": [*command(world).split(), *words],
         "versions": {

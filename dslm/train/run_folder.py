@@ -18,6 +18,8 @@ from dslm.train.checkpoint import checkpoint_folder, checkpoints
 
 DECIDES = ("model", "objective", "seed")
 """Settings that a resumed run must share with the one it continues."""
+FORMAT = 1
+"""Version of ``run.json``."""
 
 
 class RunFolder:
@@ -40,12 +42,16 @@ class RunFolder:
         """The contents of ``run.json``.
 
         Raises:
-            CheckpointError: there is none, or it is broken.
+            UserError: there is none, or it is broken.
         """
         if not self.record.is_file():
             rule = "is not the folder of a run: it has no run.json"
             raise CheckpointError(Problem(str(self.path), None, rule))
-        return read_json(self.record)
+        record = read_json(self.record)
+        if record.get("format") != FORMAT:
+            rule = f"is not the record of a run: its format is not {FORMAT}"
+            raise CheckpointError(Problem(str(self.record), None, rule))
+        return record
 
     def log(self, rank: int) -> Path:
         """Where a rank's libraries print to."""
@@ -91,9 +97,10 @@ def check_folder(
         fresh: whether an empty folder is asked for.
     """
     path, where = folder.path, str(folder.path)
-    if path.exists() and not path.is_dir():
-        return [Problem("run", where, "is a file", "choose another run=")]
-    if not os.access(_existing_parent(path), os.W_OK):
+    parent = _existing_parent(path)
+    if not parent.is_dir():
+        return [Problem("run", where, f"{parent} is a file", "choose another run=")]
+    if not os.access(parent, os.W_OK):
         return [Problem("run", where, "cannot be written", "choose another run=")]
     if not path.exists() or all(entry.name == ".lock" for entry in path.iterdir()):
         return []

@@ -29,7 +29,7 @@ def factor(config: ScheduleConfig, step: int, steps: int) -> float:
         return math.sqrt((warmup + 1) / (step + 1))
     falling = steps - warmup
     if config.kind == "warmup_stable_decay":
-        falling = min(falling, config.decay_steps or max(1, steps // 5))
+        falling = min(falling, (config.decay_steps or max(1, steps // 5)) + 1)
     gone = max(0, step - (steps - falling)) / max(1, falling - 1)
     shape = (1 + math.cos(math.pi * gone)) / 2 if config.kind == "cosine" else 1 - gone
     return config.minimum + (1 - config.minimum) * shape

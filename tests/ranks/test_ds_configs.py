@@ -1,0 +1,27 @@
+"""Every file in ds_configs, loaded and stepped on two CPU ranks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from launching import launch
+
+pytestmark = pytest.mark.ranks
+
+CONFIGS = sorted((Path(__file__).parents[2] / "ds_configs").glob("*.json"))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_a_config_of_the_project_trains(path: Path, tmp_path: Path, words: list[str]) -> None:
+    stages = 2 if path.stem.startswith("pipeline") else 1
+    words = [*words, "steps=2", f"pipeline_stages={stages}"]
+    ended = launch(tmp_path / "run", words, json.loads(path.read_text()), 2)
+    if "fp16" in path.stem:
+        assert ended.code == 2
+        assert "fp16.enabled = True: runs on a GPU only" in ended.messages
+        return
+    assert ended.code == 0, ended.messages
+    first, second = ended.metrics()
+    assert second != first

@@ -1,0 +1,65 @@
+"""A layout changes how fast the loss falls, never the loss."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+from launching import Ended, launch
+from ranks.conftest import deepspeed
+
+pytestmark = pytest.mark.ranks
+
+LAYOUTS = {
+    "one rank": (1, 0, 1),
+    "one rank, ZeRO-1": (1, 1, 1),
+    "ZeRO-0": (2, 0, 1),
+    "ZeRO-1": (2, 1, 1),
+    "ZeRO-2": (2, 2, 1),
+    "ZeRO-3": (2, 3, 1),
+    "pipeline": (2, 1, 2),
+}
+"""Ranks, ZeRO stage and pipeline stages."""
+
+
+def train(folder: Path, layout: str, words: list[str], **changes: object) -> Ended:
+    ranks, stage, pipeline = LAYOUTS[layout]
+    config = deepspeed(stage, **changes)
+    ended = launch(
+        folder / layout.replace(" ", "-"), [*words, f"pipeline_stages={pipeline}"], config, ranks
+    )
+    assert ended.code == 0, ended.messages
+    return ended
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory, words: list[str], shards: Path) -> Ended:
+    words = [*words, f"data.validation={shards}", "steps=20"]
+    return train(tmp_path_factory.mktemp("reference"), "one rank", words)
+
+
+@pytest.mark.parametrize("layout", [name for name in LAYOUTS if name != "one rank"])
+def test_every_layout_gives_the_losses_of_one_rank(
+    layout: str, reference: Ended, tmp_path: Path, words: list[str], shards: Path
+) -> None:
+    ended = train(tmp_path, layout, [*words, f"data.validation={shards}", "steps=20"])
+    losses, known = ended.metrics(), reference.metrics()
+    assert len(losses) == len(known) == 20
+    assert losses[0] == pytest.approx(known[0], rel=1e-6)
+    assert losses == pytest.approx(known, rel=1e-4)
+    norms = ended.metrics("gradient_norm"), reference.metrics("gradient_norm")
+    assert norms[0] == pytest.approx(norms[1], rel=1e-3)
+    validation = ended.metrics("validation_loss"), reference.metrics("validation_loss")
+    assert validation[0] == pytest.approx(validation[1], rel=1e-4)
+
+
+def test_the_first_loss_is_that_of_guessing(reference: Ended) -> None:
+    size = json.loads((reference.folder / "run.json").read_text())["config"]["model"]["vocabulary"]
+    assert reference.metrics()[0] == pytest.approx(math.log(size), abs=0.1)
+
+
+def test_the_model_learns(reference: Ended) -> None:
+    losses = reference.metrics()
+    assert losses[-1] < losses[0] - 0.3

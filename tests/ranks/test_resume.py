@@ -1,0 +1,124 @@
+"""A run that was stopped goes on as if it had not been, at any layout."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from launching import Ended, launch
+from ranks.conftest import deepspeed
+
+pytestmark = pytest.mark.ranks
+
+
+def train(folder: Path, words: list[str], ranks: int, stage: int, pipeline: int = 1) -> Ended:
+    config = deepspeed(stage)
+    ended = launch(folder, [*words, f"pipeline_stages={pipeline}"], config, ranks)
+    assert ended.code == 0, ended.messages
+    return ended
+
+
+@pytest.fixture(scope="module")
+def halves(tmp_path_factory: pytest.TempPathFactory, words: list[str]) -> tuple[Ended, Ended]:
+    """40 steps of ZeRO-2 on two ranks at one go, and the first 20 of them alone."""
+    folder = tmp_path_factory.mktemp("halves")
+    schedule = ["schedule.kind=constant", "schedule.warmup_steps=5"]
+    whole = train(folder / "whole", [*words, *schedule, "steps=40"], 2, 2)
+    return whole, train(folder / "half", [*words, *schedule, "steps=20"], 2, 2)
+
+
+RESUMED = {
+    "ZeRO-3 on two ranks": (2, 3, 1),
+    "one rank": (1, 0, 1),
+    "pipeline of two": (2, 1, 2),
+    "ZeRO-1 on two ranks": (2, 1, 1),
+}
+
+
+def go_on(half: Ended, folder: Path, words: list[str], *layout: int) -> Ended:
+    shutil.copytree(half.folder, folder)
+    schedule = ["schedule.kind=constant", "schedule.warmup_steps=5", "steps=40"]
+    return train(folder, [*words, *schedule], *layout)
+
+
+def test_20_and_20_steps_are_the_40_steps_to_the_last_bit(
+    halves: tuple[Ended, Ended], tmp_path: Path, words: list[str]
+) -> None:
+    whole, half = halves
+    resumed = go_on(half, tmp_path / "run", words, 2, 2)
+    assert "from step 20" in resumed.messages
+    assert resumed.metrics() == whole.metrics()
+    assert len(resumed.metrics()) == 40
+
+
+@pytest.mark.parametrize("layout", RESUMED)
+def test_a_run_goes_on_at_another_layout(
+    layout: str, halves: tuple[Ended, Ended], tmp_path: Path, words: list[str]
+) -> None:
+    whole, half = halves
+    resumed = go_on(half, tmp_path / "run", words, *RESUMED[layout])
+    assert resumed.metrics()[20:30] == pytest.approx(whole.metrics()[20:30], rel=1e-5)
+
+
+def test_dropout_goes_on_with_the_same_dice(tmp_path: Path, words: list[str]) -> None:
+    words = [*words, "model.dropout=0.2", "schedule.kind=constant", "schedule.warmup_steps=2"]
+    whole = train(tmp_path / "whole", [*words, "steps=12"], 2, 1)
+    train(tmp_path / "half", [*words, "steps=6"], 2, 1)
+    assert train(tmp_path / "half", [*words, "steps=12"], 2, 1).metrics() == whole.metrics()
+
+
+def test_bf16_goes_on_to_the_last_bit(tmp_path: Path, words: list[str]) -> None:
+    half = {"bf16": {"enabled": True}, "data_types": {"grad_accum_dtype": "fp32"}}
+    words = [*words, "schedule.kind=constant", "schedule.warmup_steps=2"]
+    runs = [
+        launch(tmp_path / name, [*words, f"steps={steps}"], deepspeed(2, **half), 2)
+        for name, steps in (("whole", 12), ("half", 6), ("half", 12))
+    ]
+    assert [run.code for run in runs] == [0, 0, 0], runs[-1].messages
+    assert runs[2].metrics() == runs[0].metrics()
+
+
+def test_the_order_of_samples_survives_another_batch_size(tmp_path: Path, words: list[str]) -> None:
+    ended = launch(tmp_path / "run", [*words, "steps=4"], deepspeed(), 1)
+    assert ended.code == 0, ended.messages
+    twice = deepspeed(train_batch_size=32)
+    assert launch(tmp_path / "run", [*words, "steps=6"], twice, 1).code == 0
+    state = tmp_path / "run/checkpoints/step-00000006/state.json"
+    assert json.loads(state.read_text())["samples"] == 4 * 16 + 2 * 32
+
+
+def test_a_finished_run_makes_no_further_step(tmp_path: Path, words: list[str]) -> None:
+    first = launch(tmp_path / "run", [*words, "steps=3"], deepspeed(), 1)
+    again = launch(tmp_path / "run", [*words, "steps=3"], deepspeed(), 1)
+    assert again.code == 0, again.messages
+    assert "nothing was done" in again.results
+    assert again.metrics() == first.metrics()
+
+
+def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(
+    tmp_path: Path, words: list[str]
+) -> None:
+    words = [*words, "steps=6", "checkpoint_interval=3"]
+    whole = launch(tmp_path / "run", words, deepspeed(), 1)
+    file = tmp_path / "run/checkpoints/step-00000006/layer-0002.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-7] ^= 1
+    file.write_bytes(content)
+    again = launch(tmp_path / "run", words, deepspeed(), 1)
+    assert again.code == 0, again.messages
+    assert "layer-0002.safetensors: is damaged" in again.messages
+    assert "from step 3" in again.messages
+    assert again.metrics() == whole.metrics()
+
+
+def test_without_a_whole_checkpoint_nothing_starts_over_silently(
+    tmp_path: Path, words: list[str]
+) -> None:
+    launch(tmp_path / "run", [*words, "steps=3"], deepspeed(), 1)
+    (tmp_path / "run/checkpoints/step-00000003/state.json").write_text("{")
+    again = launch(tmp_path / "run", [*words, "steps=6"], deepspeed(), 1)
+    assert again.code == 2
+    assert "no whole checkpoint is left" in again.messages
+    assert len(again.metrics()) == 3
