@@ -68,7 +68,7 @@ class Progress:
 def human(number: float) -> str:
     """A count with a metric suffix: 1234567 → ``1.23M``."""
     for suffix, size in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if abs(number) >= size:
+        if abs(number) >= 0.9995 * size:  # from there on, three digits round up to it
             return f"{number / size:.3g}{suffix}"
     return f"{number:.3g}"
 

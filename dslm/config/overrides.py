@@ -45,7 +45,7 @@ def parse_words(words: Iterable[str]) -> dict[str, Any]:
     for word in words:
         key, equals, text = word.partition("=")
         if not equals or not key:
-            fix = f"write {key}=value" if key and not key.startswith("-") else ""
+            fix = f"write {key}=value" if key[:1].isalpha() else ""
             problems.append(Problem(word, None, "is not key=value", fix))
             continue
         *parents, leaf = key.split(".")

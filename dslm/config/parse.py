@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from dslm.config.help import keys
+from dslm.config.help import Key, keys
 from dslm.errors import ConfigError, Problem, suggest
 
-STRICT = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
+STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True)
 """For every settings class: no unknown key, no silent conversion (``"8"`` is not 8)."""
 
 T = TypeVar("T")
@@ -24,6 +24,9 @@ RULES = {
     "less_than_equal": "must be at most {le}",
     "literal_error": "must be one of {expected}",
 }
+
+WORDS = {"True": "true", "False": "false", "None": "null"}
+"""Python's words, and JSON's for the same."""
 
 
 def parse(cls: type[T], values: Mapping[str, Any]) -> T:
@@ -45,7 +48,7 @@ def parse(cls: type[T], values: Mapping[str, Any]) -> T:
         raise ConfigError(*by_key.values()) from None
 
 
-def _problem(detail: dict[str, Any], known: Mapping[str, Any]) -> Problem:
+def _problem(detail: dict[str, Any], known: Mapping[str, Key]) -> Problem:
     path = [str(part) for part in detail["loc"]]
     while path and ".".join(path) not in known and detail["type"] != "unexpected_keyword_argument":
         path.pop()  # pydantic adds the branch of a union, which is not a key
@@ -54,15 +57,16 @@ def _problem(detail: dict[str, Any], known: Mapping[str, Any]) -> Problem:
     if detail["type"] == "unexpected_keyword_argument":
         return Problem(where, found, "unknown key", _nearest(where, known))
     if detail["type"] == "missing":
-        return Problem(where, None, "is required", f"add {where}=…")
+        first = _first_below(where, known) or where
+        return Problem(first, None, "is required", f"add {first}=…")
     if detail["type"] not in RULES:
-        return Problem(where, found, f"must be {known[where].type}")
+        return Problem(where, found, f"must be {known[where].type}", _mended(found, where, known))
     rule = RULES[detail["type"]].format(**detail.get("ctx", {}))
     fix = suggest(found, known[where].options) if detail["type"] == "literal_error" else ""
     return Problem(where, found, rule, fix)
 
 
-def _nearest(where: str, known: Mapping[str, Any]) -> str:
+def _nearest(where: str, known: Mapping[str, Key]) -> str:
     """The known key that an unknown one most likely means, at its own depth or at another."""
     parent, _, leaf = where.rpartition(".")
     siblings = [key for key in known if key.rpartition(".")[0] == parent]
@@ -73,3 +77,23 @@ def _nearest(where: str, known: Mapping[str, Any]) -> str:
     if elsewhere:
         return f"did you mean {elsewhere[0]!r}?"
     return suggest(where, known, "see --help for every key")
+
+
+def _mended(found: Any, where: str, known: Mapping[str, Key]) -> str:
+    """The fix for a value of the wrong type: what was most likely meant."""
+    kind, first = known[where].type, _first_below(where, known)
+    if first:
+        return f"write {first}=…"
+    if isinstance(found, str):
+        word = WORDS.get(found)
+        return f"write {where}={word}" if word and word in kind else ""
+    if isinstance(found, float) and found.is_integer() and "whole number" in kind:
+        return f"write {where}={int(found)}"
+    if isinstance(found, (int, float)) and "text" in kind:
+        return f"write {where}='\"{found}\"'"
+    return ""
+
+
+def _first_below(where: str, known: Mapping[str, Key]) -> str:
+    """The first key of a group of keys; nothing for a key that is no group."""
+    return next((key for key in known if key.startswith(f"{where}.")), "")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,9 +30,9 @@ def check_builds(ops: Sequence[str], extensions: Path) -> list[Problem]:
             rule = f"is not installed, but DeepSpeed must compile {wanted}"
             fix = f"install {package}, or choose an optimizer with torch_adam = true"
             problems.append(Problem(tool, None, rule, fix))
-    for op in ops:
-        problems += [_stale(lock) for lock in extensions.glob(f"**/{op}/lock") if _is_stale(lock)]
-    return problems
+    return problems + [
+        lock for lock in stale_locks(extensions) if Path(lock.where).parent.name in ops
+    ]
 
 
 def check_disk(folder: Path, checkpoint_bytes: float, keep: int) -> list[Problem]:
@@ -58,3 +60,15 @@ def _is_stale(lock: Path) -> bool:
 def _stale(lock: Path) -> Problem:
     rule = "was left by a build that was killed; every run would wait for it without end"
     return Problem(str(lock), None, rule, "remove this file")
+
+
+def has_mpi() -> bool:
+    """Whether mpi4py finds an MPI library; tried in a process of its own, as it may abort."""
+    command = [sys.executable, "-c", "from mpi4py import MPI"]
+    tried = subprocess.run(command, capture_output=True, timeout=60, check=False)
+    return tried.returncode == 0
+
+
+def stale_locks(extensions: Path) -> list[Problem]:
+    """The locks of builds that were killed, under the folder where torch builds extensions."""
+    return [_stale(lock) for lock in extensions.glob("**/lock") if _is_stale(lock)]

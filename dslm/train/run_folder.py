@@ -21,6 +21,9 @@ DECIDES = ("model", "objective", "seed")
 FORMAT = 1
 """Version of ``run.json``."""
 
+EARLY = (".lock", "logs")
+"""What may be there before the first rank has looked: another rank's log, an earlier refusal."""
+
 
 class RunFolder:
     """The folder of one run.
@@ -102,7 +105,7 @@ def check_folder(
         return [Problem("run", where, f"{parent} is a file", "choose another run=")]
     if not os.access(parent, os.W_OK):
         return [Problem("run", where, "cannot be written", "choose another run=")]
-    if not path.exists() or all(entry.name == ".lock" for entry in path.iterdir()):
+    if not path.exists() or all(entry.name in EARLY for entry in path.iterdir()):
         return []
     if fresh:
         fix = "choose another run=, or leave fresh=true out to resume"

@@ -1,0 +1,73 @@
+# make demo       from nothing to a trained, evaluated model with a report (first time: installs)
+# make test       every test, with real DeepSpeed ranks; make test-fast leaves those out
+# make benchmark  figures beside the peers', written to docs/benchmarks.md
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+BASE_PYTHON ?= python3
+PYTHON := .venv/bin/python
+DEMO := runs/demo
+GPUS := $(shell nvidia-smi -L 2>/dev/null | wc -l)
+ifeq ($(GPUS),0)
+RANKS := 2
+export DS_ACCELERATOR := cpu
+export OMP_NUM_THREADS := $(shell echo $$(( ($$(nproc) + 1) / 2 )))
+else
+RANKS := $(GPUS)
+endif
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: help demo test test-fast lint benchmark clean-demo
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+demo: .venv/ready clean-demo $(DEMO)/shards/train/manifest.json
+	@echo "== Pretrain with $(RANKS) ranks"
+	deepspeed --num_gpus $(RANKS) launch/pretrain.py demo --deepspeed_config ds_configs/zero1_fp32.json \
+	    data.train=$(DEMO)/shards/train data.validation=$(DEMO)/shards/validation run=$(DEMO)/run
+	@echo "== Evaluate on text the model has not seen"
+	python launch/evaluate.py $(DEMO)/run --data $(DEMO)/shards/test --json | tee $(DEMO)/run/evaluation.json
+	@echo "== Generate"
+	python launch/generate.py $(DEMO)/run --prompt "The function returns" --max-new-tokens 120 \
+	    --temperature 0.8 --top-k 50 --seed 1 | tee $(DEMO)/run/sample.txt
+	@echo "== Report"
+	python launch/report.py $(DEMO)/run
+
+$(DEMO)/shards/train/manifest.json: | .venv/ready
+	@echo "== Gather text that every machine has: the Python standard library"
+	python preprocess/builtin_corpus.py --output $(DEMO)/corpus
+	@echo "== Train a tokenizer"
+	python preprocess/train_tokenizer.py --input '$(DEMO)/corpus/train*.txt' --model-type unigram \
+	    --vocab-size 4000 --sample-bytes 3MB --output $(DEMO)/tokenizer
+	@echo "== Shard"
+	for split in validation test train; do \
+	    python preprocess/shard.py --input "$(DEMO)/corpus/$$split*.txt" --tokenizer $(DEMO)/tokenizer \
+	        --output $(DEMO)/shards/$$split --workers 2 || exit; done
+
+clean-demo:
+	@rm -rf $(DEMO)/run
+
+test: .venv/ready lint
+	python -m pytest
+
+test-fast: .venv/ready
+	python -m pytest -m "not ranks and not slow"
+
+lint: .venv/ready
+	ruff check .
+	ruff format --check .
+	mypy
+
+benchmark: .venv/ready
+	python benchmarks/run.py
+
+# torch first: later packages then keep the version that is there.
+.venv/ready: pyproject.toml constraints.txt
+	@echo "== Make .venv and install the tested versions (minutes, once)"
+	$(BASE_PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --upgrade pip
+	.venv/bin/python -m pip install --constraint constraints.txt torch
+	.venv/bin/python -m pip install --constraint constraints.txt --editable '.[dev]'
+	.venv/bin/dslm doctor
+	@touch .venv/ready

@@ -1,0 +1,111 @@
+"""The real launchers: deepspeed, torchrun and plain python give the same run."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ranks.conftest import deepspeed
+
+from dslm.parallel.world import free_port
+
+pytestmark = [pytest.mark.ranks, pytest.mark.slow]
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+SCRIPT = "launch/pretrain.py"
+
+
+def start(command: list[str], timeout: float = 240.0) -> subprocess.CompletedProcess[str]:
+    """Run a command in a process group of its own, which is ended with it."""
+    environment = {**os.environ, "DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1"}
+    environment["PATH"] = f"{BIN}:{environment['PATH']}"
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            output, errors = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, output, errors)
+
+
+def launcher(name: str) -> list[str]:
+    port = str(free_port())
+    return {
+        "python": [sys.executable, SCRIPT],
+        "deepspeed": [str(BIN / "deepspeed"), "--num_gpus", "2", "--master_port", port, SCRIPT],
+        "torchrun": [
+            *(sys.executable, "-m", "torch.distributed.run"),
+            *("--nproc_per_node", "2", "--master_port", port, SCRIPT),
+        ],
+    }[name]
+
+
+@pytest.fixture(scope="module")
+def arguments(tmp_path_factory: pytest.TempPathFactory, words: list[str]) -> list[str]:
+    file = tmp_path_factory.mktemp("launchers") / "deepspeed.json"
+    file.write_text(json.dumps(deepspeed(1)))
+    return [*words, "steps=4", "--deepspeed_config", str(file)]
+
+
+def losses(folder: Path) -> list[float]:
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    return [line["loss"] for line in map(json.loads, lines) if "loss" in line]
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory, arguments: list[str]) -> list[float]:
+    run = tmp_path_factory.mktemp("plain") / "run"
+    ended = start([*launcher("python"), *arguments, f"run={run}"])
+    assert ended.returncode == 0, ended.stderr
+    return losses(run)
+
+
+@pytest.mark.parametrize("name", ["deepspeed", "torchrun"])
+def test_a_launcher_gives_the_losses_of_plain_python(
+    name: str, tmp_path: Path, arguments: list[str], plain: list[float]
+) -> None:
+    run = tmp_path / "run"
+    ended = start([*launcher(name), *arguments, f"run={run}"])
+    assert ended.returncode == 0, ended.stderr
+    assert losses(run) == pytest.approx(plain, rel=1e-4)
+    assert "all 4 steps made" in ended.stdout
+    assert f"evaluate python launch/evaluate.py {run}" in ended.stdout
+
+
+def test_a_hostfile_with_this_machine_gives_the_losses_of_plain_python(
+    tmp_path: Path, arguments: list[str], plain: list[float]
+) -> None:
+    (tmp_path / "hosts").write_text("localhost slots=2\n")
+    run, port = tmp_path / "run", str(free_port())
+    options = ["--hostfile", str(tmp_path / "hosts"), "--master_port", port, "--no_ssh_check"]
+    options += ["--master_addr", "127.0.0.1"]
+    ended = start([str(BIN / "deepspeed"), *options, SCRIPT, *arguments, f"run={run}"])
+    assert ended.returncode == 0, ended.stderr
+    assert losses(run) == pytest.approx(plain, rel=1e-4)
+
+
+def test_a_mistake_under_the_launcher_is_told_once_with_exit_code_2(
+    tmp_path: Path, arguments: list[str]
+) -> None:
+    run = tmp_path / "run"
+    ended = start([*launcher("deepspeed"), *arguments, f"run={run}", "model.layrs=3"])
+    told = [line for line in ended.stderr.splitlines() if line.startswith("error:")]
+    assert told == ["error: model.layrs = 3: unknown key; did you mean 'model.layers'?"]
+    assert ended.returncode == 2
+    assert "Traceback" not in ended.stderr + ended.stdout
+    assert not run.exists()
