@@ -95,6 +95,7 @@ class Loop:
     def train_step(self) -> Tensor:
         """One optimizer step; returns this rank's mean loss, still on the device."""
         position, plan = self.position, self.plan
+        self.teller.beat(position.step, self.pace)
         self.engine.set_rate(factor(self.config.schedule, position.step, self.config.steps))
         if self.config.model.dropout:
             torch.manual_seed(layer_seed(self.config.seed, position.step, self.engine.replica))
@@ -105,7 +106,6 @@ class Loop:
         position.step += 1
         position.samples += plan.batch
         self.pace.step()
-        self.teller.beat(position.step, self.pace)
         return loss
 
     def log(self, loss: Tensor) -> None:

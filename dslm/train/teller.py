@@ -48,7 +48,7 @@ class Teller:
             self.spoke = time.monotonic()
 
     def beat(self, step: int, pace: Pace) -> None:
-        """A step has been made: show that the run lives, if nothing else has lately."""
+        """A step begins: show that the run lives, if nothing else has lately."""
         if self.messages is None:
             return
         quiet = time.monotonic() - self.spoke

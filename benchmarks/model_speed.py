@@ -1,0 +1,112 @@
+"""Tokens a second of training against `transformers`, the same shape and the same plain loop.
+
+Both models have GPT-2 small's blocks and vocabulary and are stepped by the same fused AdamW with
+the same clipping, in float32 and with all weights in bfloat16.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from measure import THREADS, Options, Row, Table, alternate, ratio, speedup, timed
+from torch import Tensor, nn
+
+from dslm.model.config import ModelConfig
+from dslm.model.stages import stages
+from dslm.model.transformer import Transformer
+from dslm.objectives.causal import Causal
+
+SHAPE = ModelConfig(layers=12, heads=12, width=768, sequence=512, vocabulary=50257)
+BATCH = 2
+ROUNDS = 5
+EMULATED = 10.0
+"""Times slower than float32 from which a precision is taken for emulated."""
+PRECISIONS = {"float32": (torch.float32, "≥ 1.2×"), "bfloat16": (torch.bfloat16, "≥ 1.0×")}
+
+
+def measure(options: Options) -> Table:
+    """Time one optimizer step of either model in turns."""
+    torch.set_num_threads(THREADS)
+    rows = [_compare(name, dtype, wanted) for name, (dtype, wanted) in PRECISIONS.items()]
+    setting = (
+        f"GPT-2 small ({SHAPE.layers} layers of width {SHAPE.width}, vocabulary {SHAPE.size}), "
+        f"{BATCH} × {SHAPE.sequence} tokens a step, plain loop with fused AdamW and clipping, "
+        f"median of {ROUNDS} rounds"
+    )
+    return Table("Training speed against transformers", setting, rows)
+
+
+def _compare(name: str, dtype: torch.dtype, wanted: str) -> Row:
+    claim = f"tokens a second of training, {name}"
+    if _emulated(dtype):
+        return Row(claim, wanted, "not measured", "no instructions for it here")
+    tokens = BATCH * SHAPE.sequence
+    steps = {"dslm": _step(_ours(), _our_loss, dtype), "peer": _step(_peer(), _peer_loss, dtype)}
+    works = {contender: timed(step, tokens) for contender, step in steps.items()}
+    rates = alternate(works, ROUNDS, f"model, {name}")
+    return speedup(claim, wanted, rates["dslm"], rates["peer"], "tokens")
+
+
+def _emulated(dtype: torch.dtype) -> bool:
+    """Whether this processor has no instructions for a type but imitates it slowly."""
+    matrix = torch.ones(256, 256)
+    operands = {"float32": matrix, "other": matrix.to(dtype)}
+    works = {name: timed(partial(torch.matmul, value, value)) for name, value in operands.items()}
+    rates = alternate(works, ROUNDS, "matrix products")
+    return ratio(rates["float32"], rates["other"]) > EMULATED
+
+
+def _step(
+    model: nn.Module, loss: Callable[[nn.Module, Tensor], Tensor], dtype: torch.dtype
+) -> Callable[[], None]:
+    """A training step of a model on always the same tokens."""
+    model = model.to(dtype).train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
+    draw = torch.Generator().manual_seed(0)
+    rows = torch.randint(SHAPE.size, (BATCH, SHAPE.sequence + 1), generator=draw)
+
+    def step() -> None:
+        torch.autograd.backward(loss(model, rows))
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return step
+
+
+def _ours() -> nn.Module:
+    return Transformer(stages(SHAPE, seed=0))
+
+
+def _our_loss(model: nn.Module, rows: Tensor) -> Tensor:
+    tokens, labels = Causal.example(rows)
+    return Causal.loss(model(tokens), labels)
+
+
+def _peer() -> nn.Module:
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    model: nn.Module = GPT2LMHeadModel(
+        GPT2Config(
+            n_layer=SHAPE.layers,
+            n_head=SHAPE.heads,
+            n_embd=SHAPE.width,
+            n_positions=SHAPE.sequence,
+            vocab_size=SHAPE.size,
+            resid_pdrop=0.0,
+            embd_pdrop=0.0,
+            attn_pdrop=0.0,
+            use_cache=False,
+            attn_implementation="sdpa",
+        )
+    )
+    return model
+
+
+def _peer_loss(model: nn.Module, rows: Tensor) -> Tensor:
+    """`transformers` moves the labels by itself: its rows are one token shorter for equal work."""
+    tokens, _ = Causal.example(rows)
+    loss: Tensor = model(input_ids=tokens, labels=tokens).loss
+    return loss

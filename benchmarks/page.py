@@ -1,0 +1,59 @@
+"""The page that a run of all benchmarks leaves: what was measured, on what, and how to repeat."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import version
+
+from measure import THREADS, Row, Table
+
+PACKAGES = ("torch", "deepspeed", "datasets", "transformers", "sentencepiece", "numpy")
+
+HEAD = """# Benchmarks
+
+Written by `make benchmark`. Every figure of ours stands beside a peer's that was taken in the same
+run, in turns; figures are medians over the rounds, ratios medians of the ratios within a round.
+The ratios carry over to other machines, the figures do not.
+"""
+
+
+def page(tables: dict[str, Table]) -> str:
+    """Markdown of the tables.
+
+    Args:
+        tables: what was measured, by the topic's name on the command line.
+    """
+    return "\n".join([HEAD, _machine(), "", *(_section(*item) for item in tables.items())])
+
+
+def _machine() -> str:
+    """What the figures depend on, without a name of the machine."""
+    import torch
+
+    instructions = torch.backends.cpu.get_cpu_capability()
+    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    return (
+        f"Machine: {platform.machine()}, {os.cpu_count()} cores ({instructions}), {THREADS} threads"
+        f" used. Python {platform.python_version()}, {packages}."
+    )
+
+
+def _section(name: str, table: Table) -> str:
+    lines = [
+        f"## {table.title}",
+        "",
+        f"{table.setting[0].upper()}{table.setting[1:]}.",
+        "",
+        "| claim | ours | peer | ratio | wanted |",
+        "|---|---|---|---|---|",
+        *map(_line, table.rows),
+        "",
+        f"`python benchmarks/run.py {name}`",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _line(row: Row) -> str:
+    return f"| {row.claim} | {row.ours} | {row.peer} | {row.ratio} | {row.wanted} |"

@@ -1,0 +1,88 @@
+"""Measure everything side by side with its peers: ``run.py [NAME …]``; writes docs/benchmarks.md.
+
+Each topic is a module of this folder with a function `measure`, and runs in a process of its own:
+nothing that one loads or patches can slow another.
+"""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing
+import os
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+from measure import THREADS, Options, Table
+from page import page
+
+from dslm.commands.run import Parser, script
+from dslm.errors import Problem, UserError, suggest
+
+TOPICS = {
+    "engine": "engine_overhead",
+    "model": "model_speed",
+    "windows": "windows",
+    "tokenizing": "tokenizing",
+    "character": "character_run",
+}
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
+
+
+def main(argv: list[str]) -> None:
+    """Measure the topics named, or all; only all together make the page."""
+    parser = Parser("run.py", f"Measure ours against peers. Topics: {', '.join(TOPICS)}.")
+    parser.add_argument("names", metavar="NAME", nargs="*", help="topics; all when left out")
+    parser.add_argument("--text", type=Path, metavar="FILE", help="text of the character model")
+    parser.add_argument("--nanogpt", type=Path, metavar="FOLDER", help="a checkout of nanoGPT")
+    options = parser.parse_args(argv)
+    if wrong := _problems(options.names, options.text, options.nanogpt):
+        raise UserError(*wrong)
+    os.environ["OMP_NUM_THREADS"] = str(THREADS)
+    os.environ["PYTHONWARNINGS"] = "ignore"  # the libraries' own, at every step
+    tables: dict[str, Table] = {}
+    for name in options.names or TOPICS:
+        tables[name] = _measure(TOPICS[name], Options(options.text, options.nanogpt))
+        print(_text(tables[name]), flush=True)
+    if not options.names:
+        PAGE.write_text(page(tables), encoding="utf-8")
+        print(f"written: {PAGE.name}", file=sys.stderr)
+
+
+def _problems(names: list[str], text: Path | None, nanogpt: Path | None) -> list[Problem]:
+    topics = ", ".join(TOPICS)
+    problems = [
+        Problem("NAME", name, "there is no such topic", suggest(name, TOPICS, f"use {topics}"))
+        for name in names
+        if name not in TOPICS
+    ]
+    if text is not None and not text.is_file():
+        problems.append(Problem("--text", str(text), "no such file"))
+    if nanogpt is not None and not (nanogpt / "configurator.py").is_file():
+        problems.append(Problem("--nanogpt", str(nanogpt), "holds no checkout of nanoGPT"))
+    return problems
+
+
+def _measure(module: str, options: Options) -> Table:
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, spawn) as process:
+        return process.submit(_topic, module, options).result()
+
+
+def _topic(module: str, options: Options) -> Table:
+    """Measure a topic, in its own process."""
+    table: Table = importlib.import_module(module).measure(options)
+    return table
+
+
+def _text(table: Table) -> str:
+    """A table as it is printed."""
+    lines = [table.title, f"  {table.setting}"]
+    for row in table.rows:
+        figures = f"{row.ours:>22} {row.peer:>22} {row.ratio:>8}  {row.wanted}"
+        lines.append(f"  {row.claim:<48}{figures}")
+    return "\n".join([*lines, ""])
+
+
+if __name__ == "__main__":
+    script(main)

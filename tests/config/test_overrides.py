@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dslm.config.overrides import merge, parse_words, read_json
+from dslm.errors import ConfigError
+
+
+def test_words_become_nested_values() -> None:
+    words = ["model.layers=4", "model.tied=false", "run=runs/a=b", "seed=", 'data.train={"a": 1}']
+    assert parse_words(words) == {
+        "model": {"layers": 4, "tied": False},
+        "run": "runs/a=b",
+        "seed": "",
+        "data": {"train": {"a": 1}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e-3", 0.001),
+        ("null", None),
+        ("true", True),
+        ("True", "True"),
+        ('"5"', "5"),
+        ("01", "01"),
+        ("[1, 2]", [1, 2]),
+    ],
+)
+def test_a_value_is_read_as_json_where_it_is_json(text: str, value: Any) -> None:
+    assert parse_words([f"key={text}"]) == {"key": value}
+
+
+@pytest.mark.parametrize(
+    ("words", "lines"),
+    [
+        (["steps"], ["steps: is not key=value; write steps=value"]),
+        (["=5"], ["=5: is not key=value"]),
+        (["100", "-x"], ["100: is not key=value", "-x: is not key=value"]),
+        (["a=1", "a=1"], ["a = '1': is given twice; keep one of the two"]),
+        (["a.b=1", "a.b=2"], ["a.b = '2': is given twice; keep one of the two"]),
+        (["a.b=1", "a=2"], ["a = '2': is given twice; keep one of the two"]),
+        (["a=1", "a.b.c=2", "d"], ["a.b.c = '2': is given twice; keep one of the two", None]),
+    ],
+)
+def test_words_that_cannot_be_read_are_all_told(words: list[str], lines: list[Any]) -> None:
+    with pytest.raises(ConfigError) as error:
+        parse_words(words)
+    told = [str(problem) for problem in error.value.problems]
+    assert len(told) == len(lines)
+    assert all(line in (None, said) for line, said in zip(lines, told, strict=True))
+
+
+def test_merging_joins_groups_and_replaces_values() -> None:
+    base = {"model": {"layers": 2, "width": 8}, "steps": 3, "data": {"train": "a"}}
+    over = {"model": {"layers": 4}, "data": {"train": {"b": 1}}, "schedule": {"kind": "x"}}
+    merged = merge(base, over)
+    assert merged == {
+        "model": {"layers": 4, "width": 8},
+        "steps": 3,
+        "data": {"train": {"b": 1}},
+        "schedule": {"kind": "x"},
+    }
+    assert base["model"] == {"layers": 2, "width": 8}
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b'{"a": 1,\n "b": }', "file.json:2:7: is not JSON (Expecting value)"),
+        (b"", "file.json:1:1: is not JSON (Expecting value)"),
+        (b"\xff\xfe", "file.json: is not UTF-8 text"),
+        (b"3", "file.json: must hold a JSON object, {…}"),
+        (b'{"a": {"b": 1, "b": 2}}', "file.json: has the key 'b' twice"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_told_with_the_place(
+    tmp_path: Path, content: bytes, told: str
+) -> None:
+    (tmp_path / "file.json").write_bytes(content)
+    with pytest.raises(ConfigError) as error:
+        read_json(tmp_path / "file.json")
+    assert str(error.value) == f"{tmp_path}/{told}"
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_json(tmp_path)

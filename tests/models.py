@@ -1,0 +1,37 @@
+"""Small models of every kind, for the tests that need one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dslm.model.config import ModelConfig
+from dslm.model.stages import stages
+from dslm.model.transformer import Transformer
+
+SMALL = {"layers": 2, "heads": 4, "width": 32, "sequence": 16, "vocabulary": 50}
+LLAMA = {
+    "positions": "rotary",
+    "norm": "rms",
+    "activation": "swiglu",
+    "bias": False,
+    "key_value_heads": 2,
+}
+KINDS: dict[str, dict[str, Any]] = {
+    "gpt2": {},
+    "llama": LLAMA,
+    "llama untied": {**LLAMA, "tied": False},
+    "llama one group": {**LLAMA, "key_value_heads": 1, "feed_forward": 40},
+    "original": {"positions": "sinusoidal", "norm_position": "post", "activation": "gelu"},
+    "post-norm untied": {"norm_position": "post", "norm": "rms", "bias": False, "tied": False},
+    "without positions": {"positions": "none", "bias": False},
+}
+
+
+def small(**changes: Any) -> ModelConfig:
+    """A small shape with some settings changed."""
+    return ModelConfig(**{**SMALL, **changes})
+
+
+def build(config: ModelConfig, seed: int = 0) -> Transformer:
+    """A model of a shape."""
+    return Transformer(stages(config, seed))

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from dslm.parallel.plan import ACCUMULATION, BATCH, MICRO, Plan, make_plan
+
+KEYS = (BATCH, MICRO, ACCUMULATION)
+small = some.integers(1, 12)
+
+
+def planned(config: dict[str, Any], world: int = 1, stages: int = 1) -> Plan:
+    plan, problems = make_plan(config, world, stages, sequence=128)
+    assert problems == []
+    assert plan is not None
+    return plan
+
+
+def told(config: dict[str, Any], world: int = 1, stages: int = 1) -> str:
+    plan, problems = make_plan(config, world, stages, sequence=128)
+    assert plan is None
+    (problem,) = problems
+    return str(problem)
+
+
+@given(micro=small, accumulation=small, replicas=small, stages=small, data=some.data())
+def test_any_two_of_the_three_give_the_third(
+    micro: int, accumulation: int, replicas: int, stages: int, data: some.DataObject
+) -> None:
+    whole = dict(zip(KEYS, (micro * accumulation * replicas, micro, accumulation), strict=True))
+    left_out = data.draw(some.sampled_from([*KEYS, None]))
+    config = {key: value for key, value in whole.items() if key != left_out}
+    plan = planned(config, replicas * stages, stages)
+    assert (plan.micro_batch, plan.accumulation, plan.replicas) == (micro, accumulation, replicas)
+    assert plan.batch == whole[BATCH]
+    assert plan.tokens_per_step == plan.batch * 128
+    assert plan.deepspeed(config) == whole
+
+
+@given(batch=some.integers(1, 200), micro=small, replicas=small)
+def test_a_batch_that_cannot_be_split_is_told_with_ones_that_can(
+    batch: int, micro: int, replicas: int
+) -> None:
+    config = {BATCH: batch, MICRO: micro}
+    unit = micro * replicas
+    if batch % unit == 0:
+        assert planned(config, replicas).batch == batch
+        return
+    line = told(config, replicas)
+    advised = [int(word) for word in line.rpartition("; use ")[2].split(" or ")]
+    for other in advised:
+        assert planned({**config, BATCH: other}, replicas).batch == other
+        assert abs(other - batch) < unit
+
+
+def test_a_batch_that_cannot_be_split_is_told() -> None:
+    assert told({BATCH: 15, MICRO: 2}, world=2) == (
+        "train_batch_size = 15: is not a multiple of "
+        "train_micro_batch_size_per_gpu = 2 × 2 replicas; use 12 or 16"
+    )
+    assert told({BATCH: 2, ACCUMULATION: 4}, world=1) == (
+        "train_batch_size = 2: is not a multiple of "
+        "gradient_accumulation_steps = 4 × 1 replicas; use 4"
+    )
+
+
+def test_a_triple_that_contradicts_itself_is_told() -> None:
+    assert told({BATCH: 16, MICRO: 2, ACCUMULATION: 3}, world=2) == (
+        "train_batch_size = 16: contradicts train_micro_batch_size_per_gpu × "
+        "gradient_accumulation_steps × replicas = 2 × 3 × 2 replicas; "
+        "use 12, or leave one of the three out"
+    )
+
+
+def test_stages_that_do_not_divide_the_ranks_are_told() -> None:
+    assert told({MICRO: 1, ACCUMULATION: 1}, world=6, stages=4) == (
+        "pipeline_stages = 4: does not divide the number of ranks, 6; "
+        "use 1 or 2 or 3 or 6, or start another number of ranks"
+    )
+
+
+@pytest.mark.parametrize(("config", "stage"), [({}, 0), ({"zero_optimization": {"stage": 3}}, 3)])
+def test_the_plan_knows_the_zero_stage(config: dict[str, Any], stage: int) -> None:
+    assert planned({**config, MICRO: 1, ACCUMULATION: 1}).zero_stage == stage

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import os
+import time
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+
+from dslm.parallel.setup import STALE_AFTER, check_builds, check_disk
+
+Usage = namedtuple("Usage", "free")
+
+
+def test_a_missing_compiler_is_told_with_what_it_is_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    told = [str(problem) for problem in check_builds(["cpu_adam"], tmp_path)]
+    assert [line.partition(":")[0] for line in told] == ["c++", "ninja"]
+    assert told[0] == (
+        "c++: is not installed, but DeepSpeed must compile cpu_adam; "
+        "install g++, or choose an optimizer with torch_adam = true"
+    )
+
+
+def test_where_nothing_is_compiled_no_compiler_is_missed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert check_builds([], tmp_path) == []
+
+
+@pytest.fixture
+def lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A lock that some build of cpu_adam has taken."""
+    monkeypatch.setattr("dslm.parallel.setup.shutil.which", lambda tool: tool)
+    path = tmp_path / "py311_cpu" / "cpu_adam" / "lock"
+    path.parent.mkdir(parents=True)
+    path.touch()
+    return path
+
+
+def test_a_lock_left_by_a_killed_build_is_told(lock: Path, tmp_path: Path) -> None:
+    long_ago = time.time() - STALE_AFTER - 60
+    os.utime(lock, (long_ago, long_ago))
+    (problem,) = check_builds(["cpu_adam"], tmp_path)
+    assert str(problem).startswith(f"{lock}: was left by a build that was killed")
+    assert str(problem).endswith("remove this file")
+    assert check_builds(["fused_adam"], tmp_path) == []
+
+
+def test_a_build_that_goes_on_is_waited_for(lock: Path, tmp_path: Path) -> None:
+    long_ago = time.time() - STALE_AFTER - 60
+    os.utime(lock, (long_ago, long_ago))
+    (lock.parent / "cpu_adam.o").touch()
+    assert check_builds(["cpu_adam"], tmp_path) == []
+
+
+@pytest.mark.parametrize(("free", "problems"), [(4000, 0), (3999, 1)])
+def test_one_checkpoint_more_than_are_kept_must_fit(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free: int, problems: int
+) -> None:
+    monkeypatch.setattr("dslm.parallel.setup.shutil.disk_usage", lambda folder: Usage(free))
+    told = check_disk(tmp_path / "not" / "there", 1000, keep=3)
+    assert len(told) == problems
+
+
+def test_a_full_disk_is_told_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("dslm.parallel.setup.shutil.disk_usage", lambda folder: Usage(1_500_000))
+    (problem,) = check_disk(tmp_path, 1e6, keep=3)
+    assert str(problem) == (
+        f"{tmp_path}: has 1.5MB free, but 3 + 1 checkpoints take 4MB; "
+        "free some space, or set keep=1 or another run="
+    )

@@ -1,0 +1,181 @@
+"""The rooms of the library and the arrows between them, read from the sources themselves."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LIBRARY = ROOT / "dslm"
+FILES = sorted(LIBRARY.rglob("*.py"), key=lambda path: path != LIBRARY / "__init__.py")
+SCRIPTS = sorted([*(ROOT / "launch").glob("*.py"), *(ROOT / "preprocess").glob("*.py")])
+
+ROOMS = [
+    {"errors", "files", "progress"},
+    {"config"},
+    {"model", "data"},
+    {"objectives"},
+    {"parallel"},
+    {"report"},
+    {"train"},
+    {"inference"},
+    {"commands"},
+]
+"""From the ground up: a room may import what lies below it, and itself, but not its neighbour."""
+
+HEAVY = {
+    "torch",
+    "deepspeed",
+    "pyarrow",
+    "datasets",
+    "sentencepiece",
+    "safetensors",
+    "transformers",
+}
+
+CHECKS = """\
+import dslm.commands.pretrain, dslm.parallel.memory, dslm.parallel.world
+import dslm.train.checkpoint, dslm.train.metrics, dslm.train.schedule, dslm.train.screen"""
+
+
+def room(path: Path) -> str:
+    return path.relative_to(LIBRARY).parts[0].removesuffix(".py")
+
+
+def level(name: str) -> int:
+    return next(number for number, rooms in enumerate(ROOMS) if name in rooms)
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def imported(node: ast.AST) -> Iterator[str]:
+    """The modules that the import statements within a node name."""
+    for child in ast.walk(node):
+        if isinstance(child, ast.Import):
+            yield from (alias.name for alias in child.names)
+        elif isinstance(child, ast.ImportFrom):
+            assert child.level == 0, "imports are absolute"
+            if child.module == "dslm":
+                yield from (f"dslm.{alias.name}" for alias in child.names)
+            else:
+                yield str(child.module)
+
+
+def imported_at_once(path: Path) -> set[str]:
+    """The top packages that importing a module imports; what stands in functions waits."""
+    statements = [
+        node
+        for node in tree(path).body
+        if not isinstance(node, (ast.FunctionDef, ast.ClassDef))
+        and not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
+    ]
+    return {name.split(".")[0] for node in statements for name in imported(node)}
+
+
+def used(path: Path) -> set[str]:
+    """The dotted names that a module reads, such as ``os.environ``, and the names it calls."""
+    nodes = list(ast.walk(tree(path)))
+    dotted = {ast.unparse(node) for node in nodes if isinstance(node, ast.Attribute)}
+    return dotted | {ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)}
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(LIBRARY).as_posix()
+
+
+def test_every_room_has_its_place() -> None:
+    assert {room(path) for path in FILES[1:]} == set().union(*ROOMS)
+
+
+@pytest.mark.parametrize("path", FILES[1:], ids=name_of)
+def test_no_arrow_between_rooms_runs_upwards(path: Path) -> None:
+    own = room(path)
+    names = [name.split(".") for name in imported(tree(path)) if name.startswith("dslm.")]
+    others = {parts[1] for parts in names} - {own, "__version__"}
+    assert not {other for other in others if level(other) >= level(own)}
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_a_script_only_hands_over_to_a_command(path: Path) -> None:
+    assert {name.rpartition(".")[0] for name in imported(tree(path))} <= {
+        "dslm",
+        "dslm.commands",
+    }
+    assert len(path.read_text().splitlines()) <= 40
+
+
+def test_only_one_room_knows_deepspeed_and_imports_it_late() -> None:
+    users = [p for p in FILES if any(n.split(".")[0] == "deepspeed" for n in imported(tree(p)))]
+    assert users
+    assert {room(path) for path in users} == {"parallel"}
+    assert [name_of(path) for path in users if "deepspeed" in imported_at_once(path)] == []
+
+
+def test_data_knows_nothing_of_ranks() -> None:
+    for path in (LIBRARY / "data").glob("*.py"):
+        assert not [name for name in imported(tree(path)) if name.startswith("torch")]
+
+
+def test_environment_variables_are_read_in_one_place() -> None:
+    readers = {name_of(p) for p in FILES if used(p) & {"os.environ", "os.getenv", "os.putenv"}}
+    assert readers == {"parallel/world.py"}
+
+
+def test_only_those_who_speak_to_the_user_print() -> None:
+    speakers = {name_of(path) for path in FILES if "print" in used(path)}
+    outside = {name for name in speakers if not name.startswith("commands/")}
+    assert outside == {"progress.py", "train/teller.py", "train/pretrain.py"}
+
+
+def test_only_commands_end_the_process() -> None:
+    enders = {name_of(p) for p in FILES if used(p) & {"sys.exit", "os._exit", "exit", "quit"}}
+    # A worker of preprocessing whose parent has gone has nobody left to tell.
+    assert enders == {"commands/run.py", "commands/main.py", "data/workers.py"}
+
+
+def test_nothing_ever_reads_a_pickle() -> None:
+    for path in [*FILES, *SCRIPTS]:
+        packages = {name.split(".")[0] for name in imported(tree(path))}
+        assert not packages & {"pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
+        assert not used(path) & {"torch.load", "torch.save", "numpy.load", "np.load"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_a_file_is_short_and_says_what_it_is_for(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 320
+    assert ast.get_docstring(tree(path))
+
+
+def loaded_after(statement: str, folder: Path) -> set[str]:
+    """The top packages in memory after a statement in a fresh interpreter."""
+    code = f"{statement}\nimport sys\nprint(*{{name.split('.')[0] for name in sys.modules}})"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=folder,
+        env={"PYTHONPATH": str(ROOT), "PATH": ""},
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+def test_importing_the_library_imports_nothing_else(tmp_path: Path) -> None:
+    assert not loaded_after("import dslm", tmp_path) & {*HEAVY, "pydantic", "numpy", "tqdm"}
+
+
+def test_importing_every_check_leaves_the_heavy_libraries_alone(tmp_path: Path) -> None:
+    assert not loaded_after(CHECKS, tmp_path) & HEAVY
+
+
+@pytest.mark.parametrize("name", ["shard", "train_tokenizer", "evaluate", "generate", "report"])
+def test_importing_a_command_leaves_the_heavy_libraries_alone(name: str, tmp_path: Path) -> None:
+    assert not loaded_after(f"import dslm.commands.{name}", tmp_path) & HEAVY

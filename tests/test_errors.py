@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from dslm import errors
+from dslm.errors import DslmError, Problem, UserError, suggest
+
+
+def test_a_problem_reads_as_a_sentence() -> None:
+    problem = Problem("model.heads", 5, "does not divide model.width = 128", "use 4 or 8")
+    assert str(problem) == "model.heads = 5: does not divide model.width = 128; use 4 or 8"
+
+
+@pytest.mark.parametrize(
+    ("problem", "text"),
+    [
+        (Problem("file", None, "is missing"), "file: is missing"),
+        (Problem("key", "", "is empty"), "key = '': is empty"),
+        (Problem("key", 0, "is zero"), "key = 0: is zero"),
+        (Problem("key", False, "is off"), "key = False: is off"),
+        (Problem("key", "two\nlines", "is text"), "key = 'two\\nlines': is text"),
+    ],
+)
+def test_a_problem_is_one_line_whatever_was_found(problem: Problem, text: str) -> None:
+    assert str(problem) == text
+
+
+def test_a_mistake_holds_all_its_problems() -> None:
+    problems = Problem("a", None, "x"), Problem("b", None, "y")
+    error = UserError(*problems)
+    assert error.problems == problems
+    assert str(error) == "a: x\nb: y"
+
+
+def test_every_error_stands_in_the_tree_that_is_drawn() -> None:
+    kinds = [kind for _, kind in inspect.getmembers(errors, inspect.isclass)]
+    for kind in kinds:
+        if issubclass(kind, Exception):
+            assert issubclass(kind, DslmError)
+            assert kind.__name__ in (errors.__doc__ or "")
+
+
+@pytest.mark.parametrize(
+    ("word", "fix"),
+    [("lyers", "did you mean 'layers'?"), ("qqq", "see --help"), (7, "see --help")],
+)
+def test_the_nearest_word_is_suggested_and_none_where_none_is_near(word: object, fix: str) -> None:
+    assert suggest(word, ["layers", "heads", 3], "see --help") == fix

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+
+from dslm.train.pace import WARM_UP, Pace
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """A clock that goes when a test says so: its only number is the time."""
+    now = [100.0]
+    monkeypatch.setattr("dslm.train.pace.time.monotonic", lambda: now[0])
+    return now
+
+
+def test_there_is_no_estimate_before_the_warm_up_is_over(clock: list[float]) -> None:
+    pace = Pace(100, 10)
+    for _ in range(WARM_UP):
+        assert pace.left() is None
+        clock[0] += 60
+        pace.step()
+    assert pace.left() is None
+    clock[0] += 1
+    pace.step()
+    assert pace.left() is not None
+
+
+def test_slow_first_steps_are_not_counted_in(clock: list[float]) -> None:
+    pace = Pace(100, 10)
+    for step in range(20):
+        clock[0] += 60 if step < WARM_UP else 2
+        pace.step()
+    assert pace.left() == pytest.approx(80 * 2)
+
+
+def test_the_rate_is_that_since_it_was_last_asked_for(clock: list[float]) -> None:
+    pace = Pace(100, 10)
+    for seconds, steps in ((4.0, 2), (1.0, 5)):
+        clock[0] += seconds
+        for _ in range(steps):
+            pace.step()
+        assert pace.tokens_per_second() == pytest.approx(10 * steps / seconds)
+
+
+def test_what_is_no_training_counts_for_the_time_left_and_not_for_the_rate(
+    clock: list[float],
+) -> None:
+    pace = Pace(100, 10)
+    for _ in range(20):
+        clock[0] += 1
+        pace.step()
+    with pace.paused():
+        clock[0] += 5
+    assert pace.tokens_per_second() == pytest.approx(10)
+    assert pace.seconds() == pytest.approx(25)
+    assert pace.left() == pytest.approx(80 * 25 / 20)
+
+
+def test_the_clock_goes_on_after_an_error_in_a_pause(clock: list[float]) -> None:
+    pace = Pace(100, 10)
+    with suppress(ValueError), pace.paused():
+        clock[0] += 3
+        raise ValueError
+    clock[0] += 1
+    pace.step()
+    assert pace.tokens_per_second() == pytest.approx(10)
+
+
+def test_nothing_is_left_at_the_end(clock: list[float]) -> None:
+    pace = Pace(10, 10)
+    for _ in range(10):
+        clock[0] += 1
+        pace.step()
+    assert pace.left() == 0

@@ -1,0 +1,128 @@
+"""The first and the last screen, for a run whose every number is known."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dslm.parallel.world import World
+from dslm.train.prepare import Job, prepare
+from dslm.train.screen import command, first_screen, last_screen
+
+TWO = World(size=2, local_size=2)
+COUNT = 17 * 32 + 64 * 32 + 2 * (12 * 32 * 32 + 13 * 32) + 2 * 32
+
+
+@pytest.fixture
+def make_job(shard_set: Path, deepspeed_settings: dict[str, Any], tmp_path: Path) -> Any:
+    """Makes a checked job on two ranks, with more words and keys of DeepSpeed's JSON."""
+
+    def make(*words: str, world: World = TWO, **changes: Any) -> Job:
+        file = tmp_path / "deepspeed.json"
+        file.write_text(json.dumps({**deepspeed_settings, **changes}))
+        shape = ["model.layers=2", "model.heads=2", "model.width=32", "model.sequence=64"]
+        words = ("tiny", *shape, f"data.train={shard_set}", f"run={tmp_path}/a run", *words)
+        return prepare(words, None, str(file), world)
+
+    return make
+
+
+def told(job: Job, step: int = 0, world: World = TWO) -> dict[str, str]:
+    """The first screen, by the words its lines begin with."""
+    lines = first_screen(job, world, step)
+    return {line[:9].strip(): line[9:] for line in lines}
+
+
+def test_the_first_screen_is_about_ten_lines_of_one_width(make_job: Any) -> None:
+    lines = first_screen(make_job(), TWO, 0)
+    assert 8 <= len(lines) <= 12
+    assert all(line[8] == " " and line[9] != " " for line in lines)
+
+
+def test_tokens_a_step_are_told_as_a_product_that_is_right(make_job: Any) -> None:
+    assert told(make_job())["batch"] == (
+        "2 replicas × 2 windows × 4 rounds × 64 tokens = 1,024 tokens a step"
+    )
+
+
+def test_parameters_and_shape_are_told(make_job: Any) -> None:
+    job = make_job()
+    assert told(job)["model"] == (
+        f"{COUNT:,} parameters · 2 layers × 32 wide, 2 heads · 64 tokens, vocabulary 17"
+    )
+
+
+def test_tokens_and_epochs_are_told(make_job: Any, shard_set: Path) -> None:
+    job = make_job("steps=50")
+    epochs = 50 * 1024 / job.sources.tokens
+    assert told(job)["steps"] == "50 · 51.2k tokens"
+    assert told(job)["data"].endswith(f"read {epochs:.2f} times (epochs)")
+    assert told(job)["data"].startswith(str(shard_set))
+
+
+def test_the_layout_is_told(make_job: Any) -> None:
+    assert told(make_job())["layout"] == "2 CPU ranks = 2 replicas · ZeRO-1 · fp32"
+    piped = make_job("pipeline_stages=2", bf16={"enabled": True})
+    assert told(piped)["layout"] == ("2 CPU ranks = 1 replica × 2 pipeline stages · ZeRO-1 · bf16")
+
+
+def test_the_rate_is_told_with_its_course(make_job: Any) -> None:
+    assert told(make_job("steps=50"))["rate"] == (
+        "AdamW, peak 0.001, cosine after 5 warm-up steps · gradient clipped at 1.0"
+    )
+
+
+def test_the_memory_of_a_rank_is_told(make_job: Any) -> None:
+    assert told(make_job())["memory"].startswith("about 0.0")
+    offloaded = {"stage": 3, "offload_optimizer": {"device": "cpu"}}
+    assert "GiB offloaded" in told(make_job(zero_optimization=offloaded))["memory"]
+
+
+def test_checkpoints_are_told_with_their_size(make_job: Any) -> None:
+    job = make_job("steps=50")
+    assert job.checkpoint_bytes == 3 * 4 * COUNT
+    assert told(job)["saves"] == "every 50 steps, 337kB each, the newest 3 kept"
+
+
+@pytest.mark.parametrize(
+    ("step", "line"), [(-1, "from scratch"), (0, "from scratch"), (1200, "from step 1,200")]
+)
+def test_where_the_run_begins_is_told(make_job: Any, step: int, line: str) -> None:
+    assert told(make_job(), step)["start"] == line
+
+
+def test_ids_that_never_occur_are_a_note(make_job: Any) -> None:
+    assert "note" not in told(make_job())
+    assert told(make_job("model.vocabulary=20"))["note"] == (
+        "the vocabulary has 3 ids that the tokenizer never gives; "
+        "model.vocabulary=17 saves their weights"
+    )
+
+
+def test_the_last_screen_has_commands_to_copy(make_job: Any) -> None:
+    job = make_job("steps=50")
+    words = ["tiny", f"run={job.config.run}", "steps=50", "fresh=true"]
+    lines = {line[:9].strip(): line[9:] for line in last_screen(job, TWO, words, "all 50 made")}
+    assert lines["ended"] == "all 50 made"
+    assert shlex.split(lines["evaluate"])[:3] == ["python", "launch/evaluate.py", job.config.run]
+    assert shlex.split(lines["generate"])[2] == job.config.run
+    assert shlex.split(lines["resume"]) == [
+        *["deepspeed", "--num_gpus", "2", "launch/pretrain.py"],
+        *["tiny", f"run={job.config.run}", "steps=100"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("world", "start"),
+    [
+        (World(), "python launch/pretrain.py"),
+        (TWO, "deepspeed --num_gpus 2 launch/pretrain.py"),
+        (World(size=4, local_size=2), "deepspeed --hostfile HOSTS launch/pretrain.py"),
+    ],
+)
+def test_the_command_is_that_of_the_launcher(world: World, start: str) -> None:
+    assert command(world) == start
