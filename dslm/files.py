@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and their checksums."""
+"""Files that are whole or not there, their checksums, and JSON read without mercy."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from dslm.errors import ConfigError, Problem, suggest
 
 BLOCK = 1 << 20
 
@@ -44,3 +46,51 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write a value as indented JSON; see `write_text`."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object that a person may have written.
+
+    Raises:
+        ConfigError: there is no such file, or it is no JSON, no object, or gives a key twice.
+    """
+    twice: list[str] = []
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        names = [name for name, _ in pairs]
+        twice.extend(name for name in dict.fromkeys(names) if names.count(name) > 1)
+        return dict(pairs)
+
+    try:
+        values = json.loads(_read(path), object_pairs_hook=unique, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        where = f"{path}, line {error.lineno}, column {error.colno}"
+        fix = "JSON knows no comments, no trailing commas and no single quotes"
+        raise ConfigError(Problem(where, None, f"is not JSON: {error.msg}", fix)) from None
+    except ValueError as error:
+        raise ConfigError(Problem(str(path), None, str(error))) from None
+    if not isinstance(values, dict):
+        fix = "write {…} around it"
+        raise ConfigError(Problem(str(path), None, "must hold a JSON object", fix))
+    if twice:
+        rule, fix = "is given twice in one block", "keep one of the two"
+        raise ConfigError(*(Problem(f"{path}: {name}", None, rule, fix) for name in twice))
+    return values
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        beside = path.parent.iterdir() if path.parent.is_dir() else ()
+        fix = suggest(path.name, [other.name for other in beside])
+        raise ConfigError(Problem(str(path), None, "no such file", fix)) from None
+    except UnicodeDecodeError:
+        raise ConfigError(Problem(str(path), None, "is not UTF-8 text")) from None
+    except OSError as error:
+        reason = (error.strerror or "cannot be read").lower()
+        raise ConfigError(Problem(str(path), None, reason)) from None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"is not JSON: {name} is no JSON number")

@@ -30,7 +30,8 @@ def main(arguments: list[str]) -> None:
     for line in _summary(shards):
         print(f"  {line}")
     print("next:")
-    print(f"  deepspeed launch/pretrain.py tiny data.train={options.output} run=runs/a")
+    command = "deepspeed launch/pretrain.py tiny --deepspeed_config ds_configs/zero1_fp32.json"
+    print(f"  {command} data.train={options.output} run=runs/a")
 
 
 def _summary(shards: ShardSet) -> list[str]:

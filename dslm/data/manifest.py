@@ -9,7 +9,6 @@ time: the same text, tokenizer and settings give the same bytes.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
@@ -22,7 +21,6 @@ from dslm.data import record
 from dslm.errors import DataError, Problem
 
 FILE = "manifest.json"
-HASH_BLOCK = 1 << 22
 
 Count = Annotated[int, Field(ge=0)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -149,14 +147,3 @@ class Manifest:
             rule = f"a token id must be below vocabulary = {self.vocabulary}"
             problems.append(Problem(f"{where}: maximum_token", self.maximum_token, rule))
         return problems
-
-
-def file_sha256(path: Path, advance: Advance | None = None) -> str:
-    """The hash of a file, in hexadecimal digits."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(HASH_BLOCK):
-            digest.update(block)
-            if advance:
-                advance(len(block))
-    return digest.hexdigest()

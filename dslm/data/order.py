@@ -147,12 +147,16 @@ def check_weights(weights: Sequence[float], sources: int, block: int = BLOCK) ->
     """What is wrong with the weights of a mixture: their number, their sign, a share too small."""
     if len(weights) != sources:
         rule = f"one weight for each of the {sources} sources is needed"
-        return [Problem("weights", list(weights), rule, f"give {sources} numbers")]
+        return [Problem("data.train", list(weights), rule, f"give {sources} numbers")]
     bad = [weight for weight in weights if not (weight > 0 and math.isfinite(weight))]
     if bad:
-        return [Problem("weights", bad[0], "a weight is a positive number", "leave the source out")]
+        return [
+            Problem("data.train", bad[0], "a weight is a positive number", "leave the source out")
+        ]
     return [
-        Problem("weights", weight, f"less than one sample in {block}", "raise it or leave it out")
+        Problem(
+            "data.train", weight, f"less than one sample in {block}", "raise it or leave it out"
+        )
         for weight, count in zip(weights, apportion(weights, block), strict=True)
         if count == 0
     ]

@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from dslm.data.manifest import Advance, Input, Reading, file_sha256
+from dslm.data.manifest import Advance, Input, Reading
 from dslm.errors import DataError, Problem, suggest
+from dslm.files import file_sha256
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 GZIP_RATIO = 4

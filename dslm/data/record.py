@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from pathlib import Path
 from typing import Any, TypeVar
 
 from dslm.config.parse import parse
 from dslm.errors import ConfigError, DataError, Problem
+from dslm.files import write_json
 
 T = TypeVar("T")
 
 
 def save(record: Any, path: Path) -> None:
     """Write a dataclass as JSON, whole or not at all."""
-    beside = path.with_name(path.name + ".partial")
-    with beside.open("w", encoding="utf-8") as file:
-        json.dump(dataclasses.asdict(record), file, indent=1, ensure_ascii=False)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    write_json(path, dataclasses.asdict(record))
 
 
 def load(cls: type[T], path: Path, what: str, maker: str) -> T:

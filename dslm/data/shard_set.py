@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dslm.data.manifest import FILE, Advance, Manifest, file_sha256
+from dslm.data.manifest import FILE, Advance, Manifest
 from dslm.errors import DataError, Problem
+from dslm.files import file_sha256
 
 Integers = npt.NDArray[np.int64]
 Tokens = npt.NDArray[Any]

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dslm.data.manifest import Batch, Shard, file_sha256
+from dslm.data.manifest import Batch, Shard
+from dslm.files import file_sha256
 
 BATCH_TOKENS = 1 << 22
 """Tokens after which a batch is written: few borders to read across, little memory to write."""

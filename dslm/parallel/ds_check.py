@@ -1,20 +1,17 @@
 """DeepSpeed's JSON, read and checked as a whole before anything heavy is imported.
 
-A file on its way: `load` makes it a dictionary or says where it is no JSON; `check` compares every
-key at every depth with the schema (unknown, misspelt, misplaced, removed, of the wrong type or out
-of range), then looks for keys that contradict each other; `compiled_ops` tells what the first start
-will have to compile. DeepSpeed itself ignores a misspelt top-level key, and reports most other
-mistakes one at a time, late, once a rank.
+`check` compares every key at every depth with the schema (unknown, misspelt, misplaced, removed, of
+the wrong type or out of range), then looks for keys that contradict each other; `compiled_ops`
+tells what the first start would compile. DeepSpeed itself ignores a misspelt top-level key, and
+reports most other mistakes one at a time, late, once a rank.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
-from dslm.errors import ConfigError, Problem, suggest
+from dslm.errors import Problem, suggest
 from dslm.parallel.ds_optimizer import implementation, offloaded, parameters
 from dslm.parallel.ds_refused import REFUSED
 from dslm.parallel.ds_rules import QUANTIZED, contradictions
@@ -25,63 +22,13 @@ CPU_OPS = ("fused_adam", "cpu_adam", "cpu_adagrad", "async_io")
 """The ops that can be compiled on a machine without an accelerator."""
 
 
-def load(path: Path | str) -> dict[str, Any]:
-    """Read a DeepSpeed JSON file.
-
-    Raises:
-        ConfigError: there is no such file, or it is no JSON, no object, or gives a key twice.
-    """
-    path = Path(path)
-    twice: list[str] = []
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        names = [name for name, _ in pairs]
-        twice.extend(name for name in dict.fromkeys(names) if names.count(name) > 1)
-        return dict(pairs)
-
-    try:
-        config = json.loads(_read(path), object_pairs_hook=unique, parse_constant=_refuse_constant)
-    except json.JSONDecodeError as error:
-        where = f"{path}, line {error.lineno}, column {error.colno}"
-        fix = "JSON knows no comments, no trailing commas and no single quotes"
-        raise ConfigError(Problem(where, None, f"is not JSON: {error.msg}", fix)) from None
-    except ValueError as error:
-        raise ConfigError(Problem(str(path), None, str(error))) from None
-    if not isinstance(config, dict):
-        raise ConfigError(
-            Problem(str(path), None, "must hold a JSON object", "write {…} around it")
-        )
-    if twice:
-        rule, fix = "is given twice in one block", "keep one of the two"
-        raise ConfigError(*(Problem(f"{path}: {name}", None, rule, fix) for name in twice))
-    return config
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        beside = path.parent.iterdir() if path.parent.is_dir() else ()
-        fix = suggest(path.name, [other.name for other in beside])
-        raise ConfigError(Problem(str(path), None, "no such file", fix)) from None
-    except UnicodeDecodeError:
-        raise ConfigError(Problem(str(path), None, "is not UTF-8 text")) from None
-    except OSError as error:
-        reason = (error.strerror or "cannot be read").lower()
-        raise ConfigError(Problem(str(path), None, reason)) from None
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"is not JSON: {name} is no JSON number")
-
-
 def check(config: Mapping[str, Any], *, pipeline_stages: int, cpu: bool) -> list[Problem]:
     """Everything that is wrong with a DeepSpeed JSON, at any depth, all at once.
 
     Whether ``train_batch_size`` fits the number of ranks is not checked here: that takes the world.
 
     Args:
-        config: what `load` returned.
+        config: as read from the file.
         pipeline_stages: how many stages the layers are spread over; 1 is no pipeline.
         cpu: whether the ranks run without an accelerator.
     """
@@ -146,7 +93,7 @@ def compiled_ops(config: Mapping[str, Any], *, cpu: bool) -> list[str]:
     """The DeepSpeed ops that this file makes every fresh machine compile, some minutes each.
 
     Args:
-        config: what `load` returned.
+        config: as read from the file.
         cpu: whether the ranks run without an accelerator, for which fewer ops exist.
     """
     used = implementation(config)

@@ -18,9 +18,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dslm.config.overrides import read_json
 from dslm.errors import Problem, UserError
-from dslm.files import file_sha256, write_json
+from dslm.files import file_sha256, read_json, write_json
 
 FORMAT = 1
 Advance = Callable[[int], None]

@@ -12,9 +12,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from dslm.config.overrides import merge, parse_words, read_json
+from dslm.config.overrides import merge, parse_words
 from dslm.config.parse import parse
 from dslm.errors import ConfigError, Problem, UserError, suggest
+from dslm.files import read_json
 from dslm.model.config import check_model, parameter_count
 from dslm.parallel import ds_check
 from dslm.parallel.optimizers import moments
@@ -135,7 +136,7 @@ def _load_deepspeed(path: str | None) -> dict[str, Any]:
         rule = "is required: DeepSpeed's JSON holds optimizer, batch, precision and ZeRO stage"
         fix = "for a start use ds_configs/zero1_fp32.json"
         raise ConfigError(Problem("--deepspeed_config", None, rule, fix))
-    return ds_check.load(path)
+    return read_json(Path(path))
 
 
 def _plan(

@@ -11,9 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-from dslm.config.overrides import read_json
 from dslm.errors import CheckpointError, Problem, UserError
-from dslm.files import write_json
+from dslm.files import read_json, write_json
 from dslm.train.checkpoint import checkpoint_folder, checkpoints
 
 DECIDES = ("model", "objective", "seed")

@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dslm.config.overrides import merge, parse_words, read_json
+from dslm.config.overrides import merge, parse_words
 from dslm.errors import ConfigError
 
 
@@ -66,27 +65,3 @@ def test_merging_joins_groups_and_replaces_values() -> None:
         "schedule": {"kind": "x"},
     }
     assert base["model"] == {"layers": 2, "width": 8}
-
-
-@pytest.mark.parametrize(
-    ("content", "told"),
-    [
-        (b'{"a": 1,\n "b": }', "file.json:2:7: is not JSON (Expecting value)"),
-        (b"", "file.json:1:1: is not JSON (Expecting value)"),
-        (b"\xff\xfe", "file.json: is not UTF-8 text"),
-        (b"3", "file.json: must hold a JSON object, {…}"),
-        (b'{"a": {"b": 1, "b": 2}}', "file.json: has the key 'b' twice"),
-    ],
-)
-def test_a_file_that_cannot_be_read_is_told_with_the_place(
-    tmp_path: Path, content: bytes, told: str
-) -> None:
-    (tmp_path / "file.json").write_bytes(content)
-    with pytest.raises(ConfigError) as error:
-        read_json(tmp_path / "file.json")
-    assert str(error.value) == f"{tmp_path}/{told}"
-
-
-def test_a_folder_is_no_file(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot be read"):
-        read_json(tmp_path)

@@ -8,16 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import settings
 
 from dslm.data.manifest import Manifest, Reading
 from dslm.data.shard_set import ShardSet
 from dslm.data.sharding import Sharding, shard
 from dslm.data.tokenizer_training import Training, train_tokenizer
 from dslm.data.writer import ShardWriter
-
-settings.register_profile("dslm", deadline=None)  # a busy machine is not a failure
-settings.load_profile("dslm")
 
 WORDS = ["the", "stone", "river", "of", "light", "and", "dark", "under", "over", "never", "falls"]
 

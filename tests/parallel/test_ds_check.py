@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from dslm.errors import ConfigError, Problem
-from dslm.parallel.ds_check import check, compiled_ops, load
+from dslm.files import read_json
+from dslm.parallel.ds_check import check, compiled_ops
 
 CONFIGS = sorted(Path(__file__).parents[2].joinpath("ds_configs").glob("*.json"))
 
@@ -59,7 +60,7 @@ def test_a_good_file_has_no_problem() -> None:
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 @pytest.mark.parametrize("cpu", [True, False])
 def test_every_file_of_the_project_is_right_and_compiles_nothing(path: Path, cpu: bool) -> None:
-    config = load(path)
+    config = read_json(path)
     stages = 2 if path.stem.startswith("pipeline") else 1
     refused = ["fp16.enabled"] if cpu and path.stem == "zero2_fp16" else []
     assert [problem.where for problem in told(config, stages, cpu)] == refused
@@ -454,7 +455,7 @@ def written(folder: Path, text: str | bytes) -> Path:
 
 def refusal(path: Path) -> str:
     with pytest.raises(ConfigError) as error:
-        load(path)
+        read_json(path)
     return str(error.value)
 
 
@@ -494,7 +495,7 @@ def test_a_folder_in_place_of_a_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_comes_back_as_it_was_written(tmp_path: Path) -> None:
-    assert load(written(tmp_path, json.dumps(GOOD))) == GOOD
+    assert read_json(written(tmp_path, json.dumps(GOOD))) == GOOD
 
 
 OPS = [
