@@ -34,6 +34,7 @@ class Engine(ABC):
         self.plan = plan
         self.peak_rates = [group["lr"] for group in engine.optimizer.param_groups]
         self._clipped_norm: Tensor | None = None
+        self._weights = list(engine.module.parameters())
         engine.clip_fp32_gradients = self._clip
 
     @abstractmethod
@@ -97,10 +98,8 @@ class Engine(ABC):
 
     def _clip(self) -> None:
         """What DeepSpeed does at ZeRO-0 in float32, but keeping the norm it drops."""
-        from deepspeed.runtime.utils import clip_grad_norm_
-
-        weights, most = self.engine.module.parameters(), self.engine.gradient_clipping()
-        self._clipped_norm = clip_grad_norm_(weights, most, mpu=self.engine.mpu)
+        most = self.engine.gradient_clipping()
+        self._clipped_norm = nn.utils.clip_grad_norm_(self._weights, most)
 
 
 def create(stages: Sequence[Stage], plan: Plan, config: Mapping[str, Any], loss: Loss) -> Engine:

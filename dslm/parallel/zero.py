@@ -22,6 +22,8 @@ class ZeroEngine(Engine):
     def __init__(self, engine: Any, plan: Plan, loss: Loss) -> None:
         super().__init__(engine, plan)
         self.loss = loss
+        # A single rank without ZeRO has nobody to average gradients with, and nowhere to cut them.
+        engine.enable_backward_allreduce = plan.zero_stage > 0 or plan.replicas > 1
 
     @classmethod
     def build(
@@ -42,7 +44,8 @@ class ZeroEngine(Engine):
     def train_batch(self, micro_batches: Iterator[Batch]) -> Tensor:
         """See `Engine.train_batch`."""
         losses = []
-        self.engine.train()
+        if not self.engine.training:
+            self.engine.train()
         for _ in range(self.plan.accumulation):
             inputs, labels = next(micro_batches)
             loss = self.loss(self.engine(inputs), labels)

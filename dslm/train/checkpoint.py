@@ -108,11 +108,19 @@ class Writer:
         self.partial.mkdir(parents=True)
 
     def write(self, name: str, tensors: Mapping[str, Any]) -> tuple[int, str]:
-        """Write one file of tensors; returns its bytes and sha256."""
+        """Write one file of tensors; returns its bytes and sha256.
+
+        Raises:
+            OSError: most often because the disk is full.
+        """
+        from safetensors import SafetensorError
         from safetensors.torch import save_file
 
         path = self.partial / name
-        save_file({key: t.detach().contiguous().cpu() for key, t in tensors.items()}, path)
+        try:
+            save_file({key: t.detach().contiguous().cpu() for key, t in tensors.items()}, path)
+        except SafetensorError as error:
+            raise OSError(str(error)) from error
         return path.stat().st_size, file_sha256(path)
 
     def publish(self, files: Mapping[str, tuple[int, str]], state: Mapping[str, Any]) -> None:

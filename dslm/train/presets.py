@@ -37,7 +37,14 @@ def demo() -> Settings:
 def shakespeare_char() -> Settings:
     """The character model that nanoGPT trains on a CPU: 4 layers of width 128, 64 characters."""
     return {
-        "model": {"layers": 4, "heads": 4, "width": 128, "sequence": 64, "bias": False},
+        "model": {
+            "layers": 4,
+            "heads": 4,
+            "width": 128,
+            "sequence": 64,
+            "bias": False,
+            "activation": "gelu",
+        },
         "steps": 2000,
         "log_interval": 10,
         "evaluation_interval": 250,

@@ -126,7 +126,7 @@ class Snapshots:
         torch.distributed.all_reduce(table)
         *rows, (failures, *_) = table.tolist()
         if failures:
-            reason = f": {failure.strerror}" if failure else " by another rank, see its log"
+            reason = f": {failure}" if failure else " by another rank, see its log"
             raise TrainingError(
                 f"the checkpoint could not be written to {self.root}{reason}; "
                 "free some space and run the same command again: older checkpoints are whole"

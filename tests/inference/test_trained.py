@@ -1,0 +1,126 @@
+"""A run folder, read back without DeepSpeed: measured on every token, and asked."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from dslm.commands import evaluate as evaluate_command
+from dslm.commands import generate as generate_command
+from dslm.commands.run import run
+from dslm.data.shard_set import ShardSet
+from dslm.errors import CheckpointError, DataError
+from dslm.inference.evaluate import evaluate
+from dslm.inference.trained import load
+from dslm.model.stages import stages
+from dslm.model.transformer import Transformer
+from dslm.parallel.world import World
+from dslm.train.checkpoint import Writer, layer_file
+from dslm.train.prepare import prepare
+
+
+@pytest.fixture
+def run_folder(tmp_path: Path, shard_set: Path, deepspeed_file: Path) -> Path:
+    """A run of an untrained model with one checkpoint, as training leaves it."""
+    words = ["tiny", "model.layers=1", "model.width=16", "model.heads=2", "model.sequence=24"]
+    words += [f"data.train={shard_set}", f"run={tmp_path / 'run'}"]
+    job = prepare(words, None, str(deepspeed_file), World())
+    job.folder.path.mkdir()
+    job.folder.write_record({"format": 1, "config": job.settings, "data": job.sources.record()})
+    job.folder.tokenizer.symlink_to(ShardSet.open(shard_set).tokenizer)
+    model = Transformer(stages(job.config.model, seed=5))
+    writer, files = Writer(job.folder.checkpoints, 7), {}
+    writer.begin()
+    for place, layer in model.layers.items():
+        tensors = {f"{place}.{name}": weight for name, weight in layer.named_parameters()}
+        if tensors:
+            name = layer_file(int(place), False)
+            files[name] = writer.write(name, tensors)
+    writer.publish(files, {"step": 7, "samples": 0, "optimizer_steps": 7, "loss_scale": {}})
+    return job.folder.path
+
+
+def test_the_loss_is_that_of_every_token_but_the_first(run_folder: Path, shard_set: Path) -> None:
+    trained, shards = load(run_folder), ShardSet.open(shard_set)
+    result = evaluate(trained, shards)
+    tokens = torch.from_numpy(shards.windows(torch.zeros(1).long().numpy(), shards.tokens)).long()[
+        0
+    ]
+    nats, sequence = 0.0, trained.config.model.sequence
+    for start in range(0, len(tokens) - 1, sequence):
+        window = tokens[start : start + sequence + 1]
+        scores = trained.model(window[None, :-1])[0]
+        nats += float(F.cross_entropy(scores, window[1:], reduction="sum").detach())
+    assert result.tokens == len(tokens) - 1
+    assert result.loss == pytest.approx(nats / result.tokens, rel=1e-5)
+    assert result.perplexity == pytest.approx(math.exp(result.loss))
+    assert result.bits_per_byte == pytest.approx(nats / math.log(2) / shards.text_bytes, rel=1e-5)
+
+
+def test_the_command_prints_one_json_object(
+    run_folder: Path, shard_set: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [str(run_folder), "--data", str(shard_set), "--json"]
+    assert run(evaluate_command.main, words) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert {"loss", "perplexity", "bits_per_byte", "tokens"} <= printed.keys()
+    assert printed["step"] == 7
+
+
+def test_the_same_seed_writes_the_same_text(
+    run_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [str(run_folder), "--prompt", "1 plus", "--max-new-tokens", "40", "--seed", "3"]
+    texts = []
+    for _ in range(2):
+        assert run(generate_command.main, words) == 0
+        texts.append(capsys.readouterr().out)
+    assert texts[0] == texts[1]
+    assert texts[0].startswith("1 plus")
+    assert len(texts[0].rstrip("\n")) == len("1 plus") + 40
+
+
+def test_an_unknown_character_of_the_prompt_is_named(
+    run_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(generate_command.main, [str(run_folder), "--prompt", "Ω"]) == 2
+    assert "Ω" in capsys.readouterr().err
+
+
+def test_an_empty_prompt_needs_a_tokenizer_that_can_begin_a_document(
+    run_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(generate_command.main, [str(run_folder)]) == 2
+    assert "--prompt" in capsys.readouterr().err
+
+
+def test_shards_of_another_tokenizer_are_refused(run_folder: Path, make_shards: Any) -> None:
+    with pytest.raises(DataError, match="another tokenizer than the model's"):
+        evaluate(
+            load(run_folder), ShardSet.open(make_shards("quite another text, with other letters"))
+        )
+
+
+def test_a_damaged_checkpoint_is_refused_with_its_file(run_folder: Path) -> None:
+    file = run_folder / "checkpoints/step-00000007" / layer_file(2, False)
+    content = bytearray(file.read_bytes())
+    content[-3] ^= 4
+    file.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"layer-0002\.safetensors: is damaged"):
+        load(run_folder)
+
+
+def test_a_step_that_is_not_there_is_told_with_those_that_are(run_folder: Path) -> None:
+    with pytest.raises(CheckpointError, match="has no checkpoint of step 3; choose from 7"):
+        load(run_folder, 3)
+
+
+def test_a_folder_that_is_no_run_is_told(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="is not the folder of a run"):
+        load(tmp_path)
