@@ -16,7 +16,8 @@ FILES = sorted(LIBRARY.rglob("*.py"), key=lambda path: path != LIBRARY / "__init
 SCRIPTS = sorted([*(ROOT / "launch").glob("*.py"), *(ROOT / "preprocess").glob("*.py")])
 
 ROOMS = [
-    {"errors", "files", "progress"},
+    {"errors", "progress"},
+    {"files"},
     {"config"},
     {"model", "data"},
     {"objectives"},
