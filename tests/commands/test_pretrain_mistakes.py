@@ -210,7 +210,10 @@ def test_a_pipeline_with_zero_2_is_refused(tell: Any, deepspeed: Any) -> None:
     [
         ('{"steps": 5,}', "file.json, line 1, column 13: is not JSON: "),
         ("[1]", "file.json: must hold a JSON object; write {…} around it"),
-        ('{"steps": 5, "steps": 6}', "file.json: steps: is given twice in one block; keep one of the two"),
+        (
+            '{"steps": 5, "steps": 6}',
+            "file.json: steps: is given twice in one block; keep one of the two",
+        ),
         ('{"modle": {"layers": 3}}', "modle = {'layers': 3}: unknown key; did you mean 'model'?"),
         ('{"config": {"stpes": 3}}', "stpes = 3: unknown key; did you mean 'steps'?"),
         (None, "file.json: no such file"),
