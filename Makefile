@@ -24,7 +24,7 @@ help:
 
 demo: .venv/ready clean-demo $(DEMO)/shards/train/manifest.json
 	@echo "== Pretrain with $(RANKS) ranks"
-	deepspeed --num_gpus $(RANKS) launch/pretrain.py demo --deepspeed_config ds_configs/zero1_fp32.json \
+	deepspeed --quiet --num_gpus $(RANKS) launch/pretrain.py demo --deepspeed_config ds_configs/zero1_fp32.json \
 	    data.train=$(DEMO)/shards/train data.validation=$(DEMO)/shards/validation run=$(DEMO)/run
 	@echo "== Evaluate on text the model has not seen"
 	python launch/evaluate.py $(DEMO)/run --data $(DEMO)/shards/test --json | tee $(DEMO)/run/evaluation.json

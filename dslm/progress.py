@@ -50,7 +50,8 @@ class Progress:
             rate = self.done / (now - self.started)
             left = duration((self.total - self.done) / rate) if rate else "unknown"
             share = 100 * self.done / self.total if self.total else 100
-            text = f"{self.label}: {share:.0f} %, {human(rate)}{self.unit}/s, {left} left"
+            space = "" if self.unit == "B" else " "
+            text = f"{self.label}: {share:.0f} %, {human(rate)}{space}{self.unit}/s, {left} left"
             print(text, file=self.stream, flush=True)
 
     def __enter__(self) -> Progress:

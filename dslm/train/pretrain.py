@@ -46,6 +46,7 @@ def pretrain(job: Job, world: World, words: Sequence[str]) -> None:
     step = _claim(job, world, words) if world.first else NONE
     with quiet(job.folder.log(world.rank)) as (results, messages):
         how = _train(job, world, step, messages)
+        leave()
         if world.first:
             job.folder.write_record(_record(job, world, words, how))
             write_report(job.folder.path)
@@ -73,9 +74,7 @@ def _train(job: Job, world: World, step: int, messages: TextIO) -> str:
         if step > 0:
             numbers = snapshots.restore(job.folder.checkpoint(step), loop.train_step)
             loop.begin(Position(numbers["step"], numbers["samples"]))
-        how = loop.run()
-    leave()
-    return how
+        return loop.run()
 
 
 def _claim(job: Job, world: World, words: Sequence[str]) -> int:
