@@ -50,7 +50,7 @@ def _compare(name: str, dtype: torch.dtype, wanted: str) -> Row:
         "peer": _step(shape, _peer(shape), _peer_loss, dtype),
     }
     works = {contender: timed(step, tokens) for contender, step in steps.items()}
-    rates = alternate(works, ROUNDS, f"model, {name}")
+    rates = alternate(works, 5 * ROUNDS if shape is SMALL else ROUNDS, f"model, {name}")
     return speedup(claim, wanted, rates["dslm"], rates["peer"], "tokens")
 
 

@@ -7,7 +7,7 @@ import time
 
 from dslm.commands.run import Parser
 from dslm.config.help import describe
-from dslm.errors import UserError
+from dslm.errors import DslmError
 from dslm.parallel.world import read_world
 from dslm.train.config import RunConfig
 from dslm.train.prepare import Job, prepare
@@ -27,14 +27,14 @@ def main(argv: list[str]) -> None:
     try:
         options = parser.parse_args(argv)
         job: Job = prepare(options.words, options.config, options.deepspeed_config, world)
-    except UserError:
+        from dslm.train.pretrain import pretrain
+
+        words = [word for word in argv if not word.startswith("--local_rank")]
+        pretrain(job, world, words)
+    except DslmError:
         if not world.first:
             time.sleep(GRACE)
         raise
-    from dslm.train.pretrain import pretrain
-
-    words = [word for word in argv if not word.startswith("--local_rank")]
-    pretrain(job, world, words)
 
 
 def _parser() -> Parser:
