@@ -40,6 +40,8 @@ class _CrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, scores: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
         total = weights.new_zeros(())
+        # The size of the weights waits for the loss scale: alone it would underflow in float16.
+        largest = weights.max().clamp(min=torch.finfo(weights.dtype).tiny)
         rows = max(1, CHUNK // scores.shape[-1])
         pieces = (torch.split(tensor, rows) for tensor in (scores, labels, weights))
         for piece, label, weight in zip(*pieces, strict=True):
@@ -49,12 +51,11 @@ class _CrossEntropy(torch.autograd.Function):
             if ctx.needs_input_grad[0]:
                 gradient = logarithms.exp_()
                 gradient.scatter_add_(-1, target, gradient.new_full(target.shape, -1.0))
-                piece.copy_(gradient)
-        ctx.save_for_backward(scores, weights)
+                piece.copy_(gradient.mul_((weight / largest)[:, None]))
+        ctx.save_for_backward(scores, largest)
         return total
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None, None]:
-        gradient, weights = ctx.saved_tensors
-        # Weights last, together with the loss scale: alone they would underflow in float16.
-        return gradient.mul_((weights * upstream[0])[:, None]), None, None
+        gradient, largest = ctx.saved_tensors
+        return gradient.mul_(largest * upstream[0]), None, None
