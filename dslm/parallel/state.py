@@ -45,8 +45,8 @@ class TrainingState:
         from deepspeed.utils import safe_get_full_fp32_param, safe_get_full_optimizer_state
 
         if self._is_local():
-            master, kept = self._local(parameter)
-            yield name, master.detach().float()
+            kept = self._inner().state[parameter]
+            yield name, parameter.detach()
             yield from ((f"{name}#{moment}", kept[moment]) for moment in self.names(parameter))
             return
         yield name, safe_get_full_fp32_param(parameter)
@@ -64,10 +64,11 @@ class TrainingState:
             parameter: the weight.
             read: gives the whole tensor of a name.
         """
-        self._put(parameter, read(name), None)
+        master = read(name)
+        self._put(parameter, master, None)
         for moment in self.names(parameter):
             self._put(parameter, read(f"{name}#{moment}"), moment)
-        self._renew_working_copy(parameter, read(name))
+        self._renew_working_copy(parameter, master)
 
     def optimizer_steps(self) -> int:
         """How many updates the optimizer has made (skipped ones not counted)."""
@@ -128,17 +129,13 @@ class TrainingState:
         whole = hasattr(optimizer, "params_in_partition") and not optimizer.cpu_offload
         return whole and bool(getattr(parameter, "use_muon", False))
 
-    def _local(self, parameter: nn.Parameter) -> tuple[Tensor, dict[str, Tensor]]:
-        """Master and moments where each rank holds whole tensors."""
-        return parameter, self._inner().state[parameter]
-
     @torch.no_grad()
     def _put(self, parameter: nn.Parameter, value: Tensor, moment: str | None) -> None:
         from deepspeed import utils
 
         if self._is_local():
-            master, kept = self._local(parameter)
-            (master if moment is None else kept[moment]).copy_(value)
+            kept = self._inner().state[parameter]
+            (parameter if moment is None else kept[moment]).copy_(value)
         elif self.stage == 3:
             own = self._partition(parameter, value)
             if moment is None:
@@ -167,11 +164,8 @@ class TrainingState:
         """The weight the forward pass reads; without this it would use the old one, silently."""
         import deepspeed
 
-        gathered = deepspeed.zero.GatheredParameters([parameter], modifier_rank=0)
-        if self.stage < 3:
-            parameter.copy_(value)
-            return
-        with gathered:
+        cut = self.stage == 3
+        with deepspeed.zero.GatheredParameters([parameter], modifier_rank=0, enabled=cut):
             parameter.copy_(value)
 
 
