@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from types import TracebackType
-from typing import TextIO
+from typing import Any, TextIO
 
 from tqdm import tqdm
 
@@ -25,27 +25,40 @@ class Progress:
 
     def __init__(self, total: float, unit: str, label: str, stream: TextIO | None = None) -> None:
         self.stream = stream or sys.stderr
+        self.bar: tqdm[Any] | None = None
+        self.begin(total, unit, label)
+
+    def begin(self, total: float, unit: str, label: str) -> None:
+        """Go over to another part of the work, with a total of its own."""
+        self._close()
         self.total, self.unit, self.label = total, unit, label
         self.done = 0.0
         self.started = self.told = time.monotonic()
-        terminal = self.stream.isatty()
-        self.bar = tqdm(
-            total=total,
-            unit=unit,
-            unit_scale=True,
-            desc=label,
-            file=self.stream,
-            disable=not terminal,
-            dynamic_ncols=True,
-            leave=False,
-        )
+        if self.stream.isatty():
+            self.bar = tqdm(
+                total=total,
+                unit=unit,
+                unit_scale=True,
+                desc=label,
+                file=self.stream,
+                dynamic_ncols=True,
+                leave=False,
+            )
+
+    def reach(self, done: float, total: float) -> None:
+        """Say how much is done by now, of a total that is known better by now."""
+        self.total = total
+        if self.bar is not None:
+            self.bar.total = total
+        self.advance(done - self.done)
 
     def advance(self, amount: float = 1) -> None:
         """Count `amount` units more as done."""
         self.done += amount
-        self.bar.update(amount)
         now = time.monotonic()
-        if self.bar.disable and now - self.told > LINE_EVERY:
+        if self.bar is not None:
+            self.bar.update(amount)
+        elif now - self.told > LINE_EVERY:
             self.told = now
             rate = self.done / (now - self.started)
             left = duration((self.total - self.done) / rate) if rate else "unknown"
@@ -63,7 +76,11 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.bar.close()
+        self._close()
+
+    def _close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
 
 
 def human(number: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
@@ -32,7 +32,9 @@ def main(arguments: list[str]) -> None:
         reading=reading(options),
     )
     with Progress(sum(map(text_size, paths)), "B", "reading") as progress:
-        tokenizer, made = train_tokenizer(paths, options.output, training, progress.advance, _note)
+        tokenizer, made = train_tokenizer(
+            paths, options.output, training, progress.advance, partial(_tell, progress)
+        )
     end = "each document ends with <eos>" if tokenizer.end_of_document else "no special tokens"
     print(f"{options.output}{'' if made else ' (already there)'}")
     print(f"  {tokenizer.kind}, {tokenizer.vocabulary:,} ids, {end}")
@@ -43,8 +45,11 @@ def main(arguments: list[str]) -> None:
     )
 
 
-def _note(sentence: str) -> None:
-    print(sentence, file=sys.stderr)
+def _tell(progress: Progress, unit: str, done: float, total: float) -> None:
+    """The training's own progress, which follows that of the reading."""
+    if progress.unit != unit:
+        progress.begin(total, unit, "training")
+    progress.reach(done, total)
 
 
 def _parser() -> Parser:

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import io
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dslm.data import record
 from dslm.data.manifest import Advance, Reading
+from dslm.data.piece_training import RefusedError, Tell, train_pieces
 from dslm.data.publish import occupied, published, refuse
 from dslm.data.readers import Meter, common_folder, describe, documents, text_size
 from dslm.data.tokenizer import CARD, MODEL, Card, Kind, Tokenizer, chunks
@@ -29,9 +29,6 @@ SAMPLE_BYTES = 100_000_000
 
 LINE = 1024
 """Characters in a training line, so at most 4096 bytes: SentencePiece drops lines above 4192."""
-
-SECONDS_PER_MEGABYTE = {"unigram": 4.0, "bpe": 0.5}
-"""Time to train on two cores, measured on English and on Python sources."""
 
 SPECIAL = {"unk": 0, "eos": 1, "pad": 2, "cls": 3, "sep": 4, "mask": 5}
 
@@ -50,7 +47,7 @@ TRAINER: dict[str, Any] = {
     "add_dummy_prefix": False,
     "allow_whitespace_only_pieces": True,
     "num_threads": 4,  # fixed, because sums in another order give another model
-    "minloglevel": 2,
+    "minloglevel": 0,  # the log is where its progress is read
 }
 
 
@@ -82,7 +79,7 @@ def train_tokenizer(
     output: Path,
     training: Training,
     progress: Advance | None = None,
-    note: Callable[[str], None] | None = None,
+    tell: Tell | None = None,
 ) -> tuple[Tokenizer, bool]:
     """Make a tokenizer folder, or find that it is already there.
 
@@ -91,7 +88,7 @@ def train_tokenizer(
         output: the folder to make.
         training: what to make.
         progress: called with the number of bytes of text read since the last call.
-        note: called with a sentence when the text is read and the long part begins.
+        tell: called with the progress of the training itself.
 
     Returns:
         The tokenizer, and whether it was made now.
@@ -109,9 +106,7 @@ def train_tokenizer(
         card, model = _characters(_texts(paths, training.reading, progress))
     else:
         lines = _sample(paths, training, progress)
-        if note:
-            note(_announcement(lines, training.kind))
-        card, model = _pieces(lines, training)
+        card, model = _pieces(lines, training, tell)
     card = dataclasses.replace(
         card,
         reading=training.reading,
@@ -122,13 +117,6 @@ def train_tokenizer(
         if training.kind != "char":
             (folder / MODEL).write_bytes(model)
     return Tokenizer.load(output), True
-
-
-def _announcement(lines: Sequence[str], kind: str) -> str:
-    """SentencePiece tells nothing while it works, so this says beforehand how long it may take."""
-    megabytes = sum(map(len, lines)) / 1e6
-    seconds = megabytes * SECONDS_PER_MEGABYTE[kind]
-    return f"training {kind} on {megabytes:.1f} MB of text, about {1 + seconds:.0f} s …"
 
 
 def _existing(paths: Sequence[Path], output: Path, training: Training) -> Tokenizer:
@@ -161,31 +149,23 @@ def _characters(texts: Iterable[str]) -> tuple[Card, bytes]:
     )
 
 
-def _pieces(lines: list[str], training: Training) -> tuple[Card, bytes]:
+def _pieces(lines: list[str], training: Training, tell: Tell | None) -> tuple[Card, bytes]:
     """A SentencePiece model of some lines."""
-    import sentencepiece
-
     if not lines:
         raise _no_text()
-    model = io.BytesIO()
+    settings = {"model_type": training.kind, "vocab_size": training.vocabulary, **TRAINER}
     try:
-        sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(lines),
-            model_writer=model,
-            model_type=training.kind,
-            vocab_size=training.vocabulary,
-            **TRAINER,
-        )
-    except RuntimeError as error:
+        model = train_pieces(lines, settings, tell)
+    except RefusedError as error:
         raise DataError(_translated(str(error), training)) from None
     card = Card(
         kind=training.kind,
         vocabulary=training.vocabulary or 0,
         special=SPECIAL,
-        sha256=hashlib.sha256(model.getvalue()).hexdigest(),
+        sha256=hashlib.sha256(model).hexdigest(),
         sample_bytes=training.sample_bytes,
     )
-    return card, model.getvalue()
+    return card, model
 
 
 def _translated(message: str, training: Training) -> Problem:

@@ -40,8 +40,7 @@ class Tracker:
     def attach(cls, shared: Synchronized[int]) -> None:
         """Prepare a worker process."""
         cls.shared = shared
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told, and stops us
-        threading.Thread(target=_end_with_parent, daemon=True).start()
+        begin_worker()
 
     @classmethod
     def advance(cls, amount: int) -> None:
@@ -52,8 +51,13 @@ class Tracker:
             cls.shared.value += amount
 
 
+def begin_worker() -> None:
+    """Let a spawned process live as long as its parent: no shorter and no longer."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told, and stops us
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
 def _end_with_parent() -> None:
-    """Without this, workers of a parent that was killed go on for ever."""
     if parent := multiprocessing.parent_process():
         parent.join()
     os._exit(1)

@@ -7,6 +7,7 @@ loop's own state is those two integers.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -66,14 +67,15 @@ class Loop:
         self.peak = peak_flops(device, engine.half)
         sources = job.sources
         self.stream = Stream(sources.train, sources.weights, self.plan.sequence, self.config.seed)
-        self.best = math.inf
-        self.misses = 0
         self.begin(Position())
 
-    def begin(self, position: Position) -> None:
-        """Set where `run` begins."""
+    def begin(self, position: Position, measured: Iterable[float] = ()) -> None:
+        """Set where `run` begins, and the validation losses measured until then."""
         self.position = position
         self.pace = Pace(self.config.steps - position.step, self.plan.tokens_per_step)
+        self.best, self.misses = math.inf, 0
+        for loss in measured:
+            self.compare(loss)
 
     def run(self) -> str:
         """Train to the end; returns how it ended, in words."""
@@ -151,13 +153,17 @@ class Loop:
     def judge(self, loss: float) -> str | None:
         """Whether a validation loss is a reason to stop."""
         config = self.config
-        self.misses = 0 if loss < self.best else self.misses + 1
-        self.best = min(self.best, loss)
+        self.compare(loss)
         if config.target_loss is not None and loss <= config.target_loss:
             return f"validation loss {loss:.4f} reached target_loss = {config.target_loss}"
         if config.patience is not None and self.misses >= config.patience:
             return f"validation loss not below {self.best:.4f} for {self.misses} measurements"
         return None
+
+    def compare(self, loss: float) -> None:
+        """Count how often in a row the validation loss was not below its best."""
+        self.misses = 0 if loss < self.best else self.misses + 1
+        self.best = min(self.best, loss)
 
     def save(self, loss: Tensor) -> None:
         """Write a checkpoint, but never one of a model that is already lost."""

@@ -63,6 +63,12 @@ def read_metrics(path: Path) -> list[Line]:
     return lines
 
 
+def validation_losses(path: Path, step: int) -> list[float]:
+    """The validation losses that a run measured until a step, in their order."""
+    lines = [line for line in read_metrics(path) if int(line["step"] or 0) <= step]
+    return [line.get("validation_loss") or math.inf for line in lines if "validation_loss" in line]
+
+
 def _finite(value: float | int | None) -> float | int | None:
     return value if value is not None and math.isfinite(value) else None
 

@@ -21,7 +21,7 @@ from dslm.parallel.world import World, device, join, leave, share
 from dslm.progress import Progress
 from dslm.report import write_report
 from dslm.train.checkpoint import checkpoints, newest_good
-from dslm.train.metrics import Metrics
+from dslm.train.metrics import Metrics, validation_losses
 from dslm.train.prepare import Job
 from dslm.train.run_folder import FORMAT
 from dslm.train.screen import command, first_screen, last_screen
@@ -73,7 +73,8 @@ def _train(job: Job, world: World, step: int, messages: TextIO) -> str:
         loop = Loop(job, engine, objective, snapshots, device(world), teller)
         if step > 0:
             numbers = snapshots.restore(job.folder.checkpoint(step), loop.train_step)
-            loop.begin(Position(numbers["step"], numbers["samples"]))
+            measured = validation_losses(job.folder.metrics, numbers["step"])
+            loop.begin(Position(numbers["step"], numbers["samples"]), measured)
         return loop.run()
 
 

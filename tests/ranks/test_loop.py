@@ -38,7 +38,11 @@ def test_patience_ends_a_run_that_no_longer_improves(
     ended = launch(tmp_path / "run", words, stuck, 1)
     assert ended.code == 0, ended.messages
     assert "for 2 measurements" in ended.results
-    assert len(ended.metrics("validation_loss")) < 50
+    measured = len(ended.metrics("validation_loss"))
+    assert measured < 50
+    again = launch(tmp_path / "run", [*words[:-1], "patience=4"], stuck, 1)
+    assert "for 4 measurements" in again.results, "a resumed run has not forgotten its misses"
+    assert len(again.metrics("validation_loss")) == measured + 2
 
 
 def test_a_loss_that_is_no_number_ends_the_run_and_is_not_saved(
