@@ -118,7 +118,8 @@ class _Log:
         self.read += len(new)
         text = new.decode(errors="replace")
         if self.kind == "bpe":
-            self.merges = int([self.merges, *re.findall(r"merges=(\d+)", text)][-1])
+            for merges in re.findall(r"(?:merges=|Completed )(\d+)", text):
+                self.merges = int(merges)
             for size in re.findall(r"Alphabet size=(\d+)", text):
                 self.pieces = int(size)
             self.given += text.count("Adding meta_piece")
