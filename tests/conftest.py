@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from dslm.data.sharding import Sharding, shard
+from dslm.data.sharding import shard
 from dslm.data.tokenizer_training import Training, train_tokenizer
+from dslm.data.work.plan import Sharding
 
 settings.register_profile("dslm", deadline=None)  # a busy machine is not a failure
 settings.load_profile("dslm")

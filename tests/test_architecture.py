@@ -35,6 +35,7 @@ HEAVY = {
     "pyarrow",
     "datasets",
     "sentencepiece",
+    "tokenizers",
     "safetensors",
     "transformers",
 }

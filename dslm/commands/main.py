@@ -12,6 +12,7 @@ COMMANDS = {
     "builtin-corpus": "gather text that every machine already has",
     "train-tokenizer": "make a tokenizer of text",
     "shard": "turn text into shards that training reads",
+    "data": "look into a shard set, or change it",
     "pretrain": "train a model",
     "evaluate": "measure a trained model on held-out text",
     "generate": "let a trained model continue a text",

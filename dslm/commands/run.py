@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
@@ -55,17 +56,25 @@ def run(main: Callable[[list[str]], None], arguments: list[str]) -> int:
     """Run a command and turn what it raises into an exit code and lines on standard error."""
     try:
         main(arguments)
-    except UserError as error:
+    except (DslmError, BrokenPipeError, KeyboardInterrupt) as error:
+        return explain(error)
+    return 0
+
+
+def explain(error: BaseException) -> int:
+    """Tell the user about an exception; returns the exit code for it."""
+    if isinstance(error, UserError):
         for problem in error.problems:
-            print(f"error: {problem}", file=sys.stderr)
+            print(f"error: {problem}", file=sys.stderr, flush=True)
         return 2
-    except DslmError as error:
-        print(f"error: {error}", file=sys.stderr)
+    if isinstance(error, DslmError):
+        print(f"error: {error}", file=sys.stderr, flush=True)
         return 1
-    except BrokenPipeError:
+    if isinstance(error, BrokenPipeError):
         sys.stderr.close()  # the reader of our output has gone (`| head`): nobody to tell
         return 1
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+    if isinstance(error, KeyboardInterrupt):
+        print("interrupted", file=sys.stderr, flush=True)
         return 130
-    return 0
+    traceback.print_exception(error)
+    return 1

@@ -7,38 +7,56 @@ import re
 from typing import get_args, get_type_hints
 
 from dslm.commands.run import Parser
-from dslm.data.manifest import Reading
+from dslm.data.read.reading import Reading
 
 UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
+CHOICES = {
+    "documents": "plain text: one document a file, a block between blank lines, or a line",
+    "encoding": "utf-8, or detect it for each file",
+    "invalid_utf8": "what happens to text that cannot be decoded",
+}
+
 
 def add_text_options(parser: Parser) -> None:
-    """Add ``--input``, ``--invalid-utf8`` and ``--text-key``."""
+    """Add ``--input`` and how to read it."""
     parser.add_argument(
         "--input",
         nargs="+",
         action="extend",
         required=True,
         metavar="PATTERN",
-        help="files or quoted patterns, .txt or .jsonl, plain or .gz; may be repeated",
+        help="files, folders or quoted patterns; text, JSON (lines), CSV, Parquet, Arrow, a saved "
+        "dataset, each plain or packed (.gz .zst .bz2 .xz); may be repeated",
     )
-    parser.add_argument(
-        "--invalid-utf8",
-        choices=get_args(get_type_hints(Reading)["invalid_utf8"]),
-        default=Reading.invalid_utf8,
-        help="what happens to a document that is not UTF-8 (default: %(default)s)",
-    )
+    hints = get_type_hints(Reading)
+    for name, meaning in CHOICES.items():
+        parser.add_argument(
+            f"--{name.replace('_', '-')}",
+            choices=get_args(hints[name]),
+            default=getattr(Reading, name),
+            help=f"{meaning} (default: %(default)s)",
+        )
     parser.add_argument(
         "--text-key",
         default=Reading.text_key,
         metavar="KEY",
-        help="key of a JSON line that holds its text (default: %(default)s)",
+        help="where a JSON record or a table holds its text: a key, a path such as a.b or "
+        "paragraphs[], a column (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--longest",
+        type=size,
+        default=Reading.longest,
+        metavar="SIZE",
+        help="characters: longer text is cut at a paragraph's end, a longer record is refused "
+        f"(default: {Reading.longest // 10**6}MB)",
     )
 
 
 def reading(options: argparse.Namespace) -> Reading:
     """How to read text, as the options say."""
-    return Reading(invalid_utf8=options.invalid_utf8, text_key=options.text_key)
+    return Reading(**{name: getattr(options, name) for name in (*CHOICES, "text_key", "longest")})
 
 
 def size(text: str) -> int:
@@ -53,4 +71,11 @@ def count(text: str) -> int:
     """A whole number, at least 1."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def natural(text: str) -> int:
+    """A whole number, at least 0."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
     return int(text)

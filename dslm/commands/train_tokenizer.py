@@ -8,7 +8,7 @@ from typing import get_args
 
 from dslm.commands.run import Parser
 from dslm.commands.text_options import add_text_options, count, reading, size
-from dslm.data.readers import expand, text_size
+from dslm.data.read.inputs import expand, text_bytes
 from dslm.data.tokenizer import Kind
 from dslm.data.tokenizer_training import SAMPLE_BYTES, Training, train_tokenizer
 from dslm.progress import Progress
@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> None:
         sample_bytes=options.sample_bytes,
         reading=reading(options),
     )
-    with Progress(sum(map(text_size, paths)), "B", "reading") as progress:
+    with Progress(sum(map(text_bytes, paths)), "B", "reading") as progress:
         tokenizer, made = train_tokenizer(
             paths, options.output, training, progress.advance, partial(_tell, progress)
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import textwrap
 import types
 import typing
@@ -88,6 +89,8 @@ def _type_name(hint: Any) -> str:
         return " or ".join(_type_name(argument) for argument in arguments)
     if _settings_class(hint):
         return "a group of keys"
+    if origin is tuple:
+        return f"[{_type_name(arguments[0])}, …]"
     if origin is dict:
         return f"{{{_type_name(arguments[0])}: {_type_name(arguments[1])}}}"
     names = {
@@ -109,5 +112,4 @@ def _lookup(values: Any, path: str, otherwise: Any) -> Any:
 
 
 def _json(value: Any) -> str:
-    names = {True: "true", False: "false", None: "null"}
-    return names.get(value, str(value)) if isinstance(value, (bool, type(None))) else str(value)
+    return json.dumps(value) if isinstance(value, (bool, tuple, type(None))) else str(value)

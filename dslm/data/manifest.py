@@ -1,28 +1,28 @@
 """What a shard set says about itself: `manifest.json`, written last, read first.
 
-The folder beside it holds Arrow IPC streams of one column, ``tokens: large_list<uint16|uint32>``,
-one row a document, and the tokenizer that made them. The manifest knows at which byte each run of
-tokens begins, so that reading needs a memory map and nothing else; and it knows sizes and hashes,
-because a stream cut between two batches reads without an error. It names no absolute path and no
-time: the same text, tokenizer and settings give the same bytes.
+The folder beside it holds Arrow IPC streams, one row a document, and the tokenizer that made them.
+The manifest knows at which byte each plain array of tokens begins, so that reading needs a memory
+map and nothing else; and it knows sizes and hashes, because a stream cut between two batches reads
+without an error. It names no absolute path and no time: the same text, tokenizer and settings give
+the same bytes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from dslm.config.parse import STRICT
 from dslm.data import record
+from dslm.data.tally import Count, Tally
 from dslm.errors import DataError, Problem
 
 FILE = "manifest.json"
 
-Count = Annotated[int, Field(ge=0)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Advance = Callable[[int], None]
 """Called with the number of bytes dealt with since the last call."""
@@ -30,12 +30,22 @@ Advance = Callable[[int], None]
 
 @dataclass(config=STRICT, frozen=True)
 class Batch:
-    """One run of tokens that lies in a shard without a gap."""
+    """One record batch: what it holds, and at which bytes of the file its plain arrays begin."""
 
-    offset: Count
-    """Byte of the file at which the first token begins."""
+    documents: Count
+    """Rows."""
     tokens: Count
-    """Tokens in the run."""
+    """Tokens of all rows."""
+    sentences: Count
+    """Sentences of all rows."""
+    tokens_at: Count
+    """The tokens of all rows, without a gap, in the dtype of the set."""
+    ends_at: Count
+    """int64[documents + 1]: the first token of each row, counted from that of the batch."""
+    sentences_at: Count
+    """uint32[sentences]: the first token of each sentence, counted from that of its row."""
+    sentence_ends_at: Count
+    """int64[documents + 1]: the first sentence of each row, counted from that of the batch."""
 
 
 @dataclass(config=STRICT, frozen=True)
@@ -69,49 +79,39 @@ class Input:
 
 
 @dataclass(config=STRICT, frozen=True)
-class Reading:
-    """What a user chose about reading text."""
+class Struck:
+    """A document that was taken out of the set after it had been made."""
 
-    invalid_utf8: Literal["refuse", "replace", "skip"] = "refuse"
-    """What happens to a document that is not UTF-8."""
-    text_key: str = "text"
-    """The key of a JSON line that holds its text."""
+    sha256: Sha256
+    """The hash of its text."""
+    tokens: Count
+    """Tokens it had."""
+    shard: str
+    """The file it was in."""
 
 
 @dataclass(config=STRICT, frozen=True)
 class Manifest:
     """The content of `manifest.json`."""
 
-    format: Literal[1]
+    format: Literal[2]
     """Version of this layout."""
     dtype: Literal["uint16", "uint32"]
     """Type of a token in the shards."""
     vocabulary: Annotated[int, Field(ge=1)]
     """Number of ids the tokenizer can give."""
-    maximum_token: Count
-    """The largest id that occurs."""
     tokenizer_sha256: Sha256
     """The hash of the tokenizer's model."""
-    documents: Count
-    """Documents in all shards."""
-    tokens: Count
-    """Tokens in all shards."""
-    text_bytes: Count
-    """UTF-8 bytes of the text that was tokenized: the unit of bits per byte."""
-    replaced: Count
-    """Documents in which invalid UTF-8 was replaced by U+FFFD."""
-    skipped: Count
-    """Documents left out because they were not UTF-8."""
-    empty: Count
-    """Documents left out because they held no text."""
-    shard_size: Annotated[int, Field(ge=1)]
-    """Bytes of tokens after which a shard was closed."""
-    reading: Reading
-    """How the texts were read."""
+    tally: Tally
+    """What the shards hold, and what was left out."""
+    settings: dict[str, Any]
+    """How the set was made: reading, cleaning, duplicates, size of a shard."""
     inputs: tuple[Input, ...]
     """The texts, in reading order."""
     shards: tuple[Shard, ...]
     """The files, in reading order."""
+    struck: tuple[Struck, ...] = ()
+    """Documents taken out since."""
 
     def save(self, folder: Path) -> None:
         """Write `manifest.json` into a folder, whole or not at all."""
@@ -133,17 +133,21 @@ class Manifest:
     def check(self, where: str) -> list[Problem]:
         """The contradictions among the counts; `where` is the file to name."""
         shards, batches = self.shards, [batch for shard in self.shards for batch in shard.batches]
+        tally = self.tally
         sums = [
-            ("documents", self.documents, sum(shard.documents for shard in shards)),
-            ("tokens", self.tokens, sum(shard.tokens for shard in shards)),
-            ("tokens", self.tokens, sum(batch.tokens for batch in batches)),
+            ("documents", tally.documents, sum(shard.documents for shard in shards)),
+            ("documents", tally.documents, sum(batch.documents for batch in batches)),
+            ("tokens", tally.tokens, sum(shard.tokens for shard in shards)),
+            ("tokens", tally.tokens, sum(batch.tokens for batch in batches)),
+            ("sentences", tally.sentences, sum(batch.sentences for batch in batches)),
         ]
         problems = [
-            Problem(f"{where}: {key}", total, f"the shards hold {found}", "shard again")
+            Problem(f"{where}: tally.{key}", total, f"the shards hold {found}", "shard again")
             for key, total, found in dict.fromkeys(sums)
             if total != found
         ]
-        if self.maximum_token >= self.vocabulary:
+        if tally.maximum_token >= self.vocabulary:
             rule = f"a token id must be below vocabulary = {self.vocabulary}"
-            problems.append(Problem(f"{where}: maximum_token", self.maximum_token, rule))
+            name = f"{where}: tally.maximum_token"
+            problems.append(Problem(name, tally.maximum_token, rule))
         return problems

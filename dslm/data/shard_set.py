@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dslm.data.manifest import FILE, Advance, Manifest
+from dslm.data.manifest import FILE, Advance, Batch, Manifest
 from dslm.errors import DataError, Problem
 from dslm.files import file_sha256
 
@@ -36,11 +36,12 @@ class ShardSet:
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         self.folder, self.manifest = folder, manifest
-        self.tokens = manifest.tokens
-        self.documents = manifest.documents
+        self.tokens = manifest.tally.tokens
+        self.documents = manifest.tally.documents
+        self.sentences = manifest.tally.sentences
         self.vocabulary = manifest.vocabulary
-        self.maximum_token = manifest.maximum_token
-        self.text_bytes = manifest.text_bytes
+        self.maximum_token = manifest.tally.maximum_token
+        self.text_bytes = manifest.tally.text_bytes
         self.tokenizer_sha256 = manifest.tokenizer_sha256
         self.dtype = np.dtype(manifest.dtype)
         self._views: dict[int, Tokens] = {}
@@ -110,6 +111,51 @@ class ShardSet:
             rows[row] = self._gather(starts[row] + np.arange(length))
         return rows
 
+    def documents_at(self, positions: Integers) -> Integers:
+        """The number of the document that holds each token."""
+        found = np.empty_like(positions)
+        batches = self._batches_of(positions)
+        for batch in np.unique(batches).tolist():
+            mine = batches == batch
+            within = positions[mine] - self._first_tokens[batch]
+            ends = self._array(batch, "ends_at", np.int64, self._batches[batch].documents + 1)
+            found[mine] = self._first_documents[batch] + np.searchsorted(ends, within, "right") - 1
+        return found
+
+    def document(self, number: int) -> tuple[int, int]:
+        """The first token of a document and the one after its last."""
+        batch, row = self.row_of(number)
+        ends = self._array(batch, "ends_at", np.int64, self._batches[batch].documents + 1)
+        first = self._first_tokens[batch]
+        return int(first + ends[row]), int(first + ends[row + 1])
+
+    def sentences_of(self, number: int) -> Integers:
+        """The first token of each sentence of a document, counted from that of the document."""
+        batch, row = self.row_of(number)
+        facts = self._batches[batch]
+        ends = self._array(batch, "sentence_ends_at", np.int64, facts.documents + 1)
+        starts = self._array(batch, "sentences_at", np.uint32, facts.sentences)
+        return starts[ends[row] : ends[row + 1]].astype(np.int64)
+
+    def row_of(self, number: int) -> tuple[int, int]:
+        """The record batch of a document, counted over all shards, and its row there.
+
+        Raises:
+            IndexError: there is no such document.
+        """
+        if not 0 <= number < self.documents:
+            raise IndexError(f"document {number} of {self.documents}")
+        batch = int(np.searchsorted(self._first_documents, number, side="right")) - 1
+        return batch, number - int(self._first_documents[batch])
+
+    def shard_of(self, batch: int) -> tuple[Path, int]:
+        """The file of a record batch, and which of its batches it is."""
+        shard = int(self._shards[batch])
+        return (
+            self.folder / self.manifest.shards[shard].file,
+            batch - int(np.searchsorted(self._shards, shard)),
+        )
+
     def _gather(self, positions: Integers) -> Tokens:
         """The tokens at any positions, shape [positions]."""
         batches = self._batches_of(positions)
@@ -124,10 +170,18 @@ class ShardSet:
         return np.searchsorted(self._first_tokens, positions, side="right") - 1
 
     @cached_property
+    def _batches(self) -> list[Batch]:
+        return [batch for shard in self.manifest.shards for batch in shard.batches]
+
+    @cached_property
     def _first_tokens(self) -> Integers:
         """The number of each batch's first token, and at the end the number of tokens."""
-        counts = [batch.tokens for shard in self.manifest.shards for batch in shard.batches]
-        return np.cumsum([0, *counts], dtype=np.int64)
+        return np.cumsum([0, *(batch.tokens for batch in self._batches)], dtype=np.int64)
+
+    @cached_property
+    def _first_documents(self) -> Integers:
+        """The number of each batch's first document, and at the end the number of documents."""
+        return np.cumsum([0, *(batch.documents for batch in self._batches)], dtype=np.int64)
 
     @cached_property
     def _shards(self) -> Integers:
@@ -140,8 +194,14 @@ class ShardSet:
     @cached_property
     def _shifts(self) -> Integers:
         """What turns a token's number into its place in the view of its shard, for each batch."""
-        offsets = [batch.offset for shard in self.manifest.shards for batch in shard.batches]
-        return np.array(offsets, dtype=np.int64) // self.dtype.itemsize - self._first_tokens[:-1]
+        places = np.array([batch.tokens_at for batch in self._batches], dtype=np.int64)
+        return places // self.dtype.itemsize - self._first_tokens[:-1]
+
+    def _array(self, batch: int, place: str, dtype: npt.DTypeLike, size: int) -> Tokens:
+        """A plain array of a record batch, in place."""
+        raw = self._view(int(self._shards[batch])).view(np.uint8)
+        start = getattr(self._batches[batch], place)
+        return raw[start : start + size * np.dtype(dtype).itemsize].view(dtype)
 
     def _view(self, shard: int) -> Tokens:
         """The whole file as tokens; a plain array, since slicing a `memmap` costs twice as much."""

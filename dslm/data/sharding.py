@@ -1,87 +1,62 @@
-"""Many files of text in, one shard set out, on as many cores as one likes.
+"""Any pile of text in, one shard set out; on as many processes as one likes, resumed after any end.
 
-The way of a file: `plan` puts it into a unit of work, alone or with its neighbours; a worker
-tokenizes the unit into shards of its own; when all are done, the shards are numbered in the order
-of the files, the manifest is written and the folder is published. Units depend on the files and the
-shard size alone, so the result is the same for any number of workers.
+The way of the work: `plan` cuts the inputs into units; `stages` says what is done with each; `crew`
+sees that all of it is done, here or by others; `assemble` makes the finished units one folder,
+which one rename puts in its place. What is done is kept in a folder beside that place until then.
 """
 
 from __future__ import annotations
 
-import json
-import shutil
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
-from dslm.data.manifest import FILE, Advance, Input, Manifest, Reading, Shard
-from dslm.data.publish import occupied, published, refuse
-from dslm.data.readers import Meter, Tally, common_folder, describe, documents, text_size
+from dslm.data.manifest import FILE, Advance, Input
+from dslm.data.publish import occupied, refuse
+from dslm.data.read.inputs import common_folder, describe
 from dslm.data.shard_set import ShardSet
-from dslm.data.tokenizer import CARD, MODEL, Tokenizer, Tokens
-from dslm.data.workers import each
-from dslm.data.writer import ShardWriter
-from dslm.errors import DataError, Problem
+from dslm.data.tokenizer import Tokenizer
+from dslm.data.work.assemble import assemble, gather_rejects
+from dslm.data.work.crew import WAIT, Member, Stage
+from dslm.data.work.folder import Done, WorkFolder
+from dslm.data.work.plan import Sharding, Unit, plan
+from dslm.data.work.rejects import check_broken
+from dslm.data.work.stages import Clean, Decide, Write
+from dslm.data.workers import Workers
+from dslm.errors import DataError, Problem, SetupError
 
-SHARD_SIZE = 256_000_000
-UNITS = 64
-"""Units of work that some text is cut into at least, so that many workers have something to do…"""
-SMALLEST_UNIT = 16_000_000
-"""… unless they would hold less text than this, which makes too many small files."""
-
-
-@dataclass(frozen=True)
-class Sharding:
-    """What a user chose, and the tokenizer."""
-
-    tokenizer: Path
-    """The tokenizer's folder."""
-    shard_size: int = SHARD_SIZE
-    """Bytes of tokens after which a shard is closed."""
-    reading: Reading = field(default_factory=Reading)
-    """How to read the files."""
+MAX_BAD = 100
+"""Broken records to let pass unless a user says otherwise."""
 
 
 @dataclass(frozen=True)
-class Unit:
-    """Files that one worker turns into shards of their own."""
+class Running:
+    """How the work is done; none of this changes the shards."""
 
-    number: int
-    paths: tuple[Path, ...]
-    inputs_folder: Path
-    """The folder that the names of inputs are relative to."""
-    output: Path
-    sharding: Sharding
-
-
-@dataclass
-class Part:
-    """What became of a unit."""
-
-    shards: list[Shard] = field(default_factory=list)
-    inputs: tuple[Input, ...] = ()
-    tally: Tally = field(default_factory=Tally)
-    text_bytes: int = 0
-    maximum_token: int = 0
+    workers: int = 1
+    """Processes to work in."""
+    member: Member = field(default_factory=Member)
+    """This process among others that were started for the same output."""
+    max_bad: int = MAX_BAD
+    """Broken records after which to stop."""
+    rejects: Path | None = None
+    """The file for records that were left out, or `None`."""
+    progress: Advance | None = None
+    """Told the bytes of text dealt with since the last call; see `Sharding.passes`."""
 
 
 def shard(
-    paths: Sequence[Path],
-    output: Path,
-    sharding: Sharding,
-    workers: int = 1,
-    progress: Advance | None = None,
+    paths: Sequence[Path], output: Path, sharding: Sharding, running: Running | None = None
 ) -> tuple[ShardSet, bool]:
     """Make a shard set, or find that it is already there.
 
     Args:
-        paths: files from `readers.expand`.
+        paths: files from `read.inputs.expand`.
         output: the folder to make.
-        sharding: the tokenizer and what the user chose.
-        workers: processes to work in.
-        progress: called with the number of bytes of text tokenized since the last call.
+        sharding: the tokenizer and what decides the content.
+        running: what does not.
 
     Returns:
         The shard set, and whether it was made now.
@@ -91,108 +66,101 @@ def shard(
             something else.
         SetupError: the disk is full, or a worker was killed.
     """
+    running = running or Running()
     tokenizer = Tokenizer.load(sharding.tokenizer)
+    folder = WorkFolder.beside(output)
     if occupied(output):
-        return _existing(paths, output, sharding, tokenizer), False
-    with published(output) as folder:
-        units = plan(paths, folder, sharding)
-        parts = each(tokenize, units, workers, progress)
-        manifest = _manifest(_numbered(parts, folder), parts, sharding, tokenizer)
-        if not manifest.tokens:
-            raise DataError(_no_text(paths))
-        _copy_tokenizer(sharding.tokenizer, folder / "tokenizer")
-        _write_datasets_files(folder, manifest)
-        manifest.save(folder)
+        shards = _existing(paths, output, sharding, tokenizer)
+        folder.remove()  # left over when its process ended between publishing and cleaning up
+        return shards, False
+    try:
+        _make(paths, output, sharding, running, tokenizer, folder)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        fix = "free some space and repeat the command: what is done is kept"
+        raise SetupError(Problem(str(output), None, f"cannot be written: {reason}", fix)) from None
     return ShardSet.open(output), True
 
 
-def plan(paths: Sequence[Path], output: Path, sharding: Sharding) -> list[Unit]:
-    """Group neighbouring files into units of work."""
-    total = sum(map(text_size, paths))
-    most = min(sharding.shard_size, max(total // UNITS, SMALLEST_UNIT))
-    groups: list[list[Path]] = []
-    room = 0
-    for path in paths:
-        room -= text_size(path)
-        if room < 0 or not groups:
-            groups.append([])
-            room = most - text_size(path)
-        groups[-1].append(path)
-    folder = common_folder(paths)
-    return [Unit(n, tuple(group), folder, output, sharding) for n, group in enumerate(groups)]
+def _make(
+    paths: Sequence[Path],
+    output: Path,
+    sharding: Sharding,
+    running: Running,
+    tokenizer: Tokenizer,
+    folder: WorkFolder,
+) -> None:
+    units = plan(paths, sharding)
+    base = common_folder(paths)
+    names = tuple(path.resolve().relative_to(base).as_posix() for path in paths)
+    folder.begin(_fingerprint(paths, names, sharding, tokenizer, running))
+    shared = (folder, sharding, names, base, running.max_bad, running.rejects is not None)
+
+    def there() -> bool:
+        return (output / FILE).exists()
+
+    with Workers(running.workers) as workers:
+
+        def finish(name: str, work: Clean | Decide | Write, units: Sequence[Unit]) -> list[Done]:
+            stage = Stage(name, folder, work, running.member)
+            return stage.finish(units, workers, running.progress, there)
+
+        cleaned: list[Done] = []
+        if sharding.duplicates.any:
+            cleaned = finish("clean", Clean(*shared), units)
+            finish("decide", Decide(*shared, len(units)), [Unit(0, (), sum(u.size for u in units))])
+        written = finish("write", Write(*shared), units)
+    while not there():
+        with folder.lock("publish", 0) as free:
+            if free and not there():
+                _publish(output, folder, cleaned, written, tokenizer, sharding, running)
+        if not there():
+            time.sleep(WAIT)
 
 
-def tokenize(unit: Unit, advance: Advance | None) -> Part:
-    """Do one unit of work: its files into shards ``unit-…`` of the output folder."""
-    part = Part(inputs=describe(unit.paths, unit.inputs_folder))
-    tokenizer = Tokenizer.load(unit.sharding.tokenizer)
-    rows = _rows(unit, tokenizer, part, advance)
-    for number, first in enumerate(rows):
-        name = f"unit-{unit.number:05d}-{number:05d}.arrow"
-        with ShardWriter(unit.output / name, tokenizer.dtype) as writer:
-            row: Tokens | None = first
-            while row is not None:
-                writer.add(row)
-                row = next(rows, None) if writer.bytes < unit.sharding.shard_size else None
-            part.shards.append(writer.finish())
-    return part
+def _publish(
+    output: Path,
+    folder: WorkFolder,
+    cleaned: list[Done],
+    written: list[Done],
+    tokenizer: Tokenizer,
+    sharding: Sharding,
+    running: Running,
+) -> None:
+    """Put the set in its place and clean up."""
+    records = [*cleaned, *written]
+    examples = [example for done in records for example in done.tally.examples]
+    broken = sum(sum(done.tally.broken.values()) for done in records)
+    check_broken(broken, examples, running.max_bad)
+    if not any(done.tally.tokens for done in written):
+        reasons = {reason for done in records for reason in done.tally.left_out}
+        told = f"; all of it was left out: {', '.join(sorted(reasons))}" if reasons else ""
+        folder.remove()
+        raise DataError(Problem("--input", None, f"holds no text to tokenize{told}"))
+    if running.rejects is not None:
+        gather_rejects(folder, records, running.rejects)
+    assemble(folder, cleaned, written, tokenizer, sharding.settings()).replace(output)
+    folder.remove()
 
 
-def _rows(
-    unit: Unit, tokenizer: Tokenizer, part: Part, advance: Advance | None
-) -> Iterator[Tokens]:
-    """The token ids of each document of a unit, its end included; counted in `part`."""
-    end = [] if tokenizer.end_of_document is None else [tokenizer.end_of_document]
-    ending = np.array(end, dtype=tokenizer.dtype)
-    for path in unit.paths:
-        meter = Meter(path, advance)
-        for text in documents(path, unit.sharding.reading, part.tally):
-            row = np.concatenate([_encoded(text, path, tokenizer, meter), ending])
-            part.text_bytes += len(text.encode())
-            part.maximum_token = max(part.maximum_token, int(row.max()))
-            yield row
-        meter.finish()
-
-
-def _encoded(text: str, path: Path, tokenizer: Tokenizer, meter: Meter) -> Tokens:
-    try:
-        return tokenizer.encode([text], meter)[0]
-    except DataError as error:
-        problems = [replace(p, where=f"{path}: {p.where}") for p in error.problems]
-        raise DataError(*problems) from None
-
-
-def _numbered(parts: Sequence[Part], folder: Path) -> tuple[Shard, ...]:
-    """Give the shards of all units their final names."""
-    shards = [shard for part in parts for shard in part.shards]
-    named = []
-    for number, shard in enumerate(shards):
-        name = f"shard-{number:05d}.arrow"
-        (folder / shard.file).rename(folder / name)
-        named.append(replace(shard, file=name))
-    return tuple(named)
-
-
-def _manifest(
-    shards: tuple[Shard, ...], parts: Sequence[Part], sharding: Sharding, tokenizer: Tokenizer
-) -> Manifest:
-    return Manifest(
-        format=1,
-        dtype="uint16" if tokenizer.dtype.itemsize == 2 else "uint32",
-        vocabulary=tokenizer.vocabulary,
-        maximum_token=max(part.maximum_token for part in parts),
-        tokenizer_sha256=tokenizer.sha256,
-        documents=sum(shard.documents for shard in shards),
-        tokens=sum(shard.tokens for shard in shards),
-        text_bytes=sum(part.text_bytes for part in parts),
-        replaced=sum(part.tally.replaced for part in parts),
-        skipped=sum(part.tally.skipped for part in parts),
-        empty=sum(part.tally.empty for part in parts),
-        shard_size=sharding.shard_size,
-        reading=sharding.reading,
-        inputs=tuple(text for part in parts for text in part.inputs),
-        shards=shards,
-    )
+def _fingerprint(
+    paths: Sequence[Path],
+    names: Sequence[str],
+    sharding: Sharding,
+    tokenizer: Tokenizer,
+    running: Running,
+) -> dict[str, Any]:
+    """What must be the same when unfinished work is taken up again."""
+    states = [path.stat() for path in paths]
+    return {
+        "inputs": [
+            [name, state.st_size, state.st_mtime_ns]
+            for name, state in zip(names, states, strict=True)
+        ],
+        "tokenizer": tokenizer.sha256,
+        "settings": sharding.settings(),
+        "rejects": running.rejects is not None,
+    }
 
 
 def _existing(
@@ -203,35 +171,13 @@ def _existing(
         raise refuse(output, "holds something else")
     shards = ShardSet.open(output)
     there = shards.manifest
-    wanted = (tokenizer.sha256, sharding.shard_size, sharding.reading)
-    same = (there.tokenizer_sha256, there.shard_size, there.reading) == wanted
-    if not same or there.inputs != describe(paths, common_folder(paths)):
+    wanted = (tokenizer.sha256, sharding.settings())
+    same = (there.tokenizer_sha256, there.settings) == wanted
+    if not same or there.inputs != _described(paths):
         raise refuse(output, "holds a shard set made from other text or with other settings")
     return shards
 
 
-def _copy_tokenizer(source: Path, target: Path) -> None:
-    target.mkdir()
-    for name in (CARD, MODEL):
-        if (source / name).is_file():
-            shutil.copyfile(source / name, target / name)
-
-
-def _write_datasets_files(folder: Path, manifest: Manifest) -> None:
-    """What `datasets.load_from_disk` wants to find beside the shards."""
-    tokens = {"feature": {"dtype": manifest.dtype, "_type": "Value"}, "_type": "LargeList"}
-    state: dict[str, object] = {
-        "_data_files": [{"filename": shard.file} for shard in manifest.shards],
-        "_fingerprint": ShardSet(folder, manifest).fingerprint[:16],
-        "_format_columns": None,
-        "_format_kwargs": {},
-        "_format_type": None,
-        "_output_all_columns": False,
-        "_split": None,
-    }
-    (folder / "dataset_info.json").write_text(json.dumps({"features": {"tokens": tokens}}) + "\n")
-    (folder / "state.json").write_text(json.dumps(state, indent=1) + "\n")
-
-
-def _no_text(paths: Sequence[Path]) -> Problem:
-    return Problem("--input", None, f"the {len(paths)} files hold no text to tokenize")
+def _described(paths: Sequence[Path]) -> tuple[Input, ...]:
+    folder = common_folder(paths)
+    return tuple(describe(path, folder) for path in paths)

@@ -65,6 +65,11 @@ class Stream:
             rows[mine] = source.windows(indices[mine] * self.sequence, self.sequence + 1)
         return rows
 
+    def places(self, first: int, count: int) -> list[tuple[int, int]]:
+        """For each of these samples the number of its source and its first token there."""
+        chosen, indices = self._locate(np.arange(first, first + count))
+        return list(zip(chosen.tolist(), (indices * self.sequence).tolist(), strict=True))
+
     def _locate(self, samples: Integers) -> tuple[Integers, Integers]:
         """The source and the window of each sample."""
         chosen, _, indices = self._order(samples)

@@ -1,16 +1,20 @@
 """Text to token ids and back.
 
 A tokenizer is a folder: `tokenizer.json`, the card, says what it is, how it was made and the hash
-of its model; the model is `tokenizer.model` (SentencePiece) or, for single characters, the text of
-all characters in the card itself. Long texts are encoded in chunks that end after a line, which
-changes nothing, because a line end is always a token of its own.
+of its model; the model lies beside it, in a file or two that depend on the kind, or, for single
+characters, is the text of all characters in the card itself. Other people's tokenizers open without
+a card and get one when they are saved.
+
+The way of a text: long ones are cut where a cut changes nothing, the parts of many texts are
+encoded together, and the ids of all come back as one flat array with the end of each text in it.
 """
 
 from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,33 +25,34 @@ from pydantic.dataclasses import dataclass
 
 from dslm.config.parse import STRICT
 from dslm.data import record
-from dslm.data.manifest import Advance, Input, Reading, Sha256
-from dslm.errors import DataError, Problem
+from dslm.data.manifest import Advance, Input, Sha256
+from dslm.data.read.reading import Reading
+from dslm.data.tokenizers.cutting import CHUNK, Span, lines
 
 CARD = "tokenizer.json"
 MODEL = "tokenizer.model"
-CHUNK = 8192
-"""Characters encoded at a time: enough to hide the cost of a call, few enough for flat memory."""
-
-SPACE = "▁"
-"""SentencePiece writes a space as this character, so the character itself goes in as bytes."""
+GROUP = 1 << 20
+"""Characters that are encoded together, at least: many short texts cost one call."""
 
 Kind = Literal["unigram", "bpe", "char"]
+AnyKind = Literal["unigram", "bpe", "char", "sentencepiece", "hugging-face", "gpt2", "bert"]
 Tokens = npt.NDArray[Any]
+Encoded = tuple[Tokens, npt.NDArray[np.int64]]
+"""The ids of several texts, one text after the other, and where each ends."""
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
 class Card:
     """The content of `tokenizer.json`."""
 
-    kind: Kind
-    """How text is cut."""
+    kind: AnyKind
+    """How text is cut: one of ours, or whose files the model is made of."""
     vocabulary: Annotated[int, Field(ge=1)]
     """Number of ids."""
     special: dict[str, int]
     """Ids that stand for no text, by name: unk, eos, pad, cls, sep, mask."""
     sha256: Sha256
-    """The hash of the model, or of the characters in UTF-8."""
+    """The hash of the model's files one after the other, or of the characters in UTF-8."""
     characters: str | None = None
     """All characters in the order of their ids (only for kind = char)."""
     sample_bytes: int | None = None
@@ -68,15 +73,18 @@ class Card:
 
 
 class Tokenizer(ABC):
-    """Text to ids and back; `decode` undoes `encode` exactly.
+    """Text to ids and back.
+
+    Our own kinds undo `encode` by `decode` exactly, as does every tokenizer with `byte_lengths`.
 
     Args:
         card: what `tokenizer.json` says.
-        model: what `tokenizer.model` holds; empty for kind = char.
+        files: the model, by the names of its files beside the card; none for kind = char.
     """
 
-    def __init__(self, card: Card, model: bytes) -> None:
+    def __init__(self, card: Card, files: Mapping[str, bytes]) -> None:
         self.card = card
+        self.files = files
         self.kind = card.kind
         self.vocabulary = card.vocabulary
         self.sha256 = card.sha256
@@ -85,120 +93,104 @@ class Tokenizer(ABC):
         self.dtype = np.dtype(np.uint16 if card.vocabulary <= 1 << 16 else np.uint32)
 
     @staticmethod
-    def load(folder: Path | str) -> Tokenizer:
-        """Open a tokenizer folder.
+    def load(path: Path | str) -> Tokenizer:
+        """Open a tokenizer.
+
+        Args:
+            path: a folder that `save` or `train_tokenizer` wrote; or other people's:
+                SentencePiece's ``.model``, Hugging Face's ``tokenizer.json``, GPT-2's
+                ``vocab.json`` or ``merges.txt`` with the other one beside it, BERT's
+                ``vocab.txt``, or a folder with one of them.
 
         Raises:
-            DataError: the folder holds no tokenizer, or its model is not the one it was made with.
+            DataError: there is no tokenizer, or its model is not the one it was made with.
         """
-        folder = Path(folder)
-        card = Card.load(folder)
-        path = folder / (CARD if card.characters is not None else MODEL)
-        model = (card.characters or "").encode()
-        if card.kind != "char":
-            model = path.read_bytes() if path.is_file() else b""
-        if hashlib.sha256(model).hexdigest() != card.sha256:
-            rule = f"its bytes have changed since {CARD} was written" if model else "no such file"
-            raise DataError(Problem(str(path), None, rule, "copy the folder again or train again"))
-        return KINDS[card.kind](card, model)
+        from dslm.data.tokenizers.opening import load  # every kind builds on this module
+
+        return load(Path(path))
+
+    def save(self, folder: Path) -> None:
+        """Write the card and the model's files, from which `load` makes the same tokenizer.
+
+        Args:
+            folder: where; it is made if it is not there.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in self.files.items():
+            (folder / name).write_bytes(content)
+        record.save(self.card, folder / CARD)
 
     def encode(self, texts: Sequence[str], progress: Advance | None = None) -> list[Tokens]:
-        """The ids of each text, without an end of document.
+        """The ids of each text as an array of its own; see `encode_batch`."""
+        ids, ends = self.encode_batch(texts, progress)
+        return [ids[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=False)]
+
+    def encode_batch(self, texts: Sequence[str], progress: Advance | None = None) -> Encoded:
+        """The ids of all texts in one array, without ends of documents.
 
         Args:
             texts: whole documents, of any length.
             progress: called with the number of UTF-8 bytes encoded since the last call.
 
         Returns:
-            One array for each text, in the smallest unsigned type that holds every id.
+            The ids, in the smallest unsigned type that holds every id of the vocabulary, and for
+            each text the place in them after its last id.
 
         Raises:
             DataError: a character that the tokenizer does not know (only for kind = char).
         """
-        return [np.concatenate([*self._encode(text, progress)]) for text in texts]
-
-    def _encode(self, text: str, progress: Advance | None) -> Iterator[Tokens]:
-        for chunk in chunks(text, CHUNK):
-            yield self._ids(chunk)
+        flat, counts = [np.empty(0, self.dtype)], np.zeros(len(texts), np.int64)
+        for parts, owners, size in self._groups(texts):
+            ids, ends = self._encode(parts)
+            np.add.at(counts, owners, np.diff(ends, prepend=0))
+            flat.append(ids)
             if progress:
-                progress(len(chunk.encode()))
+                progress(size)
+        return np.concatenate(flat), counts.cumsum()
+
+    def _groups(self, texts: Sequence[str]) -> Iterator[tuple[list[str], list[int], int]]:
+        """Parts of texts, the number of the text of each, and how many bytes of text they are."""
+        parts: list[str] = []
+        owners: list[int] = []
+        characters = size = 0
+        for number, text in enumerate(texts):
+            done = 0
+            for start, end in self._spans(text):
+                parts.append(text[start:end])
+                owners.append(number)
+                characters, size = characters + end - start, size + len(text[done:end].encode())
+                done = end
+                if characters >= GROUP:
+                    yield parts, owners, size
+                    parts, owners, characters, size = [], [], 0, 0
+        yield parts, owners, size
+
+    def _spans(self, text: str) -> Iterator[Span]:
+        """Where to cut a long text."""
+        return lines(text, CHUNK)
 
     @abstractmethod
-    def _ids(self, text: str) -> Tokens:
-        """The ids of a short text."""
+    def _encode(self, parts: Sequence[str]) -> Encoded:
+        """The ids of short texts."""
 
     @abstractmethod
     def decode(self, ids: Iterable[int]) -> str:
         """The text of some ids; special ones give none."""
 
+    @cached_property
+    def byte_lengths(self) -> Tokens | None:
+        """UTF-8 bytes of text that each id stands for, [vocabulary] int32.
 
-class CharacterTokenizer(Tokenizer):
-    """One id for each character of the training text, and no other."""
+        The lengths of a text's ids add up to the length of the text; `None` for a tokenizer that
+        changes text, so that this cannot be.
+        """
+        return self._measured()
 
-    def __init__(self, card: Card, model: bytes) -> None:
-        super().__init__(card, model)
-        self._points = np.frombuffer(model.decode().encode("utf-32-le"), dtype="<u4")
-        self._lookup = np.full(0x110000, -1, dtype=np.int32)
-        self._lookup[self._points] = np.arange(self._points.size)
-
-    def _ids(self, text: str) -> Tokens:
-        points = np.frombuffer(text.encode("utf-32-le"), dtype="<u4")
-        ids: Tokens = self._lookup[points]
-        if (unknown := points[ids < 0]).size:
-            character = chr(unknown[0])
-            rule = f"is not among the {self.vocabulary} characters of the tokenizer"
-            fix = "train the tokenizer on all of the text"
-            name = f"character {character!r} (U+{unknown[0]:04X})"
-            raise DataError(Problem(name, None, rule, fix))
-        return np.asarray(ids, dtype=self.dtype)
-
-    def decode(self, ids: Iterable[int]) -> str:
-        """The characters of some ids."""
-        points: Tokens = self._points[np.fromiter(ids, dtype=np.int64)]
-        return points.tobytes().decode("utf-32-le")
+    @abstractmethod
+    def _measured(self) -> Tokens | None:
+        """What `byte_lengths` is."""
 
 
-class SentencePieceTokenizer(Tokenizer):
-    """Pieces of words, with bytes for what no piece covers.
-
-    Kudo 2018 (unigram) and Sennrich et al. 2016 (bpe), through the SentencePiece library.
-    """
-
-    def __init__(self, card: Card, model: bytes) -> None:
-        import sentencepiece
-
-        super().__init__(card, model)
-        self._model = sentencepiece.SentencePieceProcessor(model_proto=model)
-        self._space = [self._model.piece_to_id(f"<0x{byte:02X}>") for byte in SPACE.encode()]
-
-    def _ids(self, text: str) -> Tokens:
-        first, *rest = text.split(SPACE)
-        ids = self._model.encode(first)
-        for part in rest:
-            ids += self._space + self._model.encode(part)
-        return np.array(ids, dtype=self.dtype)
-
-    def decode(self, ids: Iterable[int]) -> str:
-        """The text of some ids."""
-        return str(self._model.decode([int(token) for token in ids]))
-
-
-KINDS: dict[str, type[Tokenizer]] = {
-    "unigram": SentencePieceTokenizer,
-    "bpe": SentencePieceTokenizer,
-    "char": CharacterTokenizer,
-}
-
-
-def chunks(text: str, size: int) -> Iterator[str]:
-    """Cut a text after a line end, else before a space, else anywhere, every `size` characters."""
-    start = 0
-    while len(text) - start > size:
-        end = (
-            text.rfind("\n", start, start + size) + 1  # 0 when there is none
-            or max(text.rfind(" ", start + 1, start + size), 0)
-            or start + size
-        )
-        yield text[start:end]
-        start = end
-    yield text[start:]
+def model_hash(files: Mapping[str, bytes]) -> str:
+    """The sha256 of a model's files, one after the other."""
+    return hashlib.sha256(b"".join(files.values())).hexdigest()

@@ -1,6 +1,6 @@
 """Makes a tokenizer folder from text.
 
-The way of a line: `readers` yields documents, which are cut into lines and long lines into shorter
+The way of a line: `read` yields documents, which are cut into lines and long lines into shorter
 ones; of these an evenly spread sample goes to SentencePiece, whose model and card are published as
 one folder. A character tokenizer reads all of the text instead, since it may miss no character.
 The same text and settings give the same tokenizer.
@@ -11,17 +11,23 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import re
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dslm.data import record
-from dslm.data.manifest import Advance, Reading
+from dslm.data.document import Rejected
+from dslm.data.manifest import Advance, Input
 from dslm.data.piece_training import RefusedError, Tell, train_pieces
 from dslm.data.publish import occupied, published, refuse
-from dslm.data.readers import Meter, common_folder, describe, documents, text_size
-from dslm.data.tokenizer import CARD, MODEL, Card, Kind, Tokenizer, chunks
+from dslm.data.read.documents import documents
+from dslm.data.read.inputs import common_folder, describe, text_bytes
+from dslm.data.read.pieces import pieces
+from dslm.data.read.reading import Reading
+from dslm.data.tokenizer import CARD, MODEL, Card, Kind, Tokenizer
+from dslm.data.tokenizers.cutting import lines
 from dslm.errors import DataError, Problem
 
 SAMPLE_BYTES = 100_000_000
@@ -49,6 +55,10 @@ TRAINER: dict[str, Any] = {
     "num_threads": 4,  # fixed, because sums in another order give another model
     "minloglevel": 0,  # the log is where its progress is read
 }
+
+
+FIXES = {"not UTF-8": "convert it, or see --encoding and --invalid-utf8"}
+"""What to do about records that cannot be read, by reason."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +94,7 @@ def train_tokenizer(
     """Make a tokenizer folder, or find that it is already there.
 
     Args:
-        paths: files from `readers.expand`.
+        paths: inputs from `dslm.data.read.inputs.expand`.
         output: the folder to make.
         training: what to make.
         progress: called with the number of bytes of text read since the last call.
@@ -110,7 +120,7 @@ def train_tokenizer(
     card = dataclasses.replace(
         card,
         reading=training.reading,
-        inputs=describe(paths, common_folder(paths)),
+        inputs=_described(paths),
     )
     with published(output) as folder:
         record.save(card, folder / CARD)
@@ -125,7 +135,7 @@ def _existing(paths: Sequence[Path], output: Path, training: Training) -> Tokeni
         raise refuse(output, "holds something else")
     tokenizer = Tokenizer.load(output)
     card = tokenizer.card
-    wanted = (training.kind, training.reading, describe(paths, common_folder(paths)))
+    wanted = (training.kind, training.reading, _described(paths))
     same = (card.kind, card.reading, card.inputs) == wanted
     if training.kind != "char":
         wanted_size = (training.vocabulary, training.sample_bytes)
@@ -184,7 +194,7 @@ def _translated(message: str, training: Training) -> Problem:
 
 def _sample(paths: Sequence[Path], training: Training, progress: Advance | None) -> list[str]:
     """Evenly spread lines, together about as long as the sample may be and never longer."""
-    share = min(1.0, training.sample_bytes / max(1, sum(map(text_size, paths))))
+    share = min(1.0, training.sample_bytes / max(1, sum(map(text_bytes, paths))))
     due, left, lines = 0.0, training.sample_bytes, []
     for text in _texts(paths, training.reading, progress):
         for line in _lines(text):
@@ -199,16 +209,32 @@ def _sample(paths: Sequence[Path], training: Training, progress: Advance | None)
 def _lines(text: str) -> Iterator[str]:
     for line in text.split("\n"):
         if line:
-            yield from chunks(line, LINE)
+            yield from (line[start:end] for start, end in lines(line, LINE))
 
 
-def _texts(paths: Iterable[Path], reading: Reading, progress: Advance | None) -> Iterator[str]:
-    for path in paths:
-        meter = Meter(path, progress)
-        for text in documents(path, reading):
-            yield text
-            meter(len(text.encode()))
-        meter.finish()
+def _texts(paths: Sequence[Path], reading: Reading, progress: Advance | None) -> Iterator[str]:
+    """The texts of all inputs; a record that cannot be read ends the training."""
+
+    def reject(rejected: Rejected) -> None:
+        if rejected.broken:
+            where = f"{paths[rejected.input]}: {rejected.detail}".removesuffix(": ")
+            raise DataError(
+                Problem(
+                    where,
+                    None,
+                    rejected.reason,
+                    FIXES.get(rejected.reason, "mend it or leave it out"),
+                )
+            )
+
+    for piece in pieces(paths, reading, sys.maxsize):
+        for document in documents(piece, reading, reject, progress):
+            yield document.text
+
+
+def _described(paths: Sequence[Path]) -> tuple[Input, ...]:
+    folder = common_folder(paths)
+    return tuple(describe(path, folder) for path in paths)
 
 
 def _no_text() -> DataError:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.sharedctypes import Synchronized
+from types import TracebackType
 from typing import TypeVar
 
 from dslm.data.manifest import Advance
@@ -22,6 +23,9 @@ from dslm.errors import Problem, SetupError
 
 LOOK_EVERY = 0.2
 """Seconds between two looks at the progress."""
+
+STOP = -1
+"""In place of the progress: end at the next step."""
 
 Work = TypeVar("Work")
 Result = TypeVar("Result")
@@ -63,39 +67,63 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def each(
-    work: Callable[[Work, Advance | None], Result],
-    units: Sequence[Work],
-    workers: int,
-    progress: Advance | None,
-) -> list[Result]:
-    """What `work` returns for each unit, in the order of the units.
+class Workers:
+    """Processes to work in; use it in a ``with`` block.
 
     Args:
-        work: a function at the top of a module, given a unit and where to tell progress.
-        units: what to work on.
-        workers: processes at most; with one, the work is done in this process.
-        progress: called in this process with the progress since the last call.
-
-    Raises:
-        SetupError: a worker was killed from outside.
-        Exception: the first that `work` raised.
+        number: how many; with one, the work is done in this process.
     """
-    if min(workers, len(units)) == 1:
-        return [work(unit, progress) for unit in units]
-    context = multiprocessing.get_context("spawn")
-    shared = context.Value("q", 0)
-    pool = ProcessPoolExecutor(min(workers, len(units)), context, Tracker.attach, (shared,))
-    try:
-        futures = [pool.submit(_tracked, work, unit) for unit in units]
-        _watch(futures, shared, progress)
-        return [future.result() for future in futures]
-    except BrokenProcessPool:
-        rule = "a worker was killed, most often because memory ran out"
-        raise SetupError(Problem("--workers", workers, rule, "use fewer workers")) from None
-    finally:
-        shared.value = -1
-        pool.shutdown(cancel_futures=True)
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self._context = multiprocessing.get_context("spawn")
+        self._shared = self._context.Value("q", 0)
+        self._pool: ProcessPoolExecutor | None = None
+
+    def each(
+        self,
+        work: Callable[[Work, Advance | None], Result],
+        units: Sequence[Work],
+        progress: Advance | None,
+    ) -> list[Result]:
+        """What `work` returns for each unit, in the order of the units.
+
+        Args:
+            work: something that can be sent to a process, given a unit and where to tell progress.
+            units: what to work on.
+            progress: called in this process with the progress since the last call.
+
+        Raises:
+            SetupError: a worker was killed from outside.
+            Exception: the first that `work` raised.
+        """
+        if min(self.number, len(units)) == 1:
+            return [work(unit, progress) for unit in units]
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(
+                self.number, self._context, Tracker.attach, (self._shared,)
+            )
+        before = self._shared.value
+        try:
+            futures = [self._pool.submit(_tracked, work, unit) for unit in units]
+            _watch(futures, self._shared, before, progress)
+            return [future.result() for future in futures]
+        except BrokenProcessPool:
+            rule = "a worker was killed, most often because memory ran out"
+            raise SetupError(Problem("--workers", self.number, rule, "use fewer workers")) from None
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._shared.value = STOP
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
 
 
 def _tracked(work: Callable[[Work, Advance | None], Result], unit: Work) -> Result:
@@ -103,10 +131,13 @@ def _tracked(work: Callable[[Work, Advance | None], Result], unit: Work) -> Resu
 
 
 def _watch(
-    futures: Sequence[Future[Result]], shared: Synchronized[int], progress: Advance | None
+    futures: Sequence[Future[Result]],
+    shared: Synchronized[int],
+    told: int,
+    progress: Advance | None,
 ) -> None:
     """Pass progress on until all are done or one has failed; then raise its error."""
-    told, waiting = 0, True
+    waiting = True
     while waiting:
         done, pending = wait(futures, LOOK_EVERY, FIRST_EXCEPTION)
         now = shared.value

@@ -1,12 +1,13 @@
-"""One shard: documents in, one Arrow IPC stream and its line of the manifest out.
+"""One shard: rows in, one Arrow IPC stream and its line of the manifest out.
 
 The stream format, not the file format, because that is what `datasets` opens; uncompressed, because
-only plain buffers can be mapped into memory. Documents are held until they fill a batch; a batch is
-written as one record batch whose token buffer lies in the file without a gap.
+only plain buffers can be mapped into memory. Rows are held until they fill a batch; each column of
+a batch lies in the file without a gap.
 """
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,16 +16,17 @@ import numpy as np
 import numpy.typing as npt
 
 from dslm.data.manifest import Batch, Shard
+from dslm.data.rows import Rows
 from dslm.files import file_sha256
 
 BATCH_TOKENS = 1 << 22
 """Tokens after which a batch is written: few borders to read across, little memory to write."""
 
-Tokens = npt.NDArray[Any]
-
 
 class ShardWriter:
     """Writes one shard; use it in a ``with`` block and call `finish` at its end.
+
+    The file appears under its name when it is complete.
 
     Args:
         path: the file to make.
@@ -40,11 +42,11 @@ class ShardWriter:
 
         self.path, self.dtype, self.batch_tokens = path, np.dtype(dtype), batch_tokens
         self.documents = self.tokens = 0
-        self._waiting: list[Tokens] = []
+        self._waiting: list[Rows] = []
         self._waiting_tokens = 0
-        column = pyarrow.field("tokens", pyarrow.large_list(pyarrow.from_numpy_dtype(self.dtype)))
-        self._schema = pyarrow.schema([column])
-        self._sink = pyarrow.OSFile(str(path), "wb")
+        self._partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        self._schema = schema(self.dtype)
+        self._sink = pyarrow.OSFile(str(self._partial), "wb")
         self._stream = pyarrow.ipc.new_stream(self._sink, self._schema)
 
     @property
@@ -52,12 +54,12 @@ class ShardWriter:
         """Bytes of tokens added so far."""
         return self.tokens * self.dtype.itemsize
 
-    def add(self, document: Tokens) -> None:
-        """Append one document: its token ids, end of document included."""
-        self._waiting.append(document)
-        self._waiting_tokens += document.size
-        self.documents += 1
-        self.tokens += document.size
+    def add(self, rows: Rows) -> None:
+        """Append documents."""
+        self._waiting.append(rows)
+        self._waiting_tokens += rows.tokens.size
+        self.documents += len(rows)
+        self.tokens += rows.tokens.size
         if self._waiting_tokens >= self.batch_tokens:
             self._flush()
 
@@ -67,22 +69,20 @@ class ShardWriter:
             self._flush()
         self._stream.close()
         self._sink.close()
+        batches = describe_batches(self._partial)
+        digest = file_sha256(self._partial)
+        self._partial.replace(self.path)
         return Shard(
             file=self.path.name,
             bytes=self.path.stat().st_size,
-            sha256=file_sha256(self.path),
+            sha256=digest,
             documents=self.documents,
             tokens=self.tokens,
-            batches=token_batches(self.path),
+            batches=batches,
         )
 
     def _flush(self) -> None:
-        import pyarrow
-
-        ends = np.cumsum([0, *(document.size for document in self._waiting)])
-        values = np.concatenate(self._waiting).astype(self.dtype, copy=False)
-        rows = pyarrow.LargeListArray.from_arrays(pyarrow.array(ends), pyarrow.array(values))
-        self._stream.write_batch(pyarrow.record_batch([rows], schema=self._schema))
+        self._stream.write_batch(record_batch(self._waiting, self._schema))
         self._waiting, self._waiting_tokens = [], 0
 
     def __enter__(self) -> ShardWriter:
@@ -95,16 +95,84 @@ class ShardWriter:
         trace: TracebackType | None,
     ) -> None:
         self._sink.close()
+        self._partial.unlink(missing_ok=True)
 
 
-def token_batches(path: Path) -> tuple[Batch, ...]:
-    """Where the tokens of each record batch lie in an Arrow stream, as Arrow's reader sees it."""
+def schema(dtype: np.dtype[Any]) -> Any:
+    """The Arrow schema of a shard.
+
+    ``tokens`` and ``sentences`` as in `Rows`; ``input``, ``place`` and ``language`` as in
+    `Document`; ``sha256`` of the text, by which a document is known.
+    """
+    import pyarrow as pa
+
+    return pa.schema(
+        [
+            ("tokens", pa.large_list(pa.from_numpy_dtype(dtype))),
+            ("sentences", pa.large_list(pa.uint32())),
+            ("input", pa.uint32()),
+            ("place", pa.uint64()),
+            ("language", pa.string()),
+            ("text_bytes", pa.uint32()),
+            ("sha256", pa.binary()),
+        ]
+    )
+
+
+def record_batch(parts: list[Rows], schema: Any) -> Any:
+    """Rows as one Arrow record batch."""
+    import pyarrow as pa
+
+    def lists(ends: str, values: str, dtype: npt.DTypeLike) -> Any:
+        joined = np.concatenate([getattr(rows, values) for rows in parts])
+        sizes = np.concatenate([np.diff(getattr(rows, ends)) for rows in parts])
+        offsets = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+        array = pa.array(joined.astype(dtype, copy=False))
+        return pa.LargeListArray.from_arrays(pa.array(offsets), array)
+
+    def joined(name: str, dtype: npt.DTypeLike) -> Any:
+        return pa.array(np.concatenate([getattr(rows, name) for rows in parts]).astype(dtype))
+
+    return pa.record_batch(
+        [
+            lists("ends", "tokens", parts[0].tokens.dtype),
+            lists("sentence_ends", "sentences", np.uint32),
+            joined("inputs", np.uint32),
+            joined("places", np.uint64),
+            pa.array([language for rows in parts for language in rows.languages], pa.string()),
+            joined("text_bytes", np.uint32),
+            pa.array([digest for rows in parts for digest in rows.hashes], pa.binary()),
+        ],
+        schema=schema,
+    )
+
+
+def describe_batches(path: Path) -> tuple[Batch, ...]:
+    """What each record batch of an Arrow stream holds and where, as Arrow's reader sees it."""
     import pyarrow
 
     with pyarrow.memory_map(str(path)) as source:
         content = source.read_buffer()
-        rows = [batch.column(0) for batch in pyarrow.ipc.open_stream(content)]
         return tuple(
-            Batch(offset=row.values.buffers()[1].address - content.address, tokens=len(row.values))
-            for row in rows
+            _describe(batch, content.address) for batch in pyarrow.ipc.open_stream(content)
         )
+
+
+def _describe(batch: Any, origin: int) -> Batch:
+    tokens, sentences = batch.column("tokens"), batch.column("sentences")
+
+    def places(column: Any) -> tuple[int, int]:
+        values = column.values.buffers()[1]
+        # An array without values may have no place in the file: any will do to read nothing.
+        at = values.address - origin if len(column.values) else column.buffers()[1].address - origin
+        return at, column.buffers()[1].address - origin
+
+    return Batch(
+        documents=batch.num_rows,
+        tokens=len(tokens.values),
+        sentences=len(sentences.values),
+        tokens_at=places(tokens)[0],
+        ends_at=places(tokens)[1],
+        sentences_at=places(sentences)[0],
+        sentence_ends_at=places(sentences)[1],
+    )

@@ -55,6 +55,37 @@ def read_world(environment: Mapping[str, str] | None = None) -> World:
     )
 
 
+@dataclass(frozen=True)
+class Task:
+    """This process among others that were started alike, for work without a process group."""
+
+    rank: int = 0
+    """Number of this process, from 0."""
+    size: int = 1
+    """Number of processes."""
+    mpi: bool = False
+    """Whether they were started by ``mpirun``."""
+
+
+def read_task(environment: Mapping[str, str] | None = None) -> Task:
+    """Read what ``mpirun``, ``srun`` or a SLURM array set; a plain ``python`` is a task of one.
+
+    Raises:
+        SetupError: for a variable that is not a number.
+    """
+    env = os.environ if environment is None else environment
+    for name in ("OMPI_COMM_WORLD", "PMI"):
+        if f"{name}_RANK" in env:
+            rank, size = (_number(env, f"{name}_{what}", None) for what in ("RANK", "SIZE"))
+            return Task(rank or 0, size or 1, mpi=True)
+    first, step = (_number(env, f"SLURM_ARRAY_TASK_{name}", None) for name in ("MIN", "STEP"))
+    task = ((_number(env, "SLURM_ARRAY_TASK_ID", 0) or 0) - (first or 0)) // (step or 1)
+    tasks = _number(env, "SLURM_ARRAY_TASK_COUNT", 1) or 1
+    ranks = (_number(env, "SLURM_NTASKS", 1) or 1) if "SLURM_STEP_ID" in env else 1
+    within = (_number(env, "SLURM_PROCID", 0) or 0) if ranks > 1 else 0
+    return Task(task * ranks + within, tasks * ranks)
+
+
 def join(world: World, minutes: float = 30.0) -> None:
     """Set up the process group; afterwards `device` and collectives may be used.
 

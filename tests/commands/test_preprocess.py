@@ -57,7 +57,8 @@ def test_results_are_on_standard_output_and_name_the_next_step(folder, capsys):
     assert "char, 21 ids, no special tokens" in capsys.readouterr().out
     assert make_shards() == 0
     told = capsys.readouterr().out
-    assert told.startswith("shards/train\n  4 documents, 15.2k tokens, 1.00 bytes of text a token")
+    assert told.startswith("shards/train in ")
+    assert "  4 documents, 8 sentences, 15.2k tokens, 1.00 bytes of text a token\n" in told
     assert "data.train=shards/train" in told
 
 
@@ -73,12 +74,11 @@ def test_documents_that_were_not_whole_are_told(folder, capsys):
     (folder / "corpus" / "x.txt").write_bytes(b"\xff")
     (folder / "corpus" / "y.txt").touch()
     assert make_tokenizer() == 2
-    assert "use --invalid-utf8 replace or skip" in capsys.readouterr().err
+    assert "see --encoding and --invalid-utf8" in capsys.readouterr().err
     assert make_tokenizer("--invalid-utf8", "skip") == 0
     assert make_shards("--invalid-utf8", "skip") == 0
     told = capsys.readouterr().out
-    assert "1 documents skipped for invalid UTF-8" in told
-    assert "1 documents left out because they are empty" in told
+    assert "left out: 1 empty, 1 not UTF-8" in told, told
 
 
 @pytest.mark.parametrize(

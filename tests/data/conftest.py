@@ -9,10 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dslm.data.manifest import Manifest, Reading
+from dslm.data.manifest import Manifest
+from dslm.data.rows import Rows
 from dslm.data.shard_set import ShardSet
-from dslm.data.sharding import Sharding, shard
+from dslm.data.sharding import shard
+from dslm.data.tally import Tally
 from dslm.data.tokenizer_training import Training, train_tokenizer
+from dslm.data.work.plan import Sharding
 from dslm.data.writer import ShardWriter
 
 WORDS = ["the", "stone", "river", "of", "light", "and", "dark", "under", "over", "never", "falls"]
@@ -61,26 +64,33 @@ def write_set(folder: Path, shards: list[list[np.ndarray]], batch_tokens: int) -
     for number, documents in enumerate(shards):
         with ShardWriter(folder / f"shard-{number:05d}.arrow", np.uint16, batch_tokens) as writer:
             for document in documents:
-                writer.add(document.astype(np.uint16))
+                writer.add(one_row(document.astype(np.uint16)))
             written.append(writer.finish())
-    Manifest(
-        format=1,
-        dtype="uint16",
-        vocabulary=65536,
-        maximum_token=65535,
-        tokenizer_sha256="0" * 64,
+    tally = Tally(
         documents=sum(part.documents for part in written),
         tokens=sum(part.tokens for part in written),
+        sentences=sum(part.documents for part in written),
         text_bytes=1,
-        replaced=0,
-        skipped=0,
-        empty=0,
-        shard_size=1,
-        reading=Reading(),
+        maximum_token=65535,
+    )
+    Manifest(
+        format=2,
+        dtype="uint16",
+        vocabulary=65536,
+        tokenizer_sha256="0" * 64,
+        tally=tally,
+        settings={},
         inputs=(),
         shards=tuple(written),
     ).save(folder)
     return ShardSet.open(folder)
+
+
+def one_row(tokens: np.ndarray) -> Rows:
+    """One document of one sentence."""
+    nothing = np.zeros(1, np.int64)
+    ends = np.array([0, tokens.size])
+    return Rows(tokens, ends, nothing, np.array([0, 1]), nothing, nothing, [""], [b""], nothing)
 
 
 @pytest.fixture

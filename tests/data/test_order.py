@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from dslm.data.order import BLOCK, Mixture, Permutation, apportion
+from dslm.data.order import BLOCK, Mixture, Permutation, apportion, tempered
 from dslm.errors import ConfigError
 
 
@@ -90,6 +90,26 @@ def test_shares_add_up_and_are_off_by_less_than_one(weights):
     assert np.all(np.abs(counts - np.array(weights) / sum(weights) * BLOCK) < 1 + 1e-9)
 
 
+@given(weights=some.lists(some.floats(0.05, 1), min_size=1, max_size=8))
+def test_shares_in_every_block_are_exact_to_one_sample(weights):
+    sources, _, _ = Mixture([7] * len(weights), weights, seed=2)(np.arange(3 * BLOCK))
+    shares = np.array(weights) / sum(weights)
+    for block in sources.reshape(3, BLOCK):
+        found = np.bincount(block, minlength=len(weights)) / BLOCK
+        assert np.all(np.abs(found - shares) < (1 + 1e-9) / BLOCK)
+
+
+@pytest.mark.parametrize("replicas", [1, 2, 3, 4, 8])
+def test_batches_are_the_same_for_any_number_of_replicas(replicas):
+    mixture, batch = Mixture([500, 40, 3], [5, 3, 2], seed=6), 24
+    part = batch // replicas
+    for step in (0, 1, 77):
+        whole = np.stack(mixture(np.arange(step * batch, (step + 1) * batch)))
+        firsts = [step * batch + replica * part for replica in range(replicas)]
+        parts = [np.stack(mixture(np.arange(first, first + part))) for first in firsts]
+        assert np.array_equal(np.concatenate(parts, axis=1), whole)
+
+
 def test_any_part_of_the_order_can_be_asked_for():
     mixture = Mixture([1000, 50], [0.9, 0.1], seed=1)
     whole = np.stack(mixture(np.arange(5000)))
@@ -112,3 +132,19 @@ def test_weights_that_do_not_fit_are_refused(weights):
 def test_a_share_too_small_to_be_seen_is_refused():
     with pytest.raises(ConfigError, match="less than one sample in 1024"):
         Mixture([10, 10], [1.0, 1e-5], seed=0)
+
+
+def test_temperature_one_gives_the_sizes_and_a_very_high_one_equal_shares():
+    assert tempered([10, 30, 60], 1) == pytest.approx([0.1, 0.3, 0.6], rel=1e-12)
+    assert tempered([10, 30, 60], 1e9) == pytest.approx([1 / 3] * 3, rel=1e-6)
+
+
+@given(
+    sizes=some.lists(some.integers(1, 10**15), min_size=1, max_size=8),
+    temperature=some.floats(0.5, 100),
+)
+def test_shares_are_in_proportion_to_powers_of_the_sizes(sizes, temperature):
+    weights = np.array(tempered(sizes, temperature))
+    assert weights.sum() == pytest.approx(1, rel=1e-12)
+    expected = np.diff(np.log(np.array(sizes, dtype=float))) / temperature
+    assert np.diff(np.log(weights)) == pytest.approx(expected, abs=1e-9)

@@ -51,7 +51,9 @@ def test_every_reader_sees_the_same_tokens(text_shards):
     )
     assert loaded["tokens"][:] == rows
     mapped = [
-        np.memmap(file, text_shards.manifest.dtype, "r", offset=batch.offset, shape=(batch.tokens,))
+        np.memmap(
+            file, text_shards.manifest.dtype, "r", offset=batch.tokens_at, shape=(batch.tokens,)
+        )
         for file, shard in zip(files, text_shards.manifest.shards, strict=True)
         for batch in shard.batches
     ]
@@ -92,7 +94,7 @@ def test_a_flipped_bit_is_found_and_the_shard_named(text_shards):
     broken = text_shards.manifest.shards[1]
     path = text_shards.folder / broken.file
     content = bytearray(path.read_bytes())
-    content[broken.batches[0].offset + 5] ^= 1
+    content[broken.batches[0].tokens_at + 5] ^= 1
     path.write_bytes(content)
     (problem,) = ShardSet.open(text_shards.folder).verify()
     assert problem.where == str(path)
@@ -110,7 +112,7 @@ def test_a_folder_without_manifest_is_no_shard_set(tmp_path):
     ("old", "new", "told"),
     [
         ('"tokens": ', '"tokns": ', "tokns"),
-        ('"format": 1', '"format": 2', "format"),
+        ('"format": 2', '"format": 1', "format"),
         ('"dtype": "uint16"', '"dtype": "float"', "dtype"),
         ('"documents": ', '"documents": 1', "documents"),
         ('"vocabulary": 65536', '"vocabulary": 100', "maximum_token"),

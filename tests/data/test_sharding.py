@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -11,15 +12,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dslm.data import sharding as room
-from dslm.data.manifest import Reading
-from dslm.data.readers import documents
+import dslm
+from dslm.data.read.documents import documents
+from dslm.data.read.pieces import pieces
+from dslm.data.read.reading import Reading
 from dslm.data.shard_set import ShardSet
-from dslm.data.sharding import Sharding, plan, shard
+from dslm.data.sharding import Running, shard
 from dslm.data.tokenizer import Tokenizer
-from dslm.data.workers import each
+from dslm.data.work import stages
+from dslm.data.work.plan import Sharding, plan
+from dslm.data.workers import Workers
 from dslm.data.writer import ShardWriter
 from dslm.errors import DataError, SetupError
+
+
+def _(rejected):
+    raise AssertionError(rejected)
 
 
 def content(folder: Path) -> dict[str, str]:
@@ -35,7 +43,8 @@ def test_one_and_two_workers_give_the_same_bytes(tmp_path, corpus, unigram):
     sharding = Sharding(unigram, shard_size=1500)
     told: dict[int, list[int]] = {1: [], 2: []}
     for workers in (1, 2):
-        shard(corpus, tmp_path / str(workers), sharding, workers, told[workers].append)
+        running = Running(workers=workers, progress=told[workers].append)
+        shard(corpus, tmp_path / str(workers), sharding, running)
     assert content(tmp_path / "1") == content(tmp_path / "2")
     assert sum(told[1]) == sum(told[2]) == sum(path.stat().st_size for path in corpus)
     assert len(ShardSet.open(tmp_path / "1").manifest.shards) > 4
@@ -43,7 +52,8 @@ def test_one_and_two_workers_give_the_same_bytes(tmp_path, corpus, unigram):
 
 def test_shards_hold_the_documents_in_order_each_with_its_end(corpus, unigram, text_shards):
     tokenizer = Tokenizer.load(unigram)
-    texts = [text for path in corpus for text in documents(path)]
+    read = (d for piece in pieces(corpus, Reading(), 10**9) for d in documents(piece, Reading(), _))
+    texts = [document.text for document in read]
     expected = [np.append(ids, tokenizer.end_of_document) for ids in tokenizer.encode(texts)]
     found = text_shards.windows(np.array([0]), text_shards.tokens)[0]
     assert np.array_equal(found, np.concatenate(expected))
@@ -60,10 +70,10 @@ def test_character_shards_are_the_text_itself(tmp_path, corpus, characters):
     )
 
 
-def test_a_shard_is_closed_once_it_is_large_enough(text_shards):
+def test_a_shard_is_closed_once_it_is_large_enough(corpus, unigram, text_shards):
     sizes = [2 * part.tokens for part in text_shards.manifest.shards]
     last_of_units = [size for size in sizes if size < 1000]
-    assert len(last_of_units) <= 4  # one unit for each file
+    assert len(last_of_units) <= len(plan(corpus, Sharding(unigram, shard_size=1000)))
     assert max(sizes) < 6000  # the largest document
 
 
@@ -71,9 +81,9 @@ def test_small_files_share_a_unit_and_units_are_cut_by_size_alone(tmp_path):
     for number in range(6):
         (tmp_path / f"{number}.txt").write_text("x" * 40)
     paths = sorted(tmp_path.iterdir())
-    units = plan(paths, tmp_path, Sharding(tmp_path, shard_size=100))
-    assert [len(unit.paths) for unit in units] == [2, 2, 2]
-    assert [path for unit in units for path in unit.paths] == paths
+    units = plan(paths, Sharding(tmp_path, shard_size=100))
+    assert [len(unit.pieces) for unit in units] == [2, 2, 2]
+    assert [piece.path for unit in units for piece in unit.pieces] == paths
 
 
 def test_manifests_name_no_absolute_path_and_no_time(tmp_path, text_shards):
@@ -128,15 +138,25 @@ def test_an_empty_folder_may_be_filled(tmp_path, corpus, unigram):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_failed_run_leaves_nothing_behind(tmp_path, corpus, unigram, workers):
+def test_too_much_that_is_broken_is_told_with_file_and_line(tmp_path, corpus, unigram, workers):
     texts = tmp_path / "texts"
     texts.mkdir()
-    (texts / "z.txt").write_bytes(b"\xff")
-    sharding = Sharding(unigram, shard_size=1000)
-    with pytest.raises(DataError, match=r"z\.txt: not UTF-8 at byte 0") as caught:
-        shard([*corpus, texts / "z.txt"], tmp_path / "set", sharding, workers)
-    assert caught.value.problems[0].fix
-    assert [path.name for path in tmp_path.iterdir()] == ["texts"]
+    (texts / "z.jsonl").write_bytes(b'{"text": "good"}\n{"text": "cut\n[1]\n')
+    sharding, running = Sharding(unigram, shard_size=1000), Running(workers=workers, max_bad=1)
+    with pytest.raises(DataError, match=r"(?s)z\.jsonl: not JSON \(line 2.*--max-bad") as caught:
+        shard([*corpus, texts / "z.jsonl"], tmp_path / "set", sharding, running)
+    assert "2 records are broken" in str(caught.value)
+    assert not (tmp_path / "set").exists()
+    more = Running(workers=workers, max_bad=2)
+    shards, made = shard([*corpus, texts / "z.jsonl"], tmp_path / "set", sharding, more)
+    assert made
+    assert shards.manifest.tally.broken == {"not JSON": 1, "not a JSON object": 1}
+    assert (
+        shards.manifest.tally.examples[1]
+        .split("/", 1)[1]
+        .startswith("texts/z.jsonl: not a JSON object (line 3")
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["set", "texts"]
 
 
 def test_replaced_and_skipped_documents_are_counted(tmp_path, unigram):
@@ -144,11 +164,15 @@ def test_replaced_and_skipped_documents_are_counted(tmp_path, unigram):
     (tmp_path / "b.txt").write_text("the stone")
     paths = sorted(tmp_path.iterdir())
     counts = {}
-    for choice in ("replace", "skip"):
+    for choice in ("replace", "skip", "refuse"):
         sharding = Sharding(unigram, reading=Reading(invalid_utf8=choice))
-        manifest = shard(paths, tmp_path / choice, sharding)[0].manifest
-        counts[choice] = (manifest.documents, manifest.replaced, manifest.skipped)
-    assert counts == {"replace": (2, 1, 0), "skip": (1, 0, 1)}
+        tally = shard(paths, tmp_path / choice, sharding)[0].manifest.tally
+        counts[choice] = (tally.documents, tally.changed, tally.left_out, tally.broken)
+    assert counts == {
+        "replace": (2, {"replaced": 1}, {}, {}),
+        "skip": (1, {}, {"not UTF-8": 1}, {}),
+        "refuse": (1, {}, {}, {"not UTF-8": 1}),
+    }
     assert ShardSet.open(tmp_path / "replace").text_bytes == len(
         "the \ufffd riverthe stone".encode()
     )
@@ -156,8 +180,8 @@ def test_replaced_and_skipped_documents_are_counted(tmp_path, unigram):
 
 def test_text_without_content_is_one_clear_error(tmp_path, unigram):
     texts = tmp_path / "a.txt"
-    texts.touch()
-    with pytest.raises(DataError, match="no text to tokenize"):
+    texts.write_text("  \n")
+    with pytest.raises(DataError, match=r"no text to tokenize.*left out: empty"):
         shard([texts], tmp_path / "set", Sharding(unigram))
     assert list(tmp_path.iterdir()) == [texts]
 
@@ -170,13 +194,15 @@ def test_an_unknown_character_is_named_with_its_file(tmp_path, characters):
 
 def test_a_full_disk_is_one_clear_error(tmp_path, corpus, unigram, monkeypatch):
     class FullWriter(ShardWriter):
-        def __init__(self, path, dtype):
-            super().__init__(Path("/dev/full"), dtype)
+        def add(self, rows):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(room, "ShardWriter", FullWriter)
-    with pytest.raises(SetupError, match="No space left on device; free some space"):
+    monkeypatch.setattr(stages, "ShardWriter", FullWriter)
+    with pytest.raises(SetupError, match=r"No space left on device; free some space.*is kept"):
         shard(corpus, tmp_path / "set", Sharding(unigram))
-    assert list(tmp_path.iterdir()) == []
+    monkeypatch.undo()
+    assert shard(corpus, tmp_path / "set", Sharding(unigram))[1]
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
 
 
 def square(number, advance):
@@ -190,28 +216,32 @@ def die(number, advance):
 
 def test_results_come_in_the_order_of_the_units():
     told: list[int] = []
-    assert each(square, range(5), 2, told.append) == [0, 1, 4, 9, 16]
-    assert sum(told) == 5
+    with Workers(2) as workers:
+        assert workers.each(square, range(5), told.append) == [0, 1, 4, 9, 16]
+        assert workers.each(square, range(3), told.append) == [0, 1, 4]
+    assert sum(told) == 8
 
 
 def test_a_killed_worker_is_one_clear_error():
-    with pytest.raises(SetupError, match=r"a worker was killed.*use fewer workers"):
-        each(die, range(2), 2, None)
+    told = r"a worker was killed.*use fewer workers"
+    with Workers(2) as workers, pytest.raises(SetupError, match=told):
+        workers.each(die, range(2), None)
 
 
 def test_workers_end_with_a_parent_that_was_killed(tmp_path):
     program = tmp_path / "parent.py"
     program.write_text(
         "import os, signal, sys, time\n"
-        "from dslm.data.workers import each\n"
+        "from dslm.data.workers import Workers\n"
         "def work(number, advance):\n"
         "    print(os.getpid(), flush=True)\n"
         "    time.sleep(100)\n"
         "if __name__ == '__main__':\n"
-        "    each(work, range(2), 2, None)\n"
+        "    with Workers(2) as workers:\n"
+        "        workers.each(work, range(2), None)\n"
     )
     command = [sys.executable, str(program)]
-    env = {**os.environ, "PYTHONPATH": str(Path(room.__file__).parents[2])}
+    env = {**os.environ, "PYTHONPATH": str(Path(dslm.__file__).parents[1])}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as parent:
         started = [parent.stdout.readline() for _ in range(2)]
         parent.kill()

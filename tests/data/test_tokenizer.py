@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from dslm.data.readers import documents
-from dslm.data.tokenizer import CHUNK, Card, Tokenizer, chunks
+from dslm.data import tokenizer as tokenizers
+from dslm.data.tokenizer import Card, Tokenizer
 from dslm.data.tokenizer_training import LINE, SPECIAL, Training, _lines, _sample, train_tokenizer
+from dslm.data.tokenizers.cutting import CHUNK
 from dslm.errors import DataError
 
 HARD = [
@@ -34,6 +35,11 @@ def bpe(tmp_path_factory, corpus):
     return train_tokenizer(corpus, folder, Training("bpe", 300))[0]
 
 
+@pytest.fixture(scope="module")
+def opened(unigram):
+    return Tokenizer.load(unigram)
+
+
 @pytest.mark.parametrize("text", HARD)
 def test_unigram_gives_back_every_text(unigram, text):
     tokenizer = Tokenizer.load(unigram)
@@ -46,9 +52,8 @@ def test_bpe_gives_back_every_text(bpe, text):
 
 
 @given(text=some.text())
-def test_unigram_gives_back_any_text(unigram, text):
-    tokenizer = Tokenizer.load(unigram)
-    assert tokenizer.decode(tokenizer.encode([text])[0]) == text
+def test_unigram_gives_back_any_text(opened, text):
+    assert opened.decode(opened.encode([text])[0]) == text
 
 
 def test_text_never_becomes_a_special_id(unigram):
@@ -73,24 +78,13 @@ def test_long_texts_are_encoded_as_their_lines(unigram):
     assert np.array_equal(whole, np.concatenate(tokenizer.encode(lines)))
 
 
-def test_encoding_tells_the_bytes_it_has_done(unigram):
+def test_encoding_tells_the_bytes_it_has_done(unigram, monkeypatch):
+    monkeypatch.setattr(tokenizers, "GROUP", 2 * CHUNK)
     told: list[int] = []
     text = "ä river\n" * 3000
     Tokenizer.load(unigram).encode([text, text], told.append)
     assert sum(told) == 2 * len(text.encode())
-    assert len(told) > 4
-
-
-@given(text=some.text(alphabet="ab \n", max_size=60), size=some.integers(1, 20))
-def test_chunks_put_together_are_the_text(text, size):
-    parts = list(chunks(text, size))
-    assert "".join(parts) == text
-    assert max(map(len, parts)) <= size
-
-
-def test_chunks_end_after_lines_or_before_spaces():
-    assert list(chunks("ab\ncd\nef", 7)) == ["ab\ncd\n", "ef"]
-    assert list(chunks("abc def ghi", 9)) == ["abc def", " ghi"]
+    assert len(told) == 3
 
 
 def test_no_training_line_is_long_enough_for_sentencepiece_to_drop_it():
@@ -210,13 +204,58 @@ def test_large_vocabularies_need_wider_tokens(characters):
     card = json.loads((characters / "tokenizer.json").read_text())
     text = "".join(map(chr, range(0x20000, 0x20000 + 70_000)))
     wide = Tokenizer.load(characters).__class__(
-        Card(kind="char", vocabulary=70_000, special={}, sha256=card["sha256"], characters=text),
-        text.encode(),
+        Card(kind="char", vocabulary=70_000, special={}, sha256=card["sha256"], characters=text), {}
     )
-    assert wide.encode([text])[0].max() == 69_999
+    assert wide.encode([text])[0].tolist() == list(range(70_000))
 
 
-def test_tokenizers_read_the_same_documents_as_sharding(corpus, characters):
-    tokenizer = Tokenizer.load(characters)
-    texts = [text for path in corpus for text in documents(path)]
-    assert [tokenizer.decode(ids) for ids in tokenizer.encode(texts)] == texts
+@pytest.mark.parametrize("kind", ["unigram", "characters"])
+def test_a_batch_is_its_texts_one_after_the_other(kind, request, monkeypatch):
+    tokenizer = Tokenizer.load(request.getfixturevalue(kind))
+    texts = ["the river", "", "stone\nof light " * 2000, "", "falls"]
+    alone = [tokenizer.encode([text])[0] for text in texts]
+    for size in (1, 20_000, 1 << 20):
+        monkeypatch.setattr(tokenizers, "GROUP", size)
+        ids, ends = tokenizer.encode_batch(texts)
+        assert (ids.dtype, ends.dtype) == (np.uint16, np.int64)
+        assert ends.tolist() == np.cumsum([len(row) for row in alone]).tolist()
+        assert np.array_equal(ids, np.concatenate(alone))
+
+
+def test_no_texts_have_no_ids(unigram, characters):
+    for folder in (unigram, characters):
+        ids, ends = Tokenizer.load(folder).encode_batch([])
+        assert ids.size == ends.size == 0
+        assert Tokenizer.load(folder).encode([]) == []
+
+
+@pytest.mark.parametrize("kind", ["unigram", "characters"])
+def test_a_saved_tokenizer_is_the_same_files(kind, request, tmp_path):
+    folder = request.getfixturevalue(kind)
+    Tokenizer.load(folder).save(tmp_path / "copy")
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
+        path.name: path.read_bytes() for path in (tmp_path / "copy").iterdir()
+    }
+
+
+@given(text=some.text())
+def test_the_byte_lengths_of_a_texts_ids_are_its_bytes(opened, bpe, text):
+    for tokenizer in (opened, bpe):
+        assert tokenizer.byte_lengths.shape == (tokenizer.vocabulary,)
+        for part in (text, f"▁{text} {text}", f"the river {text}\n"):
+            ids = tokenizer.encode([part])[0]
+            assert tokenizer.byte_lengths[ids].sum() == len(part.encode())
+
+
+def test_the_byte_length_of_a_character_is_that_of_its_utf_8(tmp_path):
+    text = "az\x7f\x80\u07ff\u0800\uffff\U00010000\U0010ffff"
+    (tmp_path / "a.txt").write_bytes(text.encode())
+    tokenizer, _ = train_tokenizer([tmp_path / "a.txt"], tmp_path / "tok", Training("char", None))
+    assert tokenizer.byte_lengths.tolist() == [len(character.encode()) for character in text]
+
+
+def test_a_broken_record_ends_the_training_and_is_named(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "the river"}\n{"text": 3')
+    with pytest.raises(DataError, match=r"a\.jsonl: line 2.*: not JSON"):
+        train_tokenizer([path], tmp_path / "tok", Training("char", None))

@@ -1,0 +1,169 @@
+"""``dslm data verify|stats|show|whence|strike``: look into a shard set, or change it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from dslm.commands.run import Parser
+from dslm.data.manifest import Manifest
+from dslm.data.origin import Origin, Origins
+from dslm.data.shard_set import ShardSet
+from dslm.data.strike import strike
+from dslm.data.tokenizer import Tokenizer
+from dslm.data.verify import verify
+from dslm.errors import ConfigError, DataError, Problem, suggest
+from dslm.progress import Progress, human
+from dslm.report.data_page import figures, lengths, write_data_page
+
+DESCRIPTION = """\
+Look into a shard set.
+
+  dslm data verify DIR                     compare every hash and count; name what is broken
+  dslm data stats DIR [--html PAGE]        documents, tokens, lengths, languages, reasons
+  dslm data show DIR --document 17         one document and where it came from
+  dslm data whence RUN --step 100          the documents that a training step saw
+  dslm data strike DIR --sha256 HASH       take a document out
+"""
+
+PAGE = "stats.html"
+
+
+def main(arguments: list[str]) -> None:
+    """Run the verb that the first argument names."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(DESCRIPTION, end="")
+        return
+    if arguments[0] not in VERBS:
+        fix = suggest(arguments[0], VERBS, f"choose from {', '.join(VERBS)}")
+        raise ConfigError(Problem("dslm data", arguments[0], "there is no such verb", fix))
+    VERBS[arguments[0]](arguments[1:])
+
+
+def _verify(arguments: list[str]) -> None:
+    parser = _parser("verify", "Read every shard: hashes, counts, ids, sentences.")
+    folder = parser.parse_args(arguments).folder
+    shards = ShardSet(folder, Manifest.load(folder))
+    size = sum(shard.bytes for shard in shards.manifest.shards)
+    with Progress(2 * size, "B", "verifying") as progress:
+        problems = verify(shards, progress.advance)
+    if problems:
+        raise DataError(*problems)
+    files, tokens = len(shards.manifest.shards), shards.tokens
+    print(f"{folder}: whole")
+    print(
+        f"  {files} shards, {shards.documents:,} documents, {human(tokens)} tokens, {human(size)}B"
+    )
+
+
+def _stats(arguments: list[str]) -> None:
+    parser = _parser("stats", "What a shard set holds, what was changed and what was left out.")
+    parser.add_argument("--html", type=Path, metavar="PAGE", help=f"(default: DIR/{PAGE})")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    options = parser.parse_args(arguments)
+    manifest = Manifest.load(options.folder)
+    page = options.html or options.folder / PAGE
+    write_data_page(options.folder, manifest, page)
+    if options.json:
+        print(json.dumps(asdict(manifest.tally)))
+        return
+    for name, value in figures(manifest):
+        print(f"{name:<22}{value:>15}")
+    tally = manifest.tally
+    tables = {
+        "documents by length": lengths(tally),
+        "languages": {code: volume.documents for code, volume in tally.languages.items()},
+        "changed": tally.changed,
+        "left out": tally.left_out,
+        "broken": tally.broken,
+    }
+    for title, numbers in tables.items():
+        if numbers:
+            print(f"\n{title}")
+            for name, number in numbers.items():
+                print(f"  {name:<32}{number:>15,}")
+    print(f"\n{page}")
+
+
+def _show(arguments: list[str]) -> None:
+    parser = _parser("show", "One document of a shard set, and where it came from.")
+    parser.add_argument("--document", type=int, required=True, metavar="N", help="from 0")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    options = parser.parse_args(arguments)
+    shards = ShardSet.open(options.folder)
+    if not 0 <= options.document < shards.documents:
+        rule = f"the set has documents 0 to {shards.documents - 1:,}"
+        raise DataError(Problem("--document", options.document, rule))
+    origins = Origins(shards)
+    origin = origins(options.document)
+    text = origins.text(options.document, Tokenizer.load(shards.tokenizer))
+    if options.json:
+        print(json.dumps({**asdict(origin), "text": text}, ensure_ascii=False))
+        return
+    for name, value in asdict(origin).items():
+        if value != "":
+            print(f"{name:<12}{value}")
+    print(f"\n{text}")
+
+
+def _whence(arguments: list[str]) -> None:
+    from dslm.train.whence import whence
+
+    parser = Parser("dslm data whence", "The documents that a step of a run saw.")
+    parser.add_argument("folder", type=Path, metavar="RUN", help="the folder of a run")
+    parser.add_argument("--step", type=int, required=True, metavar="N", help="from 1")
+    parser.add_argument("--rank", type=int, metavar="R", help="what this replica saw")
+    parser.add_argument("--json", action="store_true", help="one JSON object a row of tokens")
+    options = parser.parse_args(arguments)
+    for seen in whence(options.folder, options.step, options.rank):
+        if options.json:
+            print(json.dumps({**asdict(seen), "folder": str(seen.folder)}))
+            continue
+        place = f"tokens {seen.first:,} … {seen.last - 1:,} of {seen.folder}"
+        print(f"sample {seen.sample}, rank {seen.rank}: {place}")
+        for document in seen.documents:
+            print(f"  {_told(document)}")
+
+
+def _strike(arguments: list[str]) -> None:
+    parser = _parser("strike", "Take documents out of a shard set; its manifest will tell so.")
+    parser.add_argument(
+        "--sha256",
+        nargs="+",
+        action="extend",
+        required=True,
+        metavar="HASH",
+        help="of the document's text, as dslm data show tells it",
+    )
+    options = parser.parse_args(arguments)
+    shards = ShardSet.open(options.folder)
+    size = sum(shard.bytes for shard in shards.manifest.shards)
+    with Progress(size, "B", "searching") as progress:
+        struck = strike(shards, set(options.sha256), progress.advance)
+    for one in struck:
+        print(f"struck {one.sha256}: {one.tokens:,} tokens, from {one.shard}")
+    print("runs that read this set before cannot be resumed on it: their order has changed")
+
+
+def _told(document: Origin) -> str:
+    return (
+        f"document {document.number:<8} sha256 {document.sha256[:12]}…  "
+        f"{document.input} at {document.place:,}"
+    )
+
+
+def _parser(verb: str, description: str) -> Parser:
+    parser = Parser(f"dslm data {verb}", description)
+    parser.add_argument("folder", type=Path, metavar="DIR", help="the folder of a shard set")
+    return parser
+
+
+VERBS: dict[str, Callable[[list[str]], None]] = {
+    "verify": _verify,
+    "stats": _stats,
+    "show": _show,
+    "whence": _whence,
+    "strike": _strike,
+}

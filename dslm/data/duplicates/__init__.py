@@ -1,0 +1,1 @@
+"""Finding texts that are there twice, exactly or nearly."""

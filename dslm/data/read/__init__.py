@@ -1,0 +1,1 @@
+"""Readers: any kind of file in, documents out."""

@@ -1,0 +1,87 @@
+"""Arrow and Parquet files as runs of rows, of which one is held at a time.
+
+Arrow is mapped into memory, so that rows which are skipped are not read, and pages already read are
+the system's to drop.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+from dslm.errors import DataError, Problem
+
+FILE_HEADER = 8
+"""Bytes before the stream that an Arrow file contains: "ARROW1" and padding (Arrow columnar format,
+"IPC File Format"). Read as a stream, a file without its end gives the rows that it has."""
+
+
+def data_files(folder: Path) -> list[Path]:
+    """The Arrow files of a folder that `datasets` saved, in the order of their rows.
+
+    Raises:
+        DataError: the folder does not name them.
+    """
+    state = folder / "state.json"
+    try:
+        return [folder / file["filename"] for file in json.loads(state.read_bytes())["_data_files"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        rule = "does not name the files of the data set"
+        raise DataError(Problem(str(state), None, rule, "save the data set again")) from None
+
+
+def batches(file: Any, form: str) -> Iterator[Any]:
+    """The record batches of an open Arrow file (of pyarrow or of Python), from its beginning.
+
+    Args:
+        file: the file.
+        form: `arrow file`; anything else is a stream.
+    """
+    import pyarrow as pa
+
+    if form == "arrow file":
+        file.read(FILE_HEADER)
+    with pa.ipc.open_stream(file) as reader:
+        yield from reader
+
+
+def mapped_batches(files: Iterable[Path], form: str) -> Iterator[Any]:
+    """The record batches of files, one file behind the other."""
+    import pyarrow as pa
+
+    for path in files:
+        with pa.memory_map(str(path)) as file:
+            yield from batches(file, form)
+
+
+def row_groups(path: Path, form: str) -> list[int]:
+    """The number of rows before the end of each group of Parquet or each batch of Arrow.
+
+    Args:
+        path: a file, or a folder that `datasets` saved.
+        form: `parquet`, `arrow file` or `dataset`.
+
+    Returns:
+        Rising numbers; those before the damage where a file is damaged.
+    """
+    return list(accumulate(_sizes(path, form)))
+
+
+def _sizes(path: Path, form: str) -> Iterator[int]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        if form == "parquet":
+            groups = pq.read_metadata(path)
+            yield from (
+                groups.row_group(number).num_rows for number in range(groups.num_row_groups)
+            )
+        else:
+            files = data_files(path) if form == "dataset" else [path]
+            yield from (batch.num_rows for batch in mapped_batches(files, form))
+    except (pa.ArrowException, OSError):
+        return  # who reads the file will be told

@@ -1,0 +1,146 @@
+"""From what a user names to the inputs: files, and folders that `datasets` saved."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from dslm.data.manifest import Advance, Input
+from dslm.data.read.arrow import data_files
+from dslm.data.read.compression import COMPRESSIONS
+from dslm.data.read.magic import Kind, is_dataset, kind
+from dslm.data.read.streams import unreadable
+from dslm.errors import DataError, Problem
+from dslm.files import file_sha256
+
+PARQUET_RATIO = 2
+"""As `Compression.ratio`: Parquet is packed by itself."""
+SPLITS = "dataset_dict.json"
+"""What `datasets` writes beside the folders of its splits."""
+
+
+def expand(patterns: Iterable[str]) -> list[Path]:
+    """The inputs that patterns name, sorted, each once.
+
+    Args:
+        patterns: files, folders, or patterns with ``*``, ``?``, ``[…]`` and ``**``. A folder
+            stands for all files below it whose names do not begin with a dot.
+
+    Raises:
+        DataError: with one problem for each pattern that names no file and for each file that
+            cannot be read.
+    """
+    problems: list[Problem] = []
+    found: dict[Path, Path] = {}
+    for pattern in dict.fromkeys(patterns):
+        try:
+            paths = _named(pattern)
+        except DataError as error:
+            problems.extend(error.problems)
+            continue
+        for path in paths:
+            found.setdefault(path.resolve(), path)
+        if not paths:
+            rule = "holds no files" if os.path.isdir(pattern) else "no such file"
+            problems.append(Problem(pattern, None, rule))
+    inputs = sorted(path for real, path in found.items() if found.keys().isdisjoint(real.parents))
+    for path in inputs:
+        try:
+            kind(path)
+        except DataError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise DataError(*problems)
+    return inputs
+
+
+def _named(pattern: str) -> list[Path]:
+    """The inputs that one pattern names."""
+    if os.path.isdir(pattern):
+        return list(_below(Path(pattern)))
+    names = [pattern] if os.path.exists(pattern) else glob.glob(pattern, recursive=True)
+    return [path for path in map(Path, names) if path.is_file() or is_dataset(path)]
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """The inputs in a folder and in those below it; a saved data set is one."""
+    if is_dataset(folder):
+        yield folder
+        return
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise unreadable(folder, error) from None
+    for entry in entries:
+        if entry.name.startswith(".") or entry.name == SPLITS:
+            continue
+        if entry.is_dir():
+            yield from _below(entry)
+        elif entry.is_file():
+            yield entry
+
+
+def describe(path: Path, folder: Path, advance: Advance | None = None) -> Input:
+    """Name, size and hash of an input; reads all of it.
+
+    Args:
+        path: an input from `expand`.
+        folder: the folder below which it is named.
+        advance: told the bytes read.
+
+    Returns:
+        For a saved data set the sizes of its Arrow files together, and the hash of their hashes.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    sizes = _sizes(path)
+    try:
+        hashes = [file_sha256(file, advance) for file, _ in sizes]
+    except OSError as error:
+        raise unreadable(path, error) from None
+    joined = hashlib.sha256("".join(hashes).encode()).hexdigest()
+    return Input(
+        name=name_of(path, folder),
+        bytes=sum(size for _, size in sizes),
+        sha256=joined if path.is_dir() else hashes[0],
+    )
+
+
+def name_of(path: Path, folder: Path) -> str:
+    """What an input is called: its path below a folder."""
+    return path.resolve().relative_to(folder).as_posix()
+
+
+def text_bytes(path: Path, found: Kind | None = None) -> int:
+    """Bytes of text in an input: its size, or an estimate when it is packed.
+
+    Args:
+        path: an input from `expand`.
+        found: its kind, where it is known already.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    found = found or kind(path)
+    ratio = PARQUET_RATIO if found.format == "parquet" else 1
+    if found.compression:
+        ratio = COMPRESSIONS[found.compression].ratio
+    return sum(size for _, size in _sizes(path)) * ratio
+
+
+def _sizes(path: Path) -> list[tuple[Path, int]]:
+    """The files of an input and their bytes."""
+    try:
+        files = data_files(path) if path.is_dir() else [path]
+        return [(file, file.stat().st_size) for file in files]
+    except OSError as error:
+        raise unreadable(path, error) from None
+
+
+def common_folder(paths: Iterable[Path]) -> Path:
+    """The deepest folder that holds all the inputs."""
+    return Path(os.path.commonpath([path.resolve().parent for path in paths]))

@@ -1,0 +1,66 @@
+"""Lines of a file, found from any byte of it, and never held when they are too long."""
+
+from __future__ import annotations
+
+import io
+
+MARK = b"\xef\xbb\xbf"
+"""The byte order mark of UTF-8."""
+BLOCK = 1 << 16
+WHITE_SPACE = b" \t\r\v\f"
+"""Within a line."""
+
+
+def skip_line(file: io.BufferedReader) -> int:
+    """Go behind the next line end; returns the number of bytes that were passed."""
+    passed = 0
+    while part := file.readline(BLOCK):
+        passed += len(part)
+        if part.endswith(b"\n"):
+            break
+    return passed
+
+
+def to_line(file: io.BufferedReader, start: int) -> int:
+    """Go to the first line that begins at byte `start` or later.
+
+    Returns:
+        Where that is; a line that begins with the file begins behind its byte order mark.
+    """
+    if start:
+        file.seek(start - 1)
+        return start - 1 + skip_line(file)
+    if file.peek(len(MARK)).startswith(MARK):
+        return len(file.read(len(MARK)))
+    return 0
+
+
+def to_block(file: io.BufferedReader, start: int) -> int:
+    """Go to the first line at byte `start` or later that follows a blank line, or to the end.
+
+    Returns:
+        Where that is, as `to_line`.
+    """
+    place = to_line(file, start)
+    if start and not _follows_blank(file, place):
+        while line := file.readline(BLOCK):
+            place += len(line)
+            if line.isspace():
+                break
+            if not line.endswith(b"\n"):
+                place += skip_line(file)
+    return place
+
+
+def _follows_blank(file: io.BufferedReader, place: int) -> bool:
+    """Whether the line before the one at `place` is blank; the file's place stays."""
+    file.seek(0)
+    floor = len(MARK) if file.read(len(MARK)) == MARK else 0
+    end, rest = place - 1, b""
+    while end > floor and not rest:
+        begin = max(floor, end - BLOCK)
+        file.seek(begin)
+        rest = file.read(end - begin).rstrip(WHITE_SPACE)
+        end = begin
+    file.seek(place)
+    return not rest or rest.endswith(b"\n")

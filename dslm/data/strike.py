@@ -1,0 +1,156 @@
+"""Taking a document out of a shard set that has been made: the text is gone, the manifest tells so.
+
+The shard that holds it is written again without it, under another name; then the manifest changes
+over to the new file in one move; then the old file goes. Killed anywhere on the way, the set is
+whole: either with the document or without it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dslm.data.manifest import Advance, Manifest, Shard, Struck
+from dslm.data.shard_set import ShardSet
+from dslm.data.tally import Tally, Volume
+from dslm.data.work.assemble import write_datasets_files
+from dslm.data.writer import describe_batches
+from dslm.errors import DataError, Problem
+from dslm.files import file_sha256
+
+
+def strike(shards: ShardSet, hashes: set[str], progress: Advance | None = None) -> list[Struck]:
+    """Take documents out of a shard set.
+
+    Args:
+        shards: the set; open it again afterwards.
+        hashes: sha256 of the documents' texts, as `Origin` tells it.
+        progress: told the bytes of shards looked at since the last call.
+
+    Returns:
+        What was taken out: a text that was there twice, twice.
+
+    Raises:
+        DataError: a hash is none or is not in the set, or nothing would be left.
+    """
+    if bad := sorted(one for one in hashes if not re.fullmatch("[0-9a-f]{64}", one)):
+        raise DataError(*(Problem("--sha256", one, "is not 64 hexadecimal digits") for one in bad))
+    wanted = {bytes.fromhex(one) for one in hashes}
+    manifest, struck, kept = shards.manifest, list[Struck](), list[Shard]()
+    tally = replace(manifest.tally)
+    for shard in manifest.shards:
+        rows = _find(shards.folder / shard.file, wanted)
+        kept += _without(shards.folder, shard, rows)
+        struck += _account(shard, rows, tally)
+        if progress:
+            progress(shard.bytes)
+    if missing := hashes - {one.sha256 for one in struck}:
+        rule, fix = "no document of the set has this hash", "see dslm data show"
+        raise DataError(*(Problem("--sha256", one, rule, fix) for one in sorted(missing)))
+    if not kept:
+        raise DataError(Problem(str(shards.folder), None, "nothing would be left: remove it whole"))
+    if struck:
+        _publish(shards, kept, tally, struck)
+    return struck
+
+
+Found = dict[int, list[dict[str, Any]]]
+"""For each record batch the facts of the rows to take out, with their places as ``row``."""
+
+
+def _find(path: Path, wanted: set[bytes]) -> Found:
+    import pyarrow
+    import pyarrow.compute as pc
+
+    found: Found = {}
+    with pyarrow.memory_map(str(path)) as source:
+        for number, batch in enumerate(pyarrow.ipc.open_stream(source)):
+            hit = pc.is_in(batch.column("sha256"), pyarrow.array(sorted(wanted), pyarrow.binary()))
+            for row in np.flatnonzero(np.asarray(hit)).tolist():
+                facts = batch.slice(row, 1).drop_columns(["tokens", "sentences"]).to_pylist()[0]
+                sizes = {
+                    name: len(batch.column(name)[row].values or ())
+                    for name in ("tokens", "sentences")
+                }
+                found.setdefault(number, []).append({**facts, **sizes, "row": row})
+    return found
+
+
+def _without(folder: Path, shard: Shard, found: Found) -> list[Shard]:
+    """The shard written again without some rows; none when no row is left."""
+    if not found:
+        return [shard]
+    import pyarrow
+
+    path = folder / _next_name(shard.file)
+    documents = tokens = 0
+    with (
+        pyarrow.memory_map(str(folder / shard.file)) as source,
+        pyarrow.ipc.open_stream(source) as stream,
+        pyarrow.OSFile(str(path), "wb") as sink,
+        pyarrow.ipc.new_stream(sink, stream.schema) as target,
+    ):
+        for number, batch in enumerate(stream):
+            keep = np.ones(batch.num_rows, dtype=bool)
+            keep[[facts["row"] for facts in found.get(number, [])]] = False
+            rest = batch.filter(pyarrow.array(keep)) if not keep.all() else batch
+            if rest.num_rows:
+                target.write_batch(rest)
+                documents += rest.num_rows
+                tokens += len(rest.column("tokens").flatten())
+    if not documents:
+        path.unlink()
+        return []
+    return [
+        Shard(
+            file=path.name,
+            bytes=path.stat().st_size,
+            sha256=file_sha256(path),
+            documents=documents,
+            tokens=tokens,
+            batches=describe_batches(path),
+        )
+    ]
+
+
+def _next_name(name: str) -> str:
+    """``shard-00001.arrow`` → ``shard-00001.1.arrow`` → ``shard-00001.2.arrow``."""
+    stem, *times = name.removesuffix(".arrow").split(".")
+    return f"{stem}.{int(times[0]) + 1 if times else 1}.arrow"
+
+
+def _account(shard: Shard, found: Found, tally: Tally) -> list[Struck]:
+    """Take documents out of the counts."""
+    struck = []
+    languages, lengths = dict(tally.languages), list(tally.lengths)
+    for facts in (facts for rows in found.values() for facts in rows):
+        tokens, text_bytes = facts["tokens"], facts["text_bytes"]
+        tally.documents -= 1
+        tally.tokens -= tokens
+        tally.text_bytes -= text_bytes
+        tally.sentences -= facts["sentences"]
+        lengths[max(tokens, 1).bit_length() - 1] -= 1
+        if (name := facts["language"]) in languages:
+            old = languages[name]
+            languages[name] = Volume(
+                old.documents - 1, old.tokens - tokens, old.text_bytes - text_bytes
+            )
+        struck.append(Struck(sha256=facts["sha256"].hex(), tokens=tokens, shard=shard.file))
+    tally.languages, tally.lengths = languages, lengths
+    if struck:
+        tally.left_out = dict(Counter(tally.left_out) + Counter(struck=len(struck)))
+    return struck
+
+
+def _publish(shards: ShardSet, kept: list[Shard], tally: Tally, struck: list[Struck]) -> None:
+    old: Manifest = shards.manifest
+    new = replace(old, shards=tuple(kept), tally=tally, struck=(*old.struck, *struck))
+    write_datasets_files(shards.folder, new)
+    new.save(shards.folder)
+    for name in {shard.file for shard in old.shards} - {shard.file for shard in kept}:
+        (shards.folder / name).unlink()

@@ -1,0 +1,106 @@
+"""The finished units as one shard set: shards numbered, manifest written, all published at once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from dslm.data.manifest import Input, Manifest, Shard
+from dslm.data.shard_set import ShardSet
+from dslm.data.tally import Tally
+from dslm.data.tokenizer import Tokenizer
+from dslm.data.work.folder import Done, WorkFolder
+from dslm.data.writer import schema
+from dslm.files import write_json
+
+
+def assemble(
+    folder: WorkFolder,
+    cleaned: Sequence[Done],
+    written: Sequence[Done],
+    tokenizer: Tokenizer,
+    settings: dict[str, Any],
+) -> Path:
+    """Make the shard set within the work folder; a rename away from its place.
+
+    Args:
+        folder: where the units are.
+        cleaned: the records of cleaning, where that was a stage of its own.
+        written: the records of writing.
+        tokenizer: what made the tokens.
+        settings: what the manifest tells of how the set was made.
+    """
+    place = folder.path / "set"
+    shutil.rmtree(place, ignore_errors=True)  # what a killed process left of it
+    place.mkdir()
+    tally, inputs = Tally(), list[Input]()
+    for done in (*cleaned, *written):
+        tally.add(done.tally)
+        inputs += done.inputs
+    manifest = Manifest(
+        format=2,
+        dtype="uint16" if tokenizer.dtype.itemsize == 2 else "uint32",
+        vocabulary=tokenizer.vocabulary,
+        tokenizer_sha256=tokenizer.sha256,
+        tally=tally,
+        settings=settings,
+        inputs=tuple(inputs),
+        shards=_numbered((shard for done in written for shard in done.shards), folder, place),
+    )
+    tokenizer.save(place / "tokenizer")
+    write_datasets_files(place, manifest)
+    manifest.save(place)
+    return place
+
+
+def gather_rejects(folder: WorkFolder, records: Iterable[Done], target: Path) -> None:
+    """Join what the units rejected into one file of JSON lines in gzip."""
+    names = [name for done in records for name in done.files if name.startswith(("left", "reject"))]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("wb") as joined:
+        for name in names:
+            with folder.file(name).open("rb") as part:
+                shutil.copyfileobj(part, joined)
+
+
+def _numbered(shards: Iterable[Shard], folder: WorkFolder, place: Path) -> tuple[Shard, ...]:
+    """Give the shards of all units their final names; the units keep theirs until the end."""
+    named = []
+    for number, shard in enumerate(shards):
+        name = f"shard-{number:05d}.arrow"
+        try:
+            os.link(folder.file(shard.file), place / name)
+        except OSError:  # a file system without links
+            shutil.copyfile(folder.file(shard.file), place / name)
+        named.append(replace(shard, file=name))
+    return tuple(named)
+
+
+def write_datasets_files(folder: Path, manifest: Manifest) -> None:
+    """What `datasets.load_from_disk` wants to find beside the shards."""
+    import numpy as np
+
+    features = {field.name: _feature(str(field.type)) for field in schema(np.dtype(manifest.dtype))}
+    state: dict[str, object] = {
+        "_data_files": [{"filename": shard.file} for shard in manifest.shards],
+        "_fingerprint": ShardSet(folder, manifest).fingerprint[:16],
+        "_format_columns": None,
+        "_format_kwargs": {},
+        "_format_type": None,
+        "_output_all_columns": False,
+        "_split": None,
+    }
+    write_json(folder / "dataset_info.json", {"features": features})
+    write_json(folder / "state.json", state)
+
+
+def _feature(arrow_type: str) -> dict[str, Any]:
+    """An Arrow type in the words of `datasets`."""
+    if arrow_type.startswith("large_list<"):
+        item = arrow_type.removeprefix("large_list<").removesuffix(">").split()[-1]
+        return {"feature": _feature(item), "_type": "LargeList"}
+    return {"dtype": arrow_type, "_type": "Value"}

@@ -1,0 +1,83 @@
+"""Several processes that make one shard set together, each with its own workers.
+
+They need not speak to each other: the work folder tells each what is done. So a crew may be the
+ranks of ``mpirun``, the tasks of a SLURM array, some terminals, or one process alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from dslm.data.manifest import Advance
+from dslm.data.work.folder import Done, WorkFolder
+from dslm.data.work.plan import Unit
+from dslm.data.workers import Workers
+
+WAIT = 0.5
+"""Seconds between two looks at units that others have taken."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """This process among those that work on one shard set."""
+
+    rank: int = 0
+    """Its number, from 0."""
+    size: int = 1
+    """How many there are."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One thing to do with each of many units."""
+
+    name: str
+    folder: WorkFolder
+    work: Callable[[Unit, Advance | None], Done]
+    """A function that a worker process can be sent."""
+    member: Member = Member()
+
+    def __call__(self, unit: Unit, advance: Advance | None) -> bool:
+        """Do a unit unless it is done or another process is at it; returns whether it is done."""
+        with self.folder.lock(self.name, unit.number) as free:
+            if not free:
+                return False
+            if self._is_done(unit):
+                if advance:
+                    advance(unit.size)
+                return True
+            self.folder.finish(self.name, unit.number, self.work(unit, advance))
+            return True
+
+    def _is_done(self, unit: Unit) -> bool:
+        """Whether a unit was done before; one member of the crew proves it by its hashes."""
+        done = self.folder.done(self.name, unit.number)
+        mine = unit.number % self.member.size == self.member.rank
+        return done is not None and (not mine or self.folder.whole(done))
+
+    def finish(
+        self,
+        units: Sequence[Unit],
+        workers: Workers,
+        progress: Advance | None,
+        ended: Callable[[], bool],
+    ) -> list[Done]:
+        """See that all units are done, by this process or by others; returns their records.
+
+        Args:
+            units: all of them, in order.
+            workers: the processes of this one.
+            progress: told the bytes of text dealt with, here or elsewhere.
+            ended: whether the whole set is there, made by others: then nothing is left to do.
+        """
+        first = len(units) * self.member.rank // self.member.size
+        left = [*units[first:], *units[:first]]
+        while left and not ended():
+            finished = workers.each(self, left, progress)
+            left = [unit for unit, done in zip(left, finished, strict=True) if not done]
+            if left:
+                time.sleep(WAIT)
+        records = [self.folder.done(self.name, unit.number) for unit in units]
+        return [done for done in records if done is not None]

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from datasets import Dataset, DatasetDict
+
+from dslm.data.read import streams
+from dslm.data.read.inputs import common_folder, describe, expand
+from dslm.errors import DataError
+
+
+def fill(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+
+
+def names(folder, *patterns):
+    return [path.relative_to(folder).as_posix() for path in expand(map(str, patterns))]
+
+
+def test_patterns_give_sorted_files_once(tmp_path):
+    fill(tmp_path, "b.txt", "a.jsonl", "c/d.txt.gz")
+    patterns = [f"{tmp_path}/**/*", tmp_path / "b.txt", f"{tmp_path}/c/../b.*"]
+    assert names(tmp_path, *patterns) == ["a.jsonl", "b.txt", "c/d.txt.gz"]
+
+
+def test_a_folder_stands_for_the_files_below_it_that_are_not_hidden(tmp_path):
+    fill(tmp_path, "b/2", "b/1", "a", ".hidden", ".git/config")
+    assert names(tmp_path, tmp_path) == ["a", "b/1", "b/2"]
+
+
+@pytest.mark.parametrize("pattern", ["", "/**/*"])
+def test_a_saved_data_set_is_one_input(tmp_path, pattern):
+    data = Dataset.from_dict({"text": ["one"]})
+    data.save_to_disk(tmp_path / "whole")
+    DatasetDict(train=data, test=data).save_to_disk(tmp_path / "split")
+    found = names(tmp_path, f"{tmp_path}{pattern}")
+    assert [name for name in found if "json" not in name] == ["split/test", "split/train", "whole"]
+    assert names(tmp_path, tmp_path / "whole") == ["whole"]
+
+
+def test_every_mistake_is_told_at_once(tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "image").write_bytes(bytes(range(256)) * 8)
+    patterns = [f"{tmp_path}/*.txt", f"{tmp_path}/none", f"{tmp_path}/empty", f"{tmp_path}/image"]
+    with pytest.raises(DataError) as caught:
+        expand(patterns)
+    assert [problem.where for problem in caught.value.problems] == patterns
+    rules = [problem.rule for problem in caught.value.problems]
+    assert rules == ["no such file", "no such file", "holds no files", "is not text"]
+
+
+def test_a_file_that_may_not_be_read_is_told(tmp_path, monkeypatch):
+    class Forbidden:
+        def __init__(self, *_):
+            raise PermissionError(13, "Permission denied")
+
+    fill(tmp_path, "a", "b")
+    monkeypatch.setattr(streams, "_Metered", Forbidden)
+    with pytest.raises(DataError, match=r"a: Permission denied\n.*b: Permission denied"):
+        expand([str(tmp_path)])
+
+
+def test_inputs_are_named_below_their_common_folder(tmp_path):
+    fill(tmp_path, "x/a.txt", "y/a.txt")
+    paths = expand([f"{tmp_path}/*/a.txt"])
+    told: list[int] = []
+    inputs = [describe(path, common_folder(paths), told.append) for path in paths]
+    assert [one.name for one in inputs] == ["x/a.txt", "y/a.txt"]
+    assert [one.sha256 for one in inputs] == [
+        hashlib.sha256(name).hexdigest() for name in (b"x/a.txt", b"y/a.txt")
+    ]
+    assert sum(told) == sum(one.bytes for one in inputs) == 14
+
+
+def test_the_hash_of_a_data_set_is_that_of_its_rows(tmp_path):
+    made = []
+    for name, text in (("a", "one"), ("b", "one"), ("c", "two")):
+        Dataset.from_dict({"text": [text]}).save_to_disk(tmp_path / name)
+        made.append(describe(tmp_path / name, tmp_path))
+    (tmp_path / "a" / "cache-1.arrow").write_bytes(b"not of the data")
+    assert describe(tmp_path / "a", tmp_path) == made[0]
+    assert made[0].sha256 == made[1].sha256 != made[2].sha256
+
+
+def test_a_file_that_vanished_is_one_clear_error(tmp_path):
+    with pytest.raises(DataError, match=r"a\.txt: No such file"):
+        describe(tmp_path / "a.txt", tmp_path)

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+POEMS = [{"title": "a", "paragraphs": ["one", "two"]}, {"title": "b", "paragraphs": ["three"]}]
+
+
+@pytest.mark.parametrize("key", ["paragraphs[]", "[].paragraphs[]"])
+@pytest.mark.parametrize("indent", [None, 2])
+def test_the_elements_of_a_list_are_documents(make, read, key, indent):
+    found = read(make(b"\xef\xbb\xbf" + json.dumps(POEMS, indent=indent).encode()), text_key=key)
+    assert found.texts == ["one\ntwo", "three"]
+    assert [document.place for document in found.documents] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("value", "key", "texts"),
+    [
+        ({"text": "one"}, "text", ["one"]),
+        ({"a": {"b": ["one", "two"]}}, "a.b[]", ["one\ntwo"]),
+        ({"poems": POEMS}, "poems[].title", ["a", "b"]),
+        ({"poems": POEMS}, "poems[].paragraphs[]", ["one\ntwo", "three"]),
+        (["one", "two"], "[]", ["one", "two"]),
+    ],
+)
+def test_a_path_leads_to_the_texts(make, read, value, key, texts):
+    assert read(make(json.dumps(value, indent=1)), text_key=key).texts == texts
+
+
+def test_a_broken_record_is_told_and_reading_goes_on(make, read):
+    values = [{"text": "a"}, {"texts": "b"}, 5, {"text": None}, {"text": "c", "id": 10**30}]
+    found = read(make(json.dumps(values)))
+    assert found.texts == ["a", "c"]
+    assert found.reasons == ["no text key", "not a JSON object", "not text"]
+    assert found.details[0] == "record 1: no 'text'; did you mean 'texts'?"
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [(b', {"text": "b', "cut short"), (b", x]", "not JSON"), (b', {"text": "\xff"}]', "not UTF-8")],
+)
+def test_damage_ends_the_file_and_what_came_before_is_kept(make, read, end, reason):
+    found = read(make(b'[{"text": "a"}' + end))
+    assert found.texts == ["a"]
+    assert found.reasons == [reason]
+    assert found.rejected[0].broken
+    assert found.details[0].startswith("record 1: ")
+
+
+def test_a_record_without_an_end_is_not_held(make, read):
+    found = read(make(b'[{"text": "a"}, {"text": "' + b"b" * 500_000 + b'"}]'), longest=1000)
+    assert found.texts == ["a"]
+    assert found.reasons == ["too long"]
+
+
+def test_a_path_to_no_list_is_told(make, read):
+    found = read(make('{\n"text": "a"}'), text_key="data[].text")
+    assert found.reasons == ["no text key"]
+    assert "'data[]'" in found.details[0]

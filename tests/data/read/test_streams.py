@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import bz2
+import gzip
+import json
+import lzma
+
+import pytest
+from backports import zstd
+
+from dslm.data.read.streams import opened
+from dslm.errors import DataError
+
+PACKERS = {"gzip": gzip.compress, "zstd": zstd.compress, "bz2": bz2.compress, "xz": lzma.compress}
+LINES = [json.dumps({"text": f"number {number} of many"}) + "\n" for number in range(20_000)]
+CONTENT = "".join(LINES).encode()
+
+
+@pytest.mark.parametrize("packing", PACKERS)
+def test_members_behind_each_other_are_one_content(make, read, packing):
+    packed = PACKERS[packing]
+    path = make(packed(CONTENT[:1000]) + packed(CONTENT[1000:5000]) + packed(b"\n"))
+    assert read(path).documents[:100] == read(make(CONTENT[:5000], "plain")).documents[:100]
+
+
+@pytest.mark.parametrize("packing", PACKERS)
+def test_what_stands_before_a_cut_is_kept(make, read, packing):
+    packed = PACKERS[packing](CONTENT)
+    found = read(make(packed[: len(packed) * 9 // 10]))
+    assert found.texts == [json.loads(line)["text"] for line in LINES[: len(found.texts)]]
+    assert found.reasons == ["cut short"]
+    assert found.rejected[0].broken
+    assert found.details[0].startswith(f"line {len(found.texts) + 1}: not whole {packing}")
+    assert packing == "bz2" or len(found.texts) > 5000  # bz2 packs blocks of 900 kB
+
+
+@pytest.mark.parametrize("packing", PACKERS)
+def test_damage_is_told_once(make, read, packing):
+    packed = bytearray(PACKERS[packing](CONTENT))
+    packed[len(packed) // 2 : len(packed) // 2 + 200] = bytes(200)
+    found = read(make(bytes(packed)))
+    assert found.reasons[-1] == "cut short"
+    assert found.reasons.count("cut short") == 1
+
+
+def test_a_skippable_frame_of_zstd_is_skipped(make, read):
+    assert read(make(b"\x50\x2a\x4d\x18\x04\0\0\0abcd" + zstd.compress(CONTENT))).texts
+
+
+def test_a_file_that_vanished_is_one_clear_error(tmp_path):
+    with pytest.raises(DataError, match=r"a\.txt: No such file"):
+        opened(tmp_path / "a.txt")
+
+
+def test_an_error_of_who_takes_the_rejections_is_not_an_error_of_the_file(make):
+    from dslm.data.read.documents import documents
+    from dslm.data.read.pieces import Piece
+    from dslm.data.read.reading import Reading
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    path = make(gzip.compress(b'{"text": 5}\n'))
+    with pytest.raises(OSError, match="No space left"):
+        list(documents(Piece(0, path), Reading(), full))

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import csv
+
+import pytest
+
+from dslm.errors import DataError
+
+ROWS = [["id", "text"], ["1", "one"], ["2", 'say "two",\r\nor\n\nthree'], ["3", "drei ä"]]
+
+
+@pytest.mark.parametrize(("name", "delimiter"), [("a.csv", ","), ("a.tsv", "\t")])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_column_holds_the_texts_and_cells_go_over_lines(tmp_path, read, name, delimiter, mark):
+    with (tmp_path / name).open("w", newline="", encoding="utf-8") as file:
+        file.write(mark)
+        csv.writer(file, delimiter=delimiter).writerows(ROWS)
+    found = read(tmp_path / name)
+    assert found.texts == [row[1] for row in ROWS[1:]]
+    assert [document.place for document in found.documents] == [0, 1, 2]
+
+
+def test_a_table_without_the_column_is_refused_with_its_columns(make, read):
+    with pytest.raises(DataError, match=r"a\.csv: has no column 'text'; it has id, body"):
+        read(make("id,body\n", "a.csv"))
+    with pytest.raises(DataError, match="did you mean 'texts'"):
+        read(make("id,texts\n", "a.csv"))
+
+
+def test_a_broken_row_is_told_and_reading_goes_on(make, read):
+    lines = [
+        b"id,text",
+        b"1,a" + b"a" * 60,
+        b"2",
+        b"3,b,c",
+        b"",
+        b"4,nul\0",
+        b"5,\xff",
+        b"6,",
+        b'7,"c',
+        b'd"',
+    ]
+    found = read(make(b"\n".join(lines), "a.csv"))
+    assert found.texts == ["a" * 61, "c\nd"]
+    assert found.reasons == ["not a row", "not a row", "NUL bytes", "not UTF-8", "empty"]
+    assert [detail.partition(":")[0] for detail in found.details[:4]] == [
+        "line 3",
+        "line 4",
+        "line 6",
+        "line 7",
+    ]
+
+
+def test_a_cell_that_is_too_long_is_rejected(make, read):
+    table = f"text\n{'a' * 17}\n{'b' * 16}\n{'c' * 200_000}\nd\n"
+    found = read(make(table, "a.csv"), longest=16)
+    assert found.texts == ["b" * 16, "d"]
+    assert found.reasons == ["too long", "too long"]
+
+
+def test_an_empty_table_yields_nothing(make, read):
+    assert not read(make("", "a.csv")).documents

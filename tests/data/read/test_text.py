@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+BROKEN = b"sound \xff\xfe text"
+
+
+def test_a_text_file_is_one_document_with_its_line_ends(make, read):
+    found = read(make(b"\xef\xbb\xbfone\r\ntwo\n\n three \n"))
+    assert found.texts == ["one\r\ntwo\n\n three \n"]
+    assert found.documents[0].place == 3
+
+
+def test_blocks_stand_between_blank_lines(make, read):
+    text = "\n\none\r\ntwo\r\n \t\r\n  three\n\n\n"
+    found = read(make(text), documents="block")
+    assert found.texts == ["one\r\ntwo", "  three"]
+    assert [document.place for document in found.documents] == [2, text.index("  three")]
+
+
+def test_lines_are_documents_and_blank_ones_are_rejected_as_empty(make, read):
+    found = read(make("one\r\n\n  two\nthree"), documents="line")
+    assert found.texts == ["one", "  two", "three"]
+    assert [(one.reason, one.broken, one.place) for one in found.rejected] == [("empty", False, 5)]
+
+
+@pytest.mark.parametrize("mode", ["file", "block", "line"])
+def test_an_empty_file_yields_nothing(make, read, mode):
+    found = read(make(""), documents=mode)
+    assert not found.documents
+    assert not found.rejected
+
+
+@pytest.mark.parametrize("size", [1, 1 << 40])
+def test_invalid_text_is_refused_with_its_line_and_byte(make, read, size):
+    path = make(b"\xef\xbb\xbffine\n\n" + BROKEN + b"\nfine\n")
+    found = read(path, size, documents="line")
+    assert found.texts == ["fine", "fine"]
+    assert found.reasons == ["empty", "not UTF-8"]
+    assert found.details[1] == "line 3: byte 15 (0xff)"
+    assert found.rejected[1].broken
+
+
+def test_invalid_text_is_replaced_or_skipped_when_asked(make, read):
+    path = make(b"fine\n" + BROKEN)
+    replaced = read(path, documents="line", invalid_utf8="replace")
+    assert replaced.texts == ["fine", "sound \ufffd\ufffd text"]
+    assert replaced.counts == {"replaced": 1}
+    skipped = read(path, documents="line", invalid_utf8="skip")
+    assert skipped.texts == ["fine"]
+    assert [(one.reason, one.broken) for one in skipped.rejected] == [("not UTF-8", False)]
+
+
+def test_a_document_with_nul_bytes_is_broken(make, read):
+    found = read(make("some fine words\nnul \0 in a line of words\n"), documents="line")
+    assert found.texts == ["some fine words"]
+    assert (found.reasons, found.details) == (["NUL bytes"], ["line 2"])
+
+
+def test_a_document_that_is_too_long_is_cut_at_the_best_place(make, read):
+    text = "first paragraph.\n\nsecond one is here.\nwith lines and words" + "x" * 30
+    found = read(make(text), longest=30)
+    assert found.texts == [
+        "first paragraph.\n\n",
+        "second one is here.\n",
+        "with lines and words" + "x" * 10,
+        "x" * 20,
+    ]
+    assert found.counts == {"cut": 1}
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    content=st.lists(st.sampled_from([b"a", "語".encode(), "😀".encode(), b"\n", b" ", b"\xff"])),
+    longest=st.integers(16, 20),
+)
+def test_the_parts_of_a_document_are_the_document(make, read, content, longest):
+    raw = b"x" + b"".join(content * 3) + b"x"
+    found = read(make(raw), longest=longest, invalid_utf8="replace")
+    expected = raw.decode("utf-8", "replace")
+    parts = iter(found.texts)
+    rest = expected
+    for part in parts:  # only white space may be lost between two of them
+        assert rest.lstrip().startswith(part.lstrip())
+        rest = rest.lstrip()[len(part.lstrip()) :]
+    assert not rest
+    assert all(len(part) <= longest for part in found.texts)
+
+
+def test_a_line_of_exactly_the_longest_length_is_not_cut(make, read):
+    found = read(make("語" * 16 + "\r\n" + "b" * 16 + "\n"), documents="line", longest=16)
+    assert found.texts == ["語" * 16, "b" * 16]
+    assert not found.rejected
+
+
+def test_no_character_is_cut_in_two(make, read):
+    for shift in range(8):
+        text = "x" * shift + "😀" * 100
+        assert "".join(read(make(text), longest=16).texts) == text
