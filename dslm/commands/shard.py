@@ -14,8 +14,6 @@ from pathlib import Path
 from dslm.commands.run import Parser, explain
 from dslm.commands.text_options import add_text_options, count, natural, reading, size
 from dslm.config.help import describe
-from dslm.config.overrides import merge, parse_words
-from dslm.config.parse import parse
 from dslm.data.clean.pipeline import Cleaner
 from dslm.data.clean.presets import PRESETS
 from dslm.data.read.inputs import expand, text_bytes
@@ -59,11 +57,11 @@ def _check(parser: Parser, arguments: list[str]) -> None:
     """Find the mistakes that all ranks would find."""
     options = parser.parse_args(arguments)
     expand([pattern for pattern in options.input if pattern != STDIN])
-    Cleaner(_choices(options).cleaning)
+    Cleaner(Choices.read(options.clean, options.words).cleaning)
 
 
 def _shard(paths: list[Path], options: argparse.Namespace, crew: Crew) -> None:
-    choices = _choices(options)
+    choices = Choices.read(options.clean, options.words)
     sharding = Sharding(
         options.tokenizer,
         options.shard_size,
@@ -104,10 +102,6 @@ def _inputs(options: argparse.Namespace) -> Iterator[list[Path]]:
         with spooled.open("wb") as file:
             shutil.copyfileobj(sys.stdin.buffer, file)
         yield expand([*patterns, str(spooled)])
-
-
-def _choices(options: argparse.Namespace) -> Choices:
-    return parse(Choices, merge(PRESETS[options.clean](), parse_words(options.words)))
 
 
 def _first_screen(

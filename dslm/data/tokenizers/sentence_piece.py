@@ -116,15 +116,20 @@ class SentencePieceTokenizer(Tokenizer):
         return lengths if found == sizes and single.sum() == 256 else None
 
     def _word_cache(self) -> Encode:
-        """The encoder that remembers words, for a model whose merges stay within them.
+        """The encoder that remembers words, for a model whose pieces stay within them.
 
-        BPE (its scores are the ranks of merges, so whole numbers) joins neighbours into pieces and
-        nothing else, so bytes that stand side by side in no piece are a border. The best cut of
-        unigram is one of the whole text, rounding included.
+        Bytes that stand side by side in no piece are a border, on both sides of which a text is cut
+        into pieces by itself. BPE (its scores are the ranks of merges, so whole numbers) then gives
+        the ids of the whole text. So does unigram but for rounding: the library adds up the scores
+        of a text in 32 bits, and after some thousand words takes the second best cut of a word for
+        the best. We take the best of each word, which does not depend on what stands before it;
+        other people's unigram models are used as the library uses them.
         """
-        if any(score % 1 for score in self._model.get_score(self._numbers)):
-            return self._plain
         borders = apart(self._pieces)
+        if any(score % 1 for score in self._model.get_score(self._numbers)):
+            ours = self.kind == "unigram" and self.byte_lengths is not None
+            alone = cached(self._plain, self.dtype, borders, proof=0) if ours else None
+            return alone or self._plain
         if self.byte_lengths is not None:
             return cached(self._plain, self.dtype, borders) or self._plain
         between_words = np.zeros_like(borders)

@@ -36,7 +36,11 @@ Encode = Callable[[Sequence[str]], tuple[npt.NDArray[Any], npt.NDArray[np.int64]
 
 
 def cached(
-    plain: Encode, dtype: np.dtype[Any], borders: npt.NDArray[np.bool_], dropped: int = 0
+    plain: Encode,
+    dtype: np.dtype[Any],
+    borders: npt.NDArray[np.bool_],
+    dropped: int = 0,
+    proof: int = PROOF,
 ) -> Encode | None:
     """An encoder that remembers words, or `None` where that would change an id.
 
@@ -47,8 +51,9 @@ def cached(
             bool [256, 256].
         dropped: spaces to leave out where a word begins: 1 for tokenizers that put one before every
             text, whose words must all begin with a space.
+        proof: of the first texts, how many are encoded both ways.
     """
-    cache = WordCache(plain, dtype, borders, dropped)
+    cache = WordCache(plain, dtype, borders, dropped, proof)
     return cache if _same(cache.look_up(PROBES), plain(PROBES)) else None
 
 
@@ -74,10 +79,11 @@ class WordCache:
         dtype: np.dtype[Any],
         borders: npt.NDArray[np.bool_],
         dropped: int,
+        proof: int = PROOF,
     ) -> None:
         self._plain, self._dtype, self._dropped = plain, dtype, dropped
         self._borders = borders.ravel()
-        self._unproved = PROOF
+        self._unproved = proof
         self._table = _Table(dtype)
         self.exact = True
 

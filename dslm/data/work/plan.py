@@ -7,7 +7,7 @@ any number of processes, any order in which they finish and any number of interr
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,11 @@ from typing import Any
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings_class
 
-from dslm.config.parse import STRICT
+from dslm.config.overrides import merge, parse_words
+from dslm.config.parse import STRICT, parse
 from dslm.data.clean.contamination import fingerprints
 from dslm.data.clean.pipeline import Cleaning
+from dslm.data.clean.presets import PRESETS
 from dslm.data.duplicates.settings import Duplicates
 from dslm.data.read.inputs import text_bytes
 from dslm.data.read.pieces import Piece, pieces
@@ -38,6 +40,15 @@ class Choices:
     """What is changed in documents, and which are left out."""
     duplicates: Duplicates = Field(default_factory=Duplicates)
     """Which repeated texts are left out."""
+
+    @classmethod
+    def read(cls, preset: str, words: Iterable[str]) -> Choices:
+        """The settings of ``--clean``, and over them those of ``key=value`` words.
+
+        Raises:
+            ConfigError: with all that is wrong in the words.
+        """
+        return parse(cls, merge(PRESETS[preset](), parse_words(words)))
 
 
 @dataclass(frozen=True)

@@ -26,11 +26,11 @@ def test_lines_are_documents_and_blank_ones_are_rejected_as_empty(make, read):
     assert [(one.reason, one.broken, one.place) for one in found.rejected] == [("empty", False, 5)]
 
 
-@pytest.mark.parametrize("mode", ["file", "block", "line"])
-def test_an_empty_file_yields_nothing(make, read, mode):
+@pytest.mark.parametrize(("mode", "told"), [("file", ["empty"]), ("block", []), ("line", [])])
+def test_an_empty_file_yields_nothing_and_is_told_of_when_it_should_be_one(make, read, mode, told):
     found = read(make(""), documents=mode)
     assert not found.documents
-    assert not found.rejected
+    assert found.reasons == told
 
 
 @pytest.mark.parametrize("size", [1, 1 << 40])

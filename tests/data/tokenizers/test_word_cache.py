@@ -60,9 +60,20 @@ def test_bpe_through_the_cache_is_bpe_for_any_text(bpe, texts):
     assert same(bpe._words.look_up(texts), bpe._plain(texts))
 
 
-def test_unigram_is_not_cut_into_words(unigram):
+@given(
+    texts=some.lists(some.text(alphabet="the stoneriv,.\n\t▁é短😀\x00", max_size=40), max_size=5)
+)
+def test_unigram_by_words_is_unigram_on_texts_too_short_to_round(unigram, texts):
     tokenizer = Tokenizer.load(unigram)
-    assert tokenizer._words == tokenizer._plain
+    assert isinstance(tokenizer._words, WordCache)
+    assert same(tokenizer.encode_batch(texts), tokenizer._plain(texts))
+
+
+def test_unigram_cuts_a_word_alike_wherever_it_stands(unigram):
+    tokenizer = Tokenizer.load(unigram)
+    alone = tokenizer.encode([" stoneriver"])[0]
+    late = tokenizer.encode(["the dark river never falls" * 2000 + " stoneriver"])[0]
+    assert np.array_equal(late[-alone.size :], alone)
 
 
 def test_a_word_is_encoded_once():
