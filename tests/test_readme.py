@@ -5,6 +5,7 @@ What is scaled down: the number of steps, the size of GPT-2, and the cluster, wh
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -12,6 +13,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from pydoc_data.topics import topics
 
 import pytest
 
@@ -20,6 +22,7 @@ from dslm.parallel.world import free_port
 pytestmark = [pytest.mark.ranks, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[1]
+PROGRAMS = Path(sys.executable).parent
 SMALL = "model.layers=1 model.heads=2 model.width=32 model.sequence=32".split()  # noqa: SIM905
 
 
@@ -28,7 +31,9 @@ def commands() -> list[str]:
     text = (ROOT / "README.md").read_text()
     blocks = re.findall(r"```\n(.*?)```", text[text.index("## Use 1") :], re.DOTALL)
     lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
-    return [line for line in lines if line.startswith(("python ", "deepspeed "))]
+    return [
+        line for line in lines if line.startswith(("python ", "deepspeed ", "mpirun ", "dslm "))
+    ]
 
 
 def scaled(command: str) -> list[str]:
@@ -38,7 +43,11 @@ def scaled(command: str) -> list[str]:
         words += SMALL
     if words[0] == "deepspeed":
         local = ["--master_port", str(free_port()), "--no_ssh_check", "--master_addr", "127.0.0.1"]
-        return [str(Path(sys.executable).parent / "deepspeed"), *local, *words[1:]]
+        return [str(PROGRAMS / "deepspeed"), *local, *words[1:]]
+    if words[0] == "mpirun":
+        return [str(PROGRAMS / "mpirun"), "--oversubscribe", *words[1:]]
+    if words[0] == "dslm":
+        return [sys.executable, "-c", "from dslm.commands.main import main; main()", *words[1:]]
     return [sys.executable, *words[1:]]
 
 
@@ -54,6 +63,11 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for split, files in (("train", modules[:60]), ("validation", modules[60:66])):
         for file in files:
             (folder / f"corpus/{split}-{file.stem}.txt").write_text(file.read_text("utf-8"))
+    (folder / "crawl").mkdir()
+    texts = [text for text in topics.values() if len(text) > 3000][:30]
+    pages = [json.dumps({"text": text}) for text in texts]
+    (folder / "crawl" / "pages.jsonl.gz").write_bytes(gzip.compress("\n".join(pages).encode()))
+    (folder / "crawl" / "more.csv").write_text('id,text\n1,"too short"\n')
     return folder
 
 
@@ -65,6 +79,8 @@ def test_the_readme_has_the_commands_of_its_three_uses() -> None:
 def test_a_command_of_the_readme_works(command: str, desk: Path) -> None:
     environment = {**os.environ, "DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1"}
     environment["PYTHONPATH"] = str(ROOT)
+    environment["PATH"] = f"{PROGRAMS}:{environment['PATH']}"  # mpirun runs a plain python
+    environment |= {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
     ended = subprocess.run(
         scaled(command),
         cwd=desk,

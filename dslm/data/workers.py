@@ -76,9 +76,7 @@ class Workers:
 
     def __init__(self, number: int) -> None:
         self.number = number
-        self._context = multiprocessing.get_context("spawn")
-        self._shared = self._context.Value("q", 0)
-        self._pool: ProcessPoolExecutor | None = None
+        self._started: tuple[ProcessPoolExecutor, Synchronized[int]] | None = None
 
     def each(
         self,
@@ -99,18 +97,20 @@ class Workers:
         """
         if min(self.number, len(units)) == 1:
             return [work(unit, progress) for unit in units]
-        if self._pool is None:
-            self._pool = ProcessPoolExecutor(
-                self.number, self._context, Tracker.attach, (self._shared,)
-            )
-        before = self._shared.value
+        pool, shared = self._started = self._started or self._start()
+        before = shared.value
         try:
-            futures = [self._pool.submit(_tracked, work, unit) for unit in units]
-            _watch(futures, self._shared, before, progress)
+            futures = [pool.submit(_tracked, work, unit) for unit in units]
+            _watch(futures, shared, before, progress)
             return [future.result() for future in futures]
         except BrokenProcessPool:
             rule = "a worker was killed, most often because memory ran out"
             raise SetupError(Problem("--workers", self.number, rule, "use fewer workers")) from None
+
+    def _start(self) -> tuple[ProcessPoolExecutor, Synchronized[int]]:
+        context = multiprocessing.get_context("spawn")
+        shared = context.Value("q", 0)
+        return ProcessPoolExecutor(self.number, context, Tracker.attach, (shared,)), shared
 
     def __enter__(self) -> Workers:
         return self
@@ -121,9 +121,10 @@ class Workers:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._shared.value = STOP
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+        if self._started is not None:
+            pool, shared = self._started
+            shared.value = STOP
+            pool.shutdown(cancel_futures=True)
 
 
 def _tracked(work: Callable[[Work, Advance | None], Result], unit: Work) -> Result:
