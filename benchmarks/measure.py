@@ -32,6 +32,8 @@ class Options:
     """The text of the character model; `None` takes some of the built-in corpus."""
     nanogpt: Path | None
     """A checkout of nanoGPT, where there is one."""
+    corpora: Path
+    """The folder of the corpora that some claims are about."""
 
 
 @dataclass(frozen=True)

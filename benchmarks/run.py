@@ -6,6 +6,7 @@ nothing that one loads or patches can slow another.
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import multiprocessing
 import os
@@ -25,7 +26,12 @@ TOPICS = {
     "windows": "windows",
     "tokenizing": "tokenizing",
     "character": "character_run",
+    "duplicates": "near_duplicates",
+    "languages": "languages",
+    "addresses": "addresses",
 }
+NEED_CORPORA = ("duplicates", "languages", "addresses")
+"""Topics about corpora that no machine has by itself."""
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 
 
@@ -35,27 +41,34 @@ def main(argv: list[str]) -> None:
     parser.add_argument("names", metavar="NAME", nargs="*", help="topics; all when left out")
     parser.add_argument("--text", type=Path, metavar="FILE", help="text of the character model")
     parser.add_argument("--nanogpt", type=Path, metavar="FOLDER", help="a checkout of nanoGPT")
+    parser.add_argument("--corpora", type=Path, metavar="FOLDER", help="corpora of the claims")
     options = parser.parse_args(argv)
-    if wrong := _problems(options.names, options.text, options.nanogpt):
+    if wrong := _problems(options):
         raise UserError(*wrong)
+    chosen = options.names or [n for n in TOPICS if options.corpora or n not in NEED_CORPORA]
     os.environ["OMP_NUM_THREADS"] = str(THREADS)
     os.environ["PYTHONWARNINGS"] = "ignore"  # the libraries' own, at every step
     tables: dict[str, Table] = {}
-    for name in options.names or TOPICS:
-        tables[name] = _measure(TOPICS[name], Options(options.text, options.nanogpt))
+    for name in chosen:
+        taken = Options(options.text, options.nanogpt, options.corpora or Path())
+        tables[name] = _measure(TOPICS[name], taken)
         print(_text(tables[name]), flush=True)
     if not options.names:
         PAGE.write_text(page(tables), encoding="utf-8")
         print(f"written: {PAGE.name}", file=sys.stderr)
 
 
-def _problems(names: list[str], text: Path | None, nanogpt: Path | None) -> list[Problem]:
+def _problems(options: argparse.Namespace) -> list[Problem]:
+    names, text, nanogpt = options.names, options.text, options.nanogpt
     topics = ", ".join(TOPICS)
     problems = [
         Problem("NAME", name, "there is no such topic", suggest(name, TOPICS, f"use {topics}"))
         for name in names
         if name not in TOPICS
     ]
+    if options.corpora is None:
+        needing = [name for name in names if name in NEED_CORPORA]
+        problems += [Problem("--corpora", None, f"is required for {name}") for name in needing]
     if text is not None and not text.is_file():
         problems.append(Problem("--text", str(text), "no such file"))
     if nanogpt is not None and not (nanogpt / "configurator.py").is_file():

@@ -55,8 +55,9 @@ def measure(options: Options) -> Table:
                 rows.append(speedup(what, target, rates[name], rates["datasets"], "MB"))
     setting = (
         f"{megabytes:.0f} MB of text in documents of {DOCUMENT:,} characters, .jsonl.gz to tokens "
-        f"on the disk, one process; tokenizers of {VOCABULARY:,} pieces; the peer is `load_dataset`, "
-        f"`map` in batches with the same SentencePiece model and no cleaning, `save_to_disk`; "
+        f"on the disk, one process; tokenizers of {VOCABULARY:,} pieces; the peer is "
+        f"`load_dataset`, `map` in batches with the same SentencePiece model and no cleaning, "
+        f"`save_to_disk`; "
         f"median of {ROUNDS} rounds"
     )
     return Table("Tokenizing", setting, rows)
