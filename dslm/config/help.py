@@ -89,7 +89,7 @@ def _type_name(hint: Any) -> str:
         return " or ".join(_type_name(argument) for argument in arguments)
     if _settings_class(hint):
         return "a group of keys"
-    if origin is tuple:
+    if origin in (tuple, list):
         return f"[{_type_name(arguments[0])}, …]"
     if origin is dict:
         return f"{{{_type_name(arguments[0])}: {_type_name(arguments[1])}}}"

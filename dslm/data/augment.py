@@ -58,7 +58,7 @@ class Tables:
     special: Mask
     """Ids that are never changed and never drawn; shape [vocabulary]."""
     end_of_document: int
-    """The id behind the last token of a document; one of the special ones."""
+    """The special id behind the last token of a document; -1 where documents have none."""
 
     @staticmethod
     def build(
@@ -70,7 +70,7 @@ class Tables:
             pieces: the text of each id.
             counts: how often each id occurs; shape [vocabulary].
             special: ids that stand for no text.
-            end_of_document: one of them.
+            end_of_document: one of them, or -1.
         """
         unchanged = np.isin(np.arange(len(pieces)), [*special, end_of_document])
         drawn = np.where(unchanged, 0, counts)
@@ -79,6 +79,9 @@ class Tables:
 
 def lower_cased(pieces: Sequence[str]) -> Integers:
     """The id of each piece in small letters, or its own where the vocabulary has none.
+
+    A piece without capitals keeps its id, even if another one has the same text: all parts of
+    characters decode alike.
 
     Args:
         pieces: the text of each id.
@@ -89,7 +92,12 @@ def lower_cased(pieces: Sequence[str]) -> Integers:
     ids: dict[str, int] = {}
     for number, piece in enumerate(pieces):
         ids.setdefault(piece, number)
-    return np.array([ids.get(piece.lower(), number) for number, piece in enumerate(pieces)])
+    return np.array(
+        [
+            number if piece == piece.lower() else ids.get(piece.lower(), number)
+            for number, piece in enumerate(pieces)
+        ]
+    )
 
 
 def slack(length: int, drop: float) -> int:

@@ -111,6 +111,46 @@ class ShardSet:
             rows[row] = self._gather(starts[row] + np.arange(length))
         return rows
 
+    def runs(self, starts: Integers, lengths: Integers) -> Tokens:
+        """Gather runs of tokens of any lengths, one after the other.
+
+        Args:
+            starts: one dimension, the number of each run's first token.
+            lengths: tokens of each run; none reaches beyond its document.
+
+        Returns:
+            Shape [sum of lengths], in the dtype of the shards.
+        """
+        batches = self._batches_of(starts)
+        views = [self._view(shard) for shard in self._shards[batches].tolist()]
+        first = starts + self._shifts[batches]
+        places = zip(views, first.tolist(), (first + lengths).tolist(), strict=True)
+        parts = [view[start:end] for view, start, end in places]
+        return np.concatenate([np.empty(0, dtype=self.dtype), *parts])
+
+    def lengths(self) -> Integers:
+        """Tokens of each document, its end included; shape [documents]."""
+        parts = [np.diff(self._ends(batch)) for batch in range(len(self._batches))]
+        return np.concatenate([np.empty(0, dtype=np.int64), *parts])
+
+    def sentence_starts(self, starts: Integers, length: int) -> npt.NDArray[np.bool_]:
+        """Where sentences begin in runs of consecutive tokens.
+
+        Args:
+            starts: one dimension, the number of each run's first token.
+            length: tokens in a run.
+
+        Returns:
+            Shape [len(starts), length].
+        """
+        begins = np.zeros((starts.size, length), dtype=bool)
+        first, last = self._batches_of(starts), self._batches_of(starts + length - 1)
+        for row, start in enumerate(starts.tolist()):
+            for batch in range(first[row], last[row] + 1):
+                places = self._sentences_between(batch, start, start + length)
+                begins[row, places - start] = True
+        return begins
+
     def documents_at(self, positions: Integers) -> Integers:
         """The number of the document that holds each token."""
         found = np.empty_like(positions)
@@ -118,23 +158,20 @@ class ShardSet:
         for batch in np.unique(batches).tolist():
             mine = batches == batch
             within = positions[mine] - self._first_tokens[batch]
-            ends = self._array(batch, "ends_at", np.int64, self._batches[batch].documents + 1)
-            found[mine] = self._first_documents[batch] + np.searchsorted(ends, within, "right") - 1
+            row = np.searchsorted(self._ends(batch), within, "right") - 1
+            found[mine] = self._first_documents[batch] + row
         return found
 
     def document(self, number: int) -> tuple[int, int]:
         """The first token of a document and the one after its last."""
         batch, row = self.row_of(number)
-        ends = self._array(batch, "ends_at", np.int64, self._batches[batch].documents + 1)
-        first = self._first_tokens[batch]
+        ends, first = self._ends(batch), self._first_tokens[batch]
         return int(first + ends[row]), int(first + ends[row + 1])
 
     def sentences_of(self, number: int) -> Integers:
         """The first token of each sentence of a document, counted from that of the document."""
         batch, row = self.row_of(number)
-        facts = self._batches[batch]
-        ends = self._array(batch, "sentence_ends_at", np.int64, facts.documents + 1)
-        starts = self._array(batch, "sentences_at", np.uint32, facts.sentences)
+        starts, ends = self._sentences(batch)
         return starts[ends[row] : ends[row + 1]].astype(np.int64)
 
     def row_of(self, number: int) -> tuple[int, int]:
@@ -196,6 +233,27 @@ class ShardSet:
         """What turns a token's number into its place in the view of its shard, for each batch."""
         places = np.array([batch.tokens_at for batch in self._batches], dtype=np.int64)
         return places // self.dtype.itemsize - self._first_tokens[:-1]
+
+    def _ends(self, batch: int) -> Integers:
+        """Where each document of a record batch begins, and where the last one ends."""
+        return self._array(batch, "ends_at", np.int64, self._batches[batch].documents + 1)
+
+    def _sentences(self, batch: int) -> tuple[Tokens, Integers]:
+        """Sentence starts within their documents, and where those of each document begin."""
+        facts = self._batches[batch]
+        starts = self._array(batch, "sentences_at", np.uint32, facts.sentences)
+        return starts, self._array(batch, "sentence_ends_at", np.int64, facts.documents + 1)
+
+    def _sentences_between(self, batch: int, first: int, last: int) -> Integers:
+        """The tokens `first` … `last - 1` of a record batch with which a sentence begins."""
+        ends, (starts, sentence_ends) = self._ends(batch), self._sentences(batch)
+        origin = self._first_tokens[batch]
+        begin = max(int(np.searchsorted(ends, first - origin, "right")) - 1, 0)
+        end = int(np.searchsorted(ends[:-1], last - origin))
+        borders = sentence_ends[begin : end + 1]
+        documents = np.repeat(ends[begin:end], np.diff(borders))
+        places: Integers = origin + documents + starts[borders[0] : borders[-1]]
+        return places[(places >= first) & (places < last)]
 
     def _array(self, batch: int, place: str, dtype: npt.DTypeLike, size: int) -> Tokens:
         """A plain array of a record batch, in place."""

@@ -8,6 +8,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from dslm.config.parse import STRICT
+from dslm.data.augment import Augmentation
 from dslm.errors import Problem
 from dslm.model.config import ModelConfig
 
@@ -21,8 +22,16 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class DataConfig:
     """What is read."""
 
-    train: str | dict[str, Positive]
-    """Folder of a shard set, or several with their weights: {"shards/a": 0.7, "shards/b": 0.3}."""
+    train: str | list[str] | dict[str, Positive]
+    """Folder of a shard set; or several, ["shards/a", "shards/b"], each row of which is read once
+    an epoch; or several with their weights, {"shards/a": 0.7, "shards/b": 0.3}."""
+    temperature: Positive | None = None
+    """Weights for several sets without any: tokens ** (1 / temperature), so that a higher one
+    favours small sets; null = each row once an epoch."""
+    packing: Literal["none", "best_fit"] = "none"
+    """What a row of training holds. none: a window that begins and ends anywhere. best_fit: whole
+    documents, cut only when longer than a row; what stays empty is padding."""
+    augmentation: Augmentation = Field(default_factory=Augmentation)
     validation: str | None = None
     """Folder of the shard set on which the loss is measured during training; null = none."""
     validation_windows: Count = 1000
@@ -92,7 +101,7 @@ class RunConfig:
 
 def check_run(config: RunConfig) -> list[Problem]:
     """What contradicts itself within the settings."""
-    problems = []
+    problems = _check_data(config.data)
     warmup = config.schedule.warmup_steps
     if warmup is not None and warmup >= config.steps:
         rule = f"leaves none of the {config.steps} steps after the warm-up"
@@ -106,4 +115,16 @@ def check_run(config: RunConfig) -> list[Problem]:
         rule = f"is more than model.layers = {config.model.layers}"
         fix = f"use at most {config.model.layers}"
         problems.append(Problem("pipeline_stages", config.pipeline_stages, rule, fix))
+    return problems
+
+
+def _check_data(config: DataConfig) -> list[Problem]:
+    problems = []
+    if config.temperature is not None and isinstance(config.train, dict):
+        rule = "makes weights, and data.train gives some already"
+        fix = 'list the folders alone: data.train=\'["shards/a", "shards/b"]\''
+        problems.append(Problem("data.temperature", config.temperature, rule, fix))
+    if config.packing != "none" and config.augmentation != Augmentation():
+        rule = "keeps documents in one piece, which data.augmentation does not"
+        problems.append(Problem("data.packing", config.packing, rule, "use one of the two"))
     return problems

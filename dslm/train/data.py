@@ -1,19 +1,30 @@
-"""The shard sets of a run: opened, checked against the model, and handed out as batches."""
+"""The shard sets of a run: opened, checked against the model, and handed out as batches.
+
+The way of the data: `open_sources` opens the folders that the settings name and finds their shares;
+`check_sources_fit` tells what is wrong with them; `open_stream` cuts them into rows and puts these
+in order; `training_batch` makes a step's examples of them.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from dslm.data.augment import Augmentation, slack
+from dslm.data.augmented import AugmentedStream
+from dslm.data.order import BLOCK, apportion, tempered
+from dslm.data.packed import PackedRows
 from dslm.data.shard_set import ShardSet
-from dslm.data.stream import Stream, check_sources, check_window, windows_in
+from dslm.data.stream import Stream, Windows, check_sources, check_window, windows_in
+from dslm.data.tokenizer import Card, Tokenizer
 from dslm.errors import DataError, Problem
 from dslm.objectives.protocol import Batch, Objective
 from dslm.parallel.plan import Plan
-from dslm.train.config import DataConfig
+from dslm.train.config import DataConfig, RunConfig
 
 
 @dataclass(frozen=True)
@@ -36,9 +47,11 @@ class Sources:
 
     def record(self) -> dict[str, Any]:
         """What ``run.json`` says of the data."""
-        weights = self.weights or (None,) * len(self.train)
-        train = [_record(s, w) for s, w in zip(self.train, weights, strict=True)]
-        return {"train": train, "validation": self.validation and _record(self.validation, None)}
+        weights = self.weights or ()
+        shares = [{"weight": weight, "share": weight / math.fsum(weights)} for weight in weights]
+        pairs = zip(self.train, shares or [{}] * len(self.train), strict=True)
+        train = [{**_record(source), **share} for source, share in pairs]
+        return {"train": train, "validation": self.validation and _record(self.validation)}
 
 
 def open_sources(config: DataConfig) -> Sources:
@@ -47,9 +60,11 @@ def open_sources(config: DataConfig) -> Sources:
     Raises:
         DataError: with all problems of all of them.
     """
-    named = config.train if isinstance(config.train, dict) else {config.train: 1.0}
+    named = [config.train] if isinstance(config.train, str) else list(config.train)
     if not named:
-        raise DataError(Problem("data.train", named, "names no shard set", "name one or more"))
+        raise DataError(
+            Problem("data.train", config.train, "names no shard set", "name one or more")
+        )
     opened: list[ShardSet] = []
     problems: list[Problem] = []
     for folder in (*named, *([config.validation] if config.validation else [])):
@@ -60,19 +75,22 @@ def open_sources(config: DataConfig) -> Sources:
     if problems:
         raise DataError(*problems)
     train = tuple(opened[: len(named)])
-    weights = tuple(named.values()) if len(named) > 1 else None
-    return Sources(train, weights, opened[-1] if config.validation else None)
+    return Sources(train, _weights(config, train), opened[-1] if config.validation else None)
 
 
-def check_sources_fit(sources: Sources, sequence: int, vocabulary: int | None) -> list[Problem]:
-    """Whether the shard sets fit together and fit the model.
+def _weights(config: DataConfig, train: tuple[ShardSet, ...]) -> tuple[float, ...] | None:
+    """The share of each shard set, in any unit; `None` when every row is read once an epoch."""
+    if len(train) == 1:
+        return None
+    if config.temperature is not None:
+        return tuple(tempered([source.tokens for source in train], config.temperature))
+    return tuple(config.train.values()) if isinstance(config.train, dict) else None
 
-    Args:
-        sources: the shard sets.
-        sequence: the model's window.
-        vocabulary: the model's, or `None` when it is to be the tokenizer's.
-    """
-    problems = check_sources(sources.train, sources.weights, sequence)
+
+def check_sources_fit(sources: Sources, config: RunConfig) -> list[Problem]:
+    """Whether the shard sets fit together, fit the model and can be read as they are to be."""
+    sequence, vocabulary = config.model.sequence, config.model.vocabulary
+    problems = _check_training(sources, config.data, sequence)
     validation = sources.validation
     if validation is not None:
         problems += check_window(validation, sequence)
@@ -88,10 +106,67 @@ def check_sources_fit(sources: Sources, sequence: int, vocabulary: int | None) -
     return problems
 
 
+def _check_training(sources: Sources, config: DataConfig, sequence: int) -> list[Problem]:
+    """Whether the training data can be mixed, packed and changed."""
+    needed = sequence + slack(sequence + 1, config.augmentation.drop)
+    given = sources.weights if config.temperature is None else None
+    problems = check_sources(sources.train, given, needed)
+    problems += _check_special(sources.train[0], config)
+    if config.temperature is not None and sources.weights is not None:
+        counts = apportion(sources.weights, BLOCK)
+        for source in (s for s, n in zip(sources.train, counts, strict=True) if n == 0):
+            rule = f"leaves less than one row in {BLOCK:,} to {source.folder}"
+            fix = "raise it, or leave that set out"
+            problems.append(Problem("data.temperature", config.temperature, rule, fix))
+    return problems
+
+
+def _check_special(shards: ShardSet, config: DataConfig) -> list[Problem]:
+    """Whether the tokenizer has the special ids that the settings need."""
+    needed: dict[str, tuple[str, ...]] = {}
+    if config.packing != "none":
+        needed[f"data.packing={config.packing}"] = ("eos", "pad")
+    if config.augmentation.shuffle_sentences:
+        needed["data.augmentation.shuffle_sentences=true"] = ("eos",)
+    special = Card.load(shards.tokenizer).special if needed else {}
+    missing = {key: [name for name in needed[key] if name not in special] for key in needed}
+    return [
+        Problem(
+            key,
+            None,
+            f"the tokenizer of {shards.folder} has no id for {' and '.join(names)}",
+            "leave it out, or shard the text with another tokenizer",
+        )
+        for key, names in missing.items()
+        if names
+    ]
+
+
+def open_stream(sources: Sources, config: RunConfig) -> Stream:
+    """Cut the training data into rows, and put these in order.
+
+    Packing takes about a second for a million documents (see `packed`), and the tables of the
+    augmentation as long for a large vocabulary; everything else takes no time.
+    """
+    data, train, sequence = config.data, sources.train, config.model.sequence
+    if data.packing == "best_fit":
+        padding = Card.load(train[0].tokenizer).special["pad"]
+        packed = [PackedRows(shards, sequence, padding) for shards in train]
+        return Stream(packed, sources.weights, config.seed)
+    spare = slack(sequence + 1, data.augmentation.drop)
+    windows = [Windows(shards, sequence, spare) for shards in train]
+    if data.augmentation == Augmentation():
+        return Stream(windows, sources.weights, config.seed)
+    tokenizer = Tokenizer.load(train[0].tokenizer)
+    return AugmentedStream(windows, sources.weights, config.seed, data.augmentation, tokenizer)
+
+
 def training_batch(
     stream: Stream, plan: Plan, objective: Objective, first: int, replica: int, device: str
 ) -> Iterator[Batch]:
     """The micro-batches of one replica for the step that begins at a sample.
+
+    Padding is in no label, so that nothing is learned from it.
 
     Args:
         stream: the order of training.
@@ -106,7 +181,10 @@ def training_batch(
     share = plan.micro_batch * plan.accumulation
     rows = torch.from_numpy(stream.rows(first + replica * share, share))
     for part in torch.split(rows, plan.micro_batch):
-        yield objective.example(part.to(device, non_blocking=True).long())
+        inputs, labels = objective.example(part.to(device, non_blocking=True).long())
+        if stream.padding is not None:
+            labels = labels.masked_fill(labels == stream.padding, objective.ignore)
+        yield inputs, labels
 
 
 def validation_batches(
@@ -138,12 +216,11 @@ def validation_windows(shards: ShardSet, sequence: int, most: int) -> int:
     return min(windows_in(shards, sequence), most)
 
 
-def _record(source: ShardSet, weight: float | None) -> dict[str, Any]:
-    known = {
+def _record(source: ShardSet) -> dict[str, Any]:
+    return {
         "folder": str(source.folder),
         "tokens": source.tokens,
         "documents": source.documents,
         "text_bytes": source.text_bytes,
         "fingerprint": source.fingerprint,
     }
-    return known if weight is None else {**known, "weight": weight}

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dslm.data.stream import Stream
 from dslm.errors import TrainingError
 from dslm.model.config import flops_per_token
 from dslm.model.stages import layer_seed
@@ -65,8 +64,7 @@ class Loop:
         self.engine, self.objective, self.snapshots = engine, objective, snapshots
         self.device, self.teller = device, teller
         self.peak = peak_flops(device, engine.half)
-        sources = job.sources
-        self.stream = Stream(sources.train, sources.weights, self.plan.sequence, self.config.seed)
+        self.stream = job.stream
         self.begin(Position())
 
     def begin(self, position: Position, measured: Iterable[float] = ()) -> None:

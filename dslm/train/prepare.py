@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from dslm.config.overrides import merge, parse_words
 from dslm.config.parse import parse
+from dslm.data.stream import Stream
 from dslm.errors import ConfigError, Problem, UserError, suggest
 from dslm.files import read_json
 from dslm.model.config import check_model, parameter_count
@@ -23,7 +25,7 @@ from dslm.parallel.plan import Plan, make_plan
 from dslm.parallel.setup import check_builds, check_disk
 from dslm.parallel.world import World, extensions_folder
 from dslm.train.config import RunConfig, check_run
-from dslm.train.data import Sources, check_sources_fit, open_sources
+from dslm.train.data import Sources, check_sources_fit, open_sources, open_stream
 from dslm.train.presets import PRESETS, tiny
 from dslm.train.run_folder import RunFolder, check_folder
 
@@ -44,6 +46,11 @@ class Job:
     def settings(self) -> dict[str, Any]:
         """The resolved settings, nested, as ``run.json`` holds them."""
         return asdict(self.config)
+
+    @cached_property
+    def stream(self) -> Stream:
+        """The rows of training; made when first asked for, after the shards have been verified."""
+        return open_stream(self.sources, self.config)
 
     @property
     def checkpoint_bytes(self) -> int:
@@ -76,7 +83,7 @@ def prepare(
     if config:
         found.problems += [*check_run(config), *check_model(config.model)]
     if config and sources:
-        found.problems += check_sources_fit(sources, config.model.sequence, config.model.vocabulary)
+        found.problems += check_sources_fit(sources, config)
         config = _completed(config, sources)
         if world.first:
             folder = RunFolder(Path(config.run))

@@ -16,7 +16,9 @@ from dslm.files import read_json, write_json
 from dslm.train.checkpoint import checkpoint_folder, checkpoints
 
 DECIDES = ("model", "objective", "seed")
-"""Settings that a resumed run must share with the one it continues."""
+"""Settings that a resumed run must share with the one it continues…"""
+ROWS = ("packing", "augmentation")
+"""… and those of its data that decide which rows it sees."""
 FORMAT = 1
 """Version of ``run.json``."""
 
@@ -123,18 +125,25 @@ def _changed(
     """Settings that are not those the run began with."""
     fix = "use the same, or choose another run="
     problems = []
-    old, new = (_flat({key: c.get(key) for key in DECIDES}) for c in (before["config"], config))
+    old, new = (_flat(_deciding(c)) for c in (before["config"], config))
     for key in sorted(old.keys() | new.keys()):
         if old.get(key) != new.get(key):
             rule = f"the run in this folder has {old.get(key)!r}"
             problems.append(Problem(key, new.get(key), rule, fix))
-    prints = [
-        [source["fingerprint"] for source in d.get("train", [])] for d in (before["data"], data)
+    sources = [
+        [(source["fingerprint"], source.get("share")) for source in d.get("train", [])]
+        for d in (before["data"], data)
     ]
-    if prints[0] != prints[1]:
-        rule = "is not what the run in this folder is trained on"
+    if sources[0] != sources[1]:
+        rule = "is not what the run in this folder is trained on, or in other shares"
         problems.append(Problem("data.train", config["data"]["train"], rule, fix))
     return problems
+
+
+def _deciding(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that may not change from one start to the next."""
+    rows = {key: config["data"].get(key) for key in ROWS}
+    return {**{key: config.get(key) for key in DECIDES}, "data": rows}
 
 
 def _finished(folder: RunFolder, config: Mapping[str, Any]) -> list[Problem]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 
 from dslm import __version__
 from dslm.model.config import parameter_count
@@ -26,6 +27,7 @@ def first_screen(job: Job, world: World, resumed_from: int) -> list[str]:
         ("dslm", f"{__version__} · {config.preset} · {config.run}"),
         ("model", _model(job)),
         ("data", _data(job)),
+        *(("rows", row) for row in _rows(job)),
         ("layout", _layout(job, world)),
         ("batch", _batch(job)),
         ("steps", f"{config.steps:,} · {human(config.steps * plan.tokens_per_step)} tokens"),
@@ -71,9 +73,26 @@ def _model(job: Job) -> str:
 
 
 def _data(job: Job) -> str:
-    names = ", ".join(str(source.folder) for source in job.sources.train)
-    tokens, read = job.sources.tokens, job.config.steps * job.plan.tokens_per_step
-    return f"{names} · {human(tokens)} tokens, read {read / tokens:.2f} times (epochs)"
+    sources, stream = job.sources.train, job.stream
+    names = [str(source.folder) for source in sources]
+    if len(sources) > 1:
+        shares = zip(names, stream.shares, strict=True)
+        names = [f"{name} {100 * share:.1f} %" for name, share in shares]
+    epochs = stream.epochs(job.config.steps * job.plan.batch)
+    times = ", ".join(dict.fromkeys(f"{epoch:.2f}" for epoch in epochs))
+    tokens = f"{human(job.sources.tokens)} tokens, read {times} times (epochs)"
+    return f"{', '.join(names)} · {tokens}"
+
+
+def _rows(job: Job) -> Iterator[str]:
+    """What is done to the rows of training, if anything is."""
+    data, stream = job.config.data, job.stream
+    if data.packing != "none":
+        fill = job.sources.tokens / (stream.samples_per_epoch * stream.width)
+        yield f"{stream.samples_per_epoch:,} of whole documents, packing {100 * fill:.2f} % full"
+    changes = {name: value for name, value in asdict(data.augmentation).items() if value}
+    if changes:
+        yield f"changed at random: {', '.join(f'{n} {v}' for n, v in changes.items())}"
 
 
 def _layout(job: Job, world: World) -> str:

@@ -1,7 +1,7 @@
 """Which documents a training step saw: computed from the step's number, without a replay.
 
 The way of a step: `metrics.jsonl` tells how many samples came before it; the order of training
-turns its samples into windows of tokens; a search among the ends of documents turns these into
+turns its samples into runs of tokens; a search among the ends of documents turns these into
 documents, of which the shards know the origin.
 """
 
@@ -14,17 +14,16 @@ from typing import Any
 
 from dslm.config.parse import parse
 from dslm.data.origin import Origin, Origins
-from dslm.data.stream import Stream
 from dslm.errors import ConfigError, Problem
 from dslm.train.config import RunConfig
-from dslm.train.data import open_sources
+from dslm.train.data import open_sources, open_stream
 from dslm.train.metrics import read_metrics
 from dslm.train.run_folder import RunFolder
 
 
 @dataclass(frozen=True)
 class Seen:
-    """One row of tokens that a step saw."""
+    """One run of tokens that a step saw: a row, or a part of one."""
 
     sample: int
     """Its number in the order of training."""
@@ -37,7 +36,8 @@ class Seen:
     last: int
     """The token after its last."""
     documents: list[Origin]
-    """The documents that have a part in it."""
+    """The documents that have a part in it. Where tokens are left out at random, the last ones of
+    the sample may be among those that only stood by."""
 
 
 def whence(run: Path, step: int, rank: int | None) -> Iterator[Seen]:
@@ -61,18 +61,18 @@ def whence(run: Path, step: int, rank: int | None) -> Iterator[Seen]:
         raise ConfigError(Problem("--rank", rank, rule))
     sources = open_sources(config.data)
     _check_same(sources.record(), record["data"], run)
-    stream = Stream(sources.train, sources.weights, plan["sequence"], config.seed)
-    origins = [Origins(source) for source in stream.sources]
+    stream = open_stream(sources, config)
+    origins = [Origins(source) for source in sources.train]
     first, count = _samples(folder.metrics, step, plan)
     share = count // plan["replicas"]
     ranks = range(plan["replicas"]) if rank is None else [rank]
     for replica in ranks:
         begin = first + replica * share
-        for sample, (source, start) in enumerate(stream.places(begin, share), begin):
-            last = start + plan["sequence"] + 1
+        for sample, (source, runs) in enumerate(stream.places(begin, share), begin):
             found = origins[source]
-            documents = [found(number) for number in found.between(start, last).tolist()]
-            yield Seen(sample, replica, stream.sources[source].folder, start, last, documents)
+            for start, last in runs:
+                documents = [found(number) for number in found.between(start, last).tolist()]
+                yield Seen(sample, replica, found.shards.folder, start, last, documents)
 
 
 def _samples(metrics: Path, step: int, plan: dict[str, Any]) -> tuple[int, int]:

@@ -38,7 +38,7 @@ def test_help_of_a_preset_shows_every_key_with_its_value(
     lines = shown(capsys, preset, "--help")
     assert lines[0].startswith(f"{preset}: ")
     told = {line.split()[0] for line in lines if line.startswith("  ") and line[2] != " "}
-    groups = {"model", "data", "objective", "schedule"}
+    groups = {"model", "data", "data.augmentation", "objective", "schedule"}
     assert told == keys(RunConfig).keys() - groups
     layers = PRESETS[preset]()["model"]["layers"]
     assert f"  model.layers  (a whole number; default {layers})" in lines

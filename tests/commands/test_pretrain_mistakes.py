@@ -303,6 +303,7 @@ def test_the_same_command_goes_on_with_a_run(tell: Any, begun: Job) -> None:
         ("steps=49", "steps = 49: the run in this folder has made 50 steps already; use steps=50"),
         ("fresh=true", "is not empty, and fresh=true was given; choose another run="),
         ("seed=1", "seed = 1: the run in this folder has 0; use the same, or choose another run="),
+        ("data.augmentation.drop=0.1", "data.augmentation.drop = 0.1: the run in this folder has"),
         ("model.layers=3", "model.layers = 3: the run in this folder has 2; use the same"),
     ],
 )

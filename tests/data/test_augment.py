@@ -140,6 +140,10 @@ def test_the_table_of_small_letters_falls_back_to_the_piece_itself():
     assert lower_cased(PIECES).tolist() == [0, 1, 3, 3, 3, 5, 6, 7, 8, 9]
 
 
+def test_parts_of_characters_that_decode_alike_are_not_mixed_up():
+    assert lower_cased(["\ufffd", "a", "\ufffd", "A"]).tolist() == [0, 1, 2, 1]
+
+
 @pytest.mark.parametrize("drop", [0.01, 0.15, 0.5])
 def test_slack_suffices(drop):
     width = 512 + slack(512, drop)

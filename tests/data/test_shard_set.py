@@ -133,3 +133,27 @@ def test_the_fingerprint_tells_tokens_apart(counted_set):
         counted_set(20, 10, name="c"),
     ]
     assert sets[0].fingerprint == sets[1].fingerprint != sets[2].fingerprint
+
+
+def test_runs_of_any_lengths_come_one_after_the_other(counted_set):
+    shards = counted_set(*[11] * 30, 3)
+    starts, lengths = np.array([300, 0, 330, 15]), np.array([7, 11, 3, 1])
+    expected = [*range(300, 307), *range(11), *range(330, 333), 15]
+    assert shards.runs(starts, lengths).tolist() == expected
+    assert shards.runs(starts[:0], lengths[:0]).size == 0
+
+
+def test_lengths_of_documents_are_read_across_batches_and_shards(counted_set):
+    lengths = [20, 1, 70, 5, 5, 31, 90]
+    assert counted_set(*lengths).lengths().tolist() == lengths
+
+
+@pytest.mark.parametrize("length", [1, 40, 1000])
+def test_sentence_starts_are_those_of_the_documents(text_shards, length):
+    everywhere = np.zeros(text_shards.tokens, dtype=bool)
+    for number in range(text_shards.documents):
+        everywhere[text_shards.document(number)[0] + text_shards.sentences_of(number)] = True
+    starts = np.arange(0, text_shards.tokens - length + 1, 7)
+    found = text_shards.sentence_starts(starts, length)
+    assert np.array_equal(found, everywhere[starts[:, None] + np.arange(length)])
+    assert found.any()

@@ -17,7 +17,9 @@ REQUIRED = ["data.train=shards", "run=runs/a"]
 
 
 def made(*words: str) -> RunConfig:
-    return settings(["tiny", *REQUIRED, *words], None)
+    given = {word.partition("=")[0] for word in words}
+    required = [word for word in REQUIRED if word.partition("=")[0] not in given]
+    return settings(["tiny", *required, *words], None)
 
 
 def test_every_key_has_a_meaning_and_a_type_in_words() -> None:
@@ -68,6 +70,16 @@ def test_log_interval_is_one_for_the_smallest_preset() -> None:
             ["pipeline_stages=3"],
             "pipeline_stages = 3: is more than model.layers = 2; use at most 2",
         ),
+        (
+            ['data.train={"a": 1, "b": 2}', "data.temperature=5"],
+            "data.temperature = 5.0: makes weights, and data.train gives some already; "
+            'list the folders alone: data.train=\'["shards/a", "shards/b"]\'',
+        ),
+        (
+            ["data.packing=best_fit", "data.augmentation.drop=0.1"],
+            "data.packing = 'best_fit': keeps documents in one piece, "
+            "which data.augmentation does not; use one of the two",
+        ),
     ],
 )
 def test_settings_that_contradict_each_other_are_told(words: list[str], told: str) -> None:
@@ -76,6 +88,6 @@ def test_settings_that_contradict_each_other_are_told(words: list[str], told: st
 
 
 def test_settings_survive_being_written_and_read() -> None:
-    config = made("data.validation=v", "patience=3", "schedule.kind=linear")
+    config = made("data.validation=v", "patience=3", "data.augmentation.drop=0.1")
     values: dict[str, Any] = json.loads(json.dumps(asdict(config)))
     assert parse(RunConfig, values) == config

@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from dslm.parallel.world import World
@@ -25,7 +26,9 @@ def make_job(shard_set: Path, deepspeed_settings: dict[str, Any], tmp_path: Path
         file = tmp_path / "deepspeed.json"
         file.write_text(json.dumps({**deepspeed_settings, **changes}))
         shape = ["model.layers=2", "model.heads=2", "model.width=32", "model.sequence=64"]
-        words = ("tiny", *shape, f"data.train={shard_set}", f"run={tmp_path}/a run", *words)
+        if not any(word.startswith("data.train=") for word in words):
+            words = (f"data.train={shard_set}", *words)
+        words = ("tiny", *shape, f"run={tmp_path}/a run", *words)
         return prepare(words, None, str(file), world)
 
     return make
@@ -58,10 +61,36 @@ def test_parameters_and_shape_are_told(make_job: Any) -> None:
 
 def test_tokens_and_epochs_are_told(make_job: Any, shard_set: Path) -> None:
     job = make_job("steps=50")
-    epochs = 50 * 1024 / job.sources.tokens
+    epochs = 50 * 16 / job.stream.samples_per_epoch
+    assert epochs == pytest.approx(50 * 1024 / job.sources.tokens, rel=0.01)
     assert told(job)["steps"] == "50 · 51.2k tokens"
     assert told(job)["data"].endswith(f"read {epochs:.2f} times (epochs)")
     assert told(job)["data"].startswith(str(shard_set))
+
+
+def test_shares_of_several_sources_are_told_with_their_epochs(
+    make_job: Any, shard_set: Path
+) -> None:
+    weights = f'data.train={{"{shard_set}": 3, "{shard_set}/": 1}}'
+    job = make_job("steps=50", weights)
+    epochs = 50 * 16 * 0.75 / len(job.stream.sources[0])
+    line = told(job)["data"]
+    assert line.startswith(f"{shard_set} 75.0 %, {shard_set} 25.0 % · ")
+    assert line.endswith(f"read {epochs:.2f}, {epochs / 3:.2f} times (epochs)")
+
+
+def test_changes_to_rows_are_told_if_there_are_any(make_job: Any) -> None:
+    assert "rows" not in told(make_job())
+    job = make_job("data.augmentation.drop=0.1", "data.augmentation.lower_case=0.5")
+    assert told(job)["rows"] == "changed at random: drop 0.1, lower_case 0.5"
+
+
+def test_the_fill_of_packed_rows_is_told(make_job: Any, pieces: Path) -> None:
+    job = make_job(f"data.train={pieces}", "data.packing=best_fit")
+    (source,) = job.stream.sources
+    rows = source.rows(np.arange(len(source)))
+    fill = 100 * np.mean(rows != source.padding)
+    assert told(job)["rows"] == f"{len(source):,} of whole documents, packing {fill:.2f} % full"
 
 
 def test_the_layout_is_told(make_job: Any) -> None:

@@ -8,29 +8,52 @@ import pytest
 import torch
 from torch import Tensor
 
+from dslm.data.order import tempered
+from dslm.data.packed import PackedRows
 from dslm.data.shard_set import ShardSet
-from dslm.data.stream import Stream, windows_in
+from dslm.data.sharding import shard
+from dslm.data.stream import Stream, Windows, windows_in
+from dslm.data.work.plan import Sharding
 from dslm.errors import DataError
 from dslm.objectives.causal import Causal
 from dslm.objectives.cross_entropy import IGNORE
 from dslm.parallel.plan import Plan
-from dslm.train.config import DataConfig
+from dslm.train.config import DataConfig, RunConfig
 from dslm.train.data import (
     check_sources_fit,
     open_sources,
+    open_stream,
     training_batch,
     validation_batches,
     validation_windows,
 )
+from dslm.train.prepare import settings
 
 
 def plan(replicas: int, micro_batch: int, accumulation: int = 1) -> Plan:
     return Plan(replicas, 1, 1, micro_batch, accumulation, sequence=8)
 
 
+def config_of(*words: str) -> RunConfig:
+    """Settings for windows of 8."""
+    shape = ["model.heads=2", "model.width=8", "model.sequence=8"]
+    return settings(["tiny", "run=run", *shape, *words], None)
+
+
+def told(*words: str) -> list[str]:
+    """What is wrong with the data of a run."""
+    config = config_of(*words)
+    return [str(problem) for problem in check_sources_fit(open_sources(config.data), config)]
+
+
+def stream_of(*words: str) -> Stream:
+    config = config_of(*words)
+    return open_stream(open_sources(config.data), config)
+
+
 def step(shards: ShardSet, layout: Plan, first: int) -> list[Tensor]:
     """The rows, inputs and last label together, that each replica sees in a step."""
-    stream = Stream([shards], None, 8, seed=3)
+    stream = Stream([Windows(shards, 8)], None, seed=3)
     return [
         torch.cat([torch.cat([x, y[:, -1:]], dim=1) for x, y in batch])
         for replica in range(layout.replicas)
@@ -51,7 +74,7 @@ def test_any_number_of_replicas_see_the_rows_of_one(shards: ShardSet, layout: Pl
 
 
 def test_a_step_has_as_many_micro_batches_as_planned(shards: ShardSet) -> None:
-    stream = Stream([shards], None, 8, seed=3)
+    stream = Stream([Windows(shards, 8)], None, seed=3)
     batch = list(training_batch(stream, plan(2, 3, 4), Causal(), 0, 1, "cpu"))
     assert [(inputs.shape, labels.shape) for inputs, labels in batch] == [((3, 8), (3, 8))] * 4
     assert batch[0][0].dtype == torch.int64
@@ -101,7 +124,7 @@ def test_several_sources_keep_their_weights(shard_set: Path, make_shards: Any) -
     assert sources.validation is None
     assert sources.tokens == 2 * len(text)
     assert [source["weight"] for source in sources.record()["train"]] == [0.7, 0.3]
-    assert check_sources_fit(sources, sequence=8, vocabulary=None) == []
+    assert told(f'data.train={{"{shard_set}": 0.7, "{other}": 0.3}}') == []
 
 
 def test_a_single_source_needs_no_weight(shard_set: Path) -> None:
@@ -109,3 +132,110 @@ def test_a_single_source_needs_no_weight(shard_set: Path) -> None:
     assert sources.weights is None
     assert len(sources.all) == 2
     assert "weight" not in sources.record()["train"][0]
+
+
+def test_sets_in_a_list_are_read_whole_once_an_epoch(shard_set: Path, make_shards: Any) -> None:
+    other = make_shards((shard_set.parent / "text.txt").read_text()[::-1])
+    stream = stream_of(f'data.train=["{shard_set}", "{other}"]')
+    size = stream.samples_per_epoch
+    assert size == sum(windows_in(ShardSet.open(folder), 8) for folder in (shard_set, other))
+    expected = [ShardSet.open(f).windows(np.arange(size // 2) * 8, 9) for f in (shard_set, other)]
+    rows = stream.rows(3 * size, size)
+    assert sorted(rows.tolist()) == sorted(np.concatenate(expected).tolist())
+
+
+@pytest.mark.parametrize("temperature", [1.0, 5.0])
+def test_a_temperature_makes_the_shares_and_the_record_tells_them(
+    pieces: Path, temperature: float
+) -> None:
+    small = pieces.parent / "small"
+    (pieces.parent / "one.txt").write_text("The 1 of 1 and more. " * 20)
+    shard([pieces.parent / "one.txt"], small, Sharding(pieces.parent / "tokenizer"))
+    words = f'data.train=["{pieces}", "{small}"]', f"data.temperature={temperature}"
+    sources = open_sources(config_of(*words).data)
+    shares = tempered([source.tokens for source in sources.train], temperature)
+    assert [source["share"] for source in sources.record()["train"]] == pytest.approx(shares)
+    assert stream_of(*words).shares == pytest.approx(shares)
+    assert told(*words) == []
+
+
+def test_a_temperature_that_starves_a_set_is_refused(pieces: Path) -> None:
+    small = pieces.parent / "small"
+    (pieces.parent / "one.txt").write_text("The 1 of 1 and more. " * 4)
+    shard([pieces.parent / "one.txt"], small, Sharding(pieces.parent / "tokenizer"))
+    (problem,) = told(f'data.train=["{pieces}", "{small}"]', "data.temperature=0.2")
+    assert problem == (
+        f"data.temperature = 0.2: leaves less than one row in 1,024 to {small}; "
+        "raise it, or leave that set out"
+    )
+
+
+def test_a_temperature_changes_nothing_for_a_single_set(shard_set: Path) -> None:
+    plain = stream_of(f"data.train={shard_set}")
+    mixed = stream_of(f"data.train={shard_set}", "data.temperature=5")
+    assert np.array_equal(plain.rows(9, 20), mixed.rows(9, 20))
+
+
+@pytest.mark.parametrize("layout", [plan(2, 2, 3), plan(12, 1)])
+def test_padding_of_packed_rows_is_no_label(pieces: Path, layout: Plan) -> None:
+    stream = stream_of(f"data.train={pieces}", "data.packing=best_fit")
+    (source,) = stream.sources
+    assert isinstance(source, PackedRows)
+    rows = torch.from_numpy(stream.rows(24, 12)).long()
+    batches = [
+        batch
+        for replica in range(layout.replicas)
+        for batch in training_batch(stream, layout, Causal(), 24, replica, "cpu")
+    ]
+    assert torch.equal(torch.cat([inputs for inputs, _ in batches]), rows[:, :-1])
+    labels, after = torch.cat([labels for _, labels in batches]), rows[:, 1:]
+    assert (after == source.padding).any()
+    assert torch.equal(labels == IGNORE, after == source.padding)
+    assert torch.equal(labels[labels != IGNORE], after[labels != IGNORE])
+
+
+def test_windows_have_a_label_at_every_place(pieces: Path) -> None:
+    stream = stream_of(f"data.train={pieces}")
+    for inputs, labels in training_batch(stream, plan(1, 4, 5), Causal(), 0, 0, "cpu"):
+        assert inputs.min() >= 0
+        assert labels.min() >= 0
+
+
+@pytest.mark.parametrize(
+    ("word", "line"),
+    [
+        ("data.packing=best_fit", "has no id for eos and pad; leave it out, or shard the text"),
+        ("data.augmentation.shuffle_sentences=true", "has no id for eos; leave it out"),
+    ],
+)
+def test_a_tokenizer_without_the_ids_needed_is_refused(
+    shard_set: Path, word: str, line: str
+) -> None:
+    (problem,) = told(f"data.train={shard_set}", word)
+    assert problem.startswith(f"{word}: the tokenizer of {shard_set}")
+    assert line in problem
+
+
+def test_augmentation_that_drops_needs_tokens_to_spare(make_shards: Any) -> None:
+    folder = make_shards("abcdefghijk")
+    assert told(f"data.train={folder}") == []
+    assert (
+        "less than one window of" in told(f"data.train={folder}", "data.augmentation.drop=0.5")[0]
+    )
+
+
+def test_augmented_rows_are_the_same_at_any_layout(pieces: Path) -> None:
+    words = [f"data.train={pieces}", "data.augmentation.shuffle_sentences=true"]
+    words += ["data.augmentation.drop=0.2", "data.augmentation.replace=0.2"]
+    stream = stream_of(*words)
+    whole = torch.from_numpy(stream.rows(24, 12)).long()
+    assert whole.shape == (12, 9)
+    for layout in (plan(2, 2, 3), plan(3, 4), plan(12, 1)):
+        seen = [
+            inputs
+            for replica in range(layout.replicas)
+            for inputs, _ in training_batch(stream_of(*words), layout, Causal(), 24, replica, "cpu")
+        ]
+        assert torch.equal(torch.cat(seen), whole[:, :-1])
+    plain = stream_of(f"data.train={pieces}").rows(24, 12)
+    assert not np.array_equal(plain, whole.numpy())

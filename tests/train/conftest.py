@@ -1,0 +1,24 @@
+"""A shard set that the tests of this folder share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dslm.data.read.reading import Reading
+from dslm.data.sharding import shard
+from dslm.data.tokenizer_training import Training, train_tokenizer
+from dslm.data.work.plan import Sharding
+
+
+@pytest.fixture
+def pieces(tmp_path: Path) -> Path:
+    """A shard set of short documents and a tokenizer with all special ids."""
+    lines = [f"The {n} of {n * n} {'and ' * (n % 9)}more." for n in range(300)]
+    (tmp_path / "text.txt").write_text("\n".join(lines))
+    file = [tmp_path / "text.txt"]
+    reading = Reading(documents="line")
+    train_tokenizer(file, tmp_path / "tokenizer", Training("bpe", 300))
+    shard(file, tmp_path / "pieces", Sharding(tmp_path / "tokenizer", reading=reading))
+    return tmp_path / "pieces"
