@@ -24,6 +24,10 @@ from dslm.data.duplicates.settings import Duplicates
 from dslm.data.read.inputs import text_bytes
 from dslm.data.read.pieces import Piece, pieces
 from dslm.data.read.reading import Reading
+from dslm.errors import ConfigError, Problem
+
+ANYWAY = ("documents", "paragraphs", "paragraph_characters")
+"""Settings of duplicates that do not depend on ``near``."""
 
 SHARD_SIZE = 256_000_000
 UNITS = 64
@@ -46,9 +50,32 @@ class Choices:
         """The settings of ``--clean``, and over them those of ``key=value`` words.
 
         Raises:
-            ConfigError: with all that is wrong in the words.
+            ConfigError: with all that is wrong in the words, also those without effect.
         """
-        return parse(cls, merge(PRESETS[preset](), parse_words(words)))
+        chosen = parse(cls, merge(PRESETS[preset](), parse_words(words)))
+        if problems := chosen.check():
+            raise ConfigError(*problems)
+        return chosen
+
+    def check(self) -> list[Problem]:
+        """The settings of steps that are switched off: whoever gave them meant something."""
+        off = {
+            f"cleaning.{name}": (getattr(self.cleaning, name), "on")
+            for name in set(self.cleaning.__dataclass_fields__) - set(self.cleaning.active)
+        }
+        if not self.duplicates.near:
+            off["duplicates"] = (self.duplicates, "near")
+        return [
+            Problem(
+                f"{group}.{key}",
+                value,
+                f"has no effect: {group}.{switch} is false",
+                f"add {group}.{switch}=true",
+            )
+            for group, (settings, switch) in sorted(off.items())
+            for key, value in asdict(settings).items()
+            if key not in ANYWAY and value != getattr(type(settings)(), key)
+        ]
 
 
 @dataclass(frozen=True)
