@@ -25,7 +25,7 @@ from dslm.data.work.plan import Sharding, Unit, plan
 from dslm.data.work.rejects import check_broken
 from dslm.data.work.stages import Clean, Decide, Write
 from dslm.data.workers import Workers
-from dslm.errors import DataError, Problem, SetupError
+from dslm.errors import DataError, DslmError, Problem, SetupError
 
 MAX_BAD = 100
 """Broken records to let pass unless a user says otherwise."""
@@ -69,17 +69,17 @@ def shard(
     running = running or Running()
     tokenizer = Tokenizer.load(sharding.tokenizer)
     folder = WorkFolder.beside(output)
-    if occupied(output):
-        shards = _existing(paths, output, sharding, tokenizer)
-        folder.remove()  # left over when its process ended between publishing and cleaning up
-        return shards, False
-    try:
-        _make(paths, output, sharding, running, tokenizer, folder)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        fix = "free some space and repeat the command: what is done is kept"
-        raise SetupError(Problem(str(output), None, f"cannot be written: {reason}", fix)) from None
-    return ShardSet.open(output), True
+    made = False
+    if not occupied(output):
+        try:
+            _make(paths, output, sharding, running, tokenizer, folder)
+            made = True
+        except (DataError, OSError) as error:
+            if not occupied(output):  # or else others have made it, and cleaned up under our feet
+                raise _told(error, output) from None
+    shards = ShardSet.open(output) if made else _existing(paths, output, sharding, tokenizer)
+    folder.remove()  # left over when its process ended between publishing and cleaning up
+    return shards, made
 
 
 def _make(
@@ -93,29 +93,44 @@ def _make(
     units = plan(paths, sharding)
     base = common_folder(paths)
     names = tuple(path.resolve().relative_to(base).as_posix() for path in paths)
-    folder.begin(_fingerprint(paths, names, sharding, tokenizer, running))
-    shared = (folder, sharding, names, base, running.max_bad, running.rejects is not None)
+    since = folder.begin(_fingerprint(paths, names, sharding, tokenizer, running))
+    aside = running.rejects is not None
+    shared = (folder, sharding, tokenizer.sha256, names, base, running.max_bad, aside)
 
     def there() -> bool:
         return (output / FILE).exists()
 
+    def ended() -> bool:
+        return there() or not folder.path.exists()
+
     with Workers(running.workers) as workers:
 
         def finish(name: str, work: Clean | Decide | Write, units: Sequence[Unit]) -> list[Done]:
-            stage = Stage(name, folder, work, running.member)
-            return stage.finish(units, workers, running.progress, there)
+            stage = Stage(name, folder, work, running.member, since)
+            return stage.finish(units, workers, running.progress, ended)
 
         cleaned: list[Done] = []
         if sharding.duplicates.any:
             cleaned = finish("clean", Clean(*shared), units)
             finish("decide", Decide(*shared, len(units)), [Unit(0, (), sum(u.size for u in units))])
         written = finish("write", Write(*shared), units)
-    while not there():
+    while not ended():
         with folder.lock("publish", 0) as free:
-            if free and not there():
+            if free and not ended():
                 _publish(output, folder, cleaned, written, tokenizer, sharding, running)
-        if not there():
+        if not ended():
             time.sleep(WAIT)
+    if not there():
+        rule, fix = "was removed by another process", "see what that told, or repeat the command"
+        raise DataError(Problem(str(folder.path), None, rule, fix))
+
+
+def _told(error: DataError | OSError, output: Path) -> DslmError:
+    if isinstance(error, DataError):
+        return error
+    reason = error.strerror or str(error)
+    fix = "free some space and repeat the command: what is done is kept"
+    return SetupError(Problem(str(output), None, f"cannot be written: {reason}", fix))
 
 
 def _publish(

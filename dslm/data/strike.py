@@ -2,13 +2,14 @@
 
 The shard that holds it is written again without it, under another name; then the manifest changes
 over to the new file in one move; then the old file goes. Killed anywhere on the way, the set is
-whole: either with the document or without it.
+whole, either with the document or without it; the same command again removes what was left over.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,28 +34,31 @@ def strike(shards: ShardSet, hashes: set[str], progress: Advance | None = None) 
         progress: told the bytes of shards looked at since the last call.
 
     Returns:
-        What was taken out: a text that was there twice, twice.
+        What was taken out now: a text that was there twice, twice; one that was taken out before
+        is not among it.
 
     Raises:
-        DataError: a hash is none or is not in the set, or nothing would be left.
+        DataError: a hash is none or was never in the set, or nothing would be left.
     """
     if bad := sorted(one for one in hashes if not re.fullmatch("[0-9a-f]{64}", one)):
         raise DataError(*(Problem("--sha256", one, "is not 64 hexadecimal digits") for one in bad))
     wanted = {bytes.fromhex(one) for one in hashes}
-    manifest, struck, kept = shards.manifest, list[Struck](), list[Shard]()
-    tally = replace(manifest.tally)
+    manifest, tally = shards.manifest, replace(shards.manifest.tally)
+    found, struck = list[Found](), list[Struck]()
     for shard in manifest.shards:
-        rows = _find(shards.folder / shard.file, wanted)
-        kept += _without(shards.folder, shard, rows)
-        struck += _account(shard, rows, tally)
+        found.append(_find(shards.folder / shard.file, wanted))
+        struck += _account(shard, found[-1], tally)
         if progress:
             progress(shard.bytes)
-    if missing := hashes - {one.sha256 for one in struck}:
+    if missing := hashes - {one.sha256 for one in (*struck, *manifest.struck)}:
         rule, fix = "no document of the set has this hash", "see dslm data show"
         raise DataError(*(Problem("--sha256", one, rule, fix) for one in sorted(missing)))
-    if not kept:
+    if not tally.documents:
         raise DataError(Problem(str(shards.folder), None, "nothing would be left: remove it whole"))
+    _remove_strays(shards.folder, manifest.shards)
     if struck:
+        pairs = zip(manifest.shards, found, strict=True)
+        kept = [rest for shard, rows in pairs for rest in _without(shards.folder, shard, rows)]
         _publish(shards, kept, tally, struck)
     return struck
 
@@ -152,5 +156,12 @@ def _publish(shards: ShardSet, kept: list[Shard], tally: Tally, struck: list[Str
     new = replace(old, shards=tuple(kept), tally=tally, struck=(*old.struck, *struck))
     write_datasets_files(shards.folder, new)
     new.save(shards.folder)
-    for name in {shard.file for shard in old.shards} - {shard.file for shard in kept}:
-        (shards.folder / name).unlink()
+    _remove_strays(shards.folder, kept)
+
+
+def _remove_strays(folder: Path, shards: Iterable[Shard]) -> None:
+    """Remove the shards that the manifest does not name, now or since somebody was killed here."""
+    named = {shard.file for shard in shards}
+    for path in folder.glob("shard-*.arrow"):
+        if path.name not in named:
+            path.unlink()

@@ -9,8 +9,9 @@ import numpy as np
 
 from dslm.data.manifest import FILE, Advance, Shard
 from dslm.data.shard_set import REPAIR, ShardSet
+from dslm.data.tokenizer import Tokenizer
 from dslm.data.writer import describe_batches
-from dslm.errors import Problem
+from dslm.errors import DataError, Problem
 
 
 def verify(shards: ShardSet, progress: Advance | None = None) -> list[Problem]:
@@ -23,7 +24,7 @@ def verify(shards: ShardSet, progress: Advance | None = None) -> list[Problem]:
     Returns:
         One problem for each file that is not what was written.
     """
-    problems = shards.verify(progress)
+    problems = [*shards.verify(progress), *_check_tokenizer(shards)]
     broken = {problem.where for problem in problems}
     for shard in shards.manifest.shards:
         path = shards.folder / shard.file
@@ -33,6 +34,16 @@ def verify(shards: ShardSet, progress: Advance | None = None) -> list[Problem]:
         if progress:
             progress(shard.bytes)
     return problems
+
+
+def _check_tokenizer(shards: ShardSet) -> list[Problem]:
+    try:
+        found = Tokenizer.load(shards.tokenizer)
+    except DataError as error:
+        return list(error.problems)
+    if found.sha256 == shards.tokenizer_sha256:
+        return []
+    return [Problem(str(shards.tokenizer), None, f"is not the tokenizer that {FILE} names", REPAIR)]
 
 
 def _contradictions(path: Path, shard: Shard, shards: ShardSet) -> list[str]:

@@ -6,12 +6,16 @@ of one aborts all, because without that the others would wait for it for ever.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from dslm.errors import Problem, SetupError
+from dslm.errors import Problem, SetupError, UserError
 from dslm.parallel.world import Task, read_task
+
+GRACE = 2.0
+"""Seconds for which the other ranks leave a user's mistake to the first to tell: it ends them."""
 
 
 class Crew:
@@ -67,6 +71,8 @@ def join_crew(explain: Callable[[BaseException], int]) -> Iterator[Crew]:
         yield Crew(task, ranks)
         ranks.Barrier()
     except BaseException as error:
+        if task.rank and isinstance(error, UserError):
+            time.sleep(GRACE)
         ranks.Abort(explain(error))
 
 

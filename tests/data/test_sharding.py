@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 
 import dslm
+from dslm.data import sharding as sharding_module
 from dslm.data.read.documents import documents
 from dslm.data.read.pieces import pieces
 from dslm.data.read.reading import Reading
 from dslm.data.shard_set import ShardSet
 from dslm.data.sharding import Running, shard
 from dslm.data.tokenizer import Tokenizer
+from dslm.data.tokenizer_training import Training, train_tokenizer
 from dslm.data.work import stages
 from dslm.data.work.plan import Sharding, plan
 from dslm.data.workers import Workers
@@ -203,6 +205,45 @@ def test_a_full_disk_is_one_clear_error(tmp_path, corpus, unigram, monkeypatch):
     monkeypatch.undo()
     assert shard(corpus, tmp_path / "set", Sharding(unigram))[1]
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+def test_a_set_that_another_process_finishes_meanwhile_is_found(
+    tmp_path, corpus, unigram, monkeypatch
+):
+    plain = sharding_module._publish
+
+    def twice(*arguments):
+        plain(*arguments)  # as another process would, whose turn it was first
+        plain(*arguments)
+
+    monkeypatch.setattr(sharding_module, "_publish", twice)
+    shards, made = shard(corpus, tmp_path / "set", Sharding(unigram))
+    assert not made
+    assert shards.documents == 43
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+def test_work_that_another_process_gave_up_is_not_waited_for(
+    tmp_path, corpus, unigram, monkeypatch
+):
+    def give_up(stage, *_):
+        stage.folder.remove()
+        return []
+
+    monkeypatch.setattr(sharding_module.Stage, "finish", give_up)
+    with pytest.raises(DataError, match=r"\.set\.partial: was removed by another process"):
+        shard(corpus, tmp_path / "set", Sharding(unigram))
+
+
+def test_a_tokenizer_made_again_at_the_same_place_is_read_again(tmp_path, corpus):
+    found = []
+    for kind, vocabulary in (("char", None), ("unigram", 300)):
+        train_tokenizer(corpus, tmp_path / kind, Training(kind, vocabulary))
+        (tmp_path / kind).rename(tmp_path / "tokenizer")
+        shards, _ = shard(corpus, tmp_path / f"{kind}-set", Sharding(tmp_path / "tokenizer"))
+        (tmp_path / "tokenizer").rename(tmp_path / kind)
+        found.append(shards.tokens)
+    assert found[0] > found[1]
 
 
 def square(number, advance):

@@ -38,24 +38,20 @@ class Stage:
     work: Callable[[Unit, Advance | None], Done]
     """A function that a worker process can be sent."""
     member: Member = Member()
+    since: int = 0
+    """When this process began, as `WorkFolder.begin` tells it."""
 
     def __call__(self, unit: Unit, advance: Advance | None) -> bool:
         """Do a unit unless it is done or another process is at it; returns whether it is done."""
         with self.folder.lock(self.name, unit.number) as free:
             if not free:
                 return False
-            if self._is_done(unit):
+            if self.folder.kept(self.name, unit.number, self.since):
                 if advance:
                     advance(unit.size)
                 return True
             self.folder.finish(self.name, unit.number, self.work(unit, advance))
             return True
-
-    def _is_done(self, unit: Unit) -> bool:
-        """Whether a unit was done before; one member of the crew proves it by its hashes."""
-        done = self.folder.done(self.name, unit.number)
-        mine = unit.number % self.member.size == self.member.rank
-        return done is not None and (not mine or self.folder.whole(done))
 
     def finish(
         self,
@@ -70,7 +66,7 @@ class Stage:
             units: all of them, in order.
             workers: the processes of this one.
             progress: told the bytes of text dealt with, here or elsewhere.
-            ended: whether the whole set is there, made by others: then nothing is left to do.
+            ended: whether others have made the whole set, or given up: nothing is left to do.
         """
         first = len(units) * self.member.rank // self.member.size
         left = [*units[first:], *units[:first]]

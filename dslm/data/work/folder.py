@@ -56,8 +56,11 @@ class WorkFolder:
         """The work folder of an output folder."""
         return cls(output.absolute().parent / f".{output.name}.partial")
 
-    def begin(self, plan: Mapping[str, Any]) -> None:
+    def begin(self, plan: Mapping[str, Any]) -> int:
         """Make the folder, or find it as another process or an earlier run left it.
+
+        Returns:
+            When that was, in nanoseconds by the clock of the folder's file system; see `kept`.
 
         Raises:
             DataError: it belongs to a run with other inputs or other settings.
@@ -71,6 +74,9 @@ class WorkFolder:
             rule = "holds unfinished work on inputs that have changed since, or with other settings"
             fix = "repeat its command, remove it, or choose another --output"
             raise DataError(Problem(str(self.path), None, rule, fix))
+        clock = self.path / "locks" / "clock"
+        clock.touch()
+        return clock.stat().st_mtime_ns
 
     def file(self, name: str) -> Path:
         """Where a unit puts a file."""
@@ -85,10 +91,20 @@ class WorkFolder:
         """Write the record of a unit, which makes it finished."""
         record.save(done, self._record(stage, number))
 
-    def whole(self, done: Done) -> bool:
-        """Whether the files of a record are what they were."""
-        paths = {self.file(name): digest for name, digest in done.files.items()}
-        return all(path.is_file() and file_sha256(path) == paths[path] for path in paths)
+    def kept(self, stage: str, number: int, since: int) -> bool:
+        """Whether a unit is finished and its files are what they were.
+
+        A record from before `since` is proved by the hashes of its files and then made new, so
+        that of all the processes that began since only one proves it, and none trusts it before.
+        """
+        done, record = self.done(stage, number), self._record(stage, number)
+        if done is None:
+            return False
+        if record.stat().st_mtime_ns < since:
+            if not self._whole(done):
+                return False
+            record.touch()
+        return True
 
     def hashed(self, *names: str) -> dict[str, str]:
         """Files of a unit with their hashes, as `Done.files` wants them."""
@@ -114,6 +130,10 @@ class WorkFolder:
     def remove(self) -> None:
         """Remove everything."""
         shutil.rmtree(self.path, ignore_errors=True)
+
+    def _whole(self, done: Done) -> bool:
+        paths = {self.file(name): digest for name, digest in done.files.items()}
+        return all(path.is_file() and file_sha256(path) == paths[path] for path in paths)
 
     def _record(self, stage: str, number: int) -> Path:
         return self.path / "records" / f"{_name(stage, number)}.json"

@@ -34,7 +34,7 @@ class Rejects:
         self.file: IO[str] | None = None
         if path is not None:
             # Without a time in its head, the same records give the same bytes.
-            packed = gzip.GzipFile("", "wb", 6, path.open("wb"), mtime=0)
+            packed = gzip.GzipFile(path, "wb", 6, mtime=0)
             self.file = io.TextIOWrapper(packed, encoding="utf-8", errors="backslashreplace")
 
     def __call__(self, rejected: Rejected) -> None:

@@ -33,7 +33,7 @@ from dslm.data.work.folder import Done, WorkFolder
 from dslm.data.work.plan import Sharding, Unit
 from dslm.data.work.rejects import Rejects
 from dslm.data.writer import ShardWriter
-from dslm.errors import DataError
+from dslm.errors import DataError, Problem
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,8 @@ class Work:
 
     folder: WorkFolder
     sharding: Sharding
+    tokenizer_sha256: str
+    """The model of the tokenizer with which the work began."""
     names: tuple[str, ...]
     """The inputs, by their names in the manifest."""
     inputs_folder: Path
@@ -139,7 +141,7 @@ class Write(Work):
         return Done(files, tally, inputs, shards)
 
     def _tokenize(self, documents: list[Document]) -> Rows:
-        tokenizer = _tokenizer(self.sharding.tokenizer)
+        tokenizer = _tokenizer(self.sharding.tokenizer, self.tokenizer_sha256)
         try:
             return tokenize(documents, tokenizer)
         except DataError:
@@ -153,7 +155,7 @@ class Write(Work):
             raise
 
     def _write(self, unit: Unit, batches: Iterator[Rows]) -> tuple[Shard, ...]:
-        tokenizer = _tokenizer(self.sharding.tokenizer)
+        tokenizer = _tokenizer(self.sharding.tokenizer, self.tokenizer_sha256)
         shards: list[Shard] = []
         rest: Rows | None = next(batches, None)
         while rest is not None:
@@ -243,5 +245,9 @@ def _volumes(names: Sequence[str], sizes: Integers, text_bytes: Integers) -> dic
 
 
 @lru_cache(maxsize=1)
-def _tokenizer(path: Path) -> Tokenizer:
-    return Tokenizer.load(path)
+def _tokenizer(path: Path, sha256: str) -> Tokenizer:
+    """A worker deals with many units; another model at the same place is another tokenizer."""
+    tokenizer = Tokenizer.load(path)
+    if tokenizer.sha256 != sha256:
+        raise DataError(Problem(str(path), None, "has changed since the work began"))
+    return tokenizer

@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dslm.commands import shard
+from dslm.commands.data import VERBS, main
+from dslm.commands.run import run
+from dslm.data.shard_set import ShardSet
+from dslm.data.tokenizer_training import Training, train_tokenizer
+
+TEXTS = ["The river falls. It never stops.", "短い", "The stone is dark, the light is over."]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A shard set of three documents, made of four lines."""
+    monkeypatch.chdir(tmp_path)
+    lines = [json.dumps({"text": text}, ensure_ascii=False) for text in TEXTS]
+    Path("lines.jsonl").write_text("\n".join([*lines, '{"text": "cut']) + "\n")
+    Path("known.txt").write_text("".join(TEXTS))
+    train_tokenizer([Path("known.txt")], Path("tok"), Training("char", None))
+    words = "--input lines.jsonl --tokenizer tok --output set cleaning.language.on=true"
+    assert run(shard.main, words.split()) == 0
+    return tmp_path / "set"
+
+
+@pytest.fixture
+def call(folder: Path, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Runs a verb: ``call("show set --document 1")`` gives code, output and errors."""
+    capsys.readouterr()
+
+    def called(words: str) -> tuple[int, str, str]:
+        code = run(main, words.split())
+        told = capsys.readouterr()
+        return code, told.out, told.err
+
+    return called
+
+
+def test_help_names_every_verb(call: Any) -> None:
+    for words in ("", "--help", "-h"):
+        code, told, _ = call(words)
+        assert code == 0
+        assert all(f"dslm data {verb} " in told for verb in VERBS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_a_help_of_its_own(call: Any, verb: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        call(f"{verb} --help")
+    assert ended.value.code == 0
+
+
+def test_a_misspelt_verb_is_told_with_the_nearest(call: Any) -> None:
+    code, _, error = call("verfy set")
+    assert code == 2
+    assert "dslm data = 'verfy': there is no such verb; did you mean 'verify'?" in error
+    assert "choose from verify, stats, show, whence, strike" in call("x set")[2]
+
+
+@pytest.mark.parametrize("verb", ["verify", "stats", "show", "strike"])
+def test_a_folder_that_is_no_shard_set_is_told(call: Any, verb: str) -> None:
+    more = {"show": "--document 0", "strike": f"--sha256 {'0' * 64}"}.get(verb, "")
+    code, _, error = call(f"{verb} tok {more}")
+    assert code == 2
+    assert "tok/manifest.json: the folder is not a shard set" in error
+
+
+def test_verify_of_a_whole_set_says_so(call: Any) -> None:
+    code, told, _ = call("verify set")
+    assert code == 0
+    assert told.startswith("set: whole\n  1 shards, 3 documents, 71 tokens")
+
+
+def test_verify_names_every_broken_file(call: Any, folder: Path) -> None:
+    path = folder / "shard-00000.arrow"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    (folder / "tokenizer" / "tokenizer.json").unlink()
+    code, told, error = call("verify set")
+    assert (code, told) == (2, "")
+    assert error.count("error: ") == 2
+    assert "set/shard-00000.arrow: its bytes have changed since" in error
+    assert "tokenizer" in error
+
+
+def test_stats_are_a_table_and_a_page(call: Any, folder: Path) -> None:
+    code, told, _ = call("stats set")
+    assert code == 0
+    for line in ("documents                           3", "broken                              1"):
+        assert line in told
+    assert "documents by length\n" in told
+    assert "  not JSON " in told
+    assert told.endswith("set/stats.html\n")
+    assert "<html" in (folder / "stats.html").read_text()
+
+
+def test_stats_go_where_one_wishes_and_as_json(call: Any, folder: Path) -> None:
+    code, told, _ = call("stats set --html page.html --json")
+    assert code == 0
+    assert json.loads(told) == json.loads((folder / "manifest.json").read_text())["tally"]
+    assert (folder.parent / "page.html").exists()
+    assert not (folder / "stats.html").exists()
+
+
+def test_a_page_in_the_set_changes_nothing_of_it(call: Any) -> None:
+    call("stats set")
+    assert call("verify set")[0] == 0
+
+
+def test_show_tells_a_document_and_where_it_is_from(call: Any) -> None:
+    code, told, _ = call("show set --document 1")
+    assert code == 0
+    assert told.endswith(f"\n\n{TEXTS[1]}\n")
+    facts = dict(line.split(maxsplit=1) for line in told.split("\n\n")[0].splitlines())
+    assert facts["input"] == "lines.jsonl"
+    assert int(facts["place"]) == len(json.dumps({"text": TEXTS[0]})) + 1
+    assert facts["text_bytes"] == "6"
+
+
+def test_show_as_json_is_one_object(call: Any) -> None:
+    facts = json.loads(call("show set --document 2 --json")[1])
+    assert facts["text"] == TEXTS[2]
+    assert (facts["number"], facts["sentences"], facts["language"]) == (2, 1, "en")
+
+
+@pytest.mark.parametrize("number", ["3", "-1"])
+def test_a_document_that_is_not_there_is_told(call: Any, number: str) -> None:
+    code, _, error = call(f"show set --document={number}")
+    assert code == 2
+    assert f"--document = {number}: the set has documents 0 to 2" in error
+
+
+def test_strike_takes_a_document_out_and_says_so(call: Any, folder: Path) -> None:
+    digest = json.loads(call("show set --document 0 --json")[1])["sha256"]
+    code, told, _ = call(f"strike set --sha256 {digest}")
+    assert code == 0
+    assert f"struck {digest}: 32 tokens, from shard-00000.arrow" in told
+    assert "cannot be resumed" in told
+    assert ShardSet.open(folder).documents == 2
+    assert json.loads(call("show set --document 0 --json")[1])["text"] == TEXTS[1]
+    assert call("verify set")[0] == 0
+    assert "struck since" in call("stats set")[1]
+
+
+@pytest.mark.parametrize(
+    ("digest", "told"),
+    [
+        ("0" * 64, "no document of the set has this hash; see dslm data show"),
+        ("x", "--sha256 = 'x': is not 64 hexadecimal digits"),
+    ],
+)
+def test_a_hash_that_cannot_be_struck_is_told(call: Any, digest: str, told: str) -> None:
+    code, _, error = call(f"strike set --sha256 {digest}")
+    assert code == 2
+    assert told in error
+    assert error.count("error:") == 1
+
+
+def test_whence_of_what_is_no_run_is_told(call: Any) -> None:
+    code, _, error = call("whence set --step 1")
+    assert code == 2
+    assert "error: set: is not the folder of a run: it has no run.json" in error
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("show set", "--document"),
+        ("show set --document one", "--document"),
+        ("whence runs/a", "--step"),
+        ("strike set", "--sha256"),
+        ("verify", "DIR"),
+        ("stats set --jsn", "--jsn: unknown argument; did you mean '--json'?"),
+    ],
+)
+def test_a_missing_or_unknown_argument_is_one_line(call: Any, words: str, told: str) -> None:
+    code, _, error = call(words)
+    assert code == 2
+    assert error.count("error:") == 1
+    assert told in error

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from commands.conftest import TEXT, Call
+from sharding_runs import tally, texts
+
+from dslm.commands.shard import main
+from dslm.config.help import keys
+from dslm.data.clean.presets import PRESETS
+from dslm.data.manifest import Manifest
+from dslm.data.work.plan import Choices
+
+
+def rejects() -> list[dict[str, Any]]:
+    packed = gzip.decompress(Path("rejects.jsonl.gz").read_bytes())
+    return [json.loads(line) for line in packed.decode().splitlines()]
+
+
+def test_the_first_screen_says_what_will_be_done(call: Call) -> None:
+    code, _, told = call("--clean", "text", "duplicates.documents=true", "--workers", "2")
+    assert code == 0
+    assert told.splitlines()[:4] == [
+        "input     3 files, about 204B of text",
+        "cleaning  mojibake, unicode, controls, markup, whitespace, duplicates (documents)",
+        "work      1 units, 2 workers, 3 passes over the text",
+        "output    set, shards of 256MB",
+    ]
+
+
+def test_the_last_screen_says_what_was_made_and_what_was_not(call: Call) -> None:
+    Path("corpus/3.txt").write_text("<p>the river</p>")
+    Path("corpus/4.txt").write_text("<p>the river</p>")
+    Path("corpus/5.jsonl").write_text('{"text": "the stone"}\n{"txt": "lost"}\n')
+    code, told, _ = call("--clean", "text", "duplicates.documents=true", "--max-bad", "1")
+    assert code == 0
+    assert "  5 documents, 5 sentences, " in told
+    assert "  left out: 1 duplicate\n" in told
+    assert "  broken: 1 no text key\n" in told
+    assert "    5.jsonl: no text key (line 2" in told
+    assert "  changed: 2 markup removed" in told
+    assert told.splitlines()[-3:-1] == ["next:", "  dslm data stats set"]
+
+
+def test_standard_input_is_text_like_any_other(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = "".join(json.dumps({"text": f"{n} rivers"}) + "\n" for n in range(3))
+    packed = io.TextIOWrapper(io.BytesIO(gzip.compress(lines.encode())))
+    monkeypatch.setattr("sys.stdin", packed)
+    before = set(os.listdir())
+    code, told, _ = call("--input", "-")
+    assert code == 0, told
+    assert texts() == ["0 rivers", "1 rivers", "2 rivers"]
+    assert set(os.listdir()) - before == {"set"}
+
+
+def test_a_preset_is_changed_by_what_is_said_after_it(call: Call) -> None:
+    Path("corpus/0.txt").write_text("<p>the  river</p>\t\n")
+    assert call("--clean", "text", "cleaning.whitespace.on=false")[0] == 0
+    settings = Manifest.load(Path("set")).settings["cleaning"]
+    assert settings["markup"]["on"]
+    assert not settings["whitespace"]["on"]
+    assert "the  river" in texts()[0]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_runs(call: Call, preset: str) -> None:
+    Path("corpus/long.txt").write_text(f"{TEXT.capitalize()}.\n" * 3)
+    code, _, error = call("--clean", preset)
+    nothing = preset == "web"  # none of this is prose that one would keep
+    assert code == (2 if nothing else 0)
+    assert ("holds no text to tokenize; all of it was left out: " in error) == nothing
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("cleaning.marcup.on=true", "unknown key; did you mean 'cleaning.markup'?"),
+        ("cleaning.markup.om=true", "unknown key; did you mean 'cleaning.markup.on'?"),
+        ("duplicates.documents=yes", "duplicates.documents = 'yes': must be true or false"),
+        ("cleaning.language.allow='[\"xx\"]'", "cleaning.language.allow"),
+        ("duplicates.threshold=2", "duplicates.threshold = 2: must be at most 1"),
+        ("corpus", "corpus"),
+    ],
+)
+def test_a_mistaken_setting_is_one_line(call: Call, word: str, told: str) -> None:
+    code, _, error = call("cleaning.language.on=true", word)
+    assert code == 2
+    assert error.count("error:") == 1
+    assert told in error
+    assert not Path("set").exists()
+
+
+def test_help_tells_every_option_preset_and_key(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--help"])
+    told = capsys.readouterr().out
+    for option in ("--input", "--tokenizer", "--workers", "--rejects", "--max-bad", "--longest"):
+        assert option in told
+    for name, preset in PRESETS.items():
+        assert f"  {name:<8}{preset.__doc__}" in told
+    for key in keys(Choices).values():
+        if key.type != "a group of keys":
+            assert f"  {key.name}  (" in told
+
+
+def test_rejected_records_are_written_aside_with_their_reasons(call: Call) -> None:
+    Path("corpus/3.txt").write_text(f"0 {TEXT}\n")
+    Path("corpus/4.jsonl").write_text('{"text": "river"}\n{"text": \n{"text": " "}\n')
+    words = ("--rejects", "rejects.jsonl.gz", "duplicates.documents=true")
+    code, told, _ = call(*words)
+    assert code == 0
+    assert "  what was left out: rejects.jsonl.gz" in told
+    found = [(one["input"], one["place"], one["reason"]) for one in rejects()]
+    assert found == [
+        ("4.jsonl", 18, "not JSON"),
+        ("4.jsonl", 28, "empty"),
+        ("3.txt", 0, "duplicate"),
+    ]
+    assert [one["text"] for one in rejects()] == ['{"text": \n', "", f"0 {TEXT}\n"]
+    assert tally().left_out == {"duplicate": 1, "empty": 1}
+
+
+def test_too_many_broken_records_stop_and_more_patience_goes_on(call: Call) -> None:
+    Path("corpus/3.jsonl").write_text("{\n" * 5)
+    code, _, error = call("--max-bad", "4")
+    assert code == 2
+    assert "3.jsonl: not JSON (line 1" in error
+    assert "error: --max-bad = 4: 5 records are broken; mend the input, or let more pass" in error
+    assert not Path("set").exists()
+    code, _, screen = call("--max-bad", "5")
+    assert code == 0
+    assert "resuming" in screen
+    assert tally().broken == {"not JSON": 5}
+
+
+def test_unfinished_work_with_other_settings_is_refused_in_one_sentence(call: Call) -> None:
+    Path("corpus/3.jsonl").write_text("{\n")
+    assert call("--max-bad", "0")[0] == 2
+    code, _, error = call("--clean", "text")
+    assert code == 2
+    (line,) = [line for line in error.splitlines() if line.startswith("error:")]
+    assert ".set.partial: holds unfinished work on inputs that have changed since" in line
+    assert "repeat its command, remove it, or choose another --output" in line
+
+
+def test_a_set_of_another_config_is_refused_in_one_sentence(call: Call) -> None:
+    assert call()[0] == 0
+    before = Path("set/manifest.json").read_bytes()
+    code, _, error = call("--clean", "text")
+    assert code == 2
+    (line,) = [line for line in error.splitlines() if line.startswith("error:")]
+    assert "set: holds a shard set made from other text or with other settings; remove it" in line
+    assert Path("set/manifest.json").read_bytes() == before

@@ -1,0 +1,186 @@
+"""Many processes make one shard set, and whoever makes it, the bytes are the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import slurm
+from sharding_runs import (
+    ENVIRONMENT,
+    ROOT,
+    command,
+    content,
+    ended,
+    mpirun,
+    ranks_of,
+    run,
+    wait_until_gone,
+)
+
+pytestmark = pytest.mark.slow
+
+KILLS = 20
+
+
+def test_two_workers_make_the_same_bytes(
+    corpus: Path, alone: dict[str, str], tmp_path: Path
+) -> None:
+    run(command(corpus, tmp_path / "set", "--workers", "2"))
+    assert content(tmp_path / "set") == alone
+
+
+def test_three_ranks_of_mpirun_make_the_same_bytes_and_one_of_them_tells(
+    corpus: Path, alone: dict[str, str], tmp_path: Path
+) -> None:
+    done = run(mpirun(3, command(corpus, tmp_path / "set")))
+    assert content(tmp_path / "set") == alone
+    assert done.stdout.count("next:") == 1
+    assert done.stderr.count("3 tasks of 1 worker") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+@pytest.fixture
+def cluster() -> Iterator[slurm.Cluster]:
+    if lacking := slurm.missing():
+        pytest.skip(f"SLURM is not installed: {', '.join(lacking)}")
+    with (
+        tempfile.TemporaryDirectory(dir="/tmp") as folder,
+        slurm.cluster(Path(folder)) as started,
+    ):
+        yield started
+
+
+def test_two_tasks_of_a_slurm_array_make_the_same_bytes(
+    corpus: Path, alone: dict[str, str], tmp_path: Path, cluster: slurm.Cluster
+) -> None:
+    script = tmp_path / "job.sh"
+    words = " ".join(map(repr, command(corpus, tmp_path / "set")))
+    script.write_text(f"#!/bin/bash\nexport PYTHONPATH='{ROOT}'\nexec {words}\n")
+    cluster.run(script, "--array=0-1", f"--output={tmp_path}/out-%a")
+    told = [(tmp_path / f"out-{task}").read_text() for task in range(2)]
+    assert content(tmp_path / "set") == alone, told
+    assert all("2 tasks of 1 worker" in text and "next:" in text for text in told)
+
+
+def test_twenty_times_killed_and_begun_again_it_makes_the_same_bytes(
+    corpus: Path, alone: dict[str, str], tmp_path: Path
+) -> None:
+    draw, output = random.Random(11), tmp_path / "set"
+    words = command(corpus, output, "--workers", "2")
+    unfinished, kills, ends = tmp_path / ".set.partial", 0, 0
+    while kills < KILLS:
+        process = subprocess.Popen(
+            words,
+            env=ENVIRONMENT,
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        while process.poll() is None and not (unfinished / "plan.json").exists():
+            time.sleep(0.01)
+        try:
+            process.wait(draw.uniform(0, 1.2))
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            kills += 1
+        process.wait(30)
+        if output.exists():
+            assert content(output) == alone
+            output.rename(tmp_path / f"made-{ends}")
+            ends += 1
+    run(words)
+    assert content(output) == alone
+    assert not unfinished.exists()
+
+
+def test_the_exception_of_one_rank_ends_all_with_its_message(corpus: Path, tmp_path: Path) -> None:
+    program = tmp_path / "failing.py"
+    program.write_text(
+        "import time\n"
+        "from dslm.commands.run import explain, script\n"
+        "from dslm.errors import DataError, Problem\n"
+        "from dslm.parallel.crew import join_crew\n"
+        "def main(arguments):\n"
+        "    with join_crew(explain) as crew:\n"
+        "        if crew.rank == 1:\n"
+        "            raise DataError(Problem('page 7', None, 'is torn'))\n"
+        "        time.sleep(1000)\n"
+        "script(main)\n"
+    )
+    done = ended(mpirun(3, [sys.executable, str(program)]))
+    assert done.returncode != 0
+    assert done.stderr.count("error: page 7: is torn") == 1
+
+
+def test_a_mistake_that_all_ranks_would_make_is_told_once(corpus: Path, tmp_path: Path) -> None:
+    for mistake, told in (
+        (["--input", "nothing.txt"], "error: nothing.txt: no such file"),
+        (["--tokenizer", "nothing"], "error: nothing/tokenizer.json: no such tokenizer"),
+        (["--output", str(corpus)], "holds something else; remove it or choose another --output"),
+    ):
+        done = ended(mpirun(3, command(corpus, tmp_path / "set", *mistake)))
+        assert done.returncode != 0
+        assert done.stderr.count("error:") == 1
+        assert told in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_rank_that_is_killed_costs_no_unit_that_was_done(
+    corpus: Path, alone: dict[str, str], tmp_path: Path
+) -> None:
+    words = mpirun(3, command(corpus, tmp_path / "set"))
+    folder = tmp_path / ".set.partial"
+    with subprocess.Popen(words, env=ENVIRONMENT, stderr=subprocess.DEVNULL) as process:
+        while len(list(folder.glob("records/clean-*.json"))) < 3:
+            assert process.poll() is None
+            time.sleep(0.002)
+        ranks = ranks_of(process.pid)
+        for rank in ranks:
+            os.kill(rank, signal.SIGSTOP)  # so that the others do not end before they are ended
+        os.kill(ranks[-1], signal.SIGKILL)
+        assert process.wait(60) != 0
+    wait_until_gone(ranks)
+    records = [json.loads(path.read_text()) for path in folder.glob("records/clean-*.json")]
+    done = sorted(name for record in records for name in record["files"])
+    assert len(done) >= 3
+    links = [tmp_path / name for name in done]
+    for name, link in zip(done, links, strict=True):
+        os.link(folder / "files" / name, link)
+    spoil(links[-1])
+    before = [link.stat().st_mtime_ns for link in links]
+    run(words)
+    assert content(tmp_path / "set") == alone
+    after = [link.stat().st_mtime_ns for link in links]
+    again = {name for name, old, new in zip(done, before, after, strict=True) if old != new}
+    assert {done[-1]} <= again <= {name for name in done if name.endswith(done[-1][-5:])}
+
+
+def spoil(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def test_two_commands_for_one_output_share_the_work_and_both_end_well(
+    corpus: Path, alone: dict[str, str], tmp_path: Path
+) -> None:
+    words = command(corpus, tmp_path / "set")
+    pipe = subprocess.PIPE
+    both = [
+        subprocess.Popen(words, env=ENVIRONMENT, stdout=pipe, stderr=pipe, text=True)
+        for _ in range(2)
+    ]
+    told = [process.communicate(timeout=60) for process in both]
+    assert [process.returncode for process in both] == [0, 0], told
+    assert content(tmp_path / "set") == alone
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]

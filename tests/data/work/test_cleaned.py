@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from dslm.data.clean.controls import ControlsSettings
+from dslm.data.clean.pipeline import Cleaning
+from dslm.data.document import Document, Rejected
+from dslm.data.read.reading import Reading
+from dslm.data.work import cleaned
+from dslm.data.work.cleaned import Texts, clean_documents, write_texts
+from dslm.data.work.plan import Sharding, plan
+
+
+def test_texts_come_back_from_the_disk_as_they_were(tmp_path: Path) -> None:
+    batches = [
+        [Document("the river", 0, 5, "en"), Document("河流", 1, 0, "zh")],
+        [Document("a\U0001f30a\x00b", 1, 9)],
+    ]
+    write_texts(tmp_path / "texts", batches)
+    texts = Texts(tmp_path / "texts")
+    assert list(texts.batches()) == batches
+    assert [texts.text(n) for n in range(len(texts))] == ["the river", "河流", "a\U0001f30a\x00b"]
+
+
+def test_a_unit_of_which_nothing_is_kept_has_no_texts(tmp_path: Path) -> None:
+    write_texts(tmp_path / "texts", [])
+    assert len(Texts(tmp_path / "texts")) == 0
+    assert list(Texts(tmp_path / "texts").batches()) == []
+
+
+def test_documents_of_a_unit_are_cleaned_in_batches_and_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cleaned, "BATCH", 15)
+    path = tmp_path / "lines.txt"
+    path.write_bytes(b"one river\ntwo\x7f rivers\n\xff\n\nthree rivers\n")
+    reading = Reading(documents="line")
+    (unit,) = plan([path], Sharding(tmp_path, reading=reading))
+    changed, rejected, told = Counter[str](), list[Rejected](), list[int]()
+    cleaning = Cleaning(controls=ControlsSettings(on=True))
+    found = list(clean_documents(unit, reading, cleaning, changed, rejected.append, told.append))
+    assert [[document.text for document in batch] for batch in found] == [
+        ["one river", "two rivers"],
+        ["three rivers"],
+    ]
+    assert changed == {"control characters removed": 1}
+    assert [one.reason for one in rejected if one.broken] == ["not UTF-8"]
+    assert sum(told) == path.stat().st_size

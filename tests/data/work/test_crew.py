@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dslm.data.manifest import Advance
+from dslm.data.tally import Tally
+from dslm.data.work import crew
+from dslm.data.work.crew import Member, Stage
+from dslm.data.work.folder import Done, WorkFolder
+from dslm.data.work.plan import Unit
+from dslm.data.workers import Workers
+
+UNITS = [Unit(number, (), 10) for number in range(6)]
+
+
+def never() -> bool:
+    return False
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crew, "WAIT", 0.01)
+
+
+def stage(folder: WorkFolder, made: list[int], member: Member | None = None) -> Stage:
+    """A stage that notes the units it does."""
+
+    def work(unit: Unit, advance: Advance | None) -> Done:
+        made.append(unit.number)
+        if advance:
+            advance(unit.size)
+        folder.file(f"{unit.number}").write_text(f"unit {unit.number}")
+        return Done(folder.hashed(f"{unit.number}"), Tally(documents=unit.number))
+
+    return Stage("write", folder, work, member or Member(), folder.begin({"inputs": ["a"]}))
+
+
+def finish(stage: Stage, told: Advance | None = None, ended: Callable[[], bool] = never) -> list:
+    with Workers(1) as workers:
+        return stage.finish(UNITS, workers, told, ended)
+
+
+def test_records_come_in_the_order_of_the_units(work: WorkFolder) -> None:
+    made: list[int] = []
+    done = finish(stage(work, made, Member(1, 3)))
+    assert made == [2, 3, 4, 5, 0, 1]  # each member begins at a place of its own
+    assert [one.tally.documents for one in done] == list(range(6))
+
+
+def test_what_is_done_is_not_done_again_but_counts_as_progress(work: WorkFolder) -> None:
+    made: list[int] = []
+    told: list[int] = []
+    finish(stage(work, made))
+    finish(stage(work, made), told.append)
+    assert made == list(range(6))
+    assert sum(told) == 60
+
+
+def test_a_unit_whose_file_was_damaged_is_done_again(work: WorkFolder) -> None:
+    made: list[int] = []
+    finish(stage(work, made))
+    work.file("4").write_text("unit 5")
+    finish(stage(work, made, Member(0, 2)))  # whoever of a crew finds it
+    assert made == [0, 1, 2, 3, 4, 5, 4]
+    assert work.file("4").read_text() == "unit 4"
+
+
+def test_a_unit_that_another_is_at_is_waited_for(work: WorkFolder) -> None:
+    made: list[int] = []
+    with work.lock("write", 3):
+        other = threading.Timer(0.2, lambda: work.finish("write", 3, Done()))
+        other.start()
+        done = Stage("write", work, stage(work, made).work)(UNITS[3], None)
+        assert not done
+        other.join()
+    finish(stage(work, made))
+    assert made == [0, 1, 2, 4, 5]
+
+
+def test_it_leaves_when_others_have_made_the_whole_set(work: WorkFolder) -> None:
+    made: list[int] = []
+    with work.lock("write", 3):
+        done = finish(stage(work, made), ended=lambda: len(made) == 5)
+    assert made == [0, 1, 2, 4, 5]
+    assert len(done) == 5
+
+
+def test_a_unit_that_fails_is_free_again_and_has_no_record(work: WorkFolder) -> None:
+    def fail(unit: Unit, advance: Advance | None) -> Done:
+        raise RuntimeError("torn")
+
+    with pytest.raises(RuntimeError, match="torn"):
+        finish(Stage("write", work, fail))
+    assert work.units_done() == 0
+    made: list[int] = []
+    finish(stage(work, made))
+    assert made == list(range(6))
+
+
+def test_the_work_folder_of_one_set_is_not_that_of_another(tmp_path: Path) -> None:
+    made: list[int] = []
+    for name in ("a", "b"):
+        folder = WorkFolder.beside(tmp_path / name)
+        folder.begin({"inputs": ["a"]})
+        finish(stage(folder, made))
+    assert made == [*range(6), *range(6)]
