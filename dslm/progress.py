@@ -91,6 +91,12 @@ def human(number: float) -> str:
     return f"{number:.3g}"
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things: ``1 unit``, ``1,200 passes``."""
+    plural = "es" if noun.endswith("s") else "s"
+    return f"{number:,} {noun}{'' if number == 1 else plural}"
+
+
 def duration(seconds: float) -> str:
     """A span of time in the two units that matter: 3725 → ``1h02m``."""
     total = round(max(0.0, seconds))

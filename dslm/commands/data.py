@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -105,7 +107,12 @@ def _show(arguments: list[str]) -> None:
     for name, value in asdict(origin).items():
         if value != "":
             print(f"{name:<12}{value}")
-    print(f"\n{text}")
+    print(f"\n{_harmless(text) if sys.stdout.isatty() else text}")
+
+
+def _harmless(text: str) -> str:
+    """Text without the characters by which it could command a terminal."""
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", lambda found: ascii(found[0])[1:-1], text)
 
 
 def _whence(arguments: list[str]) -> None:

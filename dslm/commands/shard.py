@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
+import signal
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from dslm.commands.run import Parser, explain
+from dslm.commands.shard_screens import first_screen, last_screen
 from dslm.commands.text_options import add_text_options, count, natural, reading, size
 from dslm.config.help import describe
 from dslm.data.clean.pipeline import Cleaner
 from dslm.data.clean.presets import PRESETS
+from dslm.data.publish import occupied
 from dslm.data.read.inputs import expand, text_bytes
-from dslm.data.shard_set import ShardSet
 from dslm.data.sharding import MAX_BAD, Running, shard
+from dslm.data.tokenizer import Tokenizer
 from dslm.data.work.crew import Member
-from dslm.data.work.folder import WorkFolder
-from dslm.data.work.plan import SHARD_SIZE, Choices, Sharding, plan
+from dslm.data.work.plan import SHARD_SIZE, Choices, Sharding
+from dslm.errors import DataError, Problem
+from dslm.files import file_sha256
 from dslm.parallel.crew import Crew, join_crew
-from dslm.progress import Progress, duration, human
+from dslm.progress import Progress
 
 DESCRIPTION = """\
 Turn text into shards that training reads.
@@ -46,18 +50,39 @@ def main(arguments: list[str]) -> None:
     if {"-h", "--help"} & set(arguments):
         print(_help(parser))
         return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # an end like any other
     with join_crew(explain) as crew:
-        crew.first(lambda: _check(parser, arguments))
+        crew.first(lambda: _check(parser.parse_args(arguments), crew.size))
         options = parser.parse_args(arguments)
         with _inputs(options) as paths:
             _shard(paths, options, crew)
 
 
-def _check(parser: Parser, arguments: list[str]) -> None:
+def _check(options: argparse.Namespace, tasks: int) -> None:
     """Find the mistakes that all ranks would find."""
-    options = parser.parse_args(arguments)
-    expand([pattern for pattern in options.input if pattern != STDIN])
     Cleaner(Choices.read(options.clean, options.words).cleaning)
+    Tokenizer.load(options.tokenizer)
+    paths = expand([pattern for pattern in options.input if pattern != STDIN])
+    problems = _check_places(options, paths)
+    if STDIN in options.input and tasks > 1:
+        rule = "only one of several processes can read standard input"
+        problems.append(Problem("--input", STDIN, rule, "write it to a file first"))
+    if problems:
+        raise DataError(*problems)
+
+
+def _check_places(options: argparse.Namespace, paths: Sequence[Path]) -> list[Problem]:
+    """What is written may not be read, now or when the command is repeated."""
+    read = {path.resolve() for path in (*paths, *map(Path, options.input)) if path.is_dir()}
+    problems = [
+        Problem(name, str(place), "lies in a folder that is read", "choose a place outside")
+        for name, place in (("--output", options.output), ("--rejects", options.rejects))
+        if place is not None and not read.isdisjoint(place.resolve().parents)
+    ]
+    if options.rejects is not None and options.rejects.exists() and not occupied(options.output):
+        rule = "there is such a file already"
+        problems.append(Problem("--rejects", str(options.rejects), rule, "choose another name"))
+    return problems
 
 
 def _shard(paths: list[Path], options: argparse.Namespace, crew: Crew) -> None:
@@ -70,7 +95,7 @@ def _shard(paths: list[Path], options: argparse.Namespace, crew: Crew) -> None:
         choices.duplicates,
     )
     if crew.speaks:
-        for line in _first_screen(paths, sharding, options, crew):
+        for line in first_screen(paths, sharding, options, crew.size):
             print(line, file=sys.stderr)
     started, total = time.monotonic(), sharding.passes * sum(map(text_bytes, paths))
     with Progress(total, "B", "sharding") as progress:
@@ -85,7 +110,7 @@ def _shard(paths: list[Path], options: argparse.Namespace, crew: Crew) -> None:
     crew.wait()
     if crew.speaks:
         seconds = time.monotonic() - started
-        for line in _last_screen(shards, options, seconds if made else None):
+        for line in last_screen(shards, options, seconds if made else None):
             print(line)
 
 
@@ -96,69 +121,21 @@ def _inputs(options: argparse.Namespace) -> Iterator[list[Path]]:
     if STDIN not in options.input:
         yield expand(patterns)
         return
-    options.output.absolute().parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=options.output.absolute().parent) as folder:
-        spooled = Path(folder) / "stdin"
-        with spooled.open("wb") as file:
-            shutil.copyfileobj(sys.stdin.buffer, file)
-        yield expand([*patterns, str(spooled)])
+    folder = options.output.absolute().parent / f".{options.output.name}.stdin"
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield expand([*patterns, str(_spooled(folder / "stdin"))])
+    finally:
+        shutil.rmtree(folder)
 
 
-def _first_screen(
-    paths: list[Path], sharding: Sharding, options: argparse.Namespace, crew: Crew
-) -> list[str]:
-    """What will be done."""
-    amount = sum(map(text_bytes, paths))
-    processes = f"{options.workers} worker{'s' if options.workers > 1 else ''}"
-    if crew.size > 1:
-        processes = f"{crew.size} tasks of {processes}"
-    repeated = [
-        name for name in ("documents", "paragraphs", "near") if getattr(sharding.duplicates, name)
-    ]
-    steps = [*sharding.cleaning.active, *(f"duplicates ({name})" for name in repeated)]
-    unfinished = WorkFolder.beside(options.output)
-    files = f"{len(paths):,} file{'s' if len(paths) > 1 else ''}"
-    lines = [
-        f"input     {files}, about {human(amount)}B of text",
-        f"cleaning  {', '.join(steps) or 'none (see --clean)'}",
-        f"work      {len(plan(paths, sharding)):,} units, {processes}, {sharding.passes} "
-        f"pass{'es' if sharding.passes > 1 else ''} over the text",
-        f"output    {options.output}, shards of {human(options.shard_size)}B",
-    ]
-    if unfinished.path.exists():
-        lines.append(f"resuming  {unfinished.units_done()} units were done before and are checked")
-    return lines
-
-
-def _last_screen(shards: ShardSet, options: argparse.Namespace, seconds: float | None) -> list[str]:
-    """What was made, and what to type next."""
-    manifest, tally = shards.manifest, shards.manifest.tally
-    files = f"{len(manifest.shards)} shard{'s' if len(manifest.shards) > 1 else ''}"
-    stored = sum(shard.bytes for shard in manifest.shards)
-    how = "(already there)" if seconds is None else f"in {duration(seconds)}"
-    lines = [
-        f"{options.output} {how}",
-        f"  {tally.documents:,} documents, {tally.sentences:,} sentences, {human(tally.tokens)} "
-        f"tokens, {tally.text_bytes / tally.tokens:.2f} bytes of text a token",
-        f"  {files} of {manifest.dtype}, {human(stored)}B",
-    ]
-    for what, counts in (
-        ("left out", tally.left_out),
-        ("broken", tally.broken),
-        ("changed", tally.changed),
-    ):
-        told = ", ".join(f"{number:,} {reason}" for reason, number in counts.items())
-        lines += [f"  {what}: {told}"] if told else []
-    lines += [f"    {example}" for example in tally.examples[:5]]
-    if options.rejects:
-        lines.append(f"  what was left out: {options.rejects}")
-    command = "deepspeed launch/pretrain.py tiny --deepspeed_config ds_configs/zero1_fp32.json"
-    return [
-        *lines,
-        "next:",
-        f"  dslm data stats {options.output}",
-        f"  {command} data.train={options.output} run=runs/a",
-    ]
+def _spooled(path: Path) -> Path:
+    """Standard input as a file, whose time follows from its content: repeated, it is the same."""
+    with path.open("wb") as file:
+        shutil.copyfileobj(sys.stdin.buffer, file)
+    moment = int(file_sha256(path)[:12], 16)
+    os.utime(path, ns=(moment, moment))
+    return path
 
 
 def _help(parser: Parser) -> str:

@@ -11,9 +11,10 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing.sharedctypes import Synchronized
 from types import TracebackType
 from typing import TypeVar
@@ -100,7 +101,8 @@ class Workers:
         pool, shared = self._started = self._started or self._start()
         before = shared.value
         try:
-            futures = [pool.submit(_tracked, work, unit) for unit in units]
+            with _uninterrupted():
+                futures = [pool.submit(_tracked, work, unit) for unit in units]
             _watch(futures, shared, before, progress)
             return [future.result() for future in futures]
         except BrokenProcessPool:
@@ -125,6 +127,16 @@ class Workers:
             pool, shared = self._started
             shared.value = STOP
             pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """What is started here never hears of Ctrl-C, not even before it can ignore it by itself."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _tracked(work: Callable[[Work, Advance | None], Result], unit: Work) -> Result:

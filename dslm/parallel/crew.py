@@ -46,10 +46,6 @@ class Crew:
         if self._ranks is not None:
             self._ranks.Barrier()
 
-    def sum(self, number: int) -> int:
-        """The sum of a number over all ranks."""
-        return number if self._ranks is None else int(self._ranks.allreduce(number))
-
 
 @contextmanager
 def join_crew(explain: Callable[[BaseException], int]) -> Iterator[Crew]:

@@ -106,7 +106,7 @@ def test_alone_there_is_nobody_to_wait_for(monkeypatch: pytest.MonkeyPatch) -> N
         alone.wait()
         checked: list[bool] = []
         alone.first(lambda: checked.append(True))
-        assert (alone.speaks, alone.rank, alone.size, alone.sum(5)) == (True, 0, 1, 5)
+        assert (alone.speaks, alone.rank, alone.size) == (True, 0, 1)
     assert checked == [True]
 
 
@@ -123,7 +123,7 @@ def test_every_task_of_slurm_speaks_for_itself() -> None:
 def test_one_rank_checks_for_all_and_all_leave_together(ranks: Ranks) -> None:
     with join_crew(code) as members:
         members.first(lambda: pytest.fail("rank 1 checks nothing"))
-        assert (members.speaks, members.sum(5)) == (False, 15)
+        assert not members.speaks
     assert (ranks.barriers, ranks.aborted) == (2, None)
 
 

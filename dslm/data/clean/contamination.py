@@ -38,6 +38,9 @@ from dslm.files import file_sha256
 SHORTEST_ITEM = 8
 """Words; shorter items occur by chance (Brown et al. 2020, appendix C)."""
 
+KEY = "cleaning.contamination.files"
+"""How a user says which evaluations."""
+
 _BATCH = 1 << 20  # characters of items that are hashed at once
 _WINDOW = 1 << 15  # words of documents that are compared at once, for the processor's cache
 
@@ -77,7 +80,7 @@ class Contamination:
                 found[length].append(hashes(items, starts, length))
         if not openings:
             rule = f"none has an item of {SHORTEST_ITEM} words or more: nothing would be found"
-            raise DataError(Problem("files", list(settings.files), rule, "leave them out"))
+            raise DataError(Problem(KEY, list(settings.files), rule, "leave them out"))
         self._openings = _Known(openings)
         self._known = {length: _Known(wholes) for length, wholes in found.items()}
 
@@ -173,7 +176,7 @@ def _batches(items: Iterable[str]) -> Iterator[list[str]]:
 def _items(settings: ContaminationSettings) -> Iterator[str]:
     """The items of all evaluations, one after the other."""
     if not settings.files:
-        raise DataError(Problem("files", None, "no evaluation is given", "name at least one file"))
+        raise DataError(Problem(KEY, None, "no evaluation is given", "name at least one file"))
     for file in settings.files:
         try:
             with Path(file).open(encoding="utf-8-sig") as lines:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -64,6 +65,20 @@ class Cleaner:
 
     def __init__(self, cleaning: Cleaning) -> None:
         self._steps = list(_steps(cleaning))
+        self._mask = Personal(cleaning.personal) if cleaning.personal.on else None
+
+    def masked(self, reject: Reject) -> Reject:
+        """The same, told of texts without personal data if these are masked in what is kept."""
+        mask = self._mask
+        if mask is None:
+            return reject
+
+        def told(rejected: Rejected) -> None:
+            shown = Document(rejected.text)
+            mask([shown], Counter())
+            reject(replace(rejected, text=shown.text))
+
+        return told
 
     def __call__(
         self, documents: Sequence[Document], changed: Counter[str], reject: Reject

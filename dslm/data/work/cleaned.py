@@ -41,6 +41,7 @@ def clean_documents(
         advance: told the bytes of text read.
     """
     cleaner = _cleaner(cleaning)
+    reject = cleaner.masked(reject)
     read = (
         document
         for piece in unit.pieces

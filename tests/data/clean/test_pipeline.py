@@ -133,3 +133,10 @@ def test_settings_can_be_compared_and_kept_in_a_table() -> None:
     choices = parse(Choices, PRESETS["web"]()).cleaning
     assert hash(choices) == hash(replace(choices))
     assert choices == replace(choices)
+
+
+def test_a_text_that_is_left_out_is_told_of_without_its_personal_data() -> None:
+    cleaner, left_out = Cleaner(cleaning(personal={}, quality={})), list[Rejected]()
+    document = Document("write to anna@example.org")
+    assert cleaner([document], Counter(), cleaner.masked(left_out.append)) == []
+    assert [one.text for one in left_out] == ["write to <EMAIL>"]

@@ -1,0 +1,77 @@
+"""What ``shard`` tells before its work and after it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from dslm.data.read.inputs import text_bytes
+from dslm.data.shard_set import ShardSet
+from dslm.data.work.folder import WorkFolder
+from dslm.data.work.plan import Sharding, plan
+from dslm.progress import counted, duration, human
+
+CUT_SHORT = "cut short"
+"""The reason of files that end too early."""
+
+
+def first_screen(
+    paths: Sequence[Path], sharding: Sharding, options: argparse.Namespace, tasks: int
+) -> list[str]:
+    """What will be done."""
+    amount = sum(map(text_bytes, paths))
+    processes = counted(options.workers, "worker")
+    if tasks > 1:
+        processes = f"{counted(tasks, 'task')} of {processes}"
+    repeated = [
+        name for name in ("documents", "paragraphs", "near") if getattr(sharding.duplicates, name)
+    ]
+    steps = [*sharding.cleaning.active, *(f"duplicates ({name})" for name in repeated)]
+    done = WorkFolder.beside(options.output).units_done()
+    units = len(plan(paths, sharding))
+    lines = [
+        f"input     {counted(len(paths), 'file')}, about {human(amount)}B of text",
+        f"cleaning  {', '.join(steps) or 'none (see --clean)'}",
+        f"work      {counted(units, 'unit')}, {processes}, "
+        f"{counted(sharding.passes, 'pass')} over the text",
+    ]
+    if units < tasks * options.workers:
+        lines.append("          fewer units than workers: a packed file is not divided")
+    lines.append(f"output    {options.output}, shards of {human(options.shard_size)}B")
+    if done:
+        lines.append(f"resuming  {counted(done, 'unit')} done before, which are checked")
+    return lines
+
+
+def last_screen(shards: ShardSet, options: argparse.Namespace, seconds: float | None) -> list[str]:
+    """What was made, and what to type next."""
+    manifest, tally = shards.manifest, shards.manifest.tally
+    stored = sum(shard.bytes for shard in manifest.shards)
+    how = "(already there)" if seconds is None else f"in {duration(seconds)}"
+    lines = [
+        f"{options.output} {how}",
+        f"  {counted(tally.documents, 'document')}, {counted(tally.sentences, 'sentence')}, "
+        f"{human(tally.tokens)} tokens, "
+        f"{tally.text_bytes / tally.tokens:.2f} bytes of text a token",
+        f"  {counted(len(manifest.shards), 'shard')} of {manifest.dtype}, {human(stored)}B",
+    ]
+    for what, counts in (
+        ("left out", tally.left_out),
+        ("broken", tally.broken),
+        ("changed", tally.changed),
+    ):
+        told = ", ".join(f"{number:,} {reason}" for reason, number in counts.items())
+        lines += [f"  {what}: {told}"] if told else []
+    lines += [f"    {example}" for example in tally.examples[:5]]
+    if lost := tally.broken.get(CUT_SHORT):
+        lines.append(f"  warning: {counted(lost, 'file')} cut short: the text behind is missing")
+    if options.rejects and seconds is not None:
+        lines.append(f"  what was left out: {options.rejects}")
+    command = "deepspeed launch/pretrain.py tiny --deepspeed_config ds_configs/zero1_fp32.json"
+    return [
+        *lines,
+        "next:",
+        f"  dslm data stats {options.output}",
+        f"  {command} data.train={options.output} run=runs/a",
+    ]
