@@ -7,7 +7,6 @@ import io
 import json
 from collections import Counter
 from pathlib import Path
-from types import TracebackType
 from typing import IO
 
 from dslm.data.document import Rejected
@@ -65,12 +64,7 @@ class Rejects:
     def __enter__(self) -> Rejects:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self.file is not None:
             self.file.close()
         self.tally.left_out = dict(sorted(self.left_out.items()))
