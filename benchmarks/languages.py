@@ -38,7 +38,8 @@ GROUPS = {
     "Austronesian": "ind:id jav:jv sun:su plt:mg mri:mi smo:sm ton:to fij:fj tah:ty",
     "African": (
         "swh:sw yor:yo ibo:ig zul:zu xho:xh som:so sna:sn sot:st tsn:tn kin:rw run:rn lin:ln "
-        "lug:lg wol:wo nya_chechewa:ny hau_NG:ha bam:bm ewe:ee aka_asante:ak tso_MZ:ts ssw:ss ven:ve"
+        "lug:lg wol:wo nya_chechewa:ny hau_NG:ha bam:bm ewe:ee "
+        "aka_asante:ak tso_MZ:ts ssw:ss ven:ve"
     ),
     "Navajo, planned languages": "nav:nv epo:eo ido:io ina:ia",
 }
