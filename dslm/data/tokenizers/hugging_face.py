@@ -62,6 +62,10 @@ class HuggingFaceTokenizer(Tokenizer):
         """The text of some ids."""
         return str(self._model.decode([int(token) for token in ids], skip_special_tokens=True))
 
+    def json(self) -> str:
+        """The tokenizer as one ``tokenizer.json``."""
+        return str(self._model.to_str())
+
     def _plain(self, parts: Sequence[str]) -> Encoded:
         arrays = [np.array(self._ids(part), dtype=self.dtype) for part in parts]
         ends = np.cumsum([len(array) for array in arrays], dtype=np.int64)
