@@ -24,11 +24,11 @@ SMALL = "model.layers=1 model.heads=2 model.width=32 model.sequence=32".split() 
 
 
 def commands() -> list[str]:
-    """The commands of the three uses."""
+    """The commands of all uses."""
     text = (ROOT / "README.md").read_text()
     blocks = re.findall(r"```\n(.*?)```", text[text.index("## Use 1") :], re.DOTALL)
     lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
-    return [line for line in lines if line.startswith(("python ", "deepspeed "))]
+    return [line for line in lines if line.startswith(("python ", "deepspeed ", "dslm "))]
 
 
 def scaled(command: str) -> list[str]:
@@ -39,6 +39,8 @@ def scaled(command: str) -> list[str]:
     if words[0] == "deepspeed":
         local = ["--master_port", str(free_port()), "--no_ssh_check", "--master_addr", "127.0.0.1"]
         return [str(Path(sys.executable).parent / "deepspeed"), *local, *words[1:]]
+    if words[0] == "dslm":
+        return [sys.executable, "-c", "from dslm.commands.main import main; main()", *words[1:]]
     return [sys.executable, *words[1:]]
 
 
@@ -57,8 +59,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_readme_has_the_commands_of_its_three_uses() -> None:
-    assert len(commands()) >= 12
+def test_the_readme_has_the_commands_of_its_uses() -> None:
+    assert len(commands()) >= 17
 
 
 @pytest.mark.parametrize("command", commands(), ids=lambda command: command.split(" --")[0][:60])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dslm.errors import ConfigError, Problem, suggest
+from dslm.errors import ConfigError, Problem
 from dslm.hub.family import Family
 from dslm.hub.gpt2 import GPT2
 from dslm.hub.llama import LLAMA
@@ -12,6 +12,8 @@ from dslm.hub.settings import refused
 from dslm.model.config import ModelConfig
 
 FAMILIES = {family.architecture: family for family in (GPT2, LLAMA)}
+BY_TYPE = ("model_type", {family.model_type: family for family in FAMILIES.values()})
+"""Where a config.json tells the family if it names no class."""
 
 
 def family_of_settings(settings: dict[str, Any], where: str) -> Family:
@@ -24,17 +26,13 @@ def family_of_settings(settings: dict[str, Any], where: str) -> Family:
     Raises:
         ConfigError: it is of none.
     """
-    named = settings.get("architectures") or [None]
-    name = named[0] if isinstance(named, list) else named
-    types = {family.model_type: family for family in FAMILIES.values()}
-    family = types.get(str(settings.get("model_type"))) if name is None else None
-    family = family or FAMILIES.get(str(name))
-    if family is None:
-        fix = suggest(name, FAMILIES, f"choose a model of {', '.join(FAMILIES)}")
-        key = "architectures" if name is not None else "model_type"
-        found = name if name is not None else settings.get("model_type")
-        raise ConfigError(Problem(f"{where}: {key}", found, "is not a shape dslm has", fix))
-    return family
+    key, families = ("architectures", FAMILIES) if settings.get("architectures") else BY_TYPE
+    found = settings.get(key)
+    name = found[0] if isinstance(found, list) else found
+    if str(name) not in families:
+        rule, fix = "is not a shape dslm has", f"it has {', '.join(families)}"
+        raise ConfigError(Problem(f"{where}: {key}", name, rule, fix))
+    return families[str(name)]
 
 
 def family_of_model(config: ModelConfig) -> Family:

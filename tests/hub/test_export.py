@@ -18,6 +18,7 @@ from dslm.commands.run import run as run_command
 from dslm.errors import TrainingError, UserError
 from dslm.hub import exporting
 from dslm.hub.exporting import export_run
+from dslm.hub.importing import import_folder
 from dslm.inference.generate import Sampling, continue_text
 from dslm.inference.trained import load
 
@@ -160,3 +161,29 @@ def test_the_command_tells_how_near_the_scores_are(
         "tokenizer_config.json",
     }
     assert json.loads((tmp_path / "out/config.json").read_text())["dtype"] == "float32"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_was_exported_comes_back_as_the_same_model(
+    kind: str, make_run: MakeRun, trained_tokenizers: dict[str, Path], tmp_path: Path
+) -> None:
+    run = make_run(trained_tokenizers[kind], 3, **LLAMA)
+    export_run(run, tmp_path / "out")
+    import_folder(tmp_path / "out", tmp_path / "again")
+    before, after = load(run), load(tmp_path / "again")
+    assert after.config.model.vocabulary == before.config.model.vocabulary
+    sample = text(4, 50)
+    ids = [trained.tokenizer.encode([sample])[0].tolist() for trained in (before, after)]
+    assert ids[0] == ids[1]
+    tokens = torch.tensor([ids[0][:32]])
+    assert torch.equal(before.model(tokens), after.model(tokens))
+    assert after.tokenizer.end_of_document == before.tokenizer.end_of_document
+
+
+def test_a_character_that_came_back_unknown_is_told(
+    make_run: MakeRun, trained_tokenizers: dict[str, Path], tmp_path: Path
+) -> None:
+    export_run(make_run(trained_tokenizers["char"]), tmp_path / "out")
+    import_folder(tmp_path / "out", tmp_path / "again")
+    with pytest.raises(UserError, match="text 'Ω': the tokenizer has no ids for it"):
+        load(tmp_path / "again").tokenizer.encode(["Ω"])
