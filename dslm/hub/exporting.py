@@ -10,6 +10,7 @@ FOLDER/
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from torch import Tensor
 
 from dslm.data.publish import occupied, published
 from dslm.data.tokenizer import Tokenizer
-from dslm.errors import CheckpointError, Problem, TrainingError
+from dslm.errors import CheckpointError, Findings, Problem, TrainingError, UserError
 from dslm.files import write_json, write_text
+from dslm.hub.family import Family
 from dslm.hub.folder import SETTINGS, open_folder
 from dslm.hub.names import weights
 from dslm.hub.registry import family_of_model
@@ -58,14 +60,20 @@ def export_run(run: Path, folder: Path, step: int | None = None) -> float:
         raise CheckpointError(Problem(str(folder), None, "is there already", fix))
     trained = load(run, step)
     config, tokenizer = trained.config.model, trained.tokenizer
-    family = family_of_model(config)
+    found = Findings()
+    family = found.take(family_of_model, config)
+    content = found.take(tokenizer_json, tokenizer)
+    if family is None or content is None:
+        raise UserError(*found.problems)
     ids = _special_ids(tokenizer)
     with published(folder) as place:
         settings = {**write_settings(family, config), **ids, "dtype": "float32"}
         write_json(place / SETTINGS, settings)
         write_json(place / "generation_config.json", {**ids, **_never(config, tokenizer)})
-        _write_weights(place / "model.safetensors", trained)
-        _write_tokenizer(place, tokenizer, config.sequence)
+        _write_weights(place / "model.safetensors", family, trained)
+        write_text(place / "tokenizer.json", content)
+        names = special_names(tokenizer, content)
+        write_json(place / "tokenizer_config.json", _tokenizer_settings(names, config))
         difference = _difference(place, trained)
         if not difference <= TOLERANCE:
             raise TrainingError(
@@ -91,13 +99,24 @@ def _never(config: ModelConfig, tokenizer: Tokenizer) -> dict[str, list[int]]:
     return {"suppress_tokens": padding} if padding else {}
 
 
-def _write_weights(path: Path, trained: Trained) -> None:
+def _tokenizer_settings(names: Mapping[str, str], config: ModelConfig) -> dict[str, Any]:
+    begin = {"bos_token": names["eos_token"]} if "eos_token" in names else {}
+    return {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": config.sequence,
+        "clean_up_tokenization_spaces": False,
+        **begin,
+        **names,
+    }
+
+
+def _write_weights(path: Path, family: Family, trained: Trained) -> None:
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    config, model = trained.config.model, trained.model.state_dict()
+    model = trained.model.state_dict()
     theirs: dict[str, Tensor] = {}
-    for weight in weights(family_of_model(config), config):
+    for weight in weights(family, trained.config.model):
         theirs.update(weight.split(model[f"layers.{weight.ours}"].cpu()))
     try:
         save_file(theirs, path, {"format": "pt"})
@@ -105,27 +124,15 @@ def _write_weights(path: Path, trained: Trained) -> None:
         raise OSError(str(error)) from error
 
 
-def _write_tokenizer(place: Path, tokenizer: Tokenizer, sequence: int) -> None:
-    content = tokenizer_json(tokenizer)
-    names = special_names(tokenizer, content)
-    if "eos_token" in names:
-        names.setdefault("bos_token", names["eos_token"])
-    settings: dict[str, Any] = {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "model_max_length": sequence,
-        "clean_up_tokenization_spaces": False,
-        **names,
-    }
-    write_text(place / "tokenizer.json", content)
-    write_json(place / "tokenizer_config.json", settings)
-
-
 @torch.no_grad()
 def _difference(place: Path, trained: Trained) -> float:
     """The largest difference of scores between what was written and the run's model."""
     folder = open_folder(place)
-    again = Transformer(stages(folder.config, seed=0)).to(trained.device).eval()
-    again.load_state_dict({f"layers.{w.ours}": folder.read(w) for w in folder.weights})
+    with torch.device("meta"):
+        again = Transformer(stages(folder.config, seed=0))
+    read = {f"layers.{weight.ours}": folder.read(weight) for weight in folder.weights}
+    again.load_state_dict(read, assign=True)
+    again = again.to(trained.device).eval()
     dice = torch.Generator().manual_seed(0)
     shape = (2, min(WINDOW, folder.config.sequence))
     tokens = torch.randint(folder.config.size, shape, generator=dice).to(trained.device)

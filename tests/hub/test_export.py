@@ -187,3 +187,12 @@ def test_a_character_that_came_back_unknown_is_told(
     import_folder(tmp_path / "out", tmp_path / "again")
     with pytest.raises(UserError, match="text 'Ω': the tokenizer has no ids for it"):
         load(tmp_path / "again").tokenizer.encode(["Ω"])
+
+
+def test_a_model_and_a_tokenizer_that_cannot_be_written_are_told_together(
+    make_run: MakeRun, trained_tokenizers: dict[str, Path], tmp_path: Path
+) -> None:
+    run = make_run(trained_tokenizers["bpe"] / "tokenizer.model", positions="none")
+    with pytest.raises(UserError) as caught:
+        export_run(run, tmp_path / "out")
+    assert [problem.where for problem in caught.value.problems] == ["model.positions", "tokenizer"]

@@ -12,6 +12,8 @@ from hub.conftest import THEIRS, change, settings_of
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from dslm.commands.main import dispatch
+from dslm.commands.run import run
 from dslm.hub.exporting import export_run
 from dslm.hub.importing import import_folder
 from dslm.inference.generate import Sampling, continue_text
@@ -156,6 +158,18 @@ def test_settings_of_older_versions_are_understood(
     change(folder, pretraining_tp=1, torch_dtype="float32", architectures=None)
     import_folder(folder, tmp_path / "run")
     assert difference(tmp_path / "run", model) <= 1e-5
+
+
+def test_commands_that_need_steps_say_that_an_imported_run_has_none(
+    home: Home, theirs: Theirs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import_folder(home(theirs("gpt2")), tmp_path / "run")
+    for command in (["data", "whence", "RUN", "--step", "1"], ["report", "RUN"]):
+        words = [str(tmp_path / "run") if word == "RUN" else word for word in command]
+        assert run(dispatch, words) == 2
+    told = capsys.readouterr().err
+    assert "has made no step here: it was imported" in told
+    assert "holds no training step yet" in told
 
 
 def test_the_special_ids_are_those_the_model_was_trained_with(
