@@ -15,9 +15,12 @@ raises once, so that a user sees every mistake in one go.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,21 @@ class SetupError(UserError):
 
 class TrainingError(DslmError):
     """The run went wrong in a way that no check could foresee."""
+
+
+class Findings:
+    """Collects the problems of steps that raise, so that one mistake hides no other."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+
+    def take(self, step: Callable[P, T], *args: P.args, **named: P.kwargs) -> T | None:
+        """The result of a step, or `None` when it raised."""
+        try:
+            return step(*args, **named)
+        except UserError as error:
+            self.problems += error.problems
+            return None
 
 
 def suggest(word: object, options: Iterable[object], otherwise: str = "") -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+
 from dslm.model.config import ModelConfig
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
@@ -30,6 +32,14 @@ KINDS: dict[str, dict[str, Any]] = {
 def small(**changes: Any) -> ModelConfig:
     """A small shape with some settings changed."""
     return ModelConfig(**{**SMALL, **changes})
+
+
+def shaken(model: Any) -> Any:
+    """The model with every weight random, so that no weight is hidden by being zero or one."""
+    torch.manual_seed(0)
+    for weight in model.parameters():
+        weight.data.add_(torch.randn_like(weight) * 0.05)
+    return model.eval()
 
 
 def build(config: ModelConfig, seed: int = 0) -> Transformer:

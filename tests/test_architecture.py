@@ -25,6 +25,7 @@ ROOMS = [
     {"report"},
     {"train"},
     {"inference"},
+    {"hub"},
     {"commands"},
 ]
 """From the ground up: a room may import what lies below it, and itself, but not its neighbour."""
@@ -146,7 +147,15 @@ def test_nothing_ever_reads_a_pickle() -> None:
     for path in [*FILES, *SCRIPTS]:
         packages = {name.split(".")[0] for name in imported(tree(path))}
         assert not packages & {"pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
-        assert not used(path) & {"torch.load", "torch.save", "numpy.load", "np.load"}
+        assert not used(path) & {"torch.save", "numpy.load", "np.load"}
+
+
+def test_what_torch_saved_is_read_in_one_place_and_as_tensors_only() -> None:
+    readers = [path for path in FILES if "torch.load" in used(path)]
+    assert [name_of(path) for path in readers] == ["hub/stored.py"]
+    calls = [node for node in ast.walk(tree(readers[0])) if isinstance(node, ast.Call)]
+    loads = [call for call in calls if ast.unparse(call.func) == "torch.load"]
+    assert all("weights_only=True" in ast.unparse(call) for call in loads)
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
@@ -178,6 +187,9 @@ def test_importing_every_check_leaves_the_heavy_libraries_alone(tmp_path: Path) 
     assert not loaded_after(CHECKS, tmp_path) & HEAVY
 
 
-@pytest.mark.parametrize("name", ["shard", "train_tokenizer", "evaluate", "generate", "report"])
+COMMANDS = ["shard", "train_tokenizer", "evaluate", "generate", "report", "hub"]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
 def test_importing_a_command_leaves_the_heavy_libraries_alone(name: str, tmp_path: Path) -> None:
     assert not loaded_after(f"import dslm.commands.{name}", tmp_path) & HEAVY

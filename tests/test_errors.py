@@ -5,7 +5,7 @@ import inspect
 import pytest
 
 from dslm import errors
-from dslm.errors import DslmError, Problem, UserError, suggest
+from dslm.errors import DslmError, Findings, Problem, UserError, suggest
 
 
 def test_a_problem_reads_as_a_sentence() -> None:
@@ -32,6 +32,17 @@ def test_a_mistake_holds_all_its_problems() -> None:
     error = UserError(*problems)
     assert error.problems == problems
     assert str(error) == "a: x\nb: y"
+
+
+def test_findings_go_on_after_a_step_that_raises() -> None:
+    def fail(where: str, rule: str) -> None:
+        raise UserError(Problem(where, None, rule), Problem(where, None, "too"))
+
+    found = Findings()
+    assert found.take(len, "abc") == 3
+    assert found.take(fail, "a", rule="x") is None
+    assert found.take(fail, "b", rule="y") is None
+    assert [str(problem) for problem in found.problems] == ["a: x", "a: too", "b: y", "b: too"]
 
 
 def test_every_error_stands_in_the_tree_that_is_drawn() -> None:

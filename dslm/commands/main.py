@@ -16,6 +16,7 @@ COMMANDS = {
     "pretrain": "train a model",
     "evaluate": "measure a trained model on held-out text",
     "generate": "let a trained model continue a text",
+    "hub": "models in Hugging Face's form, in and out",
     "report": "write the page about a run",
     "doctor": "look whether this machine is ready",
 }

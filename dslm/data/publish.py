@@ -43,7 +43,7 @@ def published(folder: Path) -> Iterator[Path]:
         beside.replace(folder)
     except OSError as error:
         reason = error.strerror or str(error)
-        fix = "free some space or choose another --output"
+        fix = "free some space or choose another place"
         raise SetupError(Problem(str(folder), None, f"cannot be written: {reason}", fix)) from None
     finally:
         shutil.rmtree(beside, ignore_errors=True)

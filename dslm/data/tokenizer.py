@@ -50,7 +50,7 @@ class Card:
     vocabulary: Annotated[int, Field(ge=1)]
     """Number of ids."""
     special: dict[str, int]
-    """Ids that stand for no text, by name: unk, eos, pad, cls, sep, mask."""
+    """Ids that stand for no text, by name: unk, bos, eos, pad, cls, sep, mask."""
     sha256: Sha256
     """The hash of the model's files one after the other, or of the characters in UTF-8."""
     characters: str | None = None

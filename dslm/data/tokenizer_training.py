@@ -28,6 +28,7 @@ from dslm.data.read.pieces import pieces
 from dslm.data.read.reading import Reading
 from dslm.data.tokenizer import CARD, MODEL, Card, Kind, Tokenizer
 from dslm.data.tokenizers.cutting import lines
+from dslm.data.tokenizers.scores import rounded
 from dslm.errors import DataError, Problem
 
 SAMPLE_BYTES = 100_000_000
@@ -165,7 +166,7 @@ def _pieces(lines: list[str], training: Training, tell: Tell | None) -> tuple[Ca
         raise _no_text()
     settings = {"model_type": training.kind, "vocab_size": training.vocabulary, **TRAINER}
     try:
-        model = train_pieces(lines, settings, tell)
+        model = rounded(train_pieces(lines, settings, tell))
     except RefusedError as error:
         raise DataError(_translated(str(error), training)) from None
     card = Card(

@@ -62,4 +62,6 @@ def norm(config: ModelConfig) -> nn.Module:
 @torch.no_grad()
 def draw(weight: Tensor, deviation: float) -> None:
     """Fill a weight from N(0, `deviation`²), drawn on the CPU in float32."""
+    if weight.is_meta:  # a shape without values
+        return
     weight.copy_(torch.normal(0.0, deviation, weight.shape, device="cpu"))

@@ -77,6 +77,9 @@ class RunConfig:
     """Optimizer steps of the whole run."""
     run: str
     """Folder of the run; run again with the same one, it resumes."""
+    start: str | None = None
+    """Folder of a run, trained or imported, with whose newest weights this one begins, and whose
+    shape it has; null = weights drawn by `seed`."""
     seed: Natural = 0
     """Decides weights, sample order and dropout."""
     fresh: bool = False

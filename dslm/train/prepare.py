@@ -7,7 +7,7 @@ that one mistake hides no other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 from dslm.config.overrides import merge, parse_words
 from dslm.config.parse import parse
 from dslm.data.stream import Stream
-from dslm.errors import ConfigError, Problem, UserError, suggest
+from dslm.errors import ConfigError, Findings, Problem, UserError, suggest
 from dslm.files import read_json
 from dslm.model.config import check_model, parameter_count
 from dslm.parallel import ds_check
@@ -26,8 +26,9 @@ from dslm.parallel.setup import check_builds, check_disk
 from dslm.parallel.world import World, extensions_folder
 from dslm.train.config import RunConfig, check_run
 from dslm.train.data import Sources, check_sources_fit, open_sources, open_stream
-from dslm.train.presets import PRESETS, tiny
+from dslm.train.presets import PRESETS, fine_tune, tiny
 from dslm.train.run_folder import RunFolder, check_folder
+from dslm.train.start import Start, check_start, open_start
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class Job:
     folder: RunFolder
     ops: tuple[str, ...]
     """What DeepSpeed will compile first."""
+    start: Path | None = None
+    """The checkpoint with whose weights the run begins."""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -73,24 +76,27 @@ def prepare(
     Raises:
         UserError: with every problem found.
     """
-    found = _Findings()
-    config = found.take(lambda: settings(words, config_file))
-    deepspeed = found.take(lambda: _load_deepspeed(deepspeed_file))
-    sources = found.take(lambda: open_sources(config.data)) if config else None
+    found = Findings()
+    config = found.take(settings, words, config_file)
+    deepspeed = found.take(_load_deepspeed, deepspeed_file)
+    sources = found.take(open_sources, config.data) if config else None
     plan = None
     if deepspeed is not None:
         plan = _plan(deepspeed, config, world, found)
     if config:
         found.problems += [*check_run(config), *check_model(config.model)]
+    start = found.take(open_start, config.start) if config and config.start else None
     if config and sources:
         found.problems += check_sources_fit(sources, config)
+        if start:
+            found.problems += check_start(start, config.model, sources.train[0])
         config = _completed(config, sources)
         if world.first:
             folder = RunFolder(Path(config.run))
             found.problems += check_folder(folder, asdict(config), sources.record(), config.fresh)
     if found.problems or not (config and deepspeed and sources and plan):
         raise UserError(*found.problems)
-    job = _job(config, deepspeed, plan, sources, world)
+    job = _job(config, deepspeed, plan, sources, world, start)
     wrong = check_builds(job.ops, extensions_folder())
     if world.first:
         wrong += check_disk(job.folder.path.absolute(), job.checkpoint_bytes, config.keep)
@@ -107,9 +113,9 @@ def settings(words: Sequence[str], config_file: str | None) -> RunConfig:
     """
     bare = [word for word in words if "=" not in word][:1]
     named = [f"preset={word}" if word in bare else word for word in words]
-    found = _Findings()
-    given = found.take(lambda: parse_words(named))
-    file = found.take(lambda: _load_settings(config_file))
+    found = Findings()
+    given = found.take(parse_words, named)
+    file = found.take(_load_settings, config_file)
     if given is None or file is None:
         raise ConfigError(*found.problems)
     values = merge(file, given)
@@ -117,10 +123,20 @@ def settings(words: Sequence[str], config_file: str | None) -> RunConfig:
     if preset is None:
         found.problems.append(_no_preset(values.get("preset")))
         values["preset"], preset = tiny.__name__, tiny  # so that the other keys are checked as well
-    config: RunConfig | None = found.take(lambda: parse(RunConfig, merge(preset(), values)))
+    base = merge(preset(), found.take(_started, values) or {"model": tiny()["model"]})
+    config: RunConfig | None = found.take(parse, RunConfig, merge(base, values))
     if found.problems or config is None:
         raise ConfigError(*found.problems)
     return config
+
+
+def _started(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What the run to begin with, if any, decides."""
+    start = values.get("start")
+    if start is None and values["preset"] == fine_tune.__name__:
+        rule = "is required by this preset"
+        raise ConfigError(Problem("start", None, rule, "add start=RUN, an imported or earlier run"))
+    return {"model": open_start(start).shape} if isinstance(start, str) else {"model": {}}
 
 
 def _no_preset(name: Any) -> Problem:
@@ -147,7 +163,7 @@ def _load_deepspeed(path: str | None) -> dict[str, Any]:
 
 
 def _plan(
-    deepspeed: dict[str, Any], config: RunConfig | None, world: World, found: _Findings
+    deepspeed: dict[str, Any], config: RunConfig | None, world: World, found: Findings
 ) -> Plan | None:
     """Check DeepSpeed's JSON, and derive the plan if it is right."""
     stages = config.pipeline_stages if config else 1
@@ -166,22 +182,13 @@ def _completed(config: RunConfig, sources: Sources) -> RunConfig:
 
 
 def _job(
-    config: RunConfig, deepspeed: dict[str, Any], plan: Plan, sources: Sources, world: World
+    config: RunConfig,
+    deepspeed: dict[str, Any],
+    plan: Plan,
+    sources: Sources,
+    world: World,
+    start: Start | None,
 ) -> Job:
     ops = tuple(ds_check.compiled_ops(deepspeed, cpu=world.cpu))
-    return Job(config, deepspeed, plan, sources, RunFolder(Path(config.run)), ops)
-
-
-class _Findings:
-    """Collects the problems of steps that raise."""
-
-    def __init__(self) -> None:
-        self.problems: list[Problem] = []
-
-    def take(self, step: Any) -> Any:
-        """The result of a step, or `None` when it raised."""
-        try:
-            return step()
-        except UserError as error:
-            self.problems += error.problems
-            return None
+    folder, checkpoint = RunFolder(Path(config.run)), start.checkpoint if start else None
+    return Job(config, deepspeed, plan, sources, folder, ops, checkpoint)

@@ -89,6 +89,11 @@ def llama_7b() -> Settings:
     )
 
 
+def fine_tune() -> Settings:
+    """The model of an imported or an earlier run, trained on: `start=RUN` gives its shape."""
+    return {"steps": 1000, "evaluation_interval": 100, "checkpoint_interval": 500}
+
+
 def _gpt2(layers: int, heads: int, width: int) -> Settings:
     model = {"layers": layers, "heads": heads, "width": width, "sequence": 1024}
     return {
@@ -135,5 +140,6 @@ PRESETS: dict[str, Callable[[], Settings]] = {
         llama_160m,
         llama_1b,
         llama_7b,
+        fine_tune,
     )
 }

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
+from pathlib import Path
 from typing import TextIO
 
 from dslm import __version__
@@ -20,7 +21,7 @@ from dslm.model.config import parameter_count
 from dslm.parallel.world import World, device, join, leave, share
 from dslm.progress import Progress
 from dslm.report import write_report
-from dslm.train.checkpoint import checkpoints, newest_good
+from dslm.train.checkpoint import checkpoints, newest_good, verify
 from dslm.train.metrics import Metrics, validation_losses
 from dslm.train.prepare import Job
 from dslm.train.run_folder import FORMAT
@@ -75,6 +76,9 @@ def _train(job: Job, world: World, step: int, messages: TextIO) -> str:
             numbers = snapshots.restore(job.folder.checkpoint(step), loop.train_step)
             measured = validation_losses(job.folder.metrics, numbers["step"])
             loop.begin(Position(numbers["step"], numbers["samples"]), measured)
+        elif job.start is not None:
+            snapshots.begin(job.start, loop.train_step)
+            loop.begin(Position())
         return loop.run()
 
 
@@ -88,6 +92,8 @@ def _claim(job: Job, world: World, words: Sequence[str]) -> int:
     if job.config.data.verify:
         _verify_data(job)
     step, problems = _choose_checkpoint(job)
+    if job.start is not None and step == NONE:
+        _verify_start(job.start)
     job.folder.write_record(_record(job, world, words, "running"))
     if not job.folder.tokenizer.exists():
         shutil.copytree(job.sources.train[0].tokenizer, job.folder.tokenizer)
@@ -118,6 +124,15 @@ def _choose_checkpoint(job: Job) -> tuple[int, list[Problem]]:
         fix = "choose another run=, or remove this folder to begin again"
         raise CheckpointError(*problems, Problem(str(job.folder.checkpoints), None, rule, fix))
     return step, problems
+
+
+def _verify_start(checkpoint: Path) -> None:
+    """Compare the checkpoint that the run begins with to its checksums."""
+    size = sum(file.stat().st_size for file in checkpoint.iterdir())
+    with Progress(size, "B", "checking the start") as progress:
+        problems = verify(checkpoint, progress.advance)
+    if problems:
+        raise CheckpointError(*problems)
 
 
 @contextmanager

@@ -34,7 +34,7 @@ def first_screen(job: Job, world: World, resumed_from: int) -> list[str]:
         ("rate", _rate(job)),
         ("memory", _memory(job)),
         ("saves", _saves(job)),
-        ("start", f"from step {resumed_from:,}" if resumed_from > 0 else "from scratch"),
+        ("start", _start(job, resumed_from)),
         *(("note", note) for note in _notes(job)),
     ]
     return [f"{name:<9}{text}" for name, text in lines]
@@ -63,6 +63,12 @@ def command(world: World) -> str:
     if world.size == world.local_size:
         return f"deepspeed --num_gpus {world.size} launch/pretrain.py"
     return "deepspeed --hostfile HOSTS launch/pretrain.py"
+
+
+def _start(job: Job, resumed_from: int) -> str:
+    if resumed_from > 0:
+        return f"from step {resumed_from:,}"
+    return "from scratch" if job.start is None else f"with the weights of {job.start}"
 
 
 def _model(job: Job) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -72,19 +73,31 @@ class Snapshots:
         Returns:
             The numbers that `save` stored.
         """
+        state = self._assigned(partial(_reader, folder), warm_up)
+        numbers = read_state(folder)
+        state.set_optimizer_steps(numbers["optimizer_steps"])
+        state.set_loss_scale(numbers["loss_scale"])
+        return numbers
+
+    def begin(self, folder: Path, warm_up: Callable[[], object]) -> None:
+        """Begin with the weights of a checkpoint, as if they had been drawn; see `restore`."""
+        state = self._assigned(partial(_weights_reader, folder), warm_up)
+        state.set_optimizer_steps(0)
+
+    def _assigned(
+        self, reader: Callable[[int], Callable[[str], Tensor]], warm_up: Callable[[], object]
+    ) -> TrainingState:
+        """The engine's state, every weight and moment read by the reader of its layer."""
         for _ in range(WARM_UPS):
             warm_up()
             state = TrainingState(self.engine, self.optimizer)
             if state.has_moments():
                 break
         for place, layer in self._layers():
-            read = _reader(folder, place)
+            read = reader(place)
             for name, parameter in layer:
                 state.assign(name, parameter, read)
-        numbers = read_state(folder)
-        state.set_optimizer_steps(numbers["optimizer_steps"])
-        state.set_loss_scale(numbers["loss_scale"])
-        return numbers
+        return state
 
     def _layers(self) -> list[tuple[int, list[tuple[str, nn.Parameter]]]]:
         """The weights this rank takes part in, layer by layer."""
@@ -148,5 +161,16 @@ def _reader(folder: Path, place: int) -> Callable[[str], Tensor]:
     def read(name: str) -> Tensor:
         tensor: Tensor = files["#" in name].get_tensor(name)  # type: ignore[no-untyped-call]
         return tensor
+
+    return read
+
+
+def _weights_reader(folder: Path, place: int) -> Callable[[str], Tensor]:
+    """Reads the weights of a layer; their moments are those before the first step."""
+    stored = _reader(folder, place)
+
+    def read(name: str) -> Tensor:
+        weight, _, moment = name.partition("#")
+        return torch.zeros_like(stored(weight)) if moment else stored(weight)
 
     return read

@@ -53,6 +53,8 @@ def whence(run: Path, step: int, rank: int | None) -> Iterator[Seen]:
     """
     folder = RunFolder(run)
     record = folder.read()
+    if "plan" not in record:
+        raise ConfigError(Problem(str(run), None, "has made no step here: it was imported"))
     config, plan = parse(RunConfig, record["config"]), record["plan"]
     if not 1 <= step <= config.steps:
         raise ConfigError(Problem("--step", step, f"the run has steps 1 to {config.steps}"))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from models import shaken
 from torch import Tensor
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
@@ -60,14 +61,6 @@ def from_llama(theirs: dict[str, Tensor], layers: int) -> dict[str, Tensor]:
             tensors = [theirs[f"layers.{layer}.{part}.weight"] for part in parts]
             ours[f"{layer + 2}.{our}.weight"] = torch.cat(tensors)
     return {f"layers.{name}": tensor for name, tensor in ours.items()}
-
-
-def shaken(model: Any) -> Any:
-    """The model with every weight random, so that no weight is hidden by being zero or one."""
-    torch.manual_seed(0)
-    for weight in model.parameters():
-        weight.data.add_(torch.randn_like(weight) * 0.05)
-    return model.eval()
 
 
 def largest_difference(ours: Transformer, theirs: Any) -> float:

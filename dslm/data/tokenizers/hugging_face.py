@@ -21,6 +21,7 @@ from dslm.data.tokenizers.cutting import CHUNK, Span, seams
 from dslm.data.tokenizers.foreign import DamagedError, special_ids
 from dslm.data.tokenizers.probes import PROBES
 from dslm.data.tokenizers.word_cache import VISIBLE, Encode, apart, cached
+from dslm.errors import DataError, Problem
 
 ALPHANUMERIC = list((string.ascii_letters + string.digits).encode())
 WHITE = list(b" \n\r\t")
@@ -62,6 +63,10 @@ class HuggingFaceTokenizer(Tokenizer):
         """The text of some ids."""
         return str(self._model.decode([int(token) for token in ids], skip_special_tokens=True))
 
+    def json(self) -> str:
+        """The tokenizer as one ``tokenizer.json``."""
+        return str(self._model.to_str())
+
     def _plain(self, parts: Sequence[str]) -> Encoded:
         arrays = [np.array(self._ids(part), dtype=self.dtype) for part in parts]
         ends = np.cumsum([len(array) for array in arrays], dtype=np.int64)
@@ -69,7 +74,11 @@ class HuggingFaceTokenizer(Tokenizer):
 
     def _ids(self, text: str) -> list[int]:
         # One text a call: with more the library starts threads, which other workers' cores lack.
-        encodings = self._model.encode_batch_fast([text], add_special_tokens=False)
+        try:
+            encodings = self._model.encode_batch_fast([text], add_special_tokens=False)
+        except Exception as error:  # the library raises nothing narrower
+            rule = f"the tokenizer has no ids for it ({error})"
+            raise DataError(Problem(f"text {text[:40]!r}", None, rule)) from None
         ids: list[int] = encodings[0].ids
         return ids
 

@@ -1,0 +1,68 @@
+"""``dslm hub import|export``: models in Hugging Face's form, in and out."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+from dslm.commands.run import Parser
+from dslm.errors import ConfigError, Problem, suggest
+from dslm.progress import Progress
+
+DESCRIPTION = """\
+Models in Hugging Face's form, without its libraries and without running anybody's code.
+
+  dslm hub import FOLDER RUN    GPT-2 and Llama, safetensors or .bin, as the folder of a run
+  dslm hub export RUN FOLDER    a run as transformers loads it, its scores compared
+"""
+
+
+def main(arguments: list[str]) -> None:
+    """Run the verb that the first argument names."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(DESCRIPTION, end="")
+        return
+    if arguments[0] not in VERBS:
+        fix = suggest(arguments[0], VERBS, f"choose from {', '.join(VERBS)}")
+        raise ConfigError(Problem("dslm hub", arguments[0], "there is no such verb", fix))
+    VERBS[arguments[0]](arguments[1:])
+
+
+def _import(arguments: list[str]) -> None:
+    parser = Parser("dslm hub import", "Make a run of a model in Hugging Face's form.")
+    parser.add_argument("folder", metavar="FOLDER", type=Path, help="config, weights, tokenizer")
+    parser.add_argument("run", metavar="RUN", type=Path, help="the folder to make")
+    options = parser.parse_args(arguments)
+
+    from dslm.hub.importing import import_folder
+    from dslm.model.config import parameter_count
+
+    with Progress(1, "B", "importing") as progress:
+        folder = import_folder(options.folder, options.run, progress.reach)
+    run = shlex.quote(options.run.as_posix())
+    print(f"{options.run}: {folder.family.name}, {parameter_count(folder.config):,} parameters")
+    print("next:")
+    print(f'  python launch/generate.py {run} --prompt "The" --max-new-tokens 100')
+    print(f"  python preprocess/shard.py --input 'corpus/*.txt' --tokenizer {run}/tokenizer \\")
+    print("      --output shards/train")
+    print("  python launch/pretrain.py fine_tune --deepspeed_config ds_configs/zero1_fp32.json \\")
+    print(f"      start={run} data.train=shards/train run=runs/fine")
+
+
+def _export(arguments: list[str]) -> None:
+    parser = Parser("dslm hub export", "Write a run's model as transformers loads it.")
+    parser.add_argument("run", metavar="RUN", type=Path, help="the folder of the run")
+    parser.add_argument("folder", metavar="FOLDER", type=Path, help="the folder to make")
+    parser.add_argument("--step", type=int, help="which checkpoint; the newest unless told")
+    options = parser.parse_args(arguments)
+
+    from dslm.hub.exporting import export_run
+
+    difference = export_run(options.run, options.folder, options.step)
+    print(f"{options.folder}: read back, scores within {difference:.1g} of the run's")
+    print("next:")
+    print(f"  AutoModelForCausalLM.from_pretrained({str(options.folder)!r})")
+
+
+VERBS: dict[str, Callable[[list[str]], None]] = {"import": _import, "export": _export}

@@ -1,0 +1,124 @@
+"""A model in Hugging Face's form, every part of it checked against the others, nothing loaded yet.
+
+config.json gives the shape, the shape the names and sizes of the weights, which the headers of the
+weight files are compared with: a claim that is not true costs no memory.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dslm.errors import CheckpointError, Findings, Problem, UserError
+from dslm.files import read_json
+from dslm.hub.family import Family
+from dslm.hub.names import Weight, tied_head, weights
+from dslm.hub.registry import family_of_settings
+from dslm.hub.settings import read_settings
+from dslm.hub.stored import FLOATS, Stored, stored
+from dslm.model.config import ModelConfig, parameter_count
+
+SETTINGS = "config.json"
+
+FAR = 100
+"""How many times more weights than there are make it useless to name those that are missing."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A model as it lies in a folder."""
+
+    path: Path
+    family: Family
+    settings: Mapping[str, Any]
+    """The content of config.json."""
+    config: ModelConfig
+    weights: list[Weight]
+    stored: Mapping[str, Stored]
+
+    def read(self, weight: Weight) -> Tensor:
+        """One of our weights in float32."""
+        return weight.join(lambda name: self.stored[name].read())
+
+    def bytes(self) -> int:
+        """The size of all weights in float32."""
+        return sum(4 * math.prod(weight.shape) for weight in self.weights)
+
+
+def open_folder(path: Path) -> Folder:
+    """Open a model.
+
+    Raises:
+        UserError: with everything that is wrong with it.
+    """
+    found = Findings()
+    where = path / SETTINGS
+    settings = found.take(read_json, where)
+    family = None if settings is None else found.take(family_of_settings, settings, str(where))
+    config = None
+    if settings is not None and family is not None:
+        config = found.take(read_settings, family, settings, str(where))
+    there = found.take(stored, path)
+    if settings is None or family is None or config is None or there is None:
+        raise UserError(*found.problems)
+    held = sum(math.prod(tensor.shape) for tensor in there.values())
+    if parameter_count(config) > FAR * held:
+        rule = f"describes {parameter_count(config):,} weights, but the files hold {held:,}"
+        raise CheckpointError(Problem(str(where), None, rule))
+    needed, tensors = weights(family, config), _based(family, there)
+    problems = [*_compared(needed, tensors, family, config)]
+    if problems:
+        raise CheckpointError(*problems)
+    return Folder(path, family, settings, config, needed, tensors)
+
+
+def _based(family: Family, tensors: dict[str, Stored]) -> dict[str, Stored]:
+    """Tensors by their full names, without those that are no weights."""
+    bare = not any(name.startswith(family.base) for name in tensors)
+    head = "lm_head."
+    full = {
+        family.base + name if bare and not name.startswith(head) else name: tensor
+        for name, tensor in tensors.items()
+    }
+    return {n: tensor for n, tensor in full.items() if not re.fullmatch(family.buffers, n)}
+
+
+def _compared(
+    needed: list[Weight], there: Mapping[str, Stored], family: Family, config: ModelConfig
+) -> Iterator[Problem]:
+    """Tensors that are missing, not known, of a wrong shape or of no kind of number we read."""
+    shapes = dict(pair for weight in needed for pair in weight.shapes())
+    tied = tied_head(family, config)
+    yield from (
+        Problem(name, None, "is missing from the weights") for name in shapes if name not in there
+    )
+    for name, tensor in there.items():
+        where = f"{tensor.path}: {name}"
+        if tensor.dtype not in FLOATS:
+            yield Problem(where, tensor.dtype, f"dslm reads only {', '.join(FLOATS)}")
+        elif name in shapes and tensor.shape != shapes[name]:
+            rule = f"must be {list(shapes[name])} by {SETTINGS}"
+            yield Problem(where, list(tensor.shape), rule)
+        elif tied and name == tied[0]:
+            yield from _untied(where, tensor, there.get(tied[1]))
+        elif name not in shapes:
+            rule = f"is no weight of {family.name} as {SETTINGS} describes it"
+            yield Problem(where, None, rule)
+
+
+def _untied(where: str, head: Stored, embedding: Stored | None) -> Iterator[Problem]:
+    """A head that is said to be the embedding, but is not."""
+    if embedding is None or head.shape != embedding.shape:
+        same = False
+    else:
+        same = torch.equal(head.read(), embedding.read())
+    if not same:
+        rule = "differs from the embedding, though tie_word_embeddings is true"
+        yield Problem(where, None, rule, f"set it to false in {SETTINGS}")

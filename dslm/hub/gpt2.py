@@ -1,0 +1,71 @@
+"""GPT-2 (Radford et al. 2019) as `transformers` keeps it: ``GPT2LMHeadModel``."""
+
+from __future__ import annotations
+
+from dslm.errors import Problem
+from dslm.hub.family import Family, Key, one, turned
+from dslm.model.block import Block
+from dslm.model.config import ModelConfig
+from dslm.model.embedding import FinalNorm, Head, Positions, TokenEmbedding
+
+KEYS = (
+    Key("vocab_size", "vocabulary"),
+    Key("n_positions", "sequence"),
+    Key("n_embd", "width"),
+    Key("n_layer", "layers"),
+    Key("n_head", "heads"),
+    Key("n_inner", "feed_forward", None),
+    Key(
+        "activation_function",
+        "activation",
+        "gelu_new",
+        {"gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "gelu": "gelu"},
+    ),
+    Key("layer_norm_epsilon", "norm_epsilon", 1e-5),
+    Key("initializer_range", "initialization", 0.02),
+    Key("tie_word_embeddings", "tied", True),
+    Key("resid_pdrop", "dropout", 0.1),
+    Key("embd_pdrop", "dropout", 0.1),
+    Key("attn_pdrop", "dropout", 0.1),
+)
+
+NAMES = {
+    TokenEmbedding: {"embedding": one("transformer.wte")},
+    Positions: {"embedding": one("transformer.wpe")},
+    Block: {
+        "attention_norm": one("transformer.h.{}.ln_1"),
+        "attention.project": turned("transformer.h.{}.attn.c_attn"),
+        "attention.output": turned("transformer.h.{}.attn.c_proj"),
+        "feed_forward_norm": one("transformer.h.{}.ln_2"),
+        "feed_forward.enter": turned("transformer.h.{}.mlp.c_fc"),
+        "feed_forward.leave": turned("transformer.h.{}.mlp.c_proj"),
+    },
+    FinalNorm: {"norm": one("transformer.ln_f")},
+    Head: {"unembedding": one("lm_head")},
+}
+
+
+def _grouped(config: ModelConfig) -> list[Problem]:
+    if config.query_groups == config.heads:
+        return []
+    rule = "GPT-2 has as many heads of keys and values as of queries"
+    return [Problem("model.key_value_heads", config.key_value_heads, rule)]
+
+
+GPT2 = Family(
+    name="GPT-2",
+    model_type="gpt2",
+    architecture="GPT2LMHeadModel",
+    keys=KEYS,
+    ours={"positions": "learned", "norm": "layer", "norm_position": "pre", "bias": True},
+    theirs={
+        "scale_attn_weights": True,
+        "scale_attn_by_inverse_layer_idx": False,
+        "add_cross_attention": False,
+    },
+    widths={},
+    names=NAMES,
+    base="transformer.",
+    buffers=r"transformer\.h\.\d+\.attn\.(masked_)?bias",
+    refuse=_grouped,
+)

@@ -1,0 +1,112 @@
+"""A Hugging Face folder as a run: weights as a checkpoint of step 0, tokenizer and settings.
+
+The run can be evaluated, asked and exported like one that was trained here, and training can begin
+with it (``start=RUN``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from dslm import __version__
+from dslm.config.overrides import merge
+from dslm.config.parse import parse
+from dslm.data.publish import occupied, published
+from dslm.data.tokenizer import Tokenizer
+from dslm.data.tokenizers.opening import KINDS
+from dslm.errors import Findings, Problem, UserError
+from dslm.hub.folder import SETTINGS, Folder, open_folder
+from dslm.hub.names import Weight
+from dslm.train.checkpoint import Writer, layer_file
+from dslm.train.config import RunConfig
+from dslm.train.presets import fine_tune
+from dslm.train.run_folder import FORMAT, RunFolder
+
+Tell = Callable[[float, float], None]
+
+
+def import_folder(path: Path, run: Path, tell: Tell | None = None) -> Folder:
+    """Make a run of a model in Hugging Face's form.
+
+    Args:
+        path: the folder of the model, with its tokenizer.
+        run: the folder to make.
+        tell: told the bytes of weights written, and those of all.
+
+    Returns:
+        The model.
+
+    Raises:
+        UserError: with everything that is wrong with the model, or the run is there already.
+    """
+    found = Findings()
+    if occupied(run):
+        fix = "remove it or choose another RUN"
+        found.problems.append(Problem(str(run), None, "is there already", fix))
+    folder = found.take(open_folder, path)
+    tokenizer = found.take(Tokenizer.load, path)
+    if folder is not None and tokenizer is not None:
+        found.problems += _check_tokenizer(folder, tokenizer)
+    if found.problems or folder is None or tokenizer is None:
+        raise UserError(*found.problems)
+    with published(run) as place:
+        target = RunFolder(place)
+        _with_special(tokenizer, folder).save(target.tokenizer)
+        _write_weights(folder, Writer(target.checkpoints, step=0), tell)
+        target.write_record(_record(folder, run))
+    return folder
+
+
+def _check_tokenizer(folder: Folder, tokenizer: Tokenizer) -> list[Problem]:
+    size = folder.config.size
+    if tokenizer.vocabulary <= size:
+        return []
+    rule = f"the tokenizer has ids up to {tokenizer.vocabulary - 1}"
+    return [Problem(f"{folder.path / SETTINGS}: vocab_size", size, rule)]
+
+
+def _with_special(tokenizer: Tokenizer, folder: Folder) -> Tokenizer:
+    """The tokenizer with the special ids that the model was trained with."""
+    special = dict(tokenizer.special)
+    for name in ("bos", "eos", "pad"):
+        told = folder.settings.get(f"{name}_token_id")
+        number = told[0] if isinstance(told, list) and told else told
+        if isinstance(number, int) and 0 <= number < tokenizer.vocabulary:
+            special[name] = number
+    card = replace(tokenizer.card, special=special)
+    return KINDS[card.kind](card, tokenizer.files)
+
+
+def _write_weights(folder: Folder, writer: Writer, tell: Tell | None) -> None:
+    """Write all layers, of which only one is in memory at a time."""
+    writer.begin()
+    files: dict[str, tuple[int, str]] = {}
+    for place, layer in groupby(folder.weights, key=_place):
+        tensors = {weight.ours: folder.read(weight) for weight in layer}
+        name = layer_file(place, moments=False)
+        files[name] = writer.write(name, tensors)
+        if tell is not None:
+            tell(sum(size for size, _ in files.values()), folder.bytes())
+    numbers: dict[str, Any] = {"step": 0, "samples": 0, "optimizer_steps": 0, "loss_scale": {}}
+    writer.publish(files, numbers)
+
+
+def _place(weight: Weight) -> int:
+    return int(weight.ours.partition(".")[0])
+
+
+def _record(folder: Folder, run: Path) -> dict[str, Any]:
+    """What ``run.json`` holds of a run that has read no data."""
+    own = {"preset": fine_tune.__name__, "model": asdict(folder.config), "data": {"train": {}}}
+    config = parse(RunConfig, merge(fine_tune(), {**own, "run": str(run)}))
+    return {
+        "format": FORMAT,
+        "status": f"imported from {folder.path}",
+        "versions": {"dslm": __version__},
+        "config": asdict(config),
+        "data": {"train": [], "validation": None},
+    }

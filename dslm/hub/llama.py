@@ -1,0 +1,60 @@
+"""Llama (Touvron et al. 2023) and models of its shape, as `transformers` keeps them."""
+
+from __future__ import annotations
+
+from dslm.hub.family import Family, Key, one
+from dslm.model.block import Block
+from dslm.model.embedding import FinalNorm, Head, TokenEmbedding
+
+KEYS = (
+    Key("vocab_size", "vocabulary"),
+    Key("max_position_embeddings", "sequence", 2048),
+    Key("hidden_size", "width"),
+    Key("num_hidden_layers", "layers"),
+    Key("num_attention_heads", "heads"),
+    Key("num_key_value_heads", "key_value_heads", None, written="query_groups"),
+    Key("intermediate_size", "feed_forward", written="inner_width"),
+    Key("hidden_act", "activation", "silu", {"silu": "swiglu"}),
+    Key("rms_norm_eps", "norm_epsilon", 1e-6),
+    Key("initializer_range", "initialization", 0.02),
+    Key("tie_word_embeddings", "tied", False),
+    Key("attention_bias", "bias", False),
+    Key("mlp_bias", "bias", False),
+    Key("rope_parameters.rope_theta", "rotary_base", 10000.0),  # since transformers 5
+    Key("rope_theta", "rotary_base", 10000.0),  # before
+)
+
+NAMES = {
+    TokenEmbedding: {"embedding": one("model.embed_tokens")},
+    Block: {
+        "attention_norm": one("model.layers.{}.input_layernorm"),
+        "attention.project": one(
+            "model.layers.{}.self_attn.q_proj",
+            "model.layers.{}.self_attn.k_proj",
+            "model.layers.{}.self_attn.v_proj",
+        ),
+        "attention.output": one("model.layers.{}.self_attn.o_proj"),
+        "feed_forward_norm": one("model.layers.{}.post_attention_layernorm"),
+        "feed_forward.enter": one("model.layers.{}.mlp.gate_proj", "model.layers.{}.mlp.up_proj"),
+        "feed_forward.leave": one("model.layers.{}.mlp.down_proj"),
+    },
+    FinalNorm: {"norm": one("model.norm")},
+    Head: {"unembedding": one("lm_head")},
+}
+
+LLAMA = Family(
+    name="Llama",
+    model_type="llama",
+    architecture="LlamaForCausalLM",
+    keys=KEYS,
+    ours={"positions": "rotary", "norm": "rms", "norm_position": "pre"},
+    theirs={
+        "rope_parameters.rope_type": "default",
+        "rope_scaling": None,
+        "attention_dropout": 0.0,
+    },
+    widths={"head_dim": "head_width"},
+    names=NAMES,
+    base="model.",
+    buffers=r".*\.rotary_emb\.inv_freq",
+)

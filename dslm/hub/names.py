@@ -1,0 +1,94 @@
+"""The weights of a model under our names and under theirs, joined, split and turned.
+
+Ours keep what is multiplied together in one matrix (queries, keys and values; the two entries of
+SwiGLU) as [outputs, inputs]; what others do differently stands in a family's table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dslm.hub.family import Family, Tensors
+from dslm.model.block import Block
+from dslm.model.config import ModelConfig
+from dslm.model.embedding import Head, TokenEmbedding
+from dslm.model.stages import stages
+from dslm.model.transformer import Transformer
+
+Read = Callable[[str], Tensor]
+
+
+@dataclass(frozen=True)
+class Weight:
+    """One of our weights, and the tensors of theirs it is made of."""
+
+    ours: str
+    """``PLACE.…``, as in a checkpoint."""
+    theirs: tuple[str, ...]
+    rows: tuple[int, ...]
+    """How many rows of ours each of theirs is."""
+    shape: tuple[int, ...]
+    turned: bool
+    """Whether theirs is transposed."""
+
+    def shapes(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """Their tensors and their shapes."""
+        for name, rows in zip(self.theirs, self.rows, strict=True):
+            shape = (rows, *self.shape[1:])
+            yield name, shape[::-1] if self.turned else shape
+
+    def join(self, read: Read) -> Tensor:
+        """Ours, of theirs."""
+        parts = [read(name) for name in self.theirs]
+        return torch.cat([part.T if self.turned else part for part in parts]).contiguous()
+
+    def split(self, weight: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """Theirs, of ours."""
+        for name, part in zip(self.theirs, torch.split(weight, list(self.rows)), strict=True):
+            yield name, (part.T if self.turned else part).contiguous()
+
+
+def weights(family: Family, config: ModelConfig) -> list[Weight]:
+    """Every weight of a model, in the order of its layers; tied ones once."""
+    with torch.device("meta"):
+        model = Transformer(stages(config, seed=0))
+    found, block = [], 0
+    for place, layer in model.layers.items():
+        table = family.names.get(type(layer), {})
+        for name, parameter in layer.named_parameters():
+            part, _, kind = name.rpartition(".")
+            found.append(_weight(config, f"{place}.{name}", table[part], block, kind, parameter))
+        block += isinstance(layer, Block)
+    return found
+
+
+def tied_head(family: Family, config: ModelConfig) -> tuple[str, str] | None:
+    """Their names of the head's weight and of the embedding that is the same, where they share."""
+    if not config.tied:
+        return None
+    (head,), (embedding,) = (
+        [f"{part.names[0]}.weight" for part in family.names[layer].values()]
+        for layer in (Head, TokenEmbedding)
+    )
+    return head, embedding
+
+
+def _weight(
+    config: ModelConfig, ours: str, tensors: Tensors, block: int, kind: str, parameter: Tensor
+) -> Weight:
+    theirs = tuple(f"{name.format(block)}.{kind}" for name in tensors.names)
+    shape = tuple(parameter.shape)
+    rows = _rows(config, ours, shape[0], len(theirs))
+    return Weight(ours, theirs, tuple(rows), shape, tensors.transposed and len(shape) == 2)
+
+
+def _rows(config: ModelConfig, ours: str, rows: int, parts: int) -> Sequence[int]:
+    """How the rows of one of our weights are shared out among theirs."""
+    if parts > 1 and ".attention.project." in ours:
+        groups = config.query_groups * config.head_width
+        return config.width, groups, groups
+    return [rows // parts] * parts

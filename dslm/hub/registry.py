@@ -1,0 +1,48 @@
+"""Which families there are, and which one a folder or a model of ours is of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dslm.errors import ConfigError, Problem
+from dslm.hub.family import Family
+from dslm.hub.gpt2 import GPT2
+from dslm.hub.llama import LLAMA
+from dslm.hub.settings import refused
+from dslm.model.config import ModelConfig
+
+FAMILIES = {family.architecture: family for family in (GPT2, LLAMA)}
+BY_TYPE = ("model_type", {family.model_type: family for family in FAMILIES.values()})
+"""Where a config.json tells the family if it names no class."""
+
+
+def family_of_settings(settings: dict[str, Any], where: str) -> Family:
+    """The family of a config.json.
+
+    Args:
+        settings: its content.
+        where: its path.
+
+    Raises:
+        ConfigError: it is of none.
+    """
+    key, families = ("architectures", FAMILIES) if settings.get("architectures") else BY_TYPE
+    found = settings.get(key)
+    name = found[0] if isinstance(found, list) else found
+    if str(name) not in families:
+        rule, fix = "is not a shape dslm has", f"it has {', '.join(families)}"
+        raise ConfigError(Problem(f"{where}: {key}", name, rule, fix))
+    return families[str(name)]
+
+
+def family_of_model(config: ModelConfig) -> Family:
+    """The family that can express a model of ours.
+
+    Raises:
+        ConfigError: none can; with what keeps it from the nearest.
+    """
+    problems = {name: refused(family, config) for name, family in FAMILIES.items()}
+    nearest = min(problems, key=lambda name: len(problems[name]))
+    if problems[nearest]:
+        raise ConfigError(*problems[nearest])
+    return FAMILIES[nearest]

@@ -1,0 +1,155 @@
+"""config.json to a model's shape and back, by a family's tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from dslm.config.parse import parse
+from dslm.errors import ConfigError, Problem
+from dslm.hub.family import REQUIRED, Family, Key
+from dslm.model.config import ModelConfig, check_model
+
+ABSENT = object()
+
+
+def read_settings(family: Family, settings: Mapping[str, Any], where: str) -> ModelConfig:
+    """The shape of a model.
+
+    Args:
+        family: whose tables to go by.
+        settings: the content of config.json.
+        where: its path, for what is said about it.
+
+    Raises:
+        ConfigError: with everything in it that we compute in no or in another way.
+    """
+    values, problems = _values(family, settings)
+    problems += [*_fixed(family, settings), *_packed(settings)]
+    config = None
+    try:
+        config = parse(ModelConfig, values)
+        problems += _shape(family, settings, config)
+    except ConfigError as error:
+        problems += [_renamed(family, p) for p in error.problems if p.where in values]
+    if problems or config is None:
+        told = [Problem(f"{where}: {p.where}", p.found, p.rule, p.fix) for p in problems]
+        raise ConfigError(*told)
+    return config
+
+
+def write_settings(family: Family, config: ModelConfig) -> dict[str, Any]:
+    """The inverse of `read_settings`, for a model that `refused` has nothing against."""
+    written: dict[str, Any] = {
+        "architectures": [family.architecture],
+        "model_type": family.model_type,
+    }
+    fixed = {name: value for name, value in family.theirs.items() if value is not None}
+    derived = {name: getattr(config, ours) for name, ours in family.widths.items()}
+    values = {key.theirs: _written(key, config) for key in family.keys}
+    for path, value in {**values, **derived, **fixed}.items():
+        *parents, leaf = path.split(".")
+        node = written
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[leaf] = value
+    return written
+
+
+def refused(family: Family, config: ModelConfig) -> list[Problem]:
+    """What keeps a model of ours from being one of a family."""
+    problems = [
+        Problem(f"model.{ours}", getattr(config, ours), f"{family.name} has only {_json(value)}")
+        for ours, value in family.ours.items()
+        if getattr(config, ours) != value
+    ]
+    for key in family.keys:
+        known = list(dict.fromkeys(key.words.values()))
+        if known and getattr(config, key.ours) not in known:
+            rule = f"{family.name} has only {' and '.join(known)}"
+            problems.append(Problem(f"model.{key.ours}", getattr(config, key.ours), rule))
+    return problems + family.refuse(config)
+
+
+def _values(family: Family, settings: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+    """What a file says of our settings; those that it says wrongly are left out."""
+    values: dict[str, Any] = dict(family.ours)
+    problems: list[Problem] = []
+    for ours in dict.fromkeys(key.ours for key in family.keys):
+        try:
+            values[ours] = _value([key for key in family.keys if key.ours == ours], settings)
+        except ConfigError as error:
+            problems += error.problems
+    return values, problems
+
+
+def _value(keys: list[Key], settings: Mapping[str, Any]) -> Any:
+    """What a file says of one setting of ours, in one key or in several that agree."""
+    found = {key.theirs: _at(settings, key.theirs) for key in keys}
+    given = {name: value for name, value in found.items() if value is not ABSENT}
+    first, words = keys[0], keys[0].words
+    if not given and first.default is REQUIRED:
+        raise ConfigError(Problem(first.theirs, None, "is required"))
+    name, value = next(iter(given.items()), (first.theirs, first.default))
+    others = [other for other, also in given.items() if also != value]
+    if others:
+        rule = f"differs from {name} = {_json(value)}, but dslm has one setting for both"
+        raise ConfigError(Problem(others[0], given[others[0]], rule, "give them one value"))
+    if not words:
+        return value
+    if not isinstance(value, str) or value not in words:
+        raise ConfigError(Problem(name, value, f"dslm computes only {' and '.join(words)}"))
+    return words[value]
+
+
+def _fixed(family: Family, settings: Mapping[str, Any]) -> list[Problem]:
+    """Settings of which there is only one kind here, and that are of another."""
+    found = {name: _at(settings, name) for name in family.theirs}
+    return [
+        Problem(name, found[name], f"dslm computes only {_json(value)}")
+        for name, value in family.theirs.items()
+        if found[name] is not ABSENT and found[name] != value
+    ]
+
+
+def _packed(settings: Mapping[str, Any]) -> list[Problem]:
+    if settings.get("quantization_config") is None:
+        return []
+    fix = "import the model that was quantized"
+    return [Problem("quantization_config", None, "the weights are quantized", fix)]
+
+
+def _shape(family: Family, settings: Mapping[str, Any], config: ModelConfig) -> list[Problem]:
+    """What fits together in no model, or in another than ours."""
+    problems = [_renamed(family, problem) for problem in check_model(config)]
+    for name, ours in family.widths.items():
+        value = _at(settings, name)
+        if value not in (ABSENT, None, getattr(config, ours)):
+            rule = f"dslm has only {getattr(config, ours)} with the other settings"
+            problems.append(Problem(name, value, rule))
+    return problems
+
+
+def _renamed(family: Family, problem: Problem) -> Problem:
+    """A problem with a setting of ours, told as one with theirs."""
+    ours = problem.where.removeprefix("model.")
+    theirs = next((key.theirs for key in family.keys if key.ours == ours), ours)
+    return Problem(theirs, problem.found, problem.rule)
+
+
+def _written(key: Key, config: ModelConfig) -> Any:
+    value = getattr(config, key.written or key.ours)
+    return next((theirs for theirs, ours in key.words.items() if ours == value), value)
+
+
+def _at(settings: Any, path: str) -> Any:
+    for part in path.split("."):
+        if not isinstance(settings, dict) or part not in settings:
+            return ABSENT
+        settings = settings[part]
+    return settings
+
+
+def _json(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,159 @@
+"""Small models of `transformers`, and small runs of ours, as folders."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from dataclasses import asdict
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tokenizers
+import torch
+from models import build, shaken
+from tokenizers import decoders, models, pre_tokenizers, trainers
+from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+
+from dslm.config.parse import parse
+from dslm.data.tokenizer import Tokenizer
+from dslm.data.tokenizer_training import Training, train_tokenizer
+from dslm.model.config import ModelConfig
+from dslm.model.stages import layer_seed
+from dslm.train.checkpoint import Writer, layer_file
+from dslm.train.config import RunConfig
+from dslm.train.run_folder import RunFolder
+
+GPT2 = {"n_layer": 3, "n_head": 6, "n_embd": 48, "n_positions": 24, "vocab_size": 301}
+LLAMA = {
+    "num_hidden_layers": 3,
+    "num_attention_heads": 6,
+    "num_key_value_heads": 2,
+    "hidden_size": 48,
+    "intermediate_size": 56,
+    "max_position_embeddings": 24,
+    "vocab_size": 301,
+    "rope_parameters": {"rope_type": "default", "rope_theta": 500.0},
+}
+IDS = {"bos_token_id": 0, "eos_token_id": 0}
+
+THEIRS: dict[str, Callable[[], Any]] = {
+    "gpt2": lambda: GPT2LMHeadModel(GPT2Config(**GPT2, **IDS)),
+    "gpt2 untied": lambda: GPT2LMHeadModel(
+        GPT2Config(**GPT2, **IDS, tie_word_embeddings=False, layer_norm_epsilon=1e-3)
+    ),
+    "gpt2 with gelu and another inner width": lambda: GPT2LMHeadModel(
+        GPT2Config(**GPT2, **IDS, activation_function="gelu", n_inner=72)
+    ),
+    "llama": lambda: LlamaForCausalLM(LlamaConfig(**LLAMA, **IDS)),
+    "llama tied": lambda: LlamaForCausalLM(LlamaConfig(**LLAMA, **IDS, tie_word_embeddings=True)),
+    "llama without groups": lambda: LlamaForCausalLM(
+        LlamaConfig(**{**LLAMA, "num_key_value_heads": 6}, **IDS)
+    ),
+    "llama of one group, tied": lambda: LlamaForCausalLM(
+        LlamaConfig(**{**LLAMA, "num_key_value_heads": 1}, **IDS, tie_word_embeddings=True)
+    ),
+    "llama with biases": lambda: LlamaForCausalLM(
+        LlamaConfig(**LLAMA, **IDS, attention_bias=True, mlp_bias=True)
+    ),
+}
+
+SYLLABLES = ["ri", "ver", "sto", "ne", "fal", "ls", "un", "der", "light", "o", "and", "the"]
+SIGNS = ["(", ")", "=", "==", "x", "<b>", "[0]", "3.14", "!", "naïve"]
+WORDS = [*SIGNS, *SYLLABLES, *(a + b for a in SYLLABLES for b in SYLLABLES)]
+
+
+def text(seed: int, words: int) -> str:
+    """Words and lines, with runs of spaces and of signs, which can be cut in many ways."""
+    draw = random.Random(seed)
+    ends = [" "] * 8 + ["\n", ".\n", ",  ", "\n    ", "\n            ", "\t", " ======== "]
+    return "".join(draw.choice(WORDS) + draw.choice(ends) for _ in range(words))
+
+
+def byte_level() -> tokenizers.Tokenizer:
+    """A small tokenizer such as GPT-2's."""
+    model = tokenizers.Tokenizer(models.BPE())
+    model.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    model.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=300,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        special_tokens=["<|endoftext|>"],
+        show_progress=False,
+    )
+    model.train_from_iterator([text(0, 500)], trainer)
+    return model
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Callable[..., Path]:
+    """Saves a model of theirs with a tokenizer: ``home(model)`` returns the folder."""
+
+    def save(model: Any, name: str = "theirs", **settings: Any) -> Path:
+        folder = tmp_path / name
+        model.save_pretrained(folder, **settings)
+        byte_level().save(str(folder / "tokenizer.json"))
+        return folder
+
+    return save
+
+
+@pytest.fixture
+def theirs() -> Callable[[str], Any]:
+    """Makes a model of theirs of one of the kinds, no weight of which is zero or one."""
+    return lambda kind: shaken(THEIRS[kind]())
+
+
+@pytest.fixture(scope="session")
+def trained_tokenizers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Tokenizers of ours of every kind."""
+    folder = tmp_path_factory.mktemp("tokenizers")
+    (folder / "text.txt").write_text(text(1, 4000))
+    sizes = {"unigram": 400, "bpe": 400, "char": None}
+    for kind, size in sizes.items():
+        train_tokenizer([folder / "text.txt"], folder / kind, Training(kind, size))
+    return {kind: folder / kind for kind in sizes}
+
+
+@pytest.fixture
+def make_run(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a run of ours: ``make_run(tokenizer, **shape)`` returns its folder."""
+
+    def make(tokenizer: Path, padding: int = 0, **shape: Any) -> Path:
+        size = Tokenizer.load(tokenizer).vocabulary + padding
+        small = {"layers": 2, "heads": 4, "width": 32, "sequence": 32, "vocabulary": size}
+        config = ModelConfig(**{**small, **shape})
+        run = RunFolder(tmp_path / "run")
+        Tokenizer.load(tokenizer).save(run.tokenizer)
+        values = {"preset": "tiny", "model": asdict(config), "steps": 9, "run": str(run.path)}
+        settings = asdict(parse(RunConfig, {**values, "data": {"train": "shards"}}))
+        run.write_record({"format": 1, "config": settings, "data": {"train": []}})
+        write_checkpoint(run, shaken(build(config, layer_seed(0, size))))
+        return run.path
+
+    return make
+
+
+def write_checkpoint(run: RunFolder, model: torch.nn.Module) -> None:
+    """A checkpoint of a model, as training leaves it, without moments."""
+    writer, files = Writer(run.checkpoints, 7), {}
+    writer.begin()
+    named = [(name.removeprefix("layers."), weight) for name, weight in model.named_parameters()]
+    for place, layer in groupby(named, key=lambda item: int(item[0].split(".")[0])):
+        name = layer_file(place, moments=False)
+        files[name] = writer.write(name, dict(layer))
+    writer.publish(files, {"step": 7, "samples": 0, "optimizer_steps": 7, "loss_scale": {}})
+
+
+def settings_of(folder: Path) -> dict[str, Any]:
+    """The content of a folder's config.json."""
+    settings: dict[str, Any] = json.loads((folder / "config.json").read_text())
+    return settings
+
+
+def change(folder: Path, **settings: Any) -> None:
+    """Change settings in a folder's config.json."""
+    content = json.dumps({**settings_of(folder), **settings})
+    (folder / "config.json").write_text(content)

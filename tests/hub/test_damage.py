@@ -1,0 +1,257 @@
+"""Folders that are not what they say: everything wrong is told by name, and nothing is run."""
+
+from __future__ import annotations
+
+import os
+import re
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hub.conftest import change
+from safetensors.torch import load_file, save_file
+
+from dslm.commands.hub import main
+from dslm.commands.run import run
+from dslm.errors import UserError
+from dslm.hub.importing import import_folder
+
+FILE = "model.safetensors"
+NORM = "transformer.ln_f.weight"
+
+
+@pytest.fixture
+def folder(home: Callable[..., Path], theirs: Callable[[str], Any]) -> Path:
+    """A GPT-2."""
+    return home(theirs("gpt2"))
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> Callable[[Path], list[str]]:
+    """What an import says is wrong, one line for each; it must leave nothing behind."""
+
+    def errors(folder: Path) -> list[str]:
+        with pytest.raises(UserError) as caught:
+            import_folder(folder, tmp_path / "runs" / "a")
+        assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").iterdir())
+        return str(caught.value).splitlines()
+
+    return errors
+
+
+def rewrite(folder: Path, **tensors: torch.Tensor | None) -> None:
+    """Put other tensors into a folder's file, or take some out."""
+    weights = {**load_file(folder / FILE), **tensors}
+    save_file({k: v for k, v in weights.items() if v is not None}, folder / FILE)
+
+
+def pickled(folder: Path, content: Any) -> None:
+    (folder / FILE).unlink(missing_ok=True)
+    torch.save(content, folder / "pytorch_model.bin")
+
+
+def test_every_tensor_that_does_not_fit_is_told_at_once(folder: Path, told: Any) -> None:
+    rewrite(
+        folder,
+        **{
+            NORM: None,
+            "transformer.wpe.weight": torch.zeros(23, 48),
+            "transformer.h.3.ln_1.weight": torch.zeros(48),
+            "transformer.h.0.ln_1.bias": torch.zeros(48, dtype=torch.int8),
+        },
+    )
+    lines = told(folder)
+    assert len(lines) == 4
+    assert f"{NORM}: is missing" in lines[0]
+    text = "\n".join(lines)
+    assert "transformer.wpe.weight = [23, 48]: must be [24, 48] by config.json" in text
+    assert "transformer.h.3.ln_1.weight: is no weight of GPT-2" in text
+    assert "transformer.h.0.ln_1.bias = 'I8': dslm reads only" in text
+
+
+def test_settings_weights_and_tokenizer_are_looked_at_in_one_go(folder: Path, told: Any) -> None:
+    change(folder, n_head=5, activation_function="relu", scale_attn_weights=False, n_embd="48")
+    (folder / FILE).write_bytes((folder / FILE).read_bytes()[:-100])
+    (folder / "tokenizer.json").unlink()
+    text = "\n".join(told(folder))
+    for part in (
+        "activation_function = 'relu': dslm computes only gelu_new",
+        "scale_attn_weights = False: dslm computes only true",
+        "n_embd = '48': must be a whole number",
+        "model.safetensors: is damaged or cut short",
+        "tokenizer",
+    ):
+        assert part in text
+
+
+def test_heads_that_do_not_divide_the_width_are_told_by_their_name(folder: Path, told: Any) -> None:
+    change(folder, n_head=5)
+    assert "config.json: n_head = 5: does not divide" in told(folder)[0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"rope_parameters": {"rope_type": "llama3", "rope_theta": 5.0}}, "rope_type = 'llama3'"),
+        ({"rope_theta": 7.0}, "differs from rope_parameters.rope_theta = 500.0"),
+        ({"rope_scaling": {"type": "linear", "factor": 2.0}}, "dslm computes only null"),
+        ({"head_dim": 16}, "head_dim = 16: dslm has only 8"),
+        ({"mlp_bias": True}, "mlp_bias = True: differs from attention_bias = false"),
+        ({"hidden_act": ["silu"]}, "hidden_act = ['silu']: dslm computes only silu"),
+        ({"quantization_config": {"bits": 4}}, "the weights are quantized"),
+        ({"num_key_value_heads": 4}, "num_key_value_heads = 4: does not divide"),
+        ({"vocab_size": 299}, "vocab_size = 299: the tokenizer has ids up to 299"),
+    ],
+)
+def test_a_llama_of_another_kind_is_refused_with_the_key(
+    settings: dict[str, Any], message: str, home: Any, theirs: Any, told: Any
+) -> None:
+    folder = home(theirs("llama"))
+    change(folder, **settings)
+    if "vocab_size" in settings:
+        weights = load_file(folder / FILE)
+        for name in ("model.embed_tokens.weight", "lm_head.weight"):
+            weights[name] = weights[name][:299].clone()
+        save_file(weights, folder / FILE)
+    lines = told(folder)
+    assert len(lines) == 1
+    assert message in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"architectures": ["GPT2ForSequenceClassification"]}, "it has GPT2LMHeadModel, LlamaFor"),
+        ({"architectures": ["T5Model"]}, "architectures = 'T5Model'.*GPT2LMHeadModel, LlamaFor"),
+        ({"architectures": None, "model_type": "rwkv"}, "model_type = 'rwkv'"),
+        ({"architectures": "GPT2LMHeadModel"}, None),
+    ],
+)
+def test_an_unknown_architecture_is_told_with_those_there_are(
+    settings: dict[str, Any], message: str | None, folder: Path, told: Any, tmp_path: Path
+) -> None:
+    change(folder, **settings)
+    if message is None:
+        import_folder(folder, tmp_path / "run")
+    else:
+        (line,) = told(folder)
+        assert re.search(message, line)
+
+
+def test_a_head_that_is_said_to_be_tied_but_is_not_is_told(folder: Path, told: Any) -> None:
+    rewrite(folder, **{"lm_head.weight": torch.ones(301, 48)})
+    (line,) = told(folder)
+    assert "lm_head.weight: differs from the embedding, though tie_word_embeddings is true" in line
+
+
+def test_a_head_that_is_said_to_be_there_but_is_not_is_told(folder: Path, told: Any) -> None:
+    change(folder, tie_word_embeddings=False)
+    assert told(folder) == ["lm_head.weight: is missing from the weights"]
+
+
+@pytest.mark.parametrize("huge", [{"n_layer": 10**12}, {"n_embd": 6 * 10**12}])
+def test_a_huge_claimed_shape_costs_nothing(huge: dict[str, int], folder: Path, told: Any) -> None:
+    change(folder, **huge)
+    (line,) = told(folder)
+    assert re.search(r"describes [\d,]{15,} weights, but the files hold 100,", line)
+
+
+def test_a_small_storage_that_claims_to_be_a_huge_tensor_is_refused(
+    folder: Path, told: Any
+) -> None:
+    change(folder, n_embd=6 * 10**12)
+    pickled(folder, {NORM: torch.ones(1).expand(6 * 10**12)})
+    assert told(folder)[0].endswith("is not a plain tensor; get the file again")
+
+
+class Attack:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return os.system, (f"touch {self.path}",)
+
+
+def test_a_pickle_that_would_run_a_command_is_refused(
+    folder: Path, told: Any, tmp_path: Path
+) -> None:
+    pickled(folder, {NORM: Attack(tmp_path / "owned")})
+    (line,) = told(folder)
+    assert "pytorch_model.bin: holds code or objects besides tensors, so it is not opened" in line
+    assert not (tmp_path / "owned").exists()
+
+
+def test_code_in_the_folder_is_not_run(folder: Path, tmp_path: Path) -> None:
+    (folder / "modeling.py").write_text(f"open({str(tmp_path / 'owned')!r}, 'w')")
+    change(folder, auto_map={"AutoModelForCausalLM": "modeling.Model"})
+    import_folder(folder, tmp_path / "run")
+    assert not (tmp_path / "owned").exists()
+
+
+def test_pickles_of_old_formats_are_refused(folder: Path, told: Any) -> None:
+    (folder / FILE).unlink()
+    weights = {NORM: torch.ones(48)}
+    file = folder / "pytorch_model.bin"
+    torch.save(weights, file, _use_new_zipfile_serialization=False)
+    assert "is not in PyTorch's format since 1.6" in told(folder)[0]
+    with tarfile.open(file, "w") as archive:
+        archive.add(folder / "config.json")
+    assert "is not in PyTorch's format since 1.6" in told(folder)[0]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
+def test_a_pickle_that_was_cut_short_is_refused(share: float, folder: Path, told: Any) -> None:
+    pickled(folder, load_file(folder / FILE))
+    file = folder / "pytorch_model.bin"
+    file.write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
+    (line,) = told(folder)
+    assert "pytorch_model.bin: is not in PyTorch's format since 1.6, or is cut short" in line
+
+
+@pytest.mark.parametrize("content", [[1, 2], {"a": 1}, {"a": torch.ones(2).to_sparse()}])
+def test_a_pickle_of_something_else_is_refused(content: Any, folder: Path, told: Any) -> None:
+    pickled(folder, content)
+    assert "get the file again" in told(folder)[0]
+
+
+@pytest.mark.parametrize("header", [b"", b"\xff" * 16, b'\x02\0\0\0\0\0\0\0{"'])
+def test_a_file_that_is_no_safetensors_is_refused(header: bytes, folder: Path, told: Any) -> None:
+    (folder / FILE).write_bytes(header)
+    assert "model.safetensors: is damaged or cut short" in told(folder)[0]
+
+
+def test_a_missing_part_of_several_files_is_told(home: Any, theirs: Any, told: Any) -> None:
+    folder = home(theirs("llama"), max_shard_size="60KB")
+    lost = sorted(folder.glob("model-*.safetensors"))[:2]
+    for file in lost:
+        file.unlink()
+    lines = told(folder)
+    assert [str(file) in line for file, line in zip(lost, lines, strict=True)] == [True, True]
+
+
+def test_an_index_cannot_reach_out_of_its_folder(folder: Path, told: Any, tmp_path: Path) -> None:
+    (folder / FILE).rename(tmp_path / FILE)
+    (folder / f"{FILE}.index.json").write_text(f'{{"weight_map": {{"a": "../{FILE}"}}}}')
+    assert "names files that are not beside it" in told(folder)[0]
+
+
+def test_an_empty_folder_is_told(tmp_path: Path, told: Any) -> None:
+    (tmp_path / "empty").mkdir()
+    text = "\n".join(told(tmp_path / "empty"))
+    assert "config.json: no such file" in text
+    assert "tokenizer" in text
+
+
+def test_a_run_that_is_there_is_not_written_over(folder: Path, tmp_path: Path, capsys: Any) -> None:
+    assert run(main, ["import", str(folder), str(tmp_path / "run")]) == 0
+    assert "GPT-2, " in capsys.readouterr().out
+    assert run(main, ["import", str(folder), str(tmp_path / "run")]) == 2
+    assert "is there already; remove it or choose another RUN" in capsys.readouterr().err
+
+
+def test_a_misspelt_verb_is_told(capsys: Any) -> None:
+    assert run(main, ["exprot"]) == 2
+    assert "did you mean 'export'?" in capsys.readouterr().err
