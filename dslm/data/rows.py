@@ -3,7 +3,7 @@
 The way of a document: the tokenizer gives the ids of a whole batch in one flat array, each document
 closed by its end; sentences are found in the text, and since every id stands for a known number of
 bytes, a running sum turns the place of a sentence in the text into its place among the ids. A
-tokenizer whose ids lose text (lower-casing, for one) encodes sentence by sentence instead.
+tokenizer whose ids lose text (lower-casing, for one) is asked for the places of its ids.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,12 @@ from dslm.data.tokenizer import Tokenizer
 
 Integers = npt.NDArray[np.int64]
 Tokens = npt.NDArray[Any]
+
+WINDOW = 1 << 20
+"""Tokens whose places in the text are known at a time."""
+
+COMPARED = 4
+"""Tokens at the end of a sentence that are looked for in its document."""
 
 
 @dataclass(frozen=True)
@@ -74,17 +81,18 @@ def tokenize(documents: Sequence[Document], tokenizer: Tokenizer) -> Rows:
         DataError: a character that the tokenizer does not know.
     """
     texts = [document.text for document in documents]
-    raw = [text.encode() for text in texts]
-    text_bytes = np.array([len(text) for text in raw], dtype=np.int64)
-    starts = [sentence_starts(text) for text in texts]
-    if tokenizer.byte_lengths is None:
-        ids, ends, sentences = _by_sentence(texts, starts, tokenizer)
-    else:
-        ids, ends = tokenizer.encode_batch(texts)
-        borders = [_byte_places(text, places) for text, places in zip(texts, starts, strict=True)]
-        token_starts = _running(tokenizer.byte_lengths[ids])
-        sentences = _among_ids(borders, _running(text_bytes), token_starts, ends)
+    starts = [np.array(sentence_starts(text), dtype=np.int64) for text in texts]
+    ids, ends = tokenizer.encode_batch(texts)
     firsts = np.concatenate([[0], ends])
+    text_bytes = np.array([len(text.encode()) for text in texts], dtype=np.int64)
+    if tokenizer.byte_lengths is None:
+        sentences = _among_changed(texts, starts, ids, firsts, tokenizer)
+    else:
+        places = [_byte_places(text, found) for text, found in zip(texts, starts, strict=True)]
+        counts = [found.size for found in starts]
+        borders = np.concatenate(places) + np.repeat(_running(text_bytes)[:-1], counts)
+        sentences = _among_ids(borders, ids, tokenizer.byte_lengths)
+        sentences -= np.repeat(firsts[:-1], counts)
     if tokenizer.end_of_document is not None:
         ids = np.insert(ids, ends, tokenizer.end_of_document)
         firsts += np.arange(firsts.size)
@@ -92,56 +100,104 @@ def tokenize(documents: Sequence[Document], tokenizer: Tokenizer) -> Rows:
         tokens=ids,
         ends=firsts,
         sentences=sentences,
-        sentence_ends=_running([len(places) for places in starts]),
+        sentence_ends=_running([found.size for found in starts]),
         inputs=np.array([document.input for document in documents], dtype=np.int64),
         places=np.array([document.place for document in documents], dtype=np.int64),
         languages=[document.language for document in documents],
-        hashes=[hashlib.sha256(text).digest() for text in raw],
+        hashes=[hashlib.sha256(text.encode()).digest() for text in texts],
         text_bytes=text_bytes,
     )
 
 
-def _among_ids(
-    borders: Sequence[Sequence[int]], firsts: Integers, token_starts: Integers, ends: Integers
-) -> Integers:
+def _among_ids(borders: Integers, ids: Tokens, lengths: Tokens) -> Integers:
     """The token at which each sentence begins: the first that begins at or after it.
 
     Args:
-        borders: for each document the bytes at which its sentences begin.
-        firsts: the first byte of each document in the text of all.
-        token_starts: the byte at which each token begins in the text of all.
-        ends: the token after the last one of each document.
+        borders: the bytes at which sentences begin in the text of all documents, rising.
+        ids: the tokens of that text.
+        lengths: the bytes of each id.
     """
-    counts = [len(places) for places in borders]
-    flat = np.fromiter((place for places in borders for place in places), np.int64, sum(counts))
-    found = np.searchsorted(token_starts, flat + np.repeat(firsts[:-1], counts))
-    starts: Integers = found - np.repeat(np.concatenate([[0], ends[:-1]]), counts)
-    return starts
+    found = np.empty_like(borders)
+    done = end = 0
+    for first in range(0, ids.size, WINDOW):  # of a long text, all places at once are too many
+        begins = end + _running(lengths[ids[first : first + WINDOW]])
+        end = begins[-1]
+        more = int(np.searchsorted(borders, end, "right"))
+        found[done:more] = first + np.searchsorted(begins, borders[done:more])
+        done = more
+    return found
 
 
-def _byte_places(text: str, places: Sequence[int]) -> Sequence[int]:
+def _byte_places(text: str, places: Integers) -> Integers:
     """Places among the characters of a text as places among its UTF-8 bytes."""
     if text.isascii():
         return places
-    borders = [*places[1:], len(text)]
-    parts = [len(text[a:b].encode()) for a, b in zip(places, borders, strict=True)]
-    return [0, *np.cumsum(parts[:-1]).tolist()]
+    parts = (len(text[a:b].encode()) for a, b in pairwise(places.tolist()))
+    return _running(np.fromiter(parts, np.int64))
 
 
-def _by_sentence(
-    texts: Sequence[str], starts: Sequence[Sequence[int]], tokenizer: Tokenizer
-) -> tuple[Tokens, Integers, Integers]:
-    """The same when only the tokenizer knows how many ids a sentence takes."""
-    sentences = [
+def _among_changed(
+    texts: Sequence[str],
+    starts: Sequence[Integers],
+    ids: Tokens,
+    firsts: Integers,
+    tokenizer: Tokenizer,
+) -> Integers:
+    """The first token of each sentence when only the tokenizer knows what became of the text.
+
+    Where the sentences of a document, each encoded by itself, are seen again in the ids of the
+    whole, they are counted there; where not, the tokenizer is asked for the place of every token.
+
+    Args:
+        texts: the documents.
+        starts: the characters at which the sentences of each begin.
+        ids: the tokens of all documents.
+        firsts: the first token of each document, and the number of all tokens.
+        tokenizer: what made them.
+    """
+    parts = (
         text[a:b]
         for text, places in zip(texts, starts, strict=True)
-        for a, b in zip(places, [*places[1:], len(text)], strict=True)
-    ]
-    ids, sentence_ends = tokenizer.encode_batch(sentences)
-    counts = [len(places) for places in starts]
-    ends = sentence_ends[np.cumsum(counts) - 1]
-    firsts = np.concatenate([[0], sentence_ends[:-1]])
-    return ids, ends, firsts - np.repeat(np.concatenate([[0], ends[:-1]]), counts)
+        for a, b in pairwise([*places.tolist(), len(text)])
+    )
+    alone, ends = tokenizer.encode_batch(list(parts))
+    ends = np.concatenate([[0], ends])
+    found, done = [], 0
+    for text, places, (first, last) in zip(texts, starts, pairwise(firsts), strict=True):
+        counted = ends[done : done + places.size + 1]
+        done += places.size
+        sentences = alone[counted[0] : counted[-1]]
+        seen = _seen_again(sentences, counted - counted[0], ids[first:last])
+        if seen is None:
+            seen = np.searchsorted(tokenizer.token_starts(text), places)
+        found.append(seen)
+    return np.concatenate(found)
+
+
+def _seen_again(alone: Tokens, ends: Integers, whole: Tokens) -> Integers | None:
+    """Where the sentences of a document begin among its ids; `None` when one is not found.
+
+    A tokenizer that puts a space before every text may begin a sentence that stands alone with
+    other ids, and one more or less. So sentences are compared by their ends.
+
+    Args:
+        alone: the ids of its sentences.
+        ends: [sentences + 1]: where each begins in `alone`, and where the last one ends.
+        whole: the ids of the document.
+    """
+    if np.array_equal(alone, whole):
+        return ends[:-1]
+    size = whole.itemsize
+    sought, text = alone.tobytes(), whole.tobytes()  # many short arrays take long to compare
+    found = [0]
+    for first, last in pairwise(ends.tolist()):
+        tail = sought[max(first + 1, last - COMPARED) * size : last * size]
+        near = (found[-1] + last - first + shift for shift in (0, -1, 1))
+        seen = (end for end in near if text[end * size - len(tail) : end * size] == tail)
+        if (end := next(seen, None)) is None:
+            return None
+        found.append(end)
+    return np.array(found[:-1], np.int64) if found[-1] == whole.size else None
 
 
 def _running(counts: npt.ArrayLike) -> Integers:

@@ -173,6 +173,22 @@ class Tokenizer(ABC):
     def _encode(self, parts: Sequence[str]) -> Encoded:
         """The ids of short texts."""
 
+    def token_starts(self, text: str) -> npt.NDArray[np.int64]:
+        """The character of a text at which each of its ids begins, [ids], rising.
+
+        Only for a tokenizer without `byte_lengths`; much slower than `encode`.
+        """
+        parts = [
+            start + np.array(self._token_starts(text[start:end]), np.int64)
+            for start, end in self._spans(text)
+        ]
+        starts: npt.NDArray[np.int64] = np.maximum.accumulate(np.concatenate(parts))
+        return starts
+
+    def _token_starts(self, part: str) -> list[int]:
+        """The same for a short text."""
+        raise NotImplementedError
+
     @abstractmethod
     def decode(self, ids: Iterable[int]) -> str:
         """The text of some ids; special ones give none."""

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
+import re
+import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import dslm.data.rows as rows_of
 from dslm.data.document import Document
 from dslm.data.rows import Rows, tokenize
 from dslm.data.sentences import sentence_starts
@@ -141,3 +146,115 @@ SLICED = Rows(
 def test_a_character_that_the_tokenizer_does_not_know_is_an_error(characters: Path) -> None:
     with pytest.raises(DataError, match="短"):
         tokenize(documents(["the river", "短"]), Tokenizer.load(characters))
+
+
+CHANGED = [
+    "The river falls.  It never stops! Does it?\n\nÉcole ½ ﬁn. The end.",
+    "石头在河里。光在上面！河里有光？没有。",
+    "the river.\n\n\nThe stone.",
+    " ",
+    "one",
+]
+
+
+def metaspace(folder: Path) -> Path:
+    """A tokenizer that puts ▁ before every text, and at every space."""
+    from tokenizers import Tokenizer as Theirs
+    from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
+
+    theirs = Theirs(models.Unigram())
+    theirs.normalizer = normalizers.NFKC()
+    theirs.pre_tokenizer = pre_tokenizers.Metaspace()
+    theirs.decoder = decoders.Metaspace()
+    theirs.train_from_iterator(CHANGED, trainers.UnigramTrainer(vocab_size=90, show_progress=False))
+    theirs.save(str(folder / "tokenizer.json"))
+    return folder / "tokenizer.json"
+
+
+def sentencepiece(folder: Path) -> Path:
+    """The same by the other library, with single spaces."""
+    import sentencepiece
+
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(CHANGED * 9),
+        model_prefix=str(folder / "own"),
+        vocab_size=60,
+        minloglevel=2,
+        hard_vocab_limit=False,
+    )
+    return folder / "own.model"
+
+
+def wordpiece(folder: Path) -> Path:
+    words = "[UNK] the river falls stone ##s . ! ? it never stop does one 石 头 光 河"
+    (folder / "vocab.txt").write_text(words.replace(" ", "\n"))
+    return folder / "vocab.txt"
+
+
+@pytest.mark.parametrize("make", [metaspace, sentencepiece, wordpiece])
+def test_ids_are_those_of_the_whole_text_where_a_tokenizer_changes_it(
+    tmp_path: Path, make: Callable[[Path], Path]
+) -> None:
+    changing = Tokenizer.load(make(tmp_path))
+    assert changing.byte_lengths is None
+    rows = tokenize(documents(CHANGED), changing)
+    end = [] if changing.end_of_document is None else [changing.end_of_document]
+    for number, text in enumerate(CHANGED):
+        ids = changing.encode([text])[0].tolist()
+        first, last = rows.ends[number : number + 2]
+        assert rows.tokens[first:last].tolist() == [*ids, *end]
+        starts = rows.sentences[slice(*rows.sentence_ends[number : number + 2])].tolist()
+        assert len(starts) == len(sentence_starts(text))
+        assert starts == sorted(starts)
+        assert 0 <= starts[-1] <= len(ids)
+
+
+@pytest.mark.parametrize("make", [metaspace, sentencepiece])
+def test_sentences_are_found_where_a_tokenizer_puts_a_mark_before_a_text(
+    tmp_path: Path, make: Callable[[Path], Path]
+) -> None:
+    changing = Tokenizer.load(make(tmp_path))
+    rows = tokenize(documents(CHANGED[1:2]), changing)
+    ids = rows.tokens[: len(changing.encode(CHANGED[1:2])[0])]
+    pairs = itertools.pairwise([*rows.sentences.tolist(), ids.size])
+    parts = [changing.decode(ids[a:b]).strip() for a, b in pairs]
+    assert parts == [
+        unicodedata.normalize("NFKC", part) for part in re.findall(".*?[。！？]", CHANGED[1])
+    ]
+
+
+def test_the_places_of_sentences_do_not_depend_on_how_many_tokens_are_looked_at_at_once(
+    tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = facts(tokenize(documents(TEXTS), tokenizer))
+    for window in (1, 2, 3, 5, 7):
+        monkeypatch.setattr(rows_of, "WINDOW", window)
+        assert facts(tokenize(documents(TEXTS), tokenizer)) == whole
+
+
+@pytest.mark.parametrize("make", [metaspace, sentencepiece, wordpiece])
+def test_sentences_that_are_not_seen_again_begin_where_the_tokenizer_says(
+    tmp_path: Path, make: Callable[[Path], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changing = Tokenizer.load(make(tmp_path))
+    counted = facts(tokenize(documents(CHANGED), changing))
+    monkeypatch.setattr(rows_of, "_seen_again", lambda *_: None)
+    assert facts(tokenize(documents(CHANGED), changing)) == counted
+
+
+def test_a_sentence_with_other_ids_inside_is_not_seen_again() -> None:
+    ends = np.array([0, 3, 6])
+    whole = np.array([1, 2, 3, 4, 5, 6], dtype=np.uint16)
+    for alone, expected in (
+        ([1, 2, 3, 4, 5, 6], [0, 3]),
+        ([1, 2, 3, 9, 5, 6], [0, 3]),
+        ([1, 2, 3, 4, 9, 6], None),
+        ([1, 9, 3, 4, 5, 6], None),
+    ):
+        found = rows_of._seen_again(np.array(alone, dtype=np.uint16), ends, whole)
+        assert (None if found is None else found.tolist()) == expected
+    shorter = rows_of._seen_again(
+        np.array([1, 2, 3, 9, 4, 5, 6], np.uint16), np.array([0, 3, 7]), whole
+    )
+    assert shorter is not None
+    assert shorter.tolist() == [0, 3]

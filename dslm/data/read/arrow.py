@@ -23,14 +23,21 @@ def data_files(folder: Path) -> list[Path]:
     """The Arrow files of a folder that `datasets` saved, in the order of their rows.
 
     Raises:
-        DataError: the folder does not name them.
+        DataError: the folder does not name them, names one outside of it, or lacks one.
     """
-    state = folder / "state.json"
+    state, fix = folder / "state.json", "save the data set again"
     try:
-        return [folder / file["filename"] for file in json.loads(state.read_bytes())["_data_files"]]
+        names = [str(file["filename"]) for file in json.loads(state.read_bytes())["_data_files"]]
     except (OSError, ValueError, KeyError, TypeError):
         rule = "does not name the files of the data set"
-        raise DataError(Problem(str(state), None, rule, "save the data set again")) from None
+        raise DataError(Problem(str(state), None, rule, fix)) from None
+    for name in names:
+        if Path(name).name != name:
+            raise DataError(Problem(str(state), name, "is no file beside it", fix))
+        if not (folder / name).is_file():
+            rule = "is missing from the data set"
+            raise DataError(Problem(str(folder / name), None, rule, "copy the folder again"))
+    return [folder / name for name in names]
 
 
 def batches(file: Any, form: str) -> Iterator[Any]:

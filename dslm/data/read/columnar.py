@@ -7,8 +7,9 @@ from typing import Any
 
 from dslm.data.document import Document
 from dslm.data.read.arrow import batches, data_files, mapped_batches
+from dslm.data.read.names import alternatives, listed
 from dslm.data.read.source import BYTES_OF_CHARACTER, Source
-from dslm.errors import DataError, Problem, suggest
+from dslm.errors import DataError, Problem
 
 BATCH = 1 << 22
 """Bytes of a batch of Parquet, about."""
@@ -36,7 +37,7 @@ def read(source: Source) -> Iterator[Document]:
                     yield document
                 source.place += 1
             source.meter(column.nbytes)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last from a name
         source.broken("cut short", str(error).partition("\n")[0])
 
 
@@ -83,12 +84,39 @@ def _parquet(source: Source) -> Iterator[Any]:
 
 
 def _text(batch: Any, source: Source) -> Any:
-    """The column of text as strings of one type."""
+    """The column of text as strings of one type.
+
+    Raises:
+        pyarrow.ArrowInvalid: it is damaged.
+    """
     import pyarrow as pa
 
     column = batch.column(_checked(batch.schema, source))
+    _validate(column)
     plain = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
     return column if plain else column.cast(pa.large_string())
+
+
+def _validate(column: Any) -> None:
+    """Look for damage, which would else make the process read beyond the column and die of it.
+
+    The column is looked at as bytes: what is no UTF-8 is no damage, but a matter of each row.
+
+    Raises:
+        pyarrow.ArrowInvalid: it is damaged.
+    """
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(column.type):
+        _validate(column.dictionary)
+        places = pa.nulls(len(column.dictionary))
+        column = pa.DictionaryArray.from_arrays(column.indices, places)  # looks at the indices
+    bytes_of = {
+        pa.string(): pa.binary(),
+        pa.large_string(): pa.large_binary(),
+        pa.string_view(): pa.binary_view(),
+    }
+    column.view(bytes_of.get(column.type, column.type)).validate(full=True)
 
 
 def _checked(schema: Any, source: Source) -> str:
@@ -101,14 +129,14 @@ def _checked(schema: Any, source: Source) -> str:
 
     name, where = source.reading.text_key, str(source.piece.path)
     if name not in schema.names:
-        fix = suggest(name, schema.names, f"it has {', '.join(schema.names)}")
+        fix = alternatives(name, schema.names)
         raise DataError(Problem(where, None, f"has no column {name!r}", fix))
     kind = schema.field(name).type
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     strings = (pa.string(), pa.large_string(), pa.string_view())
     if kind not in strings:
         texts = [field.name for field in schema if field.type in strings]
-        fix = f"columns of text: {', '.join(texts) or 'none'}"
+        fix = f"columns of text: {listed(texts)}"
         raise DataError(Problem(where, None, f"column {name!r} holds {kind}, not text", fix))
     return name
 

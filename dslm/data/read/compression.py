@@ -14,8 +14,12 @@ from typing import BinaryIO, cast
 from backports import zstd
 from isal import igzip, isal_zlib
 
-WIDEST_WINDOW: dict[int, int] = {zstd.DecompressionParameter.window_log_max: 31}
-"""Large dumps are often made with ``zstd --long=31``, which is refused unless asked for."""
+MOST_MEMORY = 1 << 28
+"""Bytes that unpacking may take: ``xz -9`` takes 65 MB, but a file may ask for any amount."""
+WIDEST_WINDOW: dict[int, int] = {zstd.DecompressionParameter.window_log_max: 27}
+"""128 MiB, that of ``zstd --long``; a file made with ``--long=31`` would take 2 GiB."""
+TOO_MUCH = ("Memory usage limit exceeded", "requires too much memory")
+"""What the libraries say of a file that would take more."""
 
 DAMAGE = (
     EOFError,
@@ -52,8 +56,34 @@ def _unbz2(file: BinaryIO) -> BinaryIO:
     return cast("BinaryIO", bz2.BZ2File(file, "rb"))
 
 
+class _Xz:
+    """The content of an xz file; `lzma.LZMAFile` knows no limit of memory."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._packed = file, b""
+        self._stream: lzma.LZMADecompressor | None = None
+
+    def read1(self, size: int) -> bytes:
+        """Some bytes; none at the end."""
+        while True:
+            if self._stream is None or self._stream.eof:
+                rest = b"" if self._stream is None else self._stream.unused_data
+                self._packed = rest.lstrip(b"\0") or self._file.read(size).lstrip(b"\0")
+                if not self._packed:
+                    return b""
+                self._stream = lzma.LZMADecompressor(lzma.FORMAT_XZ, MOST_MEMORY)
+            elif self._stream.needs_input:
+                self._packed = self._file.read(size)
+                if not self._packed:
+                    raise EOFError("it ended within a stream")
+            found = self._stream.decompress(self._packed, size)
+            self._packed = b""
+            if found:
+                return found
+
+
 def _unxz(file: BinaryIO) -> BinaryIO:
-    return cast("BinaryIO", lzma.LZMAFile(file, "rb"))
+    return cast("BinaryIO", _Xz(file))
 
 
 COMPRESSIONS = {

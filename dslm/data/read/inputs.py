@@ -12,6 +12,7 @@ from dslm.data.manifest import Advance, Input
 from dslm.data.read.arrow import data_files
 from dslm.data.read.compression import COMPRESSIONS
 from dslm.data.read.magic import Kind, is_dataset, kind
+from dslm.data.read.names import printable
 from dslm.data.read.streams import unreadable
 from dslm.errors import DataError, Problem
 from dslm.files import file_sha256
@@ -34,22 +35,18 @@ def expand(patterns: Iterable[str]) -> list[Path]:
             cannot be read.
     """
     problems: list[Problem] = []
-    found: dict[Path, Path] = {}
+    found: dict[str, Path] = {}
     for pattern in dict.fromkeys(patterns):
         try:
-            paths = _named(pattern)
+            for path in _named(pattern):
+                found.setdefault(os.path.realpath(path), path)
         except DataError as error:
             problems.extend(error.problems)
-            continue
-        for path in paths:
-            found.setdefault(path.resolve(), path)
-        if not paths:
-            rule = "holds no files" if os.path.isdir(pattern) else "no such file"
-            problems.append(Problem(pattern, None, rule))
-    inputs = sorted(path for real, path in found.items() if found.keys().isdisjoint(real.parents))
+    datasets = tuple(f"{real}{os.sep}" for real, path in found.items() if path.is_dir())
+    inputs = sorted(path for real, path in found.items() if not real.startswith(datasets))
     for path in inputs:
         try:
-            kind(path)
+            _check(path)
         except DataError as error:
             problems.extend(error.problems)
     if problems:
@@ -58,11 +55,27 @@ def expand(patterns: Iterable[str]) -> list[Path]:
 
 
 def _named(pattern: str) -> list[Path]:
-    """The inputs that one pattern names."""
+    """The inputs that one pattern names, at least one."""
+    there = os.path.exists(pattern)
     if os.path.isdir(pattern):
-        return list(_below(Path(pattern)))
-    names = [pattern] if os.path.exists(pattern) else glob.glob(pattern, recursive=True)
-    return [path for path in map(Path, names) if path.is_file() or is_dataset(path)]
+        paths, rule, fix = list(_below(Path(pattern))), "holds no files", ""
+    else:
+        names = [pattern] if there else glob.glob(pattern, recursive=True)
+        paths = [path for path in map(Path, names) if path.is_file() or is_dataset(path)]
+        rule, fix = ("is no regular file", "pipe it in as -") if there else ("no such file", "")
+    if not paths:
+        raise DataError(Problem(printable(pattern), None, rule, fix))
+    return paths
+
+
+def _check(path: Path) -> None:
+    """Refuse a file that cannot be read, or not be named in a manifest."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        where = printable(str(path))
+        raise DataError(Problem(where, None, "its name is not UTF-8", "rename it")) from None
+    kind(path)
 
 
 def _below(folder: Path) -> Iterator[Path]:
@@ -112,7 +125,7 @@ def describe(path: Path, folder: Path, advance: Advance | None = None) -> Input:
 
 def name_of(path: Path, folder: Path) -> str:
     """What an input is called: its path below a folder."""
-    return path.resolve().relative_to(folder).as_posix()
+    return Path(os.path.abspath(path)).relative_to(folder).as_posix()
 
 
 def text_bytes(path: Path, found: Kind | None = None) -> int:
@@ -142,5 +155,5 @@ def _sizes(path: Path) -> list[tuple[Path, int]]:
 
 
 def common_folder(paths: Iterable[Path]) -> Path:
-    """The deepest folder that holds all the inputs."""
-    return Path(os.path.commonpath([path.resolve().parent for path in paths]))
+    """The deepest folder that holds all the inputs, links being where they stand."""
+    return Path(os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in paths]))

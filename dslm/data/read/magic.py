@@ -7,12 +7,15 @@ JSON lines whose first line is damaged looks like one.
 from __future__ import annotations
 
 import re
+import stat
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
+from dslm.data.read.arrow import data_files
 from dslm.data.read.compression import compression_of
 from dslm.data.read.encoding import mark
-from dslm.data.read.streams import head
+from dslm.data.read.streams import head, unreadable
 from dslm.errors import DataError, Problem
 
 HEAD = 1 << 16
@@ -51,8 +54,19 @@ def kind(path: Path) -> Kind:
     Raises:
         DataError: the file cannot be read, or is neither text nor a kind that is known.
     """
-    if path.is_dir():
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise unreadable(path, error) from None
+    if stat.S_ISDIR(state.st_mode):
+        data_files(path)
         return Kind("", "dataset")
+    return _kind(path, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=1 << 17)
+def _kind(path: Path, size: int, changed: int) -> Kind:
+    """The kind of a file, which is asked for often; the same while its size and time are."""
     start = head(path, "", HEAD)
     compression = compression_of(start)
     if compression:

@@ -60,7 +60,7 @@ def _cut(number: int, path: Path, reading: Reading, size: int) -> list[Piece]:
     total = text_bytes(path, found)
     borders = [0, total]
     if _in_bytes(path, found, reading):
-        borders = [*range(0, total, max(size, SMALLEST)), total]
+        borders = [*range(0, max(total, 1), max(size, SMALLEST)), total]
     elif found.format in ("parquet", "arrow file", "dataset") and not found.compression:
         borders = _whole_groups(row_groups(path, found.format), total, size)
     whole = max(borders[-1], 1)

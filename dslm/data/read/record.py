@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from dslm.data.document import Document
+from dslm.data.read.names import alternatives
 from dslm.data.read.source import Source
-from dslm.errors import suggest
 
 LIST = "[]"
 STEP = re.compile(r"\[\]|[^.\[]+|\[")
@@ -58,8 +58,7 @@ def texts(value: Any, path: Sequence[str]) -> list[str]:
     if not isinstance(value, dict):
         raise UnfitError("not a JSON object", f"found {_named(value)}")
     if step not in value:
-        names = ", ".join(map(str, value)) or "nothing"
-        raise UnfitError("no text key", f"no {step!r}; {suggest(step, value, f'it has {names}')}")
+        raise UnfitError("no text key", f"no {step!r}; {alternatives(step, value)}")
     return texts(value[step], rest)
 
 

@@ -15,7 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from dslm.data.read.compression import COMPRESSIONS, DAMAGE
+from dslm.data.read.compression import COMPRESSIONS, DAMAGE, TOO_MUCH
+from dslm.data.read.names import printable
 from dslm.errors import DataError, Problem
 
 BLOCK = 1 << 17
@@ -29,7 +30,7 @@ class CutShortError(Exception):
 
 def unreadable(path: Path, error: OSError) -> DataError:
     """The system's refusal to read a file, as a user's error."""
-    return DataError(Problem(str(path), None, error.strerror or "cannot be read"))
+    return DataError(Problem(printable(str(path)), None, error.strerror or "cannot be read"))
 
 
 def opened(
@@ -56,7 +57,7 @@ def opened(
     except OSError as error:
         raise unreadable(path, error) from None
     if compression:
-        raw = _Unpacked(io.BufferedReader(raw, BLOCK), compression)
+        raw = _Unpacked(io.BufferedReader(raw, BLOCK), compression, path)
     if encoding != "utf-8":
         raw = _Transcoded(io.BufferedReader(raw, BLOCK), encoding)
     return io.BufferedReader(raw, BLOCK)
@@ -124,15 +125,18 @@ class _Stage(io.RawIOBase):
 class _Unpacked(_Stage):
     """The content of a packed file."""
 
-    def __init__(self, below: BinaryIO, compression: str) -> None:
+    def __init__(self, below: BinaryIO, compression: str, path: Path) -> None:
         super().__init__(below)
         self._content = cast("io.BufferedIOBase", COMPRESSIONS[compression].unpacked(below))
-        self._compression = compression
+        self._compression, self._path = compression, path
 
     def more(self) -> bytes:
         try:
             return self._content.read1(BLOCK)  # `read` would lose what stands before the damage
         except DAMAGE as error:
+            if any(sign in str(error) for sign in TOO_MUCH):
+                rule, fix = "takes too much memory to unpack", "unpack it, or pipe it in as -"
+                raise DataError(Problem(str(self._path), None, rule, fix)) from None
             raise CutShortError(f"not whole {self._compression}: {error}") from None
         except OSError as error:  # the way of bz2
             raise CutShortError(f"not whole {self._compression}: {error}") from None

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 from dslm.data.document import Document
 from dslm.data.read.lines import skip_line, to_line
+from dslm.data.read.names import alternatives
 from dslm.data.read.source import Source
-from dslm.errors import DataError, Problem, suggest
+from dslm.errors import DataError, Problem
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
 
@@ -42,7 +43,7 @@ def read(source: Source) -> Iterator[Document]:
 def _column(header: list[str], source: Source) -> int:
     name = source.reading.text_key
     if name not in header:
-        fix = suggest(name, header, f"it has {', '.join(header)}")
+        fix = f"{alternatives(name, header)}; the first line must name the columns"
         raise DataError(Problem(str(source.piece.path), None, f"has no column {name!r}", fix))
     return header.index(name)
 

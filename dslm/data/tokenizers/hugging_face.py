@@ -82,6 +82,10 @@ class HuggingFaceTokenizer(Tokenizer):
         ids: list[int] = encodings[0].ids
         return ids
 
+    def _token_starts(self, part: str) -> list[int]:
+        offsets = self._model.encode(part, add_special_tokens=False).offsets
+        return [start for start, _ in offsets]
+
     def _wordwise(self) -> bool:
         """Whether the tokenizer splits text at spaces before anything else looks across them."""
         from tokenizers import normalizers, pre_tokenizers

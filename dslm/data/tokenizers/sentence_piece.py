@@ -97,6 +97,9 @@ class SentencePieceTokenizer(Tokenizer):
             ids += self._space + self._model.encode(after)
         return ids
 
+    def _token_starts(self, part: str) -> list[int]:
+        return [start for start, _ in self._model.encode_as_offset_mapping(part)["offsets"]]
+
     def _joined(self, rows: Sequence[Sequence[int]]) -> Encoded:
         ends = np.cumsum([len(row) for row in rows], dtype=np.int64)
         if any(isinstance(row, np.ndarray) for row in rows):
@@ -128,7 +131,7 @@ class SentencePieceTokenizer(Tokenizer):
         borders = apart(self._pieces)
         if any(score % 1 for score in self._model.get_score(self._numbers)):
             ours = self.kind == "unigram" and self.byte_lengths is not None
-            alone = cached(self._plain, self.dtype, borders, proof=0) if ours else None
+            alone = cached(self._plain, self.dtype, borders) if ours else None
             return alone or self._plain
         if self.byte_lengths is not None:
             return cached(self._plain, self.dtype, borders) or self._plain

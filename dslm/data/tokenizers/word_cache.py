@@ -6,9 +6,10 @@ seen are encoded together by the plain encoder and remembered; one gather puts t
 in a row.
 
 This is exact where no token runs across a border between words and what stands on one side of it
-changes nothing on the other. Whoever makes a cache knows the borders of its tokenizer; the cache
-checks them all the same on texts made to be hard and on the first texts it is given, and where one
-id differs the plain encoder does the work from then on.
+changes nothing on the other. Whoever makes a cache knows the borders of its tokenizer; they are
+checked all the same on texts made to be hard, and where one id differs there is no cache. That is
+decided by the tokenizer alone: had the texts at hand a say, the ids of a text could depend on which
+process met which texts first.
 """
 
 from __future__ import annotations
@@ -19,14 +20,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dslm.data.tokenizers.probes import PROBES
+from dslm.data.tokenizers.probes import PROBES, neighbours
 
 MOST_WORDS = 1 << 18
 MOST_CHARACTERS = 1 << 24
 """Distinct words, and characters of them, after which the cache starts over."""
-
-PROOF = 64
-"""The first texts, which are encoded both ways."""
 
 VISIBLE = range(0x21, 0x7F)
 """The bytes of ASCII that are neither white space nor control characters."""
@@ -40,7 +38,6 @@ def cached(
     dtype: np.dtype[Any],
     borders: npt.NDArray[np.bool_],
     dropped: int = 0,
-    proof: int = PROOF,
 ) -> Encode | None:
     """An encoder that remembers words, or `None` where that would change an id.
 
@@ -51,10 +48,11 @@ def cached(
             bool [256, 256].
         dropped: spaces to leave out where a word begins: 1 for tokenizers that put one before every
             text, whose words must all begin with a space.
-        proof: of the first texts, how many are encoded both ways.
     """
-    cache = WordCache(plain, dtype, borders, dropped, proof)
-    return cache if _same(cache.look_up(PROBES), plain(PROBES)) else None
+    cache = WordCache(plain, dtype, borders, dropped)
+    texts = [*PROBES, *neighbours()]
+    same = all(map(np.array_equal, cache(texts), plain(texts)))
+    return cache if same else None
 
 
 def apart(pieces: Sequence[str]) -> npt.NDArray[np.bool_]:
@@ -66,10 +64,6 @@ def apart(pieces: Sequence[str]) -> npt.NDArray[np.bool_]:
     return borders
 
 
-def _same(one: tuple[Any, Any], other: tuple[Any, Any]) -> bool:
-    return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
-
-
 class WordCache:
     """An encoder that remembers words; see `cached`."""
 
@@ -79,24 +73,13 @@ class WordCache:
         dtype: np.dtype[Any],
         borders: npt.NDArray[np.bool_],
         dropped: int,
-        proof: int = PROOF,
     ) -> None:
         self._plain, self._dtype, self._dropped = plain, dtype, dropped
         self._borders = borders.ravel()
-        self._unproved = proof
         self._table = _Table(dtype)
-        self.exact = True
 
     def __call__(self, parts: Sequence[str]) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
         """The ids of short texts and where those of each end."""
-        if self.exact and self._unproved:
-            first = parts[: self._unproved]
-            self._unproved -= len(first)
-            self.exact = _same(self.look_up(first), self._plain(first))
-        return self.look_up(parts) if self.exact else self._plain(parts)
-
-    def look_up(self, parts: Sequence[str]) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
-        """The ids of short texts by their words."""
         import pyarrow as pa
 
         if self._table.full:

@@ -169,7 +169,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_no_file_is_refused() -> None:
-    with pytest.raises(DataError, match="no evaluation is given"):
+    with pytest.raises(DataError, match=r"cleaning\.contamination\.files: no evaluation is given"):
         Contamination(ContaminationSettings(on=True))
 
 

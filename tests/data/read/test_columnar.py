@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import gzip
+import json
+import subprocess
+import sys
 
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
 from datasets import Dataset
 
+from dslm.data.read.inputs import describe, expand
 from dslm.errors import DataError
 
 TEXTS = ["one", "zwei ä", "三"]
@@ -80,5 +84,78 @@ def test_what_stands_before_the_cut_of_an_arrow_file_is_kept(tmp_path, read, for
 def test_parquet_without_its_end_is_broken(tmp_path, read):
     path = write(tmp_path / "parquet", pa.table({"text": TEXTS}))
     path.write_bytes(path.read_bytes()[:-20])
+    found = read(path)
+    assert (found.texts, found.reasons) == ([], ["cut short"])
+
+
+def damaged(path):
+    """One offset of a column of text points far behind its end."""
+    table = pa.table({"text": [f"text {number}" for number in range(50)]})
+    content = write(path, table, 50).read_bytes()
+    offsets = table["text"].chunk(0).buffers()[1].to_pybytes()
+    place = content.index(offsets) + 4 * 20
+    path.write_bytes(content[:place] + (1 << 30).to_bytes(4, "little") + content[place + 4 :])
+    return path
+
+
+@pytest.mark.parametrize("form", ["file", "stream"])
+def test_a_wrong_offset_is_told_and_does_not_end_the_process(tmp_path, form):
+    path = damaged(tmp_path / form)
+    program = f"""
+from pathlib import Path
+from dslm.data.read.documents import documents
+from dslm.data.read.pieces import Piece
+from dslm.data.read.reading import Reading
+rejected = []
+texts = [one.text for one in documents(Piece(0, Path({str(path)!r})), Reading(), rejected.append)]
+print(len(texts), [one.reason for one in rejected])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "0 ['cut short']\n")
+
+
+def test_a_wrong_index_of_a_dictionary_is_told(tmp_path, read):
+    column = pa.DictionaryArray.from_arrays(pa.array([0, 1, 9]), ["a", "b"], safe=False)
+    found = read(write(tmp_path / "stream", pa.table({"text": column})))
+    assert (found.texts, found.reasons) == (["a", "b"], ["cut short"])
+
+
+def test_a_file_that_a_saved_data_set_names_must_lie_in_it(tmp_path, read):
+    path = write(tmp_path / "dataset", pa.table({"text": TEXTS}))
+    state = path / "state.json"
+    whole = json.loads(state.read_text())
+    (tmp_path / "secret.arrow").write_bytes(
+        (path / whole["_data_files"][0]["filename"]).read_bytes()
+    )
+    for name in ("../secret.arrow", str(tmp_path / "secret.arrow")):
+        state.write_text(json.dumps(whole | {"_data_files": [{"filename": name}]}))
+        with pytest.raises(
+            DataError, match=r"state\.json = '.*secret.arrow': is no file beside it"
+        ):
+            read(path)
+
+
+def test_a_saved_data_set_that_lacks_a_file_is_told_which(tmp_path):
+    path = write(tmp_path / "dataset", pa.table({"text": TEXTS}))
+    (lacking,) = path.glob("*.arrow")
+    lacking.unlink()
+    for look in (lambda: expand([str(path)]), lambda: describe(path, tmp_path)):
+        with pytest.raises(DataError, match=rf"{lacking.name}: is missing from the data set"):
+            look()
+
+
+def test_a_message_lists_few_columns_and_the_beginnings_of_their_names(tmp_path, read):
+    names = [f"{number:02} {'n' * 500}" for number in range(200)]
+    table = pa.table(dict.fromkeys(names, TEXTS))
+    with pytest.raises(DataError, match=r"it has 00 nnn.* and 190 more") as told:
+        read(write(tmp_path / "parquet", table))
+    assert len(str(told.value)) < 700
+
+
+def test_a_damaged_name_of_a_column_is_told(tmp_path, read):
+    path = write(tmp_path / "stream", pa.table({"text": TEXTS, "other": TEXTS}))
+    path.write_bytes(path.read_bytes().replace(b"other", b"othe\xca"))
     found = read(path)
     assert (found.texts, found.reasons) == ([], ["cut short"])

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import socket
+from pathlib import Path
 
 import pytest
 from datasets import Dataset, DatasetDict
 
-from dslm.data.read import streams
+from dslm.data.read import magic, streams
 from dslm.data.read.inputs import common_folder, describe, expand
 from dslm.errors import DataError
 
@@ -88,3 +91,42 @@ def test_the_hash_of_a_data_set_is_that_of_its_rows(tmp_path):
 def test_a_file_that_vanished_is_one_clear_error(tmp_path):
     with pytest.raises(DataError, match=r"a\.txt: No such file"):
         describe(tmp_path / "a.txt", tmp_path)
+
+
+def test_what_is_no_regular_file_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "socket"))
+        for path in (tmp_path / "pipe", tmp_path / "socket", "/dev/null"):
+            with pytest.raises(DataError, match=f"{path}: is no regular file; pipe it in as -"):
+                expand([str(path)])
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path):
+    Path(os.fsdecode(bytes(tmp_path / "a") + b"\xff")).write_text("text")
+    with pytest.raises(DataError, match=r"a\\udcff: its name is not UTF-8; rename it") as told:
+        expand([str(tmp_path)])
+    str(told.value).encode()
+
+
+def test_a_link_is_named_as_it_was_given(tmp_path):
+    fill(tmp_path, "store/1", "store/2", "store/3")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.txt").symlink_to(tmp_path / "store" / "2")
+    (tmp_path / "in" / "b.txt").symlink_to(tmp_path / "store" / "1")
+    (tmp_path / "in" / "c").symlink_to(tmp_path / "store")
+    paths = expand([str(tmp_path / "in")])
+    folder = common_folder(paths)
+    assert [describe(path, folder).name for path in paths] == ["a.txt", "b.txt", "c/3"]
+    assert folder == tmp_path / "in"
+
+
+def test_the_kind_of_a_file_is_looked_up_once_until_it_changes(tmp_path, monkeypatch):
+    looks = []
+    monkeypatch.setattr(magic, "head", lambda *asked: looks.append(asked) or streams.head(*asked))
+    path = tmp_path / "a"
+    path.write_text("some text")
+    assert [magic.kind(path).format for _ in range(3)] == ["text"] * 3
+    assert len(looks) == 1
+    path.write_text('{"text": "one"}\n')
+    assert magic.kind(path).format == "json lines"

@@ -63,3 +63,28 @@ def test_an_error_of_who_takes_the_rejections_is_not_an_error_of_the_file(make):
     path = make(gzip.compress(b'{"text": 5}\n'))
     with pytest.raises(OSError, match="No space left"):
         list(documents(Piece(0, path), Reading(), full))
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        lzma.compress(CONTENT, filters=[{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 30}]),
+        zstd.compress(CONTENT[:99]) + b"\x28\xb5\x2f\xfd\x00" + bytes([(31 - 10) << 3]) + bytes(99),
+    ],
+    ids=["xz", "zstd"],
+)
+def test_a_file_that_asks_for_too_much_memory_is_refused(make, read, packed):
+    with pytest.raises(
+        DataError, match="input: takes too much memory to unpack; unpack it, or pipe"
+    ):
+        read(make(packed))
+
+
+def test_xz_of_the_highest_levels_and_with_padding_is_read(make, read):
+    packed = lzma.compress(CONTENT, preset=9) + bytes(8) + lzma.compress(CONTENT) + bytes(4)
+    assert len(read(make(packed)).texts) == 2 * len(LINES)
+
+
+def test_zstd_with_the_window_of_its_long_mode_is_read(make, read):
+    packed = zstd.compress(CONTENT, options={zstd.CompressionParameter.window_log: 27})
+    assert read(make(packed)).texts

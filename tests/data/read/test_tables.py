@@ -21,7 +21,10 @@ def test_a_column_holds_the_texts_and_cells_go_over_lines(tmp_path, read, name, 
 
 
 def test_a_table_without_the_column_is_refused_with_its_columns(make, read):
-    with pytest.raises(DataError, match=r"a\.csv: has no column 'text'; it has id, body"):
+    with pytest.raises(
+        DataError,
+        match=r"a\.csv: has no column 'text'; it has id, body; the first line must name the col",
+    ):
         read(make("id,body\n", "a.csv"))
     with pytest.raises(DataError, match="did you mean 'texts'"):
         read(make("id,texts\n", "a.csv"))
@@ -60,3 +63,13 @@ def test_a_cell_that_is_too_long_is_rejected(make, read):
 
 def test_an_empty_table_yields_nothing(make, read):
     assert not read(make("", "a.csv")).documents
+
+
+def test_a_first_line_that_names_nothing_is_shown_in_short(make, read):
+    table = ",".join(f"{number} \xff\x1b {'word ' * 200}" for number in range(30)) + "\n"
+    with pytest.raises(
+        DataError, match="and 20 more; the first line must name the columns"
+    ) as told:
+        read(make(table.encode("latin-1"), "a.csv"))
+    assert len(str(told.value)) < 800
+    assert str(told.value).isprintable()

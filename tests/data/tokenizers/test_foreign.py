@@ -272,7 +272,6 @@ def test_foreign_models_that_keep_text_keep_all_of_it(unigram):
 @pytest.mark.parametrize("kind", ["hugging-face", "gpt2", "bert", "sentencepiece-bpe"])
 def test_words_are_remembered_where_that_is_exact(ours, kind):
     assert isinstance(ours[kind]._words, WordCache)
-    assert ours[kind]._words.exact
 
 
 def test_words_are_not_remembered_where_an_added_token_looks_around(tmp_path):
@@ -309,3 +308,16 @@ def test_json_of_another_kind_is_no_tokenizer(tmp_path):
     (tmp_path / "tokenizer.json").write_text('{"a": 1}')
     with pytest.raises(DataError, match=r"tokenizer\.json"):
         Tokenizer.load(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["bert", "sentencepiece-unigram", "sentencepiece-bpe"])
+def test_each_token_of_a_text_has_its_place_in_it(ours, kind):
+    text = " ".join(TEXT) * 8
+    starts = ours[kind].token_starts(text)
+    assert len(list(ours[kind]._spans(text))) > 4
+    assert starts.size == ours[kind].encode([text])[0].size
+    assert (np.diff(starts) >= 0).all()
+    word = text.rindex("river")
+    after = ours[kind].encode([text[word:]])[0]
+    (place,) = np.flatnonzero(np.isin(starts, [word - 1, word]))[-1:]
+    assert starts.size - place == after.size

@@ -10,6 +10,7 @@ from hypothesis import strategies as some
 from dslm.data.tokenizer import Tokenizer
 from dslm.data.tokenizer_training import Training, train_tokenizer
 from dslm.data.tokenizers import word_cache
+from dslm.data.tokenizers.probes import KINDS, neighbours
 from dslm.data.tokenizers.word_cache import WordCache, apart, cached
 
 BETWEEN_WORDS = np.zeros((256, 256), dtype=bool)
@@ -52,12 +53,12 @@ def same(one, other) -> bool:
 )
 def test_bpe_through_the_cache_is_bpe(bpe, texts):
     assert isinstance(bpe._words, WordCache)
-    assert same(bpe._words.look_up(texts), bpe._plain(texts))
+    assert same(bpe._words(texts), bpe._plain(texts))
 
 
 @given(texts=some.lists(some.text(), max_size=5))
 def test_bpe_through_the_cache_is_bpe_for_any_text(bpe, texts):
-    assert same(bpe._words.look_up(texts), bpe._plain(texts))
+    assert same(bpe._words(texts), bpe._plain(texts))
 
 
 @given(
@@ -79,18 +80,18 @@ def test_unigram_cuts_a_word_alike_wherever_it_stands(unigram):
 def test_a_word_is_encoded_once():
     plain = Plain()
     cache = WordCache(plain, np.dtype(np.uint16), BETWEEN_WORDS, 0)
-    ids, ends = cache.look_up(["one two one", "", " two two"])
+    ids, ends = cache(["one two one", "", " two two"])
     assert sorted(plain.asked) == [" one", " two", "one"]
     assert "".join(map(chr, ids)) == "one two one two two"
     assert ends.tolist() == [11, 11, 19]
-    cache.look_up(["one two"])
+    cache(["one two"])
     assert len(plain.asked) == 3
 
 
 def test_a_space_that_comes_back_by_itself_is_left_out():
     plain = Plain()
     cache = WordCache(plain, np.dtype(np.uint16), BETWEEN_WORDS, 1)
-    cache.look_up(["one two one", "", "two", "two "])
+    cache(["one two one", "", "two", "two "])
     assert sorted(plain.asked) == ["", "one", "two", "two "]
 
 
@@ -108,14 +109,27 @@ def test_an_encoder_that_looks_across_words_gets_no_cache():
     assert cached(Plain("3.14, or"), np.dtype(np.uint16), BETWEEN_WORDS) is None
 
 
-def test_the_first_texts_can_still_end_the_cache():
+@pytest.mark.parametrize("across", ["NASA。", "३" * 2, "\u2028\u00ad", "中7", "a <", "x1[MASK]"])
+def test_a_rule_between_any_two_kinds_of_characters_is_found_at_once(across):
+    everywhere = np.ones((256, 256), dtype=bool)
+    everywhere[:, 0x80:0xC0] = False
+    found = cached(Plain(across), np.dtype(np.uint16), everywhere)
+    assert (found is None) == (across[0] != "३")
+
+
+def test_a_text_has_the_same_ids_whatever_came_before_it():
     plain = Plain("two three")
-    cache = cached(plain, np.dtype(np.uint16), BETWEEN_WORDS)
-    assert cache is not None
+    fresh, used = (cached(plain, np.dtype(np.uint16), BETWEEN_WORDS) for _ in range(2))
     texts = ["one two", "two three", "three"]
-    assert same(cache(texts), plain(texts))
-    assert not cache.exact
-    assert same(cache(texts), plain(texts))
+    used(["four five six", *texts])
+    assert same(fresh(texts), used(texts))
+
+
+def test_every_kind_of_characters_stands_beside_every_other():
+    assert len(set(KINDS)) == len(KINDS)
+    joined = set(neighbours())
+    pairs = {(one, other) for one in KINDS[::7] for other in KINDS}
+    assert all(any(one + other in text for text in joined) for one, other in pairs)
 
 
 def test_the_cache_starts_over_when_it_is_full(monkeypatch):
@@ -124,5 +138,5 @@ def test_the_cache_starts_over_when_it_is_full(monkeypatch):
     cache = WordCache(plain, np.dtype(np.uint16), BETWEEN_WORDS, 0)
     for number in range(40):
         texts = [f"word {number} and {number + 1}", f"{number} more"]
-        assert same(cache.look_up(texts), plain(texts))
+        assert same(cache(texts), plain(texts))
         assert len(cache._table.numbers) <= 50 + 8
