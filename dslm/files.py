@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,17 +32,32 @@ def file_sha256(path: Path, advance: Callable[[int], None] | None = None) -> str
     return digest.hexdigest()
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file beside its place and move it there by one rename."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
+def beside(path: Path) -> Path:
+    """A hidden name next to a path that no other process uses, on this host or another."""
+    return path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.partial")
+
+
+@contextmanager
+def appearing(path: Path) -> Iterator[Path]:
+    """A file that is whole or not there: write the one given; on leaving it is moved to `path`.
+
+    After an error nothing is left of it, and what stood there before still stands there. Processes
+    that write the same file at once do not meet: the last one moves it.
+    """
+    partial = beside(path)
     try:
-        with beside.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
+        yield partial
+        partial.replace(path)
     finally:
-        beside.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file that is whole or not there; see `appearing`."""
+    with appearing(path) as partial, partial.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dslm import files
-from dslm.files import file_sha256, write_json, write_text
+from dslm.files import appearing, beside, file_sha256, write_json, write_text
 
 
 def test_a_hash_is_that_of_the_bytes_and_tells_how_many_it_read(
@@ -44,3 +44,34 @@ def test_a_file_that_could_not_be_written_is_the_old_one(
         write_text(path, "after")
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_two_that_write_the_same_file_at_once_do_not_meet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [beside(tmp_path / "file")]
+    monkeypatch.setattr(files.os, "getpid", lambda: 1)
+    names.append(beside(tmp_path / "file"))
+    monkeypatch.setattr(files.socket, "gethostname", lambda: "another")
+    names.append(beside(tmp_path / "file"))
+    assert len(set(names)) == 3
+    assert all(name.parent == tmp_path and name.name.startswith(".file.") for name in names)
+
+
+def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    with appearing(path) as partial:
+        partial.write_text("whole")
+        assert not path.exists()
+    assert path.read_text() == "whole"
+
+
+def test_a_file_that_is_not_whole_does_not_appear(tmp_path: Path) -> None:
+    def write_half() -> None:
+        with appearing(tmp_path / "file") as partial:
+            partial.write_text("ha")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_half()
+    assert not list(tmp_path.iterdir())

@@ -23,6 +23,7 @@ from dslm.data.read.inputs import expand, text_bytes
 from dslm.data.sharding import MAX_BAD, Running, shard
 from dslm.data.tokenizer import Tokenizer
 from dslm.data.work.crew import Member
+from dslm.data.work.folder import WorkFolder
 from dslm.data.work.plan import SHARD_SIZE, Choices, Sharding
 from dslm.errors import DataError, Problem
 from dslm.files import file_sha256
@@ -79,7 +80,8 @@ def _check_places(options: argparse.Namespace, paths: Sequence[Path]) -> list[Pr
         for name, place in (("--output", options.output), ("--rejects", options.rejects))
         if place is not None and not read.isdisjoint(place.resolve().parents)
     ]
-    if options.rejects is not None and options.rejects.exists() and not occupied(options.output):
+    begun = occupied(options.output) or WorkFolder.beside(options.output).path.exists()
+    if options.rejects is not None and options.rejects.exists() and not begun:
         rule = "there is such a file already"
         problems.append(Problem("--rejects", str(options.rejects), rule, "choose another name"))
     return problems
@@ -105,6 +107,7 @@ def _shard(paths: list[Path], options: argparse.Namespace, crew: Crew) -> None:
             max_bad=options.max_bad,
             rejects=options.rejects,
             progress=progress.advance if crew.speaks else None,
+            notice=_notice if crew.speaks else None,
         )
         shards, made = shard(paths, options.output, sharding, running)
     crew.wait()
@@ -112,6 +115,10 @@ def _shard(paths: list[Path], options: argparse.Namespace, crew: Crew) -> None:
         seconds = time.monotonic() - started
         for line in last_screen(shards, options, seconds if made else None):
             print(line)
+
+
+def _notice(sentence: str) -> None:
+    print(sentence, file=sys.stderr)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ the same bytes.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -112,6 +113,8 @@ class Manifest:
     """The files, in reading order."""
     struck: tuple[Struck, ...] = ()
     """Documents taken out since."""
+    made_with: dict[str, str] = field(default_factory=dict)
+    """The versions of what decided the bytes, for people."""
 
     def save(self, folder: Path) -> None:
         """Write `manifest.json` into a folder, whole or not at all."""

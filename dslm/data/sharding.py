@@ -7,23 +7,29 @@ which one rename puts in its place. What is done is kept in a folder beside that
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from dslm.data.manifest import FILE, Advance, Input
+from dslm.data.manifest import FILE, Advance
 from dslm.data.publish import occupied, refuse
-from dslm.data.read.inputs import common_folder, describe
+from dslm.data.read.inputs import common_folder
 from dslm.data.shard_set import ShardSet
+from dslm.data.tally import Tally
 from dslm.data.tokenizer import Tokenizer
 from dslm.data.work.assemble import assemble, gather_rejects
 from dslm.data.work.crew import WAIT, Member, Stage
 from dslm.data.work.folder import Done, WorkFolder
+from dslm.data.work.inputs import are_those, states
 from dslm.data.work.plan import Sharding, Unit, plan
-from dslm.data.work.rejects import check_broken
+from dslm.data.work.rejects import describe_broken
 from dslm.data.work.stages import Clean, Decide, Write
+from dslm.data.work.versions import versions
+from dslm.data.work.watch import Listeners, Notice
 from dslm.data.workers import Workers
 from dslm.errors import DataError, DslmError, Problem, SetupError
 
@@ -44,7 +50,10 @@ class Running:
     rejects: Path | None = None
     """The file for records that were left out, or `None`."""
     progress: Advance | None = None
-    """Told the bytes of text dealt with since the last call; see `Sharding.passes`."""
+    """Told the bytes of text dealt with since the last call, by any process; see
+    `Sharding.passes`. Of a set that is there already: the bytes of inputs compared with it."""
+    notice: Notice | None = None
+    """Told what the user should know meanwhile, in a sentence."""
 
 
 def shard(
@@ -66,133 +75,152 @@ def shard(
             something else.
         SetupError: the disk is full, or a worker was killed.
     """
-    running = running or Running()
-    tokenizer = Tokenizer.load(sharding.tokenizer)
-    folder = WorkFolder.beside(output)
+    job = _Job(paths, output, sharding, running or Running())
     made = False
     if not occupied(output):
         try:
-            _make(paths, output, sharding, running, tokenizer, folder)
-            made = True
+            made = job.make()
         except (DataError, OSError) as error:
             if not occupied(output):  # or else others have made it, and cleaned up under our feet
                 raise _told(error, output) from None
-    shards = ShardSet.open(output) if made else _existing(paths, output, sharding, tokenizer)
-    folder.remove()  # left over when its process ended between publishing and cleaning up
+    shards = ShardSet.open(output) if made else job.find()
+    job.folder.remove()  # left over when its process ended between publishing and cleaning up
     return shards, made
 
 
-def _make(
-    paths: Sequence[Path],
-    output: Path,
-    sharding: Sharding,
-    running: Running,
-    tokenizer: Tokenizer,
-    folder: WorkFolder,
-) -> None:
-    units = plan(paths, sharding)
-    base = common_folder(paths)
-    names = tuple(path.resolve().relative_to(base).as_posix() for path in paths)
-    since = folder.begin(_fingerprint(paths, names, sharding, tokenizer, running))
-    aside = running.rejects is not None
-    shared = (folder, sharding, tokenizer.sha256, names, base, running.max_bad, aside)
+class _Job:
+    """One shard set to be made or found; see `shard` for the arguments."""
 
-    def there() -> bool:
-        return (output / FILE).exists()
+    def __init__(
+        self, paths: Sequence[Path], output: Path, sharding: Sharding, running: Running
+    ) -> None:
+        self.paths, self.output = paths, output
+        self.sharding, self.running = sharding, running
+        self.tokenizer = Tokenizer.load(sharding.tokenizer)
+        self.folder = WorkFolder.beside(output)
+        self.aside = running.rejects is not None
+        self.listeners = Listeners(running.max_bad, running.progress, running.notice)
 
-    def ended() -> bool:
-        return there() or not folder.path.exists()
+    def plan(self) -> dict[str, Any]:
+        """What must be the same when unfinished work is taken up again; see `difference`."""
+        return {
+            "inputs": self.inputs,
+            "settings": self.sharding.settings(),
+            "tokenizer": self.tokenizer.sha256,
+            "rejects": self.aside,
+            "made_with": versions(),
+        }
 
-    with Workers(running.workers) as workers:
+    @cached_property
+    def inputs(self) -> list[tuple[str, str]]:
+        """The inputs as they were in the beginning."""
+        return states(self.paths)
 
-        def finish(name: str, work: Clean | Decide | Write, units: Sequence[Unit]) -> list[Done]:
-            stage = Stage(name, folder, work, running.member, since)
-            return stage.finish(units, workers, running.progress, ended)
+    def make(self) -> bool:
+        """See that the set is made, by this process or by others; False if it was there."""
+        units = plan(self.paths, self.sharding)
+        with self.folder.joined(self.plan()) as since:
+            if occupied(self.output):  # published since we looked: the folder is ours alone
+                self.folder.remove()
+                return False
+            cleaned, written = self._work(units, since)
+            while not self._ended():
+                with self.folder.lock("publish", 0) as free:
+                    if free and not self._ended():
+                        self._publish(cleaned, written)
+                if not self._ended():
+                    time.sleep(WAIT)
+        if not self._there():
+            rule, fix = (
+                "was removed by another process",
+                "see what that told, or repeat the command",
+            )
+            raise DataError(Problem(str(self.folder.path), None, rule, fix))
+        return True
 
-        cleaned: list[Done] = []
-        if sharding.duplicates.any:
-            cleaned = finish("clean", Clean(*shared), units)
-            finish("decide", Decide(*shared, len(units)), [Unit(0, (), sum(u.size for u in units))])
-        written = finish("write", Write(*shared), units)
-    while not ended():
-        with folder.lock("publish", 0) as free:
-            if free and not ended():
-                _publish(output, folder, cleaned, written, tokenizer, sharding, running)
-        if not ended():
-            time.sleep(WAIT)
-    if not there():
-        rule, fix = "was removed by another process", "see what that told, or repeat the command"
-        raise DataError(Problem(str(folder.path), None, rule, fix))
+    def find(self) -> ShardSet:
+        """The shard set that is already there, when it is the one asked for."""
+        if not self._there():
+            raise refuse(self.output, "holds something else")
+        shards = ShardSet.open(self.output)
+        there = shards.manifest
+        wanted = (self.tokenizer.sha256, self.sharding.settings())
+        same = (there.tokenizer_sha256, there.settings) == wanted
+        prove = self.running.member.rank == 0  # once for all members
+        if not same or not are_those(self.paths, there.inputs, prove, self.running.progress):
+            rule = "holds a shard set made from other text or with other settings"
+            raise refuse(self.output, rule)
+        return shards
+
+    def _there(self) -> bool:
+        return (self.output / FILE).is_file()
+
+    def _ended(self) -> bool:
+        return self._there() or not self.folder.path.exists()
+
+    def _work(self, units: Sequence[Unit], since: int) -> tuple[list[Done], list[Done]]:
+        """The records of cleaning, where that is a stage of its own, and those of writing."""
+        base, running, sharding = common_folder(self.paths), self.running, self.sharding
+        tokenizer = self.tokenizer.sha256
+        shared = (self.folder, sharding, tokenizer, base, running.max_bad, self.aside)
+        with Workers(running.workers) as workers:
+
+            def finish(name: str, work: Clean | Decide | Write, units: list[Unit]) -> list[Done]:
+                stage = Stage(name, self.folder, work, running.member, since)
+                return stage.finish(units, workers, self.listeners, self._ended)
+
+            cleaned: list[Done] = []
+            if sharding.duplicates.any:
+                cleaned = finish("clean", Clean(*shared), [*units])
+                whole = Unit(0, (), sum(unit.size for unit in units))
+                finish("decide", Decide(*shared, len(units)), [whole])
+            return cleaned, finish("write", Write(*shared), [*units])
+
+    def _publish(self, cleaned: list[Done], written: list[Done]) -> None:
+        """Put the set in its place and clean up."""
+        records = [*cleaned, *written]
+        self._compare_inputs()
+        if self.running.rejects is not None:
+            gather_rejects(self.folder, records, self.running.rejects)
+        if not any(done.tally.tokens for done in written):
+            raise self._nothing(records)
+        settings = self.sharding.settings()
+        place = assemble(self.folder, cleaned, written, self.tokenizer, settings)
+        # Where locks do not work others may be here too; this fails for all but the first of them.
+        place.replace(self.output)
+        self.folder.remove()
+
+    def _compare_inputs(self) -> None:
+        """Refuse inputs that are not what they were: units may have read either."""
+        rule, fix = "has changed while it was read", f"remove {self.folder.path} and begin again"
+        now = states(self.paths)
+        changed = [one[0] for one, other in zip(self.inputs, now, strict=True) if one != other]
+        if changed:
+            raise DataError(*(Problem(name, None, rule, fix) for name in changed))
+
+    def _nothing(self, records: Sequence[Done]) -> DataError:
+        """The error for inputs of which nothing was kept."""
+        tally = Tally()
+        for done in records:
+            tally.add(done.tally)
+        lost = [f"{number} {reason}" for reason, number in tally.left_out.items()]
+        broken = [f"{number} {reason}" for reason, number in tally.broken.items()]
+        told = f"; all of it was left out: {', '.join(lost)}" if lost else ""
+        told += f"; broken: {', '.join(broken)}" if broken else ""
+        if self.aside:  # whoever wants to know what was left out may have waited long for it
+            self.folder.came_to_nothing()
+        else:
+            self.folder.remove()
+        problem = Problem("--input", None, f"holds no text to tokenize{told}")
+        return DataError(*describe_broken(tally.examples), problem)
 
 
 def _told(error: DataError | OSError, output: Path) -> DslmError:
     if isinstance(error, DataError):
         return error
     reason = error.strerror or str(error)
-    fix = "free some space and repeat the command: what is done is kept"
-    return SetupError(Problem(str(output), None, f"cannot be written: {reason}", fix))
-
-
-def _publish(
-    output: Path,
-    folder: WorkFolder,
-    cleaned: list[Done],
-    written: list[Done],
-    tokenizer: Tokenizer,
-    sharding: Sharding,
-    running: Running,
-) -> None:
-    """Put the set in its place and clean up."""
-    records = [*cleaned, *written]
-    examples = [example for done in records for example in done.tally.examples]
-    broken = sum(sum(done.tally.broken.values()) for done in records)
-    check_broken(broken, examples, running.max_bad)
-    if not any(done.tally.tokens for done in written):
-        reasons = {reason for done in records for reason in done.tally.left_out}
-        told = f"; all of it was left out: {', '.join(sorted(reasons))}" if reasons else ""
-        folder.remove()
-        raise DataError(Problem("--input", None, f"holds no text to tokenize{told}"))
-    if running.rejects is not None:
-        gather_rejects(folder, records, running.rejects)
-    assemble(folder, cleaned, written, tokenizer, sharding.settings()).replace(output)
-    folder.remove()
-
-
-def _fingerprint(
-    paths: Sequence[Path],
-    names: Sequence[str],
-    sharding: Sharding,
-    tokenizer: Tokenizer,
-    running: Running,
-) -> dict[str, Any]:
-    """What must be the same when unfinished work is taken up again."""
-    states = [path.stat() for path in paths]
-    return {
-        "inputs": [
-            [name, state.st_size, state.st_mtime_ns]
-            for name, state in zip(names, states, strict=True)
-        ],
-        "tokenizer": tokenizer.sha256,
-        "settings": sharding.settings(),
-        "rejects": running.rejects is not None,
-    }
-
-
-def _existing(
-    paths: Sequence[Path], output: Path, sharding: Sharding, tokenizer: Tokenizer
-) -> ShardSet:
-    """The shard set that is already there, when it is the one asked for."""
-    if not (output / FILE).is_file():
-        raise refuse(output, "holds something else")
-    shards = ShardSet.open(output)
-    there = shards.manifest
-    wanted = (tokenizer.sha256, sharding.settings())
-    same = (there.tokenizer_sha256, there.settings) == wanted
-    if not same or there.inputs != _described(paths):
-        raise refuse(output, "holds a shard set made from other text or with other settings")
-    return shards
-
-
-def _described(paths: Sequence[Path]) -> tuple[Input, ...]:
-    folder = common_folder(paths)
-    return tuple(describe(path, folder) for path in paths)
+    again = "repeat the command: what is done is kept"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        rule, fix = f"cannot be written: {reason}", f"free some space and {again}"
+        return SetupError(Problem(str(output), None, rule, fix))
+    return SetupError(Problem(str(error.filename or output), None, reason, again))

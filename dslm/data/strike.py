@@ -3,13 +3,16 @@
 The shard that holds it is written again without it, under another name; then the manifest changes
 over to the new file in one move; then the old file goes. Killed anywhere on the way, the set is
 whole, either with the document or without it; the same command again removes what was left over.
+Two at once take turns, and each begins with what the other has left.
 """
 
 from __future__ import annotations
 
+import fcntl
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,8 +24,11 @@ from dslm.data.shard_set import ShardSet
 from dslm.data.tally import Tally, Volume
 from dslm.data.work.assemble import write_datasets_files
 from dslm.data.writer import describe_batches
-from dslm.errors import DataError, Problem
+from dslm.errors import DataError, Problem, SetupError
 from dslm.files import file_sha256
+
+LOCK = ".lock"
+"""The file by which processes that change a set take turns; it stays where it is."""
 
 
 def strike(shards: ShardSet, hashes: set[str], progress: Advance | None = None) -> list[Struck]:
@@ -39,9 +45,34 @@ def strike(shards: ShardSet, hashes: set[str], progress: Advance | None = None) 
 
     Raises:
         DataError: a hash is none or was never in the set, or nothing would be left.
+        SetupError: the file system has no locks, or may not be written.
     """
     if bad := sorted(one for one in hashes if not re.fullmatch("[0-9a-f]{64}", one)):
         raise DataError(*(Problem("--sha256", one, "is not 64 hexadecimal digits") for one in bad))
+    with _alone(shards.folder):
+        return _strike(ShardSet.open(shards.folder), hashes, progress)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Wait until no other process changes the set, and keep others from it."""
+    try:
+        file = (folder / LOCK).open("a")
+    except OSError as error:
+        raise SetupError(
+            Problem(str(folder), None, f"cannot be changed: {error.strerror}")
+        ) from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError as error:
+            rule = f"cannot be locked ({error.strerror}), and two strikes at once could lose one"
+            fix = "work on a copy in a file system with locks"
+            raise SetupError(Problem(str(folder), None, rule, fix)) from None
+        yield
+
+
+def _strike(shards: ShardSet, hashes: set[str], progress: Advance | None) -> list[Struck]:
     wanted = {bytes.fromhex(one) for one in hashes}
     manifest, tally = shards.manifest, replace(shards.manifest.tally)
     found, struck = list[Found](), list[Struck]()

@@ -7,7 +7,6 @@ a batch lies in the file without a gap.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +24,8 @@ BATCH_TOKENS = 1 << 22
 class ShardWriter:
     """Writes one shard; use it in a ``with`` block and call `finish` at its end.
 
-    The file appears under its name when it is complete.
-
     Args:
-        path: the file to make.
+        path: the file to make; see `files.appearing` for one that others may see.
         dtype: the type of a token.
         batch_tokens: tokens after which a batch is written.
 
@@ -43,9 +40,8 @@ class ShardWriter:
         self.documents = self.tokens = 0
         self._waiting: list[Rows] = []
         self._waiting_tokens = 0
-        self._partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
         self._schema = schema(self.dtype)
-        self._sink = pyarrow.OSFile(str(self._partial), "wb")
+        self._sink = pyarrow.OSFile(str(self.path), "wb")
         self._stream = pyarrow.ipc.new_stream(self._sink, self._schema)
 
     @property
@@ -68,16 +64,13 @@ class ShardWriter:
             self._flush()
         self._stream.close()
         self._sink.close()
-        batches = describe_batches(self._partial)
-        digest = file_sha256(self._partial)
-        self._partial.replace(self.path)
         return Shard(
             file=self.path.name,
             bytes=self.path.stat().st_size,
-            sha256=digest,
+            sha256=file_sha256(self.path),
             documents=self.documents,
             tokens=self.tokens,
-            batches=batches,
+            batches=describe_batches(self.path),
         )
 
     def _flush(self) -> None:
@@ -89,7 +82,6 @@ class ShardWriter:
 
     def __exit__(self, *_: object) -> None:
         self._sink.close()
-        self._partial.unlink(missing_ok=True)
 
 
 def schema(dtype: np.dtype[Any]) -> Any:

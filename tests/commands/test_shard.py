@@ -139,12 +139,19 @@ def test_too_many_broken_records_stop_and_more_patience_goes_on(call: Call) -> N
 
 def test_unfinished_work_with_other_settings_is_refused_in_one_sentence(call: Call) -> None:
     Path("corpus/3.jsonl").write_text("{\n")
-    assert call("--max-bad", "0")[0] == 2
-    code, _, error = call("--clean", "text")
+    small = ["--shard-size", "64"]  # so that some units are done before the broken one
+    assert call("--max-bad", "0", *small)[0] == 2
+    code, _, error = call("--clean", "text", *small)
     assert code == 2
     (line,) = [line for line in error.splitlines() if line.startswith("error:")]
-    assert ".set.partial: holds unfinished work on inputs that have changed since" in line
-    assert "repeat its command, remove it, or choose another --output" in line
+    assert ".set.partial: holds unfinished work of another command: " in line
+    assert "repeat that command, remove the folder, or choose another --output" in line
+
+
+def test_a_first_mistake_does_not_stand_in_the_way_of_the_corrected_command(call: Call) -> None:
+    Path("corpus/3.jsonl").write_text('{"texts": "the river"}\n')
+    assert call("--max-bad", "0")[0] == 2
+    assert call("--max-bad", "0", "--text-key", "texts")[0] == 0
 
 
 def test_a_set_of_another_config_is_refused_in_one_sentence(call: Call) -> None:

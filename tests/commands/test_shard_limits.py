@@ -66,5 +66,5 @@ def test_a_full_disk_is_told_and_what_is_done_is_kept(
     records = list((small_disk / ".set.partial" / "records").glob("*.json"))
     assert records
     subprocess.run(["mount", "-o", "remount,size=8m", str(small_disk)], check=True)
-    assert f"{len(records)} units were done before" in run(words).stderr
+    assert f"{len(records)} units done before" in run(words).stderr
     assert content(small_disk / "set") == alone

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 
 import datasets
@@ -14,7 +15,7 @@ from dslm.data.strike import strike
 from dslm.data.tokenizer import Tokenizer
 from dslm.data.verify import verify
 from dslm.data.work.plan import Sharding
-from dslm.errors import DataError
+from dslm.errors import DataError, SetupError
 
 
 def texts(folder: Path) -> list[str]:
@@ -91,13 +92,13 @@ def test_a_shard_can_be_struck_from_again_and_again(text_shards: ShardSet) -> No
 
 
 def test_an_unknown_hash_is_told_and_nothing_is_changed(text_shards: ShardSet) -> None:
-    before = {path: path.read_bytes() for path in text_shards.folder.iterdir() if path.is_file()}
+    before = {path: path.read_bytes() for path in text_shards.folder.glob("[!.]*.*")}
     known = hash_of(text_shards, 0)
     with pytest.raises(DataError, match="no document of the set has this hash; see dslm data show"):
         strike(text_shards, {"0" * 64, known})
     with pytest.raises(DataError, match="--sha256 = 'abc': is not 64 hexadecimal digits"):
         strike(text_shards, {"abc", known})
-    after = {path: path.read_bytes() for path in text_shards.folder.iterdir() if path.is_file()}
+    after = {path: path.read_bytes() for path in text_shards.folder.glob("[!.]*.*")}
     assert after == before
 
 
@@ -162,3 +163,55 @@ def test_a_struck_set_is_still_the_set_of_its_command(
     assert again.documents == text_shards.documents - 1
     manifest = json.loads((text_shards.folder / "manifest.json").read_text())
     assert manifest["tally"]["left_out"] == {"struck": 1}
+
+
+def test_two_strikes_at_once_take_out_both_texts(text_shards: ShardSet) -> None:
+    before, folder = texts(text_shards.folder), text_shards.folder
+    one, two = hash_of(text_shards, 5), hash_of(text_shards, 20)
+    strike(ShardSet.open(folder), {one})
+    strike(text_shards, {two})  # which knows nothing of the other
+    assert texts(folder) == [text for n, text in enumerate(before) if n not in (5, 20)]
+    assert {struck.sha256 for struck in ShardSet.open(folder).manifest.struck} == {one, two}
+    assert verify(ShardSet.open(folder)) == []
+
+
+def test_a_strike_waits_for_another_one(text_shards: ShardSet) -> None:
+    begun = threading.Event()
+    go_on = threading.Event()
+    ends: list[str] = []
+
+    def slow(_: int) -> None:
+        begun.set()
+        assert go_on.wait(30)
+
+    def other() -> None:
+        strike(text_shards, {hash_of(text_shards, 20)})
+        ends.append("other")
+
+    def first() -> None:
+        strike(text_shards, {hash_of(text_shards, 5)}, slow)
+        ends.append("first")
+
+    threads = [threading.Thread(target=run) for run in (first, other)]
+    threads[0].start()
+    assert begun.wait(30)
+    threads[1].start()
+    threads[1].join(0.3)
+    assert ends == []
+    go_on.set()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(ends) == ["first", "other"]
+    assert len(ShardSet.open(text_shards.folder).manifest.struck) == 2
+
+
+def test_without_locks_nothing_is_struck(
+    text_shards: ShardSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(file: object, how: int) -> None:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(module.fcntl, "flock", refuse)
+    with pytest.raises(SetupError, match=r"cannot be locked \(Operation not supported\)"):
+        strike(text_shards, {hash_of(text_shards, 5)})
+    assert ShardSet.open(text_shards.folder).manifest == text_shards.manifest

@@ -6,7 +6,6 @@ is loaded lies in the page cache and not on the heap.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dslm.errors import DataError, Problem
+from dslm.files import appearing
 
 Integers = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
@@ -79,13 +79,8 @@ def save(path: Path, columns: Mapping[str, Column]) -> None:
         for column in columns.values()
     ]
     batch = pyarrow.record_batch(arrays, names=list(columns))
-    beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with pyarrow.ipc.new_file(str(beside), batch.schema) as file:
-            file.write_batch(batch)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with appearing(path) as partial, pyarrow.ipc.new_file(str(partial), batch.schema) as file:
+        file.write_batch(batch)
 
 
 def load(path: Path) -> dict[str, Any]:

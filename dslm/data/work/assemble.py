@@ -14,8 +14,10 @@ from dslm.data.shard_set import ShardSet
 from dslm.data.tally import Tally
 from dslm.data.tokenizer import Tokenizer
 from dslm.data.work.folder import Done, WorkFolder
+from dslm.data.work.versions import versions
 from dslm.data.writer import schema
-from dslm.files import write_json
+from dslm.errors import DataError, Problem
+from dslm.files import appearing, beside, file_sha256, write_json
 
 
 def assemble(
@@ -27,6 +29,8 @@ def assemble(
 ) -> Path:
     """Make the shard set within the work folder; a rename away from its place.
 
+    Where locks do not work, several processes may come here at once: each makes one of its own.
+
     Args:
         folder: where the units are.
         cleaned: the records of cleaning, where that was a stage of its own.
@@ -34,7 +38,7 @@ def assemble(
         tokenizer: what made the tokens.
         settings: what the manifest tells of how the set was made.
     """
-    place = folder.path / "set"
+    place = beside(folder.path / "set")
     shutil.rmtree(place, ignore_errors=True)  # what a killed process left of it
     place.mkdir()
     tally, inputs = Tally(), list[Input]()
@@ -48,6 +52,7 @@ def assemble(
         tokenizer_sha256=tokenizer.sha256,
         tally=tally,
         settings=settings,
+        made_with=versions(),
         inputs=tuple(inputs),
         shards=_numbered((shard for done in written for shard in done.shards), folder, place),
     )
@@ -58,13 +63,22 @@ def assemble(
 
 
 def gather_rejects(folder: WorkFolder, records: Iterable[Done], target: Path) -> None:
-    """Join what the units rejected into one file of JSON lines in gzip."""
+    """Join what the units rejected into one file of JSON lines in gzip.
+
+    Raises:
+        DataError: another file stands there.
+    """
     names = [name for done in records for name in done.files if name.startswith(("left", "reject"))]
     target.parent.mkdir(parents=True, exist_ok=True)
-    with target.open("wb") as joined:
-        for name in names:
-            with folder.file(name).open("rb") as part:
-                shutil.copyfileobj(part, joined)
+    with appearing(target) as partial:
+        with partial.open("wb") as joined:
+            for name in names:
+                with folder.file(name).open("rb") as part:
+                    shutil.copyfileobj(part, joined)
+        # The same bytes are those of another process, or of this one before it was killed.
+        if target.exists() and file_sha256(target) != file_sha256(partial):
+            rule, fix = "there is such a file already", "choose another name or remove it"
+            raise DataError(Problem("--rejects", str(target), rule, fix))
 
 
 def _numbered(shards: Iterable[Shard], folder: WorkFolder, place: Path) -> tuple[Shard, ...]:

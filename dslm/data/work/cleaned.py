@@ -6,9 +6,11 @@ are kept in Arrow files, in which any one of them can be read again.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import accumulate
 from pathlib import Path
 
 from dslm.data.clean.pipeline import Cleaner, Cleaning
@@ -17,6 +19,7 @@ from dslm.data.manifest import Advance
 from dslm.data.read.documents import documents
 from dslm.data.read.reading import Reading
 from dslm.data.work.plan import Unit
+from dslm.files import appearing
 
 BATCH = 1_000_000
 """Characters of text that are cleaned and tokenized together."""
@@ -72,12 +75,16 @@ def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
 
 
 def write_texts(path: Path, batches: Iterable[list[Document]]) -> None:
-    """Keep cleaned documents on the disk."""
+    """Keep cleaned documents in a file, which appears when it is whole."""
     import pyarrow as pa
 
     columns = {"text": pa.large_string(), "input": pa.uint32(), "place": pa.uint64()}
     schema = pa.schema([*columns.items(), ("language", pa.string())])
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as file:
+    with (
+        appearing(path) as partial,
+        pa.OSFile(str(partial), "wb") as sink,
+        pa.ipc.new_file(sink, schema) as file,
+    ):
         for batch in batches:
             values = {name: [getattr(one, name) for one in batch] for name in schema.names}
             file.write_batch(pa.record_batch(values, schema=schema))
@@ -91,14 +98,15 @@ class Texts:
 
         self._file = pa.ipc.open_file(pa.memory_map(str(path)))
         sizes = [self._file.get_batch(n).num_rows for n in range(self._file.num_record_batches)]
-        self._rows = [(batch, row) for batch, size in enumerate(sizes) for row in range(size)]
+        self._ends = [*accumulate(sizes)]  # of batches, not of rows: many of these are kept open
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return self._ends[-1] if self._ends else 0
 
     def text(self, number: int) -> str:
         """The text of one document."""
-        batch, row = self._rows[number]
+        batch = bisect_right(self._ends, number)
+        row = number - (self._ends[batch - 1] if batch else 0)
         return str(self._file.get_batch(batch).column("text")[row].as_py())
 
     def batches(self) -> Iterator[list[Document]]:

@@ -6,13 +6,13 @@ ranks of ``mpirun``, the tasks of a SLURM array, some terminals, or one process 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from dslm.data.manifest import Advance
 from dslm.data.work.folder import Done, WorkFolder
 from dslm.data.work.plan import Unit
+from dslm.data.work.watch import Listeners, Watch
 from dslm.data.workers import Workers
 
 WAIT = 0.5
@@ -39,7 +39,7 @@ class Stage:
     """A function that a worker process can be sent."""
     member: Member = Member()
     since: int = 0
-    """When this process began, as `WorkFolder.begin` tells it."""
+    """When this process began, as `WorkFolder.joined` tells it."""
 
     def __call__(self, unit: Unit, advance: Advance | None) -> bool:
         """Do a unit unless it is done or another process is at it; returns whether it is done."""
@@ -57,7 +57,7 @@ class Stage:
         self,
         units: Sequence[Unit],
         workers: Workers,
-        progress: Advance | None,
+        listeners: Listeners,
         ended: Callable[[], bool],
     ) -> list[Done]:
         """See that all units are done, by this process or by others; returns their records.
@@ -65,15 +65,22 @@ class Stage:
         Args:
             units: all of them, in order.
             workers: the processes of this one.
-            progress: told the bytes of text dealt with, here or elsewhere.
+            listeners: who is told.
             ended: whether others have made the whole set, or given up: nothing is left to do.
+
+        Raises:
+            DataError: in all units together more records are broken than may be.
         """
+        watch = Watch(self.folder, self.name, units, listeners)
         first = len(units) * self.member.rank // self.member.size
         left = [*units[first:], *units[:first]]
         while left and not ended():
-            finished = workers.each(self, left, progress)
+            finished = workers.each(self, left, watch.advance)
+            if any(finished):
+                watch.found_work()
             left = [unit for unit, done in zip(left, finished, strict=True) if not done]
             if left:
-                time.sleep(WAIT)
+                watch.wait(WAIT, len(left))
+        watch.look()
         records = [self.folder.done(self.name, unit.number) for unit in units]
         return [done for done in records if done is not None]

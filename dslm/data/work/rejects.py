@@ -79,9 +79,15 @@ def check_broken(number: int, examples: list[str], most: int) -> None:
     """
     if number <= most:
         return
-    parted = [example.partition(": ") for example in examples[:TOLD]]
-    told = [Problem(name, None, rule) for name, _, rule in parted]
     ways = "; for text that is not UTF-8 see --encoding and --invalid-utf8"
     undecoded = any("not UTF-8" in example for example in examples)
     fix = f"mend the input, or let more pass with --max-bad{ways if undecoded else ''}"
-    raise DataError(*told, Problem("--max-bad", most, f"{number} records are broken", fix))
+    raise DataError(
+        *describe_broken(examples), Problem("--max-bad", most, f"{number} records are broken", fix)
+    )
+
+
+def describe_broken(examples: list[str]) -> list[Problem]:
+    """A problem for each of the first broken records."""
+    parted = [example.partition(": ") for example in examples[:TOLD]]
+    return [Problem(name, None, rule) for name, _, rule in parted]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import accumulate
@@ -34,18 +35,17 @@ from dslm.data.work.plan import Sharding, Unit
 from dslm.data.work.rejects import Rejects
 from dslm.data.writer import ShardWriter
 from dslm.errors import DataError, Problem
+from dslm.files import appearing
 
 
 @dataclass(frozen=True)
 class Work:
-    """What the stages have in common; a worker process is sent it."""
+    """What the stages have in common; small, for a worker process is sent it with every unit."""
 
     folder: WorkFolder
     sharding: Sharding
     tokenizer_sha256: str
     """The model of the tokenizer with which the work began."""
-    names: tuple[str, ...]
-    """The inputs, by their names in the manifest."""
     inputs_folder: Path
     """The folder that these names are relative to."""
     max_bad: int
@@ -53,10 +53,12 @@ class Work:
     rejects: bool
     """Whether rejected records are written aside."""
 
-    def rejected(self, tally: Tally, name: str) -> Rejects:
+    @contextmanager
+    def rejected(self, tally: Tally, name: str) -> Iterator[Rejects]:
         """Where a unit sends what becomes no document."""
-        path = self.folder.file(name) if self.rejects else None
-        return Rejects(tally, self.names, self.max_bad, path)
+        aside = appearing(self.folder.file(name)) if self.rejects else nullcontext()
+        with aside as path, Rejects(tally, self.folder.names, self.max_bad, path) as reject:
+            yield reject
 
     def inputs(self, unit: Unit) -> tuple[Input, ...]:
         """The inputs of which a unit holds the beginning, hashed."""
@@ -149,7 +151,7 @@ class Write(Work):
                 try:
                     tokenizer.encode([document.text])
                 except DataError as error:
-                    where = self.names[document.input]
+                    where = self.folder.names[document.input]
                     told = [replace(p, where=f"{where}: {p.where}") for p in error.problems]
                     raise DataError(*told) from None
             raise
@@ -160,7 +162,10 @@ class Write(Work):
         rest: Rows | None = next(batches, None)
         while rest is not None:
             name = f"shard-{unit.number:05d}-{len(shards):05d}.arrow"
-            with ShardWriter(self.folder.file(name), tokenizer.dtype) as writer:
+            with (
+                appearing(self.folder.file(name)) as path,
+                ShardWriter(path, tokenizer.dtype) as writer,
+            ):
                 while rest is not None and writer.bytes < self.sharding.shard_size:
                     room = self.sharding.shard_size - writer.bytes
                     size = rest.ends * tokenizer.dtype.itemsize
@@ -168,7 +173,7 @@ class Write(Work):
                     writer.add(rest.slice(0, fitting))
                     rest = rest.slice(fitting, len(rest)) if fitting < len(rest) else None
                     rest = rest or next(batches, None)
-                shards.append(writer.finish())
+                shards.append(replace(writer.finish(), file=name))
         return tuple(shards)
 
 

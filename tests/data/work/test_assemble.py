@@ -11,6 +11,8 @@ from dslm.data.tally import Tally
 from dslm.data.tokenizer import Tokenizer
 from dslm.data.work.assemble import assemble, gather_rejects
 from dslm.data.work.folder import Done, WorkFolder
+from dslm.errors import DataError
+from dslm.files import beside
 
 
 def written(work: WorkFolder, unit: int, shards: int) -> Done:
@@ -47,9 +49,10 @@ def test_shards_are_numbered_over_all_units_in_their_order(
 def test_what_a_killed_process_left_is_not_in_the_set(
     work: WorkFolder, tokenizer: Tokenizer
 ) -> None:
-    (work.path / "set").mkdir()
-    (work.path / "set" / "shard-00009.arrow").touch()
-    place = assemble(work, [], [written(work, 0, 1)], tokenizer, {})
+    place = beside(work.path / "set")
+    place.mkdir()
+    (place / "shard-00009.arrow").touch()
+    assert assemble(work, [], [written(work, 0, 1)], tokenizer, {}) == place
     assert [path.name for path in place.glob("*.arrow")] == ["shard-00000.arrow"]
 
 
@@ -84,3 +87,33 @@ def test_rejects_of_all_units_are_one_file_that_gzip_reads(work: WorkFolder) -> 
     gather_rejects(work, records, target)
     told = gzip.decompress(target.read_bytes()).decode().split()
     assert told == ["left-out-00000", "left-out-00001", "rejected-00000"]
+
+
+@pytest.fixture
+def rejected(work: WorkFolder) -> list[Done]:
+    work.file("rejected-00000").write_bytes(gzip.compress(b"one\n", mtime=0))
+    return [Done(work.hashed("rejected-00000"))]
+
+
+def test_rejects_never_replace_another_file(work: WorkFolder, rejected: list[Done]) -> None:
+    target = work.path / "precious"
+    target.write_text("an input")
+    with pytest.raises(DataError, match=r"precious'?: there is such a file already"):
+        gather_rejects(work, rejected, target)
+    assert target.read_text() == "an input"
+    assert not list(work.path.glob(".precious*"))
+
+
+def test_the_same_rejects_may_be_gathered_again(work: WorkFolder, rejected: list[Done]) -> None:
+    target = work.path / "rejects"
+    for _ in range(2):
+        gather_rejects(work, rejected, target)
+    assert gzip.decompress(target.read_bytes()) == b"one\n"
+
+
+def test_rejects_that_cannot_all_be_written_are_not_there(
+    work: WorkFolder, rejected: list[Done]
+) -> None:
+    with pytest.raises(FileNotFoundError):
+        gather_rejects(work, [*rejected, Done({"rejected-00001": "0" * 64})], work.path / "rejects")
+    assert not list(work.path.glob("*rejects*"))

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import tracemalloc
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,29 @@ def test_a_unit_of_which_nothing_is_kept_has_no_texts(tmp_path: Path) -> None:
     write_texts(tmp_path / "texts", [])
     assert len(Texts(tmp_path / "texts")) == 0
     assert list(Texts(tmp_path / "texts").batches()) == []
+
+
+def test_open_texts_take_no_memory_for_each_document(tmp_path: Path) -> None:
+    batches = [[Document(str(number), 0, number) for number in range(5000)] for _ in range(4)]
+    write_texts(tmp_path / "texts", batches)
+    tracemalloc.start()
+    texts = Texts(tmp_path / "texts")
+    taken = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert taken < len(texts)
+    numbers = [0, 4999, 5000, 12_345, 19_999]
+    assert [texts.text(number) for number in numbers] == [str(n % 5000) for n in numbers]
+
+
+def test_texts_appear_when_they_are_whole(tmp_path: Path) -> None:
+    def batches() -> Iterator[list[Document]]:
+        yield [Document("the river", 0, 5)]
+        assert not (tmp_path / "texts").exists()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_texts(tmp_path / "texts", batches())
+    assert not list(tmp_path.iterdir())
 
 
 def test_documents_of_a_unit_are_cleaned_in_batches_and_counted(

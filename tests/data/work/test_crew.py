@@ -5,14 +5,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from data.work.conftest import PLAN
 
 from dslm.data.manifest import Advance
 from dslm.data.tally import Tally
-from dslm.data.work import crew
+from dslm.data.work import crew, watch
 from dslm.data.work.crew import Member, Stage
 from dslm.data.work.folder import Done, WorkFolder
 from dslm.data.work.plan import Unit
+from dslm.data.work.watch import Listeners, Watch
 from dslm.data.workers import Workers
+from dslm.errors import DataError
 
 UNITS = [Unit(number, (), 10) for number in range(6)]
 
@@ -36,12 +39,15 @@ def stage(folder: WorkFolder, made: list[int], member: Member | None = None) -> 
         folder.file(f"{unit.number}").write_text(f"unit {unit.number}")
         return Done(folder.hashed(f"{unit.number}"), Tally(documents=unit.number))
 
-    return Stage("write", folder, work, member or Member(), folder.begin({"inputs": ["a"]}))
+    with folder.joined(PLAN) as since:
+        return Stage("write", folder, work, member or Member(), since)
 
 
-def finish(stage: Stage, told: Advance | None = None, ended: Callable[[], bool] = never) -> list:
+def finish(
+    stage: Stage, told: Advance | None = None, ended: Callable[[], bool] = never, max_bad: int = 0
+) -> list[Done]:
     with Workers(1) as workers:
-        return stage.finish(UNITS, workers, told, ended)
+        return stage.finish(UNITS, workers, Listeners(max_bad, told), ended)
 
 
 def test_records_come_in_the_order_of_the_units(work: WorkFolder) -> None:
@@ -105,6 +111,74 @@ def test_the_work_folder_of_one_set_is_not_that_of_another(tmp_path: Path) -> No
     made: list[int] = []
     for name in ("a", "b"):
         folder = WorkFolder.beside(tmp_path / name)
-        folder.begin({"inputs": ["a"]})
         finish(stage(folder, made))
     assert made == [*range(6), *range(6)]
+
+
+def test_what_others_finish_counts_as_soon_as_it_is_seen(
+    work: WorkFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "LOOK_EVERY", 0)
+    told: list[int] = []
+    seen = Watch(work, "write", UNITS, Listeners(0, told.append))
+    seen.advance(4)  # of unit 0
+    for number in (1, 2, 3):
+        work.finish("write", number, Done())
+    seen.advance(3)
+    assert sum(told) == 30
+    work.finish("write", 0, Done())
+    seen.advance(3)  # the rest of unit 0, whose record is there too
+    assert sum(told) == 40
+    for _ in (1, 2, 3):  # found to be done
+        seen.advance(10)
+    assert sum(told) == 40
+
+
+def test_what_was_done_before_counts_when_it_is_proved(
+    work: WorkFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "LOOK_EVERY", 0)
+    work.finish("write", 1, Done())
+    told: list[int] = []
+    seen = Watch(work, "write", UNITS, Listeners(0, told.append))
+    seen.advance(0)
+    assert sum(told) == 0
+    seen.advance(10)
+    assert sum(told) == 10
+
+
+def test_broken_records_of_all_units_together_stop_the_stage_early(
+    work: WorkFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "LOOK_EVERY", 0)
+    made: list[int] = []
+
+    def work_on(unit: Unit, advance: Advance | None) -> Done:
+        made.append(unit.number)
+        if advance:
+            advance(unit.size)
+        return Done({}, Tally(broken={"not JSON": 1}, examples=[f"{unit.number}.txt: not JSON"]))
+
+    with pytest.raises(DataError, match=r"0\.txt: not JSON\n.*\n.*= 1: 2 records are broken"):
+        finish(Stage("write", work, work_on), max_bad=1)
+    assert made == [0, 1, 2]
+    assert len(finish(Stage("write", work, work_on), max_bad=6)) == 6
+
+
+def test_waiting_for_others_is_told_once_when_it_takes_long(
+    work: WorkFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter(range(0, 1000, 3))
+    monkeypatch.setattr(watch.time, "monotonic", lambda: next(clock))
+    notices: list[str] = []
+    looks: list[int] = []
+
+    def ended() -> bool:
+        looks.append(len(notices))
+        return len(looks) == 20
+
+    with work.lock("write", 3), work.lock("write", 4), Workers(1) as workers:
+        listeners = Listeners(0, notice=notices.append)
+        stage(work, []).finish(UNITS, workers, listeners, ended)
+    assert notices == ["waiting for 2 units that another process holds"]
+    assert looks.count(0) > 2  # not at once

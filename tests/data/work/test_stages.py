@@ -39,8 +39,7 @@ def tokenizer(tmp_path: Path, paths: list[Path]) -> Path:
 
 def stage(kind: Any, work: WorkFolder, sharding: Sharding, *more: Any) -> Any:
     sha256 = Tokenizer.load(sharding.tokenizer).sha256
-    names = ("a.jsonl", "b.jsonl")
-    return kind(work, sharding, sha256, names, work.path.parent, 10, True, *more)
+    return kind(work, sharding, sha256, work.path.parent, 10, True, *more)
 
 
 def write(work: WorkFolder, paths: list[Path], sharding: Sharding) -> list[Done]:
