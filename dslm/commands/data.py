@@ -9,14 +9,14 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from dslm.commands.run import Parser
+from dslm.commands.run import Parser, run_verb
 from dslm.data.manifest import Manifest
 from dslm.data.origin import Origin, Origins
 from dslm.data.shard_set import ShardSet
 from dslm.data.strike import strike
 from dslm.data.tokenizer import Tokenizer
 from dslm.data.verify import verify
-from dslm.errors import ConfigError, DataError, Problem, suggest
+from dslm.errors import DataError, Problem
 from dslm.progress import Progress, human
 from dslm.report.data_page import figures, lengths, write_data_page
 
@@ -35,13 +35,7 @@ PAGE = "stats.html"
 
 def main(arguments: list[str]) -> None:
     """Run the verb that the first argument names."""
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(DESCRIPTION, end="")
-        return
-    if arguments[0] not in VERBS:
-        fix = suggest(arguments[0], VERBS, f"choose from {', '.join(VERBS)}")
-        raise ConfigError(Problem("dslm data", arguments[0], "there is no such verb", fix))
-    VERBS[arguments[0]](arguments[1:])
+    run_verb("dslm data", DESCRIPTION, VERBS, arguments)
 
 
 def _verify(arguments: list[str]) -> None:

@@ -6,8 +6,7 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 
-from dslm.commands.run import Parser
-from dslm.errors import ConfigError, Problem, suggest
+from dslm.commands.run import Parser, run_verb
 from dslm.progress import Progress
 
 DESCRIPTION = """\
@@ -20,13 +19,7 @@ Models in Hugging Face's form, without its libraries and without running anybody
 
 def main(arguments: list[str]) -> None:
     """Run the verb that the first argument names."""
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(DESCRIPTION, end="")
-        return
-    if arguments[0] not in VERBS:
-        fix = suggest(arguments[0], VERBS, f"choose from {', '.join(VERBS)}")
-        raise ConfigError(Problem("dslm hub", arguments[0], "there is no such verb", fix))
-    VERBS[arguments[0]](arguments[1:])
+    run_verb("dslm hub", DESCRIPTION, VERBS, arguments)
 
 
 def _import(arguments: list[str]) -> None:

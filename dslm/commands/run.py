@@ -9,10 +9,10 @@ from __future__ import annotations
 import argparse
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
-from dslm.errors import DslmError, Problem, UserError, suggest
+from dslm.errors import ConfigError, DslmError, Problem, UserError, suggest
 
 
 class Parser(argparse.ArgumentParser):
@@ -50,6 +50,22 @@ class Parser(argparse.ArgumentParser):
 def script(main: Callable[[list[str]], None]) -> NoReturn:
     """Run a command with this process's arguments and end the process with its exit code."""
     sys.exit(run(main, sys.argv[1:]))
+
+
+def run_verb(
+    name: str,
+    description: str,
+    verbs: Mapping[str, Callable[[list[str]], None]],
+    arguments: list[str],
+) -> None:
+    """Run the verb that the first argument names; without one, tell what there is."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(description, end="")
+        return
+    if arguments[0] not in verbs:
+        fix = suggest(arguments[0], verbs, f"choose from {', '.join(verbs)}")
+        raise ConfigError(Problem(name, arguments[0], "there is no such verb", fix))
+    verbs[arguments[0]](arguments[1:])
 
 
 def run(main: Callable[[list[str]], None], arguments: list[str]) -> int:
