@@ -1,4 +1,4 @@
-"""Let a trained model write: ``generate RUN --prompt TEXT``."""
+"""Let a trained model write, or fill each ``<mask>``: ``generate RUN --prompt TEXT``."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dslm.commands.run import Parser
 
 
 def main(argv: list[str]) -> None:
-    """Print the prompt and its continuation."""
-    parser = Parser("generate.py", "Let a trained model continue a text.")
+    """Print the prompt and its continuation, or with its masks filled."""
+    parser = Parser("generate.py", "Let a trained model continue a text, or fill its <mask>s.")
     parser.add_argument("run", metavar="RUN", type=Path, help="the folder of the run")
     parser.add_argument("--prompt", default="", help="the beginning; empty begins a new document")
     parser.add_argument("--max-new-tokens", type=int, default=100, help="default 100")
@@ -20,9 +20,13 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--step", type=int, help="which checkpoint; the newest unless told")
     options = parser.parse_args(argv)
 
+    from dslm.inference.fill import fill
     from dslm.inference.generate import Sampling, continue_text
     from dslm.inference.trained import load
 
     sampling = Sampling(options.temperature, options.top_k, options.top_p, options.seed)
     trained = load(options.run, options.step)
+    if trained.config.objective.kind == "masked":
+        print(fill(trained, options.prompt))
+        return
     print(continue_text(trained, options.prompt, options.max_new_tokens, sampling))

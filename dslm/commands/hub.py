@@ -12,7 +12,7 @@ from dslm.progress import Progress
 DESCRIPTION = """\
 Models in Hugging Face's form, without its libraries and without running anybody's code.
 
-  dslm hub import FOLDER RUN    GPT-2 and Llama, safetensors or .bin, as the folder of a run
+  dslm hub import FOLDER RUN    GPT-2, Llama and BERT, safetensors or .bin, as the folder of a run
   dslm hub export RUN FOLDER    a run as transformers loads it, its scores compared
 """
 
@@ -36,7 +36,8 @@ def _import(arguments: list[str]) -> None:
     run = shlex.quote(options.run.as_posix())
     print(f"{options.run}: {folder.family.name}, {parameter_count(folder.config):,} parameters")
     print("next:")
-    print(f'  python launch/generate.py {run} --prompt "The" --max-new-tokens 100')
+    asked = '"The" --max-new-tokens 100' if folder.config.attention == "causal" else '"The <mask>"'
+    print(f"  python launch/generate.py {run} --prompt {asked}")
     print(f"  python preprocess/shard.py --input 'corpus/*.txt' --tokenizer {run}/tokenizer \\")
     print("      --output shards/train")
     print("  python launch/pretrain.py fine_tune --deepspeed_config ds_configs/zero1_fp32.json \\")
@@ -50,12 +51,16 @@ def _export(arguments: list[str]) -> None:
     parser.add_argument("--step", type=int, help="which checkpoint; the newest unless told")
     options = parser.parse_args(arguments)
 
+    from dslm.files import read_json
     from dslm.hub.exporting import export_run
+    from dslm.hub.folder import SETTINGS
+    from dslm.hub.settings import named_class
 
     difference = export_run(options.run, options.folder, options.step)
     print(f"{options.folder}: read back, scores within {difference:.1g} of the run's")
     print("next:")
-    print(f"  AutoModelForCausalLM.from_pretrained({str(options.folder)!r})")
+    name = named_class(read_json(options.folder / SETTINGS))
+    print(f"  transformers.{name}.from_pretrained({str(options.folder)!r})")
 
 
 VERBS: dict[str, Callable[[list[str]], None]] = {"import": _import, "export": _export}

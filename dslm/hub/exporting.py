@@ -3,7 +3,7 @@
 FOLDER/
     model.safetensors        the weights by their names, a shared one once
     config.json              the shape, and the ids of the special tokens
-    generation_config.json   the same ids, and those that are no tokens
+    generation_config.json   the same ids, and those that are no tokens; of a causal model
     tokenizer.json           the tokenizer, with the same ids
     tokenizer_config.json    which tokens are special, and the longest text
 """
@@ -23,6 +23,7 @@ from dslm.errors import CheckpointError, Findings, Problem, TrainingError, UserE
 from dslm.files import write_json, write_text
 from dslm.hub.family import Family
 from dslm.hub.folder import SETTINGS, open_folder
+from dslm.hub.framing import framed
 from dslm.hub.names import weights
 from dslm.hub.registry import family_of_model
 from dslm.hub.settings import write_settings
@@ -31,6 +32,7 @@ from dslm.inference.trained import Trained, load
 from dslm.model.config import ModelConfig
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
+from dslm.objectives.masked import Masked
 
 TOLERANCE = 1e-5
 """By how much scores of the exported model may differ from the run's."""
@@ -62,18 +64,19 @@ def export_run(run: Path, folder: Path, step: int | None = None) -> float:
     config, tokenizer = trained.config.model, trained.tokenizer
     found = Findings()
     family = found.take(family_of_model, config)
-    content = found.take(tokenizer_json, tokenizer)
+    content = found.take(_tokenizer, trained)
     if family is None or content is None:
         raise UserError(*found.problems)
-    ids = _special_ids(tokenizer)
+    config = family.fitting(config)
+    ids = _special_ids(trained)
     with published(folder) as place:
         settings = {**write_settings(family, config), **ids, "dtype": "float32"}
         write_json(place / SETTINGS, settings)
-        write_json(place / "generation_config.json", {**ids, **_never(config, tokenizer)})
-        _write_weights(place / "model.safetensors", family, trained)
+        if _causal(trained):
+            write_json(place / "generation_config.json", {**ids, **_never(config, tokenizer)})
+        _write_weights(place / "model.safetensors", family, config, trained)
         write_text(place / "tokenizer.json", content)
-        names = special_names(tokenizer, content)
-        write_json(place / "tokenizer_config.json", _tokenizer_settings(names, config))
+        write_json(place / "tokenizer_config.json", _tokenizer_settings(trained, content))
         difference = _difference(place, trained)
         if not difference <= TOLERANCE:
             raise TrainingError(
@@ -83,12 +86,27 @@ def export_run(run: Path, folder: Path, step: int | None = None) -> float:
     return difference
 
 
-def _special_ids(tokenizer: Tokenizer) -> dict[str, int | None]:
+def _causal(trained: Trained) -> bool:
+    return trained.config.model.attention == "causal"
+
+
+def _tokenizer(trained: Trained) -> str:
+    """The content of ``tokenizer.json``."""
+    content, objective = tokenizer_json(trained.tokenizer), trained.objective
+    if not isinstance(objective, Masked):
+        return content
+    return framed(content, trained.tokenizer, objective, trained.config.model.segments)
+
+
+def _special_ids(trained: Trained) -> dict[str, int | None]:
     """The ids that `transformers` asks for; null, where it would take other models' otherwise.
 
     Where nothing marks the beginning of a document, the end of the one before does.
     """
+    tokenizer = trained.tokenizer
     end, padding = tokenizer.special.get("eos"), tokenizer.special.get("pad")
+    if not _causal(trained):
+        return {"bos_token_id": None, "eos_token_id": None, "pad_token_id": padding}
     begin = tokenizer.special.get("bos", end)
     return {"bos_token_id": begin, "eos_token_id": end, "pad_token_id": padding}
 
@@ -99,25 +117,35 @@ def _never(config: ModelConfig, tokenizer: Tokenizer) -> dict[str, list[int]]:
     return {"suppress_tokens": padding} if padding else {}
 
 
-def _tokenizer_settings(names: Mapping[str, str], config: ModelConfig) -> dict[str, Any]:
-    begin = {"bos_token": names["eos_token"]} if "eos_token" in names else {}
+def _tokenizer_settings(trained: Trained, content: str) -> dict[str, Any]:
+    objective, special = trained.objective, trained.tokenizer.special
+    mask = {"mask": objective.mask} if isinstance(objective, Masked) else {}
+    names = special_names({**special, **mask}, content)
+    told = _causal(trained) and "eos_token" in names
+    begin = {"bos_token": names["eos_token"]} if told else {}
+    inputs = ["input_ids", "token_type_ids", "attention_mask"]
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",
-        "model_max_length": config.sequence,
+        "model_max_length": trained.config.model.sequence,
         "clean_up_tokenization_spaces": False,
+        **({"model_input_names": inputs} if trained.config.model.segments > 1 else {}),
         **begin,
         **names,
     }
 
 
-def _write_weights(path: Path, family: Family, trained: Trained) -> None:
+def _write_weights(path: Path, family: Family, config: ModelConfig, trained: Trained) -> None:
+    """Write the weights of a shape, zeros for those that the model does without."""
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     model = trained.model.state_dict()
     theirs: dict[str, Tensor] = {}
-    for weight in weights(family, trained.config.model):
-        theirs.update(weight.split(model[f"layers.{weight.ours}"].cpu()))
+    for weight in weights(family, config):
+        ours = model.get(f"layers.{weight.ours}", torch.zeros(weight.shape))
+        theirs.update(weight.split(ours.cpu()))
+    if not config.tied:
+        theirs.update({twin: theirs[name].clone() for twin, name in family.twins.items()})
     try:
         save_file(theirs, path, {"format": "pt"})
     except SafetensorError as error:
@@ -126,14 +154,39 @@ def _write_weights(path: Path, family: Family, trained: Trained) -> None:
 
 @torch.no_grad()
 def _difference(place: Path, trained: Trained) -> float:
-    """The largest difference of scores between what was written and the run's model."""
+    """The largest difference of scores between what was written and the run's model.
+
+    Of a model that sees all tokens, with segments and padding.
+    """
     folder = open_folder(place)
-    with torch.device("meta"):
-        again = Transformer(stages(folder.config, seed=0))
     read = {f"layers.{weight.ours}": folder.read(weight) for weight in folder.weights}
-    again.load_state_dict(read, assign=True)
-    again = again.to(trained.device).eval()
     dice = torch.Generator().manual_seed(0)
     shape = (2, min(WINDOW, folder.config.sequence))
-    tokens = torch.randint(folder.config.size, shape, generator=dice).to(trained.device)
-    return float((again(tokens) - trained.model(tokens)).abs().max())
+    inputs = {"tokens": torch.randint(folder.config.size, shape, generator=dice)}
+    if not _causal(trained):
+        inputs["segments"] = torch.randint(folder.config.segments, shape, generator=dice)
+        inputs["visibility"] = -(torch.arange(shape[1]) < torch.tensor([[shape[1]], [5]])).long()
+    both = (
+        _scores(config, state, inputs, trained.device)
+        for config, state in (
+            (folder.config, read),
+            (trained.config.model, trained.model.state_dict()),
+        )
+    )
+    found = [(ours - theirs).abs().max() for ours, theirs in zip(*both, strict=True)]
+    return float(torch.stack(found).max())
+
+
+def _scores(
+    config: ModelConfig,
+    read: Mapping[str, Tensor],
+    inputs: Mapping[str, Tensor],
+    device: torch.device,
+) -> tuple[Tensor, ...]:
+    """What a model makes of tokens and what they carry along."""
+    tokens, *carried = (tensor.to(device) for tensor in inputs.values())
+    with torch.device("meta"):
+        model = Transformer(stages(config, 0, list(inputs)[1:]))
+    model.load_state_dict(read, assign=True)
+    outputs = model.to(device).eval()((tokens, *carried) if carried else tokens)
+    return outputs if isinstance(outputs, tuple) else (outputs,)

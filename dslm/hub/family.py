@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import nn
@@ -53,8 +53,8 @@ class Family:
 
     name: str
     model_type: str
-    architecture: str
-    """The class that has all the weights of ours."""
+    architectures: Mapping[str, Mapping[str, Any]]
+    """Their classes that have all the weights of ours, and what each says of our settings."""
     keys: Sequence[Key]
     ours: Mapping[str, Any]
     """Settings of ours that are the same in all models of the family."""
@@ -66,9 +66,43 @@ class Family:
     base: str
     """What all names but the head's begin with, which some files leave out."""
     buffers: str
-    """Regular expression of tensors that are no weights."""
+    """Regular expression of tensors that are left out where the model has no such weights."""
+    holds: Mapping[str, str] = field(default_factory=dict)
+    """Settings of ours that are true where the files hold a tensor, whatever class they name."""
+    least: Mapping[str, int] = field(default_factory=dict)
+    """Settings of ours that are no less: a model with less is written with weights of zero."""
+    older: Mapping[str, str] = field(default_factory=dict)
+    """How names of older files end, and how they end now."""
+    twins: Mapping[str, str] = field(default_factory=dict)
+    """Tensors of theirs that are others once more, unless the head has a weight of its own: then
+    they alone are used."""
     refuse: Callable[[ModelConfig], list[Problem]] = lambda _: []
     """What the tables cannot say of a model of ours that is none of the family."""
+
+    def fitting(self, config: ModelConfig) -> ModelConfig:
+        """The shape in which a model of ours is written."""
+        less: dict[str, Any] = {
+            name: n for name, n in self.least.items() if getattr(config, name) < n
+        }
+        return replace(config, **less)
+
+
+def grouped(config: ModelConfig) -> list[Problem]:
+    """What a family says that has no groups of queries."""
+    if config.query_groups == config.heads:
+        return []
+    rule = "the family has as many heads of keys and values as of queries"
+    return [Problem("model.key_value_heads", config.key_value_heads, rule)]
+
+
+CAUSAL = {
+    "attention": "causal",
+    "segments": 0,
+    "embedding_norm": False,
+    "transform": False,
+    "pair_head": False,
+}
+"""What all families that write text one token after the other have in common."""
 
 
 def one(*names: str) -> Tensors:

@@ -19,7 +19,7 @@ from torch import Tensor
 from dslm.errors import CheckpointError, Findings, Problem, UserError
 from dslm.files import read_json
 from dslm.hub.family import Family
-from dslm.hub.names import Weight, tied_head, weights
+from dslm.hub.names import Weight, copies, weights
 from dslm.hub.registry import family_of_settings
 from dslm.hub.settings import read_settings
 from dslm.hub.stored import FLOATS, Stored, stored
@@ -62,32 +62,53 @@ def open_folder(path: Path) -> Folder:
     where = path / SETTINGS
     settings = found.take(read_json, where)
     family = None if settings is None else found.take(family_of_settings, settings, str(where))
+    there = found.take(stored, path)
     config = None
     if settings is not None and family is not None:
-        config = found.take(read_settings, family, settings, str(where))
-    there = found.take(stored, path)
+        config = found.take(read_settings, family, settings, str(where), there or ())
     if settings is None or family is None or config is None or there is None:
         raise UserError(*found.problems)
     held = sum(math.prod(tensor.shape) for tensor in there.values())
     if parameter_count(config) > FAR * held:
         rule = f"describes {parameter_count(config):,} weights, but the files hold {held:,}"
         raise CheckpointError(Problem(str(where), None, rule))
-    needed, tensors = weights(family, config), _based(family, there)
+    needed = weights(family, config)
+    tensors = _sorted_out(_named(family, config, there), family, needed)
     problems = [*_compared(needed, tensors, family, config)]
     if problems:
         raise CheckpointError(*problems)
     return Folder(path, family, settings, config, needed, tensors)
 
 
-def _based(family: Family, tensors: dict[str, Stored]) -> dict[str, Stored]:
-    """Tensors by their full names, without those that are no weights."""
+def _named(family: Family, config: ModelConfig, tensors: dict[str, Stored]) -> dict[str, Stored]:
+    """Tensors by the full names that they have today."""
     bare = not any(name.startswith(family.base) for name in tensors)
     head = "lm_head."
     full = {
         family.base + name if bare and not name.startswith(head) else name: tensor
         for name, tensor in tensors.items()
     }
-    return {n: tensor for n, tensor in full.items() if not re.fullmatch(family.buffers, n)}
+    for old, new in family.older.items():
+        full = {
+            name.removesuffix(old) + new if name.endswith(old) else name: tensor
+            for name, tensor in full.items()
+        }
+    for twin, other in family.twins.items():
+        if twin in full and (other not in full or not config.tied):
+            full[other] = full.pop(twin)
+    return full
+
+
+def _sorted_out(
+    tensors: dict[str, Stored], family: Family, needed: list[Weight]
+) -> dict[str, Stored]:
+    """Tensors without those that no model of this shape has."""
+    names = {name for weight in needed for name in weight.theirs}
+    return {
+        name: tensor
+        for name, tensor in tensors.items()
+        if not re.fullmatch(family.buffers, name) or name in names
+    }
 
 
 def _compared(
@@ -95,7 +116,7 @@ def _compared(
 ) -> Iterator[Problem]:
     """Tensors that are missing, not known, of a wrong shape or of no kind of number we read."""
     shapes = dict(pair for weight in needed for pair in weight.shapes())
-    tied = tied_head(family, config)
+    same = copies(family, config)
     yield from (
         Problem(name, None, "is missing from the weights") for name in shapes if name not in there
     )
@@ -106,19 +127,19 @@ def _compared(
         elif name in shapes and tensor.shape != shapes[name]:
             rule = f"must be {list(shapes[name])} by {SETTINGS}"
             yield Problem(where, list(tensor.shape), rule)
-        elif tied and name == tied[0]:
-            yield from _untied(where, tensor, there.get(tied[1]))
+        elif name in same:
+            yield from _differing(where, tensor, same[name], there.get(same[name]))
         elif name not in shapes:
             rule = f"is no weight of {family.name} as {SETTINGS} describes it"
             yield Problem(where, None, rule)
 
 
-def _untied(where: str, head: Stored, embedding: Stored | None) -> Iterator[Problem]:
-    """A head that is said to be the embedding, but is not."""
-    if embedding is None or head.shape != embedding.shape:
+def _differing(where: str, copy: Stored, name: str, other: Stored | None) -> Iterator[Problem]:
+    """A tensor that is said to be another one, but is not."""
+    if other is None or copy.shape != other.shape:
         same = False
     else:
-        same = torch.equal(head.read(), embedding.read())
+        same = torch.equal(copy.read(), other.read())
     if not same:
-        rule = "differs from the embedding, though tie_word_embeddings is true"
+        rule = f"differs from {name}, though tie_word_embeddings is true"
         yield Problem(where, None, rule, f"set it to false in {SETTINGS}")

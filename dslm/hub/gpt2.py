@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dslm.errors import Problem
-from dslm.hub.family import Family, Key, one, turned
+from dslm.hub.family import CAUSAL, Family, Key, grouped, one, turned
 from dslm.model.block import Block
-from dslm.model.config import ModelConfig
 from dslm.model.embedding import FinalNorm, Head, Positions, TokenEmbedding
 
 KEYS = (
@@ -45,19 +43,18 @@ NAMES = {
 }
 
 
-def _grouped(config: ModelConfig) -> list[Problem]:
-    if config.query_groups == config.heads:
-        return []
-    rule = "GPT-2 has as many heads of keys and values as of queries"
-    return [Problem("model.key_value_heads", config.key_value_heads, rule)]
-
-
 GPT2 = Family(
     name="GPT-2",
     model_type="gpt2",
-    architecture="GPT2LMHeadModel",
+    architectures={"GPT2LMHeadModel": {}},
     keys=KEYS,
-    ours={"positions": "learned", "norm": "layer", "norm_position": "pre", "bias": True},
+    ours={
+        **CAUSAL,
+        "positions": "learned",
+        "norm": "layer",
+        "norm_position": "pre",
+        "bias": True,
+    },
     theirs={
         "scale_attn_weights": True,
         "scale_attn_by_inverse_layer_idx": False,
@@ -67,5 +64,5 @@ GPT2 = Family(
     names=NAMES,
     base="transformer.",
     buffers=r"transformer\.h\.\d+\.attn\.(masked_)?bias",
-    refuse=_grouped,
+    refuse=grouped,
 )

@@ -21,6 +21,7 @@ from dslm.data.tokenizers.opening import KINDS
 from dslm.errors import Findings, Problem, UserError
 from dslm.hub.folder import SETTINGS, Folder, open_folder
 from dslm.hub.names import Weight
+from dslm.model.config import ModelConfig
 from dslm.train.checkpoint import Writer, layer_file
 from dslm.train.config import RunConfig
 from dslm.train.presets import fine_tune
@@ -99,10 +100,23 @@ def _place(weight: Weight) -> int:
     return int(weight.ours.partition(".")[0])
 
 
+def _objective(config: ModelConfig) -> dict[str, Any]:
+    """What a model of this shape was trained for."""
+    if config.attention == "causal":
+        return {"kind": "causal"}
+    return {"kind": "masked", "masked": {"pairs": "next_sentence" if config.pair_head else "none"}}
+
+
 def _record(folder: Folder, run: Path) -> dict[str, Any]:
     """What ``run.json`` holds of a run that has read no data."""
-    own = {"preset": fine_tune.__name__, "model": asdict(folder.config), "data": {"train": {}}}
-    config = parse(RunConfig, merge(fine_tune(), {**own, "run": str(run)}))
+    own = {
+        "preset": fine_tune.__name__,
+        "model": asdict(folder.config),
+        "objective": _objective(folder.config),
+        "data": {"train": {}},
+        "run": str(run),
+    }
+    config = parse(RunConfig, merge(fine_tune(), own))
     return {
         "format": FORMAT,
         "status": f"imported from {folder.path}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dslm.hub.family import Family, Key, one
+from dslm.hub.family import CAUSAL, Family, Key, one
 from dslm.model.block import Block
 from dslm.model.embedding import FinalNorm, Head, TokenEmbedding
 
@@ -45,9 +45,9 @@ NAMES = {
 LLAMA = Family(
     name="Llama",
     model_type="llama",
-    architecture="LlamaForCausalLM",
+    architectures={"LlamaForCausalLM": {}},
     keys=KEYS,
-    ours={"positions": "rotary", "norm": "rms", "norm_position": "pre"},
+    ours={**CAUSAL, "positions": "rotary", "norm": "rms", "norm_position": "pre"},
     theirs={
         "rope_parameters.rope_type": "default",
         "rope_scaling": None,

@@ -66,15 +66,15 @@ def weights(family: Family, config: ModelConfig) -> list[Weight]:
     return found
 
 
-def tied_head(family: Family, config: ModelConfig) -> tuple[str, str] | None:
-    """Their names of the head's weight and of the embedding that is the same, where they share."""
+def copies(family: Family, config: ModelConfig) -> dict[str, str]:
+    """Their tensors that are others once more, where the head shares the embedding's weight."""
     if not config.tied:
-        return None
+        return {}
     (head,), (embedding,) = (
         [f"{part.names[0]}.weight" for part in family.names[layer].values()]
         for layer in (Head, TokenEmbedding)
     )
-    return head, embedding
+    return {head: embedding, **family.twins}
 
 
 def _weight(

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from dslm.errors import ConfigError, Problem
+from dslm.hub.bert import BERT
 from dslm.hub.family import Family
 from dslm.hub.gpt2 import GPT2
 from dslm.hub.llama import LLAMA
-from dslm.hub.settings import refused
+from dslm.hub.settings import named_class, refused
 from dslm.model.config import ModelConfig
 
-FAMILIES = {family.architecture: family for family in (GPT2, LLAMA)}
-BY_TYPE = ("model_type", {family.model_type: family for family in FAMILIES.values()})
+FAMILIES = (GPT2, LLAMA, BERT)
+BY_CLASS = ("architectures", {name: family for family in FAMILIES for name in family.architectures})
+BY_TYPE = ("model_type", {family.model_type: family for family in FAMILIES})
 """Where a config.json tells the family if it names no class."""
 
 
@@ -26,9 +28,9 @@ def family_of_settings(settings: dict[str, Any], where: str) -> Family:
     Raises:
         ConfigError: it is of none.
     """
-    key, families = ("architectures", FAMILIES) if settings.get("architectures") else BY_TYPE
-    found = settings.get(key)
-    name = found[0] if isinstance(found, list) else found
+    named = named_class(settings)
+    key, families = BY_TYPE if named is None else BY_CLASS
+    name = named or settings.get(key)
     if str(name) not in families:
         rule, fix = "is not a shape dslm has", f"it has {', '.join(families)}"
         raise ConfigError(Problem(f"{where}: {key}", name, rule, fix))
@@ -41,8 +43,8 @@ def family_of_model(config: ModelConfig) -> Family:
     Raises:
         ConfigError: none can; with what keeps it from the nearest.
     """
-    problems = {name: refused(family, config) for name, family in FAMILIES.items()}
-    nearest = min(problems, key=lambda name: len(problems[name]))
-    if problems[nearest]:
-        raise ConfigError(*problems[nearest])
-    return FAMILIES[nearest]
+    problems = [refused(family, config) for family in FAMILIES]
+    fewest = min(problems, key=len)
+    if fewest:
+        raise ConfigError(*fewest)
+    return FAMILIES[problems.index(fewest)]

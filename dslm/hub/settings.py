@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 from dslm.config.parse import parse
@@ -14,18 +14,22 @@ from dslm.model.config import ModelConfig, check_model
 ABSENT = object()
 
 
-def read_settings(family: Family, settings: Mapping[str, Any], where: str) -> ModelConfig:
+def read_settings(
+    family: Family, settings: Mapping[str, Any], where: str, held: Container[str] = ()
+) -> ModelConfig:
     """The shape of a model.
 
     Args:
         family: whose tables to go by.
         settings: the content of config.json.
         where: its path, for what is said about it.
+        held: the names of the tensors that lie beside it.
 
     Raises:
         ConfigError: with everything in it that we compute in no or in another way.
     """
     values, problems = _values(family, settings)
+    values |= {ours: True for ours, name in family.holds.items() if name in held}
     problems += [*_fixed(family, settings), *_packed(settings)]
     config = None
     try:
@@ -42,7 +46,7 @@ def read_settings(family: Family, settings: Mapping[str, Any], where: str) -> Mo
 def write_settings(family: Family, config: ModelConfig) -> dict[str, Any]:
     """The inverse of `read_settings`, for a model that `refused` has nothing against."""
     written: dict[str, Any] = {
-        "architectures": [family.architecture],
+        "architectures": [architecture(family, config)],
         "model_type": family.model_type,
     }
     fixed = {name: value for name, value in family.theirs.items() if value is not None}
@@ -55,6 +59,22 @@ def write_settings(family: Family, config: ModelConfig) -> dict[str, Any]:
             node = node.setdefault(parent, {})
         node[leaf] = value
     return written
+
+
+def architecture(family: Family, config: ModelConfig) -> str:
+    """The class of theirs that a model of ours becomes."""
+    return next(
+        name
+        for name, ours in family.architectures.items()
+        if all(getattr(config, key) == value for key, value in ours.items())
+    )
+
+
+def named_class(settings: Mapping[str, Any]) -> str | None:
+    """The class that a config.json names, if it names one."""
+    found = settings.get("architectures")
+    name = found[0] if isinstance(found, list) and found else found
+    return None if not name else str(name)
 
 
 def refused(family: Family, config: ModelConfig) -> list[Problem]:
@@ -74,7 +94,8 @@ def refused(family: Family, config: ModelConfig) -> list[Problem]:
 
 def _values(family: Family, settings: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
     """What a file says of our settings; those that it says wrongly are left out."""
-    values: dict[str, Any] = dict(family.ours)
+    told = family.architectures.get(named_class(settings) or "", {})
+    values: dict[str, Any] = {**family.ours, **told}
     problems: list[Problem] = []
     for ours in dict.fromkeys(key.ours for key in family.keys):
         try:

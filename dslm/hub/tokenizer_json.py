@@ -8,7 +8,7 @@ same sums (`dslm.data.tokenizers.scores`). Whatever was done, the ids of hard te
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -45,12 +45,12 @@ def tokenizer_json(tokenizer: Tokenizer) -> str:
     return content
 
 
-def special_names(tokenizer: Tokenizer, content: str) -> dict[str, str]:
+def special_names(special: Mapping[str, int], content: str) -> dict[str, str]:
     """The special tokens by the words of ``tokenizer_config.json``, such as eos_token."""
     from tokenizers import Tokenizer as Library
 
     library = Library.from_str(content)
-    names = {name: library.id_to_token(number) for name, number in tokenizer.special.items()}
+    names = {name: library.id_to_token(number) for name, number in special.items()}
     return {f"{name}_token": token for name, token in names.items() if token is not None}
 
 
@@ -94,8 +94,10 @@ def _pieces(tokenizer: Tokenizer) -> str:
         byte = Regex("<(?=0x[0-9A-F]{2}>)")
         library.pre_tokenizer = pre_tokenizers.Split(byte, "merged_with_previous")
     library.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
-    special = [pieces.names[number] for number in tokenizer.special.values()]
-    library.add_special_tokens([AddedToken(name, normalized=False) for name in special])
+    for kind, number in tokenizer.special.items():
+        # A mask stands for a piece, and pieces begin with the space before a word.
+        token = AddedToken(pieces.names[number], normalized=False, lstrip=kind == "mask")
+        library.add_special_tokens([token])
     return str(library.to_str())
 
 

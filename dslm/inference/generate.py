@@ -55,6 +55,9 @@ def continue_text(trained: Trained, prompt: str, new_tokens: int, sampling: Samp
         UserError: the settings or the prompt cannot be used.
     """
     problems = check_sampling(sampling)
+    if trained.config.model.attention != "causal":
+        rule = "was not trained to continue a text: its tokens see those behind them as well"
+        problems.append(Problem(str(trained.run), None, rule))
     tokenizer = trained.tokenizer
     end = tokenizer.end_of_document
     tokens = [int(token) for token in tokenizer.encode([prompt])[0]]

@@ -59,6 +59,7 @@ class Masked:
         self.extra = 0 if "mask" in special else 1
         self.mask = special.get("mask", context.lexicon.size)
         self.begin = special.get("cls")
+        self.end = special.get("sep" if self.paired else "eos") if "cls" in special else None
         self.cut = Cut(context.sequence - (self.begin is not None))
         self.most = max(1, round(settings.share * context.sequence))
         self.scored = self.most / context.sequence

@@ -14,8 +14,16 @@ import pytest
 import tokenizers
 import torch
 from models import build, shaken
-from tokenizers import decoders, models, pre_tokenizers, trainers
-from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import (
+    BertConfig,
+    BertForMaskedLM,
+    BertForPreTraining,
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+)
 
 from dslm.config.parse import parse
 from dslm.data.tokenizer import Tokenizer
@@ -37,6 +45,14 @@ LLAMA = {
     "vocab_size": 301,
     "rope_parameters": {"rope_type": "default", "rope_theta": 500.0},
 }
+BERT = {
+    "num_hidden_layers": 3,
+    "num_attention_heads": 6,
+    "hidden_size": 48,
+    "intermediate_size": 72,
+    "max_position_embeddings": 24,
+    "vocab_size": 301,
+}
 IDS = {"bos_token_id": 0, "eos_token_id": 0}
 
 THEIRS: dict[str, Callable[[], Any]] = {
@@ -57,6 +73,11 @@ THEIRS: dict[str, Callable[[], Any]] = {
     ),
     "llama with biases": lambda: LlamaForCausalLM(
         LlamaConfig(**LLAMA, **IDS, attention_bias=True, mlp_bias=True)
+    ),
+    "bert": lambda: BertForPreTraining(BertConfig(**BERT)),
+    "bert without pairs": lambda: BertForMaskedLM(BertConfig(**BERT)),
+    "bert of one segment with another gelu": lambda: BertForPreTraining(
+        BertConfig(**BERT, type_vocab_size=1, hidden_act="gelu_new", layer_norm_eps=1e-6)
     ),
 }
 
@@ -87,6 +108,19 @@ def byte_level() -> tokenizers.Tokenizer:
     return model
 
 
+def word_pieces() -> tokenizers.Tokenizer:
+    """A small tokenizer such as BERT's, with what stands around its texts."""
+    model = tokenizers.Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    model.normalizer = normalizers.BertNormalizer(lowercase=True)
+    model.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    model.decoder = decoders.WordPiece()
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    trainer = trainers.WordPieceTrainer(vocab_size=300, special_tokens=special, show_progress=False)
+    model.train_from_iterator([text(0, 500)], trainer)
+    model.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    return model
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Callable[..., Path]:
     """Saves a model of theirs with a tokenizer: ``home(model)`` returns the folder."""
@@ -94,7 +128,8 @@ def home(tmp_path: Path) -> Callable[..., Path]:
     def save(model: Any, name: str = "theirs", **settings: Any) -> Path:
         folder = tmp_path / name
         model.save_pretrained(folder, **settings)
-        byte_level().save(str(folder / "tokenizer.json"))
+        tokenizer = word_pieces() if model.config.model_type == "bert" else byte_level()
+        tokenizer.save(str(folder / "tokenizer.json"))
         return folder
 
     return save
@@ -121,14 +156,15 @@ def trained_tokenizers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pa
 def make_run(tmp_path: Path) -> Callable[..., Path]:
     """Writes a run of ours: ``make_run(tokenizer, **shape)`` returns its folder."""
 
-    def make(tokenizer: Path, padding: int = 0, **shape: Any) -> Path:
+    def make(tokenizer: Path, padding: int = 0, objective: Any = None, **shape: Any) -> Path:
         size = Tokenizer.load(tokenizer).vocabulary + padding
         small = {"layers": 2, "heads": 4, "width": 32, "sequence": 32, "vocabulary": size}
         config = ModelConfig(**{**small, **shape})
         run = RunFolder(tmp_path / "run")
         Tokenizer.load(tokenizer).save(run.tokenizer)
         values = {"preset": "tiny", "model": asdict(config), "steps": 9, "run": str(run.path)}
-        settings = asdict(parse(RunConfig, {**values, "data": {"train": "shards"}}))
+        values |= {"data": {"train": "shards"}, "objective": objective or {}}
+        settings = asdict(parse(RunConfig, values))
         run.write_record({"format": 1, "config": settings, "data": {"train": []}})
         write_checkpoint(run, shaken(build(config, layer_seed(0, size))))
         return run.path

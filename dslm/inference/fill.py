@@ -1,0 +1,68 @@
+"""The likeliest tokens in the places of a text that are masked, all of them asked for at once."""
+
+from __future__ import annotations
+
+import re
+
+import torch
+from torch import Tensor
+
+from dslm.data.lexicon import piece_texts
+from dslm.errors import ConfigError, Problem
+from dslm.inference.trained import Trained
+from dslm.objectives.masked import Masked
+
+MASK = re.compile(r"<mask>|\[MASK\]")
+"""What stands for a mask in a text, whatever the tokenizer calls it."""
+
+
+@torch.no_grad()
+def fill(trained: Trained, prompt: str) -> str:
+    """The prompt with a token of text in the place of each mask.
+
+    A space before a mask belongs to what is asked for, as pieces of words begin with theirs; not so
+    where tokens are characters.
+
+    Args:
+        trained: a model of masked tokens.
+        prompt: a text with ``<mask>`` in it.
+
+    Raises:
+        UserError: there is no mask, or the text is longer than the model's window.
+    """
+    first, *others = MASK.split(prompt)
+    if not others:
+        raise ConfigError(Problem("--prompt", prompt, "must hold <mask>, which is to be filled"))
+    texts = [first, *others]
+    if trained.tokenizer.kind != "char":
+        texts = [*(text.removesuffix(" ") for text in texts[:-1]), texts[-1]]
+    made, pieces = texts[0], piece_texts(trained.tokenizer)
+    for number, text in zip(_likeliest(trained, texts), texts[1:], strict=True):
+        made += (pieces[number] if made else pieces[number].lstrip()) + text
+    return made
+
+
+def _likeliest(trained: Trained, texts: list[str]) -> list[int]:
+    """The ids that fit best between texts."""
+    objective, tokenizer = trained.objective, trained.tokenizer
+    assert isinstance(objective, Masked)
+    tokens = [] if objective.begin is None else [objective.begin]
+    places = []
+    first, *others = (ids.tolist() for ids in tokenizer.encode(texts))
+    tokens += first
+    for ids in others:
+        places.append(len(tokens))
+        tokens += [objective.mask, *ids]
+    tokens += [] if objective.end is None else [objective.end]
+    _check(trained, len(tokens))
+    scores = trained.model(torch.tensor([tokens], device=trained.device))
+    asked: Tensor = (scores if isinstance(scores, Tensor) else scores[0])[0, places]
+    asked[:, [*tokenizer.special.values()]] = -torch.inf
+    return asked[:, : tokenizer.vocabulary].argmax(-1).tolist()
+
+
+def _check(trained: Trained, length: int) -> None:
+    sequence = trained.config.model.sequence
+    if length > sequence:
+        rule = f"gives {length} tokens, but the model's window has {sequence}"
+        raise ConfigError(Problem("--prompt", None, rule, "shorten it"))
