@@ -74,8 +74,9 @@ class RunConfig:
     run: str
     """Folder of the run; run again with the same one, it resumes."""
     start: str | None = None
-    """Folder of a run, trained or imported, with whose newest weights this one begins, and whose
-    shape it has; null = weights drawn by `seed`."""
+    """Folder of a run, trained or imported, with whose newest weights this one begins, as far as
+    the layers are the same from the first on, and whose shape and objective it has unless told
+    otherwise; null = weights drawn by `seed`."""
     seed: Natural = 0
     """Decides weights, sample order and dropout."""
     fresh: bool = False

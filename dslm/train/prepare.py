@@ -51,8 +51,8 @@ class Job:
     folder: RunFolder
     ops: tuple[str, ...]
     """What DeepSpeed will compile first."""
-    start: Path | None = None
-    """The checkpoint with whose weights the run begins."""
+    start: Start | None = None
+    """The run with whose weights this one begins."""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -99,6 +99,7 @@ def prepare(
     if config and sources:
         objective = found.take(objective_of, config, sources.train[0].tokenizer)
     if config and sources and objective:
+        config = _roomy(config, sources, objective, start)
         found.problems += check_sources_fit(sources, config, objective)
         if start:
             found.problems += check_start(start, config.model, sources.train[0])
@@ -135,7 +136,8 @@ def settings(words: Sequence[str], config_file: str | None) -> RunConfig:
     if preset is None:
         found.problems.append(_no_preset(values.get("preset")))
         values["preset"], preset = tiny.__name__, tiny  # so that the other keys are checked as well
-    base = merge(preset(), found.take(_started, values) or {"model": tiny()["model"]})
+    started = found.take(_started, values, preset().get("objective", {}))
+    base = merge(preset(), started or {"model": tiny()["model"]})
     base = merge(base, {"model": _decided(base, values)})
     config: RunConfig | None = found.take(parse, RunConfig, merge(base, values))
     if found.problems or config is None:
@@ -143,13 +145,24 @@ def settings(words: Sequence[str], config_file: str | None) -> RunConfig:
     return config
 
 
-def _started(values: Mapping[str, Any]) -> dict[str, Any]:
-    """What the run to begin with, if any, decides."""
+def _started(values: Mapping[str, Any], objective: dict[str, Any]) -> dict[str, Any]:
+    """What the run to begin with, if any, decides: the shape, and the objective if it has one name.
+
+    Args:
+        values: what the user says.
+        objective: what the preset says of it.
+    """
     start = values.get("start")
     if start is None and values["preset"] == fine_tune.__name__:
         rule = "is required by this preset"
         raise ConfigError(Problem("start", None, rule, "add start=RUN, an imported or earlier run"))
-    return {"model": open_start(start).shape} if isinstance(start, str) else {"model": {}}
+    if not isinstance(start, str):
+        return {"model": {}}
+    begun = open_start(start)
+    told = merge({"objective": objective}, {"objective": values.get("objective", {})})["objective"]
+    if not isinstance(told, dict) or told.get("kind", begun.objective.kind) != begun.objective.kind:
+        return {"model": begun.shape}
+    return {"model": begun.shape, "objective": merge(asdict(begun.objective), objective)}
 
 
 def _decided(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -199,6 +212,16 @@ def _plan(
     return plan
 
 
+def _roomy(
+    config: RunConfig, sources: Sources, objective: Objective, start: Start | None
+) -> RunConfig:
+    """The settings with room for the ids that the objective adds to those of the run's start."""
+    size, needed = config.model.vocabulary, sources.train[0].vocabulary + objective.extra
+    if start is None or size is None or size != start.model.vocabulary or size >= needed:
+        return config
+    return replace(config, model=replace(config.model, vocabulary=needed))
+
+
 def _completed(config: RunConfig, sources: Sources, objective: Objective) -> RunConfig:
     """The settings with what follows from the data filled in."""
     vocabulary = config.model.vocabulary or sources.train[0].vocabulary + objective.extra
@@ -215,5 +238,5 @@ def _job(
     start: Start | None,
 ) -> Job:
     ops = tuple(ds_check.compiled_ops(deepspeed, cpu=world.cpu))
-    folder, checkpoint = RunFolder(Path(config.run)), start.checkpoint if start else None
-    return Job(config, deepspeed, plan, sources, objective, folder, ops, checkpoint)
+    folder = RunFolder(Path(config.run))
+    return Job(config, deepspeed, plan, sources, objective, folder, ops, start)

@@ -116,7 +116,7 @@ def roberta_base() -> Settings:
 
 
 def fine_tune() -> Settings:
-    """The model of an imported or an earlier run, trained on: `start=RUN` gives its shape."""
+    """An imported or earlier run, trained on: `start=RUN` gives its shape and objective."""
     return {"steps": 1000, "evaluation_interval": 100, "checkpoint_interval": 500}
 
 

@@ -75,7 +75,7 @@ def _train(job: Job, world: World, step: int, messages: TextIO) -> str:
             measured = validation_losses(job.folder.metrics, numbers["step"])
             loop.begin(Position(numbers["step"], numbers["samples"]), measured)
         elif job.start is not None:
-            snapshots.begin(job.start, loop.train_step)
+            snapshots.begin(job.start, layers, loop.train_step)
             loop.begin(Position())
         return loop.run()
 
@@ -91,7 +91,7 @@ def _claim(job: Job, world: World, words: Sequence[str]) -> int:
         _verify_data(job)
     step, problems = _choose_checkpoint(job)
     if job.start is not None and step == NONE:
-        _verify_start(job.start)
+        _verify_start(job.start.checkpoint)
     job.folder.write_record(_record(job, world, words, "running"))
     if not job.folder.tokenizer.exists():
         shutil.copytree(job.sources.train[0].tokenizer, job.folder.tokenizer)

@@ -14,6 +14,7 @@ from dslm.model.config import parameter_count
 from dslm.parallel.memory import estimate
 from dslm.parallel.world import World
 from dslm.progress import human
+from dslm.train.config import RunConfig
 from dslm.train.prepare import Job
 from dslm.train.schedule import warmup_steps
 
@@ -50,7 +51,7 @@ def last_screen(job: Job, world: World, words: Sequence[str], how: str) -> list[
         ("ended", how),
         ("folder", f"{run}: report.html, metrics.jsonl, checkpoints/, logs/"),
         ("evaluate", f"python launch/evaluate.py {run} --data {shlex.quote(held_out)}"),
-        ("generate", f'python launch/generate.py {run} --prompt "The" --max-new-tokens 100'),
+        ("generate", f"python launch/generate.py {run} --prompt {_prompt(config)}"),
         ("resume", f"{command(world)} {shlex.join([*again, f'steps={more}'])}"),
     ]
     return [f"{name:<9}{text}" for name, text in lines]
@@ -65,10 +66,22 @@ def command(world: World) -> str:
     return "deepspeed --hostfile HOSTS launch/pretrain.py"
 
 
+def _prompt(config: RunConfig) -> str:
+    masked = config.objective.kind == "masked"
+    return '"The <mask>"' if masked else '"The" --max-new-tokens 100'
+
+
 def _start(job: Job, resumed_from: int) -> str:
     if resumed_from > 0:
         return f"from step {resumed_from:,}"
-    return "from scratch" if job.start is None else f"with the weights of {job.start}"
+    if job.start is None:
+        return "from scratch"
+    from dslm.train.inheritance import inherited
+
+    share = inherited(job.start.model, job.config.model)
+    taken = f"{share.taken:,} of {parameter_count(job.config.model):,}"
+    anew = f": {taken}; drawn anew: {', '.join(share.drawn)}" if share.drawn else ""
+    return f"with the weights of {job.start.checkpoint}{anew}"
 
 
 def _model(job: Job) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -12,10 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from dslm.errors import TrainingError
+from dslm.model.stages import Stage
 from dslm.parallel.engine import Engine
 from dslm.parallel.state import TrainingState
 from dslm.train.checkpoint import Writer, layer_file, prune, read_state
+from dslm.train.inheritance import first_weights, inherited
 from dslm.train.prepare import Job
+from dslm.train.start import Start
 
 WARM_UPS = 40
 """Steps after which float16 must have found a loss scale that does not overflow."""
@@ -79,9 +82,13 @@ class Snapshots:
         state.set_loss_scale(numbers["loss_scale"])
         return numbers
 
-    def begin(self, folder: Path, warm_up: Callable[[], object]) -> None:
-        """Begin with the weights of a checkpoint, as if they had been drawn; see `restore`."""
-        state = self._assigned(partial(_weights_reader, folder), warm_up)
+    def begin(self, start: Start, layers: Sequence[Stage], warm_up: Callable[[], object]) -> None:
+        """Begin with the weights of another run, as if they had been drawn; see `restore`."""
+        share = inherited(start.model, layers[0].config)
+        state = self._assigned(
+            lambda place: first_weights(share, layers[place], _reader(start.checkpoint, place)),
+            warm_up,
+        )
         state.set_optimizer_steps(0)
 
     def _assigned(
@@ -161,16 +168,5 @@ def _reader(folder: Path, place: int) -> Callable[[str], Tensor]:
     def read(name: str) -> Tensor:
         tensor: Tensor = files["#" in name].get_tensor(name)  # type: ignore[no-untyped-call]
         return tensor
-
-    return read
-
-
-def _weights_reader(folder: Path, place: int) -> Callable[[str], Tensor]:
-    """Reads the weights of a layer; their moments are those before the first step."""
-    stored = _reader(folder, place)
-
-    def read(name: str) -> Tensor:
-        weight, _, moment = name.partition("#")
-        return torch.zeros_like(stored(weight)) if moment else stored(weight)
 
     return read

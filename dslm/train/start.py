@@ -11,12 +11,16 @@ from dslm.data.shard_set import ShardSet
 from dslm.data.tokenizer import Card
 from dslm.errors import CheckpointError, Problem
 from dslm.model.config import ModelConfig
+from dslm.objectives.registry import ObjectiveConfig
 from dslm.train.checkpoint import checkpoints
 from dslm.train.config import RunConfig
 from dslm.train.run_folder import RunFolder
 
 FREE = ("dropout", "recompute", "initialization")
 """Settings of a model that say nothing about its weights."""
+OTHERS = ("attention", "transform", "pair_head", "layers", "vocabulary")
+"""Those that may differ, because what both models have means the same in both: see
+`dslm.train.inheritance`."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ class Start:
     checkpoint: Path
     """The newest of that run."""
     model: ModelConfig
+    objective: ObjectiveConfig
     tokenizer_sha256: str
 
     @property
@@ -42,22 +47,27 @@ def open_start(run: str) -> Start:
         UserError: it is no run, or has no checkpoint yet.
     """
     folder = RunFolder(Path(run))
-    model = parse(RunConfig, folder.read()["config"]).model
+    config = parse(RunConfig, folder.read()["config"])
     found = checkpoints(folder.checkpoints)
     if not found:
         raise CheckpointError(Problem("start", run, "this run has no checkpoint yet"))
-    return Start(run, found[0][1], model, Card.load(folder.tokenizer).sha256)
+    sha256 = Card.load(folder.tokenizer).sha256
+    return Start(run, found[0][1], config.model, config.objective, sha256)
 
 
 def check_start(start: Start, model: ModelConfig, shards: ShardSet) -> list[Problem]:
     """Whether weights of one run serve another.
+
+    Kinds of segments may be added; taken away, they would leave vectors without what was added to
+    each of them.
 
     Args:
         start: where the run begins.
         model: the shape it is to have.
         shards: what it is to read.
     """
-    free = {*FREE, *(() if model.positions == "learned" else ("sequence",))}
+    free = {*FREE, *OTHERS, *(() if model.positions == "learned" else ("sequence",))}
+    free |= {"segments"} if model.segments > start.model.segments else set()
     problems = [
         Problem(f"model.{key}", value, f"{start.run} has {before!r}", "leave it out")
         for (key, value), before in zip(asdict(model).items(), start.shape.values(), strict=True)

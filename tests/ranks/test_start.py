@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 import torch
-from hub.conftest import GPT2, IDS, byte_level, text
+from hub.conftest import BERT, GPT2, IDS, byte_level, text, word_pieces
 from launching import launch
 from models import shaken
 from ranks.conftest import deepspeed
-from transformers import GPT2Config, GPT2LMHeadModel
+from transformers import BertConfig, BertForPreTraining, BertModel, GPT2Config, GPT2LMHeadModel
 
 from dslm.data.shard_set import ShardSet
 from dslm.data.sharding import shard
@@ -36,20 +36,45 @@ def imported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, list
     model = shaken(GPT2LMHeadModel(GPT2Config(**GPT2, **IDS, **still)))
     model.save_pretrained(home / "theirs")
     byte_level().save(str(home / "theirs" / "tokenizer.json"))
+    sharded(home)
+    losses = plain_loop(model, lambda tokens: model(tokens).logits, home / "shards")
+    return home / "run", home / "shards", losses
+
+
+@pytest.fixture(scope="module")
+def imported_bert(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, list[float]]:
+    """The same of a BERT, whose trunk the plain loop trains to tell the next token."""
+    home = tmp_path_factory.mktemp("imported bert")
+    still = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    model = shaken(BertForPreTraining(BertConfig(**BERT, **still)))
+    model.save_pretrained(home / "theirs")
+    word_pieces().save(str(home / "theirs" / "tokenizer.json"))
+    sharded(home)
+    causal = BertConfig(**BERT, **still, is_decoder=True)
+    trunk = BertModel(causal, add_pooling_layer=False).eval()
+    trunk.load_state_dict(model.bert.state_dict(), strict=False)
+
+    def scores(tokens: torch.Tensor) -> torch.Tensor:
+        return trunk(tokens).last_hidden_state @ trunk.get_input_embeddings().weight.T
+
+    return home / "run", home / "shards", plain_loop(trunk, scores, home / "shards")
+
+
+def sharded(home: Path) -> None:
+    """Make a run of the model in ``theirs``, and shards of its tokenizer."""
     import_folder(home / "theirs", home / "run")
     (home / "text.txt").write_text(text(5, 3000))
     shard([home / "text.txt"], home / "shards", Sharding(home / "run" / "tokenizer"))
-    return home / "run", home / "shards", plain_loop(model, home / "shards")
 
 
-def plain_loop(model: Any, shards: Path) -> list[float]:
+def plain_loop(model: Any, score: Any, shards: Path) -> list[float]:
     """The losses of `transformers` and torch alone on the batches that a run reads."""
-    stream = Stream([Windows(ShardSet.open(shards), Cut(model.config.n_positions, 1))], None, 0)
+    stream = Stream([Windows(ShardSet.open(shards), Cut(24, 1))], None, 0)
     optimizer = torch.optim.AdamW(model.parameters(), lr=ADAMW["lr"], weight_decay=0.0)
     losses = []
     for step in range(STEPS):
         rows = torch.from_numpy(stream.rows(16 * step, 16)).long()
-        scores = model(rows[:, :-1]).logits
+        scores = score(rows[:, :-1])
         loss = torch.nn.functional.cross_entropy(scores.flatten(0, 1), rows[:, 1:].flatten())
         optimizer.zero_grad()
         loss.backward()
@@ -82,6 +107,37 @@ def test_training_goes_on_from_an_imported_model_as_a_plain_loop_does(
     assert ended.code == 0, ended.messages
     assert f"with the weights of {run}" in ended.messages
     assert ended.metrics() == pytest.approx(losses, rel=1e-5)
+
+
+OTHERS = ["one rank", "ZeRO-3 on two ranks", "pipeline of two"]
+
+
+@pytest.mark.parametrize("layout", OTHERS)
+def test_a_causal_run_goes_on_from_the_trunk_of_a_bert_as_a_plain_loop_does(
+    layout: str, imported_bert: tuple[Path, Path, list[float]], tmp_path: Path
+) -> None:
+    run, shards, losses = imported_bert
+    ranks, stage, pipeline = LAYOUTS[layout]
+    more = ["objective.kind=causal", f"steps={STEPS}", f"pipeline_stages={pipeline}"]
+    ended = launch(tmp_path / "run", words(run, shards, *more), deepspeed(stage, **SETTINGS), ranks)
+    assert ended.code == 0, ended.messages
+    assert ended.metrics() == pytest.approx(losses, rel=1e-5)
+
+
+def test_a_masked_run_draws_the_same_heads_at_every_layout(
+    imported: tuple[Path, Path, list[float]], tmp_path: Path
+) -> None:
+    run, shards, _ = imported
+    more = ["objective.kind=masked", "model.transform=true", "model.layers=4", f"steps={STEPS}"]
+    losses = {}
+    for layout in OTHERS:
+        ranks, stage, pipeline = LAYOUTS[layout]
+        told = words(run, shards, *more, f"pipeline_stages={pipeline}")
+        ended = launch(tmp_path / layout, told, deepspeed(stage, **SETTINGS), ranks)
+        assert ended.code == 0, ended.messages
+        assert "drawn anew: Block, FinalNorm, Transform, Answers" in ended.messages
+        losses[layout] = ended.metrics()
+        assert losses[layout] == pytest.approx(losses[OTHERS[0]], rel=1e-5)
 
 
 def test_a_run_that_began_with_a_model_resumes_its_own(

@@ -11,10 +11,11 @@ import pytest
 from hub.conftest import write_checkpoint
 from models import build
 
-from dslm.data.shard_set import ShardSet
 from dslm.errors import UserError
+from dslm.model.config import parameter_count
 from dslm.parallel.world import World
 from dslm.train.prepare import Job, prepare
+from dslm.train.screen import first_screen
 
 ROTARY = ["tiny", "model.positions=rotary", "model.width=16", "model.heads=2"]
 
@@ -31,12 +32,16 @@ def made(shard_set: Path, deepspeed_file: Path, tmp_path: Path) -> Callable[...,
 
 
 @pytest.fixture
-def start(made: Callable[..., Job], shard_set: Path) -> Path:
+def start(made: Callable[..., Job]) -> Path:
     """An earlier run with one checkpoint."""
-    job = made("earlier", *ROTARY)
+    return finished(made("earlier", *ROTARY))
+
+
+def finished(job: Job) -> Path:
+    """The folder of a run with one checkpoint."""
     job.folder.path.mkdir()
     job.folder.write_record({"format": 1, "config": job.settings, "data": {"train": []}})
-    shutil.copytree(ShardSet.open(shard_set).tokenizer, job.folder.tokenizer)
+    shutil.copytree(job.sources.train[0].tokenizer, job.folder.tokenizer)
     write_checkpoint(job.folder, build(job.config.model))
     return job.folder.path
 
@@ -50,7 +55,8 @@ def wrong(made: Callable[..., Job], *words: str) -> list[str]:
 def test_the_shape_is_that_of_the_run_it_begins_with(made: Any, start: Path) -> None:
     job = made("later", "fine_tune", f"start={start}")
     assert job.config.model == made("again", *ROTARY).config.model
-    assert job.start == start / "checkpoints" / "step-00000007"
+    assert job.start is not None
+    assert job.start.checkpoint == start / "checkpoints" / "step-00000007"
 
 
 def test_what_says_nothing_about_weights_may_change(made: Any, start: Path) -> None:
@@ -60,11 +66,44 @@ def test_what_says_nothing_about_weights_may_change(made: Any, start: Path) -> N
 
 
 def test_another_shape_is_refused_key_by_key(made: Any, start: Path) -> None:
-    told = wrong(made, "fine_tune", f"start={start}", "model.layers=3", "model.norm=rms")
+    told = wrong(made, "fine_tune", f"start={start}", "model.heads=4", "model.norm=rms")
     assert told == [
-        f"model.layers = 3: {start} has 2; leave it out",
+        f"model.heads = 4: {start} has 2; leave it out",
         f"model.norm = 'rms': {start} has 'layer'; leave it out",
     ]
+
+
+def test_a_causal_run_begins_with_the_layers_of_one_of_masks(made: Any, start: Path) -> None:
+    causal = ["objective.kind=causal", "model.layers=1"]
+    masked = made("masked", "fine_tune", f"start={start}", "objective.kind=masked")
+    assert masked.config.model.attention == "full"
+    assert masked.config.model.vocabulary == masked.sources.train[0].vocabulary + 1
+    begun = finished(masked)
+    job = made("later", "fine_tune", f"start={begun}", *causal)
+    assert (job.config.model.attention, job.config.model.layers) == ("causal", 1)
+    told = {line[:9].strip(): line[9:] for line in first_screen(job, World(), -1)}
+    taken = parameter_count(job.config.model) - 2 * 16
+    assert told["start"] == (
+        f"with the weights of {begun}/checkpoints/step-00000007: "
+        f"{taken:,} of {taken + 32:,}; drawn anew: FinalNorm"
+    )
+
+
+def test_a_start_gives_its_objective_unless_another_is_named(made: Any, start: Path) -> None:
+    share = ["objective.kind=masked", "objective.masked.share=0.3"]
+    begun = finished(made("masked", "fine_tune", f"start={start}", *share))
+    again = made("again", "fine_tune", f"start={begun}").config.objective
+    assert (again.kind, again.masked.share) == ("masked", 0.3)
+    other = made("other", "fine_tune", f"start={begun}", "objective.masked.share=0.2")
+    assert (other.config.objective.kind, other.config.objective.masked.share) == ("masked", 0.2)
+    causal = made("causal", "fine_tune", f"start={begun}", "objective.kind=causal")
+    assert causal.config.objective == made("tiny", *ROTARY).config.objective
+
+
+def test_segments_may_be_added_but_not_taken_away(made: Any, start: Path) -> None:
+    begun = finished(made("first", "fine_tune", f"start={start}", "model.segments=2"))
+    (told,) = wrong(made, "fine_tune", f"start={begun}", "model.segments=0")
+    assert told == f"model.segments = 0: {begun} has 2; leave it out"
 
 
 def test_shards_of_another_tokenizer_are_refused(

@@ -1,0 +1,104 @@
+"""Which weights a model takes from another one, and what it draws."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from models import build, small
+
+from dslm.model.config import parameter_count
+from dslm.model.stages import stages
+from dslm.train.inheritance import first_weights, inherited
+
+MASKED = {"attention": "full", "transform": True, "vocabulary": 51}
+PAIRS = {**MASKED, "segments": 2, "pair_head": True}
+
+
+def drawn(before: dict[str, Any], model: dict[str, Any]) -> list[str]:
+    """What is drawn, after a look at the sums."""
+    found = inherited(small(**before), small(**model))
+    rest = sum(
+        (shape[0] - found.rows[name]) * torch.Size(shape[1:]).numel()
+        for name, shape in found.shapes.items()
+    )
+    assert found.taken + rest == parameter_count(small(**model))
+    return found.drawn
+
+
+def test_the_same_shape_takes_everything() -> None:
+    for shape in ({}, PAIRS, {"tied": False}):
+        assert drawn(shape, shape) == []
+
+
+def test_what_a_token_sees_does_not_matter() -> None:
+    assert drawn({}, {"attention": "full"}) == []
+
+
+def test_a_model_of_masks_draws_its_heads_when_it_begins_with_a_causal_one() -> None:
+    assert drawn({}, MASKED) == ["1 row of TokenEmbedding.embedding", "Transform", "Answers"]
+    assert drawn({}, PAIRS) == [
+        "1 row of TokenEmbedding.embedding",
+        "Positions.segment_embedding",
+        "Transform",
+        "Answers",
+    ]
+
+
+def test_a_causal_model_takes_the_trunk_of_one_of_masks() -> None:
+    assert drawn(PAIRS, {"segments": 2}) == []
+
+
+def test_the_head_of_pairs_comes_and_goes_alone() -> None:
+    assert drawn({**MASKED, "segments": 2}, PAIRS) == ["Transform.pooler", "Answers.pair"]
+    assert drawn(PAIRS, {**MASKED, "segments": 2}) == []
+
+
+def test_more_layers_are_drawn_and_the_first_of_a_deeper_model_are_taken() -> None:
+    assert drawn({}, {"layers": 5}) == ["3 × Block", "FinalNorm"]
+    assert drawn({"layers": 5}, {}) == ["FinalNorm"]
+    post = {"norm_position": "post"}
+    assert drawn({"layers": 5, **post}, post) == []
+
+
+def test_after_the_first_difference_nothing_is_taken() -> None:
+    assert drawn({"tied": False}, {**MASKED, "tied": False}) == [
+        "1 row of TokenEmbedding.embedding",
+        "Transform",
+        "Head",
+        "Answers",
+    ]
+
+
+def read_all(before: Any, model: Any) -> dict[str, torch.Tensor]:
+    """Every weight of a model that begins with another one."""
+    share, old = inherited(before, model), build(before, seed=1).layers.state_dict()
+    layers, found = stages(model, seed=2), {}
+    for name in share.shapes:
+        found[name] = first_weights(share, layers[int(name.split(".")[0])], old.__getitem__)(name)
+    return found
+
+
+def test_what_is_drawn_is_what_a_run_without_a_start_draws() -> None:
+    before, model = small(), small(**PAIRS)
+    found = read_all(before, model)
+    old, new = (build(c, seed).layers.state_dict() for c, seed in ((before, 1), (model, 2)))
+    assert found.keys() == new.keys()
+    for name, weight in found.items():
+        if name == "0.embedding.weight":
+            assert torch.equal(weight, torch.cat([old[name], new[name][50:]]))
+        else:
+            assert torch.equal(weight, old.get(name, new[name])), name
+
+
+def test_a_smaller_vocabulary_takes_the_rows_it_has() -> None:
+    found = read_all(small(), small(vocabulary=40))
+    old = build(small(), seed=1).layers.state_dict()
+    assert torch.equal(found["0.embedding.weight"], old["0.embedding.weight"][:40])
+
+
+def test_moments_begin_with_zero_in_the_new_shape() -> None:
+    share = inherited(small(), small(vocabulary=60))
+    layer = stages(small(vocabulary=60), 0)[0]
+    read = first_weights(share, layer, build(small()).layers.state_dict().__getitem__)
+    assert torch.equal(read("0.embedding.weight#exp_avg"), torch.zeros(60, 32))
