@@ -153,7 +153,7 @@ def _check_windows_only(config: DataConfig) -> list[Problem]:
 
 def _check_special(shards: ShardSet, config: DataConfig, objective: Objective) -> list[Problem]:
     """Whether the tokenizer has the special ids that the settings need."""
-    needed = {"objective": objective.special()} if objective.special() else {}
+    needed = {"objective.kind": objective.special()} if objective.special() else {}
     if config.packing != "none":
         needed[f"data.packing={config.packing}"] = ("eos", "pad")
     if config.augmentation.shuffle_sentences:
@@ -164,8 +164,8 @@ def _check_special(shards: ShardSet, config: DataConfig, objective: Objective) -
         Problem(
             key,
             None,
-            f"the tokenizer of {shards.folder} has no id for {' and '.join(names)}",
-            "leave it out, or shard the text with another tokenizer",
+            f"needs ids for {' and '.join(names)}, which the tokenizer of {shards.folder} lacks",
+            "shard the text with one that has them (ours of pieces, or BERT's), or leave it out",
         )
         for key, names in missing.items()
         if names

@@ -136,6 +136,8 @@ def settings(words: Sequence[str], config_file: str | None) -> RunConfig:
         found.problems.append(_no_preset(values.get("preset")))
         values["preset"], preset = tiny.__name__, tiny  # so that the other keys are checked as well
     base = merge(preset(), found.take(_started, values) or {"model": tiny()["model"]})
+    if _kind(values) not in (None, _kind(base)):
+        base.pop("objective", None)  # the preset's settings are those of another objective
     base = merge(base, {"model": decided(merge(base, values))})
     config: RunConfig | None = found.take(parse, RunConfig, merge(base, values))
     if found.problems or config is None:
@@ -152,10 +154,16 @@ def _started(values: Mapping[str, Any]) -> dict[str, Any]:
     return {"model": open_start(start).shape} if isinstance(start, str) else {"model": {}}
 
 
+def _kind(values: Mapping[str, Any]) -> Any:
+    objective = values.get("objective")
+    return objective.get("kind") if isinstance(objective, dict) else None
+
+
 def decided(values: Mapping[str, Any]) -> dict[str, Any]:
     """What the objective decides of the model; nothing as long as its own settings are wrong."""
+    objective = values.get("objective", {})
     try:
-        return model_of(parse(ObjectiveConfig, values.get("objective", {})))
+        return model_of(parse(ObjectiveConfig, objective)) if isinstance(objective, dict) else {}
     except ConfigError:
         return {}
 
