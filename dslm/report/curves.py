@@ -17,7 +17,8 @@ def charts(record: Record) -> list[Chart]:
     evaluations = series(record.log.evaluations, "validation_loss")
     if evaluations:
         losses.append(Line("validation", evaluations, "validation dots"))
-    return [_loss(record, losses), *_second_half(record, losses), *_others(record)]
+    half = _second_half(record, losses)
+    return [_loss(record, losses), *half, *_answers(record), *_others(record)]
 
 
 def _loss(record: Record, losses: list[Line]) -> Chart:
@@ -46,6 +47,17 @@ def _second_half(record: Record, losses: list[Line]) -> Iterator[Chart]:
     unit = f"nats a token, training as {shown[0].name}"
     lines = [line for line in shown if line.points]
     yield Chart("Loss, second half", unit, lines, (), resumes, zero=False, first=middle)
+
+
+def _answers(record: Record) -> Iterator[Chart]:
+    """How often an objective's questions were answered right, each kind of question by itself."""
+    logged = {key for entry in record.log.training for key in entry.values}
+    for key in sorted(key for key in logged if key.endswith("_accuracy")):
+        lines = _curves(record, key, "training")
+        if held_out := series(record.log.evaluations, f"validation_{key}"):
+            lines.append(Line("validation", held_out, "validation dots"))
+        title = key.replace("_", " ").capitalize()
+        yield Chart(title, "share of right answers", lines, (), record.log.resumes)
 
 
 def _others(record: Record) -> Iterator[Chart]:

@@ -113,8 +113,8 @@ def check_sources_fit(sources: Sources, config: RunConfig, objective: Objective)
     needed = max(max(source.vocabulary, source.maximum_token + 1) for source in sources.all)
     needed += objective.extra
     if vocabulary is not None and vocabulary < needed:
-        more = f", {objective.extra} of the objective's included" if objective.extra else ""
-        rule = f"is too small: there are token ids up to {needed - 1}{more}"
+        more = f", {objective.extra} of the objective's among them" if objective.extra else ""
+        rule = f"is too small: the shards hold token ids up to {needed - 1}{more}"
         fix = f"use model.vocabulary={needed} or more, or null"
         problems.append(Problem("model.vocabulary", vocabulary, rule, fix))
     return problems
@@ -153,7 +153,7 @@ def _check_windows_only(config: DataConfig) -> list[Problem]:
 
 def _check_special(shards: ShardSet, config: DataConfig, objective: Objective) -> list[Problem]:
     """Whether the tokenizer has the special ids that the settings need."""
-    needed = {"objective": objective.special()} if objective.special() else {}
+    needed = {"objective.kind": objective.special()} if objective.special() else {}
     if config.packing != "none":
         needed[f"data.packing={config.packing}"] = ("eos", "pad")
     if config.augmentation.shuffle_sentences:
@@ -164,8 +164,8 @@ def _check_special(shards: ShardSet, config: DataConfig, objective: Objective) -
         Problem(
             key,
             None,
-            f"the tokenizer of {shards.folder} has no id for {' and '.join(names)}",
-            "leave it out, or shard the text with another tokenizer",
+            f"needs ids for {' and '.join(names)}, which the tokenizer of {shards.folder} lacks",
+            "shard the text with one that has them (ours of pieces, or BERT's), or leave it out",
         )
         for key, names in missing.items()
         if names

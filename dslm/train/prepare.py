@@ -136,22 +136,19 @@ def settings(words: Sequence[str], config_file: str | None) -> RunConfig:
     if preset is None:
         found.problems.append(_no_preset(values.get("preset")))
         values["preset"], preset = tiny.__name__, tiny  # so that the other keys are checked as well
-    started = found.take(_started, values, preset().get("objective", {}))
-    base = merge(preset(), started or {"model": tiny()["model"]})
-    base = merge(base, {"model": _decided(base, values)})
+    started = found.take(_started, values) or {"model": tiny()["model"]}
+    base = merge({**started, **preset()}, {"model": started["model"]})
+    if _kind(values) not in (None, _kind(base)):
+        base.pop("objective", None)  # these settings are those of another objective
+    base = merge(base, {"model": decided(merge(base, values))})
     config: RunConfig | None = found.take(parse, RunConfig, merge(base, values))
     if found.problems or config is None:
         raise ConfigError(*found.problems)
     return config
 
 
-def _started(values: Mapping[str, Any], objective: dict[str, Any]) -> dict[str, Any]:
-    """What the run to begin with, if any, decides: the shape, and the objective if it has one name.
-
-    Args:
-        values: what the user says.
-        objective: what the preset says of it.
-    """
+def _started(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What the run to begin with, if any, decides, the objective only where no preset names one."""
     start = values.get("start")
     if start is None and values["preset"] == fine_tune.__name__:
         rule = "is required by this preset"
@@ -159,19 +156,19 @@ def _started(values: Mapping[str, Any], objective: dict[str, Any]) -> dict[str, 
     if not isinstance(start, str):
         return {"model": {}}
     begun = open_start(start)
-    told = merge({"objective": objective}, {"objective": values.get("objective", {})})["objective"]
-    if not isinstance(told, dict) or told.get("kind", begun.objective.kind) != begun.objective.kind:
-        return {"model": begun.shape}
-    return {"model": begun.shape, "objective": merge(asdict(begun.objective), objective)}
+    return {"model": begun.shape, "objective": asdict(begun.objective)}
 
 
-def _decided(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+def _kind(values: Mapping[str, Any]) -> Any:
+    objective = values.get("objective")
+    return objective.get("kind") if isinstance(objective, dict) else None
+
+
+def decided(values: Mapping[str, Any]) -> dict[str, Any]:
     """What the objective decides of the model; nothing as long as its own settings are wrong."""
-    chosen = merge(
-        {"objective": base.get("objective", {})}, {"objective": values.get("objective", {})}
-    )
+    objective = values.get("objective", {})
     try:
-        return model_of(parse(ObjectiveConfig, chosen["objective"]))
+        return model_of(parse(ObjectiveConfig, objective)) if isinstance(objective, dict) else {}
     except ConfigError:
         return {}
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from hub.conftest import BERT, change, settings_of, text
+from hub.conftest import BERT, change, settings_of, text, word_pieces
 from models import shaken
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -19,6 +19,7 @@ from transformers import (
     BertConfig,
     BertForMaskedLM,
     BertForPreTraining,
+    BertTokenizer,
     FillMaskPipeline,
 )
 
@@ -266,6 +267,25 @@ def test_their_own_frame_stays(home: Home, theirs: Theirs, tmp_path: Path) -> No
     export_run(tmp_path / "run", tmp_path / "again")
     file = "tokenizer.json"
     assert (tmp_path / "again" / file).read_text() == (folder / file).read_text()
+
+
+def test_a_list_of_words_alone_gets_the_frame_of_bert(
+    home: Home, theirs: Theirs, tmp_path: Path
+) -> None:
+    folder = home(theirs("bert"))
+    words = word_pieces().get_vocab()
+    (folder / "tokenizer.json").unlink()
+    (folder / "vocab.txt").write_text("\n".join(sorted(words, key=lambda word: words[word])))
+    import_folder(folder, tmp_path / "run")
+    export_run(tmp_path / "run", tmp_path / "again")
+    ours, bert = (
+        AutoTokenizer.from_pretrained(tmp_path / "again"),
+        BertTokenizer.from_pretrained(folder),
+    )
+    for sample in (("the river",), ("Under the [MASK]", "light, 3.14")):
+        found, wanted = ours(*sample), bert(*sample)
+        assert found.input_ids == wanted.input_ids
+        assert found.token_type_ids == wanted.token_type_ids
 
 
 PROMPTS = ["the <mask> of light", "<mask> river", "fal <mask> <mask>(x", "under the<mask>"]
