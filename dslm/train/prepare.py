@@ -29,6 +29,7 @@ from dslm.train.data import Sources, check_sources_fit, open_sources, open_strea
 from dslm.train.presets import PRESETS, fine_tune, tiny
 from dslm.train.run_folder import RunFolder, check_folder
 from dslm.train.start import Start, check_start, open_start
+from dslm.train.word_vectors import check_word_vectors
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,8 @@ def prepare(
         plan = _plan(deepspeed, config, world, found)
     if config:
         found.problems += [*check_run(config), *check_model(config.model)]
+        if world.first and config.word_vectors and not RunFolder(Path(config.run)).newest_step():
+            found.problems += check_word_vectors(config.word_vectors, config.model)
     start = found.take(open_start, config.start) if config and config.start else None
     if config and sources:
         found.problems += check_sources_fit(sources, config)
