@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from dslm.data.augmented import piece_texts
+from dslm.data.lexicon import piece_texts
 from dslm.data.manifest import Advance
 from dslm.data.tokenizer import Tokenizer
 from dslm.data.word_vectors import VectorFile, read_vectors

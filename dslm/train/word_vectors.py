@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from dslm.data.augmented import COUNTED
 from dslm.data.stream import Stream
 from dslm.data.tokenizer import Tokenizer
 from dslm.data.vector_match import Matched, match
@@ -39,6 +38,9 @@ if TYPE_CHECKING:
 
 KEY = "word_vectors"
 """The setting, and what ``run.json`` calls its outcome."""
+
+COUNTED = 1 << 20
+"""Tokens of training that are counted, about; their share is then right to a tenth of a percent."""
 
 Rows = npt.NDArray[np.float32]
 

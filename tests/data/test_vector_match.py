@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dslm.data.augmented import piece_texts
+from dslm.data.lexicon import piece_texts
 from dslm.data.tokenizer import Tokenizer
 from dslm.data.vector_match import match, words_for
 from dslm.data.word_vectors import open_vectors

@@ -14,9 +14,9 @@ from launching import Ended, launch
 from models import build
 from ranks.conftest import deepspeed
 
-from dslm.data.augmented import piece_texts
+from dslm.data.lexicon import piece_texts
 from dslm.data.shard_set import ShardSet
-from dslm.data.stream import Stream, Windows
+from dslm.data.stream import Cut, Stream, Windows
 from dslm.data.tokenizer import Tokenizer
 from dslm.inference.trained import Trained, load
 from dslm.model.embedding import embedding_deviation
@@ -103,9 +103,8 @@ def test_a_run_begins_with_the_scaled_vectors_and_else_as_drawn_at_every_layout(
 
 def loss(trained: Trained, shards: Path) -> float:
     """What torch alone makes of the first batch."""
-    model = trained.config.model
-    windows = Stream([Windows(ShardSet.open(shards), model.sequence)], None, trained.config.seed)
-    rows = torch.from_numpy(windows.rows(0, 16)).long()
+    windows = Windows(ShardSet.open(shards), Cut(trained.config.model.sequence, 1))
+    rows = torch.from_numpy(Stream([windows], None, trained.config.seed).rows(0, 16)).long()
     with torch.no_grad():
         scores = trained.model(rows[:, :-1])
     return torch.nn.functional.cross_entropy(scores.flatten(0, 1), rows[:, 1:].flatten()).item()

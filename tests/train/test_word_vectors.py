@@ -14,10 +14,10 @@ import pytest
 import torch
 from models import build, small
 
-from dslm.data.augmented import piece_texts
+from dslm.data.lexicon import piece_texts
 from dslm.data.packed import PackedRows
 from dslm.data.shard_set import ShardSet
-from dslm.data.stream import Stream, Windows
+from dslm.data.stream import Cut, Stream, Windows
 from dslm.data.tokenizer import Tokenizer
 from dslm.errors import DataError, UserError
 from dslm.model.embedding import embedding_deviation
@@ -147,10 +147,10 @@ def test_coverage_is_told_on_the_first_screen(made: Any, vectors: Path) -> None:
 def test_padding_is_no_token_of_the_text(pieces: Path) -> None:
     shards = ShardSet.open(pieces)
     padding = Tokenizer.load(shards.tokenizer).special["pad"]
-    packed = count_tokens(Stream([PackedRows(shards, 64, padding)], None, 0), 300)
+    packed = count_tokens(Stream([PackedRows(shards, 65, padding)], None, 0), 300)
     assert packed[padding] == 0
     assert packed.sum() == shards.tokens
-    windows = count_tokens(Stream([Windows(shards, 64)], None, 0), 300)
+    windows = count_tokens(Stream([Windows(shards, Cut(64, 1))], None, 0), 300)
     assert windows.sum() == (shards.tokens - 1) // 64 * 65
 
 
