@@ -5,10 +5,10 @@
     begin_with           every rank: the rows that were found, in a model drawn by the seed
 
 The vectors are moved and scaled as one cloud: their mean becomes zero and their deviation that of
-drawn embeddings (`embedding_deviation`). Directions among them stay, and the first scores differ as
-little as those of a drawn model, so that the first loss is near ln V; GloVe's own deviation of
-about 0.4 would begin far above it. Taking off the mean also loses nothing: it says how often a word
-is and not what it means (Mu & Viswanath 2018, "All-but-the-Top").
+drawn embeddings (`embedding_deviation`), while the directions from one to another stay. So the
+first scores differ as little as those of a drawn model and the first loss is near ln V, where
+vectors as GloVe has them, with a deviation of 0.4, would begin far above. The mean is common to all
+words and tells none of them apart; without it they do better (Mu & Viswanath 2018, section 2).
 """
 
 from __future__ import annotations
