@@ -76,6 +76,9 @@ class RunConfig:
     start: str | None = None
     """Folder of a run, trained or imported, with whose newest weights this one begins, and whose
     shape it has; null = weights drawn by `seed`."""
+    word_vectors: str | None = None
+    """File of word vectors (text of word2vec, fastText or GloVe, plain or packed), as wide as the
+    model, with which the token embedding begins, scaled to its deviation; null = drawn."""
     seed: Natural = 0
     """Decides weights, sample order and dropout."""
     fresh: bool = False
@@ -112,6 +115,9 @@ def check_run(config: RunConfig) -> list[Problem]:
         if getattr(config, key) is not None and config.data.validation is None:
             rule = "needs a validation set"
             problems.append(Problem(key, getattr(config, key), rule, "set data.validation=FOLDER"))
+    if config.word_vectors is not None and config.start is not None:
+        rule = f"start = {config.start!r} gives the embedding already"
+        problems.append(Problem("word_vectors", config.word_vectors, rule, "use one of the two"))
     if config.pipeline_stages > config.model.layers:
         rule = f"is more than model.layers = {config.model.layers}"
         fix = f"use at most {config.model.layers}"

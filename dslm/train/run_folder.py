@@ -15,7 +15,7 @@ from dslm.errors import CheckpointError, Problem, UserError
 from dslm.files import read_json, write_json
 from dslm.train.checkpoint import checkpoint_folder, checkpoints
 
-DECIDES = ("model", "objective", "start", "seed")
+DECIDES = ("model", "objective", "start", "word_vectors", "seed")
 """Settings that a resumed run must share with the one it continues…"""
 ROWS = ("packing", "augmentation")
 """… and those of its data that decide which rows it sees."""
