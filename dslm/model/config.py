@@ -20,12 +20,15 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
 class ModelConfig:
-    """The shape of a Transformer decoder (Vaswani et al. 2017, Radford et al. 2019)."""
+    """The shape of a Transformer decoder (Vaswani et al. 2017) or of stacked recurrent layers."""
 
+    block: Literal["attention", "lstm", "gru"] = "attention"
+    """How tokens reach each other: attention and feed-forward, or a recurrent layer (Hochreiter &
+    Schmidhuber 1997; Cho et al. 2014)."""
     layers: Count
     """Number of blocks."""
-    heads: Count
-    """Attention heads; must divide `width`."""
+    heads: Count | None = None
+    """Attention heads; must divide `width`; null only for recurrent blocks."""
     width: Count
     """Width of the residual stream."""
     sequence: Count
@@ -64,12 +67,12 @@ class ModelConfig:
     @property
     def head_width(self) -> int:
         """Width of one attention head (E)."""
-        return self.width // self.heads
+        return self.width // (self.heads or 1)
 
     @property
     def query_groups(self) -> int:
         """Number of key/value heads."""
-        return self.key_value_heads or self.heads
+        return self.key_value_heads or self.heads or 1
 
     @property
     def inner_width(self) -> int:
@@ -77,6 +80,17 @@ class ModelConfig:
         if self.feed_forward is not None:
             return self.feed_forward
         return 64 * math.ceil(self.width / 24) if self.activation == "swiglu" else 4 * self.width
+
+    @property
+    def reach(self) -> int | None:
+        """Tokens a text may have; null = any number, of which a recurrent block keeps a state."""
+        endless = self.block != "attention" and self.positions == "none"
+        return None if endless else self.sequence
+
+    @property
+    def gates(self) -> int:
+        """Vectors as wide as the model that a recurrent block computes for a token."""
+        return 4 if self.block == "lstm" else 3
 
     @property
     def size(self) -> int:
@@ -87,6 +101,17 @@ class ModelConfig:
 
 def check_model(config: ModelConfig) -> list[Problem]:
     """What cannot be built as told."""
+    check = _check_attention if config.block == "attention" else _check_recurrent
+    problems = check(config)
+    if config.positions == "sinusoidal" and config.width % 2:
+        rule = "must be even for sinusoidal positions"
+        problems.append(Problem("model.width", config.width, rule, f"use {config.width + 1}"))
+    return problems
+
+
+def _check_attention(config: ModelConfig) -> list[Problem]:
+    if config.heads is None:
+        return [Problem("model.heads", None, "is required", "add model.heads=…")]
     problems = []
     if config.width % config.heads:
         near = _nearest_divisors(config.width, config.heads)
@@ -100,9 +125,22 @@ def check_model(config: ModelConfig) -> list[Problem]:
         near = _nearest_divisors(config.heads, config.query_groups)
         rule = f"does not divide model.heads = {config.heads}"
         problems.append(Problem("model.key_value_heads", config.query_groups, rule, f"use {near}"))
-    if config.positions == "sinusoidal" and config.width % 2:
-        rule = "must be even for sinusoidal positions"
-        problems.append(Problem("model.width", config.width, rule, f"use {config.width + 1}"))
+    return problems
+
+
+def _check_recurrent(config: ModelConfig) -> list[Problem]:
+    """Settings of attention and feed-forward, which a recurrent block has none of."""
+    without: dict[str, str | None] = {"heads": None, "key_value_heads": None, "feed_forward": None}
+    without["activation"] = ModelConfig.activation
+    rule = f"means nothing with model.block = {config.block!r}"
+    problems = [
+        Problem(f"model.{key}", getattr(config, key), rule, f"write model.{key}={value or 'null'}")
+        for key, value in without.items()
+        if getattr(config, key) != value
+    ]
+    if config.positions == "rotary":
+        rule = "turns attention heads, which a recurrent block has none of"
+        problems.append(Problem("model.positions", "rotary", rule, "write model.positions=none"))
     return problems
 
 
@@ -113,6 +151,9 @@ def parameter_count(config: ModelConfig) -> int:
 
 def block_count(config: ModelConfig) -> int:
     """Number of weights of one block."""
+    if config.block != "attention":
+        vectors = 2 * config.width + (2 if config.bias else 0)  # of the token, of the one before
+        return config.gates * config.width * vectors + _norm_count(config)
     width, inner, groups = config.width, config.inner_width, config.query_groups
     projected = width + 2 * groups * config.head_width  # queries, keys, values
     entering = (2 if config.activation == "swiglu" else 1) * inner
@@ -126,14 +167,16 @@ def flops_per_token(config: ModelConfig) -> float:
 
     6 for each weight that multiplies (all but position and untied input embeddings) plus
     12 × layers × width × sequence for attention, without the causal half being taken off:
-    the convention of PaLM (Chowdhery et al. 2022, appendix B) and nanoGPT.
+    the convention of PaLM (Chowdhery et al. 2022, appendix B) and nanoGPT. Recurrent blocks have
+    their weights only.
     """
     multiplying = parameter_count(config)
     if config.positions == "learned":
         multiplying -= config.sequence * config.width
     if not config.tied:
         multiplying -= config.size * config.width
-    return 6.0 * multiplying + 12.0 * config.layers * config.width * config.sequence
+    attention = 12.0 * config.layers * config.width * config.sequence
+    return 6.0 * multiplying + (attention if config.block == "attention" else 0.0)
 
 
 def _norm_count(config: ModelConfig) -> int:

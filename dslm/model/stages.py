@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from dslm.model.block import Block
 from dslm.model.config import ModelConfig
 from dslm.model.embedding import FinalNorm, Head, Positions, TokenEmbedding, tied_head
+from dslm.model.recurrent import RecurrentBlock
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ def stages(config: ModelConfig, seed: int) -> list[Stage]:
     if config.tied:
         embedding |= {"tied": "embedding"}
         head = {**embedding, "call": tied_head}
-    middle: list[dict[str, Any]] = [{"module": Positions}] + [{"module": Block}] * config.layers
+    block = Block if config.block == "attention" else RecurrentBlock
+    middle: list[dict[str, Any]] = [{"module": Positions}] + [{"module": block}] * config.layers
     if config.norm_position == "pre":
         middle += [{"module": FinalNorm}]
     recipes = [embedding, *middle, head]

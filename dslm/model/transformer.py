@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from dslm.model.attention import Cache
 from dslm.model.block import Block
 from dslm.model.embedding import Positions
+from dslm.model.recurrent import RecurrentBlock, State
 from dslm.model.stages import Stage
 
 
@@ -29,7 +30,7 @@ class Transformer(nn.Module):
                     owners[stage.tied] = key
             self.calls.append((key, stage.call))
 
-    def forward(self, tokens: Tensor, caches: Sequence[Cache] | None = None) -> Tensor:
+    def forward(self, tokens: Tensor, caches: Sequence[Cache | State] | None = None) -> Tensor:
         """Score the next token at every place.
 
         Args:
@@ -45,7 +46,7 @@ class Transformer(nn.Module):
             layer = self.layers[key]
             if call is not None:
                 value = call(layer, value)
-            elif caches and isinstance(layer, Block):
+            elif caches and isinstance(layer, (Block, RecurrentBlock)):
                 value = layer(value, next(waiting))
             elif caches and isinstance(layer, Positions):
                 value = layer(value, caches[0].length)
