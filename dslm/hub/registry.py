@@ -41,7 +41,7 @@ def family_of_model(config: ModelConfig) -> Family:
     Raises:
         ConfigError: none can; with what keeps it from the nearest.
     """
-    if config.block != "attention":
+    if config.recurrent:
         rule = "no family that dslm exports to has recurrent layers"
         raise ConfigError(Problem("model.block", config.block, rule))
     problems = {name: refused(family, config) for name, family in FAMILIES.items()}

@@ -140,6 +140,6 @@ def _nucleus(scores: Tensor, share: float) -> Tensor:
 
 def _caches(model: Transformer, config: ModelConfig) -> list[Cache | State]:
     weight = next(model.parameters())
-    if config.block != "attention":
+    if config.recurrent:
         return [State(config, 1, weight) for _ in range(config.layers)]
     return [Cache(config, 1, config.sequence, weight) for _ in range(config.layers)]

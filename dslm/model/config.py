@@ -17,6 +17,9 @@ from dslm.errors import Problem
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
+GATES = {"lstm": 4, "gru": 3}
+"""The recurrent blocks, and how many vectors of the model's width each computes for a token."""
+
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
 class ModelConfig:
@@ -53,16 +56,22 @@ class ModelConfig:
     activation: Literal["gelu", "gelu_tanh", "swiglu"] = "gelu_tanh"
     """Nonlinearity of the feed-forward layer; gelu_tanh is GPT-2's approximation."""
     bias: bool = True
-    """Whether linear layers and LayerNorm add a bias."""
+    """Whether linear and recurrent layers and LayerNorm add a bias."""
     tied: bool = True
     """Whether the output head shares the token embedding's weight."""
     dropout: Share = 0.0
     """Share of activations dropped in training: embeddings, attention weights, residual sums."""
     initialization: Annotated[float, Field(gt=0)] = 0.02
     """Standard deviation of the matrices at the start; residual outputs get it divided by
-    √(2 × `layers`), embeddings at most 0.3 / √`width` so that the first loss is ln(vocabulary)."""
+    √(2 × `layers`), embeddings at most 0.3 / √`width` so that the first loss is ln(vocabulary).
+    Recurrent layers have a rule of their own."""
     recompute: bool = False
     """Compute activations again in the backward pass: about a third more work, far less memory."""
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether the blocks are recurrent layers."""
+        return self.block in GATES
 
     @property
     def head_width(self) -> int:
@@ -84,13 +93,7 @@ class ModelConfig:
     @property
     def reach(self) -> int | None:
         """Tokens a text may have; null = any number, of which a recurrent block keeps a state."""
-        endless = self.block != "attention" and self.positions == "none"
-        return None if endless else self.sequence
-
-    @property
-    def gates(self) -> int:
-        """Vectors as wide as the model that a recurrent block computes for a token."""
-        return 4 if self.block == "lstm" else 3
+        return None if self.recurrent and self.positions == "none" else self.sequence
 
     @property
     def size(self) -> int:
@@ -101,8 +104,7 @@ class ModelConfig:
 
 def check_model(config: ModelConfig) -> list[Problem]:
     """What cannot be built as told."""
-    check = _check_attention if config.block == "attention" else _check_recurrent
-    problems = check(config)
+    problems = _check_recurrent(config) if config.recurrent else _check_attention(config)
     if config.positions == "sinusoidal" and config.width % 2:
         rule = "must be even for sinusoidal positions"
         problems.append(Problem("model.width", config.width, rule, f"use {config.width + 1}"))
@@ -151,9 +153,9 @@ def parameter_count(config: ModelConfig) -> int:
 
 def block_count(config: ModelConfig) -> int:
     """Number of weights of one block."""
-    if config.block != "attention":
-        vectors = 2 * config.width + (2 if config.bias else 0)  # of the token, of the one before
-        return config.gates * config.width * vectors + _norm_count(config)
+    if config.recurrent:
+        entering = 2 * config.width + (2 if config.bias else 0)  # the token and the memory
+        return GATES[config.block] * config.width * entering + _norm_count(config)
     width, inner, groups = config.width, config.inner_width, config.query_groups
     projected = width + 2 * groups * config.head_width  # queries, keys, values
     entering = (2 if config.activation == "swiglu" else 1) * inner
@@ -176,7 +178,7 @@ def flops_per_token(config: ModelConfig) -> float:
     if not config.tied:
         multiplying -= config.size * config.width
     attention = 12.0 * config.layers * config.width * config.sequence
-    return 6.0 * multiplying + (attention if config.block == "attention" else 0.0)
+    return 6.0 * multiplying + (0.0 if config.recurrent else attention)
 
 
 def _norm_count(config: ModelConfig) -> int:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from dslm.model.config import ModelConfig
+from dslm.model.config import GATES, ModelConfig
 from dslm.model.layers import norm
 
 
@@ -47,7 +47,7 @@ class Recurrence(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        width, rows = config.width, config.gates * config.width
+        width, rows = config.width, GATES[config.block] * config.width
         self.input = nn.Parameter(torch.empty(rows, width))
         self.recurrent = nn.Parameter(torch.empty(rows, width))
         if config.bias:
@@ -66,8 +66,8 @@ class Recurrence(nn.Module):
             return
         width = self.config.width
         self.input.copy_((2 * torch.rand(self.input.shape, device="cpu") - 1) * _glorot(width))
-        gates = [_orthogonal(width) for _ in range(self.config.gates)]
-        self.recurrent.copy_(torch.cat(gates))
+        gates = range(GATES[self.config.block])
+        self.recurrent.copy_(torch.cat([_orthogonal(width) for _ in gates]))
         if self.config.bias:
             nn.init.zeros_(self.recurrent_bias)
             nn.init.zeros_(self.input_bias)

@@ -57,7 +57,7 @@ def stages(config: ModelConfig, seed: int) -> list[Stage]:
     if config.tied:
         embedding |= {"tied": "embedding"}
         head = {**embedding, "call": tied_head}
-    block = Block if config.block == "attention" else RecurrentBlock
+    block = RecurrentBlock if config.recurrent else Block
     middle: list[dict[str, Any]] = [{"module": Positions}] + [{"module": block}] * config.layers
     if config.norm_position == "pre":
         middle += [{"module": FinalNorm}]

@@ -83,7 +83,7 @@ def _activations(model: ModelConfig, plan: Plan, half: bool) -> float:
 
 def _kept_by_a_block(model: ModelConfig) -> int:
     """Bytes at 16 bits that one block keeps of a token."""
-    if model.block != "attention":
+    if model.recurrent:
         return RECURRENT[model.block] * model.width
     inner = 4 * model.inner_width * (3 if model.activation == "swiglu" else 2)
     return 18 * model.width + inner

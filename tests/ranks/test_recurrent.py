@@ -8,6 +8,11 @@ import pytest
 from launching import Ended, launch
 from ranks.conftest import deepspeed
 
+from dslm.data.shard_set import ShardSet
+from dslm.inference.evaluate import evaluate
+from dslm.inference.generate import Sampling, continue_text
+from dslm.inference.trained import load
+
 pytestmark = pytest.mark.ranks
 
 STEPS = 8
@@ -50,6 +55,17 @@ def test_every_layout_gives_the_losses_of_one_rank(
     assert losses[0] == pytest.approx(known[0], rel=1e-6)
     assert losses == pytest.approx(known, rel=1e-4)
     assert losses[-1] < losses[0] - 0.3
+
+
+def test_a_run_is_evaluated_and_generated_from_past_its_window(
+    references: dict[str, Ended], shards: Path
+) -> None:
+    for run in references.values():
+        trained = load(run.folder)
+        assert evaluate(trained, ShardSet.open(shards)).loss < run.metrics()[0] - 0.3
+        text = continue_text(trained, "3 times 4", 60, Sampling(seed=1))
+        assert text.startswith("3 times 4")
+        assert len(text) == 9 + 60
 
 
 def test_a_run_that_was_stopped_is_the_same_to_the_last_bit(
