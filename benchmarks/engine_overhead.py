@@ -16,17 +16,22 @@ from measure import THREADS, Options, Row, Table, alternate, slowdown, timed
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dslm.data.lexicon import Lexicon
 from dslm.model.config import ModelConfig, parameter_count
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
-from dslm.objectives.causal import Causal
-from dslm.objectives.protocol import Batch
+from dslm.objectives.cross_entropy import cross_entropy
+from dslm.objectives.protocol import Batch, Context
+from dslm.objectives.registry import ObjectiveConfig, make_objective
 from dslm.parallel.engine import create, parameter_groups
 from dslm.parallel.plan import make_plan
 from dslm.parallel.world import World, join, leave
 from dslm.train.terminal import quiet
 
 SHAPE = ModelConfig(layers=6, heads=5, width=320, sequence=256, vocabulary=8000)
+OBJECTIVE = make_objective(
+    ObjectiveConfig(), Context(SHAPE.sequence, 0, False, Lexicon(SHAPE.size, {}, Path()))
+)
 BATCH = 4
 ROUNDS = 15
 STEPS = 2
@@ -102,7 +107,7 @@ def _plain() -> Step:
 
     def step(batch: Batch) -> Tensor:
         inputs, labels = batch
-        loss = Causal.loss(model(inputs), labels)
+        loss = cross_entropy(model(inputs), labels)
         torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(model.parameters(), CONFIG["gradient_clipping"])
         optimizer.step()
@@ -117,14 +122,15 @@ def _engine(stage: int) -> Step:
     config = {**CONFIG, "zero_optimization": {"stage": stage}}
     plan, problems = make_plan(config, world=1, pipeline_stages=1, sequence=SHAPE.sequence)
     assert plan is not None, problems
-    engine = create(stages(SHAPE, seed=0), plan, config, Causal.loss)
+    engine = create(stages(SHAPE, seed=0), plan, config, OBJECTIVE)
     return lambda batch: engine.train_batch(iter([batch]))
 
 
 def _batch(number: int) -> Batch:
     """The batch of a step, the same for every contender."""
     draw = torch.Generator().manual_seed(number)
-    return Causal.example(torch.randint(SHAPE.size, (BATCH, SHAPE.sequence + 1), generator=draw))
+    rows = torch.randint(SHAPE.size, (BATCH, SHAPE.sequence + 1), generator=draw)
+    return rows[:, :-1], rows[:, 1:]
 
 
 def _largest_difference(runners: dict[str, Runner]) -> float:

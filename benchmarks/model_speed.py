@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from dslm.model.config import ModelConfig
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
-from dslm.objectives.causal import Causal
+from dslm.objectives.cross_entropy import cross_entropy
 
 SHAPE = ModelConfig(layers=12, heads=12, width=768, sequence=512, vocabulary=50257)
 SMALL = ModelConfig(layers=2, heads=4, width=128, sequence=64, vocabulary=4096)
@@ -89,8 +89,7 @@ def _ours(shape: ModelConfig) -> nn.Module:
 
 
 def _our_loss(model: nn.Module, rows: Tensor) -> Tensor:
-    tokens, labels = Causal.example(rows)
-    return Causal.loss(model(tokens), labels)
+    return cross_entropy(model(rows[:, :-1]), rows[:, 1:])
 
 
 def _peer(shape: ModelConfig) -> nn.Module:
@@ -115,6 +114,6 @@ def _peer(shape: ModelConfig) -> nn.Module:
 
 def _peer_loss(model: nn.Module, rows: Tensor) -> Tensor:
     """`transformers` moves the labels by itself: its rows are one token shorter for equal work."""
-    tokens, _ = Causal.example(rows)
+    tokens = rows[:, :-1]
     loss: Tensor = model(input_ids=tokens, labels=tokens).loss
     return loss

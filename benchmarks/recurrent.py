@@ -29,10 +29,10 @@ from dslm.inference.trained import Trained
 from dslm.model.config import ModelConfig, parameter_count
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
-from dslm.objectives.causal import Causal
 from dslm.parallel.engine import parameter_groups
 from dslm.progress import Progress
 from dslm.train.config import DataConfig, RunConfig, ScheduleConfig
+from dslm.train.data import objective_of
 from dslm.train.schedule import factor
 
 COMMON: dict[str, Any] = {"sequence": 128, "vocabulary": 1000}
@@ -119,10 +119,14 @@ def _trained(
     for number in range(steps):
         step(number)
         progress.advance()
-    config = RunConfig(preset="", model=shape, data=DataConfig(train=""), steps=steps, run="")
-    tokenizer = Tokenizer.load(training.tokenizer)
-    cpu = torch.device("cpu")
-    return evaluate(Trained(Path(), config, model.eval(), tokenizer, steps, cpu), held_out)
+    config, tokenizer = _settings(shape, steps), Tokenizer.load(training.tokenizer)
+    objective, cpu = objective_of(config, training.tokenizer), torch.device("cpu")
+    trained = Trained(Path(), config, model.eval(), objective, tokenizer, steps, cpu)
+    return evaluate(trained, held_out)
+
+
+def _settings(shape: ModelConfig, steps: int) -> RunConfig:
+    return RunConfig(preset="", model=shape, data=DataConfig(train=""), steps=steps, run="")
 
 
 def _contender(
@@ -132,14 +136,14 @@ def _contender(
     model = Transformer(stages(shape, seed=0)).train()
     groups = parameter_groups(model, {"optimizer": {"params": ADAMW}})
     optimizer = torch.optim.AdamW(groups, **ADAMW, fused=True)
-    stream = Stream([Windows(training, shape.sequence)], None, seed=0)
+    objective = objective_of(_settings(shape, steps), training.tokenizer)
+    stream = Stream([Windows(training, objective.cut)], None, seed=0)
 
     def step(number: int) -> None:
         for group in optimizer.param_groups:
             group["lr"] = rate * factor(ScheduleConfig(), number, steps)
-        rows = torch.from_numpy(stream.rows(number * BATCH, BATCH)).long()
-        inputs, labels = Causal.example(rows)
-        torch.autograd.backward(Causal.loss(model(inputs), labels))
+        inputs, labels = objective.batch(stream.samples(number * BATCH, BATCH))
+        torch.autograd.backward(objective.loss(model(inputs), labels))
         nn.utils.clip_grad_norm_(model.parameters(), CLIP)
         optimizer.step()
         optimizer.zero_grad()

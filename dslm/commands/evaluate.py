@@ -11,7 +11,7 @@ from dslm.progress import Progress
 
 
 def main(argv: list[str]) -> None:
-    """Print loss, perplexity and bits per byte."""
+    """Print loss, perplexity, bits per byte and what else the objective tells."""
     parser = Parser("evaluate.py", "Measure a trained model on every token of a shard set.")
     parser.add_argument("run", metavar="RUN", type=Path, help="the folder of the run")
     parser.add_argument("--data", metavar="SHARDS", required=True, help="a shard set")
@@ -28,14 +28,15 @@ def main(argv: list[str]) -> None:
         result = evaluate(trained, shards, progress.advance)
     figures = {
         "loss": result.loss,
+        **result.measures,
         "perplexity": result.perplexity,
-        "bits_per_byte": result.bits_per_byte,
+        **({} if result.bits_per_byte is None else {"bits_per_byte": result.bits_per_byte}),
         "tokens": result.tokens,
     }
     if options.json:
         print(json.dumps({**figures, "step": trained.step, "data": options.data}))
         return
-    print(f"loss           {result.loss:.4f} nats a token")
-    print(f"perplexity     {result.perplexity:.2f}")
-    print(f"bits per byte  {result.bits_per_byte:.4f}")
-    print(f"tokens         {result.tokens:,} of {options.data}, model of step {trained.step:,}")
+    shown = {name.replace("_", " "): f"{value:.4f}" for name, value in figures.items()}
+    shown["tokens"] = f"{result.tokens:,} of {options.data}, model of step {trained.step:,}"
+    width = max(map(len, shown)) + 2
+    print(*(f"{name:<{width}}{value}" for name, value in shown.items()), sep="\n")

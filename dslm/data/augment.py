@@ -22,14 +22,11 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from dslm.config.parse import STRICT
+from dslm.data.dice import Purpose, Reals, uniform
 from dslm.data.order import Integers
 
 Tokens = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
-Reals = npt.NDArray[np.float64]
-
-SHUFFLE, DROP, REPLACE, DRAW, LOWER = range(5)
-"""What random numbers are for; each has numbers of its own."""
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
@@ -136,38 +133,22 @@ def augment(
     """
     width = rows.shape[1]
     if settings.shuffle_sentences:
-        keys = _uniform(seed, samples, width, SHUFFLE)
+        keys = uniform(seed, samples, width, Purpose.SHUFFLE)
         rows = _shuffled(rows, sentences, keys, tables.end_of_document)
     if settings.drop:
-        dropped = _uniform(seed, samples, width, DROP) < settings.drop
+        dropped = uniform(seed, samples, width, Purpose.DROP) < settings.drop
         rows = _without(rows, dropped & ~tables.special[rows], width - length)
     if settings.replace:
-        replaced = _uniform(seed, samples, width, REPLACE) < settings.replace
+        replaced = uniform(seed, samples, width, Purpose.REPLACE) < settings.replace
         replaced &= ~tables.special[rows]
-        numbers = _uniform(seed, samples, width, DRAW)[replaced]
+        numbers = uniform(seed, samples, width, Purpose.DRAW)[replaced]
         rows = rows.copy()
         rows[replaced] = _drawn(tables.cumulative, numbers)
     if settings.lower_case:
-        chosen = _uniform(seed, samples, 1, LOWER) < settings.lower_case
+        chosen = uniform(seed, samples, 1, Purpose.LOWER) < settings.lower_case
         lower = chosen & ~tables.special[rows]
         rows = np.where(lower, tables.lower[rows], rows).astype(rows.dtype)
     return rows[:, :length]
-
-
-def _uniform(seed: int, samples: Integers, width: int, purpose: int) -> Reals:
-    """Random numbers in [0, 1) that depend on the seed, the sample number and the purpose alone.
-
-    From Philox, a generator without history (Salmon et al., "Parallel Random Numbers: As Easy as
-    1, 2, 3", 2011).
-
-    Returns:
-        Shape [samples, width].
-    """
-    numbers = np.empty((samples.size, width))
-    for row, sample in zip(numbers, samples.tolist(), strict=True):
-        generator = np.random.Philox(key=(seed, sample), counter=(0, 0, 0, purpose))
-        np.random.Generator(generator).random(out=row)
-    return numbers
 
 
 def _shuffled(rows: Tokens, sentences: Mask, keys: Reals, end_of_document: int) -> Tokens:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dslm.data.augment import Augmentation, Tables, augment
+from dslm.data.lexicon import piece_texts
 from dslm.data.stream import Stream, Tokens, Windows
 from dslm.data.tokenizer import Tokenizer
 
@@ -62,15 +63,3 @@ class AugmentedStream(Stream):
         return augment(
             rows, sentences, samples, self._length, self._settings, self._seed, self._tables
         )
-
-
-def piece_texts(tokenizer: Tokenizer) -> list[str]:
-    """What each id adds to a text.
-
-    Seen behind another id, because many tokenizers drop a space at the beginning of a text or mark
-    what goes on with a word.
-    """
-    numbers = range(tokenizer.vocabulary)
-    before = next((n for n in numbers if tokenizer.decode([n]).isalnum()), 0)
-    known = len(tokenizer.decode([before]))
-    return [tokenizer.decode([before, number])[known:] for number in numbers]

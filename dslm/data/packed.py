@@ -24,12 +24,12 @@ class PackedRows:
 
     Args:
         shards: the set.
-        sequence: predictions in a row, which has a token more.
+        width: tokens of a row.
         padding: the id that fills rows up.
     """
 
-    def __init__(self, shards: ShardSet, sequence: int, padding: int) -> None:
-        self.shards, self.width, self.padding = shards, sequence + 1, padding
+    def __init__(self, shards: ShardSet, width: int, padding: int) -> None:
+        self.shards, self.width, self.padding = shards, width, padding
         lengths = shards.lengths()
         packing = pack(lengths, self.width)
         first = np.cumsum(lengths) - lengths
@@ -40,7 +40,7 @@ class PackedRows:
     def __len__(self) -> int:
         return self._rows.size - 1
 
-    def rows(self, indices: Integers) -> Tokens:
+    def rows(self, indices: Integers, numbers: Integers) -> Tokens:
         """Some of the rows; shape [len(indices), width], in the dtype of the shards."""
         rows = np.full((indices.size, self.width), self.padding, dtype=self.shards.dtype)
         counts = self._rows[indices + 1] - self._rows[indices]
@@ -53,7 +53,7 @@ class PackedRows:
         )
         return rows
 
-    def runs(self, index: int) -> list[Run]:
+    def runs(self, index: int, number: int) -> list[Run]:
         """The documents, or parts of them, that a row is made of."""
         pieces = slice(self._rows[index], self._rows[index + 1])
         starts, lengths = self._starts[pieces], self._lengths[pieces]

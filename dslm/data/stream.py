@@ -1,16 +1,17 @@
 """What training and evaluation read: rows of tokens by sample number.
 
 The way of a sample number: `order` makes it a source and the index i of a row; the source gathers
-the row's tokens from its shard set. Rows are windows, tokens i·S … i·S + S of the set, S + 1 of
-them, so that each of the S predictions has its answer; or whole documents, see `packed`. Rows are
-a pure function of (seed, sample number). A replica that wants its part of a batch asks for its own
-sample numbers.
+the row's tokens from its shard set. Rows are windows, tokens i·S … of the set, in which a causal
+model's S predictions have their answers one token on; or whole documents, see `packed`; or pairs of
+segments, see `pairs`. Rows are a pure function of (seed, sample number). A replica that wants its
+part of a batch asks for its own sample numbers.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,8 +24,46 @@ from dslm.errors import DataError, Problem
 Tokens = npt.NDArray[Any]
 Run = tuple[int, int]
 """The first of some consecutive tokens of a shard set, and the one after the last."""
-Reader = Callable[[Integers], Tokens]
-"""From the numbers of rows to something of each of their tokens; shape [rows, width]."""
+Reader = Callable[[Integers, Integers], Tokens]
+"""From the numbers of rows, and of the samples that they are, to something of each of their
+tokens; shape [rows, width]."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Some samples of the order."""
+
+    tokens: Tokens
+    """[n, width]"""
+    numbers: Integers
+    """[n]: their numbers; the same row has another one in each epoch."""
+    indices: Integers
+    """[n]: the numbers of their rows, the same in each epoch."""
+    padding: int | None = None
+    """The id that fills rows up, if any does."""
+
+    def __getitem__(self, part: slice) -> Samples:
+        """Some of them."""
+        return Samples(self.tokens[part], self.numbers[part], self.indices[part], self.padding)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How a shard set is cut into windows."""
+
+    stride: int
+    """Tokens from the beginning of a window to that of the next."""
+    overlap: int = 0
+    """Tokens of a window that are those of the next one as well."""
+
+    @property
+    def width(self) -> int:
+        """Tokens of a window."""
+        return self.stride + self.overlap
+
+    def count(self, shards: ShardSet) -> int:
+        """Whole windows of a shard set; the tokens after the last are not read."""
+        return max(0, (shards.tokens - self.overlap) // self.stride)
 
 
 class RowSource(Protocol):
@@ -45,53 +84,61 @@ class RowSource(Protocol):
     def __len__(self) -> int:
         """How many rows there are."""
 
-    def rows(self, indices: Integers) -> Tokens:
-        """Some of the rows; shape [len(indices), width], in the dtype of the shards."""
+    def rows(self, indices: Integers, numbers: Integers) -> Tokens:
+        """Some of the rows.
 
-    def runs(self, index: int) -> list[Run]:
-        """What a row is made of."""
+        Args:
+            indices: which.
+            numbers: the sample that each of them is, for rows in which something is drawn.
+
+        Returns:
+            Shape [len(indices), width], in the dtype of the shards.
+        """
+
+    def runs(self, index: int, number: int) -> list[Run]:
+        """What a row is made of when it is that sample."""
 
 
 class Windows:
-    """A shard set cut into windows that share one token with the next, whatever lies there.
+    """A shard set cut into windows, whatever lies there.
 
     Args:
         shards: the set.
-        sequence: predictions in a window.
+        cut: how.
         slack: tokens that follow each window in its row, for `augment`; where the set has no more,
             they are those of its beginning.
     """
 
     padding = None
 
-    def __init__(self, shards: ShardSet, sequence: int, slack: int = 0) -> None:
-        self.shards, self.sequence, self.slack = shards, sequence, slack
-        self.width = sequence + 1 + slack
+    def __init__(self, shards: ShardSet, cut: Cut, slack: int = 0) -> None:
+        self.shards, self.cut, self.slack = shards, cut, slack
+        self.width = cut.width + slack
 
     def __len__(self) -> int:
-        return windows_in(self.shards, self.sequence)
+        return self.cut.count(self.shards)
 
-    def rows(self, indices: Integers) -> Tokens:
+    def rows(self, indices: Integers, numbers: Integers) -> Tokens:
         """Some of the windows with their slack; shape [len(indices), width]."""
         return self._read(self.shards.windows, indices)
 
-    def sentences(self, indices: Integers) -> npt.NDArray[np.bool_]:
+    def sentences(self, indices: Integers, numbers: Integers) -> npt.NDArray[np.bool_]:
         """True where a sentence begins, in the shape of `rows`."""
         return self._read(self.shards.sentence_starts, indices)
 
-    def runs(self, index: int) -> list[Run]:
+    def runs(self, index: int, number: int) -> list[Run]:
         """A window, and its slack."""
-        start = index * self.sequence
-        end = start + self.sequence + 1
+        start = index * self.cut.stride
+        end = start + self.cut.width
         slack = int(self._slack_starts(np.array([end]))[0])
         return [(start, end), *([(slack, slack + self.slack)] if self.slack else [])]
 
     def _read(self, read: Callable[[Integers, int], Tokens], indices: Integers) -> Tokens:
-        starts = indices * self.sequence
-        rows = read(starts, self.sequence + 1)
+        starts = indices * self.cut.stride
+        rows = read(starts, self.cut.width)
         if not self.slack:
             return rows
-        ends = self._slack_starts(starts + self.sequence + 1)
+        ends = self._slack_starts(starts + self.cut.width)
         return np.concatenate([rows, read(ends, self.slack)], axis=1)
 
     def _slack_starts(self, ends: Integers) -> Integers:
@@ -116,7 +163,7 @@ class Stream:
     ) -> None:
         self.sources, self.width, self.padding = sources, sources[0].width, sources[0].padding
         shards = [source.shards for source in sources]
-        if problems := check_sources(shards, weights, self.width - 1):
+        if problems := check_sources(shards, weights, self.width):
             raise DataError(*problems)
         sizes = [len(source) for source in sources]
         self.samples_per_epoch = sum(sizes)
@@ -134,13 +181,17 @@ class Stream:
         """
         return self._gathered(first, count, self._dtype, [source.rows for source in self.sources])
 
+    def samples(self, first: int, count: int) -> Samples:
+        """The same rows with what there is to know of them."""
+        _, indices = self._locate(np.arange(first, first + count))
+        numbers = np.arange(first, first + count)
+        return Samples(self.rows(first, count), numbers, indices, self.padding)
+
     def places(self, first: int, count: int) -> list[tuple[int, list[Run]]]:
         """For each of these samples the number of its source and the tokens it is made of."""
         chosen, indices = self._locate(np.arange(first, first + count))
-        return [
-            (source, self.sources[source].runs(index))
-            for source, index in zip(chosen.tolist(), indices.tolist(), strict=True)
-        ]
+        rows = zip(chosen.tolist(), indices.tolist(), range(first, first + count), strict=True)
+        return [(source, self.sources[source].runs(index, n)) for source, index, n in rows]
 
     def epochs(self, samples: int) -> list[float]:
         """How often each source has been read after that many samples."""
@@ -151,11 +202,12 @@ class Stream:
         self, first: int, count: int, dtype: npt.DTypeLike, readers: Sequence[Reader]
     ) -> Tokens:
         """What the readers of the sources give for some samples, in the order of the samples."""
-        chosen, indices = self._locate(np.arange(first, first + count))
+        numbers = np.arange(first, first + count)
+        chosen, indices = self._locate(numbers)
         gathered = np.empty((count, self.width), dtype=dtype)
-        for number, read in enumerate(readers):
-            mine = chosen == number
-            gathered[mine] = read(indices[mine])
+        for source, read in enumerate(readers):
+            mine = chosen == source
+            gathered[mine] = read(indices[mine], numbers[mine])
         return gathered
 
     def _locate(self, samples: Integers) -> tuple[Integers, Integers]:
@@ -167,34 +219,29 @@ class Stream:
         return chosen, indices
 
 
-def ordered_rows(shards: ShardSet, sequence: int, first: int, count: int) -> Tokens:
-    """Windows `first` … `first + count - 1` in the order of the files, for evaluation.
+def ordered(source: RowSource, first: int, count: int) -> Samples:
+    """Rows `first` … `first + count - 1` in the order of the files, for evaluation.
 
-    Returns:
-        Shape [count, sequence + 1], in the dtype of the shards.
+    Past the last row that one is given again.
     """
-    starts = np.arange(first, first + count, dtype=np.int64) * sequence
-    return shards.windows(starts, sequence + 1)
+    numbers = np.arange(first, first + count, dtype=np.int64)
+    rows = np.minimum(numbers, len(source) - 1)
+    return Samples(source.rows(rows, rows), rows, rows, source.padding)
 
 
-def windows_in(shards: ShardSet, sequence: int) -> int:
-    """Windows of `sequence` predictions in a shard set; the tokens after the last are not read."""
-    return (shards.tokens - 1) // sequence
-
-
-def check_window(shards: ShardSet, sequence: int) -> list[Problem]:
-    """A problem when a shard set holds less than one window of `sequence` predictions."""
-    if shards.tokens > sequence:
+def check_window(shards: ShardSet, width: int) -> list[Problem]:
+    """A problem when a shard set holds less than one row of `width` tokens."""
+    if shards.tokens >= width:
         return []
-    rule = f"its {shards.tokens} tokens are less than one window of {sequence} + 1"
+    rule = f"its {shards.tokens} tokens are less than one row of {width}"
     return [Problem(str(shards.folder), None, rule, "use more text or a shorter model.sequence")]
 
 
 def check_sources(
-    sources: Sequence[ShardSet], weights: Sequence[float] | None, sequence: int
+    sources: Sequence[ShardSet], weights: Sequence[float] | None, width: int
 ) -> list[Problem]:
-    """Everything that keeps shard sets from being trained on together."""
-    problems = [problem for source in sources for problem in check_window(source, sequence)]
+    """Everything that keeps shard sets from being trained on together, in rows of that width."""
+    problems = [problem for source in sources for problem in check_window(source, width)]
     if weights is not None:
         problems += check_weights(weights, len(sources))
     strangers = [s for s in sources if s.tokenizer_sha256 != sources[0].tokenizer_sha256]

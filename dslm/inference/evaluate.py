@@ -1,19 +1,23 @@
-"""The held-out loss of a model, over every token of a shard set."""
+"""What a model makes of held-out text: its loss, and what else its objective tells.
+
+A causal model predicts every token of the text but the first. Others are asked as in training, row
+after row, with what is hidden drawn by the number of the row: the same in each evaluation.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
 from dslm.data.shard_set import ShardSet
-from dslm.data.stream import Tokens, ordered_rows, windows_in
+from dslm.data.stream import RowSource, Samples, ordered
 from dslm.errors import DataError, Problem
 from dslm.inference.trained import Trained
-from dslm.objectives.registry import OBJECTIVES
+from dslm.train.batches import held_out, moved
 
 TOKENS = 8192
 """Tokens computed at once."""
@@ -24,20 +28,24 @@ class Evaluation:
     """How well a model predicts a text."""
 
     loss: float
-    """Nats a token."""
+    """Nats; a token for a causal model."""
     tokens: int
-    """How many were predicted: all but the first."""
-    text_bytes: int
-    """Bytes of the text in UTF-8."""
+    """How many were read; by a causal model all but the first are predicted."""
+    text_bytes: int | None
+    """Bytes of the text in UTF-8, if the loss is that of all of it."""
+    measures: Mapping[str, float] = field(default_factory=dict)
+    """What else the objective tells."""
 
     @property
     def perplexity(self) -> float:
         """As many equally likely tokens would be as hard to predict."""
-        return math.exp(min(self.loss, 700.0))
+        return math.exp(min(self.measures.get("masked_loss", self.loss), 700.0))
 
     @property
-    def bits_per_byte(self) -> float:
+    def bits_per_byte(self) -> float | None:
         """The text's length in this model's code, which no choice of tokenizer flatters."""
+        if self.text_bytes is None:
+            return None
         return self.loss * self.tokens / math.log(2) / self.text_bytes
 
 
@@ -45,7 +53,7 @@ class Evaluation:
 def evaluate(
     trained: Trained, shards: ShardSet, advance: Callable[[int], None] | None = None
 ) -> Evaluation:
-    """Measure a model on a shard set, window after window, the last one shorter.
+    """Measure a model on a shard set.
 
     Args:
         trained: the model.
@@ -53,29 +61,37 @@ def evaluate(
         advance: told the number of tokens done.
 
     Raises:
-        DataError: the shards are of another tokenizer, or hold no two tokens.
+        DataError: the shards are of another tokenizer, or hold nothing to predict.
     """
     _check(trained, shards)
-    objective = OBJECTIVES[trained.config.objective.kind]
-    nats = 0.0
-    for rows in _rows(shards, trained.config.model.sequence):
-        inputs, labels = objective.example(torch.from_numpy(rows).to(trained.device).long())
-        # The objective's mean is over rows of equal length, so over tokens.
-        nats += float(objective.loss(trained.model(inputs), labels)) * labels.numel()
+    objective, whole = trained.objective, trained.config.objective.kind == "causal"
+    loss, rows, tokens = 0.0, 0, 0
+    sums = torch.zeros(len(objective.measures), 2)
+    for samples in _samples(held_out(shards, objective), shards, whole):
+        batch = objective.batch(samples)
+        inputs, labels = moved(batch, lambda tensor: tensor.to(trained.device))
+        outputs = trained.model(inputs)
+        sums += objective.measure(outputs, labels).cpu()
+        # The mean is over rows; a causal one counts for its tokens, as the last is shorter.
+        size = samples.tokens[:, 1:].size if whole else len(samples.tokens)
+        loss, rows = loss + float(objective.loss(outputs, labels)) * size, rows + size
+        tokens += samples.tokens[:, 1:].size
         if advance is not None:
-            advance(labels.numel())
-    tokens = shards.tokens - 1
-    return Evaluation(nats / tokens, tokens, shards.text_bytes)
+            advance(samples.tokens[:, 1:].size)
+    told = (sums[:, 0] / sums[:, 1]).tolist()
+    measures = dict(zip(objective.measures, told, strict=True))
+    return Evaluation(loss / rows, tokens, shards.text_bytes if whole else None, measures)
 
 
-def _rows(shards: ShardSet, sequence: int) -> Iterator[Tokens]:
-    """Every window of a shard set, some rows at a time, then what is left as a shorter one."""
-    windows, at_once = windows_in(shards, sequence), max(1, TOKENS // sequence)
-    for first in range(0, windows, at_once):
-        yield ordered_rows(shards, sequence, first, min(at_once, windows - first))
-    read = windows * sequence
-    if read < shards.tokens - 1:
-        yield shards.windows(np.array([read]), shards.tokens - read)
+def _samples(source: RowSource, shards: ShardSet, whole: bool) -> Iterator[Samples]:
+    """Every row, some at a time; of the whole text also what is left, as a shorter one."""
+    at_once = max(1, TOKENS // source.width)
+    for first in range(0, len(source), at_once):
+        yield ordered(source, first, min(at_once, len(source) - first))
+    read = len(source) * (source.width - 1)
+    if whole and read < shards.tokens - 1:
+        number = np.array([len(source)])
+        yield Samples(shards.windows(np.array([read]), shards.tokens - read), number, number)
 
 
 def _check(trained: Trained, shards: ShardSet) -> None:

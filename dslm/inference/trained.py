@@ -13,9 +13,11 @@ from dslm.data.tokenizer import Tokenizer
 from dslm.errors import CheckpointError, Problem
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
+from dslm.objectives.protocol import Objective
 from dslm.progress import Progress
 from dslm.train.checkpoint import checkpoints, verify
 from dslm.train.config import RunConfig
+from dslm.train.data import objective_of
 from dslm.train.run_folder import RunFolder
 
 
@@ -26,6 +28,8 @@ class Trained:
     run: Path
     config: RunConfig
     model: Transformer
+    objective: Objective
+    """What it was trained for."""
     tokenizer: Tokenizer
     step: int
     device: torch.device
@@ -51,10 +55,12 @@ def load(run: Path, step: int | None = None) -> Trained:
     chosen = max(there) if step is None else step
     _verify(there[chosen])
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model = Transformer(stages(config.model, config.seed))
+    objective = objective_of(config, folder.tokenizer)
+    model = Transformer(stages(config.model, config.seed, objective.carried))
     model.load_state_dict(read_weights(there[chosen]))
     tokenizer = Tokenizer.load(folder.tokenizer)
-    return Trained(run, config, model.to(device).eval(), tokenizer, chosen, device)
+    model = model.to(device).eval()
+    return Trained(run, config, model, objective, tokenizer, chosen, device)
 
 
 def read_weights(checkpoint: Path) -> dict[str, torch.Tensor]:

@@ -1,20 +1,19 @@
-"""Causal self-attention with grouped key/value heads and an optional cache for generation.
+"""Self-attention with grouped key/value heads and an optional cache for generation.
 
 A value's way: hidden → one projection to queries, keys and values → positions (rotary) → cache →
-scaled dot-product attention → output projection.
+scaled dot-product attention, as far as each token sees → output projection.
 """
 
 from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from dslm.model.config import ModelConfig
 from dslm.model.layers import Linear
 from dslm.model.positions import rotary, rotate
+from dslm.model.visibility import attend
 
 
 class Cache:
@@ -42,7 +41,7 @@ class Cache:
 
 
 class Attention(nn.Module):
-    """Multi-head causal attention (Vaswani et al. 2017), grouped queries (Ainslie et al. 2023)."""
+    """Multi-head attention (Vaswani et al. 2017), grouped queries (Ainslie et al. 2023)."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -53,11 +52,20 @@ class Attention(nn.Module):
         residual = config.initialization / math.sqrt(2 * config.layers)
         self.output = Linear(config.width, config.width, config.bias, residual)
 
-    def forward(self, hidden: Tensor, cache: Cache | None = None) -> Tensor:
-        """Let each token attend to itself and all before it.
+    def forward(
+        self,
+        hidden: Tensor,
+        visibility: Tensor | None = None,
+        places: Tensor | None = None,
+        cache: Cache | None = None,
+    ) -> Tensor:
+        """Let each token attend to those it sees.
 
         Args:
             hidden: [B, S, D].
+            visibility: [B, S], see `dslm.model.visibility`; without it a token sees what
+                `ModelConfig.attention` says.
+            places: [B, S], the place of each token in its document; without it that in the row.
             cache: holds earlier tokens when generating; `hidden` then follows them.
 
         Returns:
@@ -69,31 +77,27 @@ class Attention(nn.Module):
         )  # [B, H, S, E], [B, K, S, E] twice
         start = cache.length if cache is not None else 0
         if self.config.positions == "rotary":
-            queries, keys = self._rotate(queries, start), self._rotate(keys, start)
+            queries = self._rotate(queries, start, places)
+            keys = self._rotate(keys, start, places)
         if cache is not None:
             keys, values = cache.append(keys, values)
-        mixed = F.scaled_dot_product_attention(
+        mixed = attend(
             queries,
             keys,
             values,
-            attn_mask=_mask(queries, keys) if start else None,
-            is_causal=start == 0,
-            dropout_p=self.config.dropout if self.training else 0.0,
-            enable_gqa=self.config.query_groups != self.config.heads,
+            visibility,
+            causal=self.config.attention == "causal",
+            dropout=self.config.dropout if self.training else 0.0,
         )
         output: Tensor = self.output(mixed.transpose(1, 2).flatten(2))
         return output
 
-    def _rotate(self, heads: Tensor, start: int) -> Tensor:
+    def _rotate(self, heads: Tensor, start: int, places: Tensor | None) -> Tensor:
         config = self.config
         cosines, sines = rotary(
             config.sequence, config.head_width, config.rotary_base, heads.device
         )
+        if places is not None:
+            return rotate(heads, cosines[places][:, None], sines[places][:, None])
         stop = start + heads.shape[2]
         return rotate(heads, cosines[start:stop], sines[start:stop])
-
-
-def _mask(queries: Tensor, keys: Tensor) -> Tensor:
-    """[S, T] boolean: new token s, at place T - S + s, sees the places up to its own."""
-    new, total = queries.shape[2], keys.shape[2]
-    return torch.ones(new, total, dtype=torch.bool, device=keys.device).tril(total - new)

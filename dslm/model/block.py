@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -51,25 +52,35 @@ class Block(nn.Module):
         self.attention_norm, self.attention = norm(config), Attention(config)
         self.feed_forward_norm, self.feed_forward = norm(config), FeedForward(config)
 
-    def forward(self, hidden: Tensor, cache: Cache | None = None) -> Tensor:
+    def forward(
+        self,
+        hidden: Tensor,
+        visibility: Tensor | None = None,
+        places: Tensor | None = None,
+        cache: Cache | None = None,
+    ) -> Tensor:
         """Map [B, S, D] to [B, S, D].
 
         Args:
             hidden: [B, S, D].
+            visibility: [B, S], what each token sees; see `Attention`.
+            places: [B, S], the place of each token in its document.
             cache: this block's earlier tokens when generating.
         """
         if self.recompute and self.training:
             # Re-entrant, because ZeRO-3 frees gathered weights between the two passes, which the
             # other kind mistakes for activations that changed their shape.
-            recomputed: Tensor = checkpoint(self._forward, hidden, use_reentrant=True)
+            recomputed: Tensor = checkpoint(
+                self._forward, hidden, visibility, places, use_reentrant=True
+            )
             return recomputed
-        return self._forward(hidden, cache)
+        return self._forward(hidden, visibility, places, cache)
 
-    def _forward(self, hidden: Tensor, cache: Cache | None = None) -> Tensor:
+    def _forward(self, hidden: Tensor, *seen: Any) -> Tensor:
         if self.pre:
-            hidden = hidden + self.dropout(self.attention(self.attention_norm(hidden), cache))
+            hidden = hidden + self.dropout(self.attention(self.attention_norm(hidden), *seen))
             change: Tensor = self.dropout(self.feed_forward(self.feed_forward_norm(hidden)))
             return hidden + change
-        hidden = self.attention_norm(hidden + self.dropout(self.attention(hidden, cache)))
+        hidden = self.attention_norm(hidden + self.dropout(self.attention(hidden, *seen)))
         normed: Tensor = self.feed_forward_norm(hidden + self.dropout(self.feed_forward(hidden)))
         return normed

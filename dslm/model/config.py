@@ -23,7 +23,7 @@ GATES = {"lstm": 4, "gru": 3}
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
 class ModelConfig:
-    """The shape of a Transformer decoder (Vaswani et al. 2017) or of stacked recurrent layers."""
+    """The shape of a Transformer of one stack (Vaswani et al. 2017) or of recurrent layers."""
 
     block: Literal["attention", "lstm", "gru"] = "attention"
     """How tokens reach each other: attention and feed-forward, or a recurrent layer (Hochreiter &
@@ -36,6 +36,8 @@ class ModelConfig:
     """Width of the residual stream."""
     sequence: Count
     """Longest sequence in tokens: the training window and the attention's reach."""
+    attention: Literal["causal", "full"] = "causal"
+    """What a token sees where nothing else is said: itself and those before it, or all tokens."""
     vocabulary: Count | None = None
     """Number of token ids; null takes the tokenizer's size from the training data."""
     key_value_heads: Count | None = None
@@ -47,6 +49,10 @@ class ModelConfig:
     """How a token knows its place."""
     rotary_base: Annotated[float, Field(gt=1)] = 10000.0
     """Base of the rotary wavelengths (only for `positions` = rotary)."""
+    segments: Annotated[int, Field(ge=0)] = 0
+    """Kinds of segments that have an embedding each (BERT: 2); 0 = none."""
+    embedding_norm: bool = False
+    """Whether the sum of the embeddings is normalized (BERT)."""
     norm: Literal["layer", "rms"] = "layer"
     """LayerNorm or RMSNorm."""
     norm_position: Literal["pre", "post"] = "pre"
@@ -59,6 +65,10 @@ class ModelConfig:
     """Whether linear and recurrent layers and LayerNorm add a bias."""
     tied: bool = True
     """Whether the output head shares the token embedding's weight."""
+    transform: bool = False
+    """Whether a layer of its own and a bias for each token id belong to the head (BERT)."""
+    pair_head: bool = False
+    """Whether two scores for a pair of segments are made from the first token (BERT's pooler)."""
     dropout: Share = 0.0
     """Share of activations dropped in training: embeddings, attention weights, residual sums."""
     initialization: Annotated[float, Field(gt=0)] = 0.02
@@ -140,6 +150,9 @@ def _check_recurrent(config: ModelConfig) -> list[Problem]:
         for key, value in without.items()
         if getattr(config, key) != value
     ]
+    if config.attention == "full":
+        rule = f"model.block = {config.block!r} sees only the tokens before"
+        problems.append(Problem("model.attention", "full", rule, "use the causal objective"))
     if config.positions == "rotary":
         rule = "turns attention heads, which a recurrent block has none of"
         problems.append(Problem("model.positions", "rotary", rule, "write model.positions=none"))
@@ -164,19 +177,24 @@ def block_count(config: ModelConfig) -> int:
     return matrices + biases + 2 * _norm_count(config)
 
 
-def flops_per_token(config: ModelConfig) -> float:
+def flops_per_token(config: ModelConfig, scored: float = 1.0) -> float:
     """Floating-point operations of a forward and backward pass over one token.
 
     6 for each weight that multiplies (all but position and untied input embeddings) plus
     12 × layers × width × sequence for attention, without the causal half being taken off:
     the convention of PaLM (Chowdhery et al. 2022, appendix B) and nanoGPT. Recurrent blocks have
     their weights only.
+
+    Args:
+        config: the shape.
+        scored: the share of the tokens of which scores are made.
     """
     multiplying = parameter_count(config)
     if config.positions == "learned":
         multiplying -= config.sequence * config.width
     if not config.tied:
         multiplying -= config.size * config.width
+    multiplying -= round((1 - scored) * config.size * config.width)
     attention = 12.0 * config.layers * config.width * config.sequence
     return 6.0 * multiplying + (0.0 if config.recurrent else attention)
 
@@ -186,13 +204,20 @@ def _norm_count(config: ModelConfig) -> int:
 
 
 def _embedding_count(config: ModelConfig) -> int:
-    positions = config.sequence * config.width if config.positions == "learned" else 0
-    return config.size * config.width + positions
+    positions = config.sequence if config.positions == "learned" else 0
+    vectors = config.size + positions + config.segments
+    return vectors * config.width + (_norm_count(config) if config.embedding_norm else 0)
 
 
 def _head_count(config: ModelConfig) -> int:
-    norm = _norm_count(config) if config.norm_position == "pre" else 0
-    return norm + (0 if config.tied else config.size * config.width)
+    width, count = config.width, 0 if config.tied else config.size * config.width
+    if config.norm_position == "pre":
+        count += _norm_count(config)
+    if config.transform:
+        count += width * width + (width if config.bias else 0) + _norm_count(config) + config.size
+    if config.pair_head:
+        count += width * width + width + 2 * width + 2
+    return count
 
 
 def _nearest_divisors(number: int, near: int) -> str:

@@ -1,4 +1,4 @@
-"""From token ids to vectors, and from vectors back to scores of token ids.
+"""From token ids to vectors, and from vectors back to scores of token ids (more in `heads`).
 
 Every weight here has "embed" in its name: by that DeepSpeed's Muon knows what to leave to Adam.
 """
@@ -37,32 +37,73 @@ class TokenTable(Table):
         return F.linear(inputs, self.weight) if project else super().forward(inputs)
 
 
-def tied_head(embedding: TokenEmbedding, hidden: Tensor) -> Tensor:
-    """Scores [B, S, V] of hidden vectors [B, S, D] by the token embedding (Press & Wolf 2017)."""
-    scores: Tensor = embedding(hidden, project=True)
+def tied_head(embedding: TokenEmbedding, hidden: Tensor, picked: Tensor | None = None) -> Tensor:
+    """Scores of hidden vectors by the token embedding (Press & Wolf 2017); see `Head`."""
+    scores: Tensor = embedding(pick(hidden, picked), project=True)
     return scores
 
 
+def pick(hidden: Tensor, picked: Tensor | None) -> Tensor:
+    """The vectors at some places of each row, so that nothing is computed of the others.
+
+    Args:
+        hidden: [B, S, D].
+        picked: [B, M] places; all of them without it.
+
+    Returns:
+        [B, M, D].
+    """
+    if picked is None:
+        return hidden
+    rows = torch.arange(len(hidden), device=hidden.device)[:, None] * hidden.shape[1]
+    found = hidden.flatten(0, 1).index_select(0, (rows + picked).flatten())
+    return found.view(*picked.shape, -1)
+
+
 class Positions(nn.Module):
-    """Adds to each token vector what the model uses for its place, if it adds anything."""
+    """Adds to each token vector what the model uses for its place and its segment."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
         if config.positions == "learned":
             self.embedding = Table(config.sequence, config.width, embedding_deviation(config))
+        if config.segments:
+            self.segment_embedding = Table(
+                config.segments, config.width, embedding_deviation(config)
+            )
+        self.norm = norm(config) if config.embedding_norm else nn.Identity()
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, hidden: Tensor, start: int = 0) -> Tensor:
-        """Map token vectors [B, S, D] at places start … start + S - 1 to [B, S, D]."""
-        stop = start + hidden.shape[1]
-        if self.config.positions == "learned":
-            hidden = hidden + self.embedding(torch.arange(start, stop, device=hidden.device))
-        elif self.config.positions == "sinusoidal":
-            waves = sinusoidal(self.config.sequence, self.config.width, hidden.device)
+    def forward(
+        self,
+        hidden: Tensor,
+        segments: Tensor | None = None,
+        places: Tensor | None = None,
+        start: int = 0,
+    ) -> Tensor:
+        """Map token vectors [B, S, D] to [B, S, D].
+
+        Args:
+            hidden: [B, S, D].
+            segments: [B, S], the kind of segment of each token; all of kind 0 without it.
+            places: [B, S], the place of each token; start … start + S - 1 without it.
+            start: how many tokens came before when generating.
+        """
+        config = self.config
+        if places is None:
+            places = torch.arange(start, start + hidden.shape[1], device=hidden.device)
+        if config.positions == "learned":
+            hidden = hidden + self.embedding(places)
+        elif config.positions == "sinusoidal":
+            waves = sinusoidal(config.sequence, config.width, hidden.device)
             # Scaled, so that the waves do not drown the tokens (Vaswani et al. 2017, section 3.4).
-            hidden = hidden * math.sqrt(self.config.width) + waves[start:stop].to(hidden.dtype)
-        dropped: Tensor = self.dropout(hidden)
+            hidden = hidden * math.sqrt(config.width) + waves[places].to(hidden.dtype)
+        if config.segments:
+            if segments is None:
+                segments = torch.zeros(hidden.shape[:2], dtype=torch.int64, device=hidden.device)
+            hidden = hidden + self.segment_embedding(segments)
+        dropped: Tensor = self.dropout(self.norm(hidden))
         return dropped
 
 
@@ -86,9 +127,17 @@ class Head(nn.Module):
         super().__init__()
         self.unembedding = Linear(config.width, config.size, False, embedding_deviation(config))
 
-    def forward(self, hidden: Tensor) -> Tensor:
-        """Scores [B, S, V] of hidden vectors [B, S, D]."""
-        scores: Tensor = self.unembedding(hidden)
+    def forward(self, hidden: Tensor, picked: Tensor | None = None) -> Tensor:
+        """Scores of token ids.
+
+        Args:
+            hidden: [B, S, D].
+            picked: [B, M], the places whose scores are wanted; all of them without it.
+
+        Returns:
+            [B, M, V].
+        """
+        scores: Tensor = self.unembedding(pick(hidden, picked))
         return scores
 
 

@@ -39,8 +39,8 @@ def rotate(heads: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
 
     Args:
         heads: [B, H, S, E].
-        cosines: [S, E] float32, rows of `rotary` for these positions.
-        sines: [S, E] float32.
+        cosines: [S, E] float32, rows of `rotary` for these positions; or [B, 1, S, E].
+        sines: the same.
 
     Returns:
         [B, H, S, E] in the dtype of `heads`.

@@ -3,14 +3,18 @@
 `dslm.model.transformer` builds the list as a plain module, `dslm.parallel.pipeline` as DeepSpeed's
 pipeline. A layer has the same place in both, hence the same names in a checkpoint, and the same
 weights, because each draws them under (seed, place).
+
+Beside the tensor that every layer changes, others travel that some layers only read: the segment
+of each token, what it sees, the places to be scored. Each goes as far as the last layer that reads
+it.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +22,12 @@ from torch import Tensor, nn
 from dslm.model.block import Block
 from dslm.model.config import ModelConfig
 from dslm.model.embedding import FinalNorm, Head, Positions, TokenEmbedding, tied_head
+from dslm.model.heads import Answers, Transform, paired_head, paired_tied_head
 from dslm.model.recurrent import RecurrentBlock
+
+Value: TypeAlias = "Tensor | tuple[Tensor, ...]"
+"""What goes from layer to layer: a tensor, followed by those it carries along."""
+Recipe: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -26,7 +35,7 @@ class Stage:
     """How to build and call one layer.
 
     A stage maps one tensor to one tensor: token ids [B, S] → hidden [B, S, D] → … → scores
-    [B, S, V].
+    [B, M, V]; a model of pairs ends with two, see `dslm.model.heads`.
     """
 
     module: type[nn.Module]
@@ -35,8 +44,14 @@ class Stage:
     place: int
     tied: str | None = None
     """Stages that share a name here share one module and its ``embedding.weight``."""
-    call: Callable[[Any, Tensor], Tensor] | None = None
+    call: Callable[..., Value] | None = None
     """How to apply the module where calling it is not meant."""
+    reads: tuple[str, ...] = ()
+    """Which of the tensors that travel along the layer takes, by the names of its arguments."""
+    entering: tuple[str, ...] = ()
+    """What travels along when it reaches this layer."""
+    leaving: tuple[str, ...] = ()
+    """What of it travels on."""
 
     def build(self) -> nn.Module:
         """Make the layer, its weights drawn under (seed, place) whatever was drawn before."""
@@ -44,25 +59,76 @@ class Stage:
             torch.manual_seed(layer_seed(self.seed, self.place))
             return self.module(self.config)
 
+    def apply(self, module: nn.Module, value: Value, **more: Any) -> Value:
+        """Call the layer.
 
-def stages(config: ModelConfig, seed: int) -> list[Stage]:
+        Args:
+            module: what `build` made.
+            value: the tensor to change and the tensors `entering` with it, or the first alone.
+            more: other arguments of the layer.
+        """
+        carried: dict[str, Tensor] = {}
+        if self.entering and isinstance(value, tuple):
+            carried = dict(zip(self.entering, value[1:], strict=True))
+            value = next(iter(value))
+        read = {name: carried[name] for name in self.reads if name in carried}
+        result: Any = (self.call or _plainly)(module, value, **read, **more)
+        others = tuple(carried[name] for name in self.leaving if name in carried)
+        return (result, *others) if others else result
+
+
+def stages(config: ModelConfig, seed: int, carried: Sequence[str] = ()) -> list[Stage]:
     """The layers of a model in order.
 
     Args:
         config: its shape, the vocabulary filled in.
         seed: decides all weights.
+        carried: names of the tensors that stand behind the token ids in its input.
     """
-    embedding: dict[str, Any] = {"module": TokenEmbedding}
-    head: dict[str, Any] = {"module": Head}
+    places = [_embedding(config), *_trunk(config), *_tail(config)]
+    recipes = [{"reads": (), **recipe} for recipe in places]
+    made, entering = [], tuple(carried)
+    for place, recipe in enumerate(recipes):
+        later = {name for other in recipes[place + 1 :] for name in other["reads"]}
+        leaving = tuple(name for name in entering if name in later)
+        made.append(
+            Stage(
+                config=config, seed=seed, place=place, entering=entering, leaving=leaving, **recipe
+            )
+        )
+        entering = leaving
+    return made
+
+
+def _embedding(config: ModelConfig) -> Recipe:
+    return {"module": TokenEmbedding, **({"tied": "embedding"} if config.tied else {})}
+
+
+def _trunk(config: ModelConfig) -> list[Recipe]:
+    """From token vectors to the last hidden vectors."""
+    positions = {"module": Positions, "reads": ("segments", "places")}
+    block: Recipe = {"module": Block, "reads": ("visibility", "places")}
+    if config.recurrent:
+        block = {"module": RecurrentBlock}
+    final = [{"module": FinalNorm}] if config.norm_position == "pre" else []
+    return [positions, *[block] * config.layers, *final]
+
+
+def _tail(config: ModelConfig) -> list[Recipe]:
+    """From hidden vectors to scores; its first layer picks what is to be scored."""
+    head: Recipe = {"module": Head}
     if config.tied:
-        embedding |= {"tied": "embedding"}
-        head = {**embedding, "call": tied_head}
-    block = RecurrentBlock if config.recurrent else Block
-    middle: list[dict[str, Any]] = [{"module": Positions}] + [{"module": block}] * config.layers
-    if config.norm_position == "pre":
-        middle += [{"module": FinalNorm}]
-    recipes = [embedding, *middle, head]
-    return [Stage(config=config, seed=seed, place=i, **recipe) for i, recipe in enumerate(recipes)]
+        head = {**_embedding(config), "call": tied_head}
+    if config.pair_head:
+        head["call"] = paired_tied_head if config.tied else paired_head
+    tail = [head]
+    if config.transform or config.pair_head:
+        tail = [{"module": Transform}, head, {"module": Answers}]
+    return [{**tail[0], "reads": ("picked",)}, *tail[1:]]
+
+
+def _plainly(module: nn.Module, value: Value, **arguments: Any) -> Any:
+    return module(value, **arguments)
 
 
 def layer_seed(seed: int, *place: int) -> int:

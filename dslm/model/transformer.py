@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from dslm.model.attention import Cache
 from dslm.model.block import Block
 from dslm.model.embedding import Positions
 from dslm.model.recurrent import RecurrentBlock, State
-from dslm.model.stages import Stage
+from dslm.model.stages import Stage, Value
 
 
 class Transformer(nn.Module):
@@ -20,7 +20,7 @@ class Transformer(nn.Module):
     def __init__(self, stages: Sequence[Stage]) -> None:
         super().__init__()
         self.layers = nn.ModuleDict()
-        self.calls: list[tuple[str, Callable[[Any, Tensor], Tensor] | None]] = []
+        self.calls: list[tuple[str, Stage]] = []
         owners: dict[str | None, str] = {}
         for stage in stages:
             key = owners.get(stage.tied) or str(stage.place)
@@ -28,28 +28,26 @@ class Transformer(nn.Module):
                 self.layers[key] = stage.build()
                 if stage.tied:
                     owners[stage.tied] = key
-            self.calls.append((key, stage.call))
+            self.calls.append((key, stage))
 
-    def forward(self, tokens: Tensor, caches: Sequence[Cache | State] | None = None) -> Tensor:
-        """Score the next token at every place.
+    def forward(self, inputs: Value, caches: Sequence[Cache | State] | None = None) -> Any:
+        """Score token ids at every place, or at those that are picked.
 
         Args:
-            tokens: [B, S] token ids.
-            caches: one for each block when generating; `tokens` then follow those cached.
+            inputs: [B, S] token ids, or these and what the stages carry along.
+            caches: one for each block when generating; the tokens then follow those cached.
 
         Returns:
-            [B, S, V].
+            [B, S, V] scores of the next token for a causal model; see `Stage` for others.
         """
         waiting = iter(caches or ())
-        value = tokens
-        for key, call in self.calls:
+        value = inputs
+        for key, stage in self.calls:
             layer = self.layers[key]
-            if call is not None:
-                value = call(layer, value)
-            elif caches and isinstance(layer, (Block, RecurrentBlock)):
-                value = layer(value, next(waiting))
+            more: dict[str, Any] = {}
+            if caches and isinstance(layer, (Block, RecurrentBlock)):
+                more["cache"] = next(waiting)
             elif caches and isinstance(layer, Positions):
-                value = layer(value, caches[0].length)
-            else:
-                value = layer(value)
+                more["start"] = caches[0].length
+            value = stage.apply(layer, value, **more)
         return value

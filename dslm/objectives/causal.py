@@ -2,29 +2,87 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
-from dslm.objectives.cross_entropy import IGNORE, cross_entropy
+import numpy as np
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from dslm.config.parse import STRICT
+from dslm.data.shard_set import ShardSet
+from dslm.data.stream import Cut, Samples
+from dslm.objectives.documents import places_of, visible
+from dslm.objectives.fill_in_middle import SENTINELS, rearranged
+from dslm.objectives.protocol import IGNORE, Batch, Context
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(config=STRICT, frozen=True, kw_only=True)
+class CausalSettings:
+    """Causal language modelling."""
+
+    fill_in_middle: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of the rows in which the middle of a text is asked for after what stands before and
+    behind it (Bavarian et al., "Efficient Training of Language Models to Fill in the Middle",
+    2022)."""
+    suffix_first: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Share of these in which what stands behind comes first (their SPM)."""
 
 
 class Causal:
     """Rows of S + 1 tokens become S inputs and, one place on, S labels."""
 
-    ignore = IGNORE
+    measures: tuple[str, ...] = ()
+    scored = 1.0
+
+    def __init__(self, settings: CausalSettings, context: Context) -> None:
+        self.settings, self.context = settings, context
+        middle = settings.fill_in_middle > 0
+        self.extra = SENTINELS if middle else 0
+        self.cut = Cut(context.sequence, overlap=1)
+        self.carried: tuple[str, ...] = ("visibility", "places") if context.borders else ()
 
     @staticmethod
-    def example(rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Split rows of tokens.
+    def model(settings: CausalSettings) -> Mapping[str, Any]:
+        """A token sees those before it."""
+        return {"attention": "causal", "transform": False, "pair_head": False}
 
-        Args:
-            rows: [B, S + 1] token ids.
+    def special(self) -> tuple[str, ...]:
+        """The end of a document is also where the next one is told from it."""
+        return ("eos",) if self.context.borders else ()
 
-        Returns:
-            Inputs [B, S] and labels [B, S].
-        """
-        return rows[:, :-1].contiguous(), rows[:, 1:].contiguous()
+    def source(self, shards: ShardSet) -> None:
+        """Windows or packed documents."""
 
-    @staticmethod
-    def loss(scores: Tensor, labels: Tensor) -> Tensor:
+    def batch(self, samples: Samples) -> Batch:
+        """Split rows [B, S + 1] into inputs [B, S] and labels [B, S]."""
+        import torch
+
+        rows, lexicon = samples.tokens.astype(np.int64), self.context.lexicon
+        if self.settings.fill_in_middle:
+            rows = rearranged(rows, samples, self.settings, self.context)
+        inputs, labels = rows[:, :-1], rows[:, 1:]
+        if samples.padding is not None:
+            labels = np.where(labels == samples.padding, IGNORE, labels)
+        tensors = [inputs]
+        if self.context.borders:
+            # The end of a document begins the next one, which so has a first token to be told by.
+            documents = 1 + np.cumsum(inputs == lexicon.special["eos"], axis=1)
+            tensors += [visible(documents, causal=True), places_of(documents)]
+        made = [torch.from_numpy(np.ascontiguousarray(array)) for array in (*tensors, labels)]
+        return (made[0] if len(tensors) == 1 else tuple(made[:-1])), made[-1]
+
+    def loss(self, outputs: Any, labels: Any) -> Tensor:
         """Mean negative log-likelihood of the labels in nats; see `cross_entropy`."""
-        return cross_entropy(scores, labels)
+        from dslm.objectives.cross_entropy import cross_entropy
+
+        return cross_entropy(outputs, labels)
+
+    def measure(self, outputs: Any, labels: Any) -> Tensor:
+        """Nothing."""
+        import torch
+
+        return torch.zeros(0, 2)

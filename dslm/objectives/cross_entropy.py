@@ -6,9 +6,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-IGNORE = -100
-"""The label of a place that does not count."""
+from dslm.objectives.protocol import IGNORE
+
 CHUNK = 1 << 23
 """Scores turned to float32 at a time: 32 MiB."""
 
@@ -42,8 +43,7 @@ class _CrossEntropy(torch.autograd.Function):
         total = weights.new_zeros(())
         # The size of the weights waits for the loss scale: alone it would underflow in float16.
         largest = weights.max().clamp(min=torch.finfo(weights.dtype).tiny)
-        rows = max(1, CHUNK // scores.shape[-1])
-        pieces = (torch.split(tensor, rows) for tensor in (scores, labels, weights))
+        pieces = (torch.split(tensor, _rows(scores)) for tensor in (scores, labels, weights))
         for piece, label, weight in zip(*pieces, strict=True):
             target = label.clamp(min=0)[:, None]
             logarithms = piece.float().log_softmax(-1)
@@ -59,3 +59,28 @@ class _CrossEntropy(torch.autograd.Function):
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None, None]:
         gradient, largest = ctx.saved_tensors
         return gradient.mul_(largest * upstream[0]), None, None
+
+
+@torch.no_grad()
+def judged(scores: Tensor, labels: Tensor) -> Tensor:
+    """Loss and accuracy over all places that count, as sums; the scores stay as they are.
+
+    Args:
+        scores: [B, M, V].
+        labels: [B, M].
+
+    Returns:
+        [2, 2] float32: nats and how many places, right answers and how many places.
+    """
+    counted = labels != IGNORE
+    found, wanted = scores[counted], labels[counted]
+    nats = found.new_zeros((), dtype=torch.float32)
+    pieces = (torch.split(tensor, _rows(scores)) for tensor in (found, wanted))
+    for piece, label in zip(*pieces, strict=True):
+        nats = nats + F.cross_entropy(piece.float(), label, reduction="sum")
+    right = (found.argmax(-1) == wanted).sum()
+    return torch.stack([nats, counted.sum(), right, counted.sum()]).float().view(2, 2)
+
+
+def _rows(scores: Tensor) -> int:
+    return max(1, CHUNK // scores.shape[-1])

@@ -2,25 +2,77 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from dslm.data.lexicon import Lexicon
+from dslm.data.shard_set import ShardSet
+from dslm.data.stream import Cut, RowSource, Samples
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Batch: TypeAlias = "tuple[Tensor, Tensor]"
-"""Inputs and labels of one micro-batch."""
+Value: TypeAlias = "Tensor | tuple[Tensor, ...]"
+Batch: TypeAlias = "tuple[Value, Value]"
+"""Inputs and labels of one micro-batch: a tensor or several, the first axis their rows."""
+
+IGNORE = -100
+"""The label of a place that does not count."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What an objective works with, whatever its own settings."""
+
+    sequence: int
+    """Tokens of a row of inputs."""
+    seed: int
+    """Decides all that is drawn."""
+    borders: bool
+    """Whether documents in one row are kept apart."""
+    lexicon: Lexicon
+    """The tokenizer."""
 
 
 class Objective(Protocol):
-    """What an example is, and how its loss is counted."""
+    """What an example is, and how its loss is counted.
 
-    ignore: int
-    """The label of a place that does not count."""
+    Made from its own settings and a `Context`, without torch, so that all it needs is known before
+    anything heavy starts.
+    """
+
+    carried: tuple[str, ...]
+    """The tensors behind the token ids in its inputs, by the names that stages read them by."""
+    measures: tuple[str, ...]
+    """What is logged beside the loss."""
+    cut: Cut
+    """The windows of text it takes."""
+    extra: int
+    """Ids it uses beyond those of the tokenizer."""
+    scored: float
+    """The share of the places of a row whose scores are computed."""
+
+    def __init__(self, settings: Any, context: Context) -> None: ...
 
     @staticmethod
-    def example(rows: Tensor) -> Batch:
-        """Inputs and labels of rows of tokens [B, S + 1]."""
+    def model(settings: Any) -> Mapping[str, Any]:
+        """What it needs of a model: values of `ModelConfig`."""
 
-    @staticmethod
-    def loss(outputs: Tensor, labels: Tensor) -> Tensor:
-        """A float32 scalar: the mean over rows; a row without labels counts as zero."""
+    def special(self) -> tuple[str, ...]:
+        """The special ids without which it cannot be."""
+
+    def source(self, shards: ShardSet) -> RowSource | None:
+        """Rows of its own kind; `None` where windows or packed documents serve."""
+
+    def batch(self, samples: Samples) -> Batch:
+        """Inputs and labels of some samples, on the CPU."""
+
+    def loss(self, outputs: Any, labels: Any) -> Tensor:
+        """A float32 scalar: the mean over rows; a row without labels counts as zero.
+
+        The outputs may be overwritten.
+        """
+
+    def measure(self, outputs: Any, labels: Any) -> Tensor:
+        """[measures, 2] float32: a sum for each of `measures`, and how many it is a sum of."""

@@ -1,8 +1,62 @@
-"""The objectives by name; a new one is a file and a line here."""
+"""The objectives by name; a new one is a file, a line in `OBJECTIVES` and its settings here."""
 
 from __future__ import annotations
 
-from dslm.objectives.causal import Causal
-from dslm.objectives.protocol import Objective
+from typing import Any, Literal
 
-OBJECTIVES: dict[str, Objective] = {"causal": Causal()}
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from dslm.config.parse import STRICT
+from dslm.errors import Problem
+from dslm.objectives.causal import Causal, CausalSettings
+from dslm.objectives.masked import Masked, MaskedSettings
+from dslm.objectives.protocol import Context, Objective
+
+OBJECTIVES: dict[str, type[Objective]] = {"causal": Causal, "masked": Masked}
+
+
+@dataclass(config=STRICT, frozen=True, kw_only=True)
+class ObjectiveConfig:
+    """What the model learns to predict."""
+
+    kind: Literal["causal", "masked"] = "causal"
+    """causal: each token from those before it. masked: hidden tokens from all others."""
+    causal: CausalSettings = Field(default_factory=CausalSettings)
+    """Settings of the causal objective."""
+    masked: MaskedSettings = Field(default_factory=MaskedSettings)
+    """Settings of the masked objective."""
+
+    @property
+    def own(self) -> Any:
+        """The settings of the kind that is chosen."""
+        return getattr(self, self.kind)
+
+
+def make_objective(config: ObjectiveConfig, context: Context) -> Objective:
+    """The objective of a run."""
+    return OBJECTIVES[config.kind](config.own, context)
+
+
+def model_of(config: ObjectiveConfig) -> dict[str, Any]:
+    """The settings of a model that an objective decides."""
+    return dict(OBJECTIVES[config.kind].model(config.own))
+
+
+def check_objective(config: ObjectiveConfig, model: Any) -> list[Problem]:
+    """What contradicts itself between objective and model."""
+    problems = [
+        Problem(
+            f"objective.{kind}",
+            None,
+            f"is set, but objective.kind is {config.kind}",
+            f"leave it out or set objective.kind={kind}",
+        )
+        for kind, objective in OBJECTIVES.items()
+        if kind != config.kind and getattr(config, kind) != type(getattr(config, kind))()
+    ]
+    for key, value in model_of(config).items():
+        if (found := getattr(model, key)) != value:
+            rule = f"objective.kind = {config.kind} needs {value!r}"
+            problems.append(Problem(f"model.{key}", found, rule, "leave it out"))
+    return problems

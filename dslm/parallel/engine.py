@@ -7,18 +7,16 @@ runs on. `create` picks the kind of engine from the plan.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from dslm.model.stages import Stage
-from dslm.objectives.protocol import Batch
+from dslm.objectives.protocol import Batch, Objective
+from dslm.parallel.judge import Judge
 from dslm.parallel.plan import Plan
-
-Loss = Callable[[Tensor, Tensor], Tensor]
-"""Outputs and labels to a float32 scalar, overwriting the outputs if it likes."""
 
 
 class Engine(ABC):
@@ -27,11 +25,13 @@ class Engine(ABC):
     Args:
         engine: what ``deepspeed.initialize`` gave.
         plan: the layout.
+        judge: how outputs are judged.
     """
 
-    def __init__(self, engine: Any, plan: Plan) -> None:
+    def __init__(self, engine: Any, plan: Plan, judge: Judge) -> None:
         self.engine = engine
         self.plan = plan
+        self.judge = judge
         self.peak_rates = [group["lr"] for group in engine.optimizer.param_groups]
         self._clipped_norm: Tensor | None = None
         self._weights = list(engine.module.parameters())
@@ -83,6 +83,13 @@ class Engine(ABC):
         torch.distributed.all_reduce(total)
         return float(total) / self.plan.world
 
+    def measures(self) -> dict[str, float]:
+        """What the judge has heard since the last call, over all ranks; every rank must call it."""
+        sums = self.judge.sums().to(self.engine.device)
+        torch.distributed.all_reduce(sums)
+        told = (sums[:, 0] / sums[:, 1]).tolist()
+        return dict(zip(self.judge.objective.measures, told, strict=True))
+
     def gradient_norm(self) -> float | None:
         """Euclidean norm of the last step's gradient before clipping, where it is known."""
         norm = self._clipped_norm if self._clipped_norm is not None else self._zero_norm()
@@ -102,20 +109,22 @@ class Engine(ABC):
         self._clipped_norm = nn.utils.clip_grad_norm_(self._weights, most)
 
 
-def create(stages: Sequence[Stage], plan: Plan, config: Mapping[str, Any], loss: Loss) -> Engine:
+def create(
+    stages: Sequence[Stage], plan: Plan, config: Mapping[str, Any], objective: Objective
+) -> Engine:
     """Lay a model out over the ranks.
 
     Args:
         stages: the model.
         plan: the layout.
         config: DeepSpeed's JSON.
-        loss: how outputs are judged.
+        objective: how outputs are judged.
     """
     from dslm.parallel.pipeline import PipelineEngine
     from dslm.parallel.zero import ZeroEngine
 
     kind = PipelineEngine if plan.pipeline_stages > 1 else ZeroEngine
-    return kind.build(stages, plan, plan.deepspeed(config), loss)
+    return kind.build(stages, plan, plan.deepspeed(config), Judge(objective))
 
 
 def parameter_groups(module: nn.Module, config: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -7,22 +7,23 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from dslm.model.stages import Stage
+from dslm.model.stages import Stage, Value
 from dslm.objectives.protocol import Batch
-from dslm.parallel.engine import Engine, Loss, parameter_groups
+from dslm.parallel.engine import Engine, parameter_groups
+from dslm.parallel.judge import Judge
 from dslm.parallel.plan import Plan
 
 
 class PipelineEngine(Engine):
     """DeepSpeed's pipeline engine (1F1B) over the same stages."""
 
-    def __init__(self, engine: Any, plan: Plan, owners: Mapping[str, int]) -> None:
-        super().__init__(engine, plan)
+    def __init__(self, engine: Any, plan: Plan, judge: Judge, owners: Mapping[str, int]) -> None:
+        super().__init__(engine, plan, judge)
         self.owners = owners
 
     @classmethod
     def build(
-        cls, stages: Sequence[Stage], plan: Plan, config: Mapping[str, Any], loss: Loss
+        cls, stages: Sequence[Stage], plan: Plan, config: Mapping[str, Any], judge: Judge
     ) -> PipelineEngine:
         """Map stages to DeepSpeed's layer recipes and build those of this rank."""
         import deepspeed
@@ -31,7 +32,7 @@ class PipelineEngine(Engine):
         module = PipelineModule(
             [layer_recipe(stage) for stage in stages],
             num_stages=plan.pipeline_stages,
-            loss_fn=loss,
+            loss_fn=judge,
             partition_method="type:Block",
         )
         groups = parameter_groups(module, config)
@@ -42,7 +43,7 @@ class PipelineEngine(Engine):
         for stage in stages:
             if stage.tied:
                 owners.setdefault(stage.tied, stage.place)
-        return cls(engine, plan, owners)
+        return cls(engine, plan, judge, owners)
 
     def train_batch(self, micro_batches: Iterator[Batch]) -> Tensor:
         """See `Engine.train_batch`; DeepSpeed has the loss averaged over the replicas already."""
@@ -60,10 +61,11 @@ class PipelineEngine(Engine):
         """See `Engine.parameters`; a tied weight goes by its first place, on both stages."""
         found = {}
         for name, parameter in self.engine.module.named_parameters():
-            if name.startswith("tied_modules."):
-                _, tied, rest = name.split(".", 2)
-                name = f"{self.owners[tied]}.{rest}"
-            found[name] = parameter
+            place, rest = name.split(".", 1)
+            if place == "tied_modules":
+                tied, rest = rest.split(".", 1)
+                place = str(self.owners[tied])
+            found[f"{place}.{rest.removeprefix('layer.')}"] = parameter
         return found
 
     def writes(self, place: int) -> bool:
@@ -85,10 +87,24 @@ def layer_recipe(stage: Stage) -> Any:
         spec = TiedLayerSpec(
             stage.tied,
             stage.module,
-            forward_fn=stage.call,
+            forward_fn=stage.apply,
             tied_weight_attr=["embedding.weight"],
         )
+        spec.build = lambda log=False: stage.build()
     else:
         spec = LayerSpec(stage.module)
-    spec.build = lambda log=False: stage.build()
+        spec.build = lambda log=False: Layer(stage)
     return spec
+
+
+class Layer(nn.Module):
+    """A stage as DeepSpeed calls it: with one value, which may be several tensors."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__()
+        self.stage = stage
+        self.layer = stage.build()
+
+    def forward(self, value: Value) -> Value:
+        """See `Stage.apply`."""
+        return self.stage.apply(self.layer, value)

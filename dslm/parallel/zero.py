@@ -12,22 +12,22 @@ from torch import Tensor, nn
 from dslm.model.stages import Stage
 from dslm.model.transformer import Transformer
 from dslm.objectives.protocol import Batch
-from dslm.parallel.engine import Engine, Loss, parameter_groups
+from dslm.parallel.engine import Engine, parameter_groups
+from dslm.parallel.judge import Judge
 from dslm.parallel.plan import Plan
 
 
 class ZeroEngine(Engine):
     """DeepSpeed's engine over a plain `Transformer`."""
 
-    def __init__(self, engine: Any, plan: Plan, loss: Loss) -> None:
-        super().__init__(engine, plan)
-        self.loss = loss
+    def __init__(self, engine: Any, plan: Plan, judge: Judge) -> None:
+        super().__init__(engine, plan, judge)
         # A single rank without ZeRO has nobody to average gradients with, and nowhere to cut them.
         engine.enable_backward_allreduce = plan.zero_stage > 0 or plan.replicas > 1
 
     @classmethod
     def build(
-        cls, stages: Sequence[Stage], plan: Plan, config: Mapping[str, Any], loss: Loss
+        cls, stages: Sequence[Stage], plan: Plan, config: Mapping[str, Any], judge: Judge
     ) -> ZeroEngine:
         """Build the model (at stage 3 already in pieces) and hand it to DeepSpeed."""
         import deepspeed
@@ -39,7 +39,7 @@ class ZeroEngine(Engine):
         engine, *_ = deepspeed.initialize(
             model=model, model_parameters=groups, config=dict(config), dist_init_required=False
         )
-        return cls(engine, plan, loss)
+        return cls(engine, plan, judge)
 
     def train_batch(self, micro_batches: Iterator[Batch]) -> Tensor:
         """See `Engine.train_batch`."""
@@ -48,7 +48,7 @@ class ZeroEngine(Engine):
             self.engine.train()
         for _ in range(self.plan.accumulation):
             inputs, labels = next(micro_batches)
-            loss = self.loss(self.engine(inputs), labels)
+            loss = self.judge(self.engine(inputs), labels)
             self.engine.backward(loss)
             self.engine.step()
             losses.append(loss.detach())
@@ -58,7 +58,7 @@ class ZeroEngine(Engine):
     def evaluate(self, micro_batches: Sequence[Batch]) -> Tensor:
         """See `Engine.evaluate`."""
         self.engine.eval()
-        losses = [self.loss(self.engine(inputs), labels) for inputs, labels in micro_batches]
+        losses = [self.judge(self.engine(inputs), labels) for inputs, labels in micro_batches]
         return torch.stack(losses).mean()
 
     def parameters(self) -> dict[str, nn.Parameter]:

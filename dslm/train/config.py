@@ -11,6 +11,7 @@ from dslm.config.parse import STRICT
 from dslm.data.augment import Augmentation
 from dslm.errors import Problem
 from dslm.model.config import ModelConfig
+from dslm.objectives.registry import ObjectiveConfig, check_objective
 
 Natural = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -31,6 +32,9 @@ class DataConfig:
     packing: Literal["none", "best_fit"] = "none"
     """What a row of training holds. none: a window that begins and ends anywhere. best_fit: whole
     documents, cut only when longer than a row; what stays empty is padding."""
+    document_borders: bool = False
+    """Whether the documents in a row are kept apart: no token sees another document, and positions
+    begin anew with each."""
     augmentation: Augmentation = Field(default_factory=Augmentation)
     validation: str | None = None
     """Folder of the shard set on which the loss is measured during training; null = none."""
@@ -38,14 +42,6 @@ class DataConfig:
     """How many windows of it at most, from its beginning."""
     verify: bool = True
     """Whether the checksums of all shards are compared before training (1 GB a second)."""
-
-
-@dataclass(config=STRICT, frozen=True, kw_only=True)
-class ObjectiveConfig:
-    """What the model learns to predict."""
-
-    kind: Literal["causal"] = "causal"
-    """causal: each token from those before it."""
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
@@ -104,7 +100,9 @@ class RunConfig:
 
 def check_run(config: RunConfig) -> list[Problem]:
     """What contradicts itself within the settings."""
-    problems = _check_data(config.data)
+    problems = _check_data(config.data) + check_objective(config.objective, config.model)
+    if config.data.document_borders:
+        problems += _check_borders(config)
     warmup = config.schedule.warmup_steps
     if warmup is not None and warmup >= config.steps:
         rule = f"leaves none of the {config.steps} steps after the warm-up"
@@ -119,6 +117,20 @@ def check_run(config: RunConfig) -> list[Problem]:
         fix = f"use at most {config.model.layers}"
         problems.append(Problem("pipeline_stages", config.pipeline_stages, rule, fix))
     return problems
+
+
+def _check_borders(config: RunConfig) -> list[Problem]:
+    objective, apart = config.objective, "data.document_borders"
+    if config.model.recurrent:
+        rule = f"is not possible with model.block = {config.model.block!r}, whose memory goes on"
+        return [Problem(apart, True, rule, "leave it out")]
+    if objective.kind == "masked" and objective.masked.pairs != "none":
+        rule = "means nothing for pairs, which are rows of their own"
+        return [Problem(apart, True, rule, "leave it out, or use objective.masked.pairs=none")]
+    if objective.kind == "causal" and objective.causal.fill_in_middle:
+        rule = "does not go with objective.causal.fill_in_middle, which moves text across borders"
+        return [Problem(apart, True, rule, "use one of the two")]
+    return []
 
 
 def _check_data(config: DataConfig) -> list[Problem]:

@@ -2,28 +2,33 @@
 
 The way of the data: `open_sources` opens the folders that the settings name and finds their shares;
 `check_sources_fit` tells what is wrong with them; `open_stream` cuts them into rows and puts these
-in order; `training_batch` makes a step's examples of them.
+in order. `batches` makes a step's examples of them.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from dslm.data.augment import Augmentation, slack
 from dslm.data.augmented import AugmentedStream
+from dslm.data.lexicon import Lexicon
 from dslm.data.order import BLOCK, apportion, tempered
 from dslm.data.packed import PackedRows
+from dslm.data.pairs import PairRows, check_pairs
 from dslm.data.shard_set import ShardSet
-from dslm.data.stream import Stream, Windows, check_sources, check_window, windows_in
+from dslm.data.stream import (
+    Stream,
+    Windows,
+    check_sources,
+    check_window,
+)
 from dslm.data.tokenizer import Card, Tokenizer
 from dslm.errors import DataError, Problem
-from dslm.objectives.protocol import Batch, Objective
-from dslm.parallel.plan import Plan
+from dslm.objectives.protocol import Context, Objective
+from dslm.objectives.registry import make_objective
 from dslm.train.config import DataConfig, RunConfig
 
 
@@ -87,31 +92,45 @@ def _weights(config: DataConfig, train: tuple[ShardSet, ...]) -> tuple[float, ..
     return tuple(config.train.values()) if isinstance(config.train, dict) else None
 
 
-def check_sources_fit(sources: Sources, config: RunConfig) -> list[Problem]:
+def objective_of(config: RunConfig, tokenizer: Path) -> Objective:
+    """The objective of a run over the text of a tokenizer."""
+    lexicon, borders = Lexicon.load(tokenizer), config.data.document_borders
+    context = Context(config.model.sequence, config.seed, borders, lexicon)
+    return make_objective(config.objective, context)
+
+
+def check_sources_fit(sources: Sources, config: RunConfig, objective: Objective) -> list[Problem]:
     """Whether the shard sets fit together, fit the model and can be read as they are to be."""
-    sequence, vocabulary = config.model.sequence, config.model.vocabulary
-    problems = _check_training(sources, config.data, sequence)
+    vocabulary = config.model.vocabulary
+    problems = _check_training(sources, config.data, objective)
     validation = sources.validation
     if validation is not None:
-        problems += check_window(validation, sequence)
+        problems += check_window(validation, objective.cut.width)
         if validation.tokenizer_sha256 != sources.train[0].tokenizer_sha256:
             rule = "was made with another tokenizer than data.train"
             fix = f"shard it with --tokenizer {sources.train[0].tokenizer}"
             problems.append(Problem("data.validation", str(validation.folder), rule, fix))
     needed = max(max(source.vocabulary, source.maximum_token + 1) for source in sources.all)
+    needed += objective.extra
     if vocabulary is not None and vocabulary < needed:
-        rule = f"is too small: the shards hold token ids up to {needed - 1}"
+        more = f", {objective.extra} of the objective's included" if objective.extra else ""
+        rule = f"is too small: there are token ids up to {needed - 1}{more}"
         fix = f"use model.vocabulary={needed} or more, or null"
         problems.append(Problem("model.vocabulary", vocabulary, rule, fix))
     return problems
 
 
-def _check_training(sources: Sources, config: DataConfig, sequence: int) -> list[Problem]:
+def _check_training(sources: Sources, config: DataConfig, objective: Objective) -> list[Problem]:
     """Whether the training data can be mixed, packed and changed."""
-    needed = sequence + slack(sequence + 1, config.augmentation.drop)
+    width = objective.cut.width
+    needed = width + slack(width, config.augmentation.drop)
     given = sources.weights if config.temperature is None else None
     problems = check_sources(sources.train, given, needed)
-    problems += _check_special(sources.train[0], config)
+    missing = _check_special(sources.train[0], config, objective)
+    problems += missing
+    if not missing and isinstance(objective.source(sources.train[0]), PairRows):
+        problems += [problem for shards in sources.all for problem in check_pairs(shards)]
+        problems += _check_windows_only(config)
     if config.temperature is not None and sources.weights is not None:
         counts = apportion(sources.weights, BLOCK)
         for source in (s for s, n in zip(sources.train, counts, strict=True) if n == 0):
@@ -121,9 +140,20 @@ def _check_training(sources: Sources, config: DataConfig, sequence: int) -> list
     return problems
 
 
-def _check_special(shards: ShardSet, config: DataConfig) -> list[Problem]:
+def _check_windows_only(config: DataConfig) -> list[Problem]:
+    """What cannot be done to rows that are pairs."""
+    rule = "does not go with pairs of segments, which are rows of their own"
+    problems = []
+    if config.packing != "none":
+        problems.append(Problem("data.packing", config.packing, rule, "leave it out"))
+    if config.augmentation != Augmentation():
+        problems.append(Problem("data.augmentation", None, rule, "leave it out"))
+    return problems
+
+
+def _check_special(shards: ShardSet, config: DataConfig, objective: Objective) -> list[Problem]:
     """Whether the tokenizer has the special ids that the settings need."""
-    needed: dict[str, tuple[str, ...]] = {}
+    needed = {"objective": objective.special()} if objective.special() else {}
     if config.packing != "none":
         needed[f"data.packing={config.packing}"] = ("eos", "pad")
     if config.augmentation.shuffle_sentences:
@@ -142,78 +172,26 @@ def _check_special(shards: ShardSet, config: DataConfig) -> list[Problem]:
     ]
 
 
-def open_stream(sources: Sources, config: RunConfig) -> Stream:
+def open_stream(sources: Sources, config: RunConfig, objective: Objective) -> Stream:
     """Cut the training data into rows, and put these in order.
 
     Packing takes about a second for a million documents (see `packed`), and the tables of the
     augmentation as long for a large vocabulary; everything else takes no time.
     """
-    data, train, sequence = config.data, sources.train, config.model.sequence
+    data, train, cut = config.data, sources.train, objective.cut
+    own = [source for shards in train if (source := objective.source(shards)) is not None]
+    if own:
+        return Stream(own, sources.weights, config.seed)
     if data.packing == "best_fit":
         padding = Card.load(train[0].tokenizer).special["pad"]
-        packed = [PackedRows(shards, sequence, padding) for shards in train]
+        packed = [PackedRows(shards, cut.width, padding) for shards in train]
         return Stream(packed, sources.weights, config.seed)
-    spare = slack(sequence + 1, data.augmentation.drop)
-    windows = [Windows(shards, sequence, spare) for shards in train]
+    spare = slack(cut.width, data.augmentation.drop)
+    windows = [Windows(shards, cut, spare) for shards in train]
     if data.augmentation == Augmentation():
         return Stream(windows, sources.weights, config.seed)
     tokenizer = Tokenizer.load(train[0].tokenizer)
     return AugmentedStream(windows, sources.weights, config.seed, data.augmentation, tokenizer)
-
-
-def training_batch(
-    stream: Stream, plan: Plan, objective: Objective, first: int, replica: int, device: str
-) -> Iterator[Batch]:
-    """The micro-batches of one replica for the step that begins at a sample.
-
-    Padding is in no label, so that nothing is learned from it.
-
-    Args:
-        stream: the order of training.
-        plan: the layout.
-        objective: makes examples of rows.
-        first: number of the step's first sample.
-        replica: whose part.
-        device: where the tensors go.
-    """
-    import torch
-
-    share = plan.micro_batch * plan.accumulation
-    rows = torch.from_numpy(stream.rows(first + replica * share, share))
-    for part in torch.split(rows, plan.micro_batch):
-        inputs, labels = objective.example(part.to(device, non_blocking=True).long())
-        if stream.padding is not None:
-            labels = labels.masked_fill(labels == stream.padding, objective.ignore)
-        yield inputs, labels
-
-
-def validation_batches(
-    shards: ShardSet, windows: int, plan: Plan, objective: Objective, replica: int, device: str
-) -> tuple[list[Batch], float]:
-    """The micro-batches of one replica for a measurement over the first windows of a shard set.
-
-    All replicas get the same number; those past the end repeat a window without labels.
-
-    Returns:
-        The batches, and what their mean loss must be multiplied with to be that of the windows.
-    """
-    import torch
-
-    a_round = plan.micro_batch * plan.replicas
-    rounds = -(-windows // a_round)
-    batches = []
-    for first in range(replica * plan.micro_batch, rounds * a_round, a_round):
-        numbers = np.arange(first, first + plan.micro_batch)
-        rows = shards.windows(np.minimum(numbers, windows - 1) * plan.sequence, plan.sequence + 1)
-        inputs, labels = objective.example(torch.from_numpy(rows).to(device).long())
-        past = torch.from_numpy(numbers >= windows).to(device)
-        batches.append((inputs, labels.masked_fill(past[:, None], objective.ignore)))
-    return batches, rounds * a_round / windows
-
-
-def validation_windows(shards: ShardSet, sequence: int, most: int) -> int:
-    """How many windows of a shard set a measurement reads."""
-    return min(windows_in(shards, sequence), most)
 
 
 def _record(source: ShardSet) -> dict[str, Any]:

@@ -16,10 +16,9 @@ from torch import Tensor
 from dslm.errors import TrainingError
 from dslm.model.config import flops_per_token
 from dslm.model.stages import layer_seed
-from dslm.objectives.protocol import Objective
 from dslm.parallel.engine import Engine
 from dslm.parallel.hardware import memory_gib, peak_flops
-from dslm.train.data import training_batch, validation_batches, validation_windows
+from dslm.train.batches import held_out, training_batch, validation_batches
 from dslm.train.metrics import Line
 from dslm.train.pace import Pace
 from dslm.train.prepare import Job
@@ -45,7 +44,6 @@ class Loop:
     Args:
         job: what to do.
         engine: the model, laid out.
-        objective: what it learns.
         snapshots: its checkpoints.
         device: torch's name of this rank's device.
         teller: writes metrics and speaks to the user.
@@ -55,13 +53,12 @@ class Loop:
         self,
         job: Job,
         engine: Engine,
-        objective: Objective,
         snapshots: Snapshots,
         device: str,
         teller: Teller,
     ) -> None:
         self.job, self.config, self.plan = job, job.config, job.plan
-        self.engine, self.objective, self.snapshots = engine, objective, snapshots
+        self.engine, self.objective, self.snapshots = engine, job.objective, snapshots
         self.device, self.teller = device, teller
         self.peak = peak_flops(device, engine.half)
         self.stream = job.stream
@@ -72,6 +69,7 @@ class Loop:
         self.position = position
         self.pace = Pace(self.config.steps - position.step, self.plan.tokens_per_step)
         self.best, self.misses = math.inf, 0
+        self.engine.judge.sums()  # of the steps that only made room for a checkpoint
         for loss in measured:
             self.compare(loss)
 
@@ -102,9 +100,10 @@ class Loop:
         batch = training_batch(
             self.stream, plan, self.objective, position.samples, self.engine.replica, self.device
         )
-        loss = self.engine.train_batch(batch)
         position.step += 1
         position.samples += plan.batch
+        self.engine.judge.listening = self.due(self.config.log_interval)
+        loss = self.engine.train_batch(batch)
         self.pace.step()
         return loss
 
@@ -121,9 +120,10 @@ class Loop:
             "tokens_per_second": tokens_per_second,
             "seconds": self.pace.seconds(),
             "memory_gib": memory_gib(self.device),
+            **self.engine.measures(),
         }
         if self.peak is not None:
-            done = flops_per_token(self.config.model) * tokens_per_second
+            done = flops_per_token(self.config.model, self.objective.scored) * tokens_per_second
             line["mfu"] = done / (self.peak * self.plan.world)
         self.teller.tell(line, self.pace)
         self.warn_if_stuck(value)
@@ -134,15 +134,19 @@ class Loop:
         if shards is None:
             return None
         with self.pace.paused():
-            windows = validation_windows(shards, self.plan.sequence, config.data.validation_windows)
+            source = held_out(shards, self.objective)
+            rows = min(len(source), config.data.validation_windows)
             batches, scale = validation_batches(
-                shards, windows, self.plan, self.objective, self.engine.replica, self.device
+                source, rows, self.plan, self.objective, self.engine.replica, self.device
             )
+            self.engine.judge.listening = True
             loss = self.engine.mean(self.engine.evaluate(batches)) * scale
+            measured = self.engine.measures()
         line: Line = {
             "step": self.position.step,
             "tokens": self.position.samples * self.plan.sequence,
             "validation_loss": loss,
+            **{f"validation_{name}": value for name, value in measured.items()},
             "seconds": self.pace.seconds(),
         }
         self.teller.tell(line, self.pace)

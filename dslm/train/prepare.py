@@ -19,13 +19,21 @@ from dslm.data.stream import Stream
 from dslm.errors import ConfigError, Findings, Problem, UserError, suggest
 from dslm.files import read_json
 from dslm.model.config import check_model, parameter_count
+from dslm.objectives.protocol import Objective
+from dslm.objectives.registry import ObjectiveConfig, model_of
 from dslm.parallel import ds_check
 from dslm.parallel.optimizers import moments
 from dslm.parallel.plan import Plan, make_plan
 from dslm.parallel.setup import check_builds, check_disk
 from dslm.parallel.world import World, extensions_folder
 from dslm.train.config import RunConfig, check_run
-from dslm.train.data import Sources, check_sources_fit, open_sources, open_stream
+from dslm.train.data import (
+    Sources,
+    check_sources_fit,
+    objective_of,
+    open_sources,
+    open_stream,
+)
 from dslm.train.presets import PRESETS, fine_tune, tiny
 from dslm.train.run_folder import RunFolder, check_folder
 from dslm.train.start import Start, check_start, open_start
@@ -39,6 +47,7 @@ class Job:
     deepspeed: dict[str, Any]
     plan: Plan
     sources: Sources
+    objective: Objective
     folder: RunFolder
     ops: tuple[str, ...]
     """What DeepSpeed will compile first."""
@@ -53,7 +62,7 @@ class Job:
     @cached_property
     def stream(self) -> Stream:
         """The rows of training; made when first asked for, after the shards have been verified."""
-        return open_stream(self.sources, self.config)
+        return open_stream(self.sources, self.config, self.objective)
 
     @property
     def checkpoint_bytes(self) -> int:
@@ -80,6 +89,7 @@ def prepare(
     config = found.take(settings, words, config_file)
     deepspeed = found.take(_load_deepspeed, deepspeed_file)
     sources = found.take(open_sources, config.data) if config else None
+    objective = None
     plan = None
     if deepspeed is not None:
         plan = _plan(deepspeed, config, world, found)
@@ -87,16 +97,18 @@ def prepare(
         found.problems += [*check_run(config), *check_model(config.model)]
     start = found.take(open_start, config.start) if config and config.start else None
     if config and sources:
-        found.problems += check_sources_fit(sources, config)
+        objective = found.take(objective_of, config, sources.train[0].tokenizer)
+    if config and sources and objective:
+        found.problems += check_sources_fit(sources, config, objective)
         if start:
             found.problems += check_start(start, config.model, sources.train[0])
-        config = _completed(config, sources)
+        config = _completed(config, sources, objective)
         if world.first:
             folder = RunFolder(Path(config.run))
             found.problems += check_folder(folder, asdict(config), sources.record(), config.fresh)
-    if found.problems or not (config and deepspeed and sources and plan):
+    if found.problems or not (config and deepspeed and sources and objective and plan):
         raise UserError(*found.problems)
-    job = _job(config, deepspeed, plan, sources, world, start)
+    job = _job(config, deepspeed, plan, sources, objective, world, start)
     wrong = check_builds(job.ops, extensions_folder())
     if world.first:
         wrong += check_disk(job.folder.path.absolute(), job.checkpoint_bytes, config.keep)
@@ -124,6 +136,7 @@ def settings(words: Sequence[str], config_file: str | None) -> RunConfig:
         found.problems.append(_no_preset(values.get("preset")))
         values["preset"], preset = tiny.__name__, tiny  # so that the other keys are checked as well
     base = merge(preset(), found.take(_started, values) or {"model": tiny()["model"]})
+    base = merge(base, {"model": _decided(base, values)})
     config: RunConfig | None = found.take(parse, RunConfig, merge(base, values))
     if found.problems or config is None:
         raise ConfigError(*found.problems)
@@ -137,6 +150,17 @@ def _started(values: Mapping[str, Any]) -> dict[str, Any]:
         rule = "is required by this preset"
         raise ConfigError(Problem("start", None, rule, "add start=RUN, an imported or earlier run"))
     return {"model": open_start(start).shape} if isinstance(start, str) else {"model": {}}
+
+
+def _decided(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """What the objective decides of the model; nothing as long as its own settings are wrong."""
+    chosen = merge(
+        {"objective": base.get("objective", {})}, {"objective": values.get("objective", {})}
+    )
+    try:
+        return model_of(parse(ObjectiveConfig, chosen["objective"]))
+    except ConfigError:
+        return {}
 
 
 def _no_preset(name: Any) -> Problem:
@@ -175,9 +199,9 @@ def _plan(
     return plan
 
 
-def _completed(config: RunConfig, sources: Sources) -> RunConfig:
+def _completed(config: RunConfig, sources: Sources, objective: Objective) -> RunConfig:
     """The settings with what follows from the data filled in."""
-    vocabulary = config.model.vocabulary or sources.train[0].vocabulary
+    vocabulary = config.model.vocabulary or sources.train[0].vocabulary + objective.extra
     return replace(config, model=replace(config.model, vocabulary=vocabulary))
 
 
@@ -186,9 +210,10 @@ def _job(
     deepspeed: dict[str, Any],
     plan: Plan,
     sources: Sources,
+    objective: Objective,
     world: World,
     start: Start | None,
 ) -> Job:
     ops = tuple(ds_check.compiled_ops(deepspeed, cpu=world.cpu))
     folder, checkpoint = RunFolder(Path(config.run)), start.checkpoint if start else None
-    return Job(config, deepspeed, plan, sources, folder, ops, checkpoint)
+    return Job(config, deepspeed, plan, sources, objective, folder, ops, checkpoint)

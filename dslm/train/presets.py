@@ -99,6 +99,32 @@ def llama_7b() -> Settings:
     )
 
 
+def bert_tiny() -> Settings:
+    """A small BERT (Turc et al. 2019: 2 layers of width 128): minutes on two CPU cores."""
+    settings = _bert(layers=2, heads=2, width=128, sequence=128, dropout=0.0)
+    intervals = {"evaluation_interval": 250, "checkpoint_interval": 500}
+    return {**settings, "steps": 3000, **intervals, "data": {"validation_windows": 256}}
+
+
+def bert_base() -> Settings:
+    """BERT (Devlin et al. 2018): 110,106,428 weights with its vocabulary of 30,522."""
+    return _bert(layers=12, heads=12, width=768, sequence=512)
+
+
+def bert_large() -> Settings:
+    """BERT large: 336,226,108 weights with its vocabulary of 30,522."""
+    return _bert(layers=24, heads=16, width=1024, sequence=512)
+
+
+def roberta_base() -> Settings:
+    """RoBERTa (Liu et al. 2019): full sentences without pairs, masked anew in each epoch."""
+    settings = _bert(layers=12, heads=12, width=768, sequence=512)
+    settings["objective"] = {"kind": "masked"}
+    settings["model"] |= {"segments": 0, "norm_epsilon": 1e-5}
+    settings["data"] = {"packing": "best_fit", "document_borders": True}
+    return settings
+
+
 def fine_tune() -> Settings:
     """The model of an imported or an earlier run, trained on: `start=RUN` gives its shape."""
     return {"steps": 1000, "evaluation_interval": 100, "checkpoint_interval": 500}
@@ -119,6 +145,28 @@ def _gpt2(layers: int, heads: int, width: int) -> Settings:
     model = {"layers": layers, "heads": heads, "width": width, "sequence": 1024}
     return {
         "model": {**model, "vocabulary": 50257, "tied": True, "bias": True},
+        "steps": 100_000,
+        "evaluation_interval": 1000,
+        "checkpoint_interval": 1000,
+    }
+
+
+def _bert(layers: int, heads: int, width: int, sequence: int, dropout: float = 0.1) -> Settings:
+    return {
+        "model": {
+            "layers": layers,
+            "heads": heads,
+            "width": width,
+            "sequence": sequence,
+            "norm_position": "post",
+            "norm_epsilon": 1e-12,
+            "activation": "gelu",
+            "embedding_norm": True,
+            "transform": True,
+            "dropout": dropout,
+        },
+        "objective": {"kind": "masked", "masked": {"pairs": "next_sentence"}},
+        "schedule": {"kind": "linear", "minimum": 0.0},
         "steps": 100_000,
         "evaluation_interval": 1000,
         "checkpoint_interval": 1000,
@@ -163,6 +211,10 @@ PRESETS: dict[str, Callable[[], Settings]] = {
         llama_160m,
         llama_1b,
         llama_7b,
+        bert_tiny,
+        bert_base,
+        bert_large,
+        roberta_base,
         fine_tune,
     )
 }

@@ -57,7 +57,6 @@ def pretrain(job: Job, world: World, words: Sequence[str]) -> None:
 def _train(job: Job, world: World, step: int, messages: TextIO) -> str:
     """Everything that needs torch; returns how the run ended."""
     from dslm.model.stages import stages
-    from dslm.objectives.registry import OBJECTIVES
     from dslm.parallel.engine import create
     from dslm.train.loop import Loop, Position
     from dslm.train.snapshot import Snapshots
@@ -66,12 +65,11 @@ def _train(job: Job, world: World, step: int, messages: TextIO) -> str:
     step = share(world, step)
     if step >= job.config.steps:
         return f"all {step:,} steps had been made before, nothing was done"
-    layers = stages(job.config.model, job.config.seed)
-    objective = OBJECTIVES[job.config.objective.kind]
-    engine = create(layers, job.plan, job.deepspeed, objective.loss)
+    layers = stages(job.config.model, job.config.seed, job.objective.carried)
+    engine = create(layers, job.plan, job.deepspeed, job.objective)
     snapshots = Snapshots(engine, job, len(layers))
     with _teller(job, world, max(step, 0), messages) as teller:
-        loop = Loop(job, engine, objective, snapshots, device(world), teller)
+        loop = Loop(job, engine, snapshots, device(world), teller)
         if step > 0:
             numbers = snapshots.restore(job.folder.checkpoint(step), loop.train_step)
             measured = validation_losses(job.folder.metrics, numbers["step"])

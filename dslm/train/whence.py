@@ -16,7 +16,7 @@ from dslm.config.parse import parse
 from dslm.data.origin import Origin, Origins
 from dslm.errors import ConfigError, Problem
 from dslm.train.config import RunConfig
-from dslm.train.data import open_sources, open_stream
+from dslm.train.data import objective_of, open_sources, open_stream
 from dslm.train.metrics import read_metrics
 from dslm.train.run_folder import RunFolder
 
@@ -63,7 +63,8 @@ def whence(run: Path, step: int, rank: int | None) -> Iterator[Seen]:
         raise ConfigError(Problem("--rank", rank, rule))
     sources = open_sources(config.data)
     _check_same(sources.record(), record["data"], run)
-    stream = open_stream(sources, config)
+    objective = objective_of(config, sources.train[0].tokenizer)
+    stream = open_stream(sources, config, objective)
     origins = [Origins(source) for source in sources.train]
     first, count = _samples(folder.metrics, step, plan)
     share = count // plan["replicas"]

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from dslm.data.augment import Augmentation, slack
-from dslm.data.augmented import AugmentedStream, piece_texts
+from dslm.data.augmented import AugmentedStream
+from dslm.data.lexicon import piece_texts
 from dslm.data.sharding import shard
-from dslm.data.stream import Stream, Windows
+from dslm.data.stream import Cut, Stream, Windows
 from dslm.data.tokenizer import Tokenizer
 from dslm.data.work.plan import Sharding
 
@@ -32,7 +33,7 @@ def stream_of(text_shards, tokenizer):
     """Makes a stream of the text with some changes."""
 
     def make(settings, weights=None):
-        windows = Windows(text_shards, SEQUENCE, slack(SEQUENCE + 1, settings.drop))
+        windows = Windows(text_shards, Cut(SEQUENCE, 1), slack(SEQUENCE + 1, settings.drop))
         sources = [windows] * (len(weights) if weights else 1)
         return AugmentedStream(sources, weights, 5, settings, tokenizer)
 
@@ -51,7 +52,7 @@ def test_a_sample_is_changed_alike_in_any_batch(stream_of, weights):
 
 def test_a_row_is_changed_otherwise_in_the_next_epoch(text_shards, stream_of):
     stream = stream_of(Augmentation(replace=0.2))
-    plain = Stream([Windows(text_shards, SEQUENCE)], None, 5)
+    plain = Stream([Windows(text_shards, Cut(SEQUENCE, 1))], None, 5)
     size = stream.samples_per_epoch
     epochs = [(plain.rows(n * size, size), stream.rows(n * size, size)) for n in range(2)]
     changes = [dict(zip(map(tuple, rows), map(tuple, seen), strict=True)) for rows, seen in epochs]
@@ -61,7 +62,7 @@ def test_a_row_is_changed_otherwise_in_the_next_epoch(text_shards, stream_of):
 
 
 def test_sentences_are_shuffled_and_keep_their_tokens(text_shards, stream_of):
-    plain = Stream([Windows(text_shards, SEQUENCE)], None, 5).rows(0, 30)
+    plain = Stream([Windows(text_shards, Cut(SEQUENCE, 1))], None, 5).rows(0, 30)
     shuffled = stream_of(Augmentation(shuffle_sentences=True)).rows(0, 30)
     assert np.array_equal(np.sort(plain), np.sort(shuffled))
     assert np.count_nonzero((plain != shuffled).any(axis=1)) > 20
@@ -89,7 +90,7 @@ def test_a_tokenizer_without_ends_of_documents_may_be_used(characters, corpus, t
     shards, _ = shard(corpus, tmp_path / "characters", Sharding(characters))
     settings = Augmentation(replace=1.0)
     stream = AugmentedStream(
-        [Windows(shards, SEQUENCE)], None, 0, settings, Tokenizer.load(characters)
+        [Windows(shards, Cut(SEQUENCE, 1))], None, 0, settings, Tokenizer.load(characters)
     )
     assert np.unique(stream.rows(0, 50)).size > 10
 

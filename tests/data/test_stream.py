@@ -7,24 +7,31 @@ import numpy as np
 import pytest
 
 from dslm.data.order import Mixture
-from dslm.data.stream import Stream, Windows, check_window, ordered_rows, windows_in
+from dslm.data.stream import Cut, Stream, Windows, check_window, ordered
 from dslm.errors import DataError
 
 
 def stream_of(*shards, weights=None, sequence=10, seed=0):
-    return Stream([Windows(one, sequence) for one in shards], weights, seed)
+    return Stream([Windows(one, Cut(sequence, 1)) for one in shards], weights, seed)
 
 
 def test_rows_in_file_order_share_one_token(counted_set):
-    rows = ordered_rows(counted_set(15, 15), 7, 1, 3)
-    assert np.array_equal(rows, 7 * np.arange(1, 4)[:, None] + np.arange(8))
+    samples = ordered(Windows(counted_set(15, 15), Cut(7, overlap=1)), 1, 3)
+    assert np.array_equal(samples.tokens, 7 * np.arange(1, 4)[:, None] + np.arange(8))
+    assert samples.numbers.tolist() == samples.indices.tolist() == [1, 2, 3]
+
+
+def test_past_the_last_row_in_file_order_it_is_given_again(counted_set):
+    samples = ordered(Windows(counted_set(15, 15), Cut(10)), 1, 4)
+    assert samples.tokens[:, 0].tolist() == [10, 20, 20, 20]
 
 
 @pytest.mark.parametrize(("tokens", "windows"), [(1, 0), (7, 0), (8, 1), (14, 1), (15, 2)])
 def test_a_window_needs_one_token_more_than_it_predicts(counted_set, tokens, windows):
     shards = counted_set(tokens)
-    assert windows_in(shards, 7) == windows
-    assert bool(check_window(shards, 7)) == (windows == 0)
+    cut = Cut(7, overlap=1)
+    assert cut.count(shards) == windows
+    assert bool(check_window(shards, cut.width)) == (windows == 0)
 
 
 def test_an_epoch_holds_every_window_of_every_source_once(counted_set):
@@ -78,22 +85,22 @@ def test_the_places_of_samples_are_where_their_rows_are(counted_set):
 
 @pytest.mark.parametrize("slack", [1, 4, 30])
 def test_slack_is_what_follows_a_window_or_the_beginning_of_the_set(counted_set, slack):
-    windows = Windows(counted_set(60, 41), 10, slack)
-    rows = windows.rows(np.arange(10))
+    windows = Windows(counted_set(60, 41), Cut(10, 1), slack)
+    rows = windows.rows(np.arange(10), np.arange(10))
     assert rows.shape == (10, windows.width) == (10, 11 + slack)
     for number, row in enumerate(rows.tolist()):
         end = 10 * number + 11
         after = end if end + slack <= 101 else 0
         assert row == [*range(10 * number, end), *range(after, after + slack)]
-        assert [token for run in windows.runs(number) for token in range(*run)] == row
+        assert [token for run in windows.runs(number, number) for token in range(*run)] == row
 
 
 def test_sentences_of_rows_lie_in_their_slack_as_well(text_shards):
-    windows = Windows(text_shards, 50, 20)
+    windows = Windows(text_shards, Cut(50, 1), 20)
     numbers = np.array([3, 0, len(windows) - 1])
-    places = [np.concatenate([np.arange(*r) for r in windows.runs(n)]) for n in numbers.tolist()]
+    places = [np.concatenate([np.arange(*r) for r in windows.runs(n, n)]) for n in numbers.tolist()]
     everywhere = text_shards.sentence_starts(np.array([0]), text_shards.tokens)[0]
-    assert np.array_equal(windows.sentences(numbers), everywhere[np.array(places)])
+    assert np.array_equal(windows.sentences(numbers, numbers), everywhere[np.array(places)])
 
 
 def test_seeds_give_different_orders(counted_set):
@@ -109,7 +116,7 @@ def test_a_stream_of_a_source_too_short_or_with_another_tokenizer_is_refused(
         stream_of(text_shards, counted_set(10), weights=[1.0])
     told = str(caught.value)
     assert len(caught.value.problems) == 3
-    assert "less than one window" in told
+    assert "less than one row" in told
     assert "data.train = " in told
     assert "another tokenizer" in told
 

@@ -212,6 +212,14 @@ def test_what_only_attention_has_is_told_at_once() -> None:
     ]
 
 
+def test_a_recurrent_model_cannot_see_what_comes() -> None:
+    (problem,) = check_model(small(**LSTM, attention="full"))
+    assert str(problem) == (
+        "model.attention = 'full': model.block = 'lstm' sees only the tokens before; "
+        "use the causal objective"
+    )
+
+
 def test_rotary_positions_are_refused() -> None:
     (problem,) = check_model(small(**{**GRU, "positions": "rotary"}))
     assert str(problem) == (

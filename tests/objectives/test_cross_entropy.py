@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from objective_kinds import made
 from torch import Tensor
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from dslm.data.stream import Samples
 from dslm.objectives import cross_entropy as module
-from dslm.objectives.causal import Causal
-from dslm.objectives.cross_entropy import IGNORE, cross_entropy
+from dslm.objectives.cross_entropy import cross_entropy
+from dslm.objectives.protocol import IGNORE
 
 
 def draw(rows: int = 3, places: int = 7, vocabulary: int = 19) -> tuple[Tensor, Tensor]:
@@ -175,7 +178,9 @@ def test_the_watch_sees_the_copy_that_torch_makes() -> None:
 
 
 def test_a_causal_example_is_asked_for_the_next_token() -> None:
-    inputs, labels = Causal.example(torch.tensor([[1, 2, 3, 4], [5, 6, 7, 8]]))
+    numbers = np.arange(2)
+    rows = np.array([[1, 2, 3, 4], [5, 6, 7, 8]], dtype=np.uint16)
+    inputs, labels = made(sequence=3).batch(Samples(rows, numbers, numbers))
     assert inputs.tolist() == [[1, 2, 3], [5, 6, 7]]
     assert labels.tolist() == [[2, 3, 4], [6, 7, 8]]
     assert inputs.is_contiguous()

@@ -16,7 +16,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from dslm.data.shard_set import ShardSet
 from dslm.data.sharding import shard
-from dslm.data.stream import Stream, Windows
+from dslm.data.stream import Cut, Stream, Windows
 from dslm.data.work.plan import Sharding
 from dslm.hub.importing import import_folder
 from dslm.inference.trained import load
@@ -44,7 +44,7 @@ def imported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, list
 
 def plain_loop(model: Any, shards: Path) -> list[float]:
     """The losses of `transformers` and torch alone on the batches that a run reads."""
-    stream = Stream([Windows(ShardSet.open(shards), model.config.n_positions)], None, 0)
+    stream = Stream([Windows(ShardSet.open(shards), Cut(model.config.n_positions, 1))], None, 0)
     optimizer = torch.optim.AdamW(model.parameters(), lr=ADAMW["lr"], weight_decay=0.0)
     losses = []
     for step in range(STEPS):

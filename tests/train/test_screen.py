@@ -98,7 +98,7 @@ def test_changes_to_rows_are_told_if_there_are_any(make_job: Any) -> None:
 def test_the_fill_of_packed_rows_is_told(make_job: Any, pieces: Path) -> None:
     job = make_job(f"data.train={pieces}", "data.packing=best_fit")
     (source,) = job.stream.sources
-    rows = source.rows(np.arange(len(source)))
+    rows = source.rows(np.arange(len(source)), np.arange(len(source)))
     fill = 100 * np.mean(rows != source.padding)
     assert told(job)["rows"] == f"{len(source):,} of whole documents, packing {fill:.2f} % full"
 

@@ -6,28 +6,29 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from objective_kinds import made
 from torch import Tensor
 
 from dslm.data.order import tempered
 from dslm.data.packed import PackedRows
 from dslm.data.shard_set import ShardSet
 from dslm.data.sharding import shard
-from dslm.data.stream import Stream, Windows, windows_in
+from dslm.data.stream import Cut, Stream, Windows
 from dslm.data.work.plan import Sharding
 from dslm.errors import DataError
-from dslm.objectives.causal import Causal
-from dslm.objectives.cross_entropy import IGNORE
+from dslm.objectives.protocol import IGNORE
 from dslm.parallel.plan import Plan
+from dslm.train.batches import held_out, training_batch, validation_batches
 from dslm.train.config import DataConfig, RunConfig
 from dslm.train.data import (
     check_sources_fit,
+    objective_of,
     open_sources,
     open_stream,
-    training_batch,
-    validation_batches,
-    validation_windows,
 )
 from dslm.train.prepare import settings
+
+CAUSAL = made(sequence=8)
 
 
 def plan(replicas: int, micro_batch: int, accumulation: int = 1) -> Plan:
@@ -43,21 +44,24 @@ def config_of(*words: str) -> RunConfig:
 def told(*words: str) -> list[str]:
     """What is wrong with the data of a run."""
     config = config_of(*words)
-    return [str(problem) for problem in check_sources_fit(open_sources(config.data), config)]
+    sources = open_sources(config.data)
+    objective = objective_of(config, sources.train[0].tokenizer)
+    return [str(problem) for problem in check_sources_fit(sources, config, objective)]
 
 
 def stream_of(*words: str) -> Stream:
     config = config_of(*words)
-    return open_stream(open_sources(config.data), config)
+    sources = open_sources(config.data)
+    return open_stream(sources, config, objective_of(config, sources.train[0].tokenizer))
 
 
 def step(shards: ShardSet, layout: Plan, first: int) -> list[Tensor]:
     """The rows, inputs and last label together, that each replica sees in a step."""
-    stream = Stream([Windows(shards, 8)], None, seed=3)
+    stream = Stream([Windows(shards, Cut(8, 1))], None, seed=3)
     return [
         torch.cat([torch.cat([x, y[:, -1:]], dim=1) for x, y in batch])
         for replica in range(layout.replicas)
-        for batch in [list(training_batch(stream, layout, Causal(), first, replica, "cpu"))]
+        for batch in [list(training_batch(stream, layout, CAUSAL, first, replica, "cpu"))]
     ]
 
 
@@ -74,8 +78,8 @@ def test_any_number_of_replicas_see_the_rows_of_one(shards: ShardSet, layout: Pl
 
 
 def test_a_step_has_as_many_micro_batches_as_planned(shards: ShardSet) -> None:
-    stream = Stream([Windows(shards, 8)], None, seed=3)
-    batch = list(training_batch(stream, plan(2, 3, 4), Causal(), 0, 1, "cpu"))
+    stream = Stream([Windows(shards, Cut(8, 1))], None, seed=3)
+    batch = list(training_batch(stream, plan(2, 3, 4), CAUSAL, 0, 1, "cpu"))
     assert [(inputs.shape, labels.shape) for inputs, labels in batch] == [((3, 8), (3, 8))] * 4
     assert batch[0][0].dtype == torch.int64
 
@@ -87,7 +91,8 @@ def test_a_measurement_counts_every_window_once(
 ) -> None:
     counted, losses, rounds = [], [], set()
     for replica in range(layout.replicas):
-        batches, scale = validation_batches(shards, windows, layout, Causal(), replica, "cpu")
+        source = held_out(shards, CAUSAL)
+        batches, scale = validation_batches(source, windows, layout, CAUSAL, replica, "cpu")
         rounds.add(len(batches))
         for inputs, labels in batches:
             assert inputs.shape == labels.shape == (layout.micro_batch, 8)
@@ -99,11 +104,6 @@ def test_a_measurement_counts_every_window_once(
     assert sorted(counted) == sorted(rows[:, :-1].tolist())
     assert len(rounds) == 1
     assert np.mean(losses) * scale == pytest.approx(1.0)
-
-
-def test_a_measurement_reads_as_many_windows_as_there_are(shards: ShardSet) -> None:
-    assert validation_windows(shards, 8, most=10) == 10
-    assert validation_windows(shards, 8, most=10**9) == windows_in(shards, 8)
 
 
 def test_all_missing_shard_sets_are_told_at_once() -> None:
@@ -138,7 +138,7 @@ def test_sets_in_a_list_are_read_whole_once_an_epoch(shard_set: Path, make_shard
     other = make_shards((shard_set.parent / "text.txt").read_text()[::-1])
     stream = stream_of(f'data.train=["{shard_set}", "{other}"]')
     size = stream.samples_per_epoch
-    assert size == sum(windows_in(ShardSet.open(folder), 8) for folder in (shard_set, other))
+    assert size == sum(Cut(8, 1).count(ShardSet.open(folder)) for folder in (shard_set, other))
     expected = [ShardSet.open(f).windows(np.arange(size // 2) * 8, 9) for f in (shard_set, other)]
     rows = stream.rows(3 * size, size)
     assert sorted(rows.tolist()) == sorted(np.concatenate(expected).tolist())
@@ -185,7 +185,7 @@ def test_padding_of_packed_rows_is_no_label(pieces: Path, layout: Plan) -> None:
     batches = [
         batch
         for replica in range(layout.replicas)
-        for batch in training_batch(stream, layout, Causal(), 24, replica, "cpu")
+        for batch in training_batch(stream, layout, CAUSAL, 24, replica, "cpu")
     ]
     assert torch.equal(torch.cat([inputs for inputs, _ in batches]), rows[:, :-1])
     labels, after = torch.cat([labels for _, labels in batches]), rows[:, 1:]
@@ -196,7 +196,7 @@ def test_padding_of_packed_rows_is_no_label(pieces: Path, layout: Plan) -> None:
 
 def test_windows_have_a_label_at_every_place(pieces: Path) -> None:
     stream = stream_of(f"data.train={pieces}")
-    for inputs, labels in training_batch(stream, plan(1, 4, 5), Causal(), 0, 0, "cpu"):
+    for inputs, labels in training_batch(stream, plan(1, 4, 5), CAUSAL, 0, 0, "cpu"):
         assert inputs.min() >= 0
         assert labels.min() >= 0
 
@@ -219,9 +219,7 @@ def test_a_tokenizer_without_the_ids_needed_is_refused(
 def test_augmentation_that_drops_needs_tokens_to_spare(make_shards: Any) -> None:
     folder = make_shards("abcdefghijk")
     assert told(f"data.train={folder}") == []
-    assert (
-        "less than one window of" in told(f"data.train={folder}", "data.augmentation.drop=0.5")[0]
-    )
+    assert "less than one row of" in told(f"data.train={folder}", "data.augmentation.drop=0.5")[0]
 
 
 def test_augmented_rows_are_the_same_at_any_layout(pieces: Path) -> None:
@@ -234,7 +232,7 @@ def test_augmented_rows_are_the_same_at_any_layout(pieces: Path) -> None:
         seen = [
             inputs
             for replica in range(layout.replicas)
-            for inputs, _ in training_batch(stream_of(*words), layout, Causal(), 24, replica, "cpu")
+            for inputs, _ in training_batch(stream_of(*words), layout, CAUSAL, 24, replica, "cpu")
         ]
         assert torch.equal(torch.cat(seen), whole[:, :-1])
     plain = stream_of(f"data.train={pieces}").rows(24, 12)

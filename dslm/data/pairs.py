@@ -1,0 +1,139 @@
+"""A shard set as pairs of segments: whole sentences that follow each other, or do not.
+
+The way of a row: its index names a token, the sentence that holds it begins the row. Sentences are
+taken from there to the end of the document or until the row is full, and parted at the beginning of
+one of them: A and B (Devlin et al. 2018, appendix A.2). For half of the samples a coin says that B
+is something else: sentences from a random place in another document, or, for sentence order (Lan et
+al. 2020, section 3.1), A and B change places. The row is [CLS] A [SEP] B [SEP] and padding.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from dslm.data.dice import Purpose, uniform
+from dslm.data.order import Integers
+from dslm.data.shard_set import ShardSet
+from dslm.data.stream import Run, Tokens
+from dslm.errors import Problem
+
+Relation = Literal["next_sentence", "sentence_order"]
+
+SPECIAL = ("cls", "sep", "pad")
+"""The special ids without which there are no such rows."""
+
+
+class PairRows:
+    """A shard set cut into pairs.
+
+    Args:
+        shards: the set; at least two of its documents have two tokens of text.
+        sequence: tokens of a row.
+        relation: what the two segments of a pair may be to each other.
+        special: `SPECIAL` ids by name, and eos, if documents end with one.
+        short: share of the rows that are made shorter at random.
+        seed: another seed makes other pairs.
+    """
+
+    def __init__(
+        self,
+        shards: ShardSet,
+        sequence: int,
+        relation: Relation,
+        special: dict[str, int],
+        short: float,
+        seed: int,
+    ) -> None:
+        self.shards, self.width, self.relation = shards, sequence, relation
+        self.padding = special["pad"]
+        self._special, self._short, self._seed = special, short, seed
+        self._room = sequence - 3
+        self._end = 1 if "eos" in special else 0
+
+    def __len__(self) -> int:
+        return -(-self.shards.tokens // self._room)
+
+    def rows(self, indices: Integers, numbers: Integers) -> Tokens:
+        """Some of the rows, as they are in these samples; shape [len(indices), width]."""
+        rows = np.full((indices.size, self.width), self.padding, dtype=self.shards.dtype)
+        cls, sep = self._special["cls"], self._special["sep"]
+        for row, index, number in zip(rows, indices.tolist(), numbers.tolist(), strict=True):
+            first, second = (
+                self.shards.windows(np.array([start]), end - start)[0]
+                for start, end in self.runs(index, number)
+            )
+            filled = np.concatenate([[cls], first, [sep], second, [sep]])
+            row[: filled.size] = filled
+        return rows
+
+    def runs(self, index: int, number: int) -> list[Run]:
+        """The two segments of a row when it is that sample."""
+        dice = uniform(self._seed, np.array([number]), 4, Purpose.PAIR)[0].tolist()
+        room = self._room
+        if dice[0] < self._short:
+            room = 2 + int(dice[1] * (room - 1))
+        document, borders = self._sentences_from(index * self._room)
+        until = int(np.searchsorted(borders, borders[0] + room))
+        inner = borders[1 : max(2, min(until, borders.size - 1))]
+        parted = int(inner[int(dice[2] * inner.size)])
+        most = room - max(1, room // 4)  # a quarter is B's
+        first = max(int(borders[0]), parted - most), parted
+        left = room - (parted - first[0])
+        second = parted, min(int(borders[-1]), parted + left)
+        if not unrelated(self._seed, np.array([number]))[0]:
+            return [first, second]
+        if self.relation == "sentence_order":
+            return [second, first]
+        return [first, self._elsewhere(document, dice[3], left)]
+
+    def _sentences_from(self, token: int) -> tuple[int, Integers]:
+        """The document of a token, and where its sentences begin from that token's on.
+
+        At least two: one more from before, or the half of a single one. Documents of less than two
+        tokens are passed over.
+
+        Returns:
+            Its number; the first token of each sentence and the end of the last.
+        """
+        number = int(self.shards.documents_at(np.array([min(token, self.shards.tokens - 1)]))[0])
+        start, end = self._text(number)
+        while end - start < 2:
+            number = (number + 1) % self.shards.documents
+            start, end = self._text(number)
+        borders = np.append(start + self.shards.sentences_of(number), end)
+        borders = borders[np.append(np.diff(borders) > 0, True)]
+        if borders.size == 2:
+            borders = np.insert(borders, 1, (start + end) // 2)
+        here = int(np.searchsorted(borders, token, side="right")) - 1
+        return number, borders[max(0, min(here, borders.size - 3)) :]
+
+    def _elsewhere(self, document: int, die: float, room: int) -> Run:
+        """Sentences from a random place in any other document."""
+        start, after = self.shards.document(document)
+        place = int(die * (self.shards.tokens - (after - start)))
+        other, borders = self._sentences_from(place if place < start else place + after - start)
+        if other == document:  # those between were too short, and this one came next
+            other, borders = self._sentences_from(after % self.shards.tokens)
+        return int(borders[0]), int(min(borders[-1], borders[0] + room))
+
+    def _text(self, document: int) -> Run:
+        """The tokens of a document without its end."""
+        start, end = self.shards.document(document)
+        return start, end - self._end
+
+
+def check_pairs(shards: ShardSet) -> list[Problem]:
+    """A problem when a shard set has no two documents that a pair could be made of."""
+    if np.count_nonzero(shards.lengths() > 2) > 1:
+        return []
+    rule = "needs two documents of three tokens at least for a pair of segments"
+    fix = "shard the text with a document a file, a line or a block: see shard.py --help"
+    return [Problem(str(shards.folder), None, rule, fix)]
+
+
+def unrelated(seed: int, numbers: Integers) -> Integers:
+    """1 for the samples whose segments do not belong together as they stand, half of all."""
+    coins = uniform(seed, numbers, 1, Purpose.RELATION)[:, 0] < 0.5
+    return coins.astype(np.int64)

@@ -1,0 +1,98 @@
+"""What BERT (Devlin et al. 2018) has between the last block and its scores.
+
+The way of the last hidden vectors: `Transform` takes those that are to be scored through a layer
+of their own and, for pairs, puts the pooled first token before them; the head scores them;
+`Answers` adds the bias of each token id and scores the pair.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dslm.model.config import ModelConfig
+from dslm.model.embedding import Head, TokenEmbedding, pick
+from dslm.model.layers import Linear, norm
+
+
+class Transform(nn.Module):
+    """A layer before the head, and the pooler of the first token."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        width, deviation = config.width, config.initialization
+        self.approximate = "tanh" if config.activation == "gelu_tanh" else "none"
+        self.pooler = Linear(width, width, True, deviation) if config.pair_head else None
+        self.dense = self.norm = None
+        if config.transform:
+            self.dense = Linear(width, width, config.bias, deviation)
+            self.norm = norm(config)
+
+    def forward(self, hidden: Tensor, picked: Tensor | None = None) -> Tensor:
+        """Make ready what is to be scored.
+
+        Args:
+            hidden: [B, S, D].
+            picked: [B, M], the places whose scores are wanted; all of them without it.
+
+        Returns:
+            [B, M, D]; with a pooler [B, 1 + M, D], the pair's vector first.
+        """
+        wanted = pick(hidden, picked)
+        if self.dense is not None and self.norm is not None:
+            wanted = self.norm(F.gelu(self.dense(wanted), approximate=self.approximate))
+        if self.pooler is None:
+            return wanted
+        return torch.cat([self.pooler(hidden[:, :1]).tanh(), wanted], dim=1)
+
+
+class Answers(nn.Module):
+    """The bias of each token id's score, and the scores of the pair."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.bias = Bias(config.size) if config.transform else None
+        self.pair = (
+            Linear(config.width, 2, True, config.initialization) if config.pair_head else None
+        )
+
+    def forward(self, value: Tensor | tuple[Tensor, Tensor]) -> Tensor | tuple[Tensor, Tensor]:
+        """Map scores [B, M, V], and the pair's vector [B, D] if there is one, to the outputs.
+
+        Returns:
+            Scores [B, M, V], which were added to in place; and those of the pair [B, 2].
+        """
+        scores, pooled = value if isinstance(value, tuple) else (value, None)
+        if self.bias is not None:
+            scores = self.bias(scores)
+        return scores if self.pair is None else (scores, self.pair(pooled))
+
+
+class Bias(nn.Module):
+    """A number for each token id, added to its score."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.empty(size))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Begin with zero."""
+        nn.init.zeros_(self.bias)
+
+    def forward(self, scores: Tensor) -> Tensor:
+        """Add to scores [B, M, V] in place: they are the largest tensor of a step."""
+        return scores.add_(self.bias)
+
+
+def paired_tied_head(embedding: TokenEmbedding, hidden: Tensor) -> tuple[Tensor, Tensor]:
+    """Scores [B, M, V], and the pair's vector [B, D], of what `Transform` gives."""
+    scores: Tensor = embedding(hidden[:, 1:], project=True)
+    return scores, hidden[:, 0]
+
+
+def paired_head(head: Head, hidden: Tensor) -> tuple[Tensor, Tensor]:
+    """The same with a head that has a weight of its own."""
+    scores: Tensor = head(hidden[:, 1:])
+    return scores, hidden[:, 0]

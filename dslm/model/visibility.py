@@ -1,0 +1,111 @@
+"""Which token sees which, in one number a token.
+
+`visibility` [B, S] holds the document each token of a row is of: equal numbers, but for the sign,
+see each other and no others, so that several documents can stand in one row and padding, 0, beside
+them. The sign says from where: a token with a negative number is seen by its whole document, one
+with a positive number by itself and those after it. So -1 everywhere is full attention, 1
+everywhere causal, and -1 … -1 1 … 1 a prefix that is seen whole and a causal rest (Raffel et al.
+2020, section 3.2.1). Numbers travel between pipeline stages at S a row, where a mask would be S².
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.weak import WeakIdKeyDictionary
+
+
+def attend(
+    queries: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    visibility: Tensor | None,
+    causal: bool,
+    dropout: float,
+) -> Tensor:
+    """Scaled dot-product attention as far as each token sees.
+
+    Args:
+        queries: [B, H, S, E].
+        keys: [B, K, T, E]; K divides H, and T - S earlier tokens may stand before the S.
+        values: [B, K, T, E].
+        visibility: [B, S], or `None` where `causal` says all.
+        causal: without `visibility`, whether a token sees only those up to itself.
+        dropout: share of the attention weights that is dropped.
+
+    Returns:
+        [B, H, S, E].
+    """
+    grouped = queries.shape[1] != keys.shape[1]
+    if visibility is not None and queries.is_cuda and not dropout:
+        return _flexible(queries, keys, values, visibility, grouped)
+    earlier = keys.shape[2] - queries.shape[2]
+    mask = None
+    if visibility is not None:
+        mask = _kept(_MASKS, visibility, sees)
+    elif causal and earlier:
+        mask = torch.ones(*queries.shape[2:3], keys.shape[2], dtype=torch.bool, device=keys.device)
+        mask = mask.tril(earlier)
+    return F.scaled_dot_product_attention(
+        queries,
+        keys,
+        values,
+        attn_mask=mask,
+        is_causal=causal and mask is None,
+        dropout_p=dropout,
+        enable_gqa=grouped,
+    )
+
+
+def sees(visibility: Tensor) -> Tensor:
+    """Whether token s sees token t, [B, 1, S, S] boolean, from `visibility` [B, S]."""
+    seen, documents = visibility[:, None, :], visibility.abs()
+    size = visibility.shape[1]
+    before = torch.ones(size, size, dtype=torch.bool, device=visibility.device).tril()
+    mask = (documents[:, :, None] == documents[:, None, :]) & (before | (seen <= 0))
+    return mask[:, None]
+
+
+_MASKS: Any = WeakIdKeyDictionary()
+_BLOCKS: Any = WeakIdKeyDictionary()
+"""What all blocks of a model need is made by the first, and goes with its `visibility`."""
+
+
+def _kept(store: Any, visibility: Tensor, make: Any) -> Any:
+    if visibility not in store:
+        store[visibility] = make(visibility)
+    return store[visibility]
+
+
+def _flexible(
+    queries: Tensor, keys: Tensor, values: Tensor, visibility: Tensor, grouped: bool
+) -> Tensor:
+    """The same by FlexAttention (Dong et al. 2024), which skips whole blocks that nobody sees."""
+    attention, _ = _flex()
+    mask = _kept(_BLOCKS, visibility, block_mask)
+    mixed: Tensor = attention(queries, keys, values, block_mask=mask, enable_gqa=grouped)
+    return mixed
+
+
+def block_mask(visibility: Tensor) -> Any:
+    """`sees` in the form that FlexAttention takes: a rule, and the blocks where it is ever true."""
+    documents = visibility.abs()
+
+    def rule(row: Tensor, _: Tensor, token: Tensor, other: Tensor) -> Tensor:
+        same = documents[row, token] == documents[row, other]
+        return same & ((other <= token) | (visibility[row, other] <= 0))
+
+    rows, size = visibility.shape
+    _, create = _flex()
+    return create(rule, rows, None, size, size, device=visibility.device)
+
+
+@lru_cache(maxsize=1)
+def _flex() -> tuple[Any, Any]:
+    from torch.nn.attention.flex_attention import create_block_mask, flex_attention
+
+    return torch.compile(flex_attention), create_block_mask

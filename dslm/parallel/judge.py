@@ -1,0 +1,37 @@
+"""Outputs in, loss out; and what else there is to tell of them, when somebody asks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dslm.objectives.protocol import Objective
+
+
+class Judge:
+    """An objective's verdict on the micro-batches of one rank.
+
+    In a pipeline only the last stage sees outputs; the judges of the others hear nothing.
+
+    Args:
+        objective: whose.
+    """
+
+    def __init__(self, objective: Objective) -> None:
+        self.objective = objective
+        self.listening = False
+        """Whether `measures` are taken; they cost a look at all scores."""
+        self._heard: list[Tensor] = []
+
+    def __call__(self, outputs: Any, labels: Any) -> Tensor:
+        """The loss, a float32 scalar; the outputs may be overwritten."""
+        if self.listening and self.objective.measures:
+            self._heard.append(self.objective.measure(outputs, labels))
+        return self.objective.loss(outputs, labels)
+
+    def sums(self) -> Tensor:
+        """[measures, 2]: sums and counts of all that was heard since the last call."""
+        heard, self._heard = self._heard, []
+        return torch.stack(heard).sum(0) if heard else torch.zeros(len(self.objective.measures), 2)

@@ -1,0 +1,79 @@
+"""The micro-batches of a step and of a measurement, for one replica.
+
+The way of a sample: its tokens from the order of training or from held-out text, inputs and labels
+from the objective, which makes them on the CPU, and to the device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+from dslm.data.shard_set import ShardSet
+from dslm.data.stream import RowSource, Stream, Windows, ordered
+from dslm.objectives.protocol import IGNORE, Batch, Objective, Value
+from dslm.parallel.plan import Plan
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def training_batch(
+    stream: Stream, plan: Plan, objective: Objective, first: int, replica: int, device: str
+) -> Iterator[Batch]:
+    """The micro-batches of one replica for the step that begins at a sample.
+
+    Args:
+        stream: the order of training.
+        plan: the layout.
+        objective: makes examples of rows.
+        first: number of the step's first sample.
+        replica: whose part.
+        device: where the tensors go.
+    """
+    share = plan.micro_batch * plan.accumulation
+    samples = stream.samples(first + replica * share, share)
+    for begin in range(0, share, plan.micro_batch):
+        batch = objective.batch(samples[begin : begin + plan.micro_batch])
+        yield moved(batch, lambda tensor: tensor.to(device, non_blocking=True))
+
+
+def validation_batches(
+    source: RowSource, rows: int, plan: Plan, objective: Objective, replica: int, device: str
+) -> tuple[list[Batch], float]:
+    """The micro-batches of one replica for a measurement over the first rows of a shard set.
+
+    All replicas get the same number; those past the end repeat a row without labels.
+
+    Returns:
+        The batches, and what their mean loss must be multiplied with to be that of the rows.
+    """
+    a_round = plan.micro_batch * plan.replicas
+    rounds = -(-rows // a_round)
+    batches = []
+    for first in range(replica * plan.micro_batch, rounds * a_round, a_round):
+        inputs, labels = objective.batch(ordered(source, first, plan.micro_batch))
+        labels = _each(labels, partial(_without_rows_from, rows - first))
+        batches.append(moved((inputs, labels), lambda tensor: tensor.to(device)))
+    return batches, rounds * a_round / rows
+
+
+def _without_rows_from(first: int, labels: Tensor) -> Tensor:
+    labels[max(0, first) :] = IGNORE
+    return labels
+
+
+def moved(batch: Batch, move: Callable[[Tensor], Tensor]) -> Batch:
+    """A batch with every tensor moved."""
+    inputs, labels = batch
+    return _each(inputs, move), _each(labels, move)
+
+
+def _each(value: Value, change: Callable[[Tensor], Tensor]) -> Value:
+    return tuple(map(change, value)) if isinstance(value, tuple) else change(value)
+
+
+def held_out(shards: ShardSet, objective: Objective) -> RowSource:
+    """A shard set cut into the rows that an objective is measured on."""
+    return objective.source(shards) or Windows(shards, objective.cut)

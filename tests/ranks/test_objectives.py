@@ -1,0 +1,64 @@
+"""Every objective gives the same losses at every layout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from launching import Ended, launch
+from ranks.conftest import deepspeed
+
+from dslm.data.read.reading import Reading
+from dslm.data.sharding import shard
+from dslm.data.tokenizer_training import Training, train_tokenizer
+from dslm.data.work.plan import Sharding
+
+pytestmark = pytest.mark.ranks
+
+LAYOUTS = {"ZeRO-1": (2, 1, 1), "ZeRO-2": (2, 2, 1), "ZeRO-3": (2, 3, 1), "pipeline": (2, 1, 2)}
+"""Ranks, ZeRO stage and pipeline stages."""
+SHAPE = ["model.layers=2", "model.heads=2", "model.width=32", "model.sequence=32"]
+OBJECTIVES = {
+    "masked and next sentence": ["bert_tiny"],
+    "masked in packed rows": ["roberta_base", "model.dropout=0.0"],
+}
+
+
+@pytest.fixture(scope="module")
+def documents(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A shard set of documents of several sentences, with all special ids."""
+    folder = tmp_path_factory.mktemp("documents")
+    sentence = "There are {} of {}. So {} is {} times more."
+    lines = [
+        " ".join(sentence.format(n + k, n * k, n, k) for k in range(n % 5 + 1)) for n in range(200)
+    ]
+    (folder / "text.txt").write_text("\n".join(lines))
+    files, reading = [folder / "text.txt"], Reading(documents="line")
+    train_tokenizer(files, folder / "tokenizer", Training("bpe", 300))
+    shard(files, folder / "set", Sharding(folder / "tokenizer", reading=reading))
+    return folder / "set"
+
+
+def train(folder: Path, layout: tuple[int, int, int], words: list[str], shards: Path) -> Ended:
+    ranks, stage, pipeline = layout
+    data = [f"data.train={shards}", f"data.validation={shards}", "data.validation_windows=40"]
+    more = ["steps=10", "log_interval=1", "evaluation_interval=5", f"pipeline_stages={pipeline}"]
+    ended = launch(folder, [*words, *SHAPE, *data, *more], deepspeed(stage), ranks)
+    assert ended.code == 0, ended.messages
+    return ended
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_every_layout_gives_the_losses_and_measures_of_one_rank(
+    objective: str, documents: Path, tmp_path: Path
+) -> None:
+    words = OBJECTIVES[objective]
+    known = train(tmp_path / "one", (1, 0, 1), words, documents)
+    for name, layout in LAYOUTS.items():
+        ended = train(tmp_path / name, layout, words, documents)
+        losses = ended.metrics()
+        assert losses[0] == pytest.approx(known.metrics()[0], rel=1e-6), name
+        assert losses == pytest.approx(known.metrics(), rel=1e-4), name
+        for key in ("masked_loss", "validation_loss", "validation_masked_accuracy"):
+            assert ended.metrics(key) == pytest.approx(known.metrics(key), rel=1e-3), name
+    assert known.metrics()[-1] < known.metrics()[0] - 0.1
