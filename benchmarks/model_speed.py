@@ -41,20 +41,22 @@ def measure(options: Options) -> Table:
 
 
 def _compare(name: str, dtype: torch.dtype, wanted: str) -> Row:
-    shape = SMALL if _emulated(dtype) else SHAPE
+    shape = SMALL if emulated(dtype) else SHAPE
     note = f" (imitated by this processor: {shape.layers} × {shape.width})"
     claim = f"tokens a second of training, {name}{note if shape is SMALL else ''}"
     tokens = BATCH * shape.sequence
+    draw = torch.Generator().manual_seed(0)
+    text = torch.randint(shape.size, (BATCH, shape.sequence + 1), generator=draw)
     steps = {
-        "dslm": _step(shape, _ours(shape), _our_loss, dtype),
-        "peer": _step(shape, _peer(shape), _peer_loss, dtype),
+        "dslm": stepping(_ours(shape), partial(_our_loss, rows=text), dtype),
+        "peer": stepping(_peer(shape), partial(_peer_loss, rows=text), dtype),
     }
     works = {contender: timed(step, tokens) for contender, step in steps.items()}
     rates = alternate(works, 5 * ROUNDS if shape is SMALL else ROUNDS, f"model, {name}")
     return speedup(claim, wanted, rates["dslm"], rates["peer"], "tokens")
 
 
-def _emulated(dtype: torch.dtype) -> bool:
+def emulated(dtype: torch.dtype) -> bool:
     """Whether this processor has no instructions for a type but imitates it slowly."""
     matrix = torch.ones(256, 256)
     operands = {"float32": matrix, "other": matrix.to(dtype)}
@@ -63,20 +65,15 @@ def _emulated(dtype: torch.dtype) -> bool:
     return ratio(rates["float32"], rates["other"]) > EMULATED
 
 
-def _step(
-    shape: ModelConfig,
-    model: nn.Module,
-    loss: Callable[[nn.Module, Tensor], Tensor],
-    dtype: torch.dtype,
+def stepping(
+    model: nn.Module, loss: Callable[[nn.Module], Tensor], dtype: torch.dtype
 ) -> Callable[[], None]:
     """A training step of a model on always the same tokens."""
     model = model.to(dtype).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
-    draw = torch.Generator().manual_seed(0)
-    rows = torch.randint(shape.size, (BATCH, shape.sequence + 1), generator=draw)
 
     def step() -> None:
-        torch.autograd.backward(loss(model, rows))
+        torch.autograd.backward(loss(model))
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()

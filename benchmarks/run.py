@@ -23,6 +23,7 @@ from dslm.errors import Problem, UserError, suggest
 TOPICS = {
     "engine": "engine_overhead",
     "model": "model_speed",
+    "masked": "masked_speed",
     "recurrent": "recurrent",
     "windows": "windows",
     "tokenizing": "tokenizing",

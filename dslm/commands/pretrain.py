@@ -7,10 +7,11 @@ import time
 
 from dslm.commands.run import Parser
 from dslm.config.help import describe
+from dslm.config.overrides import merge
 from dslm.errors import DslmError
 from dslm.parallel.world import read_world
 from dslm.train.config import RunConfig
-from dslm.train.prepare import Job, prepare
+from dslm.train.prepare import Job, decided, prepare
 from dslm.train.presets import PRESETS
 
 GRACE = 10.0
@@ -53,7 +54,8 @@ def _parser() -> Parser:
 def _help(parser: Parser, argv: list[str]) -> str:
     named = [word for word in argv if word in PRESETS]
     if named:
-        keys = describe(RunConfig, PRESETS[named[0]]())
+        values = PRESETS[named[0]]()
+        keys = describe(RunConfig, merge(values, {"model": decided(values)}))
         return f"{named[0]}: {PRESETS[named[0]].__doc__}\n\nkeys (key=value):\n{keys}"
     presets = "\n".join(f"  {name:<18}{preset.__doc__}" for name, preset in PRESETS.items())
     more = "pretrain.py PRESET --help tells every key with its type, default and meaning."

@@ -31,7 +31,10 @@ class Words:
     def of(pieces: Sequence[str]) -> Words:
         """From the text that each id adds."""
         opens = [not piece or bool(ALONE.match(piece[0])) for piece in pieces]
-        closes = [not piece or bool(ALONE.match(piece[-1])) for piece in pieces]
+        closes = [
+            not piece or bool(ALONE.match(piece[-1]) and not piece[-1].isspace())
+            for piece in pieces  # a space goes with the word behind it
+        ]
         return Words(np.array(opens), np.array(closes))
 
     def begin(self, tokens: npt.NDArray[np.int64]) -> Mask:

@@ -57,6 +57,7 @@ class Attention(nn.Module):
         hidden: Tensor,
         visibility: Tensor | None = None,
         places: Tensor | None = None,
+        picked: Tensor | None = None,
         cache: Cache | None = None,
     ) -> Tensor:
         """Let each token attend to those it sees.
@@ -66,10 +67,11 @@ class Attention(nn.Module):
             visibility: [B, S], see `dslm.model.visibility`; without it a token sees what
                 `ModelConfig.attention` says.
             places: [B, S], the place of each token in its document; without it that in the row.
+            picked: [B, M], the places in the row that are asked for; all without it.
             cache: holds earlier tokens when generating; `hidden` then follows them.
 
         Returns:
-            [B, S, D].
+            [B, M, D].
         """
         queries, keys, values = (
             part.unflatten(-1, (-1, self.config.head_width)).transpose(1, 2)
@@ -86,6 +88,7 @@ class Attention(nn.Module):
             keys,
             values,
             visibility,
+            picked,
             causal=self.config.attention == "causal",
             dropout=self.config.dropout if self.training else 0.0,
         )

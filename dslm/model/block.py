@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -12,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 from dslm.model.attention import Attention, Cache
 from dslm.model.config import ModelConfig
 from dslm.model.layers import Linear, norm
+from dslm.model.picking import pick
 
 
 class FeedForward(nn.Module):
@@ -57,30 +57,41 @@ class Block(nn.Module):
         hidden: Tensor,
         visibility: Tensor | None = None,
         places: Tensor | None = None,
+        picked: Tensor | None = None,
         cache: Cache | None = None,
     ) -> Tensor:
-        """Map [B, S, D] to [B, S, D].
+        """Map [B, S, D] to [B, S, D]; the last block to [B, M, D], what is asked for.
 
         Args:
             hidden: [B, S, D].
             visibility: [B, S], what each token sees; see `Attention`.
             places: [B, S], the place of each token in its document.
+            picked: [B, M], the places in the row whose vectors are wanted; all without it.
             cache: this block's earlier tokens when generating.
         """
         if self.recompute and self.training:
             # Re-entrant, because ZeRO-3 frees gathered weights between the two passes, which the
             # other kind mistakes for activations that changed their shape.
             recomputed: Tensor = checkpoint(
-                self._forward, hidden, visibility, places, use_reentrant=True
+                self._forward, hidden, visibility, places, picked, use_reentrant=True
             )
             return recomputed
-        return self._forward(hidden, visibility, places, cache)
+        return self._forward(hidden, visibility, places, picked, cache)
 
-    def _forward(self, hidden: Tensor, *seen: Any) -> Tensor:
+    def _forward(
+        self,
+        hidden: Tensor,
+        visibility: Tensor | None,
+        places: Tensor | None,
+        picked: Tensor | None,
+        cache: Cache | None = None,
+    ) -> Tensor:
+        normed = self.attention_norm(hidden) if self.pre else hidden
+        mixed = self.dropout(self.attention(normed, visibility, places, picked, cache))
+        hidden = pick(hidden, picked) + mixed
         if self.pre:
-            hidden = hidden + self.dropout(self.attention(self.attention_norm(hidden), *seen))
             change: Tensor = self.dropout(self.feed_forward(self.feed_forward_norm(hidden)))
             return hidden + change
-        hidden = self.attention_norm(hidden + self.dropout(self.attention(hidden, *seen)))
-        normed: Tensor = self.feed_forward_norm(hidden + self.dropout(self.feed_forward(hidden)))
-        return normed
+        hidden = self.attention_norm(hidden)
+        left: Tensor = self.feed_forward_norm(hidden + self.dropout(self.feed_forward(hidden)))
+        return left

@@ -37,27 +37,10 @@ class TokenTable(Table):
         return F.linear(inputs, self.weight) if project else super().forward(inputs)
 
 
-def tied_head(embedding: TokenEmbedding, hidden: Tensor, picked: Tensor | None = None) -> Tensor:
-    """Scores of hidden vectors by the token embedding (Press & Wolf 2017); see `Head`."""
-    scores: Tensor = embedding(pick(hidden, picked), project=True)
+def tied_head(embedding: TokenEmbedding, hidden: Tensor) -> Tensor:
+    """Scores [B, S, V] of hidden vectors [B, S, D] by the token embedding (Press & Wolf 2017)."""
+    scores: Tensor = embedding(hidden, project=True)
     return scores
-
-
-def pick(hidden: Tensor, picked: Tensor | None) -> Tensor:
-    """The vectors at some places of each row, so that nothing is computed of the others.
-
-    Args:
-        hidden: [B, S, D].
-        picked: [B, M] places; all of them without it.
-
-    Returns:
-        [B, M, D].
-    """
-    if picked is None:
-        return hidden
-    rows = torch.arange(len(hidden), device=hidden.device)[:, None] * hidden.shape[1]
-    found = hidden.flatten(0, 1).index_select(0, (rows + picked).flatten())
-    return found.view(*picked.shape, -1)
 
 
 class Positions(nn.Module):
@@ -127,17 +110,9 @@ class Head(nn.Module):
         super().__init__()
         self.unembedding = Linear(config.width, config.size, False, embedding_deviation(config))
 
-    def forward(self, hidden: Tensor, picked: Tensor | None = None) -> Tensor:
-        """Scores of token ids.
-
-        Args:
-            hidden: [B, S, D].
-            picked: [B, M], the places whose scores are wanted; all of them without it.
-
-        Returns:
-            [B, M, V].
-        """
-        scores: Tensor = self.unembedding(pick(hidden, picked))
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Scores [B, S, V] of hidden vectors [B, S, D]."""
+        scores: Tensor = self.unembedding(hidden)
         return scores
 
 

@@ -1,8 +1,8 @@
 """What BERT (Devlin et al. 2018) has between the last block and its scores.
 
-The way of the last hidden vectors: `Transform` takes those that are to be scored through a layer
-of their own and, for pairs, puts the pooled first token before them; the head scores them;
-`Answers` adds the bias of each token id and scores the pair.
+The way of the last hidden vectors: `Transform` takes them through a layer of their own and, for
+pairs, puts the pooled first one before them; the head scores them; `Answers` adds the bias of each
+token id and scores the pair. Of a pair the first place is always among those that are picked.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dslm.model.config import ModelConfig
-from dslm.model.embedding import Head, TokenEmbedding, pick
+from dslm.model.embedding import Head, TokenEmbedding
 from dslm.model.layers import Linear, norm
 
 
@@ -29,17 +29,13 @@ class Transform(nn.Module):
             self.dense = Linear(width, width, config.bias, deviation)
             self.norm = norm(config)
 
-    def forward(self, hidden: Tensor, picked: Tensor | None = None) -> Tensor:
-        """Make ready what is to be scored.
-
-        Args:
-            hidden: [B, S, D].
-            picked: [B, M], the places whose scores are wanted; all of them without it.
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Make hidden vectors [B, M, D] ready to be scored.
 
         Returns:
             [B, M, D]; with a pooler [B, 1 + M, D], the pair's vector first.
         """
-        wanted = pick(hidden, picked)
+        wanted = hidden
         if self.dense is not None and self.norm is not None:
             wanted = self.norm(F.gelu(self.dense(wanted), approximate=self.approximate))
         if self.pooler is None:

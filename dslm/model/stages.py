@@ -105,26 +105,26 @@ def _embedding(config: ModelConfig) -> Recipe:
 
 
 def _trunk(config: ModelConfig) -> list[Recipe]:
-    """From token vectors to the last hidden vectors."""
+    """From token vectors to the last hidden vectors, those that are picked."""
     positions = {"module": Positions, "reads": ("segments", "places")}
     block: Recipe = {"module": Block, "reads": ("visibility", "places")}
+    last: Recipe = {"module": Block, "reads": ("visibility", "places", "picked")}
     if config.recurrent:
-        block = {"module": RecurrentBlock}
+        block = last = {"module": RecurrentBlock}
     final = [{"module": FinalNorm}] if config.norm_position == "pre" else []
-    return [positions, *[block] * config.layers, *final]
+    return [positions, *[block] * (config.layers - 1), last, *final]
 
 
 def _tail(config: ModelConfig) -> list[Recipe]:
-    """From hidden vectors to scores; its first layer picks what is to be scored."""
+    """From hidden vectors to scores."""
     head: Recipe = {"module": Head}
     if config.tied:
         head = {**_embedding(config), "call": tied_head}
     if config.pair_head:
         head["call"] = paired_tied_head if config.tied else paired_head
-    tail = [head]
     if config.transform or config.pair_head:
-        tail = [{"module": Transform}, head, {"module": Answers}]
-    return [{**tail[0], "reads": ("picked",)}, *tail[1:]]
+        return [{"module": Transform}, head, {"module": Answers}]
+    return [head]
 
 
 def _plainly(module: nn.Module, value: Value, **arguments: Any) -> Any:

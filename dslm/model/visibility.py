@@ -24,6 +24,7 @@ def attend(
     keys: Tensor,
     values: Tensor,
     visibility: Tensor | None,
+    picked: Tensor | None,
     causal: bool,
     dropout: float,
 ) -> Tensor:
@@ -34,22 +35,27 @@ def attend(
         keys: [B, K, T, E]; K divides H, and T - S earlier tokens may stand before the S.
         values: [B, K, T, E].
         visibility: [B, S], or `None` where `causal` says all.
+        picked: [B, M], the places whose queries are wanted; all of them without it.
         causal: without `visibility`, whether a token sees only those up to itself.
         dropout: share of the attention weights that is dropped.
 
     Returns:
-        [B, H, S, E].
+        [B, H, M, E].
     """
     grouped = queries.shape[1] != keys.shape[1]
-    if visibility is not None and queries.is_cuda and not dropout:
+    if visibility is not None and picked is None and queries.is_cuda and not dropout:
         return _flexible(queries, keys, values, visibility, grouped)
-    earlier = keys.shape[2] - queries.shape[2]
+    new, total = queries.shape[2], keys.shape[2]
     mask = None
     if visibility is not None:
         mask = _kept(_MASKS, visibility, sees)
-    elif causal and earlier:
-        mask = torch.ones(*queries.shape[2:3], keys.shape[2], dtype=torch.bool, device=keys.device)
-        mask = mask.tril(earlier)
+    elif causal and (total > new or picked is not None):
+        mask = torch.ones(new, total, dtype=torch.bool, device=keys.device).tril(total - new)
+        mask = mask.expand(len(queries), 1, new, total)
+    if picked is not None:
+        rows = picked[:, None, :, None]
+        queries = queries.take_along_dim(rows, dim=2)
+        mask = None if mask is None else mask.take_along_dim(rows, dim=2)
     return F.scaled_dot_product_attention(
         queries,
         keys,

@@ -97,7 +97,8 @@ class Masked:
 
         Returns:
             Inputs: tokens [B, S], what `carried` names, `picked` [B, M]. Labels: the tokens at the
-            picked places [B, M]; for pairs also whether the segments do not belong together [B].
+            picked places [B, M]; for pairs also whether the segments do not belong together [B],
+            and the first place is among those picked.
         """
         rows = self._whole(samples.tokens.astype(np.int64))
         settings = self.settings
@@ -112,6 +113,9 @@ class Masked:
         picked = np.argsort(~masked, axis=1, kind="stable")[:, : self.most]
         counted = np.take_along_axis(masked, picked, axis=1)
         labels = np.where(counted, np.take_along_axis(rows, picked, axis=1), IGNORE)
+        if self.paired:
+            picked, labels = np.insert(picked, 0, 0, axis=1), np.insert(labels, 0, IGNORE, axis=1)
+            counted = np.insert(counted, 0, False, axis=1)
         found = {"picked": np.where(counted, picked, 0), **self._shape(rows)}
         answers = [labels]
         if self.paired:

@@ -113,8 +113,8 @@ def check_sources_fit(sources: Sources, config: RunConfig, objective: Objective)
     needed = max(max(source.vocabulary, source.maximum_token + 1) for source in sources.all)
     needed += objective.extra
     if vocabulary is not None and vocabulary < needed:
-        more = f", {objective.extra} of the objective's included" if objective.extra else ""
-        rule = f"is too small: there are token ids up to {needed - 1}{more}"
+        more = f", {objective.extra} of the objective's among them" if objective.extra else ""
+        rule = f"is too small: the shards hold token ids up to {needed - 1}{more}"
         fix = f"use model.vocabulary={needed} or more, or null"
         problems.append(Problem("model.vocabulary", vocabulary, rule, fix))
     return problems

@@ -136,7 +136,7 @@ def settings(words: Sequence[str], config_file: str | None) -> RunConfig:
         found.problems.append(_no_preset(values.get("preset")))
         values["preset"], preset = tiny.__name__, tiny  # so that the other keys are checked as well
     base = merge(preset(), found.take(_started, values) or {"model": tiny()["model"]})
-    base = merge(base, {"model": _decided(base, values)})
+    base = merge(base, {"model": decided(merge(base, values))})
     config: RunConfig | None = found.take(parse, RunConfig, merge(base, values))
     if found.problems or config is None:
         raise ConfigError(*found.problems)
@@ -152,13 +152,10 @@ def _started(values: Mapping[str, Any]) -> dict[str, Any]:
     return {"model": open_start(start).shape} if isinstance(start, str) else {"model": {}}
 
 
-def _decided(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+def decided(values: Mapping[str, Any]) -> dict[str, Any]:
     """What the objective decides of the model; nothing as long as its own settings are wrong."""
-    chosen = merge(
-        {"objective": base.get("objective", {})}, {"objective": values.get("objective", {})}
-    )
     try:
-        return model_of(parse(ObjectiveConfig, chosen["objective"]))
+        return model_of(parse(ObjectiveConfig, values.get("objective", {})))
     except ConfigError:
         return {}
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
 from typing import TextIO
 
 from dslm.progress import duration, human
@@ -64,9 +65,8 @@ class Teller:
             self.metrics.write(line)
         step = int(line["step"] or 0)
         if "validation_loss" in line:
-            self.say(
-                f"step {step:,}/{self.steps:,} · validation loss {line['validation_loss']:.4f}"
-            )
+            figures = [f"validation loss {line['validation_loss']:.4f}", *_accuracies(line)]
+            self.say(f"step {step:,}/{self.steps:,} · {' · '.join(figures)}")
         elif step - self.shown >= self.spacing or step == self.steps:
             self.shown = step
             self.say(f"{self._where(step, pace)} · {self._figures(line)}")
@@ -81,9 +81,18 @@ class Teller:
         norm, share = line.get("gradient_norm"), line.get("mfu")
         figures = [
             f"loss {line['loss']:.4f}",
+            *_accuracies(line),
             f"rate {line['learning_rate']:.2e}",
             f"norm {norm:.2f}" if norm is not None else "",
             f"{human(line['tokens_per_second'] or 0)} tokens/s",
             f"MFU {100 * share:.0f} %" if share is not None else "",
         ]
         return " · ".join(figure for figure in figures if figure)
+
+
+def _accuracies(line: Line) -> Iterator[str]:
+    """What an objective says of its answers, such as ``pair accuracy 71.0 %``."""
+    for key, value in line.items():
+        if key.endswith("_accuracy") and value is not None:
+            name = key.removeprefix("validation_").replace("_", " ")
+            yield f"{name} {100 * value:.1f} %"

@@ -9,6 +9,7 @@ import pytest
 
 from dslm.commands.pretrain import main
 from dslm.config.help import keys
+from dslm.objectives.registry import OBJECTIVES
 from dslm.train.config import RunConfig
 from dslm.train.presets import PRESETS
 
@@ -39,6 +40,7 @@ def test_help_of_a_preset_shows_every_key_with_its_value(
     assert lines[0].startswith(f"{preset}: ")
     told = {line.split()[0] for line in lines if line.startswith("  ") and line[2] != " "}
     groups = {"model", "data", "data.augmentation", "objective", "schedule"}
+    groups |= {f"objective.{kind}" for kind in OBJECTIVES}
     assert told == keys(RunConfig).keys() - groups
     layers = PRESETS[preset]().get("model", {}).get("layers")
     default = "required" if layers is None else f"default {layers}"

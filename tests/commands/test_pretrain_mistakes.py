@@ -256,7 +256,7 @@ def test_data_shorter_than_a_window_is_told(tell: Any, make_shards: Any) -> None
     short = make_shards("a short text")
     (told,) = tell(**{"data.train": str(short)})
     assert told == (
-        f"{short}: its 12 tokens are less than one window of 128 + 1; "
+        f"{short}: its 12 tokens are less than one row of 129; "
         "use more text or a shorter model.sequence"
     )
 

@@ -90,7 +90,8 @@ def ours_of(theirs: Any, pairs: bool) -> Transformer:
 def test_bert_gives_the_scores_of_transformers_with_padding_and_segments() -> None:
     theirs = shaken(BertForPreTraining(THEIRS))
     ours = ours_of(theirs, pairs=True)
-    picked = torch.stack([torch.randperm(int(n), generator=DRAW)[:5] for n in LENGTHS])
+    picked = torch.stack([1 + torch.randperm(int(n) - 1, generator=DRAW)[:4] for n in LENGTHS])
+    picked = torch.cat([torch.zeros(3, 1, dtype=torch.int64), picked], dim=1)
     scores, pair = ours((TOKENS, SEGMENTS, -REAL.long(), picked))
     wanted = theirs(TOKENS, attention_mask=REAL.long(), token_type_ids=SEGMENTS)
     logits = wanted.prediction_logits.gather(1, picked[..., None].expand(-1, -1, 97))

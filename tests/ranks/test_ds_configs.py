@@ -18,10 +18,11 @@ def test_a_config_of_the_project_trains(path: Path, tmp_path: Path, words: list[
     stages = 2 if path.stem.startswith("pipeline") else 1
     words = [*words, "steps=2", f"pipeline_stages={stages}"]
     ended = launch(tmp_path / "run", words, json.loads(path.read_text()), 2)
-    if "fp16" in path.stem:
-        assert ended.code == 2
-        assert "fp16.enabled = True: runs on a GPU only" in ended.messages
-        return
+    for name, found in {"fp16": "fp16.enabled = True", "lamb": "optimizer.type = 'Lamb'"}.items():
+        if name in path.stem:
+            assert ended.code == 2
+            assert f"{found}: runs on a GPU only" in ended.messages
+            return
     assert ended.code == 0, ended.messages
     first, second = ended.metrics()
     assert second != first
