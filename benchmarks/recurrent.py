@@ -81,7 +81,8 @@ def measure(options: Options) -> Table:
         f"{told}, vocabulary {COMMON['vocabulary']:,}; {STEPS} steps of {BATCH} × "
         f"{COMMON['sequence']} tokens, AdamW, warm-up and cosine, float32, one thread; peak rates "
         f"best of {', '.join(f'{rate:g}' for rate in RATES)} in {TRIAL} steps: {found}; the peer "
-        f"is the {PEER}; speeds are medians of {ROUNDS} rounds"
+        f"is the {PEER}; speeds are medians of {ROUNDS} rounds, the GRU's without a fused kernel, "
+        "of which torch has none for a processor"
     )
     rows = [row for kind in SHAPES if kind != PEER for row in _rows(kind, results, speeds)]
     return Table("Transformer and recurrent models at equal size and tokens", setting, rows)
