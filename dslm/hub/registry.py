@@ -41,6 +41,9 @@ def family_of_model(config: ModelConfig) -> Family:
     Raises:
         ConfigError: none can; with what keeps it from the nearest.
     """
+    if config.recurrent:
+        rule = "no family that dslm exports to has recurrent layers"
+        raise ConfigError(Problem("model.block", config.block, rule))
     problems = {name: refused(family, config) for name, family in FAMILIES.items()}
     nearest = min(problems, key=lambda name: len(problems[name]))
     if problems[nearest]:

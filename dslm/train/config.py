@@ -127,6 +127,9 @@ def check_run(config: RunConfig) -> list[Problem]:
 
 def _check_borders(config: RunConfig) -> list[Problem]:
     objective, apart = config.objective, "data.document_borders"
+    if config.model.recurrent:
+        rule = f"is not possible with model.block = {config.model.block!r}, whose memory goes on"
+        return [Problem(apart, True, rule, "leave it out")]
     if objective.kind == "masked" and objective.masked.pairs != "none":
         rule = "means nothing for pairs, which are rows of their own"
         return [Problem(apart, True, rule, "leave it out, or use objective.masked.pairs=none")]

@@ -84,7 +84,8 @@ def _start(job: Job, resumed_from: int) -> str:
 
 def _model(job: Job) -> str:
     model = job.config.model
-    shape = f"{model.layers} layers × {model.width} wide, {model.heads} heads"
+    kind, heads = ("", f", {model.heads} heads") if model.heads else (f"{model.block} ", "")
+    shape = f"{model.layers} {kind}layers × {model.width} wide{heads}"
     reach = f"{model.sequence:,} tokens, vocabulary {model.size:,}"
     return f"{parameter_count(model):,} parameters · {shape} · {reach}"
 
