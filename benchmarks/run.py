@@ -24,6 +24,7 @@ TOPICS = {
     "engine": "engine_overhead",
     "model": "model_speed",
     "masked": "masked_speed",
+    "recurrent": "recurrent",
     "windows": "windows",
     "tokenizing": "tokenizing",
     "character": "character_run",

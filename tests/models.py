@@ -28,6 +28,15 @@ KINDS: dict[str, dict[str, Any]] = {
     "without positions": {"positions": "none", "bias": False},
 }
 
+LSTM: dict[str, Any] = {"block": "lstm", "heads": None, "positions": "none"}
+GRU: dict[str, Any] = {**LSTM, "block": "gru"}
+RECURRENT: dict[str, dict[str, Any]] = {
+    "lstm": LSTM,
+    "gru": GRU,
+    "lstm post-norm": {**LSTM, "norm_position": "post", "norm": "rms", "bias": False},
+    "gru with positions": {**GRU, "positions": "learned", "tied": False},
+}
+
 
 def small(**changes: Any) -> ModelConfig:
     """A small shape with some settings changed."""

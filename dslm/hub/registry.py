@@ -43,6 +43,9 @@ def family_of_model(config: ModelConfig) -> Family:
     Raises:
         ConfigError: none can; with what keeps it from the nearest.
     """
+    if config.recurrent:
+        rule = "no family that dslm exports to has recurrent layers"
+        raise ConfigError(Problem("model.block", config.block, rule))
     problems = [refused(family, config) for family in FAMILIES]
     fewest = min(problems, key=len)
     if fewest:

@@ -1,4 +1,7 @@
-"""Text from a model, token by token, each one read only once thanks to a key/value cache."""
+"""Text from a model, token by token, each one read only once thanks to a key/value cache.
+
+A recurrent model without positions remembers by a state of fixed size, so its window has no end.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from dslm.errors import ConfigError, Problem
 from dslm.inference.trained import Trained
 from dslm.model.attention import Cache
 from dslm.model.config import ModelConfig
+from dslm.model.recurrent import State
 from dslm.model.transformer import Transformer
 
 
@@ -83,7 +87,8 @@ def generate(
 ) -> Iterator[int]:
     """Tokens that follow, without end.
 
-    When the model's window is full, its second half is read again as the new beginning.
+    When the model's window is full, if it has one, its second half is read again as the new
+    beginning.
 
     Args:
         model: in evaluation mode.
@@ -91,23 +96,28 @@ def generate(
         tokens: at least one to begin with.
         sampling: how the next is chosen.
         vocabulary: ids from here on are never chosen (the padding of a vocabulary).
-        cached: whether to keep keys and values, or to read everything again for each token.
+        cached: whether to keep keys and values, or a recurrent state, or to read everything again
+            for each token.
     """
     device = next(model.parameters()).device
     dice = torch.Generator().manual_seed(sampling.seed)
-    window, caches = list(tokens)[-config.sequence :], None
+    reach, window, caches = config.reach, list(tokens), None
+    if reach is not None:
+        window = window[-reach:]
     unread = window
     while True:
         if cached and caches is None:
             caches = _caches(model, config)
         batch = torch.tensor([unread if cached else window], device=device)
-        scores = model(batch, caches)[0, -1, :vocabulary]
+        # A recurrent model reads a long beginning in pieces, lest their scores fill the memory.
+        for piece in torch.split(batch, config.sequence, dim=1) if cached else [batch]:
+            scores = model(piece, caches)[0, -1, :vocabulary]
         token = choose(scores.float().cpu(), sampling, dice)
         yield token
-        window = [*window, token]
+        window.append(token)
         unread = [token]
-        if len(window) > config.sequence:
-            window = window[-(config.sequence // 2 + 1) :]
+        if reach is not None and len(window) > reach:
+            window = window[-(reach // 2 + 1) :]
             unread, caches = window, None
 
 
@@ -131,6 +141,8 @@ def _nucleus(scores: Tensor, share: float) -> Tensor:
     return scores.masked_fill((before >= share)[places.argsort()], -torch.inf)
 
 
-def _caches(model: Transformer, config: ModelConfig) -> list[Cache]:
+def _caches(model: Transformer, config: ModelConfig) -> list[Cache | State]:
     weight = next(model.parameters())
+    if config.recurrent:
+        return [State(config, 1, weight) for _ in range(config.layers)]
     return [Cache(config, 1, config.sequence, weight) for _ in range(config.layers)]

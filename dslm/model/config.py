@@ -17,15 +17,21 @@ from dslm.errors import Problem
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
+GATES = {"lstm": 4, "gru": 3}
+"""The recurrent blocks, and how many vectors of the model's width each computes for a token."""
+
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
 class ModelConfig:
-    """The shape of a Transformer of one stack (Vaswani et al. 2017, Radford et al. 2019)."""
+    """The shape of a Transformer of one stack (Vaswani et al. 2017) or of recurrent layers."""
 
+    block: Literal["attention", "lstm", "gru"] = "attention"
+    """How tokens reach each other: attention and feed-forward, or a recurrent layer (Hochreiter &
+    Schmidhuber 1997; Cho et al. 2014)."""
     layers: Count
     """Number of blocks."""
-    heads: Count
-    """Attention heads; must divide `width`."""
+    heads: Count | None = None
+    """Attention heads; must divide `width`; null only for recurrent blocks."""
     width: Count
     """Width of the residual stream."""
     sequence: Count
@@ -56,7 +62,7 @@ class ModelConfig:
     activation: Literal["gelu", "gelu_tanh", "swiglu"] = "gelu_tanh"
     """Nonlinearity of the feed-forward layer; gelu_tanh is GPT-2's approximation."""
     bias: bool = True
-    """Whether linear layers and LayerNorm add a bias."""
+    """Whether linear and recurrent layers and LayerNorm add a bias."""
     tied: bool = True
     """Whether the output head shares the token embedding's weight."""
     transform: bool = False
@@ -67,19 +73,25 @@ class ModelConfig:
     """Share of activations dropped in training: embeddings, attention weights, residual sums."""
     initialization: Annotated[float, Field(gt=0)] = 0.02
     """Standard deviation of the matrices at the start; residual outputs get it divided by
-    √(2 × `layers`), embeddings at most 0.3 / √`width` so that the first loss is ln(vocabulary)."""
+    √(2 × `layers`), embeddings at most 0.3 / √`width` so that the first loss is ln(vocabulary).
+    Recurrent layers have a rule of their own."""
     recompute: bool = False
     """Compute activations again in the backward pass: about a third more work, far less memory."""
 
     @property
+    def recurrent(self) -> bool:
+        """Whether the blocks are recurrent layers."""
+        return self.block in GATES
+
+    @property
     def head_width(self) -> int:
         """Width of one attention head (E)."""
-        return self.width // self.heads
+        return self.width // (self.heads or 1)
 
     @property
     def query_groups(self) -> int:
         """Number of key/value heads."""
-        return self.key_value_heads or self.heads
+        return self.key_value_heads or self.heads or 1
 
     @property
     def inner_width(self) -> int:
@@ -87,6 +99,11 @@ class ModelConfig:
         if self.feed_forward is not None:
             return self.feed_forward
         return 64 * math.ceil(self.width / 24) if self.activation == "swiglu" else 4 * self.width
+
+    @property
+    def reach(self) -> int | None:
+        """Tokens a text may have; null = any number, of which a recurrent block keeps a state."""
+        return None if self.recurrent and self.positions == "none" else self.sequence
 
     @property
     def size(self) -> int:
@@ -97,6 +114,16 @@ class ModelConfig:
 
 def check_model(config: ModelConfig) -> list[Problem]:
     """What cannot be built as told."""
+    problems = _check_recurrent(config) if config.recurrent else _check_attention(config)
+    if config.positions == "sinusoidal" and config.width % 2:
+        rule = "must be even for sinusoidal positions"
+        problems.append(Problem("model.width", config.width, rule, f"use {config.width + 1}"))
+    return problems
+
+
+def _check_attention(config: ModelConfig) -> list[Problem]:
+    if config.heads is None:
+        return [Problem("model.heads", None, "is required", "add model.heads=…")]
     problems = []
     if config.width % config.heads:
         near = _nearest_divisors(config.width, config.heads)
@@ -110,9 +137,25 @@ def check_model(config: ModelConfig) -> list[Problem]:
         near = _nearest_divisors(config.heads, config.query_groups)
         rule = f"does not divide model.heads = {config.heads}"
         problems.append(Problem("model.key_value_heads", config.query_groups, rule, f"use {near}"))
-    if config.positions == "sinusoidal" and config.width % 2:
-        rule = "must be even for sinusoidal positions"
-        problems.append(Problem("model.width", config.width, rule, f"use {config.width + 1}"))
+    return problems
+
+
+def _check_recurrent(config: ModelConfig) -> list[Problem]:
+    """Settings of attention and feed-forward, which a recurrent block has none of."""
+    without: dict[str, str | None] = {"heads": None, "key_value_heads": None, "feed_forward": None}
+    without["activation"] = ModelConfig.activation
+    rule = f"means nothing with model.block = {config.block!r}"
+    problems = [
+        Problem(f"model.{key}", getattr(config, key), rule, f"write model.{key}={value or 'null'}")
+        for key, value in without.items()
+        if getattr(config, key) != value
+    ]
+    if config.attention == "full":
+        rule = f"model.block = {config.block!r} sees only the tokens before"
+        problems.append(Problem("model.attention", "full", rule, "use the causal objective"))
+    if config.positions == "rotary":
+        rule = "turns attention heads, which a recurrent block has none of"
+        problems.append(Problem("model.positions", "rotary", rule, "write model.positions=none"))
     return problems
 
 
@@ -123,6 +166,9 @@ def parameter_count(config: ModelConfig) -> int:
 
 def block_count(config: ModelConfig) -> int:
     """Number of weights of one block."""
+    if config.recurrent:
+        entering = 2 * config.width + (2 if config.bias else 0)  # the token and the memory
+        return GATES[config.block] * config.width * entering + _norm_count(config)
     width, inner, groups = config.width, config.inner_width, config.query_groups
     projected = width + 2 * groups * config.head_width  # queries, keys, values
     entering = (2 if config.activation == "swiglu" else 1) * inner
@@ -136,7 +182,8 @@ def flops_per_token(config: ModelConfig, scored: float = 1.0) -> float:
 
     6 for each weight that multiplies (all but position and untied input embeddings) plus
     12 × layers × width × sequence for attention, without the causal half being taken off:
-    the convention of PaLM (Chowdhery et al. 2022, appendix B) and nanoGPT.
+    the convention of PaLM (Chowdhery et al. 2022, appendix B) and nanoGPT. Recurrent blocks have
+    their weights only.
 
     Args:
         config: the shape.
@@ -148,7 +195,8 @@ def flops_per_token(config: ModelConfig, scored: float = 1.0) -> float:
     if not config.tied:
         multiplying -= config.size * config.width
     multiplying -= round((1 - scored) * config.size * config.width)
-    return 6.0 * multiplying + 12.0 * config.layers * config.width * config.sequence
+    attention = 12.0 * config.layers * config.width * config.sequence
+    return 6.0 * multiplying + (0.0 if config.recurrent else attention)
 
 
 def _norm_count(config: ModelConfig) -> int:

@@ -23,6 +23,7 @@ from dslm.model.block import Block
 from dslm.model.config import ModelConfig
 from dslm.model.embedding import FinalNorm, Head, Positions, TokenEmbedding, tied_head
 from dslm.model.heads import Answers, Transform, paired_head, paired_tied_head
+from dslm.model.recurrent import RecurrentBlock
 
 Value: TypeAlias = "Tensor | tuple[Tensor, ...]"
 """What goes from layer to layer: a tensor, followed by those it carries along."""
@@ -106,8 +107,10 @@ def _embedding(config: ModelConfig) -> Recipe:
 def _trunk(config: ModelConfig) -> list[Recipe]:
     """From token vectors to the last hidden vectors, those that are picked."""
     positions = {"module": Positions, "reads": ("segments", "places")}
-    block = {"module": Block, "reads": ("visibility", "places")}
-    last = {"module": Block, "reads": ("visibility", "places", "picked")}
+    block: Recipe = {"module": Block, "reads": ("visibility", "places")}
+    last: Recipe = {"module": Block, "reads": ("visibility", "places", "picked")}
+    if config.recurrent:
+        block = last = {"module": RecurrentBlock}
     final = [{"module": FinalNorm}] if config.norm_position == "pre" else []
     return [positions, *[block] * (config.layers - 1), last, *final]
 

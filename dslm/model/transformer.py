@@ -10,6 +10,7 @@ from torch import nn
 from dslm.model.attention import Cache
 from dslm.model.block import Block
 from dslm.model.embedding import Positions
+from dslm.model.recurrent import RecurrentBlock, State
 from dslm.model.stages import Stage, Value
 
 
@@ -29,7 +30,7 @@ class Transformer(nn.Module):
                     owners[stage.tied] = key
             self.calls.append((key, stage))
 
-    def forward(self, inputs: Value, caches: Sequence[Cache] | None = None) -> Any:
+    def forward(self, inputs: Value, caches: Sequence[Cache | State] | None = None) -> Any:
         """Score token ids at every place, or at those that are picked.
 
         Args:
@@ -44,7 +45,7 @@ class Transformer(nn.Module):
         for key, stage in self.calls:
             layer = self.layers[key]
             more: dict[str, Any] = {}
-            if caches and isinstance(layer, Block):
+            if caches and isinstance(layer, (Block, RecurrentBlock)):
                 more["cache"] = next(waiting)
             elif caches and isinstance(layer, Positions):
                 more["start"] = caches[0].length

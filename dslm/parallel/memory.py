@@ -14,6 +14,11 @@ from dslm.model.config import ModelConfig, block_count, parameter_count
 from dslm.parallel.optimizers import moments
 from dslm.parallel.plan import Plan
 
+RECURRENT = {"lstm": 39, "gru": 20}
+"""Bytes at 16 bits that a recurrent block keeps of a token for each unit of its width: its input,
+normalized too, the gates and states of every token, its output. Seen in torch's CPU kernels, of
+which the LSTM's keeps some of it twice."""
+
 
 @dataclass(frozen=True)
 class Memory:
@@ -70,11 +75,18 @@ def _activations(model: ModelConfig, plan: Plan, half: bool) -> float:
     tokens = plan.micro_batch * plan.sequence
     size = 1 if half else 2  # the paper's constants are bytes at 16 bits
     layers = -(-model.layers // plan.pipeline_stages)
-    inner = 4 * model.inner_width * (3 if model.activation == "swiglu" else 2)
-    whole = tokens * (18 * model.width + inner) * size
+    whole = tokens * _kept_by_a_block(model) * size
     kept = layers * tokens * 2 * model.width * size + whole if model.recompute else layers * whole
     in_flight = min(plan.pipeline_stages, plan.accumulation)
     return kept * in_flight + 2 * tokens * model.size * size
+
+
+def _kept_by_a_block(model: ModelConfig) -> int:
+    """Bytes at 16 bits that one block keeps of a token."""
+    if model.recurrent:
+        return RECURRENT[model.block] * model.width
+    inner = 4 * model.inner_width * (3 if model.activation == "swiglu" else 2)
+    return 18 * model.width + inner
 
 
 def _offloaded(zero: Mapping[str, Any], block: str) -> bool:

@@ -12,8 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dslm.errors import Problem, SetupError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,20 @@ def share(world: World, number: int) -> int:
     shared = torch.tensor([number], device=device(world))
     torch.distributed.broadcast(shared, 0)
     return int(shared)
+
+
+def share_tensor(world: World, tensor: Tensor) -> Tensor:
+    """The first rank's tensor, on the CPU of every rank.
+
+    Args:
+        world: from `read_world`.
+        tensor: what to share; on other ranks any of the same shape and dtype.
+    """
+    import torch
+
+    shared = tensor.to(device(world))
+    torch.distributed.broadcast(shared, 0)
+    return shared.cpu()
 
 
 def leave() -> None:

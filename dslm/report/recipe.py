@@ -36,6 +36,7 @@ def configuration(record: Record) -> Html:
     groups = {"run": {k: v for k, v in config.items() if not isinstance(v, dict)}}
     groups |= {key: value for key, value in config.items() if isinstance(value, dict)}
     groups |= {"layout": record.fact("plan") or {}, "versions": record.fact("versions") or {}}
+    groups |= {"word vectors": record.fact("word_vectors") or {}}
     for split, found in (record.fact("data") or {}).items():
         sources = _sources(found)
         for number, source in enumerate(sources, 1):

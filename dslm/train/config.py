@@ -77,6 +77,9 @@ class RunConfig:
     """Folder of a run, trained or imported, with whose newest weights this one begins, as far as
     the layers are the same from the first on, and whose shape and objective it has unless told
     otherwise; null = weights drawn by `seed`."""
+    word_vectors: str | None = None
+    """File of word vectors (text of word2vec, fastText or GloVe, plain or packed), as wide as the
+    model, with which the token embedding begins, scaled to its deviation; null = drawn."""
     seed: Natural = 0
     """Decides weights, sample order and dropout."""
     fresh: bool = False
@@ -113,6 +116,9 @@ def check_run(config: RunConfig) -> list[Problem]:
         if getattr(config, key) is not None and config.data.validation is None:
             rule = "needs a validation set"
             problems.append(Problem(key, getattr(config, key), rule, "set data.validation=FOLDER"))
+    if config.word_vectors is not None and config.start is not None:
+        rule = f"start = {config.start!r} gives the embedding already"
+        problems.append(Problem("word_vectors", config.word_vectors, rule, "use one of the two"))
     if config.pipeline_stages > config.model.layers:
         rule = f"is more than model.layers = {config.model.layers}"
         fix = f"use at most {config.model.layers}"
@@ -122,6 +128,9 @@ def check_run(config: RunConfig) -> list[Problem]:
 
 def _check_borders(config: RunConfig) -> list[Problem]:
     objective, apart = config.objective, "data.document_borders"
+    if config.model.recurrent:
+        rule = f"is not possible with model.block = {config.model.block!r}, whose memory goes on"
+        return [Problem(apart, True, rule, "leave it out")]
     if objective.kind == "masked" and objective.masked.pairs != "none":
         rule = "means nothing for pairs, which are rows of their own"
         return [Problem(apart, True, rule, "leave it out, or use objective.masked.pairs=none")]

@@ -83,31 +83,38 @@ def inherited(before: ModelConfig, model: ModelConfig) -> Inheritance:
     return Inheritance(new, rows, kinds)
 
 
-def first_weights(share: Inheritance, layer: Stage, stored: Read) -> Read:
-    """Reads the weights of a layer at the start, and their moments, which are zero then.
+def first_weights(
+    share: Inheritance, layers: Sequence[Stage], stored: Callable[[int], Read]
+) -> Callable[[int], Read]:
+    """The weights of a model that begins with those of another one.
 
     Args:
-        share: what becomes of the weights.
-        layer: draws those that are not taken.
-        stored: reads those of the checkpoint.
+        share: what becomes of each.
+        layers: the model; they draw what is not taken.
+        stored: from a place to what gives the other one's weights by name.
+
+    Returns:
+        The same for this model.
     """
 
-    @lru_cache(maxsize=1)
-    def drawn() -> dict[str, Tensor]:
-        named = layer.build().named_parameters()
-        return {f"{layer.place}.{name}": weight.detach() for name, weight in named}
+    def layer(place: int) -> Read:
+        before = stored(place)
 
-    def read(name: str) -> Tensor:
-        weight, _, moment = name.partition("#")
-        shape, rows = share.shapes[weight], share.rows[weight]
-        if moment:
-            return torch.zeros(shape)
-        if not rows:
-            return drawn()[weight]
-        taken = stored(weight)[:rows]
-        return taken if rows == shape[0] else torch.cat([taken, drawn()[weight][rows:]])
+        @lru_cache(maxsize=1)
+        def drawn() -> dict[str, Tensor]:
+            named = layers[place].build().named_parameters()
+            return {f"{place}.{name}": weight.detach() for name, weight in named}
 
-    return read
+        def read(name: str) -> Tensor:
+            rows, all_rows = share.rows[name], share.shapes[name][0]
+            if not rows:
+                return drawn()[name]
+            taken = before(name)[:rows]
+            return taken if rows == all_rows else torch.cat([taken, drawn()[name][rows:]])
+
+        return read
+
+    return layer
 
 
 def _alike(pair: Sequence[Stage]) -> bool:

@@ -37,6 +37,7 @@ from dslm.train.data import (
 from dslm.train.presets import PRESETS, fine_tune, tiny
 from dslm.train.run_folder import RunFolder, check_folder
 from dslm.train.start import Start, check_start, open_start
+from dslm.train.word_vectors import check_word_vectors
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,8 @@ def prepare(
         plan = _plan(deepspeed, config, world, found)
     if config:
         found.problems += [*check_run(config), *check_model(config.model)]
+        if world.first and config.word_vectors and not RunFolder(Path(config.run)).newest_step():
+            found.problems += check_word_vectors(config.word_vectors, config.model)
     start = found.take(open_start, config.start) if config and config.start else None
     if config and sources:
         objective = found.take(objective_of, config, sources.train[0].tokenizer)

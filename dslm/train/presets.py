@@ -52,6 +52,16 @@ def shakespeare_char() -> Settings:
     }
 
 
+def lstm_small() -> Settings:
+    """LSTM of the size of demo: 1,581,056 weights beside the vocabulary (256 for each token)."""
+    return _recurrent("lstm", layers=3)
+
+
+def gru_small() -> Settings:
+    """GRU of the size of lstm_small: 1,581,568 weights beside the vocabulary."""
+    return _recurrent("gru", layers=4)
+
+
 def gpt2_small() -> Settings:
     """GPT-2 (Radford et al. 2019): 124,439,808 weights."""
     return _gpt2(layers=12, heads=12, width=768)
@@ -120,6 +130,17 @@ def fine_tune() -> Settings:
     return {"steps": 1000, "evaluation_interval": 100, "checkpoint_interval": 500}
 
 
+def _recurrent(block: str, layers: int) -> Settings:
+    model = {"block": block, "layers": layers, "width": 256, "sequence": 128, "positions": "none"}
+    return {
+        "model": model,
+        "data": {"validation_windows": 200},
+        "steps": 500,
+        "evaluation_interval": 100,
+        "checkpoint_interval": 250,
+    }
+
+
 def _gpt2(layers: int, heads: int, width: int) -> Settings:
     model = {"layers": layers, "heads": heads, "width": width, "sequence": 1024}
     return {
@@ -181,6 +202,8 @@ PRESETS: dict[str, Callable[[], Settings]] = {
         tiny,
         demo,
         shakespeare_char,
+        lstm_small,
+        gru_small,
         gpt2_small,
         gpt2_medium,
         gpt2_large,

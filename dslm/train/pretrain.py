@@ -28,6 +28,7 @@ from dslm.train.run_folder import FORMAT
 from dslm.train.screen import command, first_screen, last_screen
 from dslm.train.teller import Teller
 from dslm.train.terminal import quiet
+from dslm.train.word_vectors import KEY, WordVectors, begin_with, read_word_vectors, shared
 
 NONE = -1
 
@@ -44,22 +45,23 @@ def pretrain(job: Job, world: World, words: Sequence[str]) -> None:
         UserError: another run writes in the folder, or data or checkpoints are damaged.
         TrainingError: the run went wrong.
     """
-    step = _claim(job, world, words) if world.first else NONE
+    step, vectors = _claim(job, world, words) if world.first else (NONE, None)
     with quiet(job.folder.log(world.rank)) as (results, messages):
-        how = _train(job, world, step, messages)
+        how = _train(job, world, step, vectors, messages)
         leave()
         if world.first:
-            job.folder.write_record(_record(job, world, words, how))
+            job.folder.write_record(_record(job, world, words, how, vectors))
             write_report(job.folder.path)
             print(*last_screen(job, world, words, how), sep="\n", file=results)
 
 
-def _train(job: Job, world: World, step: int, messages: TextIO) -> str:
+def _train(job: Job, world: World, step: int, vectors: WordVectors | None, messages: TextIO) -> str:
     """Everything that needs torch; returns how the run ended."""
     from dslm.model.stages import stages
     from dslm.parallel.engine import create
+    from dslm.train.inheritance import first_weights, inherited
     from dslm.train.loop import Loop, Position
-    from dslm.train.snapshot import Snapshots
+    from dslm.train.snapshot import Snapshots, stored
 
     join(world)
     step = share(world, step)
@@ -75,16 +77,22 @@ def _train(job: Job, world: World, step: int, messages: TextIO) -> str:
             measured = validation_losses(job.folder.metrics, numbers["step"])
             loop.begin(Position(numbers["step"], numbers["samples"]), measured)
         elif job.start is not None:
-            snapshots.begin(job.start, layers, loop.train_step)
+            kept = inherited(job.start.model, job.config.model)
+            weights = first_weights(kept, layers, stored(job.start.checkpoint))
+            snapshots.begin(weights, loop.train_step)
+            loop.begin(Position())
+        elif job.config.word_vectors is not None:
+            found = shared(world, vectors, job.config.model.width)
+            snapshots.begin(begin_with(layers, *found), loop.train_step)
             loop.begin(Position())
         return loop.run()
 
 
-def _claim(job: Job, world: World, words: Sequence[str]) -> int:
+def _claim(job: Job, world: World, words: Sequence[str]) -> tuple[int, WordVectors | None]:
     """The first rank's part before all others: data, folder, first screen.
 
     Returns:
-        The step of the checkpoint to go on from, or `NONE`.
+        The step of the checkpoint to go on from, or `NONE`, and the word vectors to begin with.
     """
     job.folder.lock()
     if job.config.data.verify:
@@ -92,12 +100,15 @@ def _claim(job: Job, world: World, words: Sequence[str]) -> int:
     step, problems = _choose_checkpoint(job)
     if job.start is not None and step == NONE:
         _verify_start(job.start.checkpoint)
-    job.folder.write_record(_record(job, world, words, "running"))
+    vectors, file = None, job.config.word_vectors
+    if file is not None and step < 1:
+        vectors = read_word_vectors(file, job.sources.train[0].tokenizer, job.stream)
+    job.folder.write_record(_record(job, world, words, "running", vectors))
     if not job.folder.tokenizer.exists():
         shutil.copytree(job.sources.train[0].tokenizer, job.folder.tokenizer)
     notes = [f"{'damaged':<9}{problem}" for problem in problems]
-    Teller.to_stderr().say(*first_screen(job, world, step), *notes, "")
-    return step
+    Teller.to_stderr().say(*first_screen(job, world, step, vectors), *notes, "")
+    return step, vectors
 
 
 def _verify_data(job: Job) -> None:
@@ -144,7 +155,9 @@ def _teller(job: Job, world: World, step: int, messages: TextIO) -> Iterator[Tel
         yield Teller(job.config.steps, metrics, messages)
 
 
-def _record(job: Job, world: World, words: Sequence[str], status: str) -> dict[str, object]:
+def _record(
+    job: Job, world: World, words: Sequence[str], status: str, vectors: WordVectors | None
+) -> dict[str, object]:
     """What ``run.json`` holds."""
     plan = job.plan
     return {
@@ -167,4 +180,12 @@ def _record(job: Job, world: World, words: Sequence[str], status: str) -> dict[s
             "device": "cpu" if world.cpu else "cuda",
         },
         "data": job.sources.record(),
+        **_record_of_vectors(job, vectors),
     }
+
+
+def _record_of_vectors(job: Job, vectors: WordVectors | None) -> dict[str, object]:
+    """What ``run.json`` holds of word vectors; a run that goes on keeps what it held."""
+    if job.config.word_vectors is None:
+        return {}
+    return {KEY: vectors.record() if vectors else job.folder.read().get(KEY)}

@@ -8,16 +8,19 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
-from dslm.errors import CheckpointError, Problem, UserError
+from dslm.config.parse import parse
+from dslm.errors import CheckpointError, ConfigError, Problem, UserError
 from dslm.files import read_json, write_json
 from dslm.train.checkpoint import checkpoint_folder, checkpoints
+from dslm.train.config import RunConfig
 
-DECIDES = ("model", "objective", "start", "seed")
+DECIDES = ("model", "objective", "start", "word_vectors", "seed")
 """Settings that a resumed run must share with the one it continues…"""
-ROWS = ("packing", "augmentation")
+ROWS = ("packing", "document_borders", "augmentation")
 """… and those of its data that decide which rows it sees."""
 FORMAT = 1
 """Version of ``run.json``."""
@@ -125,7 +128,7 @@ def _changed(
     """Settings that are not those the run began with."""
     fix = "use the same, or choose another run="
     problems = []
-    old, new = (_flat(_deciding(c)) for c in (before["config"], config))
+    old, new = (_flat(_deciding(c)) for c in (_filled(before["config"]), config))
     for key in sorted(old.keys() | new.keys()):
         if old.get(key) != new.get(key):
             rule = f"the run in this folder has {old.get(key)!r}"
@@ -138,6 +141,14 @@ def _changed(
         rule = "is not what the run in this folder is trained on, or in other shares"
         problems.append(Problem("data.train", config["data"]["train"], rule, fix))
     return problems
+
+
+def _filled(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The settings of an earlier version of dslm, with the defaults of those it did not have."""
+    try:
+        return asdict(parse(RunConfig, config))
+    except ConfigError:
+        return config
 
 
 def _deciding(config: Mapping[str, Any]) -> dict[str, Any]:

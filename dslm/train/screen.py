@@ -13,22 +13,33 @@ from dslm import __version__
 from dslm.model.config import parameter_count
 from dslm.parallel.memory import estimate
 from dslm.parallel.world import World
-from dslm.progress import human
+from dslm.progress import counted, human
 from dslm.train.config import RunConfig
 from dslm.train.prepare import Job
 from dslm.train.schedule import warmup_steps
+from dslm.train.word_vectors import WordVectors
 
 GIB = 2**30
 
 
-def first_screen(job: Job, world: World, resumed_from: int) -> list[str]:
-    """What is going to happen, before anything heavy starts."""
+def first_screen(
+    job: Job, world: World, resumed_from: int, vectors: WordVectors | None = None
+) -> list[str]:
+    """What is going to happen, before anything heavy starts.
+
+    Args:
+        job: what to do.
+        world: the ranks.
+        resumed_from: the step of the checkpoint to go on from; none is below 1.
+        vectors: the word vectors that the run begins with.
+    """
     config, plan = job.config, job.plan
     lines = [
         ("dslm", f"{__version__} · {config.preset} · {config.run}"),
         ("model", _model(job)),
         ("data", _data(job)),
         *(("rows", row) for row in _rows(job)),
+        *([("vectors", _vectors(vectors))] if vectors else []),
         ("layout", _layout(job, world)),
         ("batch", _batch(job)),
         ("steps", f"{config.steps:,} · {human(config.steps * plan.tokens_per_step)} tokens"),
@@ -86,7 +97,8 @@ def _start(job: Job, resumed_from: int) -> str:
 
 def _model(job: Job) -> str:
     model = job.config.model
-    shape = f"{model.layers} layers × {model.width} wide, {model.heads} heads"
+    kind, heads = ("", f", {model.heads} heads") if model.heads else (f"{model.block} ", "")
+    shape = f"{model.layers} {kind}layers × {model.width} wide{heads}"
     reach = f"{model.sequence:,} tokens, vocabulary {model.size:,}"
     return f"{parameter_count(model):,} parameters · {shape} · {reach}"
 
@@ -112,6 +124,13 @@ def _rows(job: Job) -> Iterator[str]:
     changes = {name: value for name, value in asdict(data.augmentation).items() if value}
     if changes:
         yield f"changed at random: {', '.join(f'{n} {v}' for n, v in changes.items())}"
+
+
+def _vectors(vectors: WordVectors) -> str:
+    matched = vectors.matched
+    ids = f"{matched.ids.size:,} of {vectors.vocabulary:,} ids ({100 * vectors.share:.1f} %)"
+    repeated = f", {counted(matched.repeated, 'repeated word')}" if matched.repeated else ""
+    return f"{vectors.file} · {ids}, {100 * vectors.tokens:.1f} % of tokens{repeated}"
 
 
 def _layout(job: Job, world: World) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from dslm.errors import TrainingError
-from dslm.model.stages import Stage
 from dslm.parallel.engine import Engine
 from dslm.parallel.state import TrainingState
 from dslm.train.checkpoint import Writer, layer_file, prune, read_state
-from dslm.train.inheritance import first_weights, inherited
 from dslm.train.prepare import Job
-from dslm.train.start import Start
+
+Reader = Callable[[int], Callable[[str], Tensor]]
+"""From the place of a layer to what gives its tensors by name."""
 
 WARM_UPS = 40
 """Steps after which float16 must have found a loss scale that does not overflow."""
@@ -76,24 +76,18 @@ class Snapshots:
         Returns:
             The numbers that `save` stored.
         """
-        state = self._assigned(partial(_reader, folder), warm_up)
+        state = self._assigned(stored(folder), warm_up)
         numbers = read_state(folder)
         state.set_optimizer_steps(numbers["optimizer_steps"])
         state.set_loss_scale(numbers["loss_scale"])
         return numbers
 
-    def begin(self, start: Start, layers: Sequence[Stage], warm_up: Callable[[], object]) -> None:
-        """Begin with the weights of another run, as if they had been drawn; see `restore`."""
-        share = inherited(start.model, layers[0].config)
-        state = self._assigned(
-            lambda place: first_weights(share, layers[place], _reader(start.checkpoint, place)),
-            warm_up,
-        )
+    def begin(self, weights: Reader, warm_up: Callable[[], object]) -> None:
+        """Begin with other weights than those drawn, as if they had been; see `restore`."""
+        state = self._assigned(partial(_before_the_first_step, weights), warm_up)
         state.set_optimizer_steps(0)
 
-    def _assigned(
-        self, reader: Callable[[int], Callable[[str], Tensor]], warm_up: Callable[[], object]
-    ) -> TrainingState:
+    def _assigned(self, reader: Reader, warm_up: Callable[[], object]) -> TrainingState:
         """The engine's state, every weight and moment read by the reader of its layer."""
         for _ in range(WARM_UPS):
             warm_up()
@@ -158,8 +152,12 @@ def _place(name: str) -> int:
     return int(name.split(".", 1)[0])
 
 
-def _reader(folder: Path, place: int) -> Callable[[str], Tensor]:
-    """Reads tensors of a layer by name, one at a time."""
+def stored(folder: Path) -> Reader:
+    """Reads the tensors of a checkpoint, one at a time."""
+    return partial(_stored, folder)
+
+
+def _stored(folder: Path, place: int) -> Callable[[str], Tensor]:
     from safetensors import safe_open
 
     paths = (folder / layer_file(place, moments) for moments in (False, True))
@@ -168,5 +166,16 @@ def _reader(folder: Path, place: int) -> Callable[[str], Tensor]:
     def read(name: str) -> Tensor:
         tensor: Tensor = files["#" in name].get_tensor(name)  # type: ignore[no-untyped-call]
         return tensor
+
+    return read
+
+
+def _before_the_first_step(weights: Reader, place: int) -> Callable[[str], Tensor]:
+    """Gives the weights of a layer, and zeros for their moments."""
+    layer = weights(place)
+
+    def read(name: str) -> Tensor:
+        weight, _, moment = name.partition("#")
+        return torch.zeros_like(layer(weight)) if moment else layer(weight)
 
     return read

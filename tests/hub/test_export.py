@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from hub.conftest import settings_of, text
-from models import LLAMA
+from models import LLAMA, LSTM
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from dslm.commands.hub import main
@@ -125,6 +125,17 @@ def test_a_model_that_no_family_can_express_is_refused_with_the_key(
         export_run(make_run(trained_tokenizers["char"], **shape), tmp_path / "out")
     assert [problem.where for problem in caught.value.problems] == keys
     assert "has only" in str(caught.value) or "as many heads" in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_recurrent_model_is_refused_in_one_sentence(
+    make_run: MakeRun, trained_tokenizers: dict[str, Path], tmp_path: Path
+) -> None:
+    with pytest.raises(UserError) as caught:
+        export_run(make_run(trained_tokenizers["char"], **LSTM), tmp_path / "out")
+    assert str(caught.value) == (
+        "model.block = 'lstm': no family that dslm exports to has recurrent layers"
+    )
     assert not (tmp_path / "out").exists()
 
 

@@ -4,6 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import torch
+from models import GRU, LSTM, build, small
 
 from dslm.model.config import ModelConfig, parameter_count
 from dslm.parallel.memory import Memory, estimate
@@ -71,6 +73,26 @@ def test_recomputing_keeps_fewer_activations() -> None:
 def test_a_pipeline_stage_holds_its_layers_and_one_end() -> None:
     whole, half = held(world=4), held(world=4, stages=2)
     assert whole.weights / 2 < half.weights < whole.weights
+
+
+@pytest.mark.parametrize("kind", [LSTM, GRU])
+def test_a_recurrent_block_keeps_what_torch_keeps(kind: dict[str, Any]) -> None:
+    config = small(**kind, width=128, layers=1, dropout=0.1)
+    block = build(config).layers["2"].train()
+    weights = {weight.untyped_storage().data_ptr() for weight in block.parameters()}
+    kept: dict[int, torch.Tensor] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        block(torch.randn(2, 32, 128, requires_grad=True))
+    seen = sum(t.untyped_storage().nbytes() for at, t in kept.items() if at not in weights)
+    plan = Plan(1, 1, 0, micro_batch=2, accumulation=1, sequence=32)
+    scores = 2 * 2 * 32 * config.size * 2
+    told = estimate(config, plan, {"optimizer": ADAMW}).activations - scores
+    assert told == pytest.approx(seen, rel=0.1)
 
 
 def test_sgd_without_momentum_keeps_nothing() -> None:

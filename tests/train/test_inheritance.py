@@ -73,10 +73,8 @@ def test_after_the_first_difference_nothing_is_taken() -> None:
 def read_all(before: Any, model: Any) -> dict[str, torch.Tensor]:
     """Every weight of a model that begins with another one."""
     share, old = inherited(before, model), build(before, seed=1).layers.state_dict()
-    layers, found = stages(model, seed=2), {}
-    for name in share.shapes:
-        found[name] = first_weights(share, layers[int(name.split(".")[0])], old.__getitem__)(name)
-    return found
+    read = first_weights(share, stages(model, seed=2), lambda place: old.__getitem__)
+    return {name: read(int(name.split(".")[0]))(name) for name in share.shapes}
 
 
 def test_what_is_drawn_is_what_a_run_without_a_start_draws() -> None:
@@ -95,10 +93,3 @@ def test_a_smaller_vocabulary_takes_the_rows_it_has() -> None:
     found = read_all(small(), small(vocabulary=40))
     old = build(small(), seed=1).layers.state_dict()
     assert torch.equal(found["0.embedding.weight"], old["0.embedding.weight"][:40])
-
-
-def test_moments_begin_with_zero_in_the_new_shape() -> None:
-    share = inherited(small(), small(vocabulary=60))
-    layer = stages(small(vocabulary=60), 0)[0]
-    read = first_weights(share, layer, build(small()).layers.state_dict().__getitem__)
-    assert torch.equal(read("0.embedding.weight#exp_avg"), torch.zeros(60, 32))

@@ -80,6 +80,11 @@ def test_log_interval_is_one_for_the_smallest_preset() -> None:
             "data.packing = 'best_fit': keeps documents in one piece, "
             "which data.augmentation does not; use one of the two",
         ),
+        (
+            ["model.block=lstm", "model.heads=null", "data.document_borders=true"],
+            "data.document_borders = True: is not possible with model.block = 'lstm', "
+            "whose memory goes on; leave it out",
+        ),
     ],
 )
 def test_settings_that_contradict_each_other_are_told(words: list[str], told: str) -> None:

@@ -28,6 +28,8 @@ def make_job(shard_set: Path, deepspeed_settings: dict[str, Any], tmp_path: Path
         shape = ["model.layers=2", "model.heads=2", "model.width=32", "model.sequence=64"]
         if not any(word.startswith("data.train=") for word in words):
             words = (f"data.train={shard_set}", *words)
+        keys = [word.partition("=")[0] for word in words]
+        shape = [word for word in shape if word.partition("=")[0] not in keys]
         words = ("tiny", *shape, f"run={tmp_path}/a run", *words)
         return prepare(words, None, str(file), world)
 
@@ -56,6 +58,14 @@ def test_parameters_and_shape_are_told(make_job: Any) -> None:
     job = make_job()
     assert told(job)["model"] == (
         f"{COUNT:,} parameters · 2 layers × 32 wide, 2 heads · 64 tokens, vocabulary 17"
+    )
+
+
+def test_a_recurrent_model_is_told_as_what_it_is(make_job: Any) -> None:
+    job = make_job("model.block=lstm", "model.heads=null", "model.positions=none")
+    count = 17 * 32 + 2 * (8 * 32 * 32 + 10 * 32) + 2 * 32
+    assert told(job)["model"] == (
+        f"{count:,} parameters · 2 lstm layers × 32 wide · 64 tokens, vocabulary 17"
     )
 
 

@@ -1,0 +1,147 @@
+"""A recurrent layer in the place of attention: LSTM and GRU as baselines behind the same contract.
+
+A value's way: hidden → normalization → the recurrence over the tokens, from left to right → dropout
+→ residual sum. A block is this one sublayer, as in stacked recurrent language models (Zaremba et
+al. 2014): the gates are its feed-forward. When generating, a `State` of fixed size stands for all
+tokens before, however many there were.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from dslm.model.config import GATES, ModelConfig
+from dslm.model.layers import norm
+
+
+class State:
+    """What a recurrent layer remembers of the tokens it has read.
+
+    Args:
+        config: the model's shape.
+        batch: number of sequences.
+        like: a tensor whose dtype and device it takes.
+    """
+
+    def __init__(self, config: ModelConfig, batch: int, like: Tensor) -> None:
+        self.vectors = _nothing(config, batch, like)
+        self.length = 0
+
+    def keep(self, vectors: list[Tensor], tokens: int) -> None:
+        """Remember the vectors that reading some more tokens has left."""
+        self.vectors = vectors
+        self.length += tokens
+
+
+class Recurrence(nn.Module):
+    """An LSTM (Hochreiter & Schmidhuber 1997) or a GRU (Cho et al. 2014), computed by torch.
+
+    Its four weights are those of `torch.nn.LSTM` and `torch.nn.GRU`, gate under gate in torch's
+    order: input, forget, cell, output; or reset, update, new.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        width, rows = config.width, GATES[config.block] * config.width
+        self.input = nn.Parameter(torch.empty(rows, width))
+        self.recurrent = nn.Parameter(torch.empty(rows, width))
+        if config.bias:
+            self.input_bias = nn.Parameter(torch.empty(rows))
+            self.recurrent_bias = nn.Parameter(torch.empty(rows))
+        self.reset_parameters()
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Draw each gate's matrices, so that neither tokens nor memory grow or shrink.
+
+        Those of the input uniformly (Glorot & Bengio 2010), those of the memory orthogonal (Saxe
+        et al. 2014). An LSTM's forget gate begins open, by a bias of 1 (Jozefowicz et al. 2015).
+        """
+        if self.input.is_meta:  # a shape without values
+            return
+        width = self.config.width
+        self.input.copy_((2 * torch.rand(self.input.shape, device="cpu") - 1) * _glorot(width))
+        gates = range(GATES[self.config.block])
+        self.recurrent.copy_(torch.cat([_orthogonal(width) for _ in gates]))
+        if self.config.bias:
+            nn.init.zeros_(self.recurrent_bias)
+            nn.init.zeros_(self.input_bias)
+            if self.config.block == "lstm":
+                self.input_bias[width : 2 * width] = 1.0
+
+    def forward(self, hidden: Tensor, state: State | None = None) -> Tensor:
+        """Let each token see, through what is remembered, all before it.
+
+        Args:
+            hidden: [B, S, D].
+            state: what earlier tokens have left, when generating; `hidden` then follows them.
+
+        Returns:
+            [B, S, D].
+        """
+        begin = state.vectors if state else _nothing(self.config, len(hidden), hidden)
+        weights: list[Tensor] = list(self.parameters())
+        # Has biases, one layer, no dropout, whether to learn, one direction, batch first.
+        rest = (self.config.bias, 1, 0.0, self.training, False, True)
+        if self.config.block == "lstm":
+            output, *left = torch.lstm(hidden, begin, weights, *rest)
+        else:
+            output, *left = torch.gru(hidden, begin[0], weights, *rest)
+        if state is not None:
+            state.keep(left, hidden.shape[1])
+        return output
+
+
+class RecurrentBlock(nn.Module):
+    """A recurrence with its normalization and residual sum, before or after as in `Block`."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.pre = config.norm_position == "pre"
+        self.recompute = config.recompute
+        self.dropout = nn.Dropout(config.dropout)
+        self.norm, self.recurrence = norm(config), Recurrence(config)
+
+    def forward(self, hidden: Tensor, cache: State | None = None) -> Tensor:
+        """Map [B, S, D] to [B, S, D].
+
+        Args:
+            hidden: [B, S, D].
+            cache: what this block remembers of earlier tokens when generating.
+        """
+        if self.recompute and self.training:
+            # Re-entrant for the reason given in `Block`.
+            recomputed: Tensor = checkpoint(self._forward, hidden, use_reentrant=True)
+            return recomputed
+        return self._forward(hidden, cache)
+
+    def _forward(self, hidden: Tensor, state: State | None = None) -> Tensor:
+        if self.pre:
+            change: Tensor = self.dropout(self.recurrence(self.norm(hidden), state))
+            return hidden + change
+        normed: Tensor = self.norm(hidden + self.dropout(self.recurrence(hidden, state)))
+        return normed
+
+
+def _nothing(config: ModelConfig, batch: int, like: Tensor) -> list[Tensor]:
+    """The memory before the first token, [1, B, D] each: output and, of an LSTM, cell."""
+    count = 2 if config.block == "lstm" else 1
+    return [like.new_zeros(1, batch, config.width) for _ in range(count)]
+
+
+def _glorot(width: int) -> float:
+    """The bound of a uniform draw with variance 1 / `width`."""
+    return math.sqrt(3 / width)
+
+
+def _orthogonal(width: int) -> Tensor:
+    """A random orthogonal matrix, each equally likely (Mezzadri 2007)."""
+    normal = torch.normal(0.0, 1.0, (width, width), device="cpu")
+    orthogonal, triangle = torch.linalg.qr(normal)
+    turned: Tensor = orthogonal * triangle.diagonal().sign()
+    return turned
