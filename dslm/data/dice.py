@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from enum import IntEnum, auto
 
 import numpy as np
 import numpy.typing as npt
 
+from dslm.data.order import Integers, mix
+
 Reals = npt.NDArray[np.float64]
+
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+"""The steps of SplitMix64: odd, and near 2^64 over the golden ratio."""
 
 
 class Purpose(IntEnum):
@@ -28,17 +34,19 @@ class Purpose(IntEnum):
     CUTS = auto()
 
 
-def uniform(seed: int, samples: npt.NDArray[np.int64], width: int, purpose: Purpose) -> Reals:
+def uniform(seed: int, samples: Integers, width: int, purpose: Purpose) -> Reals:
     """Random numbers in [0, 1) that depend on the seed, the sample number and the purpose alone.
 
-    From Philox, a generator without history (Salmon et al., "Parallel Random Numbers: As Easy as
-    1, 2, 3", 2011).
+    From SplitMix64 (Steele et al., "Fast Splittable Pseudorandom Number Generators", 2014), whose
+    numbers can be had in any order: that at a place is a mixture of where its row begins and the
+    place.
 
     Returns:
         Shape [samples, width].
     """
-    numbers = np.empty((samples.size, width))
-    for row, sample in zip(numbers, samples.tolist(), strict=True):
-        generator = np.random.Philox(key=(seed, sample), counter=(0, 0, 0, int(purpose)))
-        np.random.Generator(generator).random(out=row)
+    digest = hashlib.blake2b(f"{seed}/{int(purpose)}".encode(), digest_size=16).digest()
+    before, behind = np.frombuffer(digest, dtype="<u8").astype(np.uint64)
+    rows = mix(mix(samples.astype(np.uint64) + before) + behind)
+    places = np.arange(1, width + 1, dtype=np.uint64) * GOLDEN
+    numbers: Reals = (mix(rows[:, None] + places) >> np.uint64(11)) * 2.0**-53
     return numbers

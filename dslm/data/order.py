@@ -69,11 +69,11 @@ class Permutation:
     def _encipher(self, values: Words, tweaks: Words) -> Words:
         left, right = values >> self._half, values & self._mask
         for key in self._keys:
-            left, right = right, left ^ (_mix(right ^ _mix(tweaks + key)) & self._mask)
+            left, right = right, left ^ (mix(right ^ mix(tweaks + key)) & self._mask)
         return (left << self._half) | right
 
 
-def _mix(words: Words) -> Words:
+def mix(words: Words) -> Words:
     """Spread every bit over the whole word (the finalizer of splitmix64, Steele et al. 2014)."""
     words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
