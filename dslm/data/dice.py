@@ -48,5 +48,5 @@ def uniform(seed: int, samples: Integers, width: int, purpose: Purpose) -> Reals
     before, behind = np.frombuffer(digest, dtype="<u8").astype(np.uint64)
     rows = mix(mix(samples.astype(np.uint64) + before) + behind)
     places = np.arange(1, width + 1, dtype=np.uint64) * GOLDEN
-    numbers: Reals = (mix(rows[:, None] + places) >> np.uint64(11)) * 2.0**-53
-    return numbers
+    bits = mix(rows[:, None] + places) >> np.uint64(11)
+    return bits.astype(np.float64) * 2.0**-53

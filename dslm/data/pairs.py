@@ -57,66 +57,81 @@ class PairRows:
 
     def rows(self, indices: Integers, numbers: Integers) -> Tokens:
         """Some of the rows, as they are in these samples; shape [len(indices), width]."""
+        segments = np.array(self._segments(indices, numbers)).reshape(-1, 2, 2)
+        starts, lengths = segments[..., 0], segments[..., 1] - segments[..., 0]
         rows = np.full((indices.size, self.width), self.padding, dtype=self.shards.dtype)
-        cls, sep = self._special["cls"], self._special["sep"]
-        for row, index, number in zip(rows, indices.tolist(), numbers.tolist(), strict=True):
-            first, second = (
-                self.shards.windows(np.array([start]), end - start)[0]
-                for start, end in self.runs(index, number)
-            )
-            filled = np.concatenate([[cls], first, [sep], second, [sep]])
-            row[: filled.size] = filled
+        parted = 1 + lengths[:, :1]
+        end = parted + 1 + lengths[:, 1:]
+        place = np.arange(self.width)
+        rows[:, 0] = self._special["cls"]
+        rows[(place == parted) | (place == end)] = self._special["sep"]
+        text = (place > 0) & (place != parted) & (place < end)
+        rows[text] = self.shards.runs(starts.ravel(), lengths.ravel())
         return rows
 
     def runs(self, index: int, number: int) -> list[Run]:
         """The two segments of a row when it is that sample."""
-        dice = uniform(self._seed, np.array([number]), 4, Purpose.PAIR)[0].tolist()
+        return self._segments(np.array([index]), np.array([number]))[0]
+
+    def _segments(self, indices: Integers, numbers: Integers) -> list[list[Run]]:
+        """The two segments of each row."""
+        dice = uniform(self._seed, numbers, 4, Purpose.PAIR).tolist()
+        coins = unrelated(self._seed, numbers).tolist()
+        rows = zip(indices.tolist(), dice, coins, strict=True)
+        return [self._pair(index, row, coin) for index, row, coin in rows]
+
+    def _pair(self, index: int, dice: list[float], unrelated: int) -> list[Run]:
+        """The two segments of a row: four numbers decide, and the coin."""
         room = self._room
         if dice[0] < self._short:
             room = 2 + int(dice[1] * (room - 1))
-        document, borders = self._sentences_from(index * self._room)
-        until = int(np.searchsorted(borders, borders[0] + room))
-        inner = borders[1 : max(2, min(until, borders.size - 1))]
-        parted = int(inner[int(dice[2] * inner.size)])
+        document, borders = self._sentences_from(index * self._room, room)
+        inner = [border for border in borders[1:-1] if border < borders[0] + room] or borders[1:2]
+        parted = inner[int(dice[2] * len(inner))]
         most = room - max(1, room // 4)  # a quarter is B's
-        first = max(int(borders[0]), parted - most), parted
+        first = max(borders[0], parted - most), parted
         left = room - (parted - first[0])
-        second = parted, min(int(borders[-1]), parted + left)
-        if not unrelated(self._seed, np.array([number]))[0]:
+        second = parted, min(borders[-1], parted + left)
+        if not unrelated:
             return [first, second]
         if self.relation == "sentence_order":
             return [second, first]
         return [first, self._elsewhere(document, dice[3], left)]
 
-    def _sentences_from(self, token: int) -> tuple[int, Integers]:
+    def _sentences_from(self, token: int, room: int) -> tuple[int, list[int]]:
         """The document of a token, and where its sentences begin from that token's on.
 
         At least two: one more from before, or the half of a single one. Documents of less than two
         tokens are passed over.
 
         Returns:
-            Its number; the first token of each sentence and the end of the last.
+            Its number; the first token of each sentence, until there is more than room for them,
+            and the end of the document or a sentence that is past the room.
         """
         number = int(self.shards.documents_at(np.array([min(token, self.shards.tokens - 1)]))[0])
         start, end = self._text(number)
         while end - start < 2:
             number = (number + 1) % self.shards.documents
             start, end = self._text(number)
-        borders = np.append(start + self.shards.sentences_of(number), end)
-        borders = borders[np.append(np.diff(borders) > 0, True)]
-        if borders.size == 2:
-            borders = np.insert(borders, 1, (start + end) // 2)
-        here = int(np.searchsorted(borders, token, side="right")) - 1
-        return number, borders[max(0, min(here, borders.size - 3)) :]
+        starts = self.shards.sentences_of(number)
+        starts = starts[(np.diff(starts, prepend=-1) > 0) & (starts < end - start)]
+        here = max(0, int(np.searchsorted(starts, token - start, side="right")) - 1)
+        here = max(0, min(here, starts.size - 2))
+        past = int(np.searchsorted(starts, starts[here] + 2 * room)) + 1
+        borders = {*(start + starts[here:past]).tolist(), *([end] if past >= starts.size else [])}
+        if len(borders) == 2:
+            borders.add(sum(borders) // 2)
+        return number, sorted(borders)
 
     def _elsewhere(self, document: int, die: float, room: int) -> Run:
         """Sentences from a random place in any other document."""
         start, after = self.shards.document(document)
         place = int(die * (self.shards.tokens - (after - start)))
-        other, borders = self._sentences_from(place if place < start else place + after - start)
+        token = place if place < start else place + after - start
+        other, borders = self._sentences_from(token, room)
         if other == document:  # those between were too short, and this one came next
-            other, borders = self._sentences_from(after % self.shards.tokens)
-        return int(borders[0]), int(min(borders[-1], borders[0] + room))
+            other, borders = self._sentences_from(after % self.shards.tokens, room)
+        return borders[0], min(borders[-1], borders[0] + room)
 
     def _text(self, document: int) -> Run:
         """The tokens of a document without its end."""
