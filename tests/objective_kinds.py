@@ -21,9 +21,10 @@ def made(
     borders: bool = False,
     seed: int = 0,
     folder: Path = Path("nowhere"),
+    padded: bool = False,
     **settings: Any,
 ) -> Any:
     """An objective with some of its settings changed."""
     lexicon = Lexicon(size, SPECIAL if special is None else special, folder)
     config = parse(ObjectiveConfig, {"kind": kind, kind: settings})
-    return make_objective(config, Context(sequence, seed, borders, lexicon))
+    return make_objective(config, Context(sequence, seed, borders, lexicon, padded))

@@ -30,9 +30,10 @@ def main(argv: list[str]) -> None:
         "loss": result.loss,
         **result.measures,
         "perplexity": result.perplexity,
-        **({} if result.bits_per_byte is None else {"bits_per_byte": result.bits_per_byte}),
+        "bits_per_byte": result.bits_per_byte,
         "tokens": result.tokens,
     }
+    figures = {name: value for name, value in figures.items() if value is not None}
     if options.json:
         print(json.dumps({**figures, "step": trained.step, "data": options.data}))
         return

@@ -22,11 +22,16 @@ def main(argv: list[str]) -> None:
 
     from dslm.inference.fill import fill
     from dslm.inference.generate import Sampling, continue_text
+    from dslm.inference.restore import restore_text
     from dslm.inference.trained import load
 
     sampling = Sampling(options.temperature, options.top_k, options.top_p, options.seed)
     trained = load(options.run, options.step)
-    if trained.config.objective.kind == "masked":
+    kind = trained.config.objective.kind
+    if kind == "masked":
         print(fill(trained, options.prompt))
+        return
+    if kind == "denoising":
+        print(restore_text(trained, options.prompt, options.max_new_tokens, sampling))
         return
     print(continue_text(trained, options.prompt, options.max_new_tokens, sampling))

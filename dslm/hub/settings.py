@@ -89,6 +89,8 @@ def refused(family: Family, config: ModelConfig) -> list[Problem]:
         if known and getattr(config, key.ours) not in known:
             rule = f"{family.name} has only {' and '.join(known)}"
             problems.append(Problem(f"model.{key.ours}", getattr(config, key.ours), rule))
+    if config.code_length:
+        problems.append(Problem("model.code_length", config.code_length, f"{family.name} has none"))
     return problems + family.refuse(config)
 
 

@@ -21,6 +21,8 @@ from dslm.train.batches import held_out, moved
 
 TOKENS = 8192
 """Tokens computed at once."""
+TOKEN_LOSSES = ("masked_loss", "restored_loss")
+"""What objectives call their nats a token, where these are not the loss itself."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,12 @@ class Evaluation:
     """What else the objective tells."""
 
     @property
-    def perplexity(self) -> float:
-        """As many equally likely tokens would be as hard to predict."""
-        return math.exp(min(self.measures.get("masked_loss", self.loss), 700.0))
+    def perplexity(self) -> float | None:
+        """As many equally likely tokens would be as hard to predict; `None` if none are told."""
+        if "explained_variance" in self.measures:
+            return None
+        nats = (self.measures[key] for key in TOKEN_LOSSES if key in self.measures)
+        return math.exp(min(next(nats, self.loss), 700.0))
 
     @property
     def bits_per_byte(self) -> float | None:

@@ -23,7 +23,10 @@ GATES = {"lstm": 4, "gru": 3}
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
 class ModelConfig:
-    """The shape of a Transformer of one stack (Vaswani et al. 2017) or of recurrent layers."""
+    """The shape of a Transformer of one stack (Vaswani et al. 2017) or of recurrent layers.
+
+    With `code_length` there is a bottleneck and another stack behind it: an autoencoder.
+    """
 
     block: Literal["attention", "lstm", "gru"] = "attention"
     """How tokens reach each other: attention and feed-forward, or a recurrent layer (Hochreiter &
@@ -69,6 +72,16 @@ class ModelConfig:
     """Whether a layer of its own and a bias for each token id belong to the head (BERT)."""
     pair_head: bool = False
     """Whether two scores for a pair of segments are made from the first token (BERT's pooler)."""
+    code_length: Annotated[int, Field(ge=0)] = 0
+    """Vectors that a row is squeezed into behind `layers` blocks, whereupon others make it out of
+    these again; must divide `sequence`; 0 = none, a plain model."""
+    code_width: Count | None = None
+    """Width of these vectors; null = `width` (only with `code_length`)."""
+    decoder_layers: Count | None = None
+    """Blocks behind the code; null = `layers` (only with `code_length`)."""
+    output: Literal["scores", "vectors"] = "scores"
+    """What is made of the last hidden vectors: scores of all token ids, or a vector to be compared
+    with the token's embedding (only with `code_length`)."""
     dropout: Share = 0.0
     """Share of activations dropped in training: embeddings, attention weights, residual sums."""
     initialization: Annotated[float, Field(gt=0)] = 0.02
@@ -101,6 +114,21 @@ class ModelConfig:
         return 64 * math.ceil(self.width / 24) if self.activation == "swiglu" else 4 * self.width
 
     @property
+    def narrow_width(self) -> int:
+        """Width of a vector of the code."""
+        return self.code_width or self.width
+
+    @property
+    def decoding(self) -> int:
+        """Number of blocks behind the code."""
+        return (self.decoder_layers or self.layers) if self.code_length else 0
+
+    @property
+    def blocks(self) -> int:
+        """Number of blocks in all."""
+        return self.layers + self.decoding
+
+    @property
     def reach(self) -> int | None:
         """Tokens a text may have; null = any number, of which a recurrent block keeps a state."""
         return None if self.recurrent and self.positions == "none" else self.sequence
@@ -118,7 +146,7 @@ def check_model(config: ModelConfig) -> list[Problem]:
     if config.positions == "sinusoidal" and config.width % 2:
         rule = "must be even for sinusoidal positions"
         problems.append(Problem("model.width", config.width, rule, f"use {config.width + 1}"))
-    return problems
+    return problems + (_check_code(config) if config.code_length else _check_no_code(config))
 
 
 def _check_attention(config: ModelConfig) -> list[Problem]:
@@ -159,9 +187,41 @@ def _check_recurrent(config: ModelConfig) -> list[Problem]:
     return problems
 
 
+def _check_code(config: ModelConfig) -> list[Problem]:
+    """What cannot be built of an autoencoder."""
+    problems = []
+    if config.recurrent:
+        rule = "does not go with model.code_length"
+        problems.append(Problem("model.block", config.block, rule, "leave it out"))
+    if config.sequence % config.code_length:
+        near = _nearest_divisors(config.sequence, config.code_length)
+        rule = f"does not divide model.sequence = {config.sequence}"
+        problems.append(Problem("model.code_length", config.code_length, rule, f"use {near}"))
+    for key in ("transform", "pair_head"):
+        if getattr(config, key):
+            rule = "does not go with model.code_length"
+            problems.append(Problem(f"model.{key}", True, rule, "leave it out"))
+    if config.output == "vectors" and not config.tied:
+        rule = "gives a head to scores, but model.output = vectors has none"
+        problems.append(Problem("model.tied", False, rule, "leave it out"))
+    return problems
+
+
+def _check_no_code(config: ModelConfig) -> list[Problem]:
+    """What means something for an autoencoder only."""
+    plain = {"code_width": None, "decoder_layers": None, "output": "scores"}
+    rule, fix = "needs a code", "set model.code_length, or leave it out"
+    return [
+        Problem(f"model.{key}", getattr(config, key), rule, fix)
+        for key, value in plain.items()
+        if getattr(config, key) != value
+    ]
+
+
 def parameter_count(config: ModelConfig) -> int:
     """Number of weights, tied ones counted once."""
-    return _embedding_count(config) + block_count(config) * config.layers + _head_count(config)
+    outside = _embedding_count(config) + _code_count(config) + _head_count(config)
+    return outside + block_count(config) * config.blocks
 
 
 def block_count(config: ModelConfig) -> int:
@@ -181,7 +241,7 @@ def flops_per_token(config: ModelConfig, scored: float = 1.0) -> float:
     """Floating-point operations of a forward and backward pass over one token.
 
     6 for each weight that multiplies (all but position and untied input embeddings) plus
-    12 × layers × width × sequence for attention, without the causal half being taken off:
+    12 × blocks × width × sequence for attention, without the causal half being taken off:
     the convention of PaLM (Chowdhery et al. 2022, appendix B) and nanoGPT. Recurrent blocks have
     their weights only.
 
@@ -192,10 +252,15 @@ def flops_per_token(config: ModelConfig, scored: float = 1.0) -> float:
     multiplying = parameter_count(config)
     if config.positions == "learned":
         multiplying -= config.sequence * config.width
-    if not config.tied:
+    if not config.tied or config.output == "vectors":
         multiplying -= config.size * config.width
-    multiplying -= round((1 - scored) * config.size * config.width)
-    attention = 12.0 * config.layers * config.width * config.sequence
+    if config.output == "scores":
+        multiplying -= round((1 - scored) * config.size * config.width)
+    if config.code_length:
+        # The maps to and from the code are applied to its vectors, not to every token.
+        seldom = _code_map_count(config) * (config.sequence - config.code_length)
+        multiplying -= config.sequence * config.width + seldom // config.sequence
+    attention = 12.0 * config.blocks * config.width * config.sequence
     return 6.0 * multiplying + (0.0 if config.recurrent else attention)
 
 
@@ -209,10 +274,25 @@ def _embedding_count(config: ModelConfig) -> int:
     return vectors * config.width + (_norm_count(config) if config.embedding_norm else 0)
 
 
+def _code_count(config: ModelConfig) -> int:
+    """Weights of the bottleneck, and of the norm before it."""
+    if not config.code_length:
+        return 0
+    norm = _norm_count(config) if config.norm_position == "pre" else 0
+    return norm + _code_map_count(config) + config.sequence * config.width
+
+
+def _code_map_count(config: ModelConfig) -> int:
+    width, narrow = config.width, config.narrow_width
+    return 2 * width * narrow + (width + narrow if config.bias else 0)
+
+
 def _head_count(config: ModelConfig) -> int:
     width, count = config.width, 0 if config.tied else config.size * config.width
     if config.norm_position == "pre":
         count += _norm_count(config)
+    if config.output == "vectors":
+        count += width * width + (width if config.bias else 0)
     if config.transform:
         count += width * width + (width if config.bias else 0) + _norm_count(config) + config.size
     if config.pair_head:

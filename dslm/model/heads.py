@@ -1,18 +1,22 @@
-"""What BERT (Devlin et al. 2018) has between the last block and its scores.
+"""What models other than plain ones have between the last block and their outputs.
 
-The way of the last hidden vectors: `Transform` takes them through a layer of their own and, for
-pairs, puts the pooled first one before them; the head scores them; `Answers` adds the bias of each
-token id and scores the pair. Of a pair the first place is always among those that are picked.
+The way of the last hidden vectors in BERT (Devlin et al. 2018): `Transform` takes them through a
+layer of their own and, for pairs, puts the pooled first one before them; the head scores them;
+`Answers` adds the bias of each token id and scores the pair. Of a pair the first place is always
+among those that are picked. In an autoencoder that predicts vectors: `Regression` maps them once
+more, `with_targets` puts the embeddings beside them.
 """
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dslm.model.config import ModelConfig
-from dslm.model.embedding import Head, TokenEmbedding
+from dslm.model.embedding import Head, TokenEmbedding, embedding_deviation
 from dslm.model.layers import Linear, norm
 
 
@@ -92,3 +96,35 @@ def paired_head(head: Head, hidden: Tensor) -> tuple[Tensor, Tensor]:
     """The same with a head that has a weight of its own."""
     scores: Tensor = head(hidden[:, 1:])
     return scores, hidden[:, 0]
+
+
+class Regression(nn.Module):
+    """The last map of a model whose outputs are compared with embeddings."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        deviation = embedding_deviation(config) / math.sqrt(config.width)  # outputs as embeddings
+        self.dense = Linear(config.width, config.width, config.bias, deviation)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Map [B, S, D] to [B, S, D]."""
+        predicted: Tensor = self.dense(hidden)
+        return predicted
+
+
+def with_targets(
+    embedding: TokenEmbedding, predicted: Tensor, originals: Tensor
+) -> tuple[Tensor, Tensor]:
+    """What was predicted, and the embeddings that it is to be compared with.
+
+    Args:
+        embedding: the model's own.
+        predicted: [B, S, D].
+        originals: [B, S], the token ids before anything was done to them.
+
+    Returns:
+        Two tensors [B, S, D]; no gradient flows from the second.
+    """
+    targets: Tensor = embedding(originals)
+    # In a pipeline the last stage must have a gradient of the embedding to add to the first one's.
+    return predicted + 0.0 * targets, targets.detach()

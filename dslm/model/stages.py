@@ -5,8 +5,8 @@ pipeline. A layer has the same place in both, hence the same names in a checkpoi
 weights, because each draws them under (seed, place).
 
 Beside the tensor that every layer changes, others travel that some layers only read: the segment
-of each token, what it sees, the places to be scored. Each goes as far as the last layer that reads
-it.
+of each token, what it sees, the places to be scored, the ids before any were hidden. Each goes as
+far as the last layer that reads it.
 """
 
 from __future__ import annotations
@@ -20,9 +20,17 @@ import torch
 from torch import Tensor, nn
 
 from dslm.model.block import Block
+from dslm.model.bottleneck import Bottleneck
 from dslm.model.config import ModelConfig
 from dslm.model.embedding import FinalNorm, Head, Positions, TokenEmbedding, tied_head
-from dslm.model.heads import Answers, Transform, paired_head, paired_tied_head
+from dslm.model.heads import (
+    Answers,
+    Regression,
+    Transform,
+    paired_head,
+    paired_tied_head,
+    with_targets,
+)
 from dslm.model.recurrent import RecurrentBlock
 
 Value: TypeAlias = "Tensor | tuple[Tensor, ...]"
@@ -85,7 +93,7 @@ def stages(config: ModelConfig, seed: int, carried: Sequence[str] = ()) -> list[
         seed: decides all weights.
         carried: names of the tensors that stand behind the token ids in its input.
     """
-    places = [_embedding(config), *_trunk(config), *_tail(config)]
+    places = [_embedding(config), *_trunk(config), *_decoder(config), *_tail(config)]
     recipes = [{"reads": (), **recipe} for recipe in places]
     made, entering = [], tuple(carried)
     for place, recipe in enumerate(recipes):
@@ -115,8 +123,22 @@ def _trunk(config: ModelConfig) -> list[Recipe]:
     return [positions, *[block] * (config.layers - 1), last, *final]
 
 
+def _decoder(config: ModelConfig) -> list[Recipe]:
+    """Of an autoencoder, from the encoder's hidden vectors through the code to its own."""
+    if not config.code_length:
+        return []
+    bottleneck: Recipe = {"module": Bottleneck, "reads": ("visibility",)}
+    # Nothing but the code is told to the decoder, not even where padding was.
+    blocks: list[Recipe] = [{"module": Block}] * config.decoding
+    final: list[Recipe] = [{"module": FinalNorm}] if config.norm_position == "pre" else []
+    return [bottleneck, *blocks, *final]
+
+
 def _tail(config: ModelConfig) -> list[Recipe]:
-    """From hidden vectors to scores."""
+    """From hidden vectors to scores, or to vectors and those to compare them with."""
+    if config.output == "vectors":
+        targets: Recipe = {"call": with_targets, "reads": ("originals",)}
+        return [{"module": Regression}, {**_embedding(config), **targets}]
     head: Recipe = {"module": Head}
     if config.tied:
         head = {**_embedding(config), "call": tied_head}

@@ -33,6 +33,8 @@ class Context:
     """Whether documents in one row are kept apart."""
     lexicon: Lexicon
     """The tokenizer."""
+    padded: bool = False
+    """Whether rows may end with padding."""
 
 
 class Objective(Protocol):

@@ -9,23 +9,38 @@ from pydantic.dataclasses import dataclass
 
 from dslm.config.parse import STRICT
 from dslm.errors import Problem
+from dslm.objectives.autoencoder import Autoencoder, AutoencoderSettings
 from dslm.objectives.causal import Causal, CausalSettings
+from dslm.objectives.denoising import Denoising, DenoisingSettings
 from dslm.objectives.masked import Masked, MaskedSettings
 from dslm.objectives.protocol import Context, Objective
 
-OBJECTIVES: dict[str, type[Objective]] = {"causal": Causal, "masked": Masked}
+OBJECTIVES: dict[str, type[Objective]] = {
+    "causal": Causal,
+    "masked": Masked,
+    "denoising": Denoising,
+    "autoencoder": Autoencoder,
+}
+
+NO_CODE = {"code_length": 0, "code_width": None, "decoder_layers": None, "output": "scores"}
+"""What a model has that is no autoencoder."""
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
 class ObjectiveConfig:
     """What the model learns to predict."""
 
-    kind: Literal["causal", "masked"] = "causal"
-    """causal: each token from those before it. masked: hidden tokens from all others."""
+    kind: Literal["causal", "masked", "denoising", "autoencoder"] = "causal"
+    """causal: each token from those before it. masked: hidden tokens from all others. denoising: a
+    text from what is left of it. autoencoder: a text from a code that it was made into."""
     causal: CausalSettings = Field(default_factory=CausalSettings)
     """Settings of the causal objective."""
     masked: MaskedSettings = Field(default_factory=MaskedSettings)
     """Settings of the masked objective."""
+    denoising: DenoisingSettings = Field(default_factory=DenoisingSettings)
+    """Settings of the denoising objective."""
+    autoencoder: AutoencoderSettings = Field(default_factory=AutoencoderSettings)
+    """Settings of the autoencoder."""
 
     @property
     def own(self) -> Any:
@@ -40,7 +55,8 @@ def make_objective(config: ObjectiveConfig, context: Context) -> Objective:
 
 def model_of(config: ObjectiveConfig) -> dict[str, Any]:
     """The settings of a model that an objective decides."""
-    return dict(OBJECTIVES[config.kind].model(config.own))
+    without = {} if config.kind == "autoencoder" else NO_CODE
+    return {**without, **OBJECTIVES[config.kind].model(config.own)}
 
 
 def check_objective(config: ObjectiveConfig, model: Any) -> list[Problem]:
@@ -59,4 +75,7 @@ def check_objective(config: ObjectiveConfig, model: Any) -> list[Problem]:
         if (found := getattr(model, key)) != value:
             rule = f"objective.kind = {config.kind} needs {value!r}"
             problems.append(Problem(f"model.{key}", found, rule, "leave it out"))
+    if config.kind == "autoencoder" and not model.code_length:
+        rule, fix = "objective.kind = autoencoder needs a code", "set it to its vectors for a row"
+        problems.append(Problem("model.code_length", 0, rule, fix))
     return problems

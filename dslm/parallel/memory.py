@@ -62,19 +62,19 @@ def estimate(model: ModelConfig, plan: Plan, config: Mapping[str, Any]) -> Memor
 
 def _weights_on_a_stage(model: ModelConfig, plan: Plan) -> float:
     """Weights of the fullest pipeline stage: its blocks and the embedding or head."""
-    blocks = block_count(model) * model.layers
+    blocks = block_count(model) * model.blocks
     outside = parameter_count(model) - blocks
     if plan.pipeline_stages == 1:
         return blocks + outside
     own = outside if model.tied else outside - model.size * model.width
-    return -(-model.layers // plan.pipeline_stages) * block_count(model) + own
+    return -(-model.blocks // plan.pipeline_stages) * block_count(model) + own
 
 
 def _activations(model: ModelConfig, plan: Plan, half: bool) -> float:
     """Bytes kept for the backward pass by the micro-batches in flight."""
     tokens = plan.micro_batch * plan.sequence
     size = 1 if half else 2  # the paper's constants are bytes at 16 bits
-    layers = -(-model.layers // plan.pipeline_stages)
+    layers = -(-model.blocks // plan.pipeline_stages)
     whole = tokens * _kept_by_a_block(model) * size
     kept = layers * tokens * 2 * model.width * size + whole if model.recompute else layers * whole
     in_flight = min(plan.pipeline_stages, plan.accumulation)

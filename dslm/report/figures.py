@@ -78,7 +78,7 @@ def _evaluation(record: Record) -> list[Figure]:
         told.append(Figure("Evaluation loss", f"{found['loss']:.4f}", hint))
     if "perplexity" in found:
         told.append(Figure("Perplexity", f"{found['perplexity']:.2f}", "of the evaluation"))
-    elif record.log.evaluations:
+    elif _in_nats(record):
         loss = series(record.log.evaluations, "validation_loss")[-1].value
         perplexity = math.exp(min(loss, 700))  # e to the 710 is beyond a float
         told.append(Figure("Perplexity", f"{perplexity:.2f}", "of the last validation"))
@@ -86,6 +86,12 @@ def _evaluation(record: Record) -> list[Figure]:
         value = f"{found['bits_per_byte']:.4f}"
         told.append(Figure("Bits per byte", value, "of the evaluation"))
     return told
+
+
+def _in_nats(record: Record) -> bool:
+    """Whether there are validation losses of tokens, and not of vectors."""
+    lines = record.log.evaluations
+    return bool(lines) and not series(lines, "validation_explained_variance")
 
 
 def _extent(record: Record) -> list[Figure]:

@@ -119,9 +119,10 @@ def check_run(config: RunConfig) -> list[Problem]:
     if config.word_vectors is not None and config.start is not None:
         rule = f"start = {config.start!r} gives the embedding already"
         problems.append(Problem("word_vectors", config.word_vectors, rule, "use one of the two"))
-    if config.pipeline_stages > config.model.layers:
-        rule = f"is more than model.layers = {config.model.layers}"
-        fix = f"use at most {config.model.layers}"
+    if config.pipeline_stages > config.model.blocks:
+        decoding = " and those behind the code" if config.model.decoding else ""
+        rule = f"is more than model.layers = {config.model.layers}{decoding}"
+        fix = f"use at most {config.model.blocks}"
         problems.append(Problem("pipeline_stages", config.pipeline_stages, rule, fix))
     return problems
 
@@ -137,6 +138,9 @@ def _check_borders(config: RunConfig) -> list[Problem]:
     if objective.kind == "causal" and objective.causal.fill_in_middle:
         rule = "does not go with objective.causal.fill_in_middle, which moves text across borders"
         return [Problem(apart, True, rule, "use one of the two")]
+    if objective.kind in ("denoising", "autoencoder"):
+        rule = f"does not go with objective.kind={objective.kind}, which takes a row as one text"
+        return [Problem(apart, True, rule, "leave it out")]
     return []
 
 

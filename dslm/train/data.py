@@ -94,8 +94,10 @@ def _weights(config: DataConfig, train: tuple[ShardSet, ...]) -> tuple[float, ..
 
 def objective_of(config: RunConfig, tokenizer: Path) -> Objective:
     """The objective of a run over the text of a tokenizer."""
-    lexicon, borders = Lexicon.load(tokenizer), config.data.document_borders
-    context = Context(config.model.sequence, config.seed, borders, lexicon)
+    lexicon, data = Lexicon.load(tokenizer), config.data
+    context = Context(
+        config.model.sequence, config.seed, data.document_borders, lexicon, data.packing != "none"
+    )
     return make_objective(config.objective, context)
 
 

@@ -125,6 +125,48 @@ def roberta_base() -> Settings:
     return settings
 
 
+def t5_style_small() -> Settings:
+    """T5 small (Raffel et al. 2020) as one stack: 54,158,336 weights with 32,025 ids."""
+    return {
+        "model": {
+            "layers": 12,
+            "heads": 8,
+            "width": 512,
+            "sequence": 512,
+            "positions": "rotary",
+            "norm": "rms",
+            "norm_epsilon": 1e-6,
+            "activation": "gelu",
+            "bias": False,
+            "dropout": 0.1,
+        },
+        "objective": {"kind": "denoising"},
+        "schedule": {"kind": "inverse_sqrt"},
+        "steps": 100_000,
+        "evaluation_interval": 1000,
+        "checkpoint_interval": 1000,
+    }
+
+
+def autoencoder_small() -> Settings:
+    """An autoencoder of 0.8M weights beside the vocabulary: 64 tokens through 16 vectors of 64."""
+    return {
+        "model": {
+            "layers": 2,
+            "heads": 4,
+            "width": 128,
+            "sequence": 64,
+            "code_length": 16,
+            "code_width": 64,
+        },
+        "data": {"validation_windows": 256},
+        "objective": {"kind": "autoencoder"},
+        "steps": 3000,
+        "evaluation_interval": 250,
+        "checkpoint_interval": 500,
+    }
+
+
 def fine_tune() -> Settings:
     """An imported or earlier run, trained on: `start=RUN` gives its shape and objective."""
     return {"steps": 1000, "evaluation_interval": 100, "checkpoint_interval": 500}
@@ -215,6 +257,8 @@ PRESETS: dict[str, Callable[[], Settings]] = {
         bert_base,
         bert_large,
         roberta_base,
+        t5_style_small,
+        autoencoder_small,
         fine_tune,
     )
 }

@@ -99,6 +99,9 @@ def _model(job: Job) -> str:
     model = job.config.model
     kind, heads = ("", f", {model.heads} heads") if model.heads else (f"{model.block} ", "")
     shape = f"{model.layers} {kind}layers × {model.width} wide{heads}"
+    if model.code_length:
+        code = f"{model.code_length} × {model.narrow_width}"
+        shape += f", a code of {code}, {model.decoding} layers back"
     reach = f"{model.sequence:,} tokens, vocabulary {model.size:,}"
     return f"{parameter_count(model):,} parameters · {shape} · {reach}"
 

@@ -11,14 +11,14 @@ from dslm.data.shard_set import ShardSet
 from dslm.data.tokenizer import Card
 from dslm.errors import CheckpointError, Problem
 from dslm.model.config import ModelConfig
-from dslm.objectives.registry import ObjectiveConfig
+from dslm.objectives.registry import NO_CODE, ObjectiveConfig
 from dslm.train.checkpoint import checkpoints
 from dslm.train.config import RunConfig
 from dslm.train.run_folder import RunFolder
 
 FREE = ("dropout", "recompute", "initialization")
 """Settings of a model that say nothing about its weights."""
-OTHERS = ("attention", "transform", "pair_head", "layers", "vocabulary")
+OTHERS = ("attention", "transform", "pair_head", "layers", "vocabulary", *NO_CODE)
 """Those that may differ, because what both models have means the same in both: see
 `dslm.train.inheritance`."""
 

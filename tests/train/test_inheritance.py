@@ -70,6 +70,12 @@ def test_after_the_first_difference_nothing_is_taken() -> None:
     ]
 
 
+def test_an_encoder_comes_from_a_plain_model_and_goes_to_one() -> None:
+    coded = {"attention": "full", "code_length": 4, "decoder_layers": 1}
+    assert drawn({}, coded) == ["Bottleneck", "Block", "FinalNorm"]
+    assert drawn(coded, {}) == []
+
+
 def read_all(before: Any, model: Any) -> dict[str, torch.Tensor]:
     """Every weight of a model that begins with another one."""
     share, old = inherited(before, model), build(before, seed=1).layers.state_dict()

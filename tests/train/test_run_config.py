@@ -81,6 +81,29 @@ def test_log_interval_is_one_for_the_smallest_preset() -> None:
             "which data.augmentation does not; use one of the two",
         ),
         (
+            ["objective.kind=denoising", "data.document_borders=true"],
+            "data.document_borders = True: does not go with objective.kind=denoising, "
+            "which takes a row as one text; leave it out",
+        ),
+        (
+            ["objective.kind=autoencoder"],
+            "model.code_length = 0: objective.kind = autoencoder needs a code; "
+            "set it to its vectors for a row",
+        ),
+        (
+            ["model.code_length=8"],
+            "model.code_length = 8: objective.kind = causal needs 0; leave it out",
+        ),
+        (
+            ["objective.kind=autoencoder", "model.code_length=8", "pipeline_stages=5"],
+            "pipeline_stages = 5: is more than model.layers = 2 and those behind the code; "
+            "use at most 4",
+        ),
+        (
+            ["objective.kind=autoencoder", "model.code_length=8", "model.output=vectors"],
+            "model.output = 'vectors': objective.kind = autoencoder needs 'scores'; leave it out",
+        ),
+        (
             ["model.block=lstm", "model.heads=null", "data.document_borders=true"],
             "data.document_borders = True: is not possible with model.block = 'lstm', "
             "whose memory goes on; leave it out",

@@ -89,6 +89,16 @@ def test_a_causal_run_begins_with_the_layers_of_one_of_masks(made: Any, start: P
     )
 
 
+def test_an_encoder_begins_with_a_causal_run_and_gives_its_weights_to_one(
+    made: Any, start: Path
+) -> None:
+    code = ["objective.kind=autoencoder", "model.code_length=8", "model.code_width=4"]
+    coded = made("coded", "fine_tune", f"start={start}", *code)
+    assert (coded.config.model.code_length, coded.config.model.attention) == (8, "full")
+    causal = ["fine_tune", f"start={finished(coded)}", "objective.kind=causal"]
+    assert made("back", *causal).config.model == made("plain", *ROTARY).config.model
+
+
 def test_a_start_gives_its_objective_unless_another_is_named(made: Any, start: Path) -> None:
     share = ["objective.kind=masked", "objective.masked.share=0.3"]
     begun = finished(made("masked", "fine_tune", f"start={start}", *share))

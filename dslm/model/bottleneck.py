@@ -1,0 +1,56 @@
+"""The narrow place of an autoencoder: all that its decoder learns of a row goes through here.
+
+The way of a row's S hidden vectors: each of `code_length` equal pieces of the row becomes the mean
+of its vectors, padding left out; this is mapped to `code_width` numbers: the code (Hinton &
+Salakhutdinov 2006). Back: the code of a piece is mapped to the model's width, for every place of
+the piece alike, and a vector of the place is added.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from dslm.model.config import ModelConfig
+from dslm.model.embedding import embedding_deviation
+from dslm.model.layers import Linear, Table
+
+
+class Bottleneck(nn.Module):
+    """From hidden vectors to a code, and from the code alone back to hidden vectors."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.sequence, self.length = config.sequence, config.code_length
+        width, narrow = config.width, config.narrow_width
+        self.narrow = Linear(width, narrow, config.bias, config.initialization)
+        self.widen = Linear(narrow, width, config.bias, config.initialization)
+        self.embedding = Table(config.sequence, width, embedding_deviation(config))
+
+    def forward(self, hidden: Tensor, visibility: Tensor | None = None) -> Tensor:
+        """Map [B, S, D] to [B, S, D] by way of the code.
+
+        Args:
+            hidden: [B, S, D], S = `sequence`.
+            visibility: [B, S], 0 where there is padding; none without it.
+        """
+        return self.decode(self.encode(hidden, visibility))
+
+    def encode(self, hidden: Tensor, visibility: Tensor | None = None) -> Tensor:
+        """The code, [B, `code_length`, `code_width`]; a piece of padding alone counts as zeros."""
+        rows, sequence, width = hidden.shape
+        pieces = hidden.reshape(rows, self.length, sequence // self.length, width)
+        if visibility is None:
+            means = pieces.mean(2)
+        else:
+            real = (visibility != 0).to(hidden.dtype).view(*pieces.shape[:3], 1)
+            means = (pieces * real).sum(2) / real.sum(2).clamp(min=1)
+        code: Tensor = self.narrow(means)
+        return code
+
+    def decode(self, code: Tensor) -> Tensor:
+        """Hidden vectors [B, S, D] out of a code."""
+        wide: Tensor = self.widen(code)
+        each = wide.repeat_interleave(self.sequence // self.length, dim=1)
+        of_places: Tensor = self.embedding(torch.arange(self.sequence, device=code.device))
+        return each + of_places

@@ -1,0 +1,43 @@
+"""Vectors compared with the vectors that they should be."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from dslm.objectives.protocol import IGNORE
+
+
+def squared_error(predicted: Tensor, targets: Tensor, labels: Tensor) -> Tensor:
+    """Mean over the rows of each row's mean squared distance.
+
+    Args:
+        predicted: [B, S, D].
+        targets: [B, S, D].
+        labels: [B, S], `IGNORE` where a place does not count; a row without any counts as zero.
+
+    Returns:
+        A float32 scalar.
+    """
+    counted = labels != IGNORE
+    weights = counted / counted.sum(-1, keepdim=True).clamp(min=1) / len(labels)
+    distances = (predicted.float() - targets.float()).square().sum(-1)
+    return (distances * weights).sum()
+
+
+@torch.no_grad()
+def explained(predicted: Tensor, targets: Tensor, labels: Tensor) -> Tensor:
+    """How much of the variance of the targets is explained: 1 - squared error / variance.
+
+    Args:
+        predicted: [B, S, D].
+        targets: [B, S, D]; their variance is that within this micro-batch, over all places.
+        labels: [B, S], `IGNORE` where a place does not count.
+
+    Returns:
+        [1, 2] float32: the variance that is explained, and the variance, both summed up.
+    """
+    counted = labels != IGNORE
+    found, wanted = predicted[counted].float(), targets[counted].float()
+    variance = (wanted - wanted.mean(0)).square().sum()
+    return torch.stack([variance - (found - wanted).square().sum(), variance])[None]

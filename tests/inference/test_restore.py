@@ -1,0 +1,136 @@
+"""A denoising model asked: the prompt rendered as in training, the answer put where it belongs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from models import shaken
+
+from dslm.commands import generate as generate_command
+from dslm.commands.run import run
+from dslm.data.shard_set import ShardSet
+from dslm.data.tokenizer import Tokenizer
+from dslm.errors import ConfigError
+from dslm.inference import trained as loading
+from dslm.inference.generate import Sampling
+from dslm.inference.restore import _source, _written, restore_text
+from dslm.inference.trained import Trained
+from dslm.model.stages import stages
+from dslm.model.transformer import Transformer
+from dslm.parallel.world import World
+from dslm.train.prepare import prepare
+
+GREEDY = Sampling(temperature=0)
+SHAPE = ["model.layers=2", "model.width=16", "model.heads=2", "model.sequence=40"]
+
+
+@pytest.fixture
+def asked(tmp_path: Path, shard_set: Path, deepspeed_file: Path) -> Any:
+    """Makes an untrained model of a style: ``asked(style)``."""
+
+    def make(style: str) -> Trained:
+        words = ["tiny", *SHAPE, "objective.kind=denoising", f"objective.denoising.style={style}"]
+        words += [f"data.train={shard_set}", f"run={tmp_path / 'run'}"]
+        job = prepare(words, None, str(deepspeed_file), World())
+        model = shaken(Transformer(stages(job.config.model, 0, job.objective.carried)))
+        tokenizer = Tokenizer.load(ShardSet.open(shard_set).tokenizer)
+        device = torch.device("cpu")
+        return Trained(tmp_path / "run", job.config, model, job.objective, tokenizer, 0, device)
+
+    return make
+
+
+class Scripted(torch.nn.Module):
+    """A model that says what it was told to."""
+
+    def __init__(self, trained: Trained, said: list[int]) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+        self.said, self.size = iter(said), trained.config.model.size
+        self.read: list[Any] = []
+
+    def forward(self, inputs: Any, caches: Any) -> torch.Tensor:
+        self.read.append(inputs)
+        return torch.nn.functional.one_hot(torch.tensor([[next(self.said)]]), self.size).float()
+
+
+def answer(trained: Trained, prompt: str, said: list[int]) -> tuple[str, Any]:
+    model: Any = Scripted(trained, said)
+    told = Trained(
+        trained.run, trained.config, model, trained.objective, trained.tokenizer, 0, trained.device
+    )
+    return restore_text(told, prompt, 100, GREEDY), model.read
+
+
+def ids(trained: Trained, text: str) -> list[int]:
+    return [int(token) for token in trained.tokenizer.encode([text])[0]]
+
+
+@pytest.mark.parametrize("style", ["spans", "infilling", "masking", "deletion"])
+@torch.no_grad()
+def test_what_is_written_is_what_the_model_says_of_the_whole_row(style: str, asked: Any) -> None:
+    trained = asked(style)
+    objective, size = trained.objective, trained.config.model.size
+    prompt = "1 plus 1 is" if style == "deletion" else "1 plus<mask> is"
+    source = _source(trained, objective, prompt)
+    written = _written(trained, objective, source, 12, GREEDY)
+    row = torch.tensor([[*source.tolist(), objective.begin, *written]])
+    seen = torch.tensor([[-1] * len(source) + [1] * (1 + len(written))])
+    asked_for = torch.arange(len(source), row.shape[1])[None]
+    scores = trained.model((row, seen, asked_for))[0]
+    scores[:, objective.begin] = -torch.inf
+    best = scores.argmax(-1).tolist()
+    assert best[: len(written)] == written
+    assert len(written) == 12 or best[len(written)] == objective.end
+    assert max(written, default=0) < size
+
+
+def test_spans_are_put_where_their_marks_stand(asked: Any) -> None:
+    trained = asked("spans")
+    objective = trained.objective
+    mark = objective.corruption.marks
+    said = [mark, *ids(trained, "lus"), mark + 1, *ids(trained, "s 2"), objective.end]
+    text, read = answer(trained, "1 p<mask> 1 i<mask>.", said)
+    assert text == "1 plus 1 is 2."
+    tokens, seen, picked = read[0]
+    source = [*ids(trained, "1 p"), mark, *ids(trained, " 1 i"), mark + 1, *ids(trained, ".")]
+    assert tokens.tolist() == [[*source, objective.begin]]
+    assert seen.tolist() == [[-1] * len(source) + [1]]
+    assert picked.tolist() == [[len(source)]]
+
+
+def test_the_other_styles_write_the_whole_text(asked: Any) -> None:
+    trained = asked("infilling")
+    said = [*ids(trained, "1 plus 1"), trained.objective.end]
+    assert answer(trained, "1<mask>1", said)[0] == "1 plus 1"
+
+
+@pytest.mark.parametrize(
+    ("style", "prompt", "told"),
+    [
+        ("spans", "1 plus 1", "must hold <mask> where something is missing, at most 2 times"),
+        ("spans", "1<mask>1<mask>1<mask>", "must hold <mask>"),
+        ("deletion", "1 <mask> 1", "must not hold <mask>"),
+        ("infilling", "1 plus 1 is 2. " * 9, "a damaged text of this model has 1 to"),
+        ("masking", "", "has 0 tokens"),
+    ],
+)
+def test_a_prompt_that_cannot_be_restored_is_told(
+    style: str, prompt: str, told: str, asked: Any
+) -> None:
+    with pytest.raises(ConfigError, match=told):
+        restore_text(asked(style), prompt, 10, GREEDY)
+
+
+def test_the_command_restores_with_such_a_model(
+    asked: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained = asked("spans")
+    monkeypatch.setattr(loading, "load", lambda *_: trained)
+    assert run(generate_command.main, ["somewhere", "--prompt", "1 plus<mask> is 2."]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("1 plus")
+    assert printed.endswith(" is 2.\n")

@@ -1,0 +1,140 @@
+"""Which token sees which: a rule by hand, documents one by one, and FlexAttention's own form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from models import small
+from torch import Tensor
+from torch.nn.attention.flex_attention import flex_attention
+
+from dslm.model.stages import stages
+from dslm.model.transformer import Transformer
+from dslm.model.visibility import attend, block_mask, sees
+from dslm.objectives.documents import places_of, visible
+
+LENGTHS = [[5, 1, 7, 3], [16], [4, 8]]
+"""Documents of the rows; what is left of a row is padding."""
+KINDS: dict[str, dict[str, Any]] = {
+    "learned": {},
+    "sinusoidal": {"positions": "sinusoidal", "norm_position": "post"},
+    "rotary, grouped heads": {"positions": "rotary", "key_value_heads": 2},
+    "rotary, one group": {"positions": "rotary", "key_value_heads": 1, "norm": "rms"},
+}
+DRAW = torch.Generator().manual_seed(3)
+TOKENS = torch.randint(50, (3, 16), generator=DRAW)
+
+
+def documents() -> np.ndarray:
+    rows = [np.repeat(np.arange(1, len(row) + 1), row) for row in LENGTHS]
+    return np.stack([np.pad(row, (0, 16 - row.size)) for row in rows]).astype(np.int64)
+
+
+def spans() -> list[tuple[int, slice]]:
+    """Row and place of each document."""
+    ends = [(row, np.cumsum(lengths)) for row, lengths in enumerate(LENGTHS)]
+    return [
+        (row, slice(int(end - length), int(end)))
+        for row, found in ends
+        for end, length in zip(found, LENGTHS[row], strict=True)
+    ]
+
+
+def mixed() -> Tensor:
+    """Every kind of row: causal, whole, a prefix and then causal, with padding, of many."""
+    rows = [
+        [1] * 16,
+        [-1] * 16,
+        [-1] * 6 + [1] * 10,
+        [-1] * 4 + [1] * 5 + [0] * 7,
+        [-1, -1, 1, 1, 1, -2, -2, 2, 3, 3, -4, -4, -4, 0, 0, 0],
+        [0] * 16,
+    ]
+    return torch.tensor(rows)
+
+
+def test_a_token_sees_its_document_as_the_rule_says() -> None:
+    visibility = mixed()
+    mask = sees(visibility)
+    assert mask.shape == (6, 1, 16, 16)
+    for row, numbers in enumerate(visibility.tolist()):
+        for token, own in enumerate(numbers):
+            for other, number in enumerate(numbers):
+                same = abs(own) == abs(number)
+                wanted = same and (number <= 0 or other <= token)
+                assert bool(mask[row, 0, token, other]) == wanted
+
+
+def test_no_row_of_the_mask_is_empty() -> None:
+    assert sees(mixed()).any(-1).all()
+
+
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize("kind", KINDS)
+def test_documents_in_a_row_give_the_scores_and_gradients_of_each_alone(
+    kind: str, causal: bool
+) -> None:
+    config = small(**KINDS[kind], attention="causal" if causal else "full", initialization=0.1)
+    plain = Transformer(stages(config, 0))
+    packed = Transformer(stages(config, 0, ("visibility", "places")))
+    known = documents()
+    shape = [torch.from_numpy(made) for made in (visible(known, causal), places_of(known))]
+    weights = torch.randn(3, 16, 50, generator=DRAW)
+    scores = packed((TOKENS, *shape))
+    counted = torch.zeros(3, 16, dtype=torch.bool)
+    total = torch.zeros(())
+    for row, span in spans():
+        alone = plain(TOKENS[row : row + 1, span])[0]
+        assert (scores[row, span] - alone).abs().max() <= 1e-5
+        total = total + (alone * weights[row, span]).sum()
+        counted[row, span] = True
+    total.backward()
+    (scores * weights)[counted].sum().backward()
+    for name, weight in packed.named_parameters():
+        single = plain.get_parameter(name)
+        assert weight.grad is not None
+        assert single.grad is not None
+        size = single.grad.abs().max().clamp(min=1.0)
+        assert (weight.grad - single.grad).abs().max() / size <= 1e-5, name
+
+
+def test_places_begin_anew_with_every_document() -> None:
+    assert places_of(documents()).tolist() == [
+        [0, 1, 2, 3, 4, 0, 0, 1, 2, 3, 4, 5, 6, 0, 1, 2],
+        list(range(16)),
+        [0, 1, 2, 3, 0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3],
+    ]
+
+
+@pytest.mark.parametrize("size", [16, 300])
+def test_flex_attention_is_given_the_same_rule(size: int) -> None:
+    visibility = mixed().repeat_interleave(-(-size // 16), dim=1)[:, :size].contiguous()
+    made, mask = block_mask(visibility), sees(visibility)[:, 0]
+    every = torch.arange(size)
+    for row in range(6):
+        rule = made.mask_mod(torch.tensor(row), torch.tensor(0), every[:, None], every)
+        assert torch.equal(rule, mask[row])
+    # Blocks of 128: one that is left out holds nothing that anybody sees.
+    blocks = -(-size // 128)
+    whole = torch.zeros(6, blocks * 128, blocks * 128, dtype=torch.bool)
+    whole[:, :size, :size] = mask
+    wanted = whole.view(6, blocks, 128, blocks, 128).any(4).any(2)
+    assert torch.equal(made.to_dense()[:, 0].bool(), wanted)
+
+
+@torch.no_grad()
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+@pytest.mark.parametrize("groups", [4, 2, 1])
+def test_flex_attention_gives_what_the_mask_gives(groups: int) -> None:
+    visibility = mixed()
+    queries = torch.randn(6, 4, 16, 8, generator=DRAW)
+    keys, values = torch.randn(2, 6, groups, 16, 8, generator=DRAW)
+    plain = attend(queries, keys, values, visibility, None, causal=True, dropout=0.0)
+    flexible = flex_attention(
+        queries, keys, values, block_mask=block_mask(visibility), enable_gqa=groups != 4
+    )
+    assert isinstance(flexible, Tensor)
+    assert (plain - flexible).abs().max() <= 1e-5
