@@ -31,8 +31,9 @@ TOPICS = {
     "duplicates": "near_duplicates",
     "languages": "languages",
     "addresses": "addresses",
+    "reconstruction": "reconstruction",
 }
-NEED_CORPORA = ("duplicates", "languages", "addresses")
+NEED_CORPORA = ("duplicates", "languages", "addresses", "reconstruction")
 """Topics about corpora that no machine has by itself."""
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 
