@@ -105,8 +105,7 @@ def marks(encoded: Sequence[bytes], never: frozenset[str], seldom: frozenset[str
     for kind, rule in (
         (leads == ord("\n"), judge.line_ends),
         (MARK[leads], judge.stops),
-        (BEYOND[leads], judge.wide_marks),
-        (leads == ord(";"), judge.semicolons),
+        (BEYOND[leads] | (leads == ord(";")), judge.chinese_marks),
     ):
         of_kind = np.flatnonzero(kind)
         sure[of_kind], starts[of_kind], asked[of_kind] = rule(found[of_kind])
@@ -132,30 +131,22 @@ class _Judge:
 
     def line_ends(self, found: Integers) -> Judged:
         """Line ends: before empty lines, items, indents, paragraphs and headings."""
-        codes = self.codes
-        left = np.flatnonzero(~(SMALL[codes[found + 1]] & SMALL[codes[found + 2]]))
+        left = np.flatnonzero(~(SMALL[self.codes[found + 1]] & SMALL[self.codes[found + 2]]))
         at = found[left]
         first = self._behind(at + 1, BLANK)
-        char = codes[first]
+        char = self.codes[first]
         solid = ~BEYOND[char] & ~BLANK[char] | self._letter(first) | self._quote(first)
+        begins, ended, chinese, maybe_chinese = self._text_before(at)
         item, maybe_item = self._item(first)
-        last = at - 1
-        for _ in range(TRAILED):
-            last = last - BLANK[codes[last]]
-        before = codes[last]
-        chinese, maybe_chinese = self._chinese(last)
-        ended = ~BEYOND[before] & ~SPACE[before] | chinese | self._quote(last - 2)
-        empty = char == ord("\n")
-        paragraph = self._beside(found)[left] >= PARAGRAPH
-        bare = (last == at - 1) | (last == at - 2) & (codes[at - 1] == ord("\r"))
-        told = empty | (item | paragraph | chinese & bare) & solid
-        unclear = told | ~solid | maybe_item | maybe_chinese | self._heading(first)
+        empty, heading = char == ord("\n"), self._heading(first)
+        told = empty | (item | self._paragraph(found)[left] | chinese) & solid
+        maybe = told | ~solid | maybe_item | maybe_chinese | heading
         # Behind an empty line, or within several, a sentence has begun already.
         again = np.append(False, first[:-1] == at[1:])[: at.size]
         starts, sure, asked = found.copy(), np.zeros(found.size, bool), np.zeros(found.size, bool)
-        starts[left] = last + 1
+        starts[left] = begins
         sure[left] = told & ended & ~again
-        asked[left] = np.where(again, ~empty & self._heading(first), unclear & ~(told & ended))
+        asked[left] = np.where(again, ~empty & heading, maybe & ~(told & ended))
         return Judged(sure, starts, asked)
 
     def stops(self, found: Integers) -> Judged:
@@ -165,22 +156,18 @@ class _Judge:
         end = found + 1
         for _ in range(CLOSED):
             end = end + np.where(self._quote(end, b"\x99\x9d"), 3, CLOSING[codes[end]])
-        gap = self._behind(end, SPACE)
-        char, follows = codes[end], codes[gap]
-        more = MARK[after] | (after == ord(" ")) & MARK[codes[found + 2]]
-        spaced = SPACE[char]
-        goes_on = GOES_ON[follows] & (before != ord(" "))
-        possible = ~more & (BEYOND[char] | CLOSING[char] | spaced & ~goes_on)
-        begins = ~BEYOND[follows] & ~GOES_ON[follows] & ~SPACE[follows] & (follows != ord("-"))
-        begins |= self._quote(gap, b"\x98\x9c") | self._letter(gap)
+        char, gap = codes[end], self._behind(end, SPACE)
+        last = ~MARK[after] & ~((after == ord(" ")) & MARK[codes[found + 2]])
+        goes_on = GOES_ON[codes[gap]] & (before != ord(" "))
+        maybe = last & (BEYOND[char] | CLOSING[char] | SPACE[char] & ~goes_on)
         chinese = (char >= 0xE4) & (char <= 0xE9)
         apart = ~BEYOND[before] & ~MARK[before] | self._letter(found - 3)  # no run of marks
-        sure = possible & (spaced & begins | chinese) & apart
         doubt, never = self._doubt(found, end)
-        return Judged(sure & ~doubt, end, possible & ~(sure & ~doubt) & ~never)
+        sure = maybe & (SPACE[char] & self._begins(gap) | chinese) & apart & ~doubt
+        return Judged(sure, end, maybe & ~sure & ~never)
 
-    def wide_marks(self, found: Integers) -> Judged:
-        """The Chinese marks between letters; others, and the ellipsis, are asked about."""
+    def chinese_marks(self, found: Integers) -> Judged:
+        """Chinese marks between letters; others, … and a semicolon before Chinese are asked."""
         codes = self.codes
         lead, second, third = (codes[found + step] for step in range(3))
         wide = (lead == 0xE3) & (second == 0x80) & (third == 0x82)  # 。
@@ -189,13 +176,9 @@ class _Judge:
         after = codes[found + 3]
         sure = wide & (WORD[codes[found - 1]] | self._letter(found - 3))
         sure &= WORD[after] | SPACE[after] | (after == 0) | self._letter(found + 3)
-        ellipsis = (lead == 0xE2) & (second == 0x80) & (third == 0xA6)
-        return Judged(sure, found + 3, (wide | ellipsis) & ~sure)
-
-    def semicolons(self, found: Integers) -> Judged:
-        """Semicolons, which end a sentence before Chinese."""
-        asked = self.codes[found + 1] >= 0xE3
-        return Judged(np.zeros(found.size, bool), found, asked)
+        other = (lead == 0xE2) & (second == 0x80) & (third == 0xA6)  # …
+        other |= (lead == ord(";")) & (second >= 0xE3)
+        return Judged(sure, found + 3, (wide | other) & ~sure)
 
     def _quote(self, at: Integers, thirds: bytes = bytes(range(0x93, 0x9E))) -> Flags:
         """Whether a character begins there that is one of – — ― ‖ ‗ ‘ ’ ‚ ‛ “ ”."""
@@ -208,17 +191,28 @@ class _Judge:
     def _letter(self, at: Integers) -> Flags:
         """Whether a character begins there that is one of U+3040 … U+9FFF."""
         lead = self.codes[at]
-        chinese: Flags = (lead >= 0xE4) & (lead <= 0xE9)
-        return chinese | (lead == 0xE3) & (self.codes[at + 1] >= 0x81)
+        found: Flags = (lead >= 0xE4) & (lead <= 0xE9)
+        found |= (lead == 0xE3) & (self.codes[at + 1] >= 0x81)
+        return found
 
-    def _chinese(self, last: Integers) -> tuple[Flags, Flags]:
-        """Whether a character that ends there is Chinese or Hiragana: surely, and perhaps."""
+    def _text_before(self, at: Integers) -> tuple[Integers, Flags, Flags, Flags]:
+        """What stands before line ends.
+
+        Returns:
+            The byte behind the last one that is no white space; whether that is sure; whether a
+            Chinese character or Hiragana ends the line: surely, and perhaps.
+        """
         codes = self.codes
-        beyond = BEYOND[codes[last]]
-        lead, second = codes[last - 2], codes[last - 1]
-        sure = beyond & (lead >= 0xE4) & (lead <= 0xE9)
+        last = at - 1
+        for _ in range(TRAILED):
+            last = last - BLANK[codes[last]]
+        byte, second, lead = codes[last], codes[last - 1], codes[last - 2]
+        chinese = BEYOND[byte] & (lead >= 0xE4) & (lead <= 0xE9)
         maybe = (lead == 0xE3) & (second >= 0x81) | (lead == 0xEF) & (second >= 0xA4)
-        return sure, sure | beyond & (maybe | (codes[last - 3] >= 0xF0))
+        maybe |= codes[last - 3] >= 0xF0
+        ended = ~BEYOND[byte] & ~SPACE[byte] | chinese | self._quote(last - 2)
+        bare = (last == at - 1) | (last == at - 2) & (codes[at - 1] == ord("\r"))
+        return last + 1, ended, chinese & bare, chinese | BEYOND[byte] & maybe
 
     def _item(self, at: Integers) -> tuple[Flags, Flags]:
         """Whether a line that begins there is an item of a list: surely, and perhaps."""
@@ -232,6 +226,12 @@ class _Judge:
         maybe = BULLET[char] & BEYOND[second] | letter | DIGIT[char] & ends
         return sure, sure | maybe
 
+    def _begins(self, at: Integers) -> Flags:
+        """Whether a character that may begin a sentence surely stands there."""
+        code = self.codes[at]
+        plain: Flags = ~BEYOND[code] & ~GOES_ON[code] & ~SPACE[code] & (code != ord("-"))
+        return plain | self._quote(at, b"\x98\x9c") | self._letter(at)
+
     def _behind(self, at: Integers, space: Flags) -> Integers:
         """The first byte from there on that is no white space, if it is not too far."""
         at = at.copy()
@@ -243,15 +243,15 @@ class _Judge:
             left = left[space[self.codes[at[left]]]]
         return at
 
-    def _beside(self, found: Integers) -> Integers:
-        """The characters of the longer one of the lines before and behind each line end."""
-        at, borders = self.characters(found), self.borders
-        lines = np.concatenate([at, borders])
+    def _paragraph(self, found: Integers) -> Flags:
+        """Whether the line before or behind each line end is one that is not wrapped."""
+        at = self.characters(found)
+        lines = np.concatenate([at, self.borders])
         order = np.argsort(lines, kind="stable")
-        gaps = np.diff(lines[order], prepend=-1, append=lines.max(initial=0) + 1) - 1
-        longest = np.empty(lines.size, np.int64)
-        longest[order] = np.maximum(gaps[:-1], gaps[1:])
-        return longest[: at.size]
+        long = np.diff(lines[order], prepend=-1, append=lines.max(initial=0) + 1) > PARAGRAPH
+        beside = np.empty(lines.size, bool)
+        beside[order] = long[:-1] | long[1:]
+        return beside[: at.size]
 
     def _heading(self, at: Integers) -> Flags:
         """Whether a line may be a heading: it has no small letters, but two capitals in a row."""

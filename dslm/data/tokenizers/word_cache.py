@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from dslm.data.arrays import to_arrow, to_numpy
 from dslm.data.tokenizers.probes import PROBES, neighbours
 from dslm.data.tokenizers.short_words import BLOCK, PADDING, ShortWords, keys
 
@@ -114,9 +115,9 @@ class WordCache:
         if (others := np.flatnonzero(numbers < 0)).size:
             buffers = [None, pa.py_buffer(starts), pa.py_buffer(text)]
             words = pa.Array.from_buffers(pa.large_string(), len(starts) - 1, buffers)
-            found = words.take(pa.array(others)).dictionary_encode()
+            found = words.take(to_arrow(others)).dictionary_encode()
             distinct = self._looked_up(found.dictionary.to_pylist())
-            which = np.asarray(found.indices)
+            which = to_numpy(found.indices)
             numbers[others] = distinct[which]
             one_of_each = np.empty(distinct.size, np.int64)
             one_of_each[which] = others
