@@ -1,9 +1,9 @@
 """Text to tokens on one core: the whole of `shard` against `datasets.map` with the same tokenizer.
 
 Both begin at the same file of JSON lines in gzip and end with tokens on the disk; ours hashes them
-and finds sentences as well. Each run has a process of its own, which does the work twice: first
-cold, with all that starting takes, imports included; then warm, with the tokenizer open and the
-words of the text known to it. The figures are megabytes of text for each second of one core.
+and finds sentences as well. Each run is a process of its own, all of whose seconds on the processor
+count: imports, a tokenizer that has not seen a word, and the work. The text is taken once, when
+these are much of the time, and `COPIES` times over, which is nearer to a corpus of real size.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import gzip
 import json
 import multiprocessing
-import shutil
 import tempfile
 import time
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from measure import Options, Rates, Row, Table, speedup
+from measure import Options, Row, Table, speedup
 from texts import corpus_files
 
 from dslm.data.tokenizer import MODEL
@@ -34,7 +33,11 @@ SAMPLE = 8_000_000
 DOCUMENT = 3000
 """Characters of a document."""
 VOCABULARY = 32_000
+COPIES = 3
 ROUNDS = 3
+
+PEER = "datasets"
+"""The peer among the presets of cleaning."""
 
 
 class Job(NamedTuple):
@@ -42,21 +45,19 @@ class Job(NamedTuple):
 
     packed: Path
     """The text."""
-    folder: Path
-    """Where to write."""
+    megabytes: float
+    """How much that is."""
     tokenizer: Path
     """The tokenizer's folder."""
     clean: str
-    """The preset of cleaning; `datasets` for the peer."""
+    """The preset of cleaning, or `PEER`."""
 
 
-class Taken(NamedTuple):
-    """The seconds of a run: of the processor, and by the clock."""
+class Rate(NamedTuple):
+    """Megabytes of text a second: of the processor, and by the clock."""
 
-    cold: float
-    warm: float
-    cold_clock: float
-    warm_clock: float
+    core: float
+    clock: float
 
 
 def measure(options: Options) -> Table:
@@ -66,58 +67,57 @@ def measure(options: Options) -> Table:
         folder = Path(name)
         novels = sorted((options.corpora / "english_novels").glob("*_*_*.txt"))
         files = [*novels, *corpus_files(folder / "corpus", TEXT)]
-        packed, megabytes = _pack(files, folder / "text.jsonl.gz")
+        once, megabytes = _pack(files, folder / "once.jsonl.gz")
+        often = folder / "often.jsonl.gz"
+        often.write_bytes(once.read_bytes() * COPIES)  # members of gzip are one content
+        texts = ((once, megabytes), (often, megabytes * COPIES))
         for kind in ("unigram", "bpe"):
             tokenizer = folder / kind
             train_tokenizer(files, tokenizer, Training(kind, VOCABULARY, sample_bytes=SAMPLE))
-            jobs = {
-                clean: Job(packed, folder, tokenizer, clean)
-                for clean in ("none", "web", "datasets")
-            }
-            rows += _rows(kind, _rounds(jobs, kind), megabytes)
+            jobs = [Job(*text, tokenizer, clean) for text in texts for clean in ("none", PEER)]
+            jobs.insert(2, Job(*texts[0], tokenizer, "web"))
+            rows += _rows(kind, _rounds(jobs, kind))
     text = "novels and of Python's library" if novels else "Python's library"
     setting = (
-        f"{megabytes:.0f} MB of {text} in documents of {DOCUMENT:,} characters, .jsonl.gz to "
-        f"tokens on the disk, one process; tokenizers of {VOCABULARY:,} pieces; the peer is "
-        f"`load_dataset`, `map` in batches with the same SentencePiece model and no cleaning, "
-        f"`save_to_disk`. Megabytes for each second of the processor, in brackets by the clock. "
-        f"Cold: a whole process, with imports and a tokenizer that knows no word; warm: the same "
-        f"again in that process. Median of {ROUNDS} rounds"
+        f"{megabytes:.0f} MB of {text} in documents of {DOCUMENT:,} characters, and the same "
+        f"{COPIES} times over; .jsonl.gz to tokens on the disk, one process and thread; tokenizers "
+        f"of {VOCABULARY:,} pieces; the peer is `load_dataset`, `map` in batches with the same "
+        f"SentencePiece model and no cleaning, `save_to_disk`. Megabytes for each second that a "
+        f"whole process took of one core, imports included; in brackets by the clock. Median of "
+        f"{ROUNDS} rounds"
     )
     return Table("Tokenizing", setting, rows)
 
 
-def _rounds(jobs: dict[str, Job], label: str) -> dict[str, list[Taken]]:
-    """What each took in every round, in turns."""
-    taken: dict[str, list[Taken]] = {name: [] for name in jobs}
+def _rounds(jobs: Sequence[Job], label: str) -> dict[Job, list[Rate]]:
+    """What each reached in every round, in turns."""
+    rates: dict[Job, list[Rate]] = {job: [] for job in jobs}
     spawn = multiprocessing.get_context("spawn")
     with Progress(ROUNDS * len(jobs), " turns", label) as progress:
         for number in range(ROUNDS):
-            for name in list(jobs)[:: -1 if number % 2 else 1]:
+            for job in jobs[:: -1 if number % 2 else 1]:
                 with ProcessPoolExecutor(1, spawn) as process:
-                    taken[name].append(process.submit(_twice, jobs[name]).result())
+                    rates[job].append(process.submit(_done, job).result())
                 progress.advance()
-    return taken
+    return rates
 
 
-def _rows(kind: str, taken: dict[str, list[Taken]], megabytes: float) -> list[Row]:
+def _rows(kind: str, rates: dict[Job, list[Rate]]) -> list[Row]:
     rows = []
-    for clean, target in (("none", "≥ 2.5×"), ("web", "—")):
-        for when in ("cold", "warm"):
-            rates: Rates = {
-                f"{name} {clock}": [megabytes / getattr(one, when + clock) for one in taken[name]]
-                for name in (clean, "datasets")
-                for clock in ("", "_clock")
-            }
-            what = (
-                f"{kind}, {'every cleaning step on' if clean == 'web' else 'no cleaning'}, {when}"
-            )
-            row, clock = (
-                speedup(what, target, rates[f"{clean} {by}"], rates[f"datasets {by}"], "MB")
-                for by in ("", "_clock")
-            )
-            ours, peer = f"{row.ours} ({clock.ours})", f"{row.peer} ({clock.peer})"
-            rows.append(replace(row, ours=ours, peer=peer))
+    for job, ours in rates.items():
+        if job.clean == PEER:
+            continue
+        peers = rates[job._replace(clean=PEER)]
+        how, wanted = ("no cleaning", "≥ 2.5×") if job.clean == "none" else ("all cleaning", "—")
+        what = f"{kind}, {how}, {job.megabytes:.0f} MB"
+        core, clock = (
+            speedup(what, wanted, [*own], [*other], "MB")
+            for own, other in zip(zip(*ours, strict=True), zip(*peers, strict=True), strict=True)
+        )
+        both = {
+            side: f"{getattr(core, side)} ({getattr(clock, side)})" for side in ("ours", "peer")
+        }
+        rows.append(replace(core, **both))
     return rows
 
 
@@ -130,47 +130,36 @@ def _pack(files: Sequence[Path], target: Path) -> tuple[Path, float]:
     return target, len(text.encode()) / 1e6
 
 
-def _twice(job: Job) -> Taken:
-    """Do the work cold and warm, in a process that has done nothing before."""
+def _done(job: Job) -> Rate:
+    """Do the work in a process that has done nothing before."""
     began = time.perf_counter()
-    work = _peer(job) if job.clean == "datasets" else _ours(job)
-    work()
-    cold, clock = time.process_time(), time.perf_counter()
-    work()
-    warm, end = time.process_time() - cold, time.perf_counter()
-    return Taken(cold, warm, clock - began, end - clock)
+    with tempfile.TemporaryDirectory(dir=job.packed.parent) as name:
+        (_map if job.clean == PEER else _shard)(job, Path(name))
+        clock = time.perf_counter() - began
+        return Rate(job.megabytes / time.process_time(), job.megabytes / clock)
 
 
-def _ours(job: Job) -> Any:
+def _shard(job: Job, folder: Path) -> None:
     from dslm.data.sharding import shard
     from dslm.data.work.plan import Choices, Sharding
 
-    def work() -> None:
-        shutil.rmtree(job.folder / "shards", ignore_errors=True)
-        chosen = Choices.read(job.clean, [])
-        sharding = Sharding(job.tokenizer, cleaning=chosen.cleaning, duplicates=chosen.duplicates)
-        shard([job.packed], job.folder / "shards", sharding)
-
-    return work
+    chosen = Choices.read(job.clean, [])
+    sharding = Sharding(job.tokenizer, cleaning=chosen.cleaning, duplicates=chosen.duplicates)
+    shard([job.packed], folder / "shards", sharding)
 
 
-def _peer(job: Job) -> Any:
+def _map(job: Job, folder: Path) -> None:
     import datasets
     import sentencepiece
 
     datasets.disable_progress_bars()
     processor = sentencepiece.SentencePieceProcessor(model_file=str(job.tokenizer / MODEL))
-    cache = job.folder / "cache"
 
     def encode(batch: dict[str, Any]) -> dict[str, Any]:
-        return {"tokens": processor.encode(batch["text"])}
+        return {"tokens": processor.encode(batch["text"], num_threads=1)}  # or it takes all cores
 
-    def work() -> None:
-        shutil.rmtree(cache, ignore_errors=True)
-        loaded = datasets.load_dataset(
-            "json", data_files=str(job.packed), split="train", cache_dir=str(cache)
-        )
-        mapped = loaded.map(encode, batched=True, remove_columns="text")
-        mapped.save_to_disk(str(job.folder / "mapped"))
-
-    return work
+    loaded = datasets.load_dataset(
+        "json", data_files=str(job.packed), split="train", cache_dir=str(folder / "cache")
+    )
+    mapped = loaded.map(encode, batched=True, remove_columns="text")
+    mapped.save_to_disk(str(folder / "mapped"))
