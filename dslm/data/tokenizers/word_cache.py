@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from dslm.data.arrays import to_arrow, to_numpy
 from dslm.data.tokenizers.probes import PROBES, neighbours
-from dslm.data.tokenizers.short_words import BLOCK, PADDING, ShortWords, keys
+from dslm.data.tokenizers.short_words import BLOCK, PADDING, ShortWords
 
 MOST_WORDS = 1 << 18
 MOST_CHARACTERS = 1 << 24
@@ -123,7 +123,7 @@ class WordCache:
             one_of_each = np.empty(distinct.size, np.int64)
             one_of_each[which] = others
             begins, ends = starts[one_of_each], starts[one_of_each + 1]
-            self._table.short.add(keys(text, begins, ends - begins), distinct)
+            self._table.short.add(text, begins, ends, distinct)
         return numbers
 
     def _looked_up(self, words: list[str]) -> npt.NDArray[np.int32]:
