@@ -27,6 +27,27 @@ def page(tables: dict[str, Table]) -> str:
     return "\n".join([HEAD, _machine(), "", *(_section(*item) for item in tables.items())])
 
 
+def refreshed(text: str, tables: dict[str, Table]) -> str:
+    """A page with the sections of some topics replaced.
+
+    Args:
+        text: the page as it is.
+        tables: what was measured anew, by the topic's name on the command line.
+    """
+    head, *sections = text.split("\n## ")
+    for name, table in tables.items():
+        command = _command(name)
+        sections = [
+            _section(name, table).removeprefix("## ") if command in section else section
+            for section in sections
+        ]
+    return "\n## ".join([head, *sections])
+
+
+def _command(name: str) -> str:
+    return f"`python benchmarks/run.py {name}`"
+
+
 def _machine() -> str:
     """What the figures depend on, without a name of the machine."""
     import torch
@@ -49,7 +70,7 @@ def _section(name: str, table: Table) -> str:
         "|---|---|---|---|---|",
         *map(_line, table.rows),
         "",
-        f"`python benchmarks/run.py {name}`",
+        _command(name),
         "",
     ]
     return "\n".join(lines)

@@ -1,5 +1,7 @@
 """Measure everything side by side with its peers: ``run.py [NAME …]``; writes docs/benchmarks.md.
 
+With names it writes nothing unless told to by ``--page``, and then only their sections.
+
 Each topic is a module of this folder with a function `measure`, and runs in a process of its own:
 nothing that one loads or patches can slow another.
 """
@@ -15,7 +17,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from measure import THREADS, Options, Table
-from page import page
+from page import page, refreshed
 
 from dslm.commands.run import Parser, script
 from dslm.errors import Problem, UserError, suggest
@@ -39,12 +41,13 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 
 
 def main(argv: list[str]) -> None:
-    """Measure the topics named, or all; only all together make the page."""
+    """Measure the topics named, or all; all together make the page."""
     parser = Parser("run.py", f"Measure ours against peers. Topics: {', '.join(TOPICS)}.")
     parser.add_argument("names", metavar="NAME", nargs="*", help="topics; all when left out")
     parser.add_argument("--text", type=Path, metavar="FILE", help="text of the character model")
     parser.add_argument("--nanogpt", type=Path, metavar="FOLDER", help="a checkout of nanoGPT")
     parser.add_argument("--corpora", type=Path, metavar="FOLDER", help="corpora of the claims")
+    parser.add_argument("--page", action="store_true", help="put the topics named into the page")
     options = parser.parse_args(argv)
     if wrong := _problems(options):
         raise UserError(*wrong)
@@ -56,8 +59,10 @@ def main(argv: list[str]) -> None:
         taken = Options(options.text, options.nanogpt, options.corpora or Path())
         tables[name] = _measure(TOPICS[name], taken)
         print(_text(tables[name]), flush=True)
-    if not options.names:
-        PAGE.write_text(page(tables), encoding="utf-8")
+    if options.page or not options.names:
+        before = PAGE.read_text(encoding="utf-8") if options.names else ""
+        after = refreshed(before, tables) if options.names else page(tables)
+        PAGE.write_text(after, encoding="utf-8")
         print(f"written: {PAGE.name}", file=sys.stderr)
 
 

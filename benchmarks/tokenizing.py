@@ -1,36 +1,63 @@
 """Text to tokens on one core: the whole of `shard` against `datasets.map` with the same tokenizer.
 
 Both begin at the same file of JSON lines in gzip and end with tokens on the disk; ours hashes them
-and finds sentences as well.
+and finds sentences as well. Each run is a process of its own, all of whose seconds on the processor
+count: imports, a tokenizer that has not seen a word, and the work. The text is taken once, when
+these are much of the time, and `COPIES` times over, which is nearer to a corpus of real size.
 """
 
 from __future__ import annotations
 
 import gzip
 import json
-import shutil
+import multiprocessing
 import tempfile
+import time
 from collections.abc import Sequence
-from functools import partial
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from measure import Options, Row, Table, alternate, speedup, timed
+from measure import Options, Row, Table, speedup
 from texts import corpus_files
 
-from dslm.data.sharding import shard
 from dslm.data.tokenizer import MODEL
 from dslm.data.tokenizer_training import Training, train_tokenizer
-from dslm.data.work.plan import Choices, Sharding
+from dslm.progress import Progress
 
-TEXT = 12_000_000
-"""Bytes of text that are tokenized in a round."""
+TEXT = 64_000_000
+"""Bytes of Python's library that are taken, at most."""
 SAMPLE = 8_000_000
 """Bytes of text that the tokenizers are trained on."""
 DOCUMENT = 3000
 """Characters of a document."""
 VOCABULARY = 32_000
+COPIES = 3
 ROUNDS = 3
+
+PEER = "datasets"
+"""The peer among the presets of cleaning."""
+
+
+class Job(NamedTuple):
+    """What a process has to do; it is sent there."""
+
+    packed: Path
+    """The text."""
+    megabytes: float
+    """How much that is."""
+    tokenizer: Path
+    """The tokenizer's folder."""
+    clean: str
+    """The preset of cleaning, or `PEER`."""
+
+
+class Rate(NamedTuple):
+    """Megabytes of text a second: of the processor, and by the clock."""
+
+    core: float
+    clock: float
 
 
 def measure(options: Options) -> Table:
@@ -38,29 +65,60 @@ def measure(options: Options) -> Table:
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        files = corpus_files(folder / "corpus", TEXT)
-        packed, megabytes = _pack(files, folder / "text.jsonl.gz")
+        novels = sorted((options.corpora / "english_novels").glob("*_*_*.txt"))
+        files = [*novels, *corpus_files(folder / "corpus", TEXT)]
+        once, megabytes = _pack(files, folder / "once.jsonl.gz")
+        often = folder / "often.jsonl.gz"
+        often.write_bytes(once.read_bytes() * COPIES)  # members of gzip are one content
+        texts = ((once, megabytes), (often, megabytes * COPIES))
         for kind in ("unigram", "bpe"):
             tokenizer = folder / kind
             train_tokenizer(files, tokenizer, Training(kind, VOCABULARY, sample_bytes=SAMPLE))
-            work = {
-                "plain": partial(_shard, packed, folder, tokenizer, "none"),
-                "cleaned": partial(_shard, packed, folder, tokenizer, "web"),
-                "datasets": _Mapped(packed, folder, tokenizer / MODEL).tokenize,
-            }
-            timers = {name: timed(one, megabytes) for name, one in work.items()}
-            rates = alternate(timers, ROUNDS, kind)
-            for name, target in (("plain", "≥ 2.5×"), ("cleaned", "—")):
-                what = f"{kind}, {'every cleaning step on' if name == 'cleaned' else 'no cleaning'}"
-                rows.append(speedup(what, target, rates[name], rates["datasets"], "MB"))
+            jobs = [Job(*text, tokenizer, clean) for text in texts for clean in ("none", PEER)]
+            jobs.insert(2, Job(*texts[0], tokenizer, "web"))
+            rows += _rows(kind, _rounds(jobs, kind))
+    text = "novels and of Python's library" if novels else "Python's library"
     setting = (
-        f"{megabytes:.0f} MB of text in documents of {DOCUMENT:,} characters, .jsonl.gz to tokens "
-        f"on the disk, one process; tokenizers of {VOCABULARY:,} pieces; the peer is "
-        f"`load_dataset`, `map` in batches with the same SentencePiece model and no cleaning, "
-        f"`save_to_disk`; "
-        f"median of {ROUNDS} rounds"
+        f"{megabytes:.0f} MB of {text} in documents of {DOCUMENT:,} characters, and the same "
+        f"{COPIES} times over; .jsonl.gz to tokens on the disk, one process and thread; tokenizers "
+        f"of {VOCABULARY:,} pieces; the peer is `load_dataset`, `map` in batches with the same "
+        f"SentencePiece model and no cleaning, `save_to_disk`. Megabytes for each second that a "
+        f"whole process took of one core, imports included; in brackets by the clock. Median of "
+        f"{ROUNDS} rounds"
     )
     return Table("Tokenizing", setting, rows)
+
+
+def _rounds(jobs: Sequence[Job], label: str) -> dict[Job, list[Rate]]:
+    """What each reached in every round, in turns."""
+    rates: dict[Job, list[Rate]] = {job: [] for job in jobs}
+    spawn = multiprocessing.get_context("spawn")
+    with Progress(ROUNDS * len(jobs), " turns", label) as progress:
+        for number in range(ROUNDS):
+            for job in jobs[:: -1 if number % 2 else 1]:
+                with ProcessPoolExecutor(1, spawn) as process:
+                    rates[job].append(process.submit(_done, job).result())
+                progress.advance()
+    return rates
+
+
+def _rows(kind: str, rates: dict[Job, list[Rate]]) -> list[Row]:
+    rows = []
+    for job, ours in rates.items():
+        if job.clean == PEER:
+            continue
+        peers = rates[job._replace(clean=PEER)]
+        how, wanted = ("no cleaning", "≥ 2.5×") if job.clean == "none" else ("all cleaning", "—")
+        what = f"{kind}, {how}, {job.megabytes:.0f} MB"
+        core, clock = (
+            speedup(what, wanted, [*own], [*other], "MB")
+            for own, other in zip(zip(*ours, strict=True), zip(*peers, strict=True), strict=True)
+        )
+        both = {
+            side: f"{getattr(core, side)} ({getattr(clock, side)})" for side in ("ours", "peer")
+        }
+        rows.append(replace(core, **both))
+    return rows
 
 
 def _pack(files: Sequence[Path], target: Path) -> tuple[Path, float]:
@@ -72,35 +130,36 @@ def _pack(files: Sequence[Path], target: Path) -> tuple[Path, float]:
     return target, len(text.encode()) / 1e6
 
 
-def _shard(packed: Path, folder: Path, tokenizer: Path, clean: str) -> None:
-    shutil.rmtree(folder / "shards", ignore_errors=True)
-    chosen = Choices.read(clean, [])
-    sharding = Sharding(tokenizer, cleaning=chosen.cleaning, duplicates=chosen.duplicates)
-    shard([packed], folder / "shards", sharding)
+def _done(job: Job) -> Rate:
+    """Do the work in a process that has done nothing before."""
+    began = time.perf_counter()
+    with tempfile.TemporaryDirectory(dir=job.packed.parent) as name:
+        (_map if job.clean == PEER else _shard)(job, Path(name))
+        clock = time.perf_counter() - began
+        return Rate(job.megabytes / time.process_time(), job.megabytes / clock)
 
 
-class _Mapped:
-    """The peer: a dataset of documents and the tokenizer's model as SentencePiece opens it."""
+def _shard(job: Job, folder: Path) -> None:
+    from dslm.data.sharding import shard
+    from dslm.data.work.plan import Choices, Sharding
 
-    def __init__(self, packed: Path, folder: Path, model: Path) -> None:
-        import datasets
-        import sentencepiece
+    chosen = Choices.read(job.clean, [])
+    sharding = Sharding(job.tokenizer, cleaning=chosen.cleaning, duplicates=chosen.duplicates)
+    shard([job.packed], folder / "shards", sharding)
 
-        datasets.disable_progress_bars()
-        self.packed, self.folder = packed, folder
-        self.processor = sentencepiece.SentencePieceProcessor(model_file=str(model))
 
-    def tokenize(self) -> None:
-        """Map every document to its tokens."""
-        import datasets
+def _map(job: Job, folder: Path) -> None:
+    import datasets
+    import sentencepiece
 
-        cache = self.folder / "cache"
-        shutil.rmtree(cache, ignore_errors=True)
-        loaded = datasets.load_dataset(
-            "json", data_files=str(self.packed), split="train", cache_dir=str(cache)
-        )
-        mapped = loaded.map(self._encode, batched=True, remove_columns="text")
-        mapped.save_to_disk(str(self.folder / "mapped"))
+    datasets.disable_progress_bars()
+    processor = sentencepiece.SentencePieceProcessor(model_file=str(job.tokenizer / MODEL))
 
-    def _encode(self, batch: dict[str, Any]) -> dict[str, Any]:
-        return {"tokens": self.processor.encode(batch["text"])}
+    def encode(batch: dict[str, Any]) -> dict[str, Any]:
+        return {"tokens": processor.encode(batch["text"], num_threads=1)}  # or it takes all cores
+
+    loaded = datasets.load_dataset(
+        "json", data_files=str(job.packed), split="train", cache_dir=str(folder / "cache")
+    )
+    mapped = loaded.map(encode, batched=True, remove_columns="text")
+    mapped.save_to_disk(str(folder / "mapped"))

@@ -1,7 +1,7 @@
 """Make a tokenizer from text."""
 
+from dslm.commands.main import command
 from dslm.commands.run import script
-from dslm.commands.train_tokenizer import main
 
 if __name__ == "__main__":  # workers import this file again
-    script(main)
+    script(command("train-tokenizer"))

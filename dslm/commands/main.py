@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Callable
 
 from dslm.commands.run import run
 from dslm.errors import ConfigError, Problem, suggest
@@ -25,6 +26,11 @@ COMMANDS = {
 def main() -> None:
     """Entry point of the console script."""
     sys.exit(run(dispatch, sys.argv[1:]))
+
+
+def command(name: str) -> Callable[[list[str]], None]:
+    """The command of a name, loaded only when it is run: by then an interruption is understood."""
+    return lambda arguments: dispatch([name, *arguments])
 
 
 def dispatch(argv: list[str]) -> None:

@@ -12,6 +12,8 @@ from dslm.data.work.folder import WorkFolder
 from dslm.data.work.plan import Sharding, plan
 from dslm.progress import counted, duration, human
 
+TOLD = 5
+"""Broken records that are told one by one; files that were cut short are told besides."""
 CUT_SHORT = "cut short"
 """The reason of files that end too early."""
 
@@ -63,7 +65,9 @@ def last_screen(shards: ShardSet, options: argparse.Namespace, seconds: float | 
     ):
         told = ", ".join(f"{number:,} {reason}" for reason, number in counts.items())
         lines += [f"  {what}: {told}"] if told else []
-    lines += [f"    {example}" for example in tally.examples[:5]]
+    for number, example in enumerate(tally.examples):
+        if number < TOLD or f": {CUT_SHORT}" in example:
+            lines.append(f"    {example}")
     if lost := tally.broken.get(CUT_SHORT):
         lines.append(f"  warning: {counted(lost, 'file')} cut short: the text behind is missing")
     if options.rejects and seconds is not None:

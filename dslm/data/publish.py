@@ -6,6 +6,7 @@ When something goes wrong on the way, the hidden folder is removed and the place
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -33,7 +34,7 @@ def published(folder: Path) -> Iterator[Path]:
         folder: where the result is to be; nothing or an empty folder may stand there.
 
     Raises:
-        SetupError: it cannot be written, most often because the disk is full.
+        SetupError: it cannot be written.
     """
     folder = folder.absolute()
     beside = folder.parent / f".{folder.name}.{os.getpid()}.partial"
@@ -43,7 +44,8 @@ def published(folder: Path) -> Iterator[Path]:
         beside.replace(folder)
     except OSError as error:
         reason = error.strerror or str(error)
-        fix = "free some space or choose another place"
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        fix = f"{'free some space or ' if full else ''}choose another place"
         raise SetupError(Problem(str(folder), None, f"cannot be written: {reason}", fix)) from None
     finally:
         shutil.rmtree(beside, ignore_errors=True)

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dslm.data.document import Document
-from dslm.data.sentences import sentence_starts
+from dslm.data.sentence_batch import sentences_of
 from dslm.data.tokenizer import Tokenizer
 
 Integers = npt.NDArray[np.int64]
@@ -81,18 +81,17 @@ def tokenize(documents: Sequence[Document], tokenizer: Tokenizer) -> Rows:
         DataError: a character that the tokenizer does not know.
     """
     texts = [document.text for document in documents]
-    starts = [np.array(sentence_starts(text), dtype=np.int64) for text in texts]
+    encoded = [text.encode() for text in texts]
+    found = sentences_of(texts, encoded)
     ids, ends = tokenizer.encode_batch(texts)
     firsts = np.concatenate([[0], ends])
-    text_bytes = np.array([len(text.encode()) for text in texts], dtype=np.int64)
+    text_bytes = np.array([*map(len, encoded)], dtype=np.int64)
     if tokenizer.byte_lengths is None:
-        sentences = _among_changed(texts, starts, ids, firsts, tokenizer)
+        sentences = _among_changed(texts, found.of_each(), ids, firsts, tokenizer)
     else:
-        places = [_byte_places(text, found) for text, found in zip(texts, starts, strict=True)]
-        counts = [found.size for found in starts]
-        borders = np.concatenate(places) + np.repeat(_running(text_bytes)[:-1], counts)
+        borders = found.bytes + np.repeat(_running(text_bytes)[:-1], found.counts)
         sentences = _among_ids(borders, ids, tokenizer.byte_lengths)
-        sentences -= np.repeat(firsts[:-1], counts)
+        sentences -= np.repeat(firsts[:-1], found.counts)
     if tokenizer.end_of_document is not None:
         ids = np.insert(ids, ends, tokenizer.end_of_document)
         firsts += np.arange(firsts.size)
@@ -100,11 +99,11 @@ def tokenize(documents: Sequence[Document], tokenizer: Tokenizer) -> Rows:
         tokens=ids,
         ends=firsts,
         sentences=sentences,
-        sentence_ends=_running([found.size for found in starts]),
+        sentence_ends=_running(found.counts),
         inputs=np.array([document.input for document in documents], dtype=np.int64),
         places=np.array([document.place for document in documents], dtype=np.int64),
         languages=[document.language for document in documents],
-        hashes=[hashlib.sha256(text.encode()).digest() for text in texts],
+        hashes=[hashlib.sha256(text).digest() for text in encoded],
         text_bytes=text_bytes,
     )
 
@@ -126,14 +125,6 @@ def _among_ids(borders: Integers, ids: Tokens, lengths: Tokens) -> Integers:
         found[done:more] = first + np.searchsorted(begins, borders[done:more])
         done = more
     return found
-
-
-def _byte_places(text: str, places: Integers) -> Integers:
-    """Places among the characters of a text as places among its UTF-8 bytes."""
-    if text.isascii():
-        return places
-    parts = (len(text[a:b].encode()) for a, b in pairwise(places.tolist()))
-    return _running(np.fromiter(parts, np.int64))
 
 
 def _among_changed(

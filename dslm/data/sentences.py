@@ -15,6 +15,8 @@ a document is cut depends on that document alone.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from itertools import repeat
 
 LONGEST = 2000
 """Characters after which a text without an end of sentence is cut."""
@@ -62,8 +64,8 @@ CAPITALS = r"[^\na-z\xaa\xb5\xba\xc0-\u1fff\u2070-\U0010ffff]{0,60}"  # and punc
 LISTED = BEFORE_A_NAME | BEFORE_A_NUMBER | ANYWHERE
 ENDINGS = "|".join(sorted({word[-3:] for word in LISTED if re.search("[a-z]{3}$", word)}))
 
-# The first class stands alone for the search to run through it at full speed; what follows looks
-# back to see which of its characters was found.
+MARK = re.compile(rf"[.!?…{WIDE};\n]")
+# What follows a mark looks back to see which of them it was.
 CANDIDATE = re.compile(
     rf"""[.!?…{WIDE};\n](?:
       (?<=\n)(?![a-z][a-z])(?:              # a line end, if no small letter follows
@@ -111,20 +113,39 @@ def sentence_starts(text: str) -> list[int]:
     """
     if not text:
         return []
-    starts = [0]
-    for match in CANDIDATE.finditer(text):
-        if match.lastgroup is None:
-            starts.append(match.end())
-        elif match.lastgroup == "line":
-            if match.start() > starts[-1]:
-                starts.append(_before_space(text, match.start()))
+    starts, _ = starts_behind(text, (match.start() for match in MARK.finditer(text)), repeat(0))
+    end = len(text.rstrip()) or 1
+    return cut(text, sorted({0, *(start for start in starts if start < end)}))
+
+
+def starts_behind(
+    text: str, marks: Iterable[int], before: Iterable[int]
+) -> tuple[list[int], list[tuple[int, int]]]:
+    """The starts of sentences behind those of some marks that end one.
+
+    Args:
+        text: that in which they are.
+        marks: places of characters of `MARK`, rising; one within the end of a sentence is passed.
+        before: for each of them, the last start that is known otherwise.
+
+    Returns:
+        The starts, and the headings among the sentences: from the line end before each to the one
+        behind it.
+    """
+    starts, headings, done = [0], [], 0
+    for place, last in zip(marks, before, strict=False):  # one start may do for all
+        match = CANDIDATE.match(text, place) if place >= done else None
+        if match is None:
+            continue
+        done = match.end()
+        if match.lastgroup == "line":
+            starts.append(_before_space(text, place))
         elif match.lastgroup == "heading":
-            starts += (_before_space(text, match.start()), _before_space(text, match.end()))
-        elif not _abbreviates(text, starts[-1], match.end()):
-            starts.append(match.end())
-    ends = [*starts[1:], len(text.rstrip()) or 1]
-    sentences = [start for start, end in zip(starts, ends, strict=True) if start < end]
-    return _cut(text, sentences)
+            starts += (_before_space(text, place), _before_space(text, done))
+            headings.append((place, done))
+        elif match.lastgroup is None or not _abbreviates(text, max(starts[-1], last), done):
+            starts.append(done)
+    return starts[1:], headings
 
 
 def _before_space(text: str, position: int) -> int:
@@ -149,7 +170,7 @@ def _abbreviates(text: str, last: int, end: int) -> bool:
     return not word.islower()  # small letters before Chinese are a unit of measure
 
 
-def _cut(text: str, starts: list[int]) -> list[int]:
+def cut(text: str, starts: list[int]) -> list[int]:
     """The starts with as many more as it takes to have no sentence longer than `LONGEST`."""
     pieces = []
     for start, end in zip(starts, [*starts[1:], len(text)], strict=True):

@@ -140,7 +140,7 @@ class Tokenizer(ABC):
             DataError: a character that the tokenizer does not know (only for kind = char).
         """
         flat, counts = [np.empty(0, self.dtype)], np.zeros(len(texts), np.int64)
-        for parts, owners, size in self._groups(texts):
+        for parts, owners, size in self._groups(texts, progress is not None):
             ids, ends = self._encode(parts)
             np.add.at(counts, owners, np.diff(ends, prepend=0))
             flat.append(ids)
@@ -148,8 +148,10 @@ class Tokenizer(ABC):
                 progress(size)
         return np.concatenate(flat), counts.cumsum()
 
-    def _groups(self, texts: Sequence[str]) -> Iterator[tuple[list[str], list[int], int]]:
-        """Parts of texts, the number of the text of each, and how many bytes of text they are."""
+    def _groups(
+        self, texts: Sequence[str], measured: bool
+    ) -> Iterator[tuple[list[str], list[int], int]]:
+        """Parts of texts, the number of the text of each, and, if asked for, their bytes."""
         parts: list[str] = []
         owners: list[int] = []
         characters = size = 0
@@ -158,7 +160,8 @@ class Tokenizer(ABC):
             for start, end in self._spans(text):
                 parts.append(text[start:end])
                 owners.append(number)
-                characters, size = characters + end - start, size + len(text[done:end].encode())
+                characters += end - start
+                size += len(text[done:end].encode()) if measured else 0
                 done = end
                 if characters >= GROUP:
                     yield parts, owners, size

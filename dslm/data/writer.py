@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from dslm.data.arrays import strings, to_arrow
 from dslm.data.manifest import Batch, Shard
 from dslm.data.rows import Rows
 from dslm.files import file_sha256
@@ -113,11 +114,11 @@ def record_batch(parts: list[Rows], schema: Any) -> Any:
         joined = np.concatenate([getattr(rows, values) for rows in parts])
         sizes = np.concatenate([np.diff(getattr(rows, ends)) for rows in parts])
         offsets = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
-        array = pa.array(joined.astype(dtype, copy=False))
-        return pa.LargeListArray.from_arrays(pa.array(offsets), array)
+        array = to_arrow(joined.astype(dtype, copy=False))
+        return pa.LargeListArray.from_arrays(to_arrow(offsets), array)
 
     def joined(name: str, dtype: npt.DTypeLike) -> Any:
-        return pa.array(np.concatenate([getattr(rows, name) for rows in parts]).astype(dtype))
+        return to_arrow(np.concatenate([getattr(rows, name) for rows in parts]).astype(dtype))
 
     return pa.record_batch(
         [
@@ -125,9 +126,9 @@ def record_batch(parts: list[Rows], schema: Any) -> Any:
             lists("sentence_ends", "sentences", np.uint32),
             joined("inputs", np.uint32),
             joined("places", np.uint64),
-            pa.array([language for rows in parts for language in rows.languages], pa.string()),
+            strings([name.encode() for rows in parts for name in rows.languages], pa.string()),
             joined("text_bytes", np.uint32),
-            pa.array([digest for rows in parts for digest in rows.hashes], pa.binary()),
+            strings([digest for rows in parts for digest in rows.hashes], pa.binary()),
         ],
         schema=schema,
     )

@@ -29,6 +29,15 @@ def test_a_truncated_archive_gives_what_it_holds_and_is_told(call: Call) -> None
     assert 3 + 1000 < tally().documents < 3 + 1501
 
 
+def test_a_file_cut_short_is_named_however_much_else_is_broken(call: Call) -> None:
+    Path("corpus/0.jsonl").write_text("not JSON\n" * 9)
+    packed = gzip.compress(json.dumps({"text": random.Random(2).randbytes(9999).hex()}).encode())
+    Path("corpus/3.jsonl.gz").write_bytes(packed[: len(packed) // 2])
+    _, out, _ = call()
+    assert "3.jsonl.gz: cut short" in out
+    assert out.count("0.jsonl: not JSON") == 5
+
+
 def test_a_record_with_nul_bytes_is_counted(call: Call) -> None:
     Path("corpus/3.jsonl").write_bytes(b'{"text": "good"}\n{"text": "a\x00b"}\n{"text": "end"}\n')
     assert call()[0] == 0

@@ -33,6 +33,7 @@ SPOILED = 0.1
 """Share of control characters in valid UTF-8 from which on it is no text."""
 BINARY = 0.02
 """The same where the bytes are not UTF-8; text of any other encoding has next to none."""
+ZIP = b"PK\x03\x04"
 JSON = re.compile(rb'\s*(\{\s*["}]|\[\s*[\[{"\]])')
 CONTROL = bytes(set(range(32)) - set(b"\b\t\n\v\f\r\x0e\x0f\x1a\x1b"))
 """Control characters that no text needs; ISO 2022 needs SO, SI and ESC."""
@@ -89,7 +90,8 @@ def _text_format(path: Path, start: bytes, compression: str) -> str:
     start = start.removeprefix(b"\xef\xbb\xbf")
     if not _is_text(start):
         wide = max(start[::2].count(0), start[1::2].count(0)) > len(start) // 4
-        fix = "if it is UTF-16, it needs a byte order mark" if wide else ""
+        fix = "if it is UTF-16, it needs a byte order mark" if wide else "leave it out"
+        fix = "unpack it" if start.startswith(ZIP) else fix
         raise DataError(Problem(str(path), None, "is not text", fix))
     name = path.name.lower().rpartition(".")[0] if compression else path.name.lower()
     named = NAMES.get(Path(name).suffix or Path(path.name.lower()).suffix, "text")

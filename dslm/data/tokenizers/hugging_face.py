@@ -11,6 +11,7 @@ import json
 import re
 import string
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -34,10 +35,6 @@ class HuggingFaceTokenizer(Tokenizer):
         super().__init__(card, files)
         self._model = _open(card.kind, files)
         self._added = self._model.get_added_tokens_decoder()
-        self._words: Encode = self._plain
-        if self._wordwise():
-            borders = _borders(self._added.values())
-            self._words = cached(self._plain, self.dtype, borders) or self._plain
 
     @classmethod
     def describe(cls, kind: AnyKind, files: Mapping[str, bytes]) -> Card:
@@ -55,6 +52,13 @@ class HuggingFaceTokenizer(Tokenizer):
 
     def _encode(self, parts: Sequence[str]) -> Encoded:
         return self._words(parts)
+
+    @cached_property
+    def _words(self) -> Encode:
+        """The encoder that remembers words, where that gives the same ids."""
+        if not self._wordwise():
+            return self._plain
+        return cached(self._plain, self.dtype, _borders(self._added.values())) or self._plain
 
     def _spans(self, text: str) -> Iterator[Span]:
         return seams(text, CHUNK, self._ids)

@@ -9,10 +9,12 @@ the library uses them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import chain
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from dslm.data.tokenizer import MODEL, AnyKind, Card, Encoded, Tokenizer, Tokens, model_hash
 from dslm.data.tokenizers.cutting import CHUNK, Span, lines, seams
@@ -22,6 +24,9 @@ from dslm.data.tokenizers.word_cache import VISIBLE, Encode, apart, cached
 
 SPACE = "▁"
 """What SentencePiece writes for a space."""
+
+BETWEEN = "\udcff"
+"""What stands in no piece, for it is no character."""
 
 LONG = 256
 """Characters above which an array of ids costs less than a list of them."""
@@ -37,9 +42,8 @@ class SentencePieceTokenizer(Tokenizer):
         super().__init__(card, files)
         self._model = _open(files)
         self._numbers = list(range(self.vocabulary))
-        self._pieces = [
-            piece.replace(SPACE, " ") for piece in self._model.id_to_piece(self._numbers)
-        ]
+        written = BETWEEN.join(self._model.id_to_piece(self._numbers))
+        self._pieces = written.replace(SPACE, " ").split(BETWEEN)
         self._plain: Encode = self._library
         if self.byte_lengths is not None:
             self._space = [self._model.piece_to_id(f"<0x{byte:02X}>") for byte in SPACE.encode()]
@@ -47,7 +51,6 @@ class SentencePieceTokenizer(Tokenizer):
         self._lines = self.byte_lengths is not None and not any(
             "\n" in piece and piece != "\n" for piece in self._pieces
         )
-        self._words = self._word_cache()
 
     @classmethod
     def describe(cls, kind: AnyKind, files: Mapping[str, bytes]) -> Card:
@@ -82,13 +85,16 @@ class SentencePieceTokenizer(Tokenizer):
         """The ids as the library gives them."""
         long = sum(map(len, parts)) > LONG * len(parts)
         kind = "numpy" if long else int
-        return self._joined(self._model.encode(list(parts), return_type=kind, num_threads=1))
+        rows = self._model.encode(list(parts), return_type=kind, num_threads=1)
+        if long:
+            return np.concatenate(rows).astype(self.dtype), _ends(rows)
+        return self._flat(rows)
 
     def _with_marks(self, parts: Sequence[str]) -> Encoded:
         """The ids, with those of the bytes of ▁ wherever it stands in the text itself."""
-        if not any(SPACE in part for part in parts):
+        if SPACE not in "".join(parts):
             return self._library(parts)
-        return self._joined([self._marked(part) for part in parts])
+        return self._flat([self._marked(part) for part in parts])
 
     def _marked(self, part: str) -> list[int]:
         first, *rest = part.split(SPACE)
@@ -100,25 +106,23 @@ class SentencePieceTokenizer(Tokenizer):
     def _token_starts(self, part: str) -> list[int]:
         return [start for start, _ in self._model.encode_as_offset_mapping(part)["offsets"]]
 
-    def _joined(self, rows: Sequence[Sequence[int]]) -> Encoded:
-        ends = np.cumsum([len(row) for row in rows], dtype=np.int64)
-        if any(isinstance(row, np.ndarray) for row in rows):
-            return np.concatenate(rows).astype(self.dtype), ends
-        size = int(ends[-1]) if rows else 0
-        return np.fromiter(chain.from_iterable(rows), self.dtype, size), ends
+    def _flat(self, rows: Sequence[list[int]]) -> Encoded:
+        ends = _ends(rows)
+        return np.fromiter(chain.from_iterable(rows), self.dtype, int(ends[-1:].sum())), ends
 
     def _measured(self) -> Tokens | None:
         """Bytes of each piece, if the model gives back every probe."""
         numbers, model = self._numbers, self._model
         none = np.array(model.is_control(numbers)) | np.array(model.is_unknown(numbers))
         single = np.array(model.is_byte(numbers))
-        lengths = np.array([len(piece.encode()) for piece in self._pieces], dtype=np.int32)
+        lengths = np.array([*map(len, map(str.encode, self._pieces))], dtype=np.int32)
         lengths = np.where(none, 0, np.where(single, 1, lengths)).astype(np.int32)
         sizes = [len(text.encode()) for text in PROBES]
         found = [int(lengths[model.encode(text)].sum()) for text in PROBES]
         return lengths if found == sizes and single.sum() == 256 else None
 
-    def _word_cache(self) -> Encode:
+    @cached_property
+    def _words(self) -> Encode:
         """The encoder that remembers words, for a model whose pieces stay within them.
 
         Bytes that stand side by side in no piece are a border, on both sides of which a text is cut
@@ -141,6 +145,10 @@ class SentencePieceTokenizer(Tokenizer):
             return self._plain
         encoders = (cached(self._plain, self.dtype, between_words, drop) for drop in (0, 1))
         return next(filter(None, encoders), self._plain)
+
+
+def _ends(rows: Sequence[Sequence[int]]) -> npt.NDArray[np.int64]:
+    return np.cumsum([*map(len, rows)], dtype=np.int64)
 
 
 def _open(files: Mapping[str, bytes]) -> Any:

@@ -79,6 +79,11 @@ def test_what_is_no_text_is_refused(make, content):
         kind(make(content))
 
 
+def test_an_archive_is_refused_with_the_fix(make):
+    with pytest.raises(DataError, match="is not text; unpack it"):
+        kind(make(b"PK\x03\x04" + bytes(range(256))))
+
+
 def test_utf_16_without_its_mark_is_refused_with_the_cause(make):
     with pytest.raises(DataError, match="needs a byte order mark"):
         kind(make("words of text".encode("utf-16-le")))
