@@ -9,6 +9,7 @@ al. 2020, section 3.1), A and B change places. The row is [CLS] A [SEP] B [SEP] 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -75,17 +76,22 @@ class PairRows:
 
     def _segments(self, indices: Integers, numbers: Integers) -> list[list[Run]]:
         """The two segments of each row."""
-        dice = uniform(self._seed, numbers, 4, Purpose.PAIR).tolist()
+        dice = uniform(self._seed, numbers, 5, Purpose.PAIR).tolist()
         coins = unrelated(self._seed, numbers).tolist()
         rows = zip(indices.tolist(), dice, coins, strict=True)
         return [self._pair(index, row, coin) for index, row, coin in rows]
 
     def _pair(self, index: int, dice: list[float], unrelated: int) -> list[Run]:
-        """The two segments of a row: four numbers decide, and the coin."""
+        """The two segments of a row: some numbers decide, and the coin."""
         room = self._room
         if dice[0] < self._short:
             room = 2 + int(dice[1] * (room - 1))
-        document, borders = self._sentences_from(index * self._room, room)
+        token = index * self._room
+        document = self._document_at(token)
+        start, _ = self.shards.document(document)
+        borders = self._borders(
+            document, room, lambda starts: int(np.searchsorted(starts, token - start, "right")) - 1
+        )
         inner = [border for border in borders[1:-1] if border < borders[0] + room] or borders[1:2]
         parted = inner[int(dice[2] * len(inner))]
         most = room - max(1, room // 4)  # a quarter is B's
@@ -96,41 +102,48 @@ class PairRows:
             return [first, second]
         if self.relation == "sentence_order":
             return [second, first]
-        return [first, self._elsewhere(document, dice[3], left)]
+        return [first, self._elsewhere(document, dice[3], dice[4], left)]
 
-    def _sentences_from(self, token: int, room: int) -> tuple[int, list[int]]:
-        """The document of a token, and where its sentences begin from that token's on.
-
-        At least two: one more from before, or the half of a single one. Documents of less than two
-        tokens are passed over.
-
-        Returns:
-            Its number; the first token of each sentence, until there is more than room for them,
-            and the end of the document or a sentence that is past the room.
-        """
+    def _document_at(self, token: int) -> int:
+        """The number of a token's document, or of the next that has two tokens of text."""
         number = int(self.shards.documents_at(np.array([min(token, self.shards.tokens - 1)]))[0])
         start, end = self._text(number)
         while end - start < 2:
             number = (number + 1) % self.shards.documents
             start, end = self._text(number)
-        starts = self.shards.sentences_of(number)
+        return number
+
+    def _borders(self, document: int, room: int, choose: Callable[[Integers], int]) -> list[int]:
+        """Where sentences of a document begin, from a chosen one on.
+
+        At least two do: one more from before, or the half of a single one.
+
+        Args:
+            document: its number.
+            room: tokens wanted; the last border is past it, or the end of the document.
+            choose: from where its sentences begin, counted from its first token, to one of them.
+        """
+        start, end = self._text(document)
+        starts = self.shards.sentences_of(document)
         starts = starts[(np.diff(starts, prepend=-1) > 0) & (starts < end - start)]
-        here = max(0, int(np.searchsorted(starts, token - start, side="right")) - 1)
-        here = max(0, min(here, starts.size - 2))
+        here = max(0, min(choose(starts), starts.size - 2))
         past = int(np.searchsorted(starts, starts[here] + 2 * room)) + 1
         borders = {*(start + starts[here:past]).tolist(), *([end] if past >= starts.size else [])}
         if len(borders) == 2:
             borders.add(sum(borders) // 2)
-        return number, sorted(borders)
+        return sorted(borders)
 
-    def _elsewhere(self, document: int, die: float, room: int) -> Run:
-        """Sentences from a random place in any other document."""
+    def _elsewhere(self, document: int, place: float, sentence: float, room: int) -> Run:
+        """From a sentence of any other document on, all of its sentences equally likely.
+
+        The document is that of any token, so that long ones are taken as often as they begin rows.
+        """
         start, after = self.shards.document(document)
-        place = int(die * (self.shards.tokens - (after - start)))
-        token = place if place < start else place + after - start
-        other, borders = self._sentences_from(token, room)
+        token = int(place * (self.shards.tokens - (after - start)))
+        other = self._document_at(token if token < start else token + after - start)
         if other == document:  # those between were too short, and this one came next
-            other, borders = self._sentences_from(after % self.shards.tokens, room)
+            other = self._document_at(after % self.shards.tokens)
+        borders = self._borders(other, room, lambda starts: int(sentence * starts.size))
         return borders[0], min(borders[-1], borders[0] + room)
 
     def _text(self, document: int) -> Run:

@@ -98,6 +98,29 @@ def test_the_random_half_comes_from_everywhere(documents, special):
     assert len(seen) > 0.9 * documents.documents
 
 
+def test_what_follows_and_what_is_random_begin_with_sentences_of_one_length(tmp_path, unigram):
+    """A random token is more often in a long sentence, a random sentence is not longer."""
+    draw = np.random.default_rng(0)
+    words = [
+        "The stone falls.",
+        "The stone falls under the river of light and never over the dark.",
+    ]
+    lines = [" ".join(draw.choice(words, 40)) for _ in range(60)]
+    (tmp_path / "two.txt").write_text("\n".join(lines) + "\n")
+    plan = Sharding(unigram, reading=Reading(documents="line"))
+    shards = shard([tmp_path / "two.txt"], tmp_path / "two", plan)[0]
+    source = pairs_of(shards, Tokenizer.load(unigram).special, sequence=160)
+    sizes = {0: [], 1: []}
+    for index, number in zip(*many(source, 3000), strict=True):
+        start = source.runs(int(index), int(number))[1][0]
+        document = int(shards.documents_at(np.array([start]))[0])
+        starts = shards.sentences_of(document) + shards.document(document)[0]
+        if start in starts[:-1]:
+            following = starts[np.searchsorted(starts, start) + 1]
+            sizes[int(unrelated(3, np.array([number]))[0])].append(following - start)
+    assert np.mean(sizes[1]) == pytest.approx(np.mean(sizes[0]), rel=0.05)
+
+
 def test_in_sentence_order_the_same_segments_change_places(documents, special):
     source = pairs_of(documents, special, "sentence_order")
     turned = set()

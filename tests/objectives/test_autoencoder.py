@@ -115,3 +115,23 @@ def test_explained_variance_is_one_for_the_targets_and_zero_for_their_mean() -> 
     for found, share in ((wanted, 1.0), (mean, 0.0), (2 * wanted - mean, 0.0)):
         told = explained(found, wanted, labels)
         assert float(told[0, 0] / told[0, 1]) == pytest.approx(share, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("loss", "rate", "reached"), [("cross_entropy", 3e-3, 0.9), ("squared_error", 1e-2, 0.0)]
+)
+def test_an_autoencoder_learns_some_rows(loss: str, rate: float, reached: float) -> None:
+    objective = autoencoder(loss=loss)
+    shape = {**SHAPE, **objective.model(objective.settings)}
+    model = Transformer(stages(ModelConfig(**shape), 0, objective.carried))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.0)
+    inputs, labels = objective.batch(samples_of(list(range(8))))
+    told = []
+    for _ in range(100):
+        outputs = model(inputs)
+        total, count = objective.measure(outputs, labels)[-1].tolist()
+        told.append(total / count)
+        optimizer.zero_grad()
+        objective.loss(outputs, labels).backward()
+        optimizer.step()
+    assert told[-1] > reached > told[0]
