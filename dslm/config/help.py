@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
+import inspect
 import json
 import textwrap
 import types
 import typing
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 
@@ -30,7 +33,7 @@ class Key:
 def keys(cls: Any, prefix: str = "") -> dict[str, Key]:
     """Every dotted key of a settings class, nested classes included (and named themselves)."""
     found: dict[str, Key] = {}
-    hints = typing.get_type_hints(cls)
+    hints, meanings = typing.get_type_hints(cls), _meanings(cls)
     for name, field in cls.__pydantic_fields__.items():
         path = prefix + name
         nested = _settings_class(hints[name])
@@ -39,11 +42,22 @@ def keys(cls: Any, prefix: str = "") -> dict[str, Key]:
             if field.is_required()
             else field.get_default(call_default_factory=True)
         )
-        found[path] = Key(
-            path, _type_name(hints[name]), default, field.description or "", _options(hints[name])
-        )
+        kind, options = _type_name(hints[name]), _options(hints[name])
+        found[path] = Key(path, kind, default, meanings.get(name, ""), options)
         if nested is not None:
             found.update(keys(nested, path + "."))
+    return found
+
+
+def _meanings(cls: Any) -> dict[str, str]:
+    """The string under each field; its source is read only when a user asks, for that is slow."""
+    found = {}
+    for base in filter(_settings_class, reversed(cls.__mro__)):
+        (tree,) = ast.parse(textwrap.dedent(inspect.getsource(base))).body
+        for field, below in pairwise(typing.cast(ast.ClassDef, tree).body):
+            match field, below:
+                case ast.AnnAssign(ast.Name(name)), ast.Expr(ast.Constant(str(meaning))):
+                    found[name] = inspect.cleandoc(meaning)
     return found
 
 

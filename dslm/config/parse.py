@@ -11,7 +11,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from dslm.config.help import Key, keys
 from dslm.errors import ConfigError, Problem, suggest
 
-STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True)
+STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 """For every settings class: no unknown key, no silent conversion (``"8"`` is not 8)."""
 
 T = TypeVar("T")
