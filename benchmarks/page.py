@@ -28,7 +28,7 @@ def page(tables: dict[str, Table]) -> str:
 
 
 def refreshed(text: str, tables: dict[str, Table]) -> str:
-    """A page with the sections of some topics replaced.
+    """A page with the sections of some topics replaced, those it did not have at its end.
 
     Args:
         text: the page as it is.
@@ -36,11 +36,12 @@ def refreshed(text: str, tables: dict[str, Table]) -> str:
     """
     head, *sections = text.split("\n## ")
     for name, table in tables.items():
-        command = _command(name)
-        sections = [
-            _section(name, table).removeprefix("## ") if command in section else section
-            for section in sections
-        ]
+        new = _section(name, table).removeprefix("## ")
+        there = [number for number, old in enumerate(sections) if _command(name) in old]
+        if there:
+            sections[there[0]] = new
+        else:
+            sections = [*sections[:-1], sections[-1].rstrip("\n") + "\n", new]
     return "\n## ".join([head, *sections])
 
 
