@@ -183,8 +183,8 @@ class Stream:
 
     def samples(self, first: int, count: int) -> Samples:
         """The same rows with what there is to know of them."""
-        _, indices = self._locate(np.arange(first, first + count))
         numbers = np.arange(first, first + count)
+        _, indices = self._locate(numbers)
         return Samples(self.rows(first, count), numbers, indices, self.padding)
 
     def places(self, first: int, count: int) -> list[tuple[int, list[Run]]]:

@@ -85,6 +85,8 @@ class Engine(ABC):
 
     def measures(self) -> dict[str, float]:
         """What the judge has heard since the last call, over all ranks; every rank must call it."""
+        if not self.judge.objective.measures:
+            return {}
         sums = self.judge.sums().to(self.engine.device)
         torch.distributed.all_reduce(sums)
         told = (sums[:, 0] / sums[:, 1]).tolist()
