@@ -44,7 +44,7 @@ class ZeroEngine(Engine):
     def train_batch(self, micro_batches: Iterator[Batch]) -> Tensor:
         """See `Engine.train_batch`."""
         losses = []
-        if not self.engine.training:
+        if not self.engine.module.training:  # the engine itself never says
             self.engine.train()
         for _ in range(self.plan.accumulation):
             inputs, labels = next(micro_batches)

@@ -45,6 +45,21 @@ def test_patience_ends_a_run_that_no_longer_improves(
     assert len(again.metrics("validation_loss")) == measured + 2
 
 
+@pytest.mark.parametrize("stages", [1, 2])
+def test_measuring_between_steps_changes_none_of_them(
+    stages: int, tmp_path: Path, words: list[str], shards: Path
+) -> None:
+    """Dropout goes on after it, too."""
+    words = [word for word in words if not word.startswith("evaluation")]
+    words += ["steps=6", "model.dropout=0.2", f"pipeline_stages={stages}"]
+    measuring = [f"data.validation={shards}", "evaluation_interval=2"]
+    still = launch(tmp_path / "still", words, deepspeed(1), stages)
+    measured = launch(tmp_path / "measured", [*words, *measuring], deepspeed(1), stages)
+    assert (still.code, measured.code) == (0, 0), still.messages + measured.messages
+    assert len(measured.metrics("validation_loss")) == 3
+    assert measured.metrics() == still.metrics()
+
+
 def test_a_loss_that_is_no_number_ends_the_run_and_is_not_saved(
     tmp_path: Path, words: list[str]
 ) -> None:
