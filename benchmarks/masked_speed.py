@@ -58,6 +58,10 @@ class Example:
             relation=torch.randint(2, (batch,), generator=draw),
         )
 
+    def to(self, device: str) -> Example:
+        """The same on a device."""
+        return Example(**{name: value.to(device) for name, value in vars(self).items()})
+
     def everywhere(self) -> Tensor:
         """The labels as the peer wants them."""
         return torch.full_like(self.tokens, IGNORE).scatter_(1, self.picked, self.labels)
@@ -83,19 +87,19 @@ def _compare(name: str, layers: int, width: int, dtype: torch.dtype) -> Row:
     wanted = "≤ 0.71×" if dtype == torch.float32 else "≤ 0.87×"
     example = Example.drawn(BATCH, SEQUENCE)
     steps = {
-        "dslm": stepping(_ours(layers, width), partial(_our_loss, example=example), dtype),
-        "peer": stepping(_peer(layers, width), partial(_peer_loss, example=example), dtype),
+        "dslm": stepping(ours(layers, width), partial(our_loss, example=example), dtype),
+        "peer": stepping(peer(layers, width), partial(peer_loss, example=example), dtype),
     }
     rates = alternate({n: timed(step) for n, step in steps.items()}, ROUNDS, f"masked, {name}")
     return slowdown(f"a step of {name}, {precision}", wanted, rates["dslm"], rates["peer"])
 
 
-def _ours(layers: int, width: int) -> nn.Module:
+def ours(layers: int, width: int, sequence: int = SEQUENCE) -> nn.Module:
     shape = ModelConfig(
         layers=layers,
         heads=width // 64,
         width=width,
-        sequence=SEQUENCE,
+        sequence=sequence,
         vocabulary=VOCABULARY,
         attention="full",
         norm_position="post",
@@ -108,7 +112,7 @@ def _ours(layers: int, width: int) -> nn.Module:
     return Transformer(stages(shape, 0, CARRIED))
 
 
-def _our_loss(model: nn.Module, example: Example) -> Tensor:
+def our_loss(model: nn.Module, example: Example) -> Tensor:
     first = functional.pad(example.picked, (1, 0))
     labels = functional.pad(example.labels, (1, 0), value=IGNORE)
     scores, pair = model((example.tokens, example.segments, -example.real, first))
@@ -116,7 +120,7 @@ def _our_loss(model: nn.Module, example: Example) -> Tensor:
     return cross_entropy(scores, labels) + relation
 
 
-def _peer(layers: int, width: int) -> nn.Module:
+def peer(layers: int, width: int, sequence: int = SEQUENCE) -> nn.Module:
     from transformers import BertConfig, BertForPreTraining
 
     return BertForPreTraining(
@@ -126,7 +130,7 @@ def _peer(layers: int, width: int) -> nn.Module:
             num_attention_heads=width // 64,
             hidden_size=width,
             intermediate_size=4 * width,
-            max_position_embeddings=SEQUENCE,
+            max_position_embeddings=sequence,
             hidden_dropout_prob=0.0,
             attention_probs_dropout_prob=0.0,
             attn_implementation="sdpa",
@@ -134,7 +138,7 @@ def _peer(layers: int, width: int) -> nn.Module:
     )
 
 
-def _peer_loss(model: nn.Module, example: Example) -> Tensor:
+def peer_loss(model: nn.Module, example: Example) -> Tensor:
     loss: Tensor = model(
         input_ids=example.tokens,
         attention_mask=example.real,

@@ -48,8 +48,8 @@ def _compare(name: str, dtype: torch.dtype, wanted: str) -> Row:
     draw = torch.Generator().manual_seed(0)
     text = torch.randint(shape.size, (BATCH, shape.sequence + 1), generator=draw)
     steps = {
-        "dslm": stepping(_ours(shape), partial(_our_loss, rows=text), dtype),
-        "peer": stepping(_peer(shape), partial(_peer_loss, rows=text), dtype),
+        "dslm": stepping(ours(shape), partial(our_loss, rows=text), dtype),
+        "peer": stepping(peer(shape), partial(peer_loss, rows=text), dtype),
     }
     works = {contender: timed(step, tokens) for contender, step in steps.items()}
     rates = alternate(works, 5 * ROUNDS if shape is SMALL else ROUNDS, f"model, {name}")
@@ -66,10 +66,13 @@ def emulated(dtype: torch.dtype) -> bool:
 
 
 def stepping(
-    model: nn.Module, loss: Callable[[nn.Module], Tensor], dtype: torch.dtype
+    model: nn.Module,
+    loss: Callable[[nn.Module], Tensor],
+    dtype: torch.dtype,
+    device: str = "cpu",
 ) -> Callable[[], None]:
     """A training step of a model on always the same tokens."""
-    model = model.to(dtype).train()
+    model = model.to(device, dtype).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
 
     def step() -> None:
@@ -81,15 +84,15 @@ def stepping(
     return step
 
 
-def _ours(shape: ModelConfig) -> nn.Module:
+def ours(shape: ModelConfig) -> nn.Module:
     return Transformer(stages(shape, seed=0))
 
 
-def _our_loss(model: nn.Module, rows: Tensor) -> Tensor:
+def our_loss(model: nn.Module, rows: Tensor) -> Tensor:
     return cross_entropy(model(rows[:, :-1]), rows[:, 1:])
 
 
-def _peer(shape: ModelConfig) -> nn.Module:
+def peer(shape: ModelConfig) -> nn.Module:
     from transformers import GPT2Config, GPT2LMHeadModel
 
     model: nn.Module = GPT2LMHeadModel(
@@ -109,7 +112,7 @@ def _peer(shape: ModelConfig) -> nn.Module:
     return model
 
 
-def _peer_loss(model: nn.Module, rows: Tensor) -> Tensor:
+def peer_loss(model: nn.Module, rows: Tensor) -> Tensor:
     """`transformers` moves the labels by itself: its rows are one token shorter for equal work."""
     tokens = rows[:, :-1]
     loss: Tensor = model(input_ids=tokens, labels=tokens).loss

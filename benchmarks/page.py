@@ -18,13 +18,9 @@ The ratios carry over to other machines, the figures do not.
 """
 
 
-def page(tables: dict[str, Table]) -> str:
-    """Markdown of the tables.
-
-    Args:
-        tables: what was measured, by the topic's name on the command line.
-    """
-    return "\n".join([HEAD, _machine(), "", *(_section(*item) for item in tables.items())])
+def about_this_machine(text: str) -> str:
+    """A page whose head tells of this machine."""
+    return "\n## ".join([HEAD + "\n" + _machine() + "\n", *text.split("\n## ")[1:]])
 
 
 def refreshed(text: str, tables: dict[str, Table]) -> str:

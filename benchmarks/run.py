@@ -16,8 +16,9 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+import torch
 from measure import THREADS, Options, Table
-from page import page, refreshed
+from page import about_this_machine, refreshed
 
 from dslm.commands.run import Parser, script
 from dslm.errors import Problem, UserError, suggest
@@ -34,9 +35,11 @@ TOPICS = {
     "languages": "languages",
     "addresses": "addresses",
     "reconstruction": "reconstruction",
+    "gpu": "on_gpu",
 }
 NEED_CORPORA = ("duplicates", "languages", "addresses", "reconstruction")
 """Topics about corpora that no machine has by itself."""
+NEED_GPU = ("gpu",)
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 
 
@@ -51,7 +54,7 @@ def main(argv: list[str]) -> None:
     options = parser.parse_args(argv)
     if wrong := _problems(options):
         raise UserError(*wrong)
-    chosen = options.names or [n for n in TOPICS if options.corpora or n not in NEED_CORPORA]
+    chosen = options.names or _possible(options.corpora)
     os.environ["OMP_NUM_THREADS"] = str(THREADS)
     os.environ["PYTHONWARNINGS"] = "ignore"  # the libraries' own, at every step
     tables: dict[str, Table] = {}
@@ -60,10 +63,17 @@ def main(argv: list[str]) -> None:
         tables[name] = _measure(TOPICS[name], taken)
         print(_text(tables[name]), flush=True)
     if options.page or not options.names:
-        before = PAGE.read_text(encoding="utf-8") if options.names else ""
-        after = refreshed(before, tables) if options.names else page(tables)
-        PAGE.write_text(after, encoding="utf-8")
+        before = PAGE.read_text(encoding="utf-8")
+        after = refreshed(before, tables)
+        PAGE.write_text(after if options.names else about_this_machine(after), encoding="utf-8")
         print(f"written: {PAGE.name}", file=sys.stderr)
+
+
+def _possible(corpora: Path | None) -> list[str]:
+    """All topics for which there is what they need."""
+    without = set() if torch.cuda.is_available() else set(NEED_GPU)
+    without |= set() if corpora else set(NEED_CORPORA)
+    return [name for name in TOPICS if name not in without]
 
 
 def _problems(options: argparse.Namespace) -> list[Problem]:
@@ -77,6 +87,12 @@ def _problems(options: argparse.Namespace) -> list[Problem]:
     if options.corpora is None:
         needing = [name for name in names if name in NEED_CORPORA]
         problems += [Problem("--corpora", None, f"is required for {name}") for name in needing]
+    if not torch.cuda.is_available():
+        problems += [
+            Problem("NAME", name, "needs a GPU, and there is none")
+            for name in names
+            if name in NEED_GPU
+        ]
     if text is not None and not text.is_file():
         problems.append(Problem("--text", str(text), "no such file"))
     if nanogpt is not None and not (nanogpt / "configurator.py").is_file():

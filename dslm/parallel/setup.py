@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -15,15 +16,24 @@ from dslm.progress import human
 STALE_AFTER = 300.0
 """Seconds without a new file after which a build is taken for dead."""
 
+ARCHITECTURE = re.compile(r"(\d+\.\d+(\+PTX)?)?")
+"""What DeepSpeed can read as the architecture of a GPU; torch knows more, such as 9.0a."""
 
-def check_builds(ops: Sequence[str], extensions: Path) -> list[Problem]:
+
+def check_builds(ops: Sequence[str], extensions: Path, architectures: str = "") -> list[Problem]:
     """What keeps DeepSpeed from compiling the operations that a JSON asks for.
 
     Args:
         ops: their names (`ds_check.compiled_ops`).
         extensions: where torch builds them (`world.extensions_folder`).
+        architectures: for which GPUs (`world.gpu_architectures`).
     """
     problems = []
+    strange = [one for one in re.split("[; ]+", architectures) if not ARCHITECTURE.fullmatch(one)]
+    if ops and strange:
+        rule = f"must be numbers such as 9.0 where DeepSpeed compiles {', '.join(ops)}"
+        fix = "unset it: the GPUs that are here are found by themselves"
+        problems.append(Problem("TORCH_CUDA_ARCH_LIST", architectures, rule, fix))
     wanted = ", ".join(ops)
     for tool, package in (("c++", "g++"), ("ninja", "ninja")):
         if ops and shutil.which(tool) is None:

@@ -168,6 +168,11 @@ def extensions_folder() -> Path:
     return Path(os.environ.get("TORCH_EXTENSIONS_DIR", "~/.cache/torch_extensions")).expanduser()
 
 
+def gpu_architectures() -> str:
+    """The GPUs that compiled extensions are wanted for; empty for those that are here."""
+    return os.environ.get("TORCH_CUDA_ARCH_LIST", "")
+
+
 def _fill_environment(world: World) -> None:
     """What a plain ``python`` lacks of the variables that torch and DeepSpeed read."""
     if world.size == 1 and "RANK" not in os.environ:

@@ -25,7 +25,7 @@ from dslm.parallel import ds_check
 from dslm.parallel.optimizers import moments
 from dslm.parallel.plan import Plan, make_plan
 from dslm.parallel.setup import check_builds, check_disk
-from dslm.parallel.world import World, extensions_folder
+from dslm.parallel.world import World, extensions_folder, gpu_architectures
 from dslm.train.config import RunConfig, check_run
 from dslm.train.data import (
     Sources,
@@ -113,7 +113,7 @@ def prepare(
     if found.problems or not (config and deepspeed and sources and objective and plan):
         raise UserError(*found.problems)
     job = _job(config, deepspeed, plan, sources, objective, world, start)
-    wrong = check_builds(job.ops, extensions_folder())
+    wrong = check_builds(job.ops, extensions_folder(), "" if world.cpu else gpu_architectures())
     if world.first:
         wrong += check_disk(job.folder.path.absolute(), job.checkpoint_bytes, config.keep)
     if wrong:

@@ -31,6 +31,20 @@ def test_where_nothing_is_compiled_no_compiler_is_missed(
     assert check_builds([], tmp_path) == []
 
 
+@pytest.mark.parametrize(
+    ("architectures", "problems"),
+    [("", 0), ("8.0;9.0+PTX", 0), ("8.0 9.0", 0), ("9.0a", 1), ("8.0;Hopper", 1)],
+)
+def test_an_architecture_that_deepspeed_cannot_read_is_told(
+    architectures: str, problems: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dslm.parallel.setup.shutil.which", lambda tool: tool)
+    told = [str(problem) for problem in check_builds(["fused_lamb"], tmp_path, architectures)]
+    assert len(told) == problems
+    assert all(line.startswith(f"TORCH_CUDA_ARCH_LIST = '{architectures}': ") for line in told)
+    assert check_builds([], tmp_path, architectures) == []
+
+
 @pytest.fixture
 def lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A lock that some build of cpu_adam has taken."""
