@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from dslm.model.visibility import attend, sees
 
-ROUNDS, STEPS = 7, 8
+ROUNDS, STEPS = 7, 4
 """Rounds of a comparison, and steps a round."""
 PRECISIONS = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
 CAUSAL = (16, 1024)

@@ -10,13 +10,17 @@ everywhere causal, and -1 … -1 1 … 1 a prefix that is seen whole and a causa
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 from torch.utils.weak import WeakIdKeyDictionary
+
+NARROWEST = 16
+"""Width of a head from which FlexAttention computes it."""
 
 
 def attend(
@@ -43,7 +47,8 @@ def attend(
         [B, H, M, E].
     """
     grouped = queries.shape[1] != keys.shape[1]
-    if visibility is not None and picked is None and queries.is_cuda and not dropout:
+    on_gpu = queries.is_cuda and queries.shape[-1] >= NARROWEST and not dropout
+    if visibility is not None and picked is None and on_gpu:
         return _flexible(queries, keys, values, visibility, grouped)
     new, total = queries.shape[2], keys.shape[2]
     mask = None
@@ -91,13 +96,13 @@ def _flexible(
     queries: Tensor, keys: Tensor, values: Tensor, visibility: Tensor, grouped: bool
 ) -> Tensor:
     """The same by FlexAttention (Dong et al. 2024), which skips whole blocks that nobody sees."""
-    attention, _ = _flex()
-    mask = _kept(_BLOCKS, visibility, block_mask)
+    attention, create = _flex()
+    mask = _kept(_BLOCKS, visibility, partial(block_mask, create=create))
     mixed: Tensor = attention(queries, keys, values, block_mask=mask, enable_gqa=grouped)
     return mixed
 
 
-def block_mask(visibility: Tensor) -> Any:
+def block_mask(visibility: Tensor, create: Any = create_block_mask) -> Any:
     """`sees` in the form that FlexAttention takes: a rule, and the blocks where it is ever true."""
     documents = visibility.abs()
 
@@ -106,12 +111,10 @@ def block_mask(visibility: Tensor) -> Any:
         return same & ((other <= token) | (visibility[row, other] <= 0))
 
     rows, size = visibility.shape
-    _, create = _flex()
-    return create(rule, rows, None, size, size, device=visibility.device)
+    return create(rule, rows, None, size, size, device=visibility.device.type)
 
 
 @lru_cache(maxsize=1)
 def _flex() -> tuple[Any, Any]:
-    from torch.nn.attention.flex_attention import create_block_mask, flex_attention
-
-    return torch.compile(flex_attention), create_block_mask
+    """Attention and the making of its blocks, compiled: 12 ms for these at each step otherwise."""
+    return torch.compile(flex_attention), torch.compile(create_block_mask)
