@@ -89,9 +89,9 @@ class Lines:
                 for line in lines
                 if not line or len(line.split(None, last)) > last or _unspaced(line) > last
             ]
-        if limits.maximum_word is not None:
-            most = limits.maximum_word
-            lines = [line for line in lines if len(line) <= most or not _holds_long(line, most)]
+        most = limits.maximum_word
+        if most is not None and max(map(len, lines), default=0) > most:
+            lines = [line for line in lines if not _holds_long(line, most)]
         if limits.unpunctuated:
             lines = [line for line in lines if not line or _is_punctuated(line)]
         if phrases:

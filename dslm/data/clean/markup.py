@@ -38,9 +38,12 @@ _ATTRIBUTES = (
 
 
 def _tag(names: str) -> re.Pattern[str]:
-    """Tags in small or in capital letters; ``Map<Label>`` and ``Option<A>`` are none."""
-    capitals = rf"(?:(?<!\w)<|</|<(?=\w\w))(?:{names.upper()})"
-    return re.compile(rf"(?:</?(?:{names})|{capitals}){_ATTRIBUTES}")
+    """Tags in small or in capital letters; ``Map<Label>`` and ``Option<A>`` are none.
+
+    As it begins with a character, the library looks for that one first, which is quick.
+    """
+    capitals = rf"(?:(?<!\w<)|/|(?=\w\w))(?:{names.upper()})"
+    return re.compile(rf"<(?:/?(?:{names})|{capitals}){_ATTRIBUTES}")
 
 
 _BLOCK, _INLINE, _SCRIPT = _tag(_BLOCKS), _tag(_INLINES), _tag("script|style")

@@ -15,6 +15,7 @@ not called short. Lines without a visible character are no lines.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Annotated
@@ -38,6 +39,8 @@ from dslm.data.clean.words import (
     split,
 )
 from dslm.data.document import Document
+
+_DOTS = re.compile(r"\.{3,}")
 
 Count = Annotated[int, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -161,13 +164,12 @@ class Quality:
         return different
 
     def _about_symbols(self, words: Words) -> Iterator[tuple[str, Flags]]:
-        limits, codes = self._settings, words.codes
+        limits, texts = self._settings, words.texts
         if limits.symbols is not None:
-            hashes = words.occurrences(codes == ord("#"))
-            ellipses = words.occurrences(_ellipses(codes))
-            yield "symbols", np.maximum(hashes, ellipses) > limits.symbols * np.diff(words.bounds)
+            symbols = np.array([max(text.count("#"), _ellipses(text)) for text in texts], np.int64)
+            yield "symbols", symbols > limits.symbols * np.diff(words.bounds)
         if not limits.curly_brackets:
-            yield "curly bracket", words.occurrences(codes == ord("{")) > 0
+            yield "curly bracket", np.array(["{" in text for text in texts], np.bool_)
         if not limits.lorem_ipsum:
             yield "lorem ipsum", self._filler(words)
 
@@ -233,12 +235,10 @@ def _low(hashes: Hashes) -> Hashes:
     return hashes & np.uint64(0xFFFF)
 
 
-def _ellipses(codes: Codes) -> Flags:
-    """Where ``…`` stands or three dots or more begin."""
-    dots = np.pad(codes == ord("."), (1, 2))
-    begins = dots[1:-2] & ~dots[:-3] & dots[2:-1] & dots[3:]
-    found: Flags = begins | (codes == ord("…"))
-    return found
+def _ellipses(text: str) -> int:
+    """How often ``…`` or three dots or more stand in a text."""
+    dots = len(_DOTS.findall(text)) if "..." in text else 0
+    return dots + text.count("…")
 
 
 def _trails_off(codes: Codes, ends: Integers) -> Flags:

@@ -18,6 +18,7 @@ from dslm.config.parse import STRICT
 from dslm.data.clean.unusual import unusual
 from dslm.data.document import Document
 
+_RUN = re.compile("  +")
 _SPACES = re.compile("[\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 
 
@@ -50,7 +51,9 @@ def _ordered(text: str) -> str:
         for space in sorted(set(_SPACES.findall(unusual(text)))):
             text = text.replace(space, " ")
     lines = map(str.rstrip, text.split("\n"))
-    text = "\n".join([_single_spaced(line) if "  " in line else line for line in lines]).strip()
+    text = "\n".join(
+        [_single_spaced(line) if "  " in line and "  " in line.lstrip() else line for line in lines]
+    ).strip()
     while "\n\n\n" in text:  # each pass takes a third of a run
         text = text.replace("\n\n\n", "\n\n")
     return text
@@ -58,5 +61,4 @@ def _ordered(text: str) -> str:
 
 def _single_spaced(line: str) -> str:
     words = line.lstrip()
-    pieces = [piece.strip(" ") for piece in words.split("  ")]
-    return line[: len(line) - len(words)] + " ".join([piece for piece in pieces if piece])
+    return line[: len(line) - len(words)] + _RUN.sub(" ", words)

@@ -52,6 +52,8 @@ class Words:
 
     documents: Sequence[Document]
     """The documents themselves."""
+    texts: Sequence[str]
+    """Their texts, as far as they are looked at."""
     codes: Codes
     """The code points of all the texts."""
     kinds: Kinds
@@ -164,14 +166,14 @@ def split(documents: Sequence[Document]) -> Words:
     texts = [document.text[:LIMIT] for document in documents]
     joined = "\n".join([*texts, ""])
     codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), np.uint32)
-    kinds = _table().take(codes, mode="clip")
+    kinds = _table(int(codes.max(initial=0)).bit_length()).take(codes, mode="clip")
     begins, stops = _borders(kinds)
     starts, ends = np.flatnonzero(begins), np.flatnonzero(stops) + 1
     offsets = np.cumsum([0, *(len(text) + 1 for text in texts)])
     bounds = np.searchsorted(starts, offsets)
     document = np.repeat(np.arange(len(texts)), np.diff(bounds))
     return Words(
-        documents, codes, kinds, starts, ends, document, offsets, bounds,
+        documents, texts, codes, kinds, starts, ends, document, offsets, bounds,
         _breaks(codes, starts, bounds), _running(codes),
     )  # fmt: skip
 
@@ -221,10 +223,10 @@ def _all_powers(bits: int, inverse: bool) -> Hashes:
     return np.cumprod(powers)
 
 
-@lru_cache(maxsize=1)
-def _table() -> Kinds:
-    """The kinds of every code point up to `_CODES`; the last entry stands for all above."""
-    return np.array([_kinds(chr(code)) for code in range(_CODES + 1)], np.uint8)
+@lru_cache
+def _table(bits: int) -> Kinds:
+    """The kinds of every code point of so many bits, up to `_CODES`, the entry for all above."""
+    return np.array([_kinds(chr(code)) for code in range(min(1 << bits, _CODES + 1))], np.uint8)
 
 
 def _kinds(character: str) -> int:
