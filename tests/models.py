@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import Tensor
+from torch.nn import functional as F
 
 from dslm.model.config import ModelConfig
 from dslm.model.stages import stages
@@ -37,6 +39,9 @@ RECURRENT: dict[str, dict[str, Any]] = {
     "gru with positions": {**GRU, "positions": "learned", "tied": False},
 }
 
+TOKENS = torch.randint(50, (2, 16), generator=torch.Generator().manual_seed(1))
+"""Some for any of them."""
+
 
 def small(**changes: Any) -> ModelConfig:
     """A small shape with some settings changed."""
@@ -54,3 +59,14 @@ def shaken(model: Any) -> Any:
 def build(config: ModelConfig, seed: int = 0) -> Transformer:
     """A model of a shape."""
     return Transformer(stages(config, seed))
+
+
+def loss_and_gradients(config: ModelConfig) -> tuple[Tensor, list[Tensor]]:
+    """What a model of a shape says of `TOKENS`, and the gradients of all its weights."""
+    model = build(config)
+    torch.manual_seed(2)  # for dropout
+    loss = F.cross_entropy(model(TOKENS[:, :-1]).flatten(0, 1), TOKENS[:, 1:].flatten())
+    loss.backward()
+    gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
+    assert len(gradients) == len(list(model.parameters()))
+    return loss.detach(), gradients

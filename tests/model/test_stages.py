@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-from models import KINDS, build, small
+from models import KINDS, RECURRENT, build, small
 
 from dslm.model.stages import layer_seed, stages
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, *RECURRENT])
 def test_weights_do_not_depend_on_the_order_of_building(kind: str) -> None:
-    recipes = stages(small(**KINDS[kind]), seed=5)
+    recipes = stages(small(**(KINDS | RECURRENT)[kind]), seed=5)
     forwards = [stage.build().state_dict() for stage in recipes]
     torch.manual_seed(1)
     backwards = [stage.build().state_dict() for stage in reversed(recipes)][::-1]

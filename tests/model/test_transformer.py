@@ -2,28 +2,15 @@ from __future__ import annotations
 
 import pytest
 import torch
-from models import KINDS, build, small
-from torch import Tensor
+from models import KINDS, RECURRENT, TOKENS, build, loss_and_gradients, small
 from torch.nn import functional as F
 
 from dslm.model.attention import Cache
 from dslm.model.config import ModelConfig
 
-TOKENS = torch.randint(50, (2, 16), generator=torch.Generator().manual_seed(1))
-
 
 def caches(config: ModelConfig, capacity: int = 16) -> list[Cache]:
     return [Cache(config, 2, capacity, torch.empty(0)) for _ in range(config.layers)]
-
-
-def loss_and_gradients(config: ModelConfig) -> tuple[Tensor, list[Tensor]]:
-    model = build(config)
-    torch.manual_seed(2)  # for dropout
-    loss = F.cross_entropy(model(TOKENS[:, :-1]).flatten(0, 1), TOKENS[:, 1:].flatten())
-    loss.backward()
-    gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
-    assert len(gradients) == len(list(model.parameters()))
-    return loss.detach(), gradients
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -70,9 +57,9 @@ def test_recomputing_changes_neither_loss_nor_gradients(kind: str, dropout: floa
         assert torch.allclose(first, second, rtol=1e-5, atol=1e-7)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, *RECURRENT])
 def test_every_weight_learns(kind: str) -> None:
-    _, gradients = loss_and_gradients(small(**KINDS[kind]))
+    _, gradients = loss_and_gradients(small(**(KINDS | RECURRENT)[kind]))
     assert all(gradient.abs().max() > 0 for gradient in gradients)
 
 
