@@ -36,6 +36,9 @@ VOCABULARY = 32_000
 COPIES = 3
 ROUNDS = 3
 
+WAYS = {"none": ("no cleaning", "≥ 2.5×"), "web": ("all cleaning", "≥ 5 MB/s")}
+"""The presets of cleaning that are measured, in words, and what is wanted of each."""
+
 PEER = "datasets"
 """The peer among the presets of cleaning."""
 
@@ -74,8 +77,7 @@ def measure(options: Options) -> Table:
         for kind in ("unigram", "bpe"):
             tokenizer = folder / kind
             train_tokenizer(files, tokenizer, Training(kind, VOCABULARY, sample_bytes=SAMPLE))
-            jobs = [Job(*text, tokenizer, clean) for text in texts for clean in ("none", PEER)]
-            jobs.insert(2, Job(*texts[0], tokenizer, "web"))
+            jobs = [Job(*text, tokenizer, clean) for text in texts for clean in (*WAYS, PEER)]
             rows += _rows(kind, _rounds(jobs, kind))
     text = "novels and of Python's library" if novels else "Python's library"
     setting = (
@@ -108,7 +110,7 @@ def _rows(kind: str, rates: dict[Job, list[Rate]]) -> list[Row]:
         if job.clean == PEER:
             continue
         peers = rates[job._replace(clean=PEER)]
-        how, wanted = ("no cleaning", "≥ 2.5×") if job.clean == "none" else ("all cleaning", "—")
+        how, wanted = WAYS[job.clean]
         what = f"{kind}, {how}, {job.megabytes:.0f} MB"
         core, clock = (
             speedup(what, wanted, [*own], [*other], "MB")
