@@ -16,7 +16,6 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-import torch
 from measure import THREADS, Options, Table
 from page import about_this_machine, refreshed
 
@@ -71,9 +70,15 @@ def main(argv: list[str]) -> None:
 
 def _possible(corpora: Path | None) -> list[str]:
     """All topics for which there is what they need."""
-    without = set() if torch.cuda.is_available() else set(NEED_GPU)
+    without = set() if _gpu() else set(NEED_GPU)
     without |= set() if corpora else set(NEED_CORPORA)
     return [name for name in TOPICS if name not in without]
+
+
+def _gpu() -> bool:
+    import torch  # here alone: every topic's process imports this module again
+
+    return torch.cuda.is_available()
 
 
 def _problems(options: argparse.Namespace) -> list[Problem]:
@@ -87,7 +92,7 @@ def _problems(options: argparse.Namespace) -> list[Problem]:
     if options.corpora is None:
         needing = [name for name in names if name in NEED_CORPORA]
         problems += [Problem("--corpora", None, f"is required for {name}") for name in needing]
-    if not torch.cuda.is_available():
+    if not _gpu():
         problems += [
             Problem("NAME", name, "needs a GPU, and there is none")
             for name in names

@@ -1,7 +1,7 @@
 """Text to tokens on one core: the whole of `shard` against `datasets.map` with the same tokenizer.
 
 Both begin at the same file of JSON lines in gzip and end with tokens on the disk; ours hashes them
-and finds sentences as well. Each run is a process of its own, all of whose seconds on the processor
+and finds sentences as well. Each run is the whole command, all of whose seconds on the processor
 count: imports, a tokenizer that has not seen a word, and the work. The text is taken once, when
 these are much of the time, and `COPIES` times over, which is nearer to a corpus of real size.
 """
@@ -10,20 +10,22 @@ from __future__ import annotations
 
 import gzip
 import json
-import multiprocessing
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from resource import RUSAGE_CHILDREN, getrusage
+from typing import NamedTuple
 
 from measure import Options, Row, Table, speedup
 from texts import corpus_files
 
 from dslm.data.tokenizer import MODEL
 from dslm.data.tokenizer_training import Training, train_tokenizer
+from dslm.errors import DataError, Problem
 from dslm.progress import Progress
 
 TEXT = 64_000_000
@@ -33,7 +35,7 @@ SAMPLE = 8_000_000
 DOCUMENT = 3000
 """Characters of a document."""
 VOCABULARY = 32_000
-COPIES = 3
+COPIES = 6
 ROUNDS = 3
 
 WAYS = {"none": ("no cleaning", "≥ 2.5×"), "web": ("all cleaning", "≥ 5 MB/s")}
@@ -43,8 +45,13 @@ PEER = "datasets"
 """The peer among the presets of cleaning."""
 
 
+HERE = Path(__file__).resolve().parent
+SHARD_SCRIPT = HERE.parent / "preprocess" / "shard.py"
+PEER_SCRIPT = HERE / "datasets_map.py"
+
+
 class Job(NamedTuple):
-    """What a process has to do; it is sent there."""
+    """What a process has to do."""
 
     packed: Path
     """The text."""
@@ -77,7 +84,8 @@ def measure(options: Options) -> Table:
         for kind in ("unigram", "bpe"):
             tokenizer = folder / kind
             train_tokenizer(files, tokenizer, Training(kind, VOCABULARY, sample_bytes=SAMPLE))
-            jobs = [Job(*text, tokenizer, clean) for text in texts for clean in (*WAYS, PEER)]
+            jobs = [Job(*text, tokenizer, clean) for text in texts for clean in ("none", PEER)]
+            jobs.append(Job(*texts[1], tokenizer, "web"))
             rows += _rows(kind, _rounds(jobs, kind))
     text = "novels and of Python's library" if novels else "Python's library"
     setting = (
@@ -94,12 +102,10 @@ def measure(options: Options) -> Table:
 def _rounds(jobs: Sequence[Job], label: str) -> dict[Job, list[Rate]]:
     """What each reached in every round, in turns."""
     rates: dict[Job, list[Rate]] = {job: [] for job in jobs}
-    spawn = multiprocessing.get_context("spawn")
     with Progress(ROUNDS * len(jobs), " turns", label) as progress:
         for number in range(ROUNDS):
             for job in jobs[:: -1 if number % 2 else 1]:
-                with ProcessPoolExecutor(1, spawn) as process:
-                    rates[job].append(process.submit(_done, job).result())
+                rates[job].append(_done(job))
                 progress.advance()
     return rates
 
@@ -133,35 +139,22 @@ def _pack(files: Sequence[Path], target: Path) -> tuple[Path, float]:
 
 
 def _done(job: Job) -> Rate:
-    """Do the work in a process that has done nothing before."""
-    began = time.perf_counter()
+    """Do the work by the command that does it."""
     with tempfile.TemporaryDirectory(dir=job.packed.parent) as name:
-        (_map if job.clean == PEER else _shard)(job, Path(name))
-        clock = time.perf_counter() - began
-        return Rate(job.megabytes / time.process_time(), job.megabytes / clock)
+        command = _peer(job, Path(name)) if job.clean == PEER else _ours(job, Path(name))
+        began, before = time.perf_counter(), getrusage(RUSAGE_CHILDREN)
+        ended = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+        clock, after = time.perf_counter() - began, getrusage(RUSAGE_CHILDREN)
+    if ended.returncode:
+        raise DataError(Problem(str(command[1]), None, f"failed: {ended.stderr}"))
+    core = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Rate(job.megabytes / core, job.megabytes / clock)
 
 
-def _shard(job: Job, folder: Path) -> None:
-    from dslm.data.sharding import shard
-    from dslm.data.work.plan import Choices, Sharding
-
-    chosen = Choices.read(job.clean, [])
-    sharding = Sharding(job.tokenizer, cleaning=chosen.cleaning, duplicates=chosen.duplicates)
-    shard([job.packed], folder / "shards", sharding)
+def _ours(job: Job, folder: Path) -> list[Path | str]:
+    given = ["--input", job.packed, "--tokenizer", job.tokenizer, "--clean", job.clean]
+    return [sys.executable, SHARD_SCRIPT, *given, "--output", folder / "shards"]
 
 
-def _map(job: Job, folder: Path) -> None:
-    import datasets
-    import sentencepiece
-
-    datasets.disable_progress_bars()
-    processor = sentencepiece.SentencePieceProcessor(model_file=str(job.tokenizer / MODEL))
-
-    def encode(batch: dict[str, Any]) -> dict[str, Any]:
-        return {"tokens": processor.encode(batch["text"], num_threads=1)}  # or it takes all cores
-
-    loaded = datasets.load_dataset(
-        "json", data_files=str(job.packed), split="train", cache_dir=str(folder / "cache")
-    )
-    mapped = loaded.map(encode, batched=True, remove_columns="text")
-    mapped.save_to_disk(str(folder / "mapped"))
+def _peer(job: Job, folder: Path) -> list[Path | str]:
+    return [sys.executable, PEER_SCRIPT, job.packed, job.tokenizer / MODEL, folder]
