@@ -94,7 +94,7 @@ def _ends_in_zero(text: bytes, ends: Integers) -> Flags:
 def _lane(text: bytes, starts: Integers, sizes: Integers) -> Keys:
     """The first bytes of words as numbers; so many as the sizes say, and at most eight."""
     eights = np.ndarray((len(text) - LANE + 1,), "<u8", text, strides=(1,))  # from every byte on
-    return eights[starts] & MASK[np.minimum(sizes, LANE)]
+    return eights[starts] & MASK.take(sizes, mode="clip")
 
 
 def _lanes(text: bytes, starts: Integers, sizes: Integers) -> list[Keys]:

@@ -155,15 +155,16 @@ class _Table:
 
     def ids(self, words: npt.NDArray[np.int32]) -> tuple[npt.NDArray[Any], Integers]:
         """The ids of words by their numbers, and [words + 1] where those of each begin and end."""
-        counts = self._counts[words]
+        places = words.astype(np.intp)  # once, not at each use
+        counts = self._counts.take(places)
         ends = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
         ids = np.empty(ends[-1] + 1, self._ids.dtype)  # a place for the first id of the last word
-        ids[ends[:-1]] = self._firsts[words]  # where a word has none, the next one's comes over it
+        ids[ends[:-1]] = self._firsts.take(places)  # where there is none, the next comes over it
         more = np.flatnonzero(counts > 1)
         sizes = counts[more]
         within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        places = np.repeat(self._ends[words[more]], sizes) + within
-        ids[np.repeat(ends[more], sizes) + within] = self._ids[places]
+        inner = np.repeat(self._ends[places[more]], sizes) + within
+        ids[np.repeat(ends[more], sizes) + within] = self._ids[inner]
         return ids[:-1], ends
 
     def add(self, words: Sequence[str], ids: npt.NDArray[Any], ends: Integers) -> range:
