@@ -42,7 +42,7 @@ def measure(options: Options) -> Table:
         "with fused AdamW and clipping, all weights in the type told, nothing compiled; "
         f"float32 without TF32; median of {ROUNDS} rounds of {STEPS} steps"
     )
-    return Table("On one GPU", setting, rows)
+    return Table("On one GPU against transformers", setting, rows)
 
 
 def _causal(dtype: torch.dtype) -> Row:

@@ -92,12 +92,11 @@ def _problems(options: argparse.Namespace) -> list[Problem]:
     if options.corpora is None:
         needing = [name for name in names if name in NEED_CORPORA]
         problems += [Problem("--corpora", None, f"is required for {name}") for name in needing]
-    if not _gpu():
-        problems += [
-            Problem("NAME", name, "needs a GPU, and there is none")
-            for name in names
-            if name in NEED_GPU
-        ]
+    problems += [
+        Problem("NAME", name, "needs a GPU, and there is none", "leave it out")
+        for name in names
+        if name in NEED_GPU and not _gpu()
+    ]
     if text is not None and not text.is_file():
         problems.append(Problem("--text", str(text), "no such file"))
     if nanogpt is not None and not (nanogpt / "configurator.py").is_file():

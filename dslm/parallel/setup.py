@@ -29,12 +29,12 @@ def check_builds(ops: Sequence[str], extensions: Path, architectures: str = "") 
         architectures: for which GPUs (`world.gpu_architectures`).
     """
     problems = []
+    wanted = ", ".join(ops)
     strange = [one for one in re.split("[; ]+", architectures) if not ARCHITECTURE.fullmatch(one)]
     if ops and strange:
-        rule = f"must be numbers such as 9.0 where DeepSpeed compiles {', '.join(ops)}"
+        rule = f"must be numbers such as 9.0 where DeepSpeed compiles {wanted}"
         fix = "unset it: the GPUs that are here are found by themselves"
         problems.append(Problem("TORCH_CUDA_ARCH_LIST", architectures, rule, fix))
-    wanted = ", ".join(ops)
     for tool, package in (("c++", "g++"), ("ninja", "ninja")):
         if ops and shutil.which(tool) is None:
             rule = f"is not installed, but DeepSpeed must compile {wanted}"
