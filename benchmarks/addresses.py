@@ -10,7 +10,7 @@ from pathlib import Path
 
 from measure import Options, Row, Table
 
-from dslm.data.clean.personal_addresses import emails
+from dslm.preprocess.clean.personal.addresses import emails
 
 FOLDER = Path("defects/dolma_tests")
 

@@ -23,9 +23,9 @@ import numpy as np
 from measure import Options, Row, Table, alternate, slowdown
 from texts import corpus_files
 
-from dslm.data.shard_set import ShardSet
-from dslm.data.sharding import Sharding, shard
-from dslm.data.tokenizer_training import Training, train_tokenizer
+from dslm.preprocess.shard import Sharding, shard
+from dslm.preprocess.train_tokenizer import Training, train_tokenizer
+from dslm.shards.shard_set import ShardSet
 
 LAUNCHER = Path(__file__).resolve().parent.parent / "launch" / "pretrain.py"
 TEXT = 1_000_000

@@ -16,17 +16,20 @@ from measure import THREADS, Options, Row, Table, alternate, slowdown, timed
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dslm.data.lexicon import Lexicon
-from dslm.model.config import ModelConfig, parameter_count
+from dslm.environment import World
+from dslm.model.config import ModelConfig
+from dslm.model.counts import parameter_count
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
 from dslm.objectives.cross_entropy import cross_entropy
 from dslm.objectives.protocol import Batch, Context
 from dslm.objectives.registry import ObjectiveConfig, make_objective
-from dslm.parallel.engine import create, parameter_groups
+from dslm.parallel.layout import create
+from dslm.parallel.optimizers import parameter_groups
 from dslm.parallel.plan import make_plan
-from dslm.parallel.world import World, join, leave
-from dslm.train.terminal import quiet
+from dslm.parallel.world import join, leave
+from dslm.tokenizers.vocabulary import Lexicon
+from dslm.train.output import quiet
 
 SHAPE = ModelConfig(layers=6, heads=5, width=320, sequence=256, vocabulary=8000)
 OBJECTIVE = make_objective(

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from measure import Options, Row, Table
 
-from dslm.data.clean.language import Language, LanguageSettings
-from dslm.data.document import Document
+from dslm.preprocess.clean.language import Language, LanguageSettings
+from dslm.preprocess.document import Document
 
 FILE = Path("multilingual_small/udhr2.zip")
 

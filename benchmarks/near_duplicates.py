@@ -7,10 +7,10 @@ import random
 import numpy as np
 from measure import Options, Row, Table
 
-from dslm.data.duplicates.decide import NEAR_DUPLICATE, decide
-from dslm.data.duplicates.settings import Duplicates
-from dslm.data.duplicates.shingles import shingles, similarity
-from dslm.data.duplicates.signatures import signatures
+from dslm.preprocess.deduplicate.decide import NEAR_DUPLICATE, decide
+from dslm.preprocess.deduplicate.settings import Duplicates
+from dslm.preprocess.deduplicate.shingles import shingles, similarity
+from dslm.preprocess.deduplicate.signatures import signatures
 
 WORDS = (150, 1200)
 """The shortest and the longest passage."""

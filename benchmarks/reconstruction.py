@@ -20,13 +20,13 @@ from typing import Any
 import torch
 from measure import Options, Row, Table
 
-from dslm.data.sharding import shard
-from dslm.data.tokenizer_training import Training, train_tokenizer
-from dslm.data.work.plan import Sharding
+from dslm.environment import World
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
 from dslm.objectives.protocol import IGNORE
-from dslm.parallel.world import World
+from dslm.preprocess.shard import shard
+from dslm.preprocess.train_tokenizer import Training, train_tokenizer
+from dslm.preprocess.work.plan import Sharding
 from dslm.progress import Progress
 from dslm.train.batches import held_out, validation_batches
 from dslm.train.prepare import prepare

@@ -19,19 +19,20 @@ from measure import Options, Row, Table, alternate, ratio, timed
 from texts import corpus_files
 from torch import nn
 
-from dslm.data.shard_set import ShardSet
-from dslm.data.sharding import Sharding, shard
-from dslm.data.stream import Stream, Windows
-from dslm.data.tokenizer import Tokenizer
-from dslm.data.tokenizer_training import Training, train_tokenizer
 from dslm.inference.evaluate import Evaluation, evaluate
 from dslm.inference.trained import Trained
-from dslm.model.config import ModelConfig, parameter_count
+from dslm.model.config import ModelConfig
+from dslm.model.counts import parameter_count
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
-from dslm.parallel.engine import parameter_groups
+from dslm.parallel.optimizers import parameter_groups
+from dslm.preprocess.shard import Sharding, shard
+from dslm.preprocess.train_tokenizer import Training, train_tokenizer
 from dslm.progress import Progress
-from dslm.train.config import DataConfig, RunConfig, ScheduleConfig
+from dslm.run.config import DataConfig, RunConfig, ScheduleConfig
+from dslm.sampling.stream import Stream, Windows
+from dslm.shards.shard_set import ShardSet
+from dslm.tokenizers.load import load_tokenizer
 from dslm.train.data import objective_of
 from dslm.train.schedule import factor
 
@@ -120,7 +121,7 @@ def _trained(
     for number in range(steps):
         step(number)
         progress.advance()
-    config, tokenizer = _settings(shape, steps), Tokenizer.load(training.tokenizer)
+    config, tokenizer = _settings(shape, steps), load_tokenizer(training.tokenizer)
     objective, cpu = objective_of(config, training.tokenizer), torch.device("cpu")
     trained = Trained(Path(), config, model.eval(), objective, tokenizer, steps, cpu)
     return evaluate(trained, held_out)

@@ -19,7 +19,7 @@ from pathlib import Path
 from measure import THREADS, Options, Table
 from page import about_this_machine, refreshed
 
-from dslm.commands.run import Parser, script
+from dslm.commands.cli import Parser, script
 from dslm.errors import Problem, UserError, suggest
 
 TOPICS = {

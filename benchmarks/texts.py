@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dslm.data.builtin_corpus import gather
+from dslm.preprocess.builtin_corpus import gather
 
 
 def corpus_files(folder: Path, most: int) -> list[Path]:

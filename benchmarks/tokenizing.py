@@ -23,10 +23,10 @@ from typing import NamedTuple
 from measure import Options, Row, Table, speedup
 from texts import corpus_files
 
-from dslm.data.tokenizer import MODEL
-from dslm.data.tokenizer_training import Training, train_tokenizer
 from dslm.errors import DataError, Problem
+from dslm.preprocess.train_tokenizer import Training, train_tokenizer
 from dslm.progress import Progress
+from dslm.tokenizers.tokenizer import MODEL
 
 TEXT = 64_000_000
 """Bytes of Python's library that are taken, at most."""

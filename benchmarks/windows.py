@@ -14,9 +14,9 @@ import numpy as np
 from measure import Options, Table, alternate, speedup, timed
 from texts import corpus_files
 
-from dslm.data.shard_set import Integers, ShardSet
-from dslm.data.sharding import Sharding, shard
-from dslm.data.tokenizer_training import Training, train_tokenizer
+from dslm.preprocess.shard import Sharding, shard
+from dslm.preprocess.train_tokenizer import Training, train_tokenizer
+from dslm.shards.shard_set import Integers, ShardSet
 
 LENGTH = 2048
 CALL = 512

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from typing import Any, TextIO
 
 from tqdm import tqdm
+
+Advance = Callable[[int], None]
+"""Called with the number of bytes dealt with since the last call."""
 
 LINE_EVERY = 10.0
 """Seconds between two lines where standard error is no terminal (a log file of a cluster job)."""
@@ -101,3 +105,26 @@ def duration(seconds: float) -> str:
     if total < 86400:
         return f"{total // 3600}h{total % 3600 // 60:02d}m"
     return f"{total // 86400}d{total % 86400 // 3600:02d}h"
+
+
+class Meter:
+    """Tells the progress through a piece, so that in the end the sum is the piece's size.
+
+    Args:
+        total: bytes of text in the piece, about.
+        advance: told the bytes dealt with since the last call.
+    """
+
+    def __init__(self, total: int, advance: Advance | None) -> None:
+        self._left, self._advance = total, advance
+
+    def __call__(self, amount: int) -> None:
+        """Count some more bytes of text."""
+        amount = min(amount, self._left)
+        self._left -= amount
+        if self._advance:
+            self._advance(amount)
+
+    def finish(self) -> None:
+        """Count what is left: the piece has been read."""
+        self(self._left)

@@ -1,7 +1,7 @@
 """Measure a trained model on held-out text; see ``--help``."""
 
+from dslm.commands.cli import script
 from dslm.commands.main import command
-from dslm.commands.run import script
 
 if __name__ == "__main__":
     script(command("evaluate"))

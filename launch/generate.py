@@ -1,7 +1,7 @@
 """Let a trained model continue a text; see ``--help``."""
 
+from dslm.commands.cli import script
 from dslm.commands.main import command
-from dslm.commands.run import script
 
 if __name__ == "__main__":
     script(command("generate"))

@@ -1,7 +1,7 @@
 """Train a model; see ``--help``."""
 
+from dslm.commands.cli import script
 from dslm.commands.main import command
-from dslm.commands.run import script
 
 if __name__ == "__main__":
     script(command("pretrain"))

@@ -1,7 +1,7 @@
 """Turn text into shards that training reads."""
 
+from dslm.commands.cli import script
 from dslm.commands.main import command
-from dslm.commands.run import script
 
 if __name__ == "__main__":  # workers import this file again
     script(command("shard"))

@@ -1,17 +1,22 @@
-"""Small shard sets and DeepSpeed settings that the tests of several folders share."""
+"""Small texts, tokenizers, shard sets and settings that the tests of several folders share."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from helpers.reading import Found, read_all
+from helpers.shard_sets import sentences, write_set
 from hypothesis import settings
 
-from dslm.data.sharding import shard
-from dslm.data.tokenizer_training import Training, train_tokenizer
-from dslm.data.work.plan import Sharding
+from dslm.preprocess.shard import shard
+from dslm.preprocess.train_tokenizer import Training, train_tokenizer
+from dslm.preprocess.work.plan import Sharding
+from dslm.shards.shard_set import ShardSet
 
 settings.register_profile("dslm", deadline=None)  # a busy machine is not a failure
 settings.load_profile("dslm")
@@ -57,3 +62,65 @@ def deepspeed_file(
     path = tmp_path_factory.mktemp("deepspeed") / "zero1.json"
     path.write_text(json.dumps(deepspeed_settings))
     return path
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory) -> list[Path]:
+    """Three text files and one file of JSON lines."""
+    folder = tmp_path_factory.mktemp("corpus")
+    for number in range(3):
+        (folder / f"{number}.txt").write_text(sentences(number, 600))
+    lines = [json.dumps({"text": sentences(10 + number, 60)}) for number in range(40)]
+    (folder / "lines.jsonl").write_text("\n".join(lines) + "\n")
+    return sorted(folder.iterdir())
+
+
+@pytest.fixture(scope="session")
+def unigram(tmp_path_factory, corpus) -> Path:
+    folder = tmp_path_factory.mktemp("tokenizers") / "unigram"
+    train_tokenizer(corpus, folder, Training("unigram", 300))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def characters(tmp_path_factory, corpus) -> Path:
+    folder = tmp_path_factory.mktemp("tokenizers") / "char"
+    train_tokenizer(corpus, folder, Training("char", None))
+    return folder
+
+
+@pytest.fixture
+def text_shards(tmp_path, corpus, unigram) -> ShardSet:
+    """A shard set of several shards."""
+    return shard(corpus, tmp_path / "set", Sharding(unigram, shard_size=1000))[0]
+
+
+@pytest.fixture
+def counted_set(tmp_path):
+    """Makes a set whose n-th token is n, cut into the given documents and into two shards."""
+
+    def make(*lengths: int, batch_tokens: int = 50, name: str = "counted") -> ShardSet:
+        documents = np.split(np.arange(sum(lengths)), np.cumsum(lengths)[:-1])
+        half = (len(documents) + 1) // 2
+        shards = [part for part in (documents[:half], documents[half:]) if part]
+        return write_set(tmp_path / name, shards, batch_tokens)
+
+    return make
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a file: ``make(content, name)``."""
+
+    def makes(content: bytes | str, name: str = "input") -> Path:
+        path = tmp_path / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return makes
+
+
+@pytest.fixture(scope="session")
+def read() -> Callable[..., Found]:
+    """Reads one input: ``read(path, size, text_key=…)``."""
+    return read_all

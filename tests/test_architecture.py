@@ -5,22 +5,32 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+from helpers.paths import ROOT
 
-ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "dslm"
 FILES = sorted(LIBRARY.rglob("*.py"), key=lambda path: path != LIBRARY / "__init__.py")
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in FILES
+}
 SCRIPTS = sorted([*(ROOT / "launch").glob("*.py"), *(ROOT / "preprocess").glob("*.py")])
 
 ROOMS = [
-    {"errors", "progress"},
-    {"files"},
+    {"errors"},
+    {"arrays", "environment", "progress"},
     {"config"},
-    {"model", "data"},
+    {"files"},
+    {"tokenizers"},
+    {"shards"},
+    {"preprocess", "sampling", "model"},
     {"objectives"},
+    {"run"},
     {"parallel"},
     {"report"},
     {"train"},
@@ -43,7 +53,7 @@ HEAVY = {
 
 CHECKS = """\
 import dslm.commands.pretrain, dslm.parallel.memory, dslm.parallel.world
-import dslm.train.checkpoint, dslm.train.metrics, dslm.train.schedule, dslm.train.screen"""
+import dslm.run.checkpoint, dslm.run.metrics, dslm.train.schedule, dslm.train.screen"""
 
 
 def room(path: Path) -> str:
@@ -59,16 +69,26 @@ def tree(path: Path) -> ast.Module:
 
 
 def imported(node: ast.AST) -> Iterator[str]:
-    """The modules that the import statements within a node name."""
+    """The modules that the import statements within a node name, wherever they stand."""
     for child in ast.walk(node):
         if isinstance(child, ast.Import):
             yield from (alias.name for alias in child.names)
         elif isinstance(child, ast.ImportFrom):
             assert child.level == 0, "imports are absolute"
-            if child.module == "dslm":
-                yield from (f"dslm.{alias.name}" for alias in child.names)
-            else:
-                yield str(child.module)
+            for alias in child.names:
+                name = f"{child.module}.{alias.name}"
+                yield name if name in MODULES else str(child.module)
+
+
+def packages(path: Path) -> set[str]:
+    """The top packages that a module imports anywhere, in a function too."""
+    return {name.split(".")[0] for name in imported(tree(path))}
+
+
+def rooms_imported(path: Path) -> set[str]:
+    """The other rooms that a module imports anywhere."""
+    names = [name.split(".") for name in imported(tree(path)) if name.startswith("dslm.")]
+    return {parts[1] for parts in names} - {room(path)}
 
 
 def imported_at_once(path: Path) -> set[str]:
@@ -99,10 +119,27 @@ def test_every_room_has_its_place() -> None:
 
 @pytest.mark.parametrize("path", FILES[1:], ids=name_of)
 def test_no_arrow_between_rooms_runs_upwards(path: Path) -> None:
-    own = room(path)
-    names = [name.split(".") for name in imported(tree(path)) if name.startswith("dslm.")]
-    others = {parts[1] for parts in names} - {own, "__version__"}
-    assert not {other for other in others if level(other) >= level(own)}
+    assert not {other for other in rooms_imported(path) if level(other) >= level(room(path))}
+
+
+def test_no_module_needs_itself() -> None:
+    arrows = {
+        name: {other for other in imported(tree(path)) if other in MODULES}
+        for name, path in MODULES.items()
+    }
+    TopologicalSorter(arrows).prepare()  # raises CycleError, which names the circle
+
+
+def test_only_commands_know_the_offline_stage() -> None:
+    users = {room(path) for path in FILES[1:] if "preprocess" in rooms_imported(path)}
+    assert users == {"commands"}
+
+
+def test_no_room_holds_more_than_three_tenths_of_the_lines() -> None:
+    lines: Counter[str] = Counter()
+    for path in FILES:
+        lines[room(path)] += len(path.read_text().splitlines())
+    assert max(lines.values()) <= 0.3 * lines.total()
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
@@ -115,38 +152,41 @@ def test_a_script_only_hands_over_to_a_command(path: Path) -> None:
 
 
 def test_only_one_room_knows_deepspeed_and_imports_it_late() -> None:
-    users = [p for p in FILES if any(n.split(".")[0] == "deepspeed" for n in imported(tree(p)))]
+    users = [path for path in FILES if "deepspeed" in packages(path)]
     assert users
     assert {room(path) for path in users} == {"parallel"}
     assert [name_of(path) for path in users if "deepspeed" in imported_at_once(path)] == []
 
 
-def test_data_knows_nothing_of_ranks() -> None:
-    for path in (LIBRARY / "data").glob("*.py"):
-        assert not [name for name in imported(tree(path)) if name.startswith("torch")]
+TORCHLESS = {"files", "tokenizers", "shards", "preprocess", "sampling", "run", "report"}
+
+
+@pytest.mark.parametrize("name", sorted(TORCHLESS))
+def test_data_runs_and_reports_need_no_torch(name: str) -> None:
+    users = [p for p in FILES if room(p) == name and packages(p) & {"torch", "deepspeed"}]
+    assert [name_of(path) for path in users] == []
 
 
 def test_environment_variables_are_read_in_one_place() -> None:
     readers = {name_of(p) for p in FILES if used(p) & {"os.environ", "os.getenv", "os.putenv"}}
-    assert readers == {"parallel/world.py"}
+    assert readers == {"environment.py"}
 
 
 def test_only_those_who_speak_to_the_user_print() -> None:
     speakers = {name_of(path) for path in FILES if "print" in used(path)}
     outside = {name for name in speakers if not name.startswith("commands/")}
-    assert outside == {"progress.py", "train/teller.py", "train/pretrain.py"}
+    assert outside == {"progress.py", "train/reporter.py", "train/pretrain.py"}
 
 
 def test_only_commands_end_the_process() -> None:
     enders = {name_of(p) for p in FILES if used(p) & {"sys.exit", "os._exit", "exit", "quit"}}
     # A worker of preprocessing whose parent has gone has nobody left to tell.
-    assert enders == {"commands/run.py", "commands/main.py", "data/workers.py"}
+    assert enders == {"commands/cli.py", "commands/main.py", "preprocess/work/workers.py"}
 
 
 def test_nothing_ever_reads_a_pickle() -> None:
     for path in [*FILES, *SCRIPTS]:
-        packages = {name.split(".")[0] for name in imported(tree(path))}
-        assert not packages & {"pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
+        assert not packages(path) & {"pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
         assert not used(path) & {"torch.save", "numpy.load", "np.load"}
 
 
@@ -160,7 +200,7 @@ def test_what_torch_saved_is_read_in_one_place_and_as_tensors_only() -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_a_file_is_short_and_says_what_it_is_for(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= 320
+    assert len(path.read_text().splitlines()) <= 300
     assert ast.get_docstring(tree(path))
 
 

@@ -16,12 +16,12 @@ from pathlib import Path
 from pydoc_data.topics import topics
 
 import pytest
+from helpers.paths import ROOT
 
-from dslm.parallel.world import free_port
+from dslm.environment import free_port
 
 pytestmark = [pytest.mark.ranks, pytest.mark.slow]
 
-ROOT = Path(__file__).parents[1]
 PROGRAMS = Path(sys.executable).parent
 SMALL = "model.layers=1 model.heads=2 model.width=32 model.sequence=32".split()  # noqa: SIM905
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dslm.commands.run import Parser
-from dslm.data.builtin_corpus import gather, size
+from dslm.commands.cli import Parser
+from dslm.preprocess.builtin_corpus import gather, size
 from dslm.progress import Progress, human
 
 DESCRIPTION = """\

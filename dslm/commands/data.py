@@ -9,16 +9,16 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from dslm.commands.run import Parser, run_verb
-from dslm.data.manifest import Manifest
-from dslm.data.origin import Origin, Origins
-from dslm.data.shard_set import ShardSet
-from dslm.data.strike import strike
-from dslm.data.tokenizer import Tokenizer
-from dslm.data.verify import verify
+from dslm.commands.cli import Parser, run_verb
 from dslm.errors import DataError, Problem
 from dslm.progress import Progress, human
 from dslm.report.data_page import figures, lengths, write_data_page
+from dslm.shards.manifest import Manifest
+from dslm.shards.provenance import Origin, Origins
+from dslm.shards.remove import strike
+from dslm.shards.shard_set import ShardSet
+from dslm.shards.verify import verify
+from dslm.tokenizers.load import load_tokenizer
 
 DESCRIPTION = """\
 Look into a shard set.
@@ -94,7 +94,7 @@ def _show(arguments: list[str]) -> None:
         raise DataError(Problem("--document", options.document, rule))
     origins = Origins(shards)
     origin = origins(options.document)
-    text = origins.text(options.document, Tokenizer.load(shards.tokenizer))
+    text = origins.text(options.document, load_tokenizer(shards.tokenizer))
     if options.json:
         print(json.dumps({**asdict(origin), "text": text}, ensure_ascii=False))
         return
@@ -110,7 +110,7 @@ def _harmless(text: str) -> str:
 
 
 def _whence(arguments: list[str]) -> None:
-    from dslm.train.whence import whence
+    from dslm.train.provenance import whence
 
     parser = Parser("dslm data whence", "The documents that a step of a run saw.")
     parser.add_argument("folder", type=Path, metavar="RUN", help="the folder of a run")

@@ -7,10 +7,10 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from dslm.commands.run import Parser
+from dslm.commands.cli import Parser
+from dslm.environment import extensions_folder, read_world
 from dslm.errors import Problem, SetupError
 from dslm.parallel.setup import has_mpi, stale_locks
-from dslm.parallel.world import extensions_folder, read_world
 from dslm.progress import human
 
 NEEDED = ("torch", "deepspeed", "datasets", "pyarrow", "sentencepiece", "safetensors")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from dslm.commands.run import Parser
-from dslm.data.shard_set import ShardSet
+from dslm.commands.cli import Parser
 from dslm.progress import Progress
+from dslm.shards.shard_set import ShardSet
 
 
 def main(argv: list[str]) -> None:

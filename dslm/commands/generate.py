@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dslm.commands.run import Parser
+from dslm.commands.cli import Parser
 
 
 def main(argv: list[str]) -> None:

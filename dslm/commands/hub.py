@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 
-from dslm.commands.run import Parser, run_verb
+from dslm.commands.cli import Parser, run_verb
 from dslm.progress import Progress
 
 DESCRIPTION = """\
@@ -29,7 +29,7 @@ def _import(arguments: list[str]) -> None:
     options = parser.parse_args(arguments)
 
     from dslm.hub.importing import import_folder
-    from dslm.model.config import parameter_count
+    from dslm.model.counts import parameter_count
 
     with Progress(1, "B", "importing") as progress:
         folder = import_folder(options.folder, options.run, progress.reach)
@@ -51,7 +51,7 @@ def _export(arguments: list[str]) -> None:
     parser.add_argument("--step", type=int, help="which checkpoint; the newest unless told")
     options = parser.parse_args(arguments)
 
-    from dslm.files import read_json
+    from dslm.files.whole import read_json
     from dslm.hub.exporting import export_run
     from dslm.hub.folder import SETTINGS
     from dslm.hub.settings import named_class

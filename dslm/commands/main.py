@@ -6,7 +6,7 @@ import importlib
 import sys
 from collections.abc import Callable
 
-from dslm.commands.run import run
+from dslm.commands.cli import run
 from dslm.errors import ConfigError, Problem, suggest
 
 COMMANDS = {

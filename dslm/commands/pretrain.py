@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import time
 
-from dslm.commands.run import Parser
+from dslm.commands.cli import Parser
 from dslm.config.help import describe
 from dslm.config.overrides import merge
+from dslm.environment import read_world
 from dslm.errors import DslmError
-from dslm.parallel.world import read_world
-from dslm.train.config import RunConfig
+from dslm.run.config import RunConfig
+from dslm.run.presets import PRESETS
 from dslm.train.prepare import Job, decided, prepare
-from dslm.train.presets import PRESETS
 
 GRACE = 10.0
 """Seconds the other ranks leave to the first one to speak; its end ends them."""

@@ -12,23 +12,24 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from dslm.commands.run import Parser, explain
+from dslm.commands.cli import Parser, explain
 from dslm.commands.shard_screens import first_screen, last_screen
 from dslm.commands.text_options import add_text_options, count, natural, reading, size
 from dslm.config.help import describe
-from dslm.data.clean.pipeline import Cleaner
-from dslm.data.clean.presets import PRESETS
-from dslm.data.publish import occupied
-from dslm.data.read.inputs import expand, text_bytes
-from dslm.data.sharding import MAX_BAD, Running, shard
-from dslm.data.tokenizer import Tokenizer
-from dslm.data.work.crew import Member
-from dslm.data.work.folder import WorkFolder
-from dslm.data.work.plan import SHARD_SIZE, Choices, Sharding
 from dslm.errors import DataError, Problem
-from dslm.files import file_sha256
-from dslm.parallel.crew import Crew, join_crew
+from dslm.files.fingerprint import file_sha256
+from dslm.files.kinds import text_bytes
+from dslm.files.whole import occupied
+from dslm.preprocess.clean.pipeline import Cleaner
+from dslm.preprocess.clean.presets import PRESETS
+from dslm.preprocess.read.inputs import expand
+from dslm.preprocess.shard import MAX_BAD, Running, shard
+from dslm.preprocess.work.coordination import Member
+from dslm.preprocess.work.folder import WorkFolder
+from dslm.preprocess.work.mpi import Crew, join_crew
+from dslm.preprocess.work.plan import SHARD_SIZE, Choices, Sharding
 from dslm.progress import Progress
+from dslm.tokenizers.load import load_tokenizer
 
 DESCRIPTION = """\
 Turn text into shards that training reads.
@@ -62,7 +63,7 @@ def main(arguments: list[str]) -> None:
 def _check(options: argparse.Namespace, tasks: int) -> None:
     """Find the mistakes that all ranks would find."""
     Cleaner(Choices.read(options.clean, options.words).cleaning)
-    Tokenizer.load(options.tokenizer)
+    load_tokenizer(options.tokenizer)
     paths = expand([pattern for pattern in options.input if pattern != STDIN])
     problems = _check_places(options, paths)
     if STDIN in options.input and tasks > 1:

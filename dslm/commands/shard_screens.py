@@ -6,11 +6,11 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from dslm.data.read.inputs import text_bytes
-from dslm.data.shard_set import ShardSet
-from dslm.data.work.folder import WorkFolder
-from dslm.data.work.plan import Sharding, plan
+from dslm.files.kinds import text_bytes
+from dslm.preprocess.work.folder import WorkFolder
+from dslm.preprocess.work.plan import Sharding, plan
 from dslm.progress import counted, duration, human
+from dslm.shards.shard_set import ShardSet
 
 TOLD = 5
 """Broken records that are told one by one; files that were cut short are told besides."""

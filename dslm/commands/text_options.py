@@ -6,8 +6,8 @@ import argparse
 import re
 from typing import get_args, get_type_hints
 
-from dslm.commands.run import Parser
-from dslm.data.read.reading import Reading
+from dslm.commands.cli import Parser
+from dslm.preprocess.read.reading import Reading
 
 UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 

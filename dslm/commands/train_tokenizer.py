@@ -6,12 +6,13 @@ from functools import partial
 from pathlib import Path
 from typing import get_args
 
-from dslm.commands.run import Parser
+from dslm.commands.cli import Parser
 from dslm.commands.text_options import add_text_options, count, reading, size
-from dslm.data.read.inputs import expand, text_bytes
-from dslm.data.tokenizer import Kind
-from dslm.data.tokenizer_training import SAMPLE_BYTES, Training, train_tokenizer
+from dslm.files.kinds import text_bytes
+from dslm.preprocess.read.inputs import expand
+from dslm.preprocess.train_tokenizer import SAMPLE_BYTES, Training, train_tokenizer
 from dslm.progress import Progress
+from dslm.tokenizers.tokenizer import Kind
 
 DESCRIPTION = """\
 Make a tokenizer from text.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from dslm.config.help import Key, keys
 from dslm.errors import ConfigError, Problem, suggest
@@ -97,3 +97,6 @@ def _mended(found: Any, where: str, known: Mapping[str, Key]) -> str:
 def _first_below(where: str, known: Mapping[str, Key]) -> str:
     """The first key of a group of keys; nothing for a key that is no group."""
     return next((key for key in known if key.startswith(f"{where}.")), "")
+
+
+Count = Annotated[int, Field(ge=0)]

@@ -17,10 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dslm.data.publish import occupied, published
-from dslm.data.tokenizer import Tokenizer
 from dslm.errors import CheckpointError, Findings, Problem, TrainingError, UserError
-from dslm.files import write_json, write_text
+from dslm.files.whole import occupied, published, write_json, write_text
 from dslm.hub.family import Family
 from dslm.hub.folder import SETTINGS, open_folder
 from dslm.hub.framing import framed
@@ -33,6 +31,7 @@ from dslm.model.config import ModelConfig
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
 from dslm.objectives.masked import Masked
+from dslm.tokenizers.tokenizer import Tokenizer
 
 TOLERANCE = 1e-5
 """By how much scores of the exported model may differ from the run's."""

@@ -17,13 +17,14 @@ import torch
 from torch import Tensor
 
 from dslm.errors import CheckpointError, Findings, Problem, UserError
-from dslm.files import read_json
+from dslm.files.whole import read_json
 from dslm.hub.family import Family
 from dslm.hub.names import Weight, copies, weights
 from dslm.hub.registry import family_of_settings
 from dslm.hub.settings import read_settings
 from dslm.hub.stored import FLOATS, Stored, stored
-from dslm.model.config import ModelConfig, parameter_count
+from dslm.model.config import ModelConfig
+from dslm.model.counts import parameter_count
 
 SETTINGS = "config.json"
 

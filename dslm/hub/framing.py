@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from dslm.data.tokenizer import Tokenizer
 from dslm.errors import DataError, Problem
 from dslm.objectives.masked import Masked
+from dslm.tokenizers.tokenizer import Tokenizer
 
 MASKS = ("[MASK]", "<mask>", "<|mask|>")
 

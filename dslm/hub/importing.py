@@ -15,17 +15,17 @@ from typing import Any
 from dslm import __version__
 from dslm.config.overrides import merge
 from dslm.config.parse import parse
-from dslm.data.publish import occupied, published
-from dslm.data.tokenizer import Tokenizer
-from dslm.data.tokenizers.opening import KINDS
 from dslm.errors import Findings, Problem, UserError
+from dslm.files.whole import occupied, published
 from dslm.hub.folder import SETTINGS, Folder, open_folder
 from dslm.hub.names import Weight
 from dslm.model.config import ModelConfig
-from dslm.train.checkpoint import Writer, layer_file
-from dslm.train.config import RunConfig
-from dslm.train.presets import fine_tune
-from dslm.train.run_folder import FORMAT, RunFolder
+from dslm.run.checkpoint import Writer, layer_file
+from dslm.run.config import RunConfig
+from dslm.run.folder import FORMAT, RunFolder
+from dslm.run.presets import fine_tune
+from dslm.tokenizers.load import KINDS, load_tokenizer
+from dslm.tokenizers.tokenizer import Tokenizer
 
 Tell = Callable[[float, float], None]
 
@@ -49,7 +49,7 @@ def import_folder(path: Path, run: Path, tell: Tell | None = None) -> Folder:
         fix = "remove it or choose another RUN"
         found.problems.append(Problem(str(run), None, "is there already", fix))
     folder = found.take(open_folder, path)
-    tokenizer = found.take(Tokenizer.load, path)
+    tokenizer = found.take(load_tokenizer, path)
     if folder is not None and tokenizer is not None:
         found.problems += _check_tokenizer(folder, tokenizer)
     if found.problems or folder is None or tokenizer is None:

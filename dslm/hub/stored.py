@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from dslm.errors import CheckpointError, Findings, Problem
-from dslm.files import read_json
+from dslm.files.whole import read_json
 
 KINDS = {".safetensors": "model", ".bin": "pytorch_model"}
 """What weight files end with, and how the name of an index begins."""

@@ -3,7 +3,7 @@
 SentencePiece writes a space as ▁; here pieces hold the space itself, so that text needs no
 normalization and a ▁ in it is what it is to us: three bytes. Unigram cuts are compared by sums of
 scores: ours are rounded to where the 32 bits of SentencePiece and the 64 of `tokenizers` hold the
-same sums (`dslm.data.tokenizers.scores`). Whatever was done, the ids of hard texts are compared.
+same sums (`dslm.tokenizers.scores`). Whatever was done, the ids of hard texts are compared.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from dslm.data.tokenizer import MODEL, Tokenizer
-from dslm.data.tokenizers.foreign import FILES
-from dslm.data.tokenizers.probes import PROBES
-from dslm.data.tokenizers.sentence_piece import SPACE
 from dslm.errors import DataError, Problem
+from dslm.tokenizers.foreign import FILES
+from dslm.tokenizers.probes import PROBES
+from dslm.tokenizers.sentence_piece import SPACE
+from dslm.tokenizers.tokenizer import MODEL, Tokenizer
 
 HARD = (*PROBES, "a <0x41> b", *(" " * count + "x" for count in range(2, 40)))
 """Texts by which ids are compared: also a byte's name, and runs of spaces, cut in many ways."""
@@ -135,7 +135,7 @@ class _Pieces:
 
 
 def _library(tokenizer: Tokenizer) -> str:
-    from dslm.data.tokenizers.hugging_face import HuggingFaceTokenizer
+    from dslm.tokenizers.hugging_face import HuggingFaceTokenizer
 
     assert isinstance(tokenizer, HuggingFaceTokenizer)
     return tokenizer.json()

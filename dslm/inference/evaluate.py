@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from dslm.data.shard_set import ShardSet
-from dslm.data.stream import RowSource, Samples, ordered
 from dslm.errors import DataError, Problem
 from dslm.inference.trained import Trained
+from dslm.sampling.stream import RowSource, Samples, ordered
+from dslm.shards.shard_set import ShardSet
 from dslm.train.batches import held_out, moved
 
 TOKENS = 8192

@@ -7,10 +7,10 @@ import re
 import torch
 from torch import Tensor
 
-from dslm.data.lexicon import piece_texts
 from dslm.errors import ConfigError, Problem
 from dslm.inference.trained import Trained
 from dslm.objectives.masked import Masked
+from dslm.tokenizers.vocabulary import piece_texts
 
 MASK = re.compile(r"<mask>|\[MASK\]")
 """What stands for a mask in a text, whatever the tokenizer calls it."""

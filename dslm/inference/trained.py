@@ -9,16 +9,17 @@ import torch
 from safetensors.torch import load_file
 
 from dslm.config.parse import parse
-from dslm.data.tokenizer import Tokenizer
 from dslm.errors import CheckpointError, Problem
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
 from dslm.objectives.protocol import Objective
 from dslm.progress import Progress
-from dslm.train.checkpoint import checkpoints, verify
-from dslm.train.config import RunConfig
+from dslm.run.checkpoint import checkpoints, verify
+from dslm.run.config import RunConfig
+from dslm.run.folder import RunFolder
+from dslm.tokenizers.load import load_tokenizer
+from dslm.tokenizers.tokenizer import Tokenizer
 from dslm.train.data import objective_of
-from dslm.train.run_folder import RunFolder
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def load(run: Path, step: int | None = None) -> Trained:
     objective = objective_of(config, folder.tokenizer)
     model = Transformer(stages(config.model, config.seed, objective.carried))
     model.load_state_dict(read_weights(there[chosen]))
-    tokenizer = Tokenizer.load(folder.tokenizer)
+    tokenizer = load_tokenizer(folder.tokenizer)
     model = model.to(device).eval()
     return Trained(run, config, model, objective, tokenizer, chosen, device)
 

@@ -10,8 +10,7 @@ from torch.utils.checkpoint import checkpoint
 
 from dslm.model.attention import Attention, Cache
 from dslm.model.config import ModelConfig
-from dslm.model.layers import Linear, norm
-from dslm.model.picking import pick
+from dslm.model.layers import Linear, norm, pick
 
 
 class FeedForward(nn.Module):

@@ -65,3 +65,20 @@ def draw(weight: Tensor, deviation: float) -> None:
     if weight.is_meta:  # a shape without values
         return
     weight.copy_(torch.normal(0.0, deviation, weight.shape, device="cpu"))
+
+
+def pick(hidden: Tensor, picked: Tensor | None) -> Tensor:
+    """What is at some places of each row.
+
+    Args:
+        hidden: [B, S, D].
+        picked: [B, M] places; all of them without it.
+
+    Returns:
+        [B, M, D].
+    """
+    if picked is None:
+        return hidden
+    rows = torch.arange(len(hidden), device=hidden.device)[:, None] * hidden.shape[1]
+    found = hidden.flatten(0, 1).index_select(0, (rows + picked).flatten())
+    return found.view(*picked.shape, -1)

@@ -15,10 +15,10 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from dslm.config.parse import STRICT
-from dslm.data.shard_set import ShardSet
-from dslm.data.stream import Cut, Samples
 from dslm.objectives.masking import Dice, chosen
 from dslm.objectives.protocol import IGNORE, Batch, Context
+from dslm.sampling.stream import Cut, Samples
+from dslm.shards.shard_set import ShardSet
 
 if TYPE_CHECKING:
     from torch import Tensor

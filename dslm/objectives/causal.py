@@ -10,11 +10,11 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from dslm.config.parse import STRICT
-from dslm.data.shard_set import ShardSet
-from dslm.data.stream import Cut, Samples
 from dslm.objectives.documents import places_of, visible
 from dslm.objectives.fill_in_middle import SENTINELS, rearranged
 from dslm.objectives.protocol import IGNORE, Batch, Context
+from dslm.sampling.stream import Cut, Samples
+from dslm.shards.shard_set import ShardSet
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -62,8 +62,9 @@ class Causal:
         import torch
 
         rows, lexicon = samples.tokens.astype(np.int64), self.context.lexicon
-        if self.settings.fill_in_middle:
-            rows = rearranged(rows, samples, self.settings, self.context)
+        if share := self.settings.fill_in_middle:
+            seed, first = self.context.seed, self.settings.suffix_first
+            rows = rearranged(rows, samples.numbers, seed, lexicon.size, share, first)
         inputs, labels = rows[:, :-1], rows[:, 1:]
         if samples.padding is not None:
             labels = np.where(labels == samples.padding, IGNORE, labels)

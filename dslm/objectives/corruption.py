@@ -23,7 +23,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from dslm.data.dice import Reals
+from dslm.sampling.random_numbers import Reals
 
 Style = Literal["spans", "infilling", "masking", "deletion"]
 Integers = npt.NDArray[np.int64]

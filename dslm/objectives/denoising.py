@@ -16,12 +16,12 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from dslm.config.parse import STRICT
-from dslm.data.dice import Purpose, uniform
-from dslm.data.shard_set import ShardSet
-from dslm.data.stream import Cut, Samples
 from dslm.errors import ConfigError, Problem
 from dslm.objectives.corruption import Corruption, Integers, Style
 from dslm.objectives.protocol import IGNORE, Batch, Context
+from dslm.sampling.random_numbers import Purpose, uniform
+from dslm.sampling.stream import Cut, Samples
+from dslm.shards.shard_set import ShardSet
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -7,17 +7,10 @@ marks are three ids behind those of the tokenizer.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import numpy.typing as npt
 
-from dslm.data.dice import Purpose, uniform
-from dslm.data.stream import Samples
-from dslm.objectives.protocol import Context
-
-if TYPE_CHECKING:
-    from dslm.objectives.causal import CausalSettings
+from dslm.sampling.random_numbers import Purpose, uniform
 
 SENTINELS = 3
 """The marks of prefix, suffix and middle."""
@@ -26,18 +19,29 @@ Integers = npt.NDArray[np.int64]
 
 
 def rearranged(
-    rows: Integers, samples: Samples, settings: CausalSettings, context: Context
+    rows: Integers, numbers: Integers, seed: int, marks: int, share: float, suffix_first: float
 ) -> Integers:
-    """Rows [B, W] of which some have their middle last; their last three tokens are left out."""
+    """Rows of which some have their middle last; the last three tokens of these are left out.
+
+    Args:
+        rows: [B, W] ids.
+        numbers: [B] sample numbers, by which the dice fall.
+        seed: that of the run.
+        marks: the id of the first mark.
+        share: of the rows that are rearranged.
+        suffix_first: share of these in which what stands behind comes first.
+
+    Returns:
+        [B, W].
+    """
     width = rows.shape[1]
-    dice = uniform(context.seed, samples.numbers, 4, Purpose.CUTS)
+    dice = uniform(seed, numbers, 4, Purpose.CUTS)
     made = rows.copy()
     for row, (chosen, order, *cuts) in enumerate(dice.tolist()):
-        if chosen < settings.fill_in_middle:
+        if chosen < share:
             text = rows[row, : width - SENTINELS]
             first, last = sorted(int(cut * (text.size + 1)) for cut in cuts)
-            suffix_first = order < settings.suffix_first
-            made[row] = _marked(text, first, last, suffix_first, context.lexicon.size)
+            made[row] = _marked(text, first, last, order < suffix_first, marks)
     return made
 
 

@@ -15,12 +15,12 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from dslm.config.parse import STRICT
-from dslm.data.pairs import SPECIAL, PairRows, Relation, unrelated
-from dslm.data.shard_set import ShardSet
-from dslm.data.stream import Cut, Samples
 from dslm.objectives.documents import Integers, places_of, visible
 from dslm.objectives.masking import Dice, Unit, changed, chosen
 from dslm.objectives.protocol import IGNORE, Batch, Context, Value
+from dslm.sampling.pairs import SPECIAL, PairRows, Relation, unrelated
+from dslm.sampling.stream import Cut, Samples
+from dslm.shards.shard_set import ShardSet
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -14,8 +14,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from dslm.data.dice import Purpose, Reals, uniform
-from dslm.data.lexicon import Words
+from dslm.sampling.random_numbers import Purpose, Reals, uniform
+from dslm.tokenizers.vocabulary import Words
 
 Unit = Literal["token", "word", "span", "ngram"]
 Integers = npt.NDArray[np.int64]

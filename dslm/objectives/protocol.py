@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from dslm.data.lexicon import Lexicon
-from dslm.data.shard_set import ShardSet
-from dslm.data.stream import Cut, RowSource, Samples
+from dslm.sampling.stream import Cut, RowSource, Samples
+from dslm.shards.shard_set import ShardSet
+from dslm.tokenizers.vocabulary import Lexicon
 
 if TYPE_CHECKING:
     from torch import Tensor

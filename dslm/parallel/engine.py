@@ -1,21 +1,20 @@
 """The verbs of training, the same over ZeRO and over the pipeline.
 
 The loop calls `train_batch`, `evaluate`, `mean` and the state verbs, and never asks which layout it
-runs on. `create` picks the kind of engine from the plan.
+runs on. `layout` picks the kind of engine from the plan.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from dslm.model.stages import Stage
-from dslm.objectives.protocol import Batch, Objective
-from dslm.parallel.judge import Judge
+from dslm.objectives.protocol import Batch
+from dslm.parallel.loss import Judge
 from dslm.parallel.plan import Plan
 
 
@@ -109,41 +108,3 @@ class Engine(ABC):
         """What DeepSpeed does at ZeRO-0 in float32, but keeping the norm it drops."""
         most = self.engine.gradient_clipping()
         self._clipped_norm = nn.utils.clip_grad_norm_(self._weights, most)
-
-
-def create(
-    stages: Sequence[Stage], plan: Plan, config: Mapping[str, Any], objective: Objective
-) -> Engine:
-    """Lay a model out over the ranks.
-
-    Args:
-        stages: the model.
-        plan: the layout.
-        config: DeepSpeed's JSON.
-        objective: how outputs are judged.
-    """
-    from dslm.parallel.pipeline import PipelineEngine
-    from dslm.parallel.zero import ZeroEngine
-
-    kind = PipelineEngine if plan.pipeline_stages > 1 else ZeroEngine
-    return kind.build(stages, plan, plan.deepspeed(config), Judge(objective))
-
-
-def parameter_groups(module: nn.Module, config: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The weights in two groups where they decay: matrices, which do, and vectors, which do not."""
-    decay = config["optimizer"].get("params", {}).get("weight_decay", 0.0)
-    if not decay:
-        return [{"params": list(module.parameters())}]
-    matrices = [p for p in module.parameters() if _dimensions(p) >= 2]
-    vectors = [p for p in module.parameters() if _dimensions(p) < 2]
-    return [
-        {"params": group, "weight_decay": rate}
-        for group, rate in ((matrices, decay), (vectors, 0.0))
-        if group
-    ]
-
-
-def _dimensions(parameter: nn.Parameter) -> int:
-    """The number of axes; under ZeRO-3 the weight itself is empty between its uses."""
-    shape: Sequence[int] = getattr(parameter, "ds_shape", parameter.shape)
-    return len(shape)

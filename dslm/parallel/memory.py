@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dslm.model.config import ModelConfig, block_count, parameter_count
+from dslm.model.config import ModelConfig
+from dslm.model.counts import block_count, parameter_count
 from dslm.parallel.optimizers import moments
 from dslm.parallel.plan import Plan
 

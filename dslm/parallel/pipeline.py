@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from dslm.model.stages import Stage, Value
 from dslm.objectives.protocol import Batch
-from dslm.parallel.engine import Engine, parameter_groups
-from dslm.parallel.judge import Judge
+from dslm.parallel.engine import Engine
+from dslm.parallel.loss import Judge
+from dslm.parallel.optimizers import parameter_groups
 from dslm.parallel.plan import Plan
 
 

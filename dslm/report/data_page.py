@@ -9,11 +9,11 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from dslm.data.manifest import Manifest
-from dslm.data.tally import Tally
 from dslm.progress import human
 from dslm.report.markup import Html, tag
 from dslm.report.style import STYLE
+from dslm.shards.manifest import Manifest
+from dslm.shards.statistics import Tally
 
 BARS = """
 .bars { display: grid; grid-template-columns: max-content 1fr max-content; gap: 3px 12px; }

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from dslm.data.shard_set import ShardSet
-from dslm.data.stream import RowSource, Stream, Windows, ordered
 from dslm.objectives.protocol import IGNORE, Batch, Objective, Value
 from dslm.parallel.plan import Plan
+from dslm.sampling.stream import RowSource, Stream, Windows, ordered
+from dslm.shards.shard_set import ShardSet
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -12,24 +12,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dslm.data.augment import Augmentation, slack
-from dslm.data.augmented import AugmentedStream
-from dslm.data.lexicon import Lexicon
-from dslm.data.order import BLOCK, apportion, tempered
-from dslm.data.packed import PackedRows
-from dslm.data.pairs import PairRows, check_pairs
-from dslm.data.shard_set import ShardSet
-from dslm.data.stream import (
+from dslm.errors import DataError, Problem
+from dslm.objectives.protocol import Context, Objective
+from dslm.objectives.registry import make_objective
+from dslm.run.config import DataConfig, RunConfig
+from dslm.sampling.augment import Augmentation, slack
+from dslm.sampling.augmented import AugmentedStream
+from dslm.sampling.order import BLOCK, apportion, tempered
+from dslm.sampling.packed import PackedRows
+from dslm.sampling.pairs import PairRows, check_pairs
+from dslm.sampling.stream import (
     Stream,
     Windows,
     check_sources,
     check_window,
 )
-from dslm.data.tokenizer import Card, Tokenizer
-from dslm.errors import DataError, Problem
-from dslm.objectives.protocol import Context, Objective
-from dslm.objectives.registry import make_objective
-from dslm.train.config import DataConfig, RunConfig
+from dslm.shards.shard_set import ShardSet
+from dslm.tokenizers.load import load_tokenizer
+from dslm.tokenizers.tokenizer import Card
+from dslm.tokenizers.vocabulary import Lexicon
 
 
 @dataclass(frozen=True)
@@ -192,7 +193,7 @@ def open_stream(sources: Sources, config: RunConfig, objective: Objective) -> St
     windows = [Windows(shards, cut, spare) for shards in train]
     if data.augmentation == Augmentation():
         return Stream(windows, sources.weights, config.seed)
-    tokenizer = Tokenizer.load(train[0].tokenizer)
+    tokenizer = load_tokenizer(train[0].tokenizer)
     return AugmentedStream(windows, sources.weights, config.seed, data.augmentation, tokenizer)
 
 

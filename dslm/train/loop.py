@@ -14,17 +14,17 @@ import torch
 from torch import Tensor
 
 from dslm.errors import TrainingError
-from dslm.model.config import flops_per_token
+from dslm.model.counts import flops_per_token
 from dslm.model.stages import layer_seed
 from dslm.parallel.engine import Engine
 from dslm.parallel.hardware import memory_gib, peak_flops
+from dslm.run.metrics import Line
 from dslm.train.batches import held_out, training_batch, validation_batches
-from dslm.train.metrics import Line
+from dslm.train.checkpointer import Snapshots
 from dslm.train.pace import Pace
 from dslm.train.prepare import Job
+from dslm.train.reporter import Teller
 from dslm.train.schedule import factor
-from dslm.train.snapshot import Snapshots
-from dslm.train.teller import Teller
 
 HARDLY = 0.3
 """Nats under ln V below which a model has learned next to nothing."""

@@ -15,18 +15,22 @@ from typing import Any
 
 from dslm.config.overrides import merge, parse_words
 from dslm.config.parse import parse
-from dslm.data.stream import Stream
+from dslm.environment import World, extensions_folder, gpu_architectures
 from dslm.errors import ConfigError, Findings, Problem, UserError, suggest
-from dslm.files import read_json
-from dslm.model.config import check_model, parameter_count
+from dslm.files.whole import read_json
+from dslm.model.config import check_model
+from dslm.model.counts import parameter_count
 from dslm.objectives.protocol import Objective
 from dslm.objectives.registry import ObjectiveConfig, model_of
-from dslm.parallel import ds_check
+from dslm.parallel.deepspeed_json import check as ds_check
 from dslm.parallel.optimizers import moments
 from dslm.parallel.plan import Plan, make_plan
 from dslm.parallel.setup import check_builds, check_disk
-from dslm.parallel.world import World, extensions_folder, gpu_architectures
-from dslm.train.config import RunConfig, check_run
+from dslm.run.config import RunConfig, check_run
+from dslm.run.folder import RunFolder, check_folder
+from dslm.run.presets import PRESETS, fine_tune, tiny
+from dslm.run.start import Start, check_start, open_start
+from dslm.sampling.stream import Stream
 from dslm.train.data import (
     Sources,
     check_sources_fit,
@@ -34,10 +38,7 @@ from dslm.train.data import (
     open_sources,
     open_stream,
 )
-from dslm.train.presets import PRESETS, fine_tune, tiny
-from dslm.train.run_folder import RunFolder, check_folder
-from dslm.train.start import Start, check_start, open_start
-from dslm.train.word_vectors import check_word_vectors
+from dslm.train.word_vectors.embedding import check_word_vectors
 
 
 @dataclass(frozen=True)

@@ -16,19 +16,26 @@ from pathlib import Path
 from typing import TextIO
 
 from dslm import __version__
+from dslm.environment import World
 from dslm.errors import CheckpointError, DataError, Problem
-from dslm.model.config import parameter_count
-from dslm.parallel.world import World, device, join, leave, share
+from dslm.model.counts import parameter_count
+from dslm.parallel.world import device, join, leave, share
 from dslm.progress import Progress
 from dslm.report import write_report
-from dslm.train.checkpoint import checkpoints, newest_good, verify
-from dslm.train.metrics import Metrics, validation_losses
+from dslm.run.checkpoint import checkpoints, newest_good, verify
+from dslm.run.folder import FORMAT
+from dslm.run.metrics import Board, Metrics, validation_losses
+from dslm.train.output import quiet
 from dslm.train.prepare import Job
-from dslm.train.run_folder import FORMAT
+from dslm.train.reporter import Teller
 from dslm.train.screen import command, first_screen, last_screen
-from dslm.train.teller import Teller
-from dslm.train.terminal import quiet
-from dslm.train.word_vectors import KEY, WordVectors, begin_with, read_word_vectors, shared
+from dslm.train.word_vectors.embedding import (
+    KEY,
+    WordVectors,
+    begin_with,
+    read_word_vectors,
+    shared,
+)
 
 NONE = -1
 
@@ -58,10 +65,10 @@ def pretrain(job: Job, world: World, words: Sequence[str]) -> None:
 def _train(job: Job, world: World, step: int, vectors: WordVectors | None, messages: TextIO) -> str:
     """Everything that needs torch; returns how the run ended."""
     from dslm.model.stages import stages
-    from dslm.parallel.engine import create
+    from dslm.parallel.layout import create
+    from dslm.train.checkpointer import Snapshots, stored
     from dslm.train.inheritance import first_weights, inherited
     from dslm.train.loop import Loop, Position
-    from dslm.train.snapshot import Snapshots, stored
 
     join(world)
     step = share(world, step)
@@ -150,9 +157,18 @@ def _teller(job: Job, world: World, step: int, messages: TextIO) -> Iterator[Tel
     if not world.first:
         yield Teller(job.config.steps, None, None)
         return
-    board = job.folder.path / "tensorboard" if job.config.tensorboard else None
-    with Metrics(job.folder.metrics, step, board) as metrics:
+    with Metrics(job.folder.metrics, step, _board(job)) as metrics:
         yield Teller(job.config.steps, metrics, messages)
+
+
+def _board(job: Job) -> Board | None:
+    """A writer of TensorBoard's event files, where they are wanted."""
+    if not job.config.tensorboard:
+        return None
+    from torch.utils.tensorboard import SummaryWriter
+
+    board: Board = SummaryWriter(str(job.folder.path / "tensorboard"))
+    return board
 
 
 def _record(

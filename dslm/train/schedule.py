@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from dslm.train.config import ScheduleConfig
+from dslm.run.config import ScheduleConfig
 
 
 def factor(config: ScheduleConfig, step: int, steps: int) -> float:

@@ -10,14 +10,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 from dslm import __version__
-from dslm.model.config import parameter_count
+from dslm.environment import World
+from dslm.model.counts import parameter_count
 from dslm.parallel.memory import estimate
-from dslm.parallel.world import World
 from dslm.progress import counted, human
-from dslm.train.config import RunConfig
+from dslm.run.config import RunConfig
 from dslm.train.prepare import Job
 from dslm.train.schedule import warmup_steps
-from dslm.train.word_vectors import WordVectors
+from dslm.train.word_vectors.embedding import WordVectors
 
 GIB = 2**30
 

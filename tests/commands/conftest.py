@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sharding_runs import command, content, run
+from helpers.calling import LETTERS, TEXT, Call
+from helpers.sharding_runs import command, content, run
 
 from dslm.commands import shard
-from dslm.commands.run import run as run_command
-from dslm.data.tokenizer_training import Training, train_tokenizer
-
-Call = Callable[..., tuple[int, str, str]]
+from dslm.commands.cli import run as run_command
+from dslm.preprocess.train_tokenizer import Training, train_tokenizer
 
 WORDS = ["the", "stone", "river", "of", "light", "and", "dark", "under", "over", "never", "falls"]
 UNCLEAN = ["&amp;", "nai\u0308ve"]
-
-TEXT = "the river of light and the dark stone under it fall and never end"
-LETTERS = "".join(map(chr, range(32, 127))) + "\n\té短"
 
 
 def paragraph(draw: random.Random) -> str:

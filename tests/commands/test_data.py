@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from dslm.commands import shard
+from dslm.commands.cli import run
 from dslm.commands.data import VERBS, main
-from dslm.commands.run import run
-from dslm.data.shard_set import ShardSet
-from dslm.data.tokenizer_training import Training, train_tokenizer
+from dslm.preprocess.train_tokenizer import Training, train_tokenizer
+from dslm.shards.shard_set import ShardSet
 
 TEXTS = ["The river falls. It never stops.", "短い", "The stone is dark, the light is over."]
 

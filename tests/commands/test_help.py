@@ -3,17 +3,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from helpers.paths import ROOT
 
 from dslm.commands.pretrain import main
 from dslm.config.help import keys
 from dslm.objectives.registry import OBJECTIVES
-from dslm.train.config import RunConfig
-from dslm.train.presets import PRESETS
-
-ROOT = Path(__file__).parents[2]
+from dslm.run.config import RunConfig
+from dslm.run.presets import PRESETS
 
 
 def shown(capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:

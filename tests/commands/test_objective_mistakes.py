@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from dslm.commands.cli import run
 from dslm.commands.pretrain import main
-from dslm.commands.run import run
-from dslm.data.read.reading import Reading
-from dslm.data.sharding import shard
-from dslm.data.tokenizer_training import Training, train_tokenizer
-from dslm.data.work.plan import Sharding
 from dslm.model.config import ModelConfig
+from dslm.preprocess.read.reading import Reading
+from dslm.preprocess.shard import shard
+from dslm.preprocess.train_tokenizer import Training, train_tokenizer
+from dslm.preprocess.work.plan import Sharding
 from dslm.train.prepare import settings
 
 

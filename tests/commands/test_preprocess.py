@@ -3,16 +3,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from helpers.paths import ROOT
 
 from dslm.commands import builtin_corpus, shard, train_tokenizer
-from dslm.commands.run import run
+from dslm.commands.cli import run
 from dslm.commands.text_options import size
-from dslm.data.shard_set import ShardSet
-
-ROOT = Path(__file__).parents[2]
+from dslm.shards.shard_set import ShardSet
 
 
 @pytest.fixture
@@ -108,9 +106,9 @@ def test_sizes_are_read_with_their_units(text, bytes_):
 
 
 def test_the_builtin_corpus_tells_its_splits(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("dslm.data.builtin_corpus._sources", lambda: [])
+    monkeypatch.setattr("dslm.preprocess.builtin_corpus._sources", lambda: [])
     topics = {f"topic{number}": "text" for number in range(300)}
-    monkeypatch.setattr("dslm.data.builtin_corpus._topics", lambda: topics)
+    monkeypatch.setattr("dslm.preprocess.builtin_corpus._topics", lambda: topics)
     assert run(builtin_corpus.main, ["--output", str(tmp_path / "corpus")]) == 0
     told = capsys.readouterr().out
     assert [part for part in ("train:", "validation:", "test:") if part in told] == [

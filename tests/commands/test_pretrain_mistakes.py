@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.paths import ROOT
 
+from dslm.commands.cli import run
 from dslm.commands.pretrain import main
-from dslm.commands.run import run
-from dslm.parallel.world import World
+from dslm.environment import World
 from dslm.train.prepare import Job, prepare
 
-ROOT = Path(__file__).parents[2]
 ALONE = World()
 
 

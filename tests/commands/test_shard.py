@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands.conftest import TEXT, Call
-from sharding_runs import tally, texts
+from helpers.calling import TEXT, Call
+from helpers.sharding_runs import tally, texts
 
 from dslm.commands.shard import main
 from dslm.config.help import keys
-from dslm.data.clean.presets import PRESETS
-from dslm.data.manifest import Manifest
-from dslm.data.work.plan import Choices
+from dslm.preprocess.clean.presets import PRESETS
+from dslm.preprocess.work.plan import Choices
+from dslm.shards.manifest import Manifest
 
 
 def rejects() -> list[dict[str, Any]]:

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands.conftest import TEXT, Call
-from sharding_runs import tally, texts
+from helpers.calling import TEXT, Call
+from helpers.sharding_runs import tally, texts
 
-from dslm.data.manifest import Manifest
-from dslm.data.origin import Origins
-from dslm.data.shard_set import ShardSet
+from dslm.shards.manifest import Manifest
+from dslm.shards.provenance import Origins
+from dslm.shards.shard_set import ShardSet
 
 
 def test_a_truncated_archive_gives_what_it_holds_and_is_told(call: Call) -> None:

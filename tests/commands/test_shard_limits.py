@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sharding_runs import command, content, ended, run
+from helpers.sharding_runs import command, content, ended, run
 
 pytestmark = pytest.mark.slow
 
 MEASURED = """\
 import re, sys
 from pathlib import Path
-from dslm.commands.run import run
+from dslm.commands.cli import run
 from dslm.commands.shard import main
 code = run(main, sys.argv[1:])
 # Not getrusage, which begins at the peak of the process that started this one.

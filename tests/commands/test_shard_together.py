@@ -15,8 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-import slurm
-from sharding_runs import (
+from helpers import slurm
+from helpers.sharding_runs import (
     ENVIRONMENT,
     ROOT,
     command,
@@ -108,9 +108,9 @@ def test_the_exception_of_one_rank_ends_all_with_its_message(corpus: Path, tmp_p
     program = tmp_path / "failing.py"
     program.write_text(
         "import time\n"
-        "from dslm.commands.run import explain, script\n"
+        "from dslm.commands.cli import explain, script\n"
         "from dslm.errors import DataError, Problem\n"
-        "from dslm.parallel.crew import join_crew\n"
+        "from dslm.preprocess.work.mpi import join_crew\n"
         "def main(arguments):\n"
         "    with join_crew(explain) as crew:\n"
         "        if crew.rank == 1:\n"

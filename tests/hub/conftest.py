@@ -2,123 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import random
 from collections.abc import Callable
 from dataclasses import asdict
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import pytest
-import tokenizers
-import torch
-from models import build, shaken
-from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
-from transformers import (
-    BertConfig,
-    BertForMaskedLM,
-    BertForPreTraining,
-    GPT2Config,
-    GPT2LMHeadModel,
-    LlamaConfig,
-    LlamaForCausalLM,
-)
+from helpers.hub import THEIRS, byte_level, text, word_pieces, write_checkpoint
+from helpers.models import build, shaken
 
 from dslm.config.parse import parse
-from dslm.data.tokenizer import Tokenizer
-from dslm.data.tokenizer_training import Training, train_tokenizer
 from dslm.model.config import ModelConfig
 from dslm.model.stages import layer_seed
-from dslm.train.checkpoint import Writer, layer_file
-from dslm.train.config import RunConfig
-from dslm.train.run_folder import RunFolder
-
-GPT2 = {"n_layer": 3, "n_head": 6, "n_embd": 48, "n_positions": 24, "vocab_size": 301}
-LLAMA = {
-    "num_hidden_layers": 3,
-    "num_attention_heads": 6,
-    "num_key_value_heads": 2,
-    "hidden_size": 48,
-    "intermediate_size": 56,
-    "max_position_embeddings": 24,
-    "vocab_size": 301,
-    "rope_parameters": {"rope_type": "default", "rope_theta": 500.0},
-}
-BERT = {
-    "num_hidden_layers": 3,
-    "num_attention_heads": 6,
-    "hidden_size": 48,
-    "intermediate_size": 72,
-    "max_position_embeddings": 24,
-    "vocab_size": 301,
-}
-IDS = {"bos_token_id": 0, "eos_token_id": 0}
-
-THEIRS: dict[str, Callable[[], Any]] = {
-    "gpt2": lambda: GPT2LMHeadModel(GPT2Config(**GPT2, **IDS)),
-    "gpt2 untied": lambda: GPT2LMHeadModel(
-        GPT2Config(**GPT2, **IDS, tie_word_embeddings=False, layer_norm_epsilon=1e-3)
-    ),
-    "gpt2 with gelu and another inner width": lambda: GPT2LMHeadModel(
-        GPT2Config(**GPT2, **IDS, activation_function="gelu", n_inner=72)
-    ),
-    "llama": lambda: LlamaForCausalLM(LlamaConfig(**LLAMA, **IDS)),
-    "llama tied": lambda: LlamaForCausalLM(LlamaConfig(**LLAMA, **IDS, tie_word_embeddings=True)),
-    "llama without groups": lambda: LlamaForCausalLM(
-        LlamaConfig(**{**LLAMA, "num_key_value_heads": 6}, **IDS)
-    ),
-    "llama of one group, tied": lambda: LlamaForCausalLM(
-        LlamaConfig(**{**LLAMA, "num_key_value_heads": 1}, **IDS, tie_word_embeddings=True)
-    ),
-    "llama with biases": lambda: LlamaForCausalLM(
-        LlamaConfig(**LLAMA, **IDS, attention_bias=True, mlp_bias=True)
-    ),
-    "bert": lambda: BertForPreTraining(BertConfig(**BERT)),
-    "bert without pairs": lambda: BertForMaskedLM(BertConfig(**BERT)),
-    "bert of one segment with another gelu": lambda: BertForPreTraining(
-        BertConfig(**BERT, type_vocab_size=1, hidden_act="gelu_new", layer_norm_eps=1e-6)
-    ),
-}
-
-SYLLABLES = ["ri", "ver", "sto", "ne", "fal", "ls", "un", "der", "light", "o", "and", "the"]
-SIGNS = ["(", ")", "=", "==", "x", "<b>", "[0]", "3.14", "!", "naïve"]
-WORDS = [*SIGNS, *SYLLABLES, *(a + b for a in SYLLABLES for b in SYLLABLES)]
-
-
-def text(seed: int, words: int) -> str:
-    """Words and lines, with runs of spaces and of signs, which can be cut in many ways."""
-    draw = random.Random(seed)
-    ends = [" "] * 8 + ["\n", ".\n", ",  ", "\n    ", "\n            ", "\t", " ======== "]
-    return "".join(draw.choice(WORDS) + draw.choice(ends) for _ in range(words))
-
-
-def byte_level() -> tokenizers.Tokenizer:
-    """A small tokenizer such as GPT-2's."""
-    model = tokenizers.Tokenizer(models.BPE())
-    model.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    model.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=300,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        special_tokens=["<|endoftext|>"],
-        show_progress=False,
-    )
-    model.train_from_iterator([text(0, 500)], trainer)
-    return model
-
-
-def word_pieces() -> tokenizers.Tokenizer:
-    """A small tokenizer such as BERT's, with what stands around its texts."""
-    model = tokenizers.Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    model.normalizer = normalizers.BertNormalizer(lowercase=True)
-    model.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    model.decoder = decoders.WordPiece()
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    trainer = trainers.WordPieceTrainer(vocab_size=300, special_tokens=special, show_progress=False)
-    model.train_from_iterator([text(0, 500)], trainer)
-    model.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
-    return model
+from dslm.preprocess.train_tokenizer import Training, train_tokenizer
+from dslm.run.config import RunConfig
+from dslm.run.folder import RunFolder
+from dslm.tokenizers.load import load_tokenizer
 
 
 @pytest.fixture
@@ -157,11 +56,11 @@ def make_run(tmp_path: Path) -> Callable[..., Path]:
     """Writes a run of ours: ``make_run(tokenizer, **shape)`` returns its folder."""
 
     def make(tokenizer: Path, padding: int = 0, objective: Any = None, **shape: Any) -> Path:
-        size = Tokenizer.load(tokenizer).vocabulary + padding
+        size = load_tokenizer(tokenizer).vocabulary + padding
         small = {"layers": 2, "heads": 4, "width": 32, "sequence": 32, "vocabulary": size}
         config = ModelConfig(**{**small, **shape})
         run = RunFolder(tmp_path / "run")
-        Tokenizer.load(tokenizer).save(run.tokenizer)
+        load_tokenizer(tokenizer).save(run.tokenizer)
         values = {"preset": "tiny", "model": asdict(config), "steps": 9, "run": str(run.path)}
         values |= {"data": {"train": "shards"}, "objective": objective or {}}
         settings = asdict(parse(RunConfig, values))
@@ -170,26 +69,3 @@ def make_run(tmp_path: Path) -> Callable[..., Path]:
         return run.path
 
     return make
-
-
-def write_checkpoint(run: RunFolder, model: torch.nn.Module) -> None:
-    """A checkpoint of a model, as training leaves it, without moments."""
-    writer, files = Writer(run.checkpoints, 7), {}
-    writer.begin()
-    named = [(name.removeprefix("layers."), weight) for name, weight in model.named_parameters()]
-    for place, layer in groupby(named, key=lambda item: int(item[0].split(".")[0])):
-        name = layer_file(place, moments=False)
-        files[name] = writer.write(name, dict(layer))
-    writer.publish(files, {"step": 7, "samples": 0, "optimizer_steps": 7, "loss_scale": {}})
-
-
-def settings_of(folder: Path) -> dict[str, Any]:
-    """The content of a folder's config.json."""
-    settings: dict[str, Any] = json.loads((folder / "config.json").read_text())
-    return settings
-
-
-def change(folder: Path, **settings: Any) -> None:
-    """Change settings in a folder's config.json."""
-    content = json.dumps({**settings_of(folder), **settings})
-    (folder / "config.json").write_text(content)

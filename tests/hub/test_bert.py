@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from hub.conftest import BERT, change, settings_of, text, word_pieces
-from models import shaken
+from helpers.hub import BERT, change, settings_of, text, word_pieces
+from helpers.models import shaken
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import (
@@ -25,11 +25,7 @@ from transformers import (
 
 from dslm.commands import generate as generate_command
 from dslm.commands import hub as hub_command
-from dslm.commands.run import run
-from dslm.data.read.reading import Reading
-from dslm.data.shard_set import ShardSet
-from dslm.data.sharding import shard
-from dslm.data.work.plan import Sharding
+from dslm.commands.cli import run
 from dslm.errors import ConfigError, UserError
 from dslm.hub.exporting import export_run
 from dslm.hub.importing import import_folder
@@ -37,6 +33,10 @@ from dslm.inference.evaluate import evaluate
 from dslm.inference.fill import fill
 from dslm.inference.generate import Sampling, continue_text
 from dslm.inference.trained import Trained, load
+from dslm.preprocess.read.reading import Reading
+from dslm.preprocess.shard import shard
+from dslm.preprocess.work.plan import Sharding
+from dslm.shards.shard_set import ShardSet
 
 Home = Callable[..., Path]
 Theirs = Callable[[str], Any]

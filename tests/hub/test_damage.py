@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 import torch
-from hub.conftest import change
+from helpers.hub import change
 from safetensors.torch import load_file, save_file
 
+from dslm.commands.cli import run
 from dslm.commands.hub import main
-from dslm.commands.run import run
 from dslm.errors import UserError
 from dslm.hub.importing import import_folder
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 import torch
-from hub.conftest import settings_of, text
-from models import LLAMA, LSTM
+from helpers.hub import settings_of, text
+from helpers.models import LLAMA, LSTM
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from dslm.commands.cli import run as run_command
 from dslm.commands.hub import main
-from dslm.commands.run import run as run_command
 from dslm.errors import TrainingError, UserError
 from dslm.hub import exporting
 from dslm.hub.exporting import export_run

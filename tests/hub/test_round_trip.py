@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 import torch
-from hub.conftest import THEIRS, change, settings_of
+from helpers.hub import THEIRS, change, settings_of
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from dslm.commands.cli import run
 from dslm.commands.main import dispatch
-from dslm.commands.run import run
 from dslm.hub.exporting import export_run
 from dslm.hub.importing import import_folder
 from dslm.inference.generate import Sampling, continue_text

@@ -9,8 +9,9 @@ import pytest
 from dslm.errors import ConfigError
 from dslm.hub.registry import FAMILIES, family_of_model, family_of_settings
 from dslm.hub.settings import read_settings, write_settings
-from dslm.model.config import ModelConfig, parameter_count
-from dslm.train.presets import gpt2_xl, llama_1b, llama_7b
+from dslm.model.config import ModelConfig
+from dslm.model.counts import parameter_count
+from dslm.run.presets import gpt2_xl, llama_1b, llama_7b
 
 SMALL_GPT2 = {
     "activation_function": "gelu_new",

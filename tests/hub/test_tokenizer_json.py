@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 import sentencepiece
 import tokenizers
-from hub.conftest import byte_level, text
+from helpers.hub import byte_level, text
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from dslm.data.tokenizer import MODEL, Tokenizer, model_hash
-from dslm.data.tokenizers.opening import KINDS
-from dslm.data.tokenizers.scores import STEP, rounded
 from dslm.errors import DataError
 from dslm.hub.tokenizer_json import HARD, tokenizer_json
+from dslm.tokenizers.load import KINDS, load_tokenizer
+from dslm.tokenizers.scores import STEP, rounded
+from dslm.tokenizers.tokenizer import MODEL, Tokenizer, model_hash
 
 ALPHABET = "the river of <0x41>=\n\t▁é短😀\u0301[x"
 
@@ -27,7 +27,7 @@ def both(
     trained_tokenizers: dict[str, Path],
 ) -> dict[str, tuple[Tokenizer, tokenizers.Tokenizer]]:
     """Each tokenizer of ours, and what was made of it."""
-    ours = {kind: Tokenizer.load(folder) for kind, folder in trained_tokenizers.items()}
+    ours = {kind: load_tokenizer(folder) for kind, folder in trained_tokenizers.items()}
     return {k: (t, tokenizers.Tokenizer.from_str(tokenizer_json(t))) for k, t in ours.items()}
 
 
@@ -59,7 +59,7 @@ def test_a_character_it_does_not_know_is_an_error_as_with_us(both) -> None:
 
 
 def test_ids_that_would_differ_are_refused(trained_tokenizers: dict[str, Path]) -> None:
-    ours = Tokenizer.load(trained_tokenizers["bpe"])
+    ours = load_tokenizer(trained_tokenizers["bpe"])
     lying = replace(ours.card, kind="unigram")
     with pytest.raises(DataError, match=r"gives other ids as tokenizer\.json for the text"):
         tokenizer_json(KINDS["unigram"](lying, ours.files))
@@ -69,7 +69,7 @@ def test_a_tokenizer_of_sentencepiece_alone_is_refused(
     trained_tokenizers: dict[str, Path],
 ) -> None:
     with pytest.raises(DataError, match="of kind sentencepiece cannot be written"):
-        tokenizer_json(Tokenizer.load(trained_tokenizers["bpe"] / MODEL))
+        tokenizer_json(load_tokenizer(trained_tokenizers["bpe"] / MODEL))
 
 
 @pytest.mark.parametrize("kind", ["hugging-face", "gpt2"])
@@ -79,7 +79,7 @@ def test_other_peoples_are_as_they_were(kind: str, tmp_path: Path) -> None:
         model.model.save(str(tmp_path))
     else:
         model.save(str(tmp_path / "tokenizer.json"))
-    ours = Tokenizer.load(tmp_path)
+    ours = load_tokenizer(tmp_path)
     assert ours.kind == kind
     theirs = tokenizers.Tokenizer.from_str(tokenizer_json(ours))
     for sample in (*HARD, text(3, 100)):
@@ -94,7 +94,7 @@ def scores(model: bytes) -> list[float]:
 
 
 def test_our_unigrams_have_scores_that_add_up_exactly(trained_tokenizers: dict[str, Path]) -> None:
-    tokenizer = Tokenizer.load(trained_tokenizers["unigram"])
+    tokenizer = load_tokenizer(trained_tokenizers["unigram"])
     found = scores(tokenizer.files[MODEL])
     assert min(found) < -1
     assert all((score / STEP).is_integer() for score in found)

@@ -6,7 +6,7 @@ from itertools import islice
 
 import pytest
 import torch
-from models import KINDS, build, small
+from helpers.models import KINDS, build, small
 
 from dslm.inference.generate import Sampling, check_sampling, choose, generate
 

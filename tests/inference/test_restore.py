@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 import torch
-from models import shaken
+from helpers.models import shaken
 
 from dslm.commands import generate as generate_command
-from dslm.commands.run import run
-from dslm.data.shard_set import ShardSet
-from dslm.data.tokenizer import Tokenizer
+from dslm.commands.cli import run
+from dslm.environment import World
 from dslm.errors import ConfigError
 from dslm.inference import trained as loading
 from dslm.inference.generate import Sampling
@@ -20,7 +19,8 @@ from dslm.inference.restore import _source, _written, restore_text
 from dslm.inference.trained import Trained
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
-from dslm.parallel.world import World
+from dslm.shards.shard_set import ShardSet
+from dslm.tokenizers.load import load_tokenizer
 from dslm.train.prepare import prepare
 
 GREEDY = Sampling(temperature=0)
@@ -36,7 +36,7 @@ def asked(tmp_path: Path, shard_set: Path, deepspeed_file: Path) -> Any:
         words += [f"data.train={shard_set}", f"run={tmp_path / 'run'}"]
         job = prepare(words, None, str(deepspeed_file), World())
         model = shaken(Transformer(stages(job.config.model, 0, job.objective.carried)))
-        tokenizer = Tokenizer.load(ShardSet.open(shard_set).tokenizer)
+        tokenizer = load_tokenizer(ShardSet.open(shard_set).tokenizer)
         device = torch.device("cpu")
         return Trained(tmp_path / "run", job.config, model, job.objective, tokenizer, 0, device)
 

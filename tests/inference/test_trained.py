@@ -13,15 +13,15 @@ from torch.nn import functional as F
 
 from dslm.commands import evaluate as evaluate_command
 from dslm.commands import generate as generate_command
-from dslm.commands.run import run
-from dslm.data.shard_set import ShardSet
+from dslm.commands.cli import run
+from dslm.environment import World
 from dslm.errors import CheckpointError, DataError
 from dslm.inference.evaluate import evaluate
 from dslm.inference.trained import load
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
-from dslm.parallel.world import World
-from dslm.train.checkpoint import Writer, layer_file
+from dslm.run.checkpoint import Writer, layer_file
+from dslm.shards.shard_set import ShardSet
 from dslm.train.prepare import prepare
 
 

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 import torch
-from models import shaken
+from helpers.models import shaken
 from torch import Tensor
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
-from dslm.model.config import ModelConfig, parameter_count
+from dslm.model.config import ModelConfig
+from dslm.model.counts import parameter_count
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from models import shaken
+from helpers.models import shaken
 from torch import Tensor
 from transformers import BertConfig, BertForMaskedLM, BertForPreTraining
 
-from dslm.model.config import ModelConfig, parameter_count
+from dslm.model.config import ModelConfig
+from dslm.model.counts import parameter_count
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 import torch
-from models import KINDS, build, shaken, small
+from helpers.models import KINDS, build, shaken, small
 from torch import Tensor
 
 from dslm.model.bottleneck import Bottleneck
-from dslm.model.config import ModelConfig, check_model, flops_per_token, parameter_count
+from dslm.model.config import ModelConfig, check_model
+from dslm.model.counts import flops_per_token, parameter_count
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from models import KINDS, LLAMA, build, small
+from helpers.models import KINDS, LLAMA, build, small
 
 from dslm.model.config import ModelConfig
 

@@ -4,10 +4,11 @@ from itertools import product
 from typing import Any
 
 import pytest
-from models import KINDS, build, small
+from helpers.models import KINDS, build, small
 
-from dslm.model.config import ModelConfig, check_model, flops_per_token, parameter_count
-from dslm.train.presets import PRESETS
+from dslm.model.config import ModelConfig, check_model
+from dslm.model.counts import flops_per_token, parameter_count
+from dslm.run.presets import PRESETS
 
 
 def weights(config: ModelConfig) -> int:

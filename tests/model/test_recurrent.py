@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 import torch
-from models import GRU, LSTM, RECURRENT, TOKENS, build, loss_and_gradients, shaken, small
+from helpers.models import GRU, LSTM, RECURRENT, TOKENS, build, loss_and_gradients, shaken, small
 from torch import nn
 from torch.nn import functional as F
 
 from dslm.inference.generate import Sampling, generate
-from dslm.model.config import ModelConfig, check_model, flops_per_token, parameter_count
+from dslm.model.config import ModelConfig, check_model
+from dslm.model.counts import flops_per_token, parameter_count
 from dslm.model.recurrent import Recurrence, RecurrentBlock, State
-from dslm.train.presets import PRESETS
+from dslm.run.presets import PRESETS
 
 THEIRS: dict[str, type[nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU}
 NAMES = {"input": "weight_ih_l0", "recurrent": "weight_hh_l0"}

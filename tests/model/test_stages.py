@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from models import KINDS, RECURRENT, build, small
+from helpers.models import KINDS, RECURRENT, build, small
 
 from dslm.model.stages import layer_seed, stages
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from models import KINDS, RECURRENT, TOKENS, build, loss_and_gradients, small
+from helpers.models import KINDS, RECURRENT, TOKENS, build, loss_and_gradients, small
 from torch.nn import functional as F
 
 from dslm.model.attention import Cache

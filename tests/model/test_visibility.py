@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from models import small
+from helpers.models import small
 from torch import Tensor
 from torch.nn.attention.flex_attention import flex_attention
 

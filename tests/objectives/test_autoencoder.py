@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from objective_kinds import SPECIAL, made
+from helpers.objective_kinds import SPECIAL, made
 
-from dslm.data.stream import Samples
 from dslm.model.config import ModelConfig
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
 from dslm.objectives.protocol import IGNORE
 from dslm.objectives.squared_error import explained, squared_error
+from dslm.sampling.stream import Samples
 
 SHAPE: dict[str, Any] = {
     "layers": 1,

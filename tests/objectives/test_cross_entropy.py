@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from objective_kinds import made
+from helpers.objective_kinds import made
 from torch import Tensor
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from dslm.data.stream import Samples
 from dslm.objectives import cross_entropy as module
 from dslm.objectives.cross_entropy import cross_entropy
 from dslm.objectives.protocol import IGNORE
+from dslm.sampling.stream import Samples
 
 
 def draw(rows: int = 3, places: int = 7, vocabulary: int = 19) -> tuple[Tensor, Tensor]:

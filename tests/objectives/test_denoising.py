@@ -9,16 +9,17 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 import torch
-from objective_kinds import SPECIAL, made
+from helpers.objective_kinds import SPECIAL, made
 
-from dslm.data.stream import Samples
 from dslm.errors import ConfigError
-from dslm.model.config import ModelConfig, parameter_count
+from dslm.model.config import ModelConfig
+from dslm.model.counts import parameter_count
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
 from dslm.objectives.corruption import Corruption, Style, filled
 from dslm.objectives.protocol import IGNORE
-from dslm.train.presets import PRESETS
+from dslm.run.presets import PRESETS
+from dslm.sampling.stream import Samples
 
 STYLES = get_args(Style)
 SEQUENCES = [5, 6, 7, 8, 9, 31, 64, 100, 128, 257, 512]

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from objective_kinds import made
+from helpers.objective_kinds import made
 
-from dslm.data.stream import Samples
+from dslm.sampling.stream import Samples
 
 BEFORE, BEHIND, BETWEEN = MARKS = [100, 101, 102]
 WIDTH = 25

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from objective_kinds import SPECIAL, made
+from helpers.objective_kinds import SPECIAL, made
 
-from dslm.data.stream import Samples
-from dslm.data.tokenizer import Tokenizer
-from dslm.data.tokenizer_training import Training, train_tokenizer
 from dslm.objectives.protocol import IGNORE
+from dslm.preprocess.train_tokenizer import Training, train_tokenizer
+from dslm.sampling.stream import Samples
+from dslm.tokenizers.load import load_tokenizer
 
 SIZE, SEQUENCE, MOST = 1000, 128, 19
 ROWS = 1 << 13
@@ -55,7 +55,7 @@ def written(words: Path, rows: int) -> Any:
     """Rows of 60 ids of such words."""
     draw = np.random.default_rng(2)
     text = " ".join(draw.choice(PIECES, 40 * rows))
-    (ids,) = Tokenizer.load(words).encode([text])
+    (ids,) = load_tokenizer(words).encode([text])
     return ids[: 60 * rows].astype(np.int64).reshape(rows, 60)
 
 
@@ -141,7 +141,7 @@ def test_without_a_mask_in_the_tokenizer_an_id_beyond_it_is_used() -> None:
 
 @pytest.mark.parametrize("unit", ["word", "span", "ngram"])
 def test_units_are_masked_as_a_whole_but_for_one_a_row(words: Path, unit: str) -> None:
-    size = Tokenizer.load(words).vocabulary
+    size = load_tokenizer(words).vocabulary
     rows = written(words, 300)
     objective = made("masked", 61, size, folder=words, unit=unit, share=0.3)
     _, _, counted = whole(objective, samples(rows))
@@ -158,7 +158,7 @@ def test_units_are_masked_as_a_whole_but_for_one_a_row(words: Path, unit: str) -
 
 
 def test_a_piece_that_goes_on_with_a_word_begins_none(words: Path) -> None:
-    tokenizer = Tokenizer.load(words)
+    tokenizer = load_tokenizer(words)
     (ids,) = tokenizer.encode(["never falls into the darkness."])
     pieces = [tokenizer.decode([number]) for number in ids.tolist()]
     lexicon = made("masked", 8, tokenizer.vocabulary, folder=words, unit="word").context.lexicon
@@ -169,8 +169,8 @@ def test_a_piece_that_goes_on_with_a_word_begins_none(words: Path) -> None:
 
 @pytest.mark.parametrize(("unit", "mean"), [("span", 3.8), ("ngram", 18 / 11)])
 def test_spans_are_as_long_as_their_papers_say(words: Path, unit: str, mean: float) -> None:
-    from dslm.data.dice import Purpose
     from dslm.objectives.masking import Dice, _lengths
+    from dslm.sampling.random_numbers import Purpose
 
     lengths = _lengths(unit, Dice(0, np.arange(200))(100, Purpose.LENGTHS))  # type: ignore[arg-type]
     assert lengths.min() == 1
@@ -178,7 +178,7 @@ def test_spans_are_as_long_as_their_papers_say(words: Path, unit: str, mean: flo
 
 
 def test_spans_become_masks_together(words: Path) -> None:
-    size = Tokenizer.load(words).vocabulary
+    size = load_tokenizer(words).vocabulary
     objective = made("masked", 61, size, folder=words, unit="span", hidden=0.5, replaced=0.0)
     inputs, _, counted = whole(objective, samples(written(words, 300)))
     hidden = inputs == SPECIAL["mask"]

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 import torch
-from models import GRU, LSTM, build, small
+from helpers.models import GRU, LSTM, build, small
 
-from dslm.model.config import ModelConfig, parameter_count
+from dslm.model.config import ModelConfig
+from dslm.model.counts import parameter_count
 from dslm.parallel.memory import Memory, estimate
 from dslm.parallel.plan import Plan
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from dslm.parallel.ds_optimizer import OPTIMIZERS
+from dslm.parallel.deepspeed_json.optimizer import OPTIMIZERS
 from dslm.parallel.optimizers import moments
 
 IN_TORCH: list[tuple[str, dict[str, Any]]] = [

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-ADAMW = {"lr": 1e-2, "weight_decay": 0.1, "torch_adam": True, "fused": True}
-MODEL = ["model.layers=2", "model.heads=2", "model.width=30", "model.sequence=16"]
+from helpers.deepspeed_json import MODEL
 
 
 @pytest.fixture(scope="session")
@@ -23,16 +20,3 @@ def shards(make_shards: Any) -> Path:
 def words(shards: Path) -> list[str]:
     """The tiny preset on the small shard set, every step logged, nothing measured between."""
     return ["tiny", *MODEL, f"data.train={shards}", "evaluation_interval=1000"]
-
-
-def deepspeed(stage: int = 0, **changes: Any) -> dict[str, Any]:
-    """DeepSpeed's JSON for a batch of 16 windows at a ZeRO stage."""
-    config: dict[str, Any] = {
-        "train_batch_size": 16,
-        "train_micro_batch_size_per_gpu": 2,
-        "gradient_clipping": 0.5,
-        "steps_per_print": 1_000_000_000,
-        "optimizer": {"type": "AdamW", "params": copy.deepcopy(ADAMW)},
-        "zero_optimization": {"stage": stage},
-    }
-    return {**config, **changes}

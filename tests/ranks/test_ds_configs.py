@@ -6,11 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
-from launching import launch
+from helpers.launching import launch
+from helpers.paths import ROOT
 
 pytestmark = pytest.mark.ranks
 
-CONFIGS = sorted((Path(__file__).parents[2] / "ds_configs").glob("*.json"))
+CONFIGS = sorted((ROOT / "ds_configs").glob("*.json"))
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

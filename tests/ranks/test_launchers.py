@@ -10,13 +10,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from ranks.conftest import deepspeed
+from helpers.deepspeed_json import deepspeed
+from helpers.paths import ROOT
 
-from dslm.parallel.world import free_port
+from dslm.environment import free_port
 
 pytestmark = [pytest.mark.ranks, pytest.mark.slow]
 
-ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 SCRIPT = "launch/pretrain.py"
 

@@ -7,8 +7,8 @@ import math
 from pathlib import Path
 
 import pytest
-from launching import Ended, launch
-from ranks.conftest import deepspeed
+from helpers.deepspeed_json import deepspeed
+from helpers.launching import Ended, launch
 
 pytestmark = pytest.mark.ranks
 

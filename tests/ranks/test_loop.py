@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from launching import launch
-from ranks.conftest import deepspeed
+from helpers.deepspeed_json import deepspeed
+from helpers.launching import launch
 
 pytestmark = pytest.mark.ranks
 

@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
-from launching import Ended, launch
-from ranks.conftest import deepspeed
+from helpers.deepspeed_json import deepspeed
+from helpers.launching import Ended, launch
 
-from dslm.data.read.reading import Reading
-from dslm.data.sharding import shard
-from dslm.data.tokenizer_training import Training, train_tokenizer
-from dslm.data.work.plan import Sharding
+from dslm.preprocess.read.reading import Reading
+from dslm.preprocess.shard import shard
+from dslm.preprocess.train_tokenizer import Training, train_tokenizer
+from dslm.preprocess.work.plan import Sharding
 
 pytestmark = pytest.mark.ranks
 

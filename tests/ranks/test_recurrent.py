@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from launching import Ended, launch
-from ranks.conftest import deepspeed
+from helpers.deepspeed_json import deepspeed
+from helpers.launching import Ended, launch
 
-from dslm.data.shard_set import ShardSet
 from dslm.inference.evaluate import evaluate
 from dslm.inference.generate import Sampling, continue_text
 from dslm.inference.trained import load
+from dslm.shards.shard_set import ShardSet
 
 pytestmark = pytest.mark.ranks
 

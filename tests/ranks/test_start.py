@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 import torch
-from hub.conftest import BERT, GPT2, IDS, byte_level, text, word_pieces
-from launching import launch
-from models import shaken
-from ranks.conftest import deepspeed
+from helpers.deepspeed_json import deepspeed
+from helpers.hub import BERT, GPT2, IDS, byte_level, text, word_pieces
+from helpers.launching import launch
+from helpers.models import shaken
 from transformers import BertConfig, BertForPreTraining, BertModel, GPT2Config, GPT2LMHeadModel
 
-from dslm.data.shard_set import ShardSet
-from dslm.data.sharding import shard
-from dslm.data.stream import Cut, Stream, Windows
-from dslm.data.work.plan import Sharding
 from dslm.hub.importing import import_folder
 from dslm.inference.trained import load
+from dslm.preprocess.shard import shard
+from dslm.preprocess.work.plan import Sharding
+from dslm.sampling.stream import Cut, Stream, Windows
+from dslm.shards.shard_set import ShardSet
 
 pytestmark = pytest.mark.ranks
 

@@ -7,19 +7,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import launching
 import numpy as np
 import pytest
-from ranks.conftest import MODEL, deepspeed
+from helpers import launching
+from helpers.deepspeed_json import MODEL, deepspeed
 
+from dslm.commands.cli import run as run_command
 from dslm.commands.data import main
-from dslm.commands.run import run as run_command
-from dslm.data.shard_set import ShardSet
-from dslm.data.sharding import shard
-from dslm.data.tokenizer_training import Training, train_tokenizer
-from dslm.data.work.plan import Sharding
 from dslm.errors import UserError
-from dslm.train.whence import Seen, whence
+from dslm.preprocess.shard import shard
+from dslm.preprocess.train_tokenizer import Training, train_tokenizer
+from dslm.preprocess.work.plan import Sharding
+from dslm.shards.shard_set import ShardSet
+from dslm.train.provenance import Seen, whence
 
 pytestmark = pytest.mark.ranks
 

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from launching import Ended, launch
-from models import build
-from ranks.conftest import deepspeed
+from helpers.deepspeed_json import deepspeed
+from helpers.launching import Ended, launch
+from helpers.models import build
 
-from dslm.data.lexicon import piece_texts
-from dslm.data.shard_set import ShardSet
-from dslm.data.stream import Cut, Stream, Windows
-from dslm.data.tokenizer import Tokenizer
 from dslm.inference.trained import Trained, load
 from dslm.model.embedding import embedding_deviation
+from dslm.sampling.stream import Cut, Stream, Windows
+from dslm.shards.shard_set import ShardSet
+from dslm.tokenizers.load import load_tokenizer
+from dslm.tokenizers.vocabulary import piece_texts
 
 pytestmark = pytest.mark.ranks
 
@@ -50,7 +50,7 @@ def vectors(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def expected(vectors: Path, shards: Path, trained: Trained) -> Iterator[tuple[str, np.ndarray]]:
     """The text of each id and the row it must begin with, worked out from the file alone."""
     table = {line.split()[0]: line.split()[1:] for line in vectors.read_text().splitlines()[1:]}
-    texts = piece_texts(Tokenizer.load(ShardSet.open(shards).tokenizer))
+    texts = piece_texts(load_tokenizer(ShardSet.open(shards).tokenizer))
     cloud = np.array([table[text] for text in texts if text in table], dtype=np.float64)
     centre = cloud.mean(axis=0)
     scale = embedding_deviation(trained.config.model) / (cloud - centre).std()

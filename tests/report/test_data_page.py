@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from dslm.config.parse import parse
-from dslm.data.manifest import Manifest
 from dslm.report.data_page import LISTED, figures, lengths, render, write_data_page
+from dslm.shards.manifest import Manifest
 
 HOSTILE = '</pre><script>alert("x")</script>'
 TALLY: dict[str, Any] = {

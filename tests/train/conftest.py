@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from dslm.data.read.reading import Reading
-from dslm.data.sharding import shard
-from dslm.data.tokenizer_training import Training, train_tokenizer
-from dslm.data.work.plan import Sharding
+from dslm.preprocess.read.reading import Reading
+from dslm.preprocess.shard import shard
+from dslm.preprocess.train_tokenizer import Training, train_tokenizer
+from dslm.preprocess.work.plan import Sharding
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from models import build, small
+from helpers.models import build, small
 
-from dslm.model.config import parameter_count
+from dslm.model.counts import parameter_count
 from dslm.model.stages import stages
 from dslm.train.inheritance import first_weights, inherited
 

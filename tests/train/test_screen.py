@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dslm.parallel.world import World
+from dslm.environment import World
 from dslm.train.prepare import Job, prepare
 from dslm.train.screen import command, first_screen, last_screen
 

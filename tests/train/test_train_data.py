@@ -6,20 +6,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from objective_kinds import made
+from helpers.objective_kinds import made
 from torch import Tensor
 
-from dslm.data.order import tempered
-from dslm.data.packed import PackedRows
-from dslm.data.shard_set import ShardSet
-from dslm.data.sharding import shard
-from dslm.data.stream import Cut, Stream, Windows
-from dslm.data.work.plan import Sharding
 from dslm.errors import DataError
 from dslm.objectives.protocol import IGNORE
 from dslm.parallel.plan import Plan
+from dslm.preprocess.shard import shard
+from dslm.preprocess.work.plan import Sharding
+from dslm.run.config import DataConfig, RunConfig
+from dslm.sampling.order import tempered
+from dslm.sampling.packed import PackedRows
+from dslm.sampling.stream import Cut, Stream, Windows
+from dslm.shards.shard_set import ShardSet
 from dslm.train.batches import held_out, training_batch, validation_batches
-from dslm.train.config import DataConfig, RunConfig
 from dslm.train.data import (
     check_sources_fit,
     objective_of,

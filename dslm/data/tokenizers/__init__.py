@@ -1,7 +1,0 @@
-"""The kinds of tokenizers, ours and other people's, behind `dslm.data.tokenizer.Tokenizer`.
-
-The way of a path: `foreign` says what other people's files are, `opening` makes the tokenizer of
-its kind. The way of a text: `cutting` makes short parts of it; `character`, `sentence_piece` or
-`hugging_face` turns many parts into ids at once, through a `word_cache` with its `short_words`
-where that gives the same ids. `probes` holds the texts by which a tokenizer shows what it does.
-"""

@@ -1,0 +1,110 @@
+"""The encoding of a file, decided once from its byte order mark and a sample of it."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dslm.files.streams import head, opened
+
+if TYPE_CHECKING:
+    from charset_normalizer import CharsetMatch
+
+MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16, whose mark it begins with
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+LEGACY = [
+    "cp1252",
+    "cp1250",
+    "iso8859_2",
+    "cp1251",
+    "koi8_r",
+    "gb18030",
+    "big5",
+    "cp932",
+    "euc_jp",
+    "cp949",
+    "cp1253",
+    "iso8859_7",
+    "cp1254",
+    "cp1255",
+    "iso8859_8",
+    "cp1256",
+    "iso8859_6",
+    "cp1257",
+    "cp1258",
+    "cp874",
+    "tis_620",
+]
+"""Encodings that are guessed, the more usual ones first: those of the Encoding Standard
+(encoding.spec.whatwg.org) with texts to speak of, without the DOS and Macintosh code pages, for
+which almost any short text in Latin script could be taken."""
+BEYOND_ASCII = re.compile("[^\\x00-\\x7f]")
+SAMPLES = 8
+"""Places of a plain file from which a sample is taken; of a packed one only its beginning is."""
+SAMPLE = 1 << 15
+"""Bytes taken from each."""
+VALID = 10
+"""Text is UTF-8 when it has more than so many valid characters beyond ASCII for each invalid
+place: one damaged byte must not turn a book into another encoding, and text of another encoding is
+seldom valid UTF-8 by chance."""
+
+
+def encoding_of(path: Path, compression: str, detect: bool) -> str:
+    """The codec of Python with which to read a file.
+
+    Args:
+        path: the file.
+        compression: how it is packed.
+        detect: whether to guess the encoding of what is not UTF-8.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    marked = mark(head(path, compression, len(codecs.BOM_UTF32_LE)))
+    if marked or not detect:
+        return marked or "utf-8"
+    return _guess(_sample(path, compression))
+
+
+def mark(start: bytes) -> str:
+    """The encoding whose byte order mark a file begins with, that of UTF-8 aside; else nothing."""
+    return next((name for sign, name in MARKS.items() if start.startswith(sign)), "")
+
+
+def _sample(path: Path, compression: str) -> bytes:
+    """Whole lines from all over a file, so that no character is cut in two."""
+    size = path.stat().st_size
+    if compression or size <= SAMPLES * SAMPLE:
+        return head(path, compression, SAMPLES * SAMPLE)
+    lines = []
+    with opened(path) as file:
+        for number in range(SAMPLES):
+            file.seek(number * (size - SAMPLE) // (SAMPLES - 1))
+            found = file.read(SAMPLE)
+            lines.append(found[found.find(b"\n") + 1 : found.rfind(b"\n") + 1] or found)
+    return b"".join(lines)
+
+
+def _guess(sample: bytes) -> str:
+    text = sample.decode("utf-8", "replace")
+    invalid = text.count("\ufffd")
+    valid = len(BEYOND_ASCII.findall(text)) - invalid
+    if invalid * VALID <= valid:
+        return "utf-8"
+    from charset_normalizer import from_bytes
+
+    telling = b"".join(line for line in sample.splitlines(keepends=True) if not line.isascii())
+    best = min(from_bytes(telling, cp_isolation=LEGACY), key=_rank, default=None)
+    return LEGACY[_rank(best)[2]].replace("_", "-") if best else "utf-8"
+
+
+def _rank(match: CharsetMatch) -> tuple[float, float, int]:
+    """Least disorder, most words of a language, and of equals the more usual encoding."""
+    equals = [LEGACY.index(name) for name in match.could_be_from_charset if name in LEGACY]
+    return round(match.chaos, 2), -round(match.coherence, 1), min(equals, default=len(LEGACY) - 1)

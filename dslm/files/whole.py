@@ -1,0 +1,135 @@
+"""Files and folders that are whole or not there, and JSON read without mercy.
+
+What a command makes is written beside its place under a hidden name and moved there by one rename.
+When something goes wrong on the way, the hidden one is removed and the place stays as it was.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from dslm.errors import ConfigError, DataError, Problem, SetupError, suggest
+
+
+def beside(path: Path) -> Path:
+    """A hidden name next to a path that no other process uses, on this host or another."""
+    return path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.partial")
+
+
+@contextmanager
+def appearing(path: Path) -> Iterator[Path]:
+    """A file that is whole or not there: write the one given; on leaving it is moved to `path`.
+
+    After an error nothing is left of it, and what stood there before still stands there. Processes
+    that write the same file at once do not meet: the last one moves it.
+    """
+    partial = beside(path)
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file that is whole or not there; see `appearing`."""
+    with appearing(path) as partial, partial.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as indented JSON; see `write_text`."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object that a person may have written.
+
+    Raises:
+        ConfigError: there is no such file, or it is no JSON, no object, or gives a key twice.
+    """
+    twice: list[str] = []
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        names = [name for name, _ in pairs]
+        twice.extend(name for name in dict.fromkeys(names) if names.count(name) > 1)
+        return dict(pairs)
+
+    try:
+        values = json.loads(_read(path), object_pairs_hook=unique, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        where = f"{path}, line {error.lineno}, column {error.colno}"
+        fix = "JSON knows no comments, no trailing commas and no single quotes"
+        raise ConfigError(Problem(where, None, f"is not JSON: {error.msg}", fix)) from None
+    except ValueError as error:
+        raise ConfigError(Problem(str(path), None, str(error))) from None
+    if not isinstance(values, dict):
+        fix = "write {…} around it"
+        raise ConfigError(Problem(str(path), None, "must hold a JSON object", fix))
+    if twice:
+        rule, fix = "is given twice in one block", "keep one of the two"
+        raise ConfigError(*(Problem(f"{path}: {name}", None, rule, fix) for name in twice))
+    return values
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        beside = path.parent.iterdir() if path.parent.is_dir() else ()
+        fix = suggest(path.name, [other.name for other in beside])
+        raise ConfigError(Problem(str(path), None, "no such file", fix)) from None
+    except UnicodeDecodeError:
+        raise ConfigError(Problem(str(path), None, "is not UTF-8 text")) from None
+    except OSError as error:
+        reason = (error.strerror or "cannot be read").lower()
+        raise ConfigError(Problem(str(path), None, reason)) from None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"is not JSON: {name} is no JSON number")
+
+
+def occupied(folder: Path) -> bool:
+    """Whether something stands where a folder is to be made."""
+    return folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))
+
+
+def refuse(folder: Path, rule: str) -> DataError:
+    """The error for a place that holds something else."""
+    return DataError(Problem(str(folder), None, rule, "remove it or choose another --output"))
+
+
+@contextmanager
+def published(folder: Path) -> Iterator[Path]:
+    """An empty folder to fill; on leaving without an error it becomes `folder`.
+
+    Args:
+        folder: where the result is to be; nothing or an empty folder may stand there.
+
+    Raises:
+        SetupError: it cannot be written.
+    """
+    folder = folder.absolute()
+    beside = folder.parent / f".{folder.name}.{os.getpid()}.partial"
+    try:
+        beside.mkdir(parents=True)
+        yield beside
+        beside.replace(folder)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        fix = f"{'free some space or ' if full else ''}choose another place"
+        raise SetupError(Problem(str(folder), None, f"cannot be written: {reason}", fix)) from None
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)

@@ -1,0 +1,108 @@
+"""DeepSpeed's JSON, read and checked as a whole before anything heavy is imported.
+
+`check` compares every key at every depth with the schema (unknown, misspelt, misplaced, removed, of
+the wrong type or out of range), then looks for keys that contradict each other; `compiled_ops`
+tells what the first start would compile. DeepSpeed itself ignores a misspelt top-level key, and
+reports most other mistakes one at a time, late, once a rank.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from dslm.errors import Problem, suggest
+from dslm.parallel.deepspeed_json.optimizer import implementation, offloaded, parameters
+from dslm.parallel.deepspeed_json.refused import REFUSED
+from dslm.parallel.deepspeed_json.rules import QUANTIZED, contradictions
+from dslm.parallel.deepspeed_json.schema import KNOWN, OPTIMIZER, Block, given
+from dslm.parallel.deepspeed_json.value import Kind, OneOf, mend
+
+CPU_OPS = ("fused_adam", "cpu_adam", "cpu_adagrad", "async_io")
+"""The ops that can be compiled on a machine without an accelerator."""
+
+
+def check(config: Mapping[str, Any], *, pipeline_stages: int, cpu: bool) -> list[Problem]:
+    """Everything that is wrong with a DeepSpeed JSON, at any depth, all at once.
+
+    Whether ``train_batch_size`` fits the number of ranks is not checked here: that takes the world.
+
+    Args:
+        config: as read from the file.
+        pipeline_stages: how many stages the layers are spread over; 1 is no pipeline.
+        cpu: whether the ranks run without an accelerator.
+    """
+    known: Block = {**KNOWN, "optimizer": {**OPTIMIZER, "params": parameters(config)}}
+    rules = contradictions(config, pipeline_stages=pipeline_stages, cpu=cpu)
+    return [*_walk(config, known, known, ""), *rules]
+
+
+def _walk(found: Mapping[str, Any], block: Block, known: Block, prefix: str) -> Iterator[Problem]:
+    """The mistakes of one block and of the blocks in it, each key against its kind."""
+    for name, value in found.items():
+        where, kind = prefix + name, block.get(name)
+        if kind is None:
+            yield _unknown(where, value, block, known)
+        elif isinstance(kind, Kind):
+            yield from _value(where, value, kind)
+        elif isinstance(value, Mapping):
+            yield from _walk(value, kind, known, f"{where}.")
+        else:
+            yield Problem(where, value, "must be a block of keys", f'write "{name}": {{…}}')
+
+
+def _value(where: str, value: Any, kind: Kind) -> Iterator[Problem]:
+    if kind.accepts(value):
+        return
+    if value == "auto":
+        rule = "only Hugging Face's Trainer fills it in"
+        yield Problem(where, value, rule, f"write the value itself: {kind}")
+    else:
+        options = kind.options if isinstance(kind, OneOf) else ()
+        fix = suggest(value, options, "delete it" if value is None else "")
+        yield Problem(where, value, f"must be {kind}", mend(kind, value) or fix)
+
+
+def _unknown(where: str, value: Any, block: Block, known: Block) -> Problem:
+    """A key that its block does not have: refused, misplaced, misspelt or of no use."""
+    found = None if isinstance(value, Mapping) else value
+    name = _leaf(where)
+    refusals = {_leaf(path): refusal for path, refusal in REFUSED.items()}
+    refusal = REFUSED.get(where) or refusals.get(name)
+    if refusal:
+        return Problem(where, found, refusal.rule, refusal.fix)
+    homes = [path.rpartition(".")[0] for path in _paths(known, "") if _leaf(path) == name]
+    if 0 < len(homes) < 3:
+        fix = " or ".join(f"in {home}" if home else "at the top level" for home in homes)
+        return Problem(where, found, "is in the wrong place", f"it belongs {fix}")
+    return Problem(where, found, "is not a key of DeepSpeed", suggest(name, block, "delete it"))
+
+
+def _leaf(path: str) -> str:
+    return path.rpartition(".")[2]
+
+
+def _paths(block: Block, prefix: str) -> Iterator[str]:
+    for name, kind in block.items():
+        yield prefix + name
+        if not isinstance(kind, Kind):
+            yield from _paths(kind, f"{prefix}{name}.")
+
+
+def compiled_ops(config: Mapping[str, Any], *, cpu: bool) -> list[str]:
+    """The DeepSpeed ops that this file makes every fresh machine compile, some minutes each.
+
+    Args:
+        config: as read from the file.
+        cpu: whether the ranks run without an accelerator, for which fewer ops exist.
+    """
+    used = implementation(config)
+    nvme = "nvme" in (offloaded(config, what) for what in ("offload_optimizer", "offload_param"))
+    ops = {
+        used.op if used else "": True,
+        "async_io": nvme,
+        "gds": nvme and given(config, "aio.use_gds", False),
+        "quantizer": any(given(config, key, False) for key in QUANTIZED),
+        "dc": given(config, "compile.deepcompile", False),
+    }
+    return [op for op, needed in ops.items() if op and needed and (op in CPU_OPS or not cpu)]

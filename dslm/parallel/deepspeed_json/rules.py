@@ -1,0 +1,259 @@
+"""Keys of DeepSpeed's JSON that are each right and do not go together.
+
+Each rule is a function of the whole file that yields what it finds; `contradictions` asks them all.
+A rule looks at valid values only (`given`), so that one mistake is not told twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dslm.errors import Problem, suggest
+from dslm.parallel.deepspeed_json.optimizer import (
+    OPTIMIZERS,
+    REMOVED,
+    implementation,
+    named,
+    offloaded,
+)
+from dslm.parallel.deepspeed_json.schema import given
+
+BATCH = ("train_batch_size", "train_micro_batch_size_per_gpu", "gradient_accumulation_steps")
+TYPE = "optimizer.type"
+PARAMETERS = "optimizer.params"
+QUANTIZED = tuple(
+    f"zero_optimization.zero_quantized_{what}"
+    for what in ("weights", "nontrainable_weights", "gradients")
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a rule looks at."""
+
+    config: Mapping[str, Any]
+    pipeline_stages: int
+    cpu: bool
+
+    def of(self, path: str, default: Any = None) -> Any:
+        """The value at a path, see `given`."""
+        return given(self.config, path, default)
+
+    @property
+    def stage(self) -> int | None:
+        """The ZeRO stage; None when the file gives one that does not exist."""
+        stage: int | None = self.of("zero_optimization.stage", 0)
+        return stage
+
+    def below(self, stage: int) -> bool:
+        """Whether the ZeRO stage is known and lower than this one."""
+        return self.stage is not None and self.stage < stage
+
+    @property
+    def optimizer(self) -> str | None:
+        """The key of `OPTIMIZERS`; None when there is no optimizer, or no such."""
+        return named(self.of(TYPE, "") or "")
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """What ``optimizer.params`` holds."""
+        parameters: Mapping[str, Any] = self.of(PARAMETERS, {}) or {}
+        return parameters
+
+    @property
+    def precision(self) -> str:
+        """The type of the weights that the forward pass reads."""
+        return next((p for p in ("fp16", "bf16") if self.of(f"{p}.enabled", False)), "fp32")
+
+
+def contradictions(
+    config: Mapping[str, Any], *, pipeline_stages: int, cpu: bool
+) -> Iterator[Problem]:
+    """The keys that contradict each other or the layout, and those that are missing."""
+    case = Case(config, pipeline_stages, cpu)
+    for rule in RULES:
+        yield from rule(case)
+
+
+def batch(case: Case) -> Iterator[Problem]:
+    """Two of the batch sizes make the third; DeepSpeed guesses one from one, without a word."""
+    there = [name for name in BATCH if name in case.config]
+    missing = [name for name in BATCH if name not in case.config]
+    rule = "two of the three batch sizes are needed, so that the third follows from the world"
+    if not there:
+        yield Problem(BATCH[0], None, rule, f"add {BATCH[0]} and {BATCH[1]}")
+    elif len(there) == 1:
+        yield Problem(there[0], case.config[there[0]], rule, f"add {' or '.join(missing)}")
+
+
+def precision(case: Case) -> Iterator[Problem]:
+    """One precision at a time, and sums that the ZeRO stage can keep."""
+    if case.of("fp16.enabled", False) and case.of("bf16.enabled", False):
+        yield Problem("fp16.enabled", True, "bf16.enabled is true as well", "keep one of the two")
+        return
+    weights, sums = case.of("data_types.param_dtype"), case.of("data_types.grad_accum_dtype")
+    if weights not in (None, case.precision):
+        rule = f"the weights are {case.precision} by the fp16 and bf16 blocks"
+        yield Problem("data_types.param_dtype", weights, rule, f'write "{case.precision}"')
+    if sums not in (None, case.precision) and case.below(1):
+        rule = f"without ZeRO, gradients are summed in the type of the weights, {case.precision}"
+        yield Problem("data_types.grad_accum_dtype", sums, rule, "set zero_optimization.stage to 1")
+    for name in ("fp16.fp16_master_weights_and_grads", "bf16.bf16_master_weights_and_grads"):
+        if case.of(name, False) and case.below(1):
+            yield Problem(name, True, "needs ZeRO", "set zero_optimization.stage to 1, 2 or 3")
+    states, master = "bf16.bf16_optimizer_states", "bf16.bf16_master_weights_and_grads"
+    if case.of(states, False) and not case.of(master, False):
+        yield Problem(states, True, f"needs {master}", f"set {master} to true")
+
+
+def whole_sums(case: Case) -> Iterator[Problem]:
+    """Where DeepSpeed without ZeRO would give other losses than with it."""
+    if not case.below(1):
+        return
+    where, fix = "zero_optimization.stage", "set it to 1: the same layout on one rank, less memory"
+    if case.pipeline_stages > 1:
+        rule = "clips a pipeline by a wrong norm where a weight is tied"
+        yield Problem(where, case.stage, rule, fix)
+    elif case.precision != "fp32":
+        rule = f"sums {case.precision} gradients without float32 and makes one step too many"
+        yield Problem(where, case.stage, rule, fix)
+
+
+def pipeline(case: Case) -> Iterator[Problem]:
+    """The pipeline engine with ZeRO above stage 1."""
+    if case.pipeline_stages > 1 and case.stage is not None and case.stage > 1:
+        rule = (
+            f"does not go with pipeline_stages = {case.pipeline_stages}: the pipeline keeps whole "
+            "gradients across micro-batches, which ZeRO would cut up after each"
+        )
+        fix = "set it to 1, or give pipeline_stages=1"
+        yield Problem("zero_optimization.stage", case.stage, rule, fix)
+
+
+def offload(case: Case) -> Iterator[Problem]:
+    """What is offloaded must be cut up by ZeRO first, and NVMe needs a place."""
+    for what, needed in (("offload_param", 3), ("offload_optimizer", 1)):
+        where, device = f"zero_optimization.{what}", offloaded(case.config, what)
+        if device != "none" and case.below(needed):
+            rule = f"is ignored at ZeRO stage {case.stage}"
+            fix = f"set zero_optimization.stage to {needed}, or delete {what}"
+            yield Problem(f"{where}.device", device, rule, fix)
+        if device == "nvme" and not case.of(f"{where}.nvme_path"):
+            rule = "needs a folder on the NVMe disk"
+            yield Problem(f"{where}.device", device, rule, f'add "nvme_path" to {what}')
+    ratio = case.of("zero_optimization.offload_optimizer.ratio", 1.0)
+    if ratio is not None and ratio < 1 and case.below(3):
+        where = "zero_optimization.offload_optimizer.ratio"
+        yield Problem(where, ratio, "is for ZeRO stage 3 only", "delete it")
+
+
+def gradients(case: Case) -> Iterator[Problem]:
+    """A sum over ranks would make the step grow with their number."""
+    if case.of("gradient_allreduce_op") == "sum":
+        rule = "the gradient would grow with the number of ranks"
+        yield Problem("gradient_allreduce_op", "sum", rule, 'write "mean" or delete it')
+
+
+def hardware(case: Case) -> Iterator[Problem]:
+    """Keys that DeepSpeed can follow on a GPU only."""
+    super_offload = "zero_optimization.offload_optimizer.super_offload"
+    for where in ("compile.deepcompile", super_offload, "aio.use_gds", *QUANTIZED):
+        if case.cpu and case.of(where, False):
+            yield Problem(where, True, "runs on a GPU only", "delete it")
+    if case.cpu and case.precision == "fp16" and not case.of("bf16.enabled", False):
+        rule = "runs on a GPU only: few processors compute at float16, none of them fast"
+        yield Problem("fp16.enabled", True, rule, "use bf16")
+    if case.cpu and case.optimizer and OPTIMIZERS[case.optimizer].gpu_only:
+        yield Problem(TYPE, case.of(TYPE), "runs on a GPU only", 'write "AdamW"')
+
+
+def optimizer(case: Case) -> Iterator[Problem]:
+    """DeepSpeed owns the optimizer, so the file must name one that is known."""
+    names = ", ".join(OPTIMIZERS)
+    if "optimizer" not in case.config:
+        fix = 'add "optimizer": {"type": "AdamW", "params": {"lr": 6e-4, "torch_adam": true}}'
+        yield Problem("optimizer", None, "is required: DeepSpeed owns the optimizer", fix)
+    elif (name := case.of(TYPE, "")) == "":
+        yield Problem(TYPE, None, "is required", f"write one of {names}")
+    elif name in REMOVED:
+        yield Problem(TYPE, name, "was removed from DeepSpeed", 'write "AdamW"')
+    elif name is not None and case.optimizer is None:
+        cased = next((known for known in OPTIMIZERS if known.lower() == name.lower()), name)
+        yield Problem(TYPE, name, f"must be one of {names}", suggest(cased, OPTIMIZERS))
+
+
+def rate(case: Case) -> Iterator[Problem]:
+    """The file holds the peak of the learning rate, the command line its course."""
+    there = case.parameters.keys()
+    if case.optimizer is None or "lr" in there or {"muon_lr", "adam_lr"} <= there:
+        return
+    fix = 'add "muon_lr" and "adam_lr"' if case.optimizer == "Muon" else 'add "lr"'
+    rule = "is required: the peak of the learning rate, which schedule.… shapes"
+    yield Problem(f"{PARAMETERS}.lr", None, rule, fix)
+
+
+def parameters(case: Case) -> Iterator[Problem]:
+    """A name stands for several classes, which take different parameters."""
+    used = implementation(case.config)
+    if used is None or case.optimizer is None:
+        return
+    known = OPTIMIZERS[case.optimizer]
+    others = [other for other in (known.torch, known.device, known.host) if other is not None]
+    for key, value in case.parameters.items():
+        if key in used.parameters or not any(key in other.parameters for other in others):
+            continue
+        by_torch = known.torch is not None and key in known.torch.parameters
+        fix = 'add "torch_adam": true' if by_torch else "delete it"
+        rule = f"is no parameter of {used.name}, which this file makes DeepSpeed use"
+        yield Problem(f"{PARAMETERS}.{key}", value, rule, fix)
+    if case.parameters.get("fused") is True and case.parameters.get("foreach") is True:
+        yield Problem(f"{PARAMETERS}.foreach", True, "does not go with fused", "delete it")
+
+
+def zero(case: Case) -> Iterator[Problem]:
+    """ZeRO cuts weights into flat pieces, which not every optimizer bears."""
+    if case.optimizer is None or case.stage in (None, 0):
+        return
+    known, allow = OPTIMIZERS[case.optimizer], "zero_allow_untested_optimizer"
+    if not known.elementwise:
+        rule = "takes the norm of whole matrices, which ZeRO cuts into pieces"
+        yield Problem(TYPE, case.of(TYPE), rule, "set zero_optimization.stage to 0")
+    elif case.optimizer == "Adagrad" and case.parameters.get("weight_decay"):
+        rule = "would decay biases and norms too: under ZeRO DeepSpeed makes one group of all"
+        where, found = f"{PARAMETERS}.weight_decay", case.parameters["weight_decay"]
+        yield Problem(where, found, rule, "delete it, or set zero_optimization.stage to 0")
+    elif not known.tested and not case.of(allow, False):
+        rule = "is refused under ZeRO by DeepSpeed unless allowed"
+        yield Problem(TYPE, case.of(TYPE), rule, f'add "{allow}": true')
+
+
+def muon(case: Case) -> Iterator[Problem]:
+    """Under ZeRO the update of Muon stands in the gradient's place before it is clipped."""
+    clipping = case.of("gradient_clipping", 1.0)
+    if case.optimizer != "Muon" or case.stage is None:
+        return
+    if clipping and case.stage > 0:
+        found = case.config.get("gradient_clipping")
+        rule = "must be 0 (it is 1.0 when absent): ZeRO would clip Muon's update, not the gradient"
+        yield Problem("gradient_clipping", found, rule, "write 0.0")
+    if case.stage == 3 and case.of("zero_optimization.reduce_scatter", True):
+        where, found = "zero_optimization.reduce_scatter", True
+        yield Problem(where, found, "must be false for Muon at ZeRO stage 3", "write false")
+
+
+RULES = (
+    batch,
+    precision,
+    whole_sums,
+    pipeline,
+    offload,
+    gradients,
+    hardware,
+    optimizer,
+    rate,
+    parameters,
+    zero,
+    muon,
+)

@@ -1,0 +1,30 @@
+"""Which engine a plan asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dslm.model.stages import Stage
+from dslm.objectives.protocol import Objective
+from dslm.parallel.engine import Engine
+from dslm.parallel.loss import Judge
+from dslm.parallel.plan import Plan
+
+
+def create(
+    stages: Sequence[Stage], plan: Plan, config: Mapping[str, Any], objective: Objective
+) -> Engine:
+    """Lay a model out over the ranks.
+
+    Args:
+        stages: the model.
+        plan: the layout.
+        config: DeepSpeed's JSON.
+        objective: how outputs are judged.
+    """
+    from dslm.parallel.pipeline import PipelineEngine
+    from dslm.parallel.zero import ZeroEngine
+
+    kind = PipelineEngine if plan.pipeline_stages > 1 else ZeroEngine
+    return kind.build(stages, plan, plan.deepspeed(config), Judge(objective))

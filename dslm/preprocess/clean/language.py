@@ -1,0 +1,129 @@
+"""Say in which language a text is written, and leave out the languages that are not wanted.
+
+Compact Language Detector 2 (Riesa and Giuliani, github.com/CLD2Owners/cld2) carries its tables
+for 160 languages in the library: no model is downloaded. A text is told from a sample of it, three
+pieces from its beginning, middle and end, so that the cost hardly depends on its length:
+
+    text  ->  sample without runs of white space  ->  shares of languages  ->  the largest
+
+Languages are named as in ISO 639-1, those without a code there as in ISO 639-3, and ``und`` where
+too little of the sample is in any one language. Norwegian is ``no`` or ``nn``; Chinese is ``zh`` in
+either script.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from dslm.config.parse import STRICT
+from dslm.errors import DataError, Problem, suggest
+from dslm.preprocess.document import Document
+
+UNKNOWN = "und"
+"""What ISO 639-3 calls an undetermined language."""
+
+_PIECES, _PIECE = 3, 130  # characters; more are no surer, and cost in proportion
+_OLD_CODES = {"iw": "he", "jw": "jv", "zh-Hant": "zh"}
+# Control characters and noncharacters, which the detector refuses.
+_REFUSED = re.compile(
+    "[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef"
+    + "".join(chr(plane << 16 | 0xFFFE) + chr(plane << 16 | 0xFFFF) for plane in range(17))
+    + "]"
+)
+
+
+@dataclass(config=STRICT, frozen=True, kw_only=True)
+class LanguageSettings:
+    """Which languages are kept."""
+
+    on: bool = False
+    """Whether the language of each document is identified."""
+    allow: tuple[str, ...] | None = None
+    """The languages to keep, as ISO 639-1 codes such as ``en`` (``und`` for texts whose language
+    is unclear); null keeps all."""
+    minimum_confidence: Annotated[float, Field(ge=0, le=1)] = 0.3
+    """The share of a text that must be in one language, lest its language be unclear; the detector
+    counts formal prose of one language as a half or more."""
+
+
+class Language:
+    """The step that identifies languages; see `dslm.preprocess.clean.step.Step`.
+
+    Raises:
+        DataError: a language to keep is none that can be identified.
+    """
+
+    def __init__(self, settings: LanguageSettings) -> None:
+        self._settings = settings
+        self._allow = None if settings.allow is None else frozenset(settings.allow)
+        self._codes = _codes()
+        known = {*self._codes.values(), UNKNOWN}
+        unknown = [code for code in settings.allow or () if code not in known]
+        if unknown:
+            rule = "is no language that can be identified"
+            fix = "use ISO 639-1 codes such as en, de, zh"
+            raise DataError(
+                *(
+                    Problem("cleaning.language.allow", code, rule, suggest(code, known, fix))
+                    for code in unknown
+                )
+            )
+
+    def __call__(self, documents: Sequence[Document], counts: Counter[str]) -> list[str | None]:
+        """Set the language of documents.
+
+        Returns:
+            ``other language: de`` and so on, or ``language unclear``, for what is not to be kept.
+        """
+        reasons: list[str | None] = []
+        for document in documents:
+            document.language = self._identify(document.text)
+            reasons.append(self._reason(document.language))
+        return reasons
+
+    def _identify(self, text: str) -> str:
+        """The largest language of a text that the detector can name."""
+        for code, share in _shares(sample(text)):
+            if code in self._codes and share >= self._settings.minimum_confidence:
+                return self._codes[code]
+        return UNKNOWN
+
+    def _reason(self, language: str) -> str | None:
+        if self._allow is None or language in self._allow:
+            return None
+        return "language unclear" if language == UNKNOWN else f"other language: {language}"
+
+
+def sample(text: str) -> str:
+    """The pieces of a text by which its language is told; a short text is its own sample."""
+    if len(text) <= _PIECES * _PIECE:
+        return " ".join(text.split())
+    last = len(text) - _PIECE
+    starts = [last * piece // (_PIECES - 1) for piece in range(_PIECES)]
+    return " ".join(" ".join(text[start : start + _PIECE] for start in starts).split())
+
+
+def _shares(text: str) -> list[tuple[str, float]]:
+    """The detector's codes of the at most three largest languages, and their shares of the text."""
+    import pycld2
+
+    try:
+        found = pycld2.detect(text, isPlainText=True, bestEffort=True)
+    except (pycld2.error, UnicodeEncodeError):
+        found = pycld2.detect(_REFUSED.sub(" ", text), isPlainText=True, bestEffort=True)
+    return [(code, percent / 100) for _, code, percent, _ in found[2]]
+
+
+def _codes() -> dict[str, str]:
+    """The ISO codes of the languages that the detector can name, by its own codes for them."""
+    import pycld2
+
+    names = {name for name in pycld2.DETECTED_LANGUAGES if not name.startswith("X_")}
+    codes = [code for name, code in pycld2.LANGUAGES if name in names]
+    return {code: _OLD_CODES.get(code, code) for code in codes}

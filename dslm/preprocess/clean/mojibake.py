@@ -1,0 +1,96 @@
+"""Undo text that was decoded with the wrong encoding, such as ``cafÃ©`` for ``café``.
+
+The repair is ftfy's (Speer 2019, https://ftfy.readthedocs.io), which is careful and slow. A text
+goes to it only if it holds what such an accident leaves behind: two neighbouring characters that
+some single-byte encoding gives for the first and second byte of one UTF-8 character. The search is
+made among the unusual characters of the text, then line by line, so that one broken quotation in a
+sound page is mended too.
+
+Control characters of the C1 range are evidence here: run this step before `controls`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+from pydantic.dataclasses import dataclass
+
+from dslm.config.parse import STRICT
+from dslm.preprocess.clean.unusual import unusual
+from dslm.preprocess.document import Document
+
+
+@dataclass(config=STRICT, frozen=True, kw_only=True)
+class MojibakeSettings:
+    """Whether wrongly decoded text is repaired."""
+
+    on: bool = False
+    """Whether text decoded with the wrong encoding is repaired."""
+
+
+class Mojibake:
+    """The step that repairs encodings; see `dslm.preprocess.clean.step.Step`."""
+
+    def __init__(self, settings: MojibakeSettings) -> None:
+        self._possible, self._likely = _suspicion()
+        self._repair = _repairer()
+
+    def __call__(self, documents: Sequence[Document], counts: Counter[str]) -> list[str | None]:
+        """Repair texts; counts ``encoding repaired``; leaves out no document."""
+        for document in documents:
+            if not self._suspect(document.text):
+                continue
+            lines = document.text.split("\n")
+            text = "\n".join(self._repair(line) if self._suspect(line) else line for line in lines)
+            if text != document.text:
+                document.text = text
+                counts["encoding repaired"] += 1
+        return [None] * len(documents)
+
+    def _suspect(self, text: str) -> bool:
+        if text.isascii():
+            return False
+        rest = unusual(text)
+        first = self._possible.search(rest)
+        return first is not None and self._likely.search(rest, first.start()) is not None
+
+
+def _repairer() -> Callable[[str], str]:
+    """The repair of encodings, alone among what ftfy can do; quotes stay curly."""
+    import ftfy
+
+    config = ftfy.TextFixerConfig(
+        explain=False,
+        restore_byte_a0=True,  # "Ã " whose no-break space became a plain one
+        decode_inconsistent_utf8=True,  # a broken piece inside a sound line
+        fix_c1_controls=True,  # Windows-1252 read as Latin-1
+        replace_lossy_sequences=False,  # would put U+FFFD where bytes are missing
+    )
+    return lambda line: ftfy.fix_encoding(line, config)
+
+
+@lru_cache(maxsize=1)
+def _suspicion() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """What matches the unusual characters of every text that ftfy could repair.
+
+    Returns:
+        A pattern that is quick to search and matches too much, and the one that decides.
+    """
+    from ftfy.chardata import CHARMAP_ENCODINGS
+
+    leads = [_characters(0xC2, 0xF5, encoding) for encoding in CHARMAP_ENCODINGS]
+    followers = [_characters(0x80, 0xC0, encoding) for encoding in CHARMAP_ENCODINGS]
+    alone = "\x80-\x9fÂÃ"  # C1 controls; a lead whose follower became a plain space
+    pairs = [f"[{lead}][{follower}]" for lead, follower in zip(leads, followers, strict=True)]
+    return (
+        re.compile(f"[{alone}{''.join(leads)}]"),
+        re.compile("|".join([f"[{alone}]", *pairs])),
+    )
+
+
+def _characters(first: int, end: int, encoding: str) -> str:
+    """What an encoding makes of a range of bytes, for use in a set of a regular expression."""
+    return re.escape(bytes(range(first, end)).decode(encoding, "ignore"))

@@ -1,0 +1,101 @@
+"""Which documents are nearly equal to an earlier one that stays.
+
+Documents are looked at in input order. One is compared with those that stay and share a bucket
+with it, by the true similarity of their shingles; it goes when it is near to one of these, else it
+is added to its buckets. So a document never goes because of one that goes, and a chain of small
+changes does not pull in what is unlike.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+
+import numpy as np
+
+from dslm.preprocess.deduplicate.buckets import Buckets
+from dslm.preprocess.deduplicate.shingles import similarity
+from dslm.preprocess.text.ragged import Integers, Words
+
+Advance = Callable[[int], None]
+"""Called with the number of documents decided since the last call."""
+
+ShinglesOf = Callable[[int], Words]
+"""The shingles of a document, by its number among all."""
+
+MOST_KEPT = 32
+"""Documents of a bucket that later ones are compared with, the first that stay: a bucket of many
+that are all unlike would cost the square of its size."""
+
+SHELF = 1 << 24
+"""Shingles kept in memory, 128 MiB: documents that stay are compared again and again."""
+
+
+def near_duplicates(
+    buckets: Buckets, threshold: float, shingles_of: ShinglesOf, advance: Advance
+) -> Integers:
+    """The documents that go, in ascending order."""
+    stays = _Stays(buckets.sizes)
+    shelf = _Shelf(shingles_of)
+    going = []
+    for row, document in enumerate(buckets.documents.tolist()):
+        mine = buckets.of_document[row]
+        if any(_near(shelf, document, other, threshold) for other in stays.likely(mine)):
+            going.append(document)
+        else:
+            stays.add(document, mine)
+        advance(1)
+    return np.array(going, np.int64)
+
+
+def _near(shelf: _Shelf, document: int, other: int, threshold: float) -> bool:
+    left, right = shelf(document), shelf(other)
+    smaller, larger = sorted((left.size, right.size))
+    return smaller / larger >= threshold and similarity(left, right) >= threshold
+
+
+class _Stays:
+    """The first documents of each bucket that stay, in one flat array."""
+
+    def __init__(self, sizes: Integers) -> None:
+        room = np.minimum(sizes, MOST_KEPT)
+        self._first = np.cumsum(room) - room
+        self._room = room
+        self._taken = np.zeros_like(room)
+        self._documents = np.zeros(room.sum(), np.int64)
+
+    def likely(self, buckets: Integers) -> list[int]:
+        """Those in some buckets, the one that is in most of them first."""
+        spans = [
+            self._documents[first : first + taken]
+            for first, taken in zip(self._first[buckets], self._taken[buckets], strict=True)
+        ]
+        found, shared = np.unique(np.concatenate(spans), return_counts=True)
+        likely: list[int] = found[np.argsort(-shared, kind="stable")].tolist()
+        return likely
+
+    def add(self, document: int, buckets: Integers) -> None:
+        """Put a document into those buckets that have room."""
+        free = buckets[self._taken[buckets] < self._room[buckets]]
+        self._documents[self._first[free] + self._taken[free]] = document
+        self._taken[free] += 1
+
+
+class _Shelf:
+    """The shingles of documents, those used last at hand."""
+
+    def __init__(self, shingles_of: ShinglesOf) -> None:
+        self._shingles_of = shingles_of
+        self._held: OrderedDict[int, Words] = OrderedDict()
+        self._size = 0
+
+    def __call__(self, document: int) -> Words:
+        if document in self._held:
+            self._held.move_to_end(document)
+            return self._held[document]
+        shingles = self._held[document] = self._shingles_of(document)
+        self._size += shingles.size
+        while self._size > SHELF and len(self._held) > 1:
+            _, oldest = self._held.popitem(last=False)
+            self._size -= oldest.size
+        return shingles

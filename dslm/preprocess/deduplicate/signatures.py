@@ -1,0 +1,110 @@
+"""What is remembered of a document to find its like: hashes, never text.
+
+Workers make the signatures of a unit of work while they clean it and write them to a file beside
+the texts; the deciding process maps all of these files and reads them column by column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from dslm.preprocess.deduplicate.minhash import minhash
+from dslm.preprocess.deduplicate.paragraphs import nothing_beside, paragraphs
+from dslm.preprocess.deduplicate.settings import Duplicates
+from dslm.preprocess.deduplicate.shingles import shingle_rows
+from dslm.preprocess.text import ragged
+from dslm.preprocess.text.ragged import Column, Ragged, Words
+
+WHITE_SPACE = b" \t\n\r\v\f"
+
+
+@dataclass(frozen=True)
+class Signatures:
+    """Of n documents; what is switched off takes no room."""
+
+    exact: tuple[Words, ...]
+    """The halves of a hash of each text without its white space: 2 columns of n, or none."""
+    paragraphs: Ragged[np.uint64]
+    """The hashes of the paragraphs of each document: n rows."""
+    bare: npt.NDArray[np.uint8]
+    """Whether a document is paragraphs and nothing else, 1 or 0: ``[n]``."""
+    bands: tuple[Words, ...]
+    """The hash of each group of MinHash values: a column of n for each band, or none."""
+
+    def __len__(self) -> int:
+        return self.bare.size
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Signatures]) -> Signatures:
+        """The documents of several, at least one, in order."""
+        return cls(
+            exact=join_columns([part.exact for part in parts]),
+            paragraphs=Ragged.concatenate([part.paragraphs for part in parts]),
+            bare=np.concatenate([part.bare for part in parts]),
+            bands=join_columns([part.bands for part in parts]),
+        )
+
+    def save(self, path: Path) -> None:
+        """Write them to a file; see `ragged.save`."""
+        exact = {f"exact_{number}": column for number, column in enumerate(self.exact)}
+        bands = {f"band_{number}": column for number, column in enumerate(self.bands)}
+        rest: dict[str, Column] = {"paragraphs": self.paragraphs, "bare": self.bare}
+        ragged.save(path, rest | exact | bands)
+
+    @classmethod
+    def load(cls, path: Path) -> Signatures:
+        """Map the file of `save` into memory; see `ragged.load`."""
+        columns = ragged.load(path)
+        return cls(
+            exact=tuple(columns[name] for name in columns if name.startswith("exact_")),
+            paragraphs=columns["paragraphs"],
+            bare=columns["bare"],
+            bands=tuple(columns[name] for name in columns if name.startswith("band_")),
+        )
+
+
+def signatures(texts: Sequence[str], settings: Duplicates) -> Signatures:
+    """The signatures of some documents; some hundred at a time are fastest."""
+    rows, bare = _paragraphs(texts, settings)
+    bands: tuple[Words, ...] = ()
+    if settings.near:
+        bands = minhash(shingle_rows(texts, settings.shingle), settings.bands, settings.rows)
+    return Signatures(_exact(texts) if settings.documents else (), rows, bare, bands)
+
+
+def _exact(texts: Sequence[str]) -> tuple[Words, ...]:
+    from xxhash import xxh3_128_digest
+
+    squeezed = (_bytes(text).translate(None, WHITE_SPACE) for text in texts)
+    halves = np.frombuffer(b"".join(map(xxh3_128_digest, squeezed)), "<u8").reshape(-1, 2)
+    return halves[:, 0].copy(), halves[:, 1].copy()
+
+
+def _paragraphs(
+    texts: Sequence[str], settings: Duplicates
+) -> tuple[Ragged[np.uint64], npt.NDArray[np.uint8]]:
+    """The hashes of the paragraphs, and whether there is nothing beside them."""
+    from xxhash import xxh3_64_intdigest
+
+    hashes: list[int] = []
+    lengths, bare = np.zeros(len(texts), np.int64), np.zeros(len(texts), np.uint8)
+    for number, text in enumerate(texts if settings.paragraphs else ()):
+        spans = paragraphs(text, settings.paragraph_characters)
+        hashes.extend(xxh3_64_intdigest(_bytes(text[begin:end])) for begin, end in spans)
+        lengths[number] = len(spans)
+        bare[number] = bool(spans) and nothing_beside(text, spans)
+    return Ragged.of_lengths(np.array(hashes, np.uint64), lengths), bare
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def join_columns(parts: Sequence[tuple[Words, ...]]) -> tuple[Words, ...]:
+    """The columns of several parts, each one behind the other."""
+    return tuple(np.concatenate(columns) for columns in zip(*parts, strict=True))

@@ -1,0 +1,154 @@
+"""Parquet, Arrow files and streams, and folders that `datasets` saved: one document a row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from dslm.errors import DataError, Problem
+from dslm.files.arrow import batches, data_files, mapped_batches
+from dslm.files.names import alternatives, listed
+from dslm.preprocess.document import Document
+from dslm.preprocess.read.source import BYTES_OF_CHARACTER, Source
+
+BATCH = 1 << 22
+"""Bytes of a batch of Parquet, about."""
+MOST_ROWS = 1 << 12
+"""Rows of a batch of Parquet, at most."""
+
+
+def read(source: Source) -> Iterator[Document]:
+    """The documents of a piece of a table.
+
+    Raises:
+        DataError: there is no such column, or it holds no text.
+        CutShortError: it is packed and not whole.
+    """
+    import pyarrow as pa
+
+    source.unit = "row"
+    source.place = source.piece.start
+    try:
+        for column in _columns(source):
+            for value in column:
+                source.line = source.place
+                document = _document(value, source)
+                if document:
+                    yield document
+                source.place += 1
+            source.meter(column.nbytes)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last from a name
+        source.broken("cut short", str(error).partition("\n")[0])
+
+
+def _columns(source: Source) -> Iterator[Any]:
+    """The column of text of the piece's rows, in runs."""
+    if source.kind.format == "parquet":
+        yield from _parquet(source)
+    elif source.kind.compression:
+        with source.opened() as file:
+            yield from _between(batches(file, source.kind.format), source)
+    else:
+        path, form = source.piece.path, source.kind.format
+        files = data_files(path) if form == "dataset" else [path]
+        yield from _between(mapped_batches(files, form), source)
+
+
+def _between(found: Iterator[Any], source: Source) -> Iterator[Any]:
+    """The columns of the batches that lie in the piece, which begins and ends with a batch."""
+    row = 0
+    for batch in found:
+        if row >= source.end:
+            return
+        if row >= source.piece.start:
+            yield _text(batch, source)
+        row += batch.num_rows
+
+
+def _parquet(source: Source) -> Iterator[Any]:
+    from pyarrow.parquet import ParquetFile
+
+    # without these two the text of a whole group of rows would be held
+    with ParquetFile(source.piece.path, pre_buffer=False, buffer_size=BATCH) as file:
+        name = _checked(file.schema_arrow, source)
+        row = 0
+        for number in range(file.num_row_groups):
+            group = file.metadata.row_group(number)
+            if source.piece.start <= row < source.end:
+                rows = max(1, group.num_rows * BATCH // max(group.total_byte_size, 1))
+                for batch in file.iter_batches(
+                    min(rows, MOST_ROWS), row_groups=[number], columns=[name], use_threads=False
+                ):
+                    yield _text(batch, source)
+            row += group.num_rows
+
+
+def _text(batch: Any, source: Source) -> Any:
+    """The column of text as strings of one type.
+
+    Raises:
+        pyarrow.ArrowInvalid: it is damaged.
+    """
+    import pyarrow as pa
+
+    column = batch.column(_checked(batch.schema, source))
+    _validate(column)
+    plain = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+    return column if plain else column.cast(pa.large_string())
+
+
+def _validate(column: Any) -> None:
+    """Look for damage, which would else make the process read beyond the column and die of it.
+
+    The column is looked at as bytes: what is no UTF-8 is no damage, but a matter of each row.
+
+    Raises:
+        pyarrow.ArrowInvalid: it is damaged.
+    """
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(column.type):
+        _validate(column.dictionary)
+        places = pa.nulls(len(column.dictionary))
+        column = pa.DictionaryArray.from_arrays(column.indices, places)  # looks at the indices
+    bytes_of = {
+        pa.string(): pa.binary(),
+        pa.large_string(): pa.large_binary(),
+        pa.string_view(): pa.binary_view(),
+    }
+    column.view(bytes_of.get(column.type, column.type)).validate(full=True)
+
+
+def _checked(schema: Any, source: Source) -> str:
+    """The name of the column of text.
+
+    Raises:
+        DataError: there is none of that name, or it holds something else.
+    """
+    import pyarrow as pa
+
+    name, where = source.reading.text_key, str(source.piece.path)
+    if name not in schema.names:
+        fix = alternatives(name, schema.names)
+        raise DataError(Problem(where, None, f"has no column {name!r}", fix))
+    kind = schema.field(name).type
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    strings = (pa.string(), pa.large_string(), pa.string_view())
+    if kind not in strings:
+        texts = [field.name for field in schema if field.type in strings]
+        fix = f"columns of text: {listed(texts)}"
+        raise DataError(Problem(where, None, f"column {name!r} holds {kind}, not text", fix))
+    return name
+
+
+def _document(value: Any, source: Source) -> Document | None:
+    """The document in a cell; `None` when it was rejected."""
+    if not value.is_valid:
+        source.broken("not text", "found null")
+        return None
+    raw = value.as_buffer()
+    if raw.size > source.reading.longest * BYTES_OF_CHARACTER:
+        source.broken("too long", f"{raw.size} bytes")
+        return None
+    text = source.decode(raw.to_pybytes())
+    return None if text is None else source.document(text)

@@ -1,0 +1,67 @@
+"""From a piece of an input to its documents, whatever the format.
+
+    path → kind (first bytes) → reader (registry) → records → decoded → documents and rejections
+
+A new format is one file with a `read` and one line in `READERS`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+from dslm.files.kinds import kind
+from dslm.files.streams import CutShortError
+from dslm.preprocess.document import Document, Reject
+from dslm.preprocess.read import columnar, json_document, json_lines, tables, text
+from dslm.preprocess.read.pieces import Piece
+from dslm.preprocess.read.reading import Reading
+from dslm.preprocess.read.source import Source
+from dslm.progress import Advance, Meter
+
+Reader = Callable[[Source], Iterator[Document]]
+
+READERS: dict[str, Reader] = {
+    "text": text.read,
+    "json lines": json_lines.read,
+    "json document": json_document.read,
+    "csv": tables.read,
+    "tsv": tables.read,
+    "parquet": columnar.read,
+    "arrow file": columnar.read,
+    "arrow stream": columnar.read,
+    "dataset": columnar.read,
+}
+"""How each `Kind.format` is read."""
+
+
+def documents(
+    piece: Piece,
+    reading: Reading,
+    reject: Reject,
+    advance: Advance | None = None,
+    counts: Counter[str] | None = None,
+) -> Iterator[Document]:
+    """The documents of a piece, in order.
+
+    Args:
+        piece: from `pieces`.
+        reading: what the user chose.
+        reject: told of every record that is no document. Reasons of broken ones: `not JSON`,
+            `not a JSON object`, `no text key`, `not a row`, `not text`, `not UTF-8`,
+            `half a surrogate pair`, `NUL bytes`, `too long`, `cut short`; of others: `empty`, and
+            what `Reading.invalid_utf8` skips.
+        advance: told the bytes of text dealt with; the sum is `Piece.text_bytes`.
+        counts: where documents are counted that were changed: `replaced` and `cut`.
+
+    Raises:
+        DataError: the file cannot be read, or has no such column.
+    """
+    found = kind(piece.path)
+    meter = Meter(piece.text_bytes, advance)
+    source = Source(piece, found, reading, reject, Counter() if counts is None else counts, meter)
+    try:
+        yield from READERS[found.format](source)
+    except CutShortError as damage:
+        source.broken("cut short", str(damage))
+    meter.finish()

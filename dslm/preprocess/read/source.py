@@ -1,0 +1,135 @@
+"""A piece while it is read: what a reader of any format needs, and the rules that all share.
+
+A reader keeps `place` and `line` at the record it is looking at; text goes through `decode` (bytes
+to text, by the user's policy) and `document` (text to a document, or a rejection).
+"""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from dataclasses import dataclass, field
+
+from dslm.files.encoding import encoding_of
+from dslm.files.kinds import Kind
+from dslm.files.streams import opened
+from dslm.preprocess.document import Document, Reject, Rejected
+from dslm.preprocess.read.pieces import Piece
+from dslm.preprocess.read.reading import Reading
+from dslm.progress import Meter
+
+BYTES_OF_CHARACTER = 4
+"""At most, in UTF-8."""
+REST_OF_RECORD = 1 << 16
+"""Bytes allowed for what a record of JSON holds beside its text."""
+SHOWN = 200
+"""Characters of a broken record that are shown with it."""
+
+
+@dataclass
+class Source:
+    """A piece, the user's choices about it, and how far its reader has come."""
+
+    piece: Piece
+    kind: Kind
+    reading: Reading
+    reject: Reject
+    counts: Counter[str]
+    """Documents that were changed: `replaced` for what was not Unicode, `cut` for too long ones."""
+    meter: Meter
+    unit: str = "line"
+    """What `line` counts."""
+    place: int = 0
+    """As `Document.place`."""
+    line: int = 1
+    """The number of the record's first line; from 1 at `first`."""
+    first: int = 0
+    """The byte at which the piece's first line begins."""
+    _before: int | None = field(default=None, repr=False)
+
+    @property
+    def end(self) -> float:
+        """The place at which the next piece begins."""
+        return float("inf") if self.piece.end is None else self.piece.end
+
+    @property
+    def widest(self) -> int:
+        """Bytes beyond which a record is too long to be looked at."""
+        return self.reading.longest * BYTES_OF_CHARACTER + REST_OF_RECORD
+
+    def opened(self) -> io.BufferedReader:
+        """The content of the file as UTF-8, from its beginning."""
+        encoding = encoding_of(self.piece.path, self.kind.compression, self.reading.detects)
+        return opened(self.piece.path, self.kind.compression, encoding, self.meter)
+
+    def document(self, text: str) -> Document | None:
+        """A document of text; `None` when it was rejected."""
+        if len(text) > self.reading.longest:
+            self.broken("too long", f"{len(text)} characters", text)
+        elif "\0" in text:
+            self.broken("NUL bytes", "", text)
+        elif not text or text.isspace():
+            self.rejected("empty")
+        else:
+            return Document(text, self.piece.input, self.place)
+        return None
+
+    def decode(self, raw: bytes) -> str | None:
+        """UTF-8 as text; `None` when it was rejected."""
+        try:
+            return raw.decode("utf-8")
+        except UnicodeDecodeError as error:
+            found = f"byte {self.place + error.start} (0x{raw[error.start]:02x})"
+            text = raw.decode("utf-8", "replace")
+        return text if self._may_replace("not UTF-8", found, text) else None
+
+    def whole(self, text: str) -> str | None:
+        """A text out of JSON without half surrogate pairs, which no UTF-8 can hold."""
+        try:
+            text.encode("utf-8")
+            return text
+        except UnicodeEncodeError as error:
+            found = f"U+{ord(text[error.start]):04X}"
+            text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return text if self._may_replace("half a surrogate pair", found, text) else None
+
+    def _may_replace(self, reason: str, found: str, text: str) -> bool:
+        """What the user wants done about a text with U+FFFD where it is wrong."""
+        policy = self.reading.invalid_utf8
+        if policy == "replace":
+            self.counts["replaced"] += 1
+        elif policy == "refuse":
+            self.broken(reason, found, text)
+        else:
+            self.rejected(reason, text)
+        return policy == "replace"
+
+    def rejected(self, reason: str, text: str = "") -> None:
+        """Leave out the record, which is not wanted."""
+        self.reject(Rejected(self.piece.input, self.place, reason, text=text))
+
+    def broken(self, reason: str, detail: str = "", record: str | bytes = "") -> None:
+        """Leave out the record, which cannot be read.
+
+        Args:
+            reason: a few words from a fixed list.
+            detail: what was found; the line is put before it.
+            record: its beginning, as text or bytes.
+        """
+        start = record[: SHOWN * BYTES_OF_CHARACTER]
+        shown = start.decode("utf-8", "replace") if isinstance(start, bytes) else start
+        where = f"{self.unit} {self.line + self._lines_before()}"
+        told = f"{where}: {detail}" if detail else where
+        self.reject(
+            Rejected(self.piece.input, self.place, reason, told, shown[:SHOWN], broken=True)
+        )
+
+    def _lines_before(self) -> int:
+        """Lines of the file before the piece, counted only when a line must be named."""
+        if self._before is None:
+            self._before, left = 0, self.first
+            with opened(self.piece.path) as file:
+                while left and (block := file.read(min(left, io.DEFAULT_BUFFER_SIZE << 7))):
+                    self._before += block.count(b"\n")
+                    left -= len(block)
+        return self._before

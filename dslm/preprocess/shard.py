@@ -1,0 +1,227 @@
+"""Any pile of text in, one shard set out; on as many processes as one likes, resumed after any end.
+
+The way of the work: `plan` cuts the inputs into units; `stages` says what is done with each; `crew`
+sees that all of it is done, here or by others; `assemble` makes the finished units one folder,
+which one rename puts in its place. What is done is kept in a folder beside that place until then.
+"""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from dslm.errors import DataError, DslmError, Problem, SetupError
+from dslm.files.whole import occupied, refuse
+from dslm.preprocess.read.inputs import common_folder
+from dslm.preprocess.work.assemble import assemble, gather_rejects
+from dslm.preprocess.work.coordination import WAIT, Member, Stage
+from dslm.preprocess.work.folder import Done, WorkFolder
+from dslm.preprocess.work.inputs import are_those, states
+from dslm.preprocess.work.plan import Sharding, Unit, plan
+from dslm.preprocess.work.rejects import describe_broken
+from dslm.preprocess.work.stages import Clean, Decide, Write
+from dslm.preprocess.work.versions import versions
+from dslm.preprocess.work.watch import Listeners, Notice
+from dslm.preprocess.work.workers import Workers
+from dslm.progress import Advance
+from dslm.shards.manifest import FILE
+from dslm.shards.shard_set import ShardSet
+from dslm.shards.statistics import Tally
+from dslm.tokenizers.load import load_tokenizer
+
+MAX_BAD = 100
+"""Broken records to let pass unless a user says otherwise."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """How the work is done; none of this changes the shards."""
+
+    workers: int = 1
+    """Processes to work in."""
+    member: Member = field(default_factory=Member)
+    """This process among others that were started for the same output."""
+    max_bad: int = MAX_BAD
+    """Broken records after which to stop."""
+    rejects: Path | None = None
+    """The file for records that were left out, or `None`."""
+    progress: Advance | None = None
+    """Told the bytes of text dealt with since the last call, by any process; see
+    `Sharding.passes`. Of a set that is there already: the bytes of inputs compared with it."""
+    notice: Notice | None = None
+    """Told what the user should know meanwhile, in a sentence."""
+
+
+def shard(
+    paths: Sequence[Path], output: Path, sharding: Sharding, running: Running | None = None
+) -> tuple[ShardSet, bool]:
+    """Make a shard set, or find that it is already there.
+
+    Args:
+        paths: files from `read.inputs.expand`.
+        output: the folder to make.
+        sharding: the tokenizer and what decides the content.
+        running: what does not.
+
+    Returns:
+        The shard set, and whether it was made now.
+
+    Raises:
+        DataError: a text or the tokenizer cannot be used, the text is empty, or `output` holds
+            something else.
+        SetupError: the disk is full, or a worker was killed.
+    """
+    job = _Job(paths, output, sharding, running or Running())
+    made = False
+    if not occupied(output):
+        try:
+            made = job.make()
+        except (DataError, OSError) as error:
+            if not occupied(output):  # or else others have made it, and cleaned up under our feet
+                raise _told(error, output) from None
+    shards = ShardSet.open(output) if made else job.find()
+    job.folder.remove()  # left over when its process ended between publishing and cleaning up
+    return shards, made
+
+
+class _Job:
+    """One shard set to be made or found; see `shard` for the arguments."""
+
+    def __init__(
+        self, paths: Sequence[Path], output: Path, sharding: Sharding, running: Running
+    ) -> None:
+        self.paths, self.output = paths, output
+        self.sharding, self.running = sharding, running
+        self.tokenizer = load_tokenizer(sharding.tokenizer)
+        self.folder = WorkFolder.beside(output)
+        self.aside = running.rejects is not None
+        self.listeners = Listeners(running.max_bad, running.progress, running.notice)
+
+    def plan(self) -> dict[str, Any]:
+        """What must be the same when unfinished work is taken up again; see `difference`."""
+        return {
+            "inputs": self.inputs,
+            "settings": self.sharding.settings(),
+            "tokenizer": self.tokenizer.sha256,
+            "rejects": self.aside,
+            "made_with": versions(),
+        }
+
+    @cached_property
+    def inputs(self) -> list[tuple[str, str]]:
+        """The inputs as they were in the beginning."""
+        return states(self.paths)
+
+    def make(self) -> bool:
+        """See that the set is made, by this process or by others; False if it was there."""
+        units = plan(self.paths, self.sharding)
+        with self.folder.joined(self.plan()) as since:
+            if occupied(self.output):  # published since we looked: the folder is ours alone
+                self.folder.remove()
+                return False
+            cleaned, written = self._work(units, since)
+            while not self._ended():
+                with self.folder.lock("publish", 0) as free:
+                    if free and not self._ended():
+                        self._publish(cleaned, written)
+                if not self._ended():
+                    time.sleep(WAIT)
+        if not self._there():
+            rule, fix = (
+                "was removed by another process",
+                "see what that told, or repeat the command",
+            )
+            raise DataError(Problem(str(self.folder.path), None, rule, fix))
+        return True
+
+    def find(self) -> ShardSet:
+        """The shard set that is already there, when it is the one asked for."""
+        if not self._there():
+            raise refuse(self.output, "holds something else")
+        shards = ShardSet.open(self.output)
+        there = shards.manifest
+        wanted = (self.tokenizer.sha256, self.sharding.settings())
+        same = (there.tokenizer_sha256, there.settings) == wanted
+        prove = self.running.member.rank == 0  # once for all members
+        if not same or not are_those(self.paths, there.inputs, prove, self.running.progress):
+            rule = "holds a shard set made from other text or with other settings"
+            raise refuse(self.output, rule)
+        return shards
+
+    def _there(self) -> bool:
+        return (self.output / FILE).is_file()
+
+    def _ended(self) -> bool:
+        return self._there() or not self.folder.path.exists()
+
+    def _work(self, units: Sequence[Unit], since: int) -> tuple[list[Done], list[Done]]:
+        """The records of cleaning, where that is a stage of its own, and those of writing."""
+        base, running, sharding = common_folder(self.paths), self.running, self.sharding
+        tokenizer = self.tokenizer.sha256
+        shared = (self.folder, sharding, tokenizer, base, running.max_bad, self.aside)
+        with Workers(running.workers) as workers:
+
+            def finish(name: str, work: Clean | Decide | Write, units: list[Unit]) -> list[Done]:
+                stage = Stage(name, self.folder, work, running.member, since)
+                return stage.finish(units, workers, self.listeners, self._ended)
+
+            cleaned: list[Done] = []
+            if sharding.duplicates.any:
+                cleaned = finish("clean", Clean(*shared), [*units])
+                whole = Unit(0, (), sum(unit.size for unit in units))
+                finish("decide", Decide(*shared, len(units)), [whole])
+            return cleaned, finish("write", Write(*shared), [*units])
+
+    def _publish(self, cleaned: list[Done], written: list[Done]) -> None:
+        """Put the set in its place and clean up."""
+        records = [*cleaned, *written]
+        self._compare_inputs()
+        if self.running.rejects is not None:
+            gather_rejects(self.folder, records, self.running.rejects)
+        if not any(done.tally.tokens for done in written):
+            raise self._nothing(records)
+        settings = self.sharding.settings()
+        place = assemble(self.folder, cleaned, written, self.tokenizer, settings)
+        # Where locks do not work others may be here too; this fails for all but the first of them.
+        place.replace(self.output)
+        self.folder.remove()
+
+    def _compare_inputs(self) -> None:
+        """Refuse inputs that are not what they were: units may have read either."""
+        rule, fix = "has changed while it was read", f"remove {self.folder.path} and begin again"
+        now = states(self.paths)
+        changed = [one[0] for one, other in zip(self.inputs, now, strict=True) if one != other]
+        if changed:
+            raise DataError(*(Problem(name, None, rule, fix) for name in changed))
+
+    def _nothing(self, records: Sequence[Done]) -> DataError:
+        """The error for inputs of which nothing was kept."""
+        tally = Tally()
+        for done in records:
+            tally.add(done.tally)
+        lost = [f"{number} {reason}" for reason, number in tally.left_out.items()]
+        broken = [f"{number} {reason}" for reason, number in tally.broken.items()]
+        told = f"; all of it was left out: {', '.join(lost)}" if lost else ""
+        told += f"; broken: {', '.join(broken)}" if broken else ""
+        if self.aside:  # whoever wants to know what was left out may have waited long for it
+            self.folder.came_to_nothing()
+        else:
+            self.folder.remove()
+        problem = Problem("--input", None, f"holds no text to tokenize{told}")
+        return DataError(*describe_broken(tally.examples), problem)
+
+
+def _told(error: DataError | OSError, output: Path) -> DslmError:
+    if isinstance(error, DataError):
+        return error
+    reason = error.strerror or str(error)
+    again = "repeat the command: what is done is kept"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        rule, fix = f"cannot be written: {reason}", f"free some space and {again}"
+        return SetupError(Problem(str(output), None, rule, fix))
+    return SetupError(Problem(str(error.filename or output), None, reason, again))

@@ -1,0 +1,94 @@
+"""The finished units as one shard set: shards numbered, manifest written, all published at once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from dslm.errors import DataError, Problem
+from dslm.files.fingerprint import Input, file_sha256
+from dslm.files.whole import appearing, beside
+from dslm.preprocess.work.folder import Done, WorkFolder
+from dslm.preprocess.work.versions import versions
+from dslm.shards.datasets_files import write_datasets_files
+from dslm.shards.manifest import Manifest, Shard
+from dslm.shards.statistics import Tally
+from dslm.tokenizers.tokenizer import Tokenizer
+
+
+def assemble(
+    folder: WorkFolder,
+    cleaned: Sequence[Done],
+    written: Sequence[Done],
+    tokenizer: Tokenizer,
+    settings: dict[str, Any],
+) -> Path:
+    """Make the shard set within the work folder; a rename away from its place.
+
+    Where locks do not work, several processes may come here at once: each makes one of its own.
+
+    Args:
+        folder: where the units are.
+        cleaned: the records of cleaning, where that was a stage of its own.
+        written: the records of writing.
+        tokenizer: what made the tokens.
+        settings: what the manifest tells of how the set was made.
+    """
+    place = beside(folder.path / "set")
+    shutil.rmtree(place, ignore_errors=True)  # what a killed process left of it
+    place.mkdir()
+    tally, inputs = Tally(), list[Input]()
+    for done in (*cleaned, *written):
+        tally.add(done.tally)
+        inputs += done.inputs
+    manifest = Manifest(
+        format=2,
+        dtype="uint16" if tokenizer.dtype.itemsize == 2 else "uint32",
+        vocabulary=tokenizer.vocabulary,
+        tokenizer_sha256=tokenizer.sha256,
+        tally=tally,
+        settings=settings,
+        made_with=versions(),
+        inputs=tuple(inputs),
+        shards=_numbered((shard for done in written for shard in done.shards), folder, place),
+    )
+    tokenizer.save(place / "tokenizer")
+    write_datasets_files(place, manifest)
+    manifest.save(place)
+    return place
+
+
+def gather_rejects(folder: WorkFolder, records: Iterable[Done], target: Path) -> None:
+    """Join what the units rejected into one file of JSON lines in gzip.
+
+    Raises:
+        DataError: another file stands there.
+    """
+    names = [name for done in records for name in done.files if name.startswith(("left", "reject"))]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with appearing(target) as partial:
+        with partial.open("wb") as joined:
+            for name in names:
+                with folder.file(name).open("rb") as part:
+                    shutil.copyfileobj(part, joined)
+        # The same bytes are those of another process, or of this one before it was killed.
+        if target.exists() and file_sha256(target) != file_sha256(partial):
+            rule, fix = "there is such a file already", "choose another name or remove it"
+            raise DataError(Problem("--rejects", str(target), rule, fix))
+
+
+def _numbered(shards: Iterable[Shard], folder: WorkFolder, place: Path) -> tuple[Shard, ...]:
+    """Give the shards of all units their final names; the units keep theirs until the end."""
+    named = []
+    for number, shard in enumerate(shards):
+        name = f"shard-{number:05d}.arrow"
+        try:
+            os.link(folder.file(shard.file), place / name)
+        except OSError:  # a file system without links
+            shutil.copyfile(folder.file(shard.file), place / name)
+        named.append(replace(shard, file=name))
+    return tuple(named)

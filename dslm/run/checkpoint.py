@@ -1,0 +1,143 @@
+"""Checkpoints that belong to the model and not to the layout.
+
+    step-00000100/
+        layer-0003.safetensors             the float32 weights of the layer at place 3
+        layer-0003.optimizer.safetensors   their moments, NAME#MOMENT
+        state.json                         step, samples, optimizer steps, loss scale
+        manifest.json                      bytes and sha256 of all of these, written last
+
+Every rank writes some of the layers it holds, into a hidden folder; when all have, the first rank
+writes the manifest and publishes the folder by one rename. Any layout loads it, tensor by tensor.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from dslm.errors import Problem, UserError
+from dslm.files.fingerprint import file_sha256
+from dslm.files.whole import read_json, write_json
+
+FORMAT = 1
+Advance = Callable[[int], None]
+
+
+def checkpoints(folder: Path) -> list[tuple[int, Path]]:
+    """The published checkpoints of a run, newest first, as (step, folder)."""
+    if not folder.is_dir():
+        return []
+    found = [(re.fullmatch(r"step-(\d+)", entry.name), entry) for entry in folder.iterdir()]
+    return sorted(((int(match[1]), entry) for match, entry in found if match), reverse=True)
+
+
+def checkpoint_folder(root: Path, step: int) -> Path:
+    """Where the checkpoint of a step stands."""
+    return root / f"step-{step:08d}"
+
+
+def layer_file(place: int, moments: bool) -> str:
+    """The name of the file with a layer's weights or with their moments."""
+    return f"layer-{place:04d}{'.optimizer' if moments else ''}.safetensors"
+
+
+def verify(folder: Path, advance: Advance | None = None) -> list[Problem]:
+    """Compare every file of a checkpoint with its manifest.
+
+    Args:
+        folder: the checkpoint.
+        advance: told the number of bytes read.
+    """
+    try:
+        manifest = read_json(folder / "manifest.json")
+        files = {name: (int(f["bytes"]), str(f["sha256"])) for name, f in manifest["files"].items()}
+    except UserError as error:
+        return list(error.problems)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return [Problem(str(folder / "manifest.json"), None, "is not a checkpoint's manifest")]
+    return [
+        problem
+        for name, known in files.items()
+        for problem in _verify(folder / name, *known, advance)
+    ]
+
+
+def _verify(path: Path, size: int, sha256: str, advance: Advance | None) -> list[Problem]:
+    if not path.is_file():
+        return [Problem(str(path), None, "is missing")]
+    if path.stat().st_size != size:
+        return [Problem(str(path), None, f"has {path.stat().st_size} bytes instead of {size}")]
+    if file_sha256(path, advance) != sha256:
+        return [Problem(str(path), None, "is damaged: its sha256 is not the manifest's")]
+    return []
+
+
+def newest_good(root: Path, advance: Advance | None = None) -> tuple[int | None, list[Problem]]:
+    """The step of the newest whole checkpoint, and what is wrong with newer ones."""
+    problems: list[Problem] = []
+    for step, folder in checkpoints(root):
+        found = verify(folder, advance)
+        if not found:
+            return step, problems
+        problems += found
+    return None, problems
+
+
+def read_state(folder: Path) -> dict[str, Any]:
+    """The few numbers of a checkpoint."""
+    return read_json(folder / "state.json")
+
+
+class Writer:
+    """Writes one checkpoint; all ranks go through the same calls.
+
+    Args:
+        root: the run's folder of checkpoints.
+        step: the step that has been made.
+    """
+
+    def __init__(self, root: Path, step: int) -> None:
+        self.final = checkpoint_folder(root, step)
+        self.partial = self.final.with_name(f".{self.final.name}.partial")
+
+    def begin(self) -> None:
+        """Make the hidden folder; the first rank only."""
+        shutil.rmtree(self.partial, ignore_errors=True)
+        self.partial.mkdir(parents=True)
+
+    def write(self, name: str, tensors: Mapping[str, Any]) -> tuple[int, str]:
+        """Write one file of tensors; returns its bytes and sha256.
+
+        Raises:
+            OSError: most often because the disk is full.
+        """
+        from safetensors import SafetensorError
+        from safetensors.torch import save_file
+
+        path = self.partial / name
+        try:
+            save_file({key: t.detach().contiguous().cpu() for key, t in tensors.items()}, path)
+        except SafetensorError as error:
+            raise OSError(str(error)) from error
+        return path.stat().st_size, file_sha256(path)
+
+    def publish(self, files: Mapping[str, tuple[int, str]], state: Mapping[str, Any]) -> None:
+        """Write state and manifest and show the checkpoint; the first rank only."""
+        write_json(self.partial / "state.json", {"format": FORMAT, **state})
+        path = self.partial / "state.json"
+        known = {**files, "state.json": (path.stat().st_size, file_sha256(path))}
+        listed = {name: {"bytes": b, "sha256": s} for name, (b, s) in sorted(known.items())}
+        write_json(self.partial / "manifest.json", {"format": FORMAT, "files": listed})
+        shutil.rmtree(self.final, ignore_errors=True)
+        self.partial.rename(self.final)
+
+
+def prune(root: Path, keep: int) -> None:
+    """Remove all but the newest checkpoints; a hidden name first, so that none is half there."""
+    for _, folder in checkpoints(root)[keep:]:
+        doomed = folder.with_name(f".{folder.name}.removed")
+        folder.rename(doomed)
+        shutil.rmtree(doomed, ignore_errors=True)

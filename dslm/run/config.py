@@ -1,0 +1,156 @@
+"""What dslm executes of a run; what DeepSpeed executes stands in its own JSON and nowhere here."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from dslm.config.parse import STRICT
+from dslm.errors import Problem
+from dslm.model.config import ModelConfig
+from dslm.objectives.registry import ObjectiveConfig, check_objective
+from dslm.sampling.augment import Augmentation
+
+Natural = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+@dataclass(config=STRICT, frozen=True, kw_only=True)
+class DataConfig:
+    """What is read."""
+
+    train: str | list[str] | dict[str, Positive]
+    """Folder of a shard set; or several, ["shards/a", "shards/b"], each row of which is read once
+    an epoch; or several with their weights, {"shards/a": 0.7, "shards/b": 0.3}."""
+    temperature: Positive | None = None
+    """Weights for several sets without any: tokens ** (1 / temperature), so that a higher one
+    favours small sets; null = each row once an epoch."""
+    packing: Literal["none", "best_fit"] = "none"
+    """What a row of training holds. none: a window that begins and ends anywhere. best_fit: whole
+    documents, cut only when longer than a row; what stays empty is padding."""
+    document_borders: bool = False
+    """Whether the documents in a row are kept apart: no token sees another document, and positions
+    begin anew with each."""
+    augmentation: Augmentation = Field(default_factory=Augmentation)
+    validation: str | None = None
+    """Folder of the shard set on which the loss is measured during training; null = none."""
+    validation_windows: Count = 1000
+    """How many windows of it at most, from its beginning."""
+    verify: bool = True
+    """Whether the checksums of all shards are compared before training (1 GB a second)."""
+
+
+@dataclass(config=STRICT, frozen=True, kw_only=True)
+class ScheduleConfig:
+    """The learning rate's course; its peak is DeepSpeed's `optimizer.params.lr`."""
+
+    kind: Literal["constant", "linear", "cosine", "inverse_sqrt", "warmup_stable_decay"] = "cosine"
+    """Shape after the warm-up."""
+    warmup_steps: Natural | None = None
+    """Steps in which the rate rises linearly to its peak; null = a tenth of `steps`, at most
+    1,000."""
+    decay_steps: Count | None = None
+    """Steps at the end in which warmup_stable_decay falls; null = a fifth of `steps`."""
+    minimum: Share = 0.1
+    """Rate at the end as a share of the peak (linear, cosine, warmup_stable_decay)."""
+
+
+@dataclass(config=STRICT, frozen=True, kw_only=True)
+class RunConfig:
+    """A training run."""
+
+    preset: str
+    """The preset it started from."""
+    model: ModelConfig
+    data: DataConfig
+    objective: ObjectiveConfig = Field(default_factory=ObjectiveConfig)
+    schedule: ScheduleConfig = Field(default_factory=ScheduleConfig)
+    steps: Count
+    """Optimizer steps of the whole run."""
+    run: str
+    """Folder of the run; run again with the same one, it resumes."""
+    start: str | None = None
+    """Folder of a run, trained or imported, with whose newest weights this one begins, as far as
+    the layers are the same from the first on, and whose shape and objective it has unless told
+    otherwise; null = weights drawn by `seed`."""
+    word_vectors: str | None = None
+    """File of word vectors (text of word2vec, fastText or GloVe, plain or packed), as wide as the
+    model, with which the token embedding begins, scaled to its deviation; null = drawn."""
+    seed: Natural = 0
+    """Decides weights, sample order and dropout."""
+    fresh: bool = False
+    """Refuse to start unless the run folder is empty or missing."""
+    pipeline_stages: Count = 1
+    """Ranks that share one copy of the model, each holding some of its layers."""
+    log_interval: Count = 10
+    """Steps between two lines of metrics."""
+    evaluation_interval: Count = 500
+    """Steps between two measurements of the validation loss (also measured at the end)."""
+    checkpoint_interval: Count = 500
+    """Steps between two checkpoints (one is also written at the end)."""
+    keep: Count = 3
+    """How many of the newest checkpoints are kept."""
+    target_loss: Positive | None = None
+    """Stop when the validation loss is at most this."""
+    patience: Count | None = None
+    """Stop when that many measurements in a row have not lowered the validation loss."""
+    tensorboard: bool = False
+    """Also write TensorBoard event files into the run folder."""
+
+
+def check_run(config: RunConfig) -> list[Problem]:
+    """What contradicts itself within the settings."""
+    problems = _check_data(config.data) + check_objective(config.objective, config.model)
+    if config.data.document_borders:
+        problems += _check_borders(config)
+    warmup = config.schedule.warmup_steps
+    if warmup is not None and warmup >= config.steps:
+        rule = f"leaves none of the {config.steps} steps after the warm-up"
+        fix = f"use at most {config.steps - 1}, or null"
+        problems.append(Problem("schedule.warmup_steps", warmup, rule, fix))
+    for key in ("target_loss", "patience"):
+        if getattr(config, key) is not None and config.data.validation is None:
+            rule = "needs a validation set"
+            problems.append(Problem(key, getattr(config, key), rule, "set data.validation=FOLDER"))
+    if config.word_vectors is not None and config.start is not None:
+        rule = f"start = {config.start!r} gives the embedding already"
+        problems.append(Problem("word_vectors", config.word_vectors, rule, "use one of the two"))
+    if config.pipeline_stages > config.model.blocks:
+        decoding = " and those behind the code" if config.model.decoding else ""
+        rule = f"is more than model.layers = {config.model.layers}{decoding}"
+        fix = f"use at most {config.model.blocks}"
+        problems.append(Problem("pipeline_stages", config.pipeline_stages, rule, fix))
+    return problems
+
+
+def _check_borders(config: RunConfig) -> list[Problem]:
+    objective, apart = config.objective, "data.document_borders"
+    if config.model.recurrent:
+        rule = f"is not possible with model.block = {config.model.block!r}, whose memory goes on"
+        return [Problem(apart, True, rule, "leave it out")]
+    if objective.kind == "masked" and objective.masked.pairs != "none":
+        rule = "means nothing for pairs, which are rows of their own"
+        return [Problem(apart, True, rule, "leave it out, or use objective.masked.pairs=none")]
+    if objective.kind == "causal" and objective.causal.fill_in_middle:
+        rule = "does not go with objective.causal.fill_in_middle, which moves text across borders"
+        return [Problem(apart, True, rule, "use one of the two")]
+    if objective.kind in ("denoising", "autoencoder"):
+        rule = f"does not go with objective.kind={objective.kind}, which takes a row as one text"
+        return [Problem(apart, True, rule, "leave it out")]
+    return []
+
+
+def _check_data(config: DataConfig) -> list[Problem]:
+    problems = []
+    if config.temperature is not None and isinstance(config.train, dict):
+        rule = "makes weights, and data.train gives some already"
+        fix = 'list the folders alone: data.train=\'["shards/a", "shards/b"]\''
+        problems.append(Problem("data.temperature", config.temperature, rule, fix))
+    if config.packing != "none" and config.augmentation != Augmentation():
+        rule = "keeps documents in one piece, which data.augmentation does not"
+        problems.append(Problem("data.packing", config.packing, rule, "use one of the two"))
+    return problems

@@ -1,0 +1,181 @@
+"""A run's folder: what stands where, who may write there, and whether a run may go on there.
+
+run.json  metrics.jsonl  report.html  tokenizer/  logs/rank-0.log …  checkpoints/step-00000100/
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TextIO
+
+from dslm.config.parse import parse
+from dslm.errors import CheckpointError, ConfigError, Problem, UserError
+from dslm.files.whole import read_json, write_json
+from dslm.run.checkpoint import checkpoint_folder, checkpoints
+from dslm.run.config import RunConfig
+
+DECIDES = ("model", "objective", "start", "word_vectors", "seed")
+"""Settings that a resumed run must share with the one it continues…"""
+ROWS = ("packing", "document_borders", "augmentation")
+"""… and those of its data that decide which rows it sees."""
+FORMAT = 1
+"""Version of ``run.json``."""
+
+EARLY = (".lock", "logs")
+"""What may be there before the first rank has looked: another rank's log, an earlier refusal."""
+
+
+class RunFolder:
+    """The folder of one run.
+
+    Args:
+        path: the folder; need not exist yet.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.record = path / "run.json"
+        self.metrics = path / "metrics.jsonl"
+        self.tokenizer = path / "tokenizer"
+        self.checkpoints = path / "checkpoints"
+        self.logs = path / "logs"
+        self._lock: TextIO | None = None
+
+    def read(self) -> dict[str, Any]:
+        """The contents of ``run.json``.
+
+        Raises:
+            UserError: there is none, or it is broken.
+        """
+        if not self.record.is_file():
+            rule = "is not the folder of a run: it has no run.json"
+            raise CheckpointError(Problem(str(self.path), None, rule))
+        record = read_json(self.record)
+        if record.get("format") != FORMAT:
+            rule = f"is not the record of a run: its format is not {FORMAT}"
+            raise CheckpointError(Problem(str(self.record), None, rule))
+        return record
+
+    def log(self, rank: int) -> Path:
+        """Where a rank's libraries print to."""
+        return self.logs / f"rank-{rank}.log"
+
+    def checkpoint(self, step: int) -> Path:
+        """The folder of the checkpoint of a step."""
+        return checkpoint_folder(self.checkpoints, step)
+
+    def newest_step(self) -> int:
+        """The step of the newest checkpoint, 0 when there is none."""
+        return max((step for step, _ in checkpoints(self.checkpoints)), default=0)
+
+    def lock(self) -> None:
+        """Keep other runs out of the folder until this process ends.
+
+        Raises:
+            CheckpointError: another process holds it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._lock = (self.path / ".lock").open("a+")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            rule = "another run is writing there now"
+            fix = "wait for it, or choose another run="
+            raise CheckpointError(Problem("run", str(self.path), rule, fix)) from None
+
+    def write_record(self, record: Mapping[str, Any]) -> None:
+        """Write ``run.json``."""
+        write_json(self.record, record)
+
+
+def check_folder(
+    folder: RunFolder, config: Mapping[str, Any], data: Mapping[str, Any], fresh: bool
+) -> list[Problem]:
+    """What keeps a run from starting or going on in a folder.
+
+    Args:
+        folder: where.
+        config: the resolved settings, nested.
+        data: the record of the data, as in ``run.json``.
+        fresh: whether an empty folder is asked for.
+    """
+    path, where = folder.path, str(folder.path)
+    parent = _existing_parent(path)
+    if not parent.is_dir():
+        return [Problem("run", where, f"{parent} is a file", "choose another run=")]
+    if not os.access(parent, os.W_OK):
+        return [Problem("run", where, "cannot be written", "choose another run=")]
+    if not path.exists() or all(entry.name in EARLY for entry in path.iterdir()):
+        return []
+    if fresh:
+        fix = "choose another run=, or leave fresh=true out to resume"
+        return [Problem("run", where, "is not empty, and fresh=true was given", fix)]
+    try:
+        before = folder.read()
+    except UserError:
+        rule = "holds something that is not a run (it has no readable run.json)"
+        return [Problem("run", where, rule, "choose another run=")]
+    return [*_changed(before, config, data), *_finished(folder, config)]
+
+
+def _changed(
+    before: Mapping[str, Any], config: Mapping[str, Any], data: Mapping[str, Any]
+) -> list[Problem]:
+    """Settings that are not those the run began with."""
+    fix = "use the same, or choose another run="
+    problems = []
+    old, new = (_flat(_deciding(c)) for c in (_filled(before["config"]), config))
+    for key in sorted(old.keys() | new.keys()):
+        if old.get(key) != new.get(key):
+            rule = f"the run in this folder has {old.get(key)!r}"
+            problems.append(Problem(key, new.get(key), rule, fix))
+    sources = [
+        [(source["fingerprint"], source.get("share")) for source in d.get("train", [])]
+        for d in (before["data"], data)
+    ]
+    if sources[0] != sources[1]:
+        rule = "is not what the run in this folder is trained on, or in other shares"
+        problems.append(Problem("data.train", config["data"]["train"], rule, fix))
+    return problems
+
+
+def _filled(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The settings of an earlier version of dslm, with the defaults of those it did not have."""
+    try:
+        return asdict(parse(RunConfig, config))
+    except ConfigError:
+        return config
+
+
+def _deciding(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that may not change from one start to the next."""
+    rows = {key: config["data"].get(key) for key in ROWS}
+    return {**{key: config.get(key) for key in DECIDES}, "data": rows}
+
+
+def _finished(folder: RunFolder, config: Mapping[str, Any]) -> list[Problem]:
+    step = folder.newest_step()
+    if config["steps"] >= step:
+        return []
+    rule = f"the run in this folder has made {step} steps already"
+    fix = f"use steps={step} or more, or choose another run="
+    return [Problem("steps", config["steps"], rule, fix)]
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            flat.update(_flat(value, f"{prefix}{key}."))
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def _existing_parent(path: Path) -> Path:
+    path = path.absolute()
+    return path if path.exists() else _existing_parent(path.parent)

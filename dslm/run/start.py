@@ -1,0 +1,80 @@
+"""The run whose weights another run begins with: an imported model, or one trained before."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from dslm.config.parse import parse
+from dslm.errors import CheckpointError, Problem
+from dslm.model.config import ModelConfig
+from dslm.objectives.registry import NO_CODE, ObjectiveConfig
+from dslm.run.checkpoint import checkpoints
+from dslm.run.config import RunConfig
+from dslm.run.folder import RunFolder
+from dslm.shards.shard_set import ShardSet
+from dslm.tokenizers.tokenizer import Card
+
+FREE = ("dropout", "recompute", "initialization")
+"""Settings of a model that say nothing about its weights."""
+OTHERS = ("attention", "transform", "pair_head", "layers", "vocabulary", *NO_CODE)
+"""Those that may differ, because what both models have means the same in both: see
+`dslm.train.inheritance`."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a run begins."""
+
+    run: str
+    checkpoint: Path
+    """The newest of that run."""
+    model: ModelConfig
+    objective: ObjectiveConfig
+    tokenizer_sha256: str
+
+    @property
+    def shape(self) -> dict[str, Any]:
+        """The settings of its model."""
+        return asdict(self.model)
+
+
+def open_start(run: str) -> Start:
+    """Look up the run that another is to begin with.
+
+    Raises:
+        UserError: it is no run, or has no checkpoint yet.
+    """
+    folder = RunFolder(Path(run))
+    config = parse(RunConfig, folder.read()["config"])
+    found = checkpoints(folder.checkpoints)
+    if not found:
+        raise CheckpointError(Problem("start", run, "this run has no checkpoint yet"))
+    sha256 = Card.load(folder.tokenizer).sha256
+    return Start(run, found[0][1], config.model, config.objective, sha256)
+
+
+def check_start(start: Start, model: ModelConfig, shards: ShardSet) -> list[Problem]:
+    """Whether weights of one run serve another.
+
+    Kinds of segments may be added; taken away, they would leave vectors without what was added to
+    each of them.
+
+    Args:
+        start: where the run begins.
+        model: the shape it is to have.
+        shards: what it is to read.
+    """
+    free = {*FREE, *OTHERS, *(() if model.positions == "learned" else ("sequence",))}
+    free |= {"segments"} if model.segments > start.model.segments else set()
+    problems = [
+        Problem(f"model.{key}", value, f"{start.run} has {before!r}", "leave it out")
+        for (key, value), before in zip(asdict(model).items(), start.shape.values(), strict=True)
+        if value != before and key not in free
+    ]
+    if shards.tokenizer_sha256 != start.tokenizer_sha256:
+        rule = f"was made with another tokenizer than {start.run}"
+        fix = f"shard the text with --tokenizer {start.run}/tokenizer"
+        problems.append(Problem("data.train", str(shards.folder), rule, fix))
+    return problems

@@ -1,0 +1,187 @@
+"""Changes made to rows of tokens while training, other ones each time a row is seen.
+
+The way of a batch: its sentences are put in another order, some tokens are left out, some are
+replaced by others of the corpus, some rows lose their capitals; then each row is cut to its
+length. What happens to a row is a function of (seed, sample number) and of the row: it does not
+depend on its neighbours in the batch.
+
+A row that loses tokens needs others to take their place. So rows come in longer than they go out,
+by `slack`, and what follows moves up.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from dslm.config.parse import STRICT
+from dslm.sampling.order import Integers
+from dslm.sampling.random_numbers import Purpose, Reals, uniform
+
+Tokens = npt.NDArray[Any]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(config=STRICT, frozen=True, kw_only=True)
+class Augmentation:
+    """What is changed, and how often."""
+
+    shuffle_sentences: bool = False
+    """Put the sentences of each document of a row in random order (Lewis et al., "BART", 2020)."""
+    drop: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the tokens that are left out (Wei and Zou, "EDA", 2019, random deletion)."""
+    replace: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of the tokens that are replaced by others, drawn as often as they occur (Xie et al.,
+    "Data Noising as Smoothing in Neural Network Language Models", 2017, unigram noising)."""
+    lower_case: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of the rows that are written in small letters where the vocabulary has them."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Tables:
+    """What has to be known of a vocabulary."""
+
+    cumulative: Integers
+    """Occurrences of this id and of all before it; shape [vocabulary]."""
+    lower: Integers
+    """The id of each id in small letters; shape [vocabulary]."""
+    special: Mask
+    """Ids that are never changed and never drawn; shape [vocabulary]."""
+    end_of_document: int
+    """The special id behind the last token of a document; -1 where documents have none."""
+
+    @staticmethod
+    def build(
+        pieces: Sequence[str], counts: Integers, special: Sequence[int], end_of_document: int
+    ) -> Tables:
+        """Make the tables of a vocabulary.
+
+        Args:
+            pieces: the text of each id.
+            counts: how often each id occurs; shape [vocabulary].
+            special: ids that stand for no text.
+            end_of_document: one of them, or -1.
+        """
+        unchanged = np.isin(np.arange(len(pieces)), [*special, end_of_document])
+        drawn = np.where(unchanged, 0, counts)
+        return Tables(np.cumsum(drawn), lower_cased(pieces), unchanged, end_of_document)
+
+
+def lower_cased(pieces: Sequence[str]) -> Integers:
+    """The id of each piece in small letters, or its own where the vocabulary has none.
+
+    A piece without capitals keeps its id, even if another one has the same text: all parts of
+    characters decode alike.
+
+    Args:
+        pieces: the text of each id.
+
+    Returns:
+        Shape [vocabulary].
+    """
+    ids: dict[str, int] = {}
+    for number, piece in enumerate(pieces):
+        ids.setdefault(piece, number)
+    return np.array(
+        [
+            number if piece == piece.lower() else ids.get(piece.lower(), number)
+            for number, piece in enumerate(pieces)
+        ]
+    )
+
+
+def slack(length: int, drop: float) -> int:
+    """Tokens a row needs beyond `length` to make up for those left out.
+
+    That is the mean of what is left out of the longer row and six standard deviations: one row in
+    a billion would need more, and then keeps some tokens near its end that it should have lost.
+    """
+    mean = length * drop / (1 - drop)
+    return math.ceil(mean + 6 * math.sqrt(mean / (1 - drop)))
+
+
+def augment(
+    rows: Tokens,
+    sentences: Mask,
+    samples: Integers,
+    length: int,
+    settings: Augmentation,
+    seed: int,
+    tables: Tables,
+) -> Tokens:
+    """Change rows at random.
+
+    Args:
+        rows: shape [B, length + slack], of any integer type.
+        sentences: True where a sentence begins, in the shape of the rows; read only if sentences
+            are put in another order.
+        samples: the sample number of each row; shape [B].
+        length: tokens of a row that goes out.
+        settings: what is changed.
+        seed: another seed makes other changes.
+        tables: the vocabulary.
+
+    Returns:
+        Shape [B, length], in the type of the rows.
+    """
+    width = rows.shape[1]
+    if settings.shuffle_sentences:
+        keys = uniform(seed, samples, width, Purpose.SHUFFLE)
+        rows = _shuffled(rows, sentences, keys, tables.end_of_document)
+    if settings.drop:
+        dropped = uniform(seed, samples, width, Purpose.DROP) < settings.drop
+        rows = _without(rows, dropped & ~tables.special[rows], width - length)
+    if settings.replace:
+        replaced = uniform(seed, samples, width, Purpose.REPLACE) < settings.replace
+        replaced &= ~tables.special[rows]
+        numbers = uniform(seed, samples, width, Purpose.DRAW)[replaced]
+        rows = rows.copy()
+        rows[replaced] = _drawn(tables.cumulative, numbers)
+    if settings.lower_case:
+        chosen = uniform(seed, samples, 1, Purpose.LOWER) < settings.lower_case
+        lower = chosen & ~tables.special[rows]
+        rows = np.where(lower, tables.lower[rows], rows).astype(rows.dtype)
+    return rows[:, :length]
+
+
+def _shuffled(rows: Tokens, sentences: Mask, keys: Reals, end_of_document: int) -> Tokens:
+    """The rows with the sentences of each document in the order of their keys.
+
+    Args:
+        rows: shape [B, S].
+        sentences: True where a sentence begins; shape [B, S].
+        keys: a number in [0, 1) for each sentence of a row; shape [B, S], most of it not used.
+        end_of_document: the id that ends a document and stays behind its last sentence.
+    """
+    ends = rows == end_of_document
+    documents = np.cumsum(ends, axis=1) - ends
+    begins = sentences | (np.diff(documents, axis=1, prepend=0) > 0)
+    begins[:, 0] = False
+    key = np.take_along_axis(keys, np.cumsum(begins, axis=1), axis=1)
+    order = np.argsort(documents + np.where(ends, 0.75, key / 2), axis=1, kind="stable")
+    return np.take_along_axis(rows, order, axis=1)
+
+
+def _without(rows: Tokens, dropped: Mask, most: int) -> Tokens:
+    """The rows with what follows a dropped token moved up, and the dropped ones at the end.
+
+    Args:
+        rows: shape [B, S].
+        dropped: which tokens; shape [B, S].
+        most: how many a row may lose; the first ones are.
+    """
+    dropped &= np.cumsum(dropped, axis=1) <= most
+    return np.take_along_axis(rows, np.argsort(dropped, axis=1, kind="stable"), axis=1)
+
+
+def _drawn(cumulative: Integers, numbers: Reals) -> Integers:
+    """The id for each number in [0, 1), each id as often as it occurs."""
+    found: Integers = np.searchsorted(cumulative, numbers * cumulative[-1], side="right")
+    return found

@@ -1,0 +1,60 @@
+"""A shard set as rows that hold whole documents wherever they fit.
+
+The way of a row: `packing` has told which runs of tokens it holds; they are read where they lie and
+stand one after the other, the rest of the row is padding. Every token of the set is in exactly one
+row, so an epoch reads each once.
+
+The packing is worked out anew at every start, from the lengths of the documents alone, which stand
+in the shards. A million documents take about a second and 100 MB while it lasts, and 12 bytes each
+(8 more for a row) afterwards.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dslm.sampling.order import Integers
+from dslm.sampling.packing import pack
+from dslm.sampling.stream import Run, Tokens
+from dslm.shards.shard_set import ShardSet
+
+
+class PackedRows:
+    """A shard set cut into rows of documents.
+
+    Args:
+        shards: the set.
+        width: tokens of a row.
+        padding: the id that fills rows up.
+    """
+
+    def __init__(self, shards: ShardSet, width: int, padding: int) -> None:
+        self.shards, self.width, self.padding = shards, width, padding
+        lengths = shards.lengths()
+        packing = pack(lengths, self.width)
+        first = np.cumsum(lengths) - lengths
+        self._rows = packing.rows
+        self._starts = first[packing.document] + packing.start
+        self._lengths = packing.length.astype(np.int32)
+
+    def __len__(self) -> int:
+        return self._rows.size - 1
+
+    def rows(self, indices: Integers, numbers: Integers) -> Tokens:
+        """Some of the rows; shape [len(indices), width], in the dtype of the shards."""
+        rows = np.full((indices.size, self.width), self.padding, dtype=self.shards.dtype)
+        counts = self._rows[indices + 1] - self._rows[indices]
+        ends = np.cumsum(counts)
+        pieces = np.repeat(self._rows[indices] - ends + counts, counts) + np.arange(counts.sum())
+        lengths = self._lengths[pieces]
+        filled = np.bincount(np.repeat(np.arange(indices.size), counts), lengths, indices.size)
+        rows[np.arange(self.width) < filled[:, None]] = self.shards.runs(
+            self._starts[pieces], lengths
+        )
+        return rows
+
+    def runs(self, index: int, number: int) -> list[Run]:
+        """The documents, or parts of them, that a row is made of."""
+        pieces = slice(self._rows[index], self._rows[index + 1])
+        starts, lengths = self._starts[pieces], self._lengths[pieces]
+        return list(zip(starts.tolist(), (starts + lengths).tolist(), strict=True))

@@ -1,0 +1,52 @@
+"""Random numbers without a history: each is a function of (seed, sample number, purpose, place)."""
+
+from __future__ import annotations
+
+import hashlib
+from enum import IntEnum, auto
+
+import numpy as np
+import numpy.typing as npt
+
+from dslm.sampling.order import Integers, mix
+
+Reals = npt.NDArray[np.float64]
+
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+"""The steps of SplitMix64: odd, and near 2^64 over the golden ratio."""
+
+
+class Purpose(IntEnum):
+    """What random numbers are for; each has numbers of its own."""
+
+    SHUFFLE = 0
+    DROP = auto()
+    REPLACE = auto()
+    DRAW = auto()
+    LOWER = auto()
+    PAIR = auto()
+    RELATION = auto()
+    UNITS = auto()
+    CHOICE = auto()
+    CHANGE = auto()
+    IDS = auto()
+    LENGTHS = auto()
+    CUTS = auto()
+
+
+def uniform(seed: int, samples: Integers, width: int, purpose: Purpose) -> Reals:
+    """Random numbers in [0, 1) that depend on the seed, the sample number and the purpose alone.
+
+    From SplitMix64 (Steele et al., "Fast Splittable Pseudorandom Number Generators", 2014), whose
+    numbers can be had in any order: that at a place is a mixture of where its row begins and the
+    place.
+
+    Returns:
+        Shape [samples, width].
+    """
+    digest = hashlib.blake2b(f"{seed}/{int(purpose)}".encode(), digest_size=16).digest()
+    before, behind = np.frombuffer(digest, dtype="<u8").astype(np.uint64)
+    rows = mix(mix(samples.astype(np.uint64) + before) + behind)
+    places = np.arange(1, width + 1, dtype=np.uint64) * GOLDEN
+    bits = mix(rows[:, None] + places) >> np.uint64(11)
+    return bits.astype(np.float64) * 2.0**-53

@@ -1,0 +1,256 @@
+"""What training and evaluation read: rows of tokens by sample number.
+
+The way of a sample number: `order` makes it a source and the index i of a row; the source gathers
+the row's tokens from its shard set. Rows are windows, tokens i·S … of the set, in which a causal
+model's S predictions have their answers one token on; or whole documents, see `packed`; or pairs of
+segments, see `pairs`. Rows are a pure function of (seed, sample number). A replica that wants its
+part of a batch asks for its own sample numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from dslm.errors import DataError, Problem
+from dslm.sampling.order import Integers, Mixture, check_weights
+from dslm.shards.shard_set import ShardSet
+
+Tokens = npt.NDArray[Any]
+Run = tuple[int, int]
+"""The first of some consecutive tokens of a shard set, and the one after the last."""
+Reader = Callable[[Integers, Integers], Tokens]
+"""From the numbers of rows, and of the samples that they are, to something of each of their
+tokens; shape [rows, width]."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Some samples of the order."""
+
+    tokens: Tokens
+    """[n, width]"""
+    numbers: Integers
+    """[n]: their numbers; the same row has another one in each epoch."""
+    indices: Integers
+    """[n]: the numbers of their rows, the same in each epoch."""
+    padding: int | None = None
+    """The id that fills rows up, if any does."""
+
+    def __getitem__(self, part: slice) -> Samples:
+        """Some of them."""
+        return Samples(self.tokens[part], self.numbers[part], self.indices[part], self.padding)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How a shard set is cut into windows."""
+
+    stride: int
+    """Tokens from the beginning of a window to that of the next."""
+    overlap: int = 0
+    """Tokens of a window that are those of the next one as well."""
+
+    @property
+    def width(self) -> int:
+        """Tokens of a window."""
+        return self.stride + self.overlap
+
+    def count(self, shards: ShardSet) -> int:
+        """Whole windows of a shard set; the tokens after the last are not read."""
+        return max(0, (shards.tokens - self.overlap) // self.stride)
+
+
+class RowSource(Protocol):
+    """A shard set cut into rows."""
+
+    @property
+    def shards(self) -> ShardSet:
+        """The set."""
+
+    @property
+    def width(self) -> int:
+        """Tokens of a row."""
+
+    @property
+    def padding(self) -> int | None:
+        """The id that fills rows up, if any does."""
+
+    def __len__(self) -> int:
+        """How many rows there are."""
+
+    def rows(self, indices: Integers, numbers: Integers) -> Tokens:
+        """Some of the rows.
+
+        Args:
+            indices: which.
+            numbers: the sample that each of them is, for rows in which something is drawn.
+
+        Returns:
+            Shape [len(indices), width], in the dtype of the shards.
+        """
+
+    def runs(self, index: int, number: int) -> list[Run]:
+        """What a row is made of when it is that sample."""
+
+
+class Windows:
+    """A shard set cut into windows, whatever lies there.
+
+    Args:
+        shards: the set.
+        cut: how.
+        slack: tokens that follow each window in its row, for `augment`; where the set has no more,
+            they are those of its beginning.
+    """
+
+    padding = None
+
+    def __init__(self, shards: ShardSet, cut: Cut, slack: int = 0) -> None:
+        self.shards, self.cut, self.slack = shards, cut, slack
+        self.width = cut.width + slack
+
+    def __len__(self) -> int:
+        return self.cut.count(self.shards)
+
+    def rows(self, indices: Integers, numbers: Integers) -> Tokens:
+        """Some of the windows with their slack; shape [len(indices), width]."""
+        return self._read(self.shards.windows, indices)
+
+    def sentences(self, indices: Integers, numbers: Integers) -> npt.NDArray[np.bool_]:
+        """True where a sentence begins, in the shape of `rows`."""
+        return self._read(self.shards.sentence_starts, indices)
+
+    def runs(self, index: int, number: int) -> list[Run]:
+        """A window, and its slack."""
+        start = index * self.cut.stride
+        end = start + self.cut.width
+        slack = int(self._slack_starts(np.array([end]))[0])
+        return [(start, end), *([(slack, slack + self.slack)] if self.slack else [])]
+
+    def _read(self, read: Callable[[Integers, int], Tokens], indices: Integers) -> Tokens:
+        starts = indices * self.cut.stride
+        rows = read(starts, self.cut.width)
+        if not self.slack:
+            return rows
+        ends = self._slack_starts(starts + self.cut.width)
+        return np.concatenate([rows, read(ends, self.slack)], axis=1)
+
+    def _slack_starts(self, ends: Integers) -> Integers:
+        return np.where(ends + self.slack <= self.shards.tokens, ends, 0)
+
+
+class Stream:
+    """The rows of one or several shard sets in the order of training.
+
+    Args:
+        sources: the shard sets, all made with the same tokenizer and cut to the same width.
+        weights: the share of each source in the rows; without them every row of every source is
+            seen exactly once an epoch.
+        seed: another seed is another order.
+
+    Raises:
+        DataError: the sources do not fit together; see `check_sources`.
+    """
+
+    def __init__(
+        self, sources: Sequence[RowSource], weights: Sequence[float] | None, seed: int
+    ) -> None:
+        self.sources, self.width, self.padding = sources, sources[0].width, sources[0].padding
+        shards = [source.shards for source in sources]
+        if problems := check_sources(shards, weights, self.width):
+            raise DataError(*problems)
+        sizes = [len(source) for source in sources]
+        self.samples_per_epoch = sum(sizes)
+        self.shares = [size / math.fsum(weights or sizes) for size in weights or sizes]
+        self._weighted = weights is not None
+        self._first_rows = np.cumsum([0, *sizes])
+        self._order = Mixture(sizes if weights else [sum(sizes)], weights or [1.0], seed)
+        self._dtype = np.result_type(*(one.dtype for one in shards))
+
+    def rows(self, first: int, count: int) -> Tokens:
+        """Samples `first` … `first + count - 1` of the order, which has no end.
+
+        Returns:
+            Shape [count, width], in the widest dtype of the sources.
+        """
+        return self._gathered(first, count, self._dtype, [source.rows for source in self.sources])
+
+    def samples(self, first: int, count: int) -> Samples:
+        """The same rows with what there is to know of them."""
+        numbers = np.arange(first, first + count)
+        _, indices = self._locate(numbers)
+        return Samples(self.rows(first, count), numbers, indices, self.padding)
+
+    def places(self, first: int, count: int) -> list[tuple[int, list[Run]]]:
+        """For each of these samples the number of its source and the tokens it is made of."""
+        chosen, indices = self._locate(np.arange(first, first + count))
+        rows = zip(chosen.tolist(), indices.tolist(), range(first, first + count), strict=True)
+        return [(source, self.sources[source].runs(index, n)) for source, index, n in rows]
+
+    def epochs(self, samples: int) -> list[float]:
+        """How often each source has been read after that many samples."""
+        pairs = zip(self.shares, self.sources, strict=True)
+        return [samples * share / len(source) for share, source in pairs]
+
+    def _gathered(
+        self, first: int, count: int, dtype: npt.DTypeLike, readers: Sequence[Reader]
+    ) -> Tokens:
+        """What the readers of the sources give for some samples, in the order of the samples."""
+        numbers = np.arange(first, first + count)
+        chosen, indices = self._locate(numbers)
+        gathered = np.empty((count, self.width), dtype=dtype)
+        for source, read in enumerate(readers):
+            mine = chosen == source
+            gathered[mine] = read(indices[mine], numbers[mine])
+        return gathered
+
+    def _locate(self, samples: Integers) -> tuple[Integers, Integers]:
+        """The source and the row of each sample."""
+        chosen, _, indices = self._order(samples)
+        if not self._weighted:  # one permutation over the rows of all sources together
+            chosen = np.searchsorted(self._first_rows, indices, side="right") - 1
+            indices = indices - self._first_rows[chosen]
+        return chosen, indices
+
+
+def ordered(source: RowSource, first: int, count: int) -> Samples:
+    """Rows `first` … `first + count - 1` in the order of the files, for evaluation.
+
+    Past the last row that one is given again.
+    """
+    numbers = np.arange(first, first + count, dtype=np.int64)
+    rows = np.minimum(numbers, len(source) - 1)
+    return Samples(source.rows(rows, rows), rows, rows, source.padding)
+
+
+def check_window(shards: ShardSet, width: int) -> list[Problem]:
+    """A problem when a shard set holds less than one row of `width` tokens."""
+    if shards.tokens >= width:
+        return []
+    rule = f"its {shards.tokens} tokens are less than one row of {width}"
+    return [Problem(str(shards.folder), None, rule, "use more text or a shorter model.sequence")]
+
+
+def check_sources(
+    sources: Sequence[ShardSet], weights: Sequence[float] | None, width: int
+) -> list[Problem]:
+    """Everything that keeps shard sets from being trained on together, in rows of that width."""
+    problems = [problem for source in sources for problem in check_window(source, width)]
+    if weights is not None:
+        problems += check_weights(weights, len(sources))
+    strangers = [s for s in sources if s.tokenizer_sha256 != sources[0].tokenizer_sha256]
+    return problems + [
+        Problem(
+            str(stranger.folder),
+            None,
+            f"made with another tokenizer than {sources[0].folder}",
+            f"shard it with {sources[0].tokenizer}",
+        )
+        for stranger in strangers
+    ]

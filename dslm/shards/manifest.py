@@ -1,0 +1,140 @@
+"""What a shard set says about itself: `manifest.json`, written last, read first.
+
+The folder beside it holds Arrow IPC streams, one row a document, and the tokenizer that made them.
+The manifest knows at which byte each plain array of tokens begins, so that reading needs a memory
+map and nothing else; and it knows sizes and hashes, because a stream cut between two batches reads
+without an error. It names no absolute path and no time: the same text, tokenizer and settings give
+the same bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from dslm.config.parse import STRICT, Count
+from dslm.errors import DataError, Problem
+from dslm.files import record
+from dslm.files.fingerprint import Input, Sha256
+from dslm.shards.statistics import Tally
+
+FILE = "manifest.json"
+
+
+@dataclass(config=STRICT, frozen=True)
+class Batch:
+    """One record batch: what it holds, and at which bytes of the file its plain arrays begin."""
+
+    documents: Count
+    """Rows."""
+    tokens: Count
+    """Tokens of all rows."""
+    sentences: Count
+    """Sentences of all rows."""
+    tokens_at: Count
+    """The tokens of all rows, without a gap, in the dtype of the set."""
+    ends_at: Count
+    """int64[documents + 1]: the first token of each row, counted from that of the batch."""
+    sentences_at: Count
+    """uint32[sentences]: the first token of each sentence, counted from that of its row."""
+    sentence_ends_at: Count
+    """int64[documents + 1]: the first sentence of each row, counted from that of the batch."""
+
+
+@dataclass(config=STRICT, frozen=True)
+class Shard:
+    """One Arrow file."""
+
+    file: str
+    """Its name within the folder."""
+    bytes: Count
+    """Its size."""
+    sha256: Sha256
+    """The hash of its bytes."""
+    documents: Count
+    """Rows."""
+    tokens: Count
+    """Tokens, ends of documents included."""
+    batches: tuple[Batch, ...]
+    """Its tokens in reading order."""
+
+
+@dataclass(config=STRICT, frozen=True)
+class Struck:
+    """A document that was taken out of the set after it had been made."""
+
+    sha256: Sha256
+    """The hash of its text."""
+    tokens: Count
+    """Tokens it had."""
+    shard: str
+    """The file it was in."""
+
+
+@dataclass(config=STRICT, frozen=True)
+class Manifest:
+    """The content of `manifest.json`."""
+
+    format: Literal[2]
+    """Version of this layout."""
+    dtype: Literal["uint16", "uint32"]
+    """Type of a token in the shards."""
+    vocabulary: Annotated[int, Field(ge=1)]
+    """Number of ids the tokenizer can give."""
+    tokenizer_sha256: Sha256
+    """The hash of the tokenizer's model."""
+    tally: Tally
+    """What the shards hold, and what was left out."""
+    settings: dict[str, Any]
+    """How the set was made: reading, cleaning, duplicates, size of a shard."""
+    inputs: tuple[Input, ...]
+    """The texts, in reading order."""
+    shards: tuple[Shard, ...]
+    """The files, in reading order."""
+    struck: tuple[Struck, ...] = ()
+    """Documents taken out since."""
+    made_with: dict[str, str] = field(default_factory=dict)
+    """The versions of what decided the bytes, for people."""
+
+    def save(self, folder: Path) -> None:
+        """Write `manifest.json` into a folder, whole or not at all."""
+        record.save(self, folder / FILE)
+
+    @classmethod
+    def load(cls, folder: Path) -> Manifest:
+        """Read `manifest.json` from a folder and check that it agrees with itself.
+
+        Raises:
+            DataError: it is missing, is no manifest, or its counts contradict each other.
+        """
+        path = folder / FILE
+        manifest = record.load(cls, path, "shard set", "shard")
+        if problems := manifest.check(str(path)):
+            raise DataError(*problems)
+        return manifest
+
+    def check(self, where: str) -> list[Problem]:
+        """The contradictions among the counts; `where` is the file to name."""
+        shards, batches = self.shards, [batch for shard in self.shards for batch in shard.batches]
+        tally = self.tally
+        sums = [
+            ("documents", tally.documents, sum(shard.documents for shard in shards)),
+            ("documents", tally.documents, sum(batch.documents for batch in batches)),
+            ("tokens", tally.tokens, sum(shard.tokens for shard in shards)),
+            ("tokens", tally.tokens, sum(batch.tokens for batch in batches)),
+            ("sentences", tally.sentences, sum(batch.sentences for batch in batches)),
+        ]
+        problems = [
+            Problem(f"{where}: tally.{key}", total, f"the shards hold {found}", "shard again")
+            for key, total, found in dict.fromkeys(sums)
+            if total != found
+        ]
+        if tally.maximum_token >= self.vocabulary:
+            rule = f"a token id must be below vocabulary = {self.vocabulary}"
+            name = f"{where}: tally.maximum_token"
+            problems.append(Problem(name, tally.maximum_token, rule))
+        return problems

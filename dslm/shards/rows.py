@@ -1,0 +1,55 @@
+"""The rows of a shard, many at once: arrays of tokens, documents and sentences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Integers = npt.NDArray[np.int64]
+Tokens = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Some documents, tokenized."""
+
+    tokens: Tokens
+    """The ids of all documents, each with its end."""
+    ends: Integers
+    """[documents + 1]: where each document begins in `tokens`, and where the last one ends."""
+    sentences: Integers
+    """The first token of each sentence, counted from that of its document."""
+    sentence_ends: Integers
+    """[documents + 1]: where the sentences of each document begin in `sentences`."""
+    inputs: Integers
+    """[documents]: `Document.input`."""
+    places: Integers
+    """[documents]: `Document.place`."""
+    languages: list[str]
+    """[documents]: `Document.language`."""
+    hashes: list[bytes]
+    """[documents]: sha256 of the text."""
+    text_bytes: Integers
+    """[documents]: UTF-8 bytes of the text."""
+
+    def __len__(self) -> int:
+        return self.ends.size - 1
+
+    def slice(self, start: int, stop: int) -> Rows:
+        """The documents from `start` to before `stop`."""
+        first, last = self.ends[start], self.ends[stop]
+        first_sentence, last_sentence = self.sentence_ends[start], self.sentence_ends[stop]
+        return Rows(
+            tokens=self.tokens[first:last],
+            ends=self.ends[start : stop + 1] - first,
+            sentences=self.sentences[first_sentence:last_sentence],
+            sentence_ends=self.sentence_ends[start : stop + 1] - first_sentence,
+            inputs=self.inputs[start:stop],
+            places=self.places[start:stop],
+            languages=self.languages[start:stop],
+            hashes=self.hashes[start:stop],
+            text_bytes=self.text_bytes[start:stop],
+        )

@@ -1,0 +1,82 @@
+"""What became of documents, in numbers: kept for each unit of work, added up in the manifest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import field
+
+from pydantic.dataclasses import dataclass
+
+from dslm.config.parse import STRICT, Count
+
+EXAMPLES = 20
+"""Broken records that are described one by one; the others are only counted."""
+
+
+@dataclass(config=STRICT)
+class Volume:
+    """An amount of text."""
+
+    documents: Count = 0
+    """Documents."""
+    tokens: Count = 0
+    """Tokens, ends of documents included."""
+    text_bytes: Count = 0
+    """UTF-8 bytes of their text: the unit of bits per byte."""
+
+    def add(self, other: Volume) -> None:
+        """Add another amount to this one."""
+        self.documents += other.documents
+        self.tokens += other.tokens
+        self.text_bytes += other.text_bytes
+
+
+@dataclass(config=STRICT)
+class Tally(Volume):
+    """What was kept, what was changed, and what was left out and why."""
+
+    sentences: Count = 0
+    """Sentences in the documents that were kept."""
+    maximum_token: Count = 0
+    """The largest id that occurs."""
+    changed: dict[str, Count] = field(default_factory=dict)
+    """Documents or places that cleaning changed, by what it did."""
+    left_out: dict[str, Count] = field(default_factory=dict)
+    """Documents that were read but not kept, by reason."""
+    broken: dict[str, Count] = field(default_factory=dict)
+    """Records that could not be read, by reason."""
+    examples: list[str] = field(default_factory=list)
+    """The first broken records: file, place and what is wrong."""
+    languages: dict[str, Volume] = field(default_factory=dict)
+    """What was kept of each language, where languages were identified."""
+    lengths: list[Count] = field(default_factory=list)
+    """Documents that were kept by length: place b counts those of 2^b … 2^(b+1) - 1 tokens."""
+
+    def add(self, other: Volume) -> None:
+        """Add what another unit counted; its examples come after those here."""
+        super().add(other)
+        if not isinstance(other, Tally):
+            return
+        self.sentences += other.sentences
+        self.maximum_token = max(self.maximum_token, other.maximum_token)
+        self.changed = _sum(self.changed, other.changed)
+        self.left_out = _sum(self.left_out, other.left_out)
+        self.broken = _sum(self.broken, other.broken)
+        self.examples = (self.examples + other.examples)[:EXAMPLES]
+        for language, volume in other.languages.items():
+            self.languages.setdefault(language, Volume()).add(volume)
+        self.languages = dict(sorted(self.languages.items()))
+        self.count_lengths(other.lengths)
+
+    def count_lengths(self, lengths: list[int]) -> None:
+        """Add documents by length, counted as in `lengths`."""
+        longest = max(len(self.lengths), len(lengths))
+        both = [*self.lengths, *[0] * (longest - len(self.lengths))]
+        for power, number in enumerate(lengths):
+            both[power] += number
+        self.lengths = both
+
+
+def _sum(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted((Counter(one) + Counter(other)).items()))

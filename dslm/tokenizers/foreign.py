@@ -1,0 +1,105 @@
+"""Other people's tokenizers: which files are one, and what they call the special ids.
+
+Only the data in the files is used; nothing in them is ever run and nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from dslm.errors import DataError, Problem
+from dslm.tokenizers.tokenizer import CARD, MODEL
+
+ForeignKind = Literal["sentencepiece", "hugging-face", "gpt2", "bert"]
+
+FILES: dict[str, tuple[str, ...]] = {
+    "sentencepiece": (MODEL,),
+    "hugging-face": ("hugging-face.json",),  # its own name is the one of our card
+    "gpt2": ("vocab.json", "merges.txt"),
+    "bert": ("vocab.txt",),
+}
+"""What the files of a model are called beside our card."""
+
+SPECIAL = {
+    "unk": ("<unk>", "[UNK]", "<|unk|>"),
+    "eos": ("</s>", "<eos>", "<|endoftext|>", "<|end_of_text|>", "[EOS]", "[SEP]"),
+    "pad": ("<pad>", "[PAD]", "<|padding|>", "<|pad|>"),
+    "cls": ("[CLS]", "<cls>", "<s>"),
+    "sep": ("[SEP]", "<sep>", "</s>"),
+    "mask": ("[MASK]", "<mask>"),
+}
+"""Their names for ours, the first that is there; BERT ends a text with [SEP], RoBERTa with </s>."""
+
+
+class DamagedError(Exception):
+    """The content of a file is not what its name says; the message is the library's own."""
+
+
+class Found(NamedTuple):
+    """A tokenizer of other people."""
+
+    kind: ForeignKind
+    paths: tuple[Path, ...]
+    """Its files, in the order of `FILES`."""
+
+
+def find(path: Path) -> Found | None:
+    """The foreign tokenizer that a file is, or that a folder holds; `None` when there is none."""
+    if not path.is_dir():
+        return _file(path)
+    names = (CARD, "vocab.json", "vocab.txt")
+    there = [path / name for name in names if (path / name).is_file()]
+    models = list(path.glob("*.model"))
+    if not there and len(models) == 1:
+        there = models
+    return _file(there[0]) if there else None
+
+
+def read(path: Path) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        rule = (error.strerror or "cannot be read").lower()
+        raise DataError(Problem(str(path), None, rule)) from None
+
+
+def special_ids(number: Callable[[str], int | None]) -> dict[str, int]:
+    """The ids of special tokens by our names.
+
+    Args:
+        number: the id of a special token by their name, or `None` when it is not there.
+    """
+    theirs = {ours: [number(name) for name in names] for ours, names in SPECIAL.items()}
+    known = {ours: [i for i in ids if i is not None] for ours, ids in theirs.items()}
+    return {ours: ids[0] for ours, ids in known.items() if ids}
+
+
+def _file(path: Path) -> Found | None:
+    name = path.name
+    if name.endswith(".model"):
+        return Found("sentencepiece", (path,))
+    if name.endswith("vocab.txt"):
+        return Found("bert", (path,))
+    if name.endswith(("vocab.json", "merges.txt")):
+        stem = name.removesuffix("vocab.json").removesuffix("merges.txt")
+        return Found(
+            "gpt2", (path.with_name(f"{stem}vocab.json"), path.with_name(f"{stem}merges.txt"))
+        )
+    return Found("hugging-face", (path,)) if _is_hugging_face(path) else None
+
+
+def _is_hugging_face(path: Path) -> bool:
+    """Whether a file of the name that our cards have too is one of Hugging Face's."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and isinstance(content.get("model"), dict)

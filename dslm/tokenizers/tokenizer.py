@@ -1,0 +1,199 @@
+"""Text to token ids and back.
+
+A tokenizer is a folder: `tokenizer.json`, the card, says what it is, how it was made and the hash
+of its model; the model lies beside it, in a file or two that depend on the kind, or, for single
+characters, is the text of all characters in the card itself. Other people's tokenizers open without
+a card and get one when they are saved.
+
+The way of a text: long ones are cut where a cut changes nothing, the parts of many texts are
+encoded together, and the ids of all come back as one flat array with the end of each text in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import field
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from dslm.config.parse import STRICT
+from dslm.files import record
+from dslm.files.fingerprint import Input, Sha256
+from dslm.progress import Advance
+from dslm.tokenizers.segments import CHUNK, Span, lines
+
+CARD = "tokenizer.json"
+MODEL = "tokenizer.model"
+GROUP = 1 << 20
+"""Characters that are encoded together, at least: many short texts cost one call."""
+
+Kind = Literal["unigram", "bpe", "char"]
+AnyKind = Literal["unigram", "bpe", "char", "sentencepiece", "hugging-face", "gpt2", "bert"]
+Tokens = npt.NDArray[Any]
+Encoded = tuple[Tokens, npt.NDArray[np.int64]]
+"""The ids of several texts, one text after the other, and where each ends."""
+
+
+@dataclass(config=STRICT, frozen=True, kw_only=True)
+class Card:
+    """The content of `tokenizer.json`."""
+
+    kind: AnyKind
+    """How text is cut: one of ours, or whose files the model is made of."""
+    vocabulary: Annotated[int, Field(ge=1)]
+    """Number of ids."""
+    special: dict[str, int]
+    """Ids that stand for no text, by name: unk, bos, eos, pad, cls, sep, mask."""
+    sha256: Sha256
+    """The hash of the model's files one after the other, or of the characters in UTF-8."""
+    characters: str | None = None
+    """All characters in the order of their ids (only for kind = char)."""
+    sample_bytes: int | None = None
+    """Bytes of text it was trained on, at most; null = all of the text."""
+    reading: dict[str, str | int] = field(default_factory=dict)
+    """How the texts it was trained on were read."""
+    inputs: tuple[Input, ...] = ()
+    """The files it was trained on."""
+
+    @classmethod
+    def load(cls, folder: Path) -> Card:
+        """Read `tokenizer.json` from a folder.
+
+        Raises:
+            DataError: it is missing or is not a card.
+        """
+        return record.load(cls, folder / CARD, "tokenizer", "train_tokenizer")
+
+
+class Tokenizer(ABC):
+    """Text to ids and back.
+
+    Our own kinds undo `encode` by `decode` exactly, as does every tokenizer with `byte_lengths`.
+
+    Args:
+        card: what `tokenizer.json` says.
+        files: the model, by the names of its files beside the card; none for kind = char.
+    """
+
+    def __init__(self, card: Card, files: Mapping[str, bytes]) -> None:
+        self.card = card
+        self.files = files
+        self.kind = card.kind
+        self.vocabulary = card.vocabulary
+        self.sha256 = card.sha256
+        self.special = card.special
+        self.end_of_document = card.special.get("eos")
+        self.dtype = np.dtype(np.uint16 if card.vocabulary <= 1 << 16 else np.uint32)
+
+    def save(self, folder: Path) -> None:
+        """Write the card and the model's files, from which `load` makes the same tokenizer.
+
+        Args:
+            folder: where; it is made if it is not there.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in self.files.items():
+            (folder / name).write_bytes(content)
+        record.save(self.card, folder / CARD)
+
+    def encode(self, texts: Sequence[str], progress: Advance | None = None) -> list[Tokens]:
+        """The ids of each text as an array of its own; see `encode_batch`."""
+        ids, ends = self.encode_batch(texts, progress)
+        return [ids[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=False)]
+
+    def encode_batch(self, texts: Sequence[str], progress: Advance | None = None) -> Encoded:
+        """The ids of all texts in one array, without ends of documents.
+
+        Args:
+            texts: whole documents, of any length.
+            progress: called with the number of UTF-8 bytes encoded since the last call.
+
+        Returns:
+            The ids, in the smallest unsigned type that holds every id of the vocabulary, and for
+            each text the place in them after its last id.
+
+        Raises:
+            DataError: a character that the tokenizer does not know (only for kind = char).
+        """
+        flat, counts = [np.empty(0, self.dtype)], np.zeros(len(texts), np.int64)
+        for parts, owners, size in self._groups(texts, progress is not None):
+            ids, ends = self._encode(parts)
+            np.add.at(counts, owners, np.diff(ends, prepend=0))
+            flat.append(ids)
+            if progress:
+                progress(size)
+        return np.concatenate(flat), counts.cumsum()
+
+    def _groups(
+        self, texts: Sequence[str], measured: bool
+    ) -> Iterator[tuple[list[str], list[int], int]]:
+        """Parts of texts, the number of the text of each, and, if asked for, their bytes."""
+        parts: list[str] = []
+        owners: list[int] = []
+        characters = size = 0
+        for number, text in enumerate(texts):
+            done = 0
+            for start, end in self._spans(text):
+                parts.append(text[start:end])
+                owners.append(number)
+                characters += end - start
+                size += len(text[done:end].encode()) if measured else 0
+                done = end
+                if characters >= GROUP:
+                    yield parts, owners, size
+                    parts, owners, characters, size = [], [], 0, 0
+        yield parts, owners, size
+
+    def _spans(self, text: str) -> Iterator[Span]:
+        """Where to cut a long text."""
+        return lines(text, CHUNK)
+
+    @abstractmethod
+    def _encode(self, parts: Sequence[str]) -> Encoded:
+        """The ids of short texts."""
+
+    def token_starts(self, text: str) -> npt.NDArray[np.int64]:
+        """The character of a text at which each of its ids begins, [ids], rising.
+
+        Only for a tokenizer without `byte_lengths`; much slower than `encode`.
+        """
+        parts = [
+            start + np.array(self._token_starts(text[start:end]), np.int64)
+            for start, end in self._spans(text)
+        ]
+        starts: npt.NDArray[np.int64] = np.maximum.accumulate(np.concatenate(parts))
+        return starts
+
+    def _token_starts(self, part: str) -> list[int]:
+        """The same for a short text."""
+        raise NotImplementedError
+
+    @abstractmethod
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of some ids; special ones give none."""
+
+    @cached_property
+    def byte_lengths(self) -> Tokens | None:
+        """UTF-8 bytes of text that each id stands for, [vocabulary] int32.
+
+        The lengths of a text's ids add up to the length of the text; `None` for a tokenizer that
+        changes text, so that this cannot be.
+        """
+        return self._measured()
+
+    @abstractmethod
+    def _measured(self) -> Tokens | None:
+        """What `byte_lengths` is."""
+
+
+def model_hash(files: Mapping[str, bytes]) -> str:
+    """The sha256 of a model's files, one after the other."""
+    return hashlib.sha256(b"".join(files.values())).hexdigest()

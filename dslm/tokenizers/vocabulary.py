@@ -1,0 +1,88 @@
+"""What an objective has to know of a tokenizer: its special ids, and where words begin."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from dslm.tokenizers.load import load_tokenizer
+from dslm.tokenizers.tokenizer import Card, Tokenizer
+
+Mask = npt.NDArray[np.bool_]
+
+ALONE = re.compile(r"[^\w]|_|[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+"""A character that is no part of a longer word: no letter or digit, or Chinese or Japanese."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """Which ids can stand at the borders of a word."""
+
+    opens: Mask
+    """[vocabulary]: a word begins with this id, whatever stands before it."""
+    closes: Mask
+    """[vocabulary]: a word ends with this id, whatever follows."""
+
+    @staticmethod
+    def of(pieces: Sequence[str]) -> Words:
+        """From the text that each id adds."""
+        opens = [not piece or bool(ALONE.match(piece[0])) for piece in pieces]
+        closes = [
+            not piece or bool(ALONE.match(piece[-1]) and not piece[-1].isspace())
+            for piece in pieces  # a space goes with the word behind it
+        ]
+        return Words(np.array(opens), np.array(closes))
+
+    def begin(self, tokens: npt.NDArray[np.int64]) -> Mask:
+        """Where words begin in rows [n, S]; every row begins with one."""
+        begins = self.opens[tokens]
+        begins[:, 1:] |= self.closes[tokens[:, :-1]]
+        begins[:, 0] = True
+        return begins
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """A tokenizer, as an objective sees it."""
+
+    size: int
+    """Number of ids; an objective may use others from here on."""
+    special: Mapping[str, int]
+    """Ids that stand for no text, by name."""
+    folder: Path
+    """Where the tokenizer is."""
+
+    @classmethod
+    def load(cls, folder: Path) -> Lexicon:
+        """Read the card of a tokenizer, not its model.
+
+        Raises:
+            DataError: there is no tokenizer.
+        """
+        card = Card.load(folder)
+        return cls(card.vocabulary, card.special, folder)
+
+    def words(self) -> Words:
+        """Where words begin; it takes a second for a large vocabulary."""
+        return Words.of(piece_texts(load_tokenizer(self.folder)))
+
+    def ordinary(self) -> npt.NDArray[np.int64]:
+        """The ids that stand for text."""
+        return np.setdiff1d(np.arange(self.size), list(self.special.values()))
+
+
+def piece_texts(tokenizer: Tokenizer) -> list[str]:
+    """What each id adds to a text.
+
+    Seen behind another id, because many tokenizers drop a space at the beginning of a text or mark
+    what goes on with a word.
+    """
+    numbers = range(tokenizer.vocabulary)
+    before = next((n for n in numbers if tokenizer.decode([n]).isalnum()), 0)
+    known = len(tokenizer.decode([before]))
+    return [tokenizer.decode([before, number])[known:] for number in numbers]

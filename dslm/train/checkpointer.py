@@ -1,0 +1,181 @@
+"""Saving and restoring an engine's state: what all ranks do together around `checkpoint`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dslm.errors import TrainingError
+from dslm.parallel.engine import Engine
+from dslm.parallel.state import TrainingState
+from dslm.run.checkpoint import Writer, layer_file, prune, read_state
+from dslm.train.prepare import Job
+
+Reader = Callable[[int], Callable[[str], Tensor]]
+"""From the place of a layer to what gives its tensors by name."""
+
+WARM_UPS = 40
+"""Steps after which float16 must have found a loss scale that does not overflow."""
+
+
+class Snapshots:
+    """The checkpoints of a run, written and read by all ranks.
+
+    Args:
+        engine: whose state.
+        job: says where, how many are kept, and with which optimizer.
+        places: number of stages of the model.
+    """
+
+    def __init__(self, engine: Engine, job: Job, places: int) -> None:
+        self.engine, self.optimizer = engine, job.deepspeed["optimizer"]
+        self.root, self.keep, self.places = job.folder.checkpoints, job.config.keep, places
+        self.first = torch.distributed.get_rank() == 0
+
+    def save(self, step: int, samples: int) -> Path:
+        """Write and publish a checkpoint; every rank must call it.
+
+        Args:
+            step: optimizer steps made.
+            samples: windows read.
+
+        Raises:
+            TrainingError: some rank could not write, most often because the disk is full.
+        """
+        state, writer = TrainingState(self.engine, self.optimizer), Writer(self.root, step)
+        if self.first:
+            writer.begin()
+        torch.distributed.barrier()
+        files = self._share(*self._write_layers(state, writer))
+        if self.first:
+            numbers = {
+                "step": step,
+                "samples": samples,
+                "optimizer_steps": state.optimizer_steps(),
+                "loss_scale": state.loss_scale(),
+            }
+            writer.publish(files, numbers)
+            prune(self.root, self.keep)
+        torch.distributed.barrier()
+        return writer.final
+
+    def restore(self, folder: Path, warm_up: Callable[[], object]) -> dict[str, Any]:
+        """Continue from a checkpoint; every rank must call it.
+
+        Args:
+            folder: a verified checkpoint.
+            warm_up: makes one optimizer step, all of whose effects are overwritten here; without
+                it there are no moments to put values into.
+
+        Returns:
+            The numbers that `save` stored.
+        """
+        state = self._assigned(stored(folder), warm_up)
+        numbers = read_state(folder)
+        state.set_optimizer_steps(numbers["optimizer_steps"])
+        state.set_loss_scale(numbers["loss_scale"])
+        return numbers
+
+    def begin(self, weights: Reader, warm_up: Callable[[], object]) -> None:
+        """Begin with other weights than those drawn, as if they had been; see `restore`."""
+        state = self._assigned(partial(_before_the_first_step, weights), warm_up)
+        state.set_optimizer_steps(0)
+
+    def _assigned(self, reader: Reader, warm_up: Callable[[], object]) -> TrainingState:
+        """The engine's state, every weight and moment read by the reader of its layer."""
+        for _ in range(WARM_UPS):
+            warm_up()
+            state = TrainingState(self.engine, self.optimizer)
+            if state.has_moments():
+                break
+        for place, layer in self._layers():
+            read = reader(place)
+            for name, parameter in layer:
+                state.assign(name, parameter, read)
+        return state
+
+    def _layers(self) -> list[tuple[int, list[tuple[str, nn.Parameter]]]]:
+        """The weights this rank takes part in, layer by layer."""
+        named = sorted(self.engine.parameters().items(), key=lambda item: _place(item[0]))
+        return [(p, list(layer)) for p, layer in groupby(named, key=lambda item: _place(item[0]))]
+
+    def _write_layers(
+        self, state: TrainingState, writer: Writer
+    ) -> tuple[dict[str, tuple[int, str]], OSError | None]:
+        """Write this rank's share of the layers; gathering is everyone's work, failed or not."""
+        files: dict[str, tuple[int, str]] = {}
+        failure = None
+        for place, layer in self._layers():
+            mine = self.engine.writes(place)
+            tensors: tuple[dict[str, Tensor], dict[str, Tensor]] = ({}, {})
+            for name, parameter in layer:
+                for key, tensor in state.tensors(name, parameter):
+                    if mine:
+                        tensors["#" in key][key] = tensor.cpu()
+            try:
+                for moments, named in enumerate(tensors):
+                    if named and failure is None:
+                        file = layer_file(place, bool(moments))
+                        files[file] = writer.write(file, named)
+            except OSError as error:
+                failure = error
+        return files, failure
+
+    def _share(
+        self, files: Mapping[str, tuple[int, str]], failure: OSError | None
+    ) -> dict[str, tuple[int, str]]:
+        """Bring what all ranks have written to all ranks, or all their failure."""
+        names = [layer_file(p, moments) for p in range(self.places) for moments in (False, True)]
+        table = torch.zeros(len(names) + 1, 1 + 32, dtype=torch.int64)
+        for name, (size, sha256) in files.items():
+            table[names.index(name)] = torch.tensor([size, *bytes.fromhex(sha256)])
+        table[-1, 0] = failure is not None
+        table = table.to(self.engine.engine.device)
+        torch.distributed.all_reduce(table)
+        *rows, (failures, *_) = table.tolist()
+        if failures:
+            reason = f": {failure}" if failure else " by another rank, see its log"
+            raise TrainingError(
+                f"the checkpoint could not be written to {self.root}{reason}; "
+                "free some space and run the same command again: older checkpoints are whole"
+            )
+        return {n: (r[0], bytes(r[1:]).hex()) for n, r in zip(names, rows, strict=True) if r[0]}
+
+
+def _place(name: str) -> int:
+    return int(name.split(".", 1)[0])
+
+
+def stored(folder: Path) -> Reader:
+    """Reads the tensors of a checkpoint, one at a time."""
+    return partial(_stored, folder)
+
+
+def _stored(folder: Path, place: int) -> Callable[[str], Tensor]:
+    from safetensors import safe_open
+
+    paths = (folder / layer_file(place, moments) for moments in (False, True))
+    files = [safe_open(path, framework="pt") for path in paths if path.exists()]
+
+    def read(name: str) -> Tensor:
+        tensor: Tensor = files["#" in name].get_tensor(name)  # type: ignore[no-untyped-call]
+        return tensor
+
+    return read
+
+
+def _before_the_first_step(weights: Reader, place: int) -> Callable[[str], Tensor]:
+    """Gives the weights of a layer, and zeros for their moments."""
+    layer = weights(place)
+
+    def read(name: str) -> Tensor:
+        weight, _, moment = name.partition("#")
+        return torch.zeros_like(layer(weight)) if moment else layer(weight)
+
+    return read

@@ -1,0 +1,101 @@
+"""Which documents a training step saw: computed from the step's number, without a replay.
+
+The way of a step: `metrics.jsonl` tells how many samples came before it; the order of training
+turns its samples into runs of tokens; a search among the ends of documents turns these into
+documents, of which the shards know the origin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dslm.config.parse import parse
+from dslm.errors import ConfigError, Problem
+from dslm.run.config import RunConfig
+from dslm.run.folder import RunFolder
+from dslm.run.metrics import read_metrics
+from dslm.shards.provenance import Origin, Origins
+from dslm.train.data import objective_of, open_sources, open_stream
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One run of tokens that a step saw: a row, or a part of one."""
+
+    sample: int
+    """Its number in the order of training."""
+    rank: int
+    """The replica that saw it."""
+    folder: Path
+    """The shard set it is from."""
+    first: int
+    """Its first token, counted over the set."""
+    last: int
+    """The token after its last."""
+    documents: list[Origin]
+    """The documents that have a part in it. Where tokens are left out at random, the last ones of
+    the sample may be among those that only stood by."""
+
+
+def whence(run: Path, step: int, rank: int | None) -> Iterator[Seen]:
+    """What a step of a run saw.
+
+    Args:
+        run: the folder of the run; its shard sets must be where they were.
+        step: from 1.
+        rank: only what this replica saw; `None` for all.
+
+    Raises:
+        UserError: no such run, step or rank, or the shards are not those of the run.
+    """
+    folder = RunFolder(run)
+    record = folder.read()
+    if "plan" not in record:
+        raise ConfigError(Problem(str(run), None, "has made no step here: it was imported"))
+    config, plan = parse(RunConfig, record["config"]), record["plan"]
+    if not 1 <= step <= config.steps:
+        raise ConfigError(Problem("--step", step, f"the run has steps 1 to {config.steps}"))
+    if rank is not None and not 0 <= rank < plan["replicas"]:
+        rule = f"the run has ranks 0 to {plan['replicas'] - 1} that read data"
+        raise ConfigError(Problem("--rank", rank, rule))
+    sources = open_sources(config.data)
+    _check_same(sources.record(), record["data"], run)
+    objective = objective_of(config, sources.train[0].tokenizer)
+    stream = open_stream(sources, config, objective)
+    origins = [Origins(source) for source in sources.train]
+    first, count = _samples(folder.metrics, step, plan)
+    share = count // plan["replicas"]
+    ranks = range(plan["replicas"]) if rank is None else [rank]
+    for replica in ranks:
+        begin = first + replica * share
+        for sample, (source, runs) in enumerate(stream.places(begin, share), begin):
+            found = origins[source]
+            for start, last in runs:
+                documents = [found(number) for number in found.between(start, last).tolist()]
+                yield Seen(sample, replica, found.shards.folder, start, last, documents)
+
+
+def _samples(metrics: Path, step: int, plan: dict[str, Any]) -> tuple[int, int]:
+    """The first sample of a step and how many it had; a resumed run may have changed its batch."""
+    counts = {0: 0}
+    for line in read_metrics(metrics):
+        counts[int(line["step"] or 0)] = int(line["tokens"] or 0) // plan["sequence"]
+    before = max(known for known in counts if known < step)
+    after = min((known for known in counts if known >= step), default=None)
+    batch = int(plan["batch"])
+    if after is not None:
+        batch = (counts[after] - counts[before]) // (after - before)
+    return counts[before] + (step - 1 - before) * batch, batch
+
+
+def _check_same(now: dict[str, Any], then: dict[str, Any], run: Path) -> None:
+    changed = [
+        Problem(new["folder"], None, f"is not the shard set that {run} read any more")
+        for new, old in zip(now["train"], then["train"], strict=True)
+        if new["fingerprint"] != old["fingerprint"]
+    ]
+    if changed:
+        raise ConfigError(*changed)

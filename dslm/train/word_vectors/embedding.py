@@ -1,0 +1,175 @@
+"""Word vectors of a file as the first token embedding of a run.
+
+    check_word_vectors   before anything else: the file's beginning, its width
+    read_word_vectors    the first rank, before torch: all of the file, matched to the tokenizer
+    begin_with           every rank: the rows that were found, in a model drawn by the seed
+
+The vectors are moved and scaled as one cloud: their mean becomes zero and their deviation that of
+drawn embeddings (`embedding_deviation`), while the directions from one to another stay. So the
+first scores differ as little as those of a drawn model and the first loss is near ln V, where
+vectors as GloVe has them, with a deviation of 0.4, would begin far above. The mean is common to all
+words and tells none of them apart; without it they do better (Mu & Viswanath 2018, section 2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dslm.environment import World
+from dslm.errors import DataError, Problem
+from dslm.files.fingerprint import file_sha256
+from dslm.model.config import ModelConfig
+from dslm.parallel.world import share, share_tensor
+from dslm.progress import Progress
+from dslm.sampling.stream import Stream
+from dslm.tokenizers.load import load_tokenizer
+from dslm.train.word_vectors.file import open_vectors
+from dslm.train.word_vectors.match import Matched, match
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from dslm.model.stages import Stage
+
+KEY = "word_vectors"
+"""The setting, and what ``run.json`` calls its outcome."""
+
+COUNTED = 1 << 20
+"""Tokens of training that are counted, about; their share is then right to a tenth of a percent."""
+
+Rows = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class WordVectors:
+    """The vectors that a run begins with, and how much of its text they cover."""
+
+    file: str
+    sha256: str
+    """Of the file as it lies there."""
+    matched: Matched
+    rows: Rows
+    """The vectors of `matched.ids` with mean 0 and deviation 1, [ids, width]."""
+    vocabulary: int
+    """Ids of the tokenizer."""
+    tokens: float
+    """Share of the ids that were matched in the tokens of training."""
+
+    @property
+    def share(self) -> float:
+        """Share of the tokenizer's ids that were matched."""
+        return self.matched.ids.size / self.vocabulary
+
+    def record(self) -> dict[str, Any]:
+        """What ``run.json`` says of them."""
+        return {
+            "file": self.file,
+            "sha256": self.sha256,
+            "words": self.matched.words,
+            "repeated": self.matched.repeated,
+            "ids": self.matched.ids.size,
+            "share_of_ids": self.share,
+            "share_of_tokens": self.tokens,
+        }
+
+
+def check_word_vectors(file: str, model: ModelConfig) -> list[Problem]:
+    """Whether a file looks like word vectors for a model; only its beginning is read."""
+    try:
+        width = open_vectors(Path(file)).width
+    except DataError as error:
+        return list(error.problems)
+    if width == model.width:
+        return []
+    rule = f"its vectors are {width} wide, and model.width = {model.width}"
+    fix = f"use model.width={width}, or vectors {model.width} wide"
+    return [Problem(KEY, file, rule, fix)]
+
+
+def read_word_vectors(file: str, tokenizer: Path, stream: Stream) -> WordVectors:
+    """Read the vectors of a tokenizer's ids, and count how often these occur.
+
+    Args:
+        file: the word vectors.
+        tokenizer: the folder of the tokenizer.
+        stream: the rows of training, the first of which are counted.
+
+    Raises:
+        DataError: as `match`; or all vectors are the same, so that they cannot be scaled.
+    """
+    opened, known = open_vectors(Path(file)), load_tokenizer(tokenizer)
+    with Progress(opened.text_bytes, "B", "reading word vectors") as progress:
+        matched = match(opened, known, progress.advance)
+        progress.begin(opened.path.stat().st_size, "B", "hashing word vectors")
+        sha256 = file_sha256(opened.path, progress.advance)
+    rows = standardized(matched.rows)
+    if rows is None:
+        rule = f"the vectors of the {matched.ids.size} ids that match are all the same"
+        raise DataError(Problem(file, None, rule, "use vectors of the language of the text"))
+    counts = count_tokens(stream, known.vocabulary)
+    share = float(counts[matched.ids].sum() / max(1, counts.sum()))
+    return WordVectors(file, sha256, matched, rows, known.vocabulary, share)
+
+
+def standardized(rows: Rows) -> Rows | None:
+    """Rows [ids, width] with their mean vector taken off, divided by the deviation of what is left.
+
+    `None` when nothing is left.
+    """
+    centred = rows - rows.mean(axis=0, dtype=np.float64).astype(np.float32)
+    deviation = np.sqrt(np.square(centred, dtype=np.float64).mean())
+    spread = np.ptp(rows, axis=0).any()
+    return centred / np.float32(deviation) if spread and deviation > 0 else None
+
+
+def count_tokens(stream: Stream, vocabulary: int) -> npt.NDArray[np.int64]:
+    """How often each id occurs in the first `COUNTED` tokens of training, padding left out."""
+    rows = stream.rows(0, min(stream.samples_per_epoch, -(-COUNTED // stream.width)))
+    counts = np.bincount(rows.ravel(), minlength=vocabulary)
+    if stream.padding is not None:
+        counts[stream.padding] = 0
+    return counts
+
+
+def shared(world: World, vectors: WordVectors | None, width: int) -> tuple[Tensor, Tensor]:
+    """The ids and the rows that the first rank has found, on every rank; see `begin_with`."""
+    import torch
+
+    count = share(world, vectors.matched.ids.size if vectors else 0)
+    ids, rows = torch.zeros(count, dtype=torch.int64), torch.zeros(count, width)
+    if vectors:
+        ids, rows = torch.from_numpy(vectors.matched.ids), torch.from_numpy(vectors.rows)
+    return share_tensor(world, ids), share_tensor(world, rows)
+
+
+def begin_with(
+    layers: Sequence[Stage], ids: Tensor, rows: Tensor
+) -> Callable[[int], Callable[[str], Tensor]]:
+    """The weights of a drawn model whose token embedding holds word vectors.
+
+    Args:
+        layers: the model.
+        ids: the rows of the embedding to fill, [ids].
+        rows: what with, mean 0 and deviation 1, [ids, D].
+
+    Returns:
+        From a place to what gives the weights of its layer by name; the same on every rank, as the
+        seed decides what was drawn.
+    """
+    from dslm.model.embedding import TokenEmbedding, embedding_deviation
+
+    def layer(place: int) -> Callable[[str], Tensor]:
+        built = layers[place].build()
+        if isinstance(built, TokenEmbedding):
+            weight = built.embedding.weight.detach()
+            weight[ids] = rows * embedding_deviation(layers[place].config)
+        weights = {f"{place}.{name}": weight for name, weight in built.state_dict().items()}
+        return weights.__getitem__
+
+    return layer

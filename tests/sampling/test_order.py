@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from dslm.errors import ConfigError
+from dslm.sampling.order import BLOCK, Mixture, Permutation, apportion, tempered
+
+
+@given(size=some.integers(1, 3000), key=some.text(), epoch=some.integers(0, 10**12))
+def test_a_permutation_of_any_size_gives_every_value_once(size, key, epoch):
+    values = Permutation(size, key)(np.arange(size), epoch)
+    assert np.array_equal(np.sort(values), np.arange(size))
+
+
+def test_a_permutation_does_not_depend_on_what_is_asked_with_it():
+    order = Permutation(10**12, "key")
+    positions = np.array([0, 5, 10**12 - 1])
+    alone = [int(order(positions[i : i + 1])[0]) for i in range(3)]
+    assert order(positions).tolist() == alone
+
+
+def test_keys_and_epochs_give_different_permutations():
+    positions = np.arange(1000)
+    orders = [
+        Permutation(1000, "a")(positions, 0),
+        Permutation(1000, "a")(positions, 1),
+        Permutation(1000, "b")(positions, 0),
+    ]
+    for first, second in ((0, 1), (0, 2), (1, 2)):
+        assert np.count_nonzero(orders[first] == orders[second]) < 15  # 1 expected by chance
+
+
+def test_all_permutations_of_three_are_equally_frequent():
+    positions = np.tile(np.arange(3), 6000)
+    epochs = np.repeat(np.arange(6000), 3)
+    orders = Permutation(3, "key")(positions, epochs).reshape(-1, 3)
+    _, counts = np.unique(orders, axis=0, return_counts=True)
+    assert counts.size == 6
+    assert np.sum((counts - 1000) ** 2 / 1000) < 20.5  # chi squared, 5 degrees, p = 0.001
+
+
+def test_neighbours_in_the_order_are_strangers_in_the_text():
+    order = Permutation(1 << 16, "key")(np.arange(1 << 16)).astype(float)
+    assert abs(np.corrcoef(order[:-1], order[1:])[0, 1]) < 4 / 256  # four standard deviations
+
+
+def test_a_single_source_is_one_permutation_after_another():
+    sources, epochs, indices = Mixture([1500], [1.0], seed=3)(np.arange(4500))
+    assert not sources.any()
+    assert np.array_equal(epochs, np.repeat([0, 1, 2], 1500))
+    for epoch in range(3):
+        assert np.array_equal(np.sort(indices[epochs == epoch]), np.arange(1500))
+    assert not np.array_equal(indices[:1500], indices[1500:3000])
+
+
+@given(
+    sizes=some.lists(some.integers(1, 400), min_size=1, max_size=5),
+    weights=some.lists(some.floats(0.05, 1.0), min_size=5, max_size=5),
+    seed=some.integers(0, 2**31),
+)
+def test_every_completed_epoch_of_every_source_is_exact(sizes, weights, seed):
+    mixture = Mixture(sizes, weights[: len(sizes)], seed)
+    sources, epochs, indices = mixture(np.arange(4 * BLOCK))
+    for source, size in enumerate(sizes):
+        mine = sources == source
+        for epoch in range(int(epochs[mine].max())):
+            found = np.sort(indices[mine & (epochs == epoch)])
+            assert np.array_equal(found, np.arange(size))
+
+
+def test_every_block_holds_exact_shares():
+    sources, _, _ = Mixture([10, 20, 30], [5, 3, 2], seed=0)(np.arange(3 * BLOCK))
+    for block in sources.reshape(3, BLOCK):
+        assert np.bincount(block).tolist() == [512, 307, 205]
+
+
+def test_a_small_batch_holds_nearly_exact_shares():
+    sources, _, _ = Mixture([10, 20], [3, 1], seed=0)(np.arange(BLOCK))
+    for batch in sources.reshape(-1, 8):
+        assert np.bincount(batch).tolist() == [6, 2]
+
+
+@given(weights=some.lists(some.floats(0.01, 100), min_size=1, max_size=20))
+def test_shares_add_up_and_are_off_by_less_than_one(weights):
+    counts = apportion(weights, BLOCK)
+    assert counts.sum() == BLOCK
+    assert np.all(np.abs(counts - np.array(weights) / sum(weights) * BLOCK) < 1 + 1e-9)
+
+
+@given(weights=some.lists(some.floats(0.05, 1), min_size=1, max_size=8))
+def test_shares_in_every_block_are_exact_to_one_sample(weights):
+    sources, _, _ = Mixture([7] * len(weights), weights, seed=2)(np.arange(3 * BLOCK))
+    shares = np.array(weights) / sum(weights)
+    for block in sources.reshape(3, BLOCK):
+        found = np.bincount(block, minlength=len(weights)) / BLOCK
+        assert np.all(np.abs(found - shares) < (1 + 1e-9) / BLOCK)
+
+
+@pytest.mark.parametrize("replicas", [1, 2, 3, 4, 8])
+def test_batches_are_the_same_for_any_number_of_replicas(replicas):
+    mixture, batch = Mixture([500, 40, 3], [5, 3, 2], seed=6), 24
+    part = batch // replicas
+    for step in (0, 1, 77):
+        whole = np.stack(mixture(np.arange(step * batch, (step + 1) * batch)))
+        firsts = [step * batch + replica * part for replica in range(replicas)]
+        parts = [np.stack(mixture(np.arange(first, first + part))) for first in firsts]
+        assert np.array_equal(np.concatenate(parts, axis=1), whole)
+
+
+def test_any_part_of_the_order_can_be_asked_for():
+    mixture = Mixture([1000, 50], [0.9, 0.1], seed=1)
+    whole = np.stack(mixture(np.arange(5000)))
+    part = np.stack(mixture(np.arange(3210, 3300)))
+    assert np.array_equal(whole[:, 3210:3300], part)
+
+
+def test_sample_numbers_beyond_a_trillion_are_fine():
+    _, epochs, indices = Mixture([10**12, 7], [0.5, 0.5], seed=1)(np.array([10**15, 10**15 + 1]))
+    assert epochs.tolist() == [500, 5 * 10**14 // 7]
+    assert indices.min() >= 0
+
+
+@pytest.mark.parametrize("weights", [[1.0], [1.0, 0.0], [1.0, -1.0], [1.0, float("nan")]])
+def test_weights_that_do_not_fit_are_refused(weights):
+    with pytest.raises(ConfigError, match=r"^data\.train = "):
+        Mixture([10, 10], weights, seed=0)
+
+
+def test_a_share_too_small_to_be_seen_is_refused():
+    with pytest.raises(ConfigError, match="less than one sample in 1024"):
+        Mixture([10, 10], [1.0, 1e-5], seed=0)
+
+
+def test_temperature_one_gives_the_sizes_and_a_very_high_one_equal_shares():
+    assert tempered([10, 30, 60], 1) == pytest.approx([0.1, 0.3, 0.6], rel=1e-12)
+    assert tempered([10, 30, 60], 1e9) == pytest.approx([1 / 3] * 3, rel=1e-6)
+
+
+@given(
+    sizes=some.lists(some.integers(1, 10**15), min_size=1, max_size=8),
+    temperature=some.floats(0.5, 100),
+)
+def test_shares_are_in_proportion_to_powers_of_the_sizes(sizes, temperature):
+    weights = np.array(tempered(sizes, temperature))
+    assert weights.sum() == pytest.approx(1, rel=1e-12)
+    expected = np.diff(np.log(np.array(sizes, dtype=float))) / temperature
+    assert np.diff(np.log(weights)) == pytest.approx(expected, abs=1e-9)

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from dslm.environment import World, extensions_folder, free_port, read_world
+from dslm.errors import SetupError
+from dslm.parallel.world import device
+
+CPU = {"DS_ACCELERATOR": "cpu"}
+
+
+def test_a_plain_python_is_a_world_of_one() -> None:
+    assert read_world(CPU) == World(rank=0, size=1, local_rank=0, local_size=1, cpu=True)
+
+
+def test_torchrun_tells_rank_and_world() -> None:
+    told = {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "4"}
+    assert read_world(CPU | told) == World(rank=5, size=8, local_rank=1, local_size=4, cpu=True)
+
+
+def test_deepspeed_calls_the_size_of_a_host_otherwise() -> None:
+    told = {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "LOCAL_SIZE": "2"}
+    assert read_world(CPU | told).local_size == 2
+
+
+def test_a_host_whose_size_nobody_tells_is_taken_for_the_only_one() -> None:
+    told = {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1"}
+    assert read_world(CPU | told).local_size == 2
+
+
+def test_only_rank_zero_is_first() -> None:
+    told = {"WORLD_SIZE": "2", **CPU}
+    assert [read_world({**told, "RANK": rank}).first for rank in ("0", "1")] == [True, False]
+
+
+@pytest.mark.parametrize("name", ["RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"])
+@pytest.mark.parametrize("text", ["", "one", "-1", "1.0"])
+def test_a_variable_that_is_no_number_is_told(name: str, text: str) -> None:
+    with pytest.raises(SetupError, match=f"{name} = '{text}': must be a whole number; start"):
+        read_world({"RANK": "0", name: text})
+
+
+@pytest.mark.parametrize(
+    "environment", [CPU, {"CUDA_VISIBLE_DEVICES": ""}, {"CUDA_VISIBLE_DEVICES": "-1"}]
+)
+def test_gpus_can_be_hidden(environment: dict[str, str]) -> None:
+    assert read_world(environment).cpu
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_gpu_is_used_when_there_is_one(monkeypatch: pytest.MonkeyPatch, there: bool) -> None:
+    monkeypatch.setattr("dslm.parallel.world.os.path.exists", lambda path: there)
+    assert read_world({}).cpu is not there
+
+
+def test_a_rank_computes_on_its_own_device() -> None:
+    assert device(World(local_rank=3, cpu=False)) == "cuda:3"
+    assert device(World(local_rank=3, cpu=True)) == "cpu"
+
+
+def test_a_free_port_can_be_bound_and_is_not_one_the_kernel_gives_away() -> None:
+    port = free_port()
+    assert 20000 <= port < 32000
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", port))
+
+
+def test_a_port_in_use_is_passed_over() -> None:
+    first = free_port()
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", first))
+        assert free_port() != first
+
+
+def test_the_folder_of_builds_is_that_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_EXTENSIONS_DIR", "/somewhere")
+    assert extensions_folder() == Path("/somewhere")
+    monkeypatch.delenv("TORCH_EXTENSIONS_DIR")
+    assert extensions_folder() == Path.home() / ".cache" / "torch_extensions"

@@ -1,0 +1,98 @@
+"""In processes of their own, since the streams of this one belong to pytest."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from helpers.paths import ROOT
+
+HEAD = """\
+import ctypes, os, subprocess, sys
+from pathlib import Path
+from dslm.commands.cli import run
+from dslm.errors import DataError, Problem
+from dslm.train.output import quiet
+
+def main(arguments):
+    print("before")
+    with quiet(Path("logs") / "rank-0.log") as (results, messages):
+"""
+TAIL = """
+    print("after")
+
+sys.exit(run(main, []))
+"""
+
+
+def ended(folder: Path, *lines: str) -> subprocess.CompletedProcess[str]:
+    """Runs lines of code within `quiet`."""
+    code = HEAD + "".join(f"        {line}\n" for line in lines) + TAIL
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=folder,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+    )
+
+
+def log(folder: Path) -> str:
+    return (folder / "logs" / "rank-0.log").read_text()
+
+
+def test_what_libraries_print_goes_to_the_file_and_what_we_tell_to_the_user(tmp_path: Path) -> None:
+    run = ended(
+        tmp_path,
+        "print('from python')",
+        "print('warned', file=sys.stderr)",
+        "os.write(1, b'from C, out\\n'); os.write(2, b'from C, err\\n')",
+        "ctypes.CDLL(None).puts(b'from libc')",
+        "ctypes.CDLL(None).fflush(None)",
+        "subprocess.run(['echo', 'from a child'])",
+        "print('result', file=results)",
+        "print('message', file=messages)",
+    )
+    assert run.returncode == 0
+    assert run.stdout == "before\nresult\nafter\n"
+    assert run.stderr == "message\n"
+    assert sorted(log(tmp_path).splitlines()) == sorted(
+        ["from python", "warned", "from C, out", "from C, err", "from libc", "from a child"]
+    )
+
+
+def test_an_unforeseen_error_is_one_line_and_its_traceback_is_in_the_file(tmp_path: Path) -> None:
+    run = ended(tmp_path, "raise RuntimeError('the card is on fire\\nsecond line')")
+    assert run.returncode == 1
+    assert run.stdout == "before\n"
+    assert run.stderr == (
+        "error: RuntimeError: the card is on fire (traceback in logs/rank-0.log)\n"
+    )
+    assert "Traceback (most recent call last)" in log(tmp_path)
+    assert "second line" in log(tmp_path)
+
+
+def test_an_error_without_a_message_is_told_as_well(tmp_path: Path) -> None:
+    run = ended(tmp_path, "assert False")
+    assert run.returncode == 1
+    assert run.stderr == "error: AssertionError: no message (traceback in logs/rank-0.log)\n"
+
+
+def test_a_mistake_of_the_user_stays_one(tmp_path: Path) -> None:
+    run = ended(tmp_path, "raise DataError(Problem('shards', None, 'are damaged'))")
+    assert run.returncode == 2
+    assert run.stderr == "error: shards: are damaged\n"
+
+
+def test_a_crash_leaves_its_stack_in_the_file(tmp_path: Path) -> None:
+    run = ended(tmp_path, "os.kill(os.getpid(), 11)")
+    assert run.returncode == -11
+    assert "Segmentation fault" in log(tmp_path)
+
+
+def test_the_file_keeps_what_earlier_runs_told(tmp_path: Path) -> None:
+    for number in range(2):
+        ended(tmp_path, f"print('run {number}')")
+    assert log(tmp_path) == "run 0\nrun 1\n"

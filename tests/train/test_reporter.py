@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from dslm.run.metrics import Line, Metrics
+from dslm.train.pace import Pace
+from dslm.train.reporter import LINES, Teller
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def line(step: int, **more: float | None) -> Line:
+    figures = {"loss": 2.5, "learning_rate": 1e-3, "gradient_norm": 0.5, "tokens_per_second": 1e4}
+    return {"step": step, **figures, **more}
+
+
+def test_a_line_has_the_figures_a_user_watches() -> None:
+    messages = io.StringIO()
+    Teller(1000, None, messages).tell(line(1, mfu=0.43), Pace(1000, 10))
+    assert messages.getvalue() == (
+        "step 1/1,000 · pace not known yet · loss 2.5000 · rate 1.00e-03 · norm 0.50 · "
+        "10k tokens/s · MFU 43 %\n"
+    )
+
+
+def test_figures_that_are_not_known_are_left_out() -> None:
+    messages = io.StringIO()
+    Teller(1000, None, messages).tell(line(1, gradient_norm=None), Pace(1000, 10))
+    assert "norm" not in messages.getvalue()
+    assert "MFU" not in messages.getvalue()
+
+
+def test_a_user_sees_some_lines_and_the_file_has_all(tmp_path: Path) -> None:
+    messages = io.StringIO()
+    with Metrics(tmp_path / "metrics.jsonl", 0, None) as metrics:
+        teller = Teller(1000, metrics, messages)
+        for step in range(1, 1001):
+            teller.tell(line(step), Pace(1000, 10))
+    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 1000
+    shown = messages.getvalue().splitlines()
+    assert LINES <= len(shown) <= LINES + 1
+    assert shown[0].startswith("step 1/1,000")
+    assert shown[-1].startswith("step 1,000/1,000")
+
+
+def test_every_validation_loss_is_shown() -> None:
+    messages = io.StringIO()
+    teller = Teller(1000, None, messages)
+    for step in (1, 2):
+        teller.tell({"step": step, "validation_loss": 1.25}, Pace(1000, 10))
+    assert messages.getvalue().splitlines()[1] == "step 2/1,000 · validation loss 1.2500"
+
+
+def test_ranks_without_a_user_are_silent() -> None:
+    teller = Teller(10, None, None)
+    teller.say("a word")
+    teller.beat(1, Pace(10, 10))
+    teller.tell(line(1), Pace(10, 10))
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    now = [0.0]
+    monkeypatch.setattr("dslm.train.reporter.time.monotonic", lambda: now[0])
+    return now
+
+
+def test_a_log_file_gets_a_sign_of_life_after_a_long_silence(clock: list[float]) -> None:
+    messages = io.StringIO()
+    teller, pace = Teller(100, None, messages), Pace(100, 10)
+    for seconds in (1.0, 9.0, 11.0, 12.0, 22.5):
+        clock[0] = seconds
+        teller.beat(int(seconds), pace)
+    assert [text.partition("/")[0] for text in messages.getvalue().splitlines()] == [
+        "step 11",
+        "step 22",
+    ]
+
+
+def test_a_terminal_has_one_line_that_is_written_over(clock: list[float]) -> None:
+    messages = Terminal()
+    teller, pace = Teller(100, None, messages), Pace(100, 10)
+    for seconds in (1.0, 1.2, 2.0):
+        clock[0] = seconds
+        teller.beat(int(seconds), pace)
+    teller.say("a word")
+    told = messages.getvalue()
+    assert told.count("\r\033[Kstep") == 2
+    assert told.endswith("\r\033[Ka word\n")
+    assert told.count("\n") == 1
+
+
+def test_metrics_are_written_even_where_nobody_listens(tmp_path: Path) -> None:
+    with Metrics(tmp_path / "metrics.jsonl", 0, None) as metrics:
+        Teller(10, metrics, None).tell(line(1), Pace(10, 10))
+    assert json.loads((tmp_path / "metrics.jsonl").read_text())["loss"] == 2.5
