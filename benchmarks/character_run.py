@@ -23,8 +23,8 @@ import numpy as np
 from measure import Options, Row, Table, alternate, slowdown
 from texts import corpus_files
 
-from dslm.preprocess.shard import Sharding, shard
-from dslm.preprocess.train_tokenizer import Training, train_tokenizer
+from dslm.preprocess.shard import ShardingConfig, shard
+from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
 from dslm.shards.shard_set import ShardSet
 
 LAUNCHER = Path(__file__).resolve().parent.parent / "launch" / "pretrain.py"
@@ -84,7 +84,7 @@ def measure(options: Options) -> Table:
         contenders = {"dslm": _ours(folder)}
         if options.nanogpt is not None:
             contenders["nanoGPT"] = _nanogpt(folder, options.nanogpt, shards)
-        rates = alternate(contenders, ROUNDS, "character model", warm_up=0)
+        rates = alternate(contenders, ROUNDS, "character model", materialize_moments=0)
     setting = (
         f"4 layers, 4 heads, width 128, {BATCH} × {SEQUENCE} characters a step, vocabulary "
         f"{shards.vocabulary}, float32; nanoGPT's train.py with the settings it gives for a CPU; "
@@ -102,8 +102,8 @@ def _row(rates: dict[str, list[float]]) -> Row:
 
 def _shards(folder: Path, text: Path | None) -> ShardSet:
     files = [text] if text is not None else corpus_files(folder, TEXT)
-    train_tokenizer(files, folder / "tokenizer", Training("char", None))
-    return shard(files, folder / "shards", Sharding(folder / "tokenizer"))[0]
+    train_tokenizer(files, folder / "tokenizer", TokenizerConfig("char", None))
+    return shard(files, folder / "shards", ShardingConfig(folder / "tokenizer"))[0]
 
 
 def _ours(folder: Path) -> Callable[[], float]:

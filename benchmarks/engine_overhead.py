@@ -28,12 +28,12 @@ from dslm.parallel.layout import create
 from dslm.parallel.optimizers import parameter_groups
 from dslm.parallel.plan import make_plan
 from dslm.parallel.world import join, leave
-from dslm.tokenizers.vocabulary import Lexicon
-from dslm.train.output import quiet
+from dslm.tokenizers.vocabulary import Vocabulary
+from dslm.train.output import redirect_output
 
 SHAPE = ModelConfig(layers=6, heads=5, width=320, sequence=256, vocabulary=8000)
 OBJECTIVE = make_objective(
-    ObjectiveConfig(), Context(SHAPE.sequence, 0, False, Lexicon(SHAPE.size, {}, Path()))
+    ObjectiveConfig(), Context(SHAPE.sequence, 0, False, Vocabulary(SHAPE.size, {}, Path()))
 )
 BATCH = 4
 ROUNDS = 15
@@ -77,7 +77,7 @@ class Runner:
 def measure(options: Options) -> Table:
     """Time steps of the plain loop and of every ZeRO stage in turns."""
     with tempfile.TemporaryDirectory() as folder:
-        with quiet(Path(folder) / "deepspeed.log"):
+        with redirect_output(Path(folder) / "deepspeed.log"):
             join(World())
             torch.set_num_threads(THREADS)
             runners = {"plain": Runner(_plain())}

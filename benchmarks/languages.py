@@ -8,7 +8,7 @@ from pathlib import Path
 
 from measure import Options, Row, Table
 
-from dslm.preprocess.clean.language import Language, LanguageSettings
+from dslm.preprocess.clean.language import Language, LanguageConfig
 from dslm.preprocess.document import Document
 
 FILE = Path("multilingual_small/udhr2.zip")
@@ -82,7 +82,7 @@ def _share(known: list[tuple[str, str]], size: int | None) -> float:
         pieces = [plain] if size is None else _pieces(plain, size)
         documents += [Document(piece) for piece in pieces]
         codes += [code] * len(pieces)
-    Language(LanguageSettings(on=True))(documents, Counter())
+    Language(LanguageConfig(on=True))(documents, Counter())
     found = [_standard(document.language) for document in documents]
     return sum(a == _standard(b) for a, b in zip(found, codes, strict=True)) / len(codes)
 

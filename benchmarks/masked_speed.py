@@ -28,7 +28,7 @@ EMULATED = (2, 128)
 """In place of them where a precision is only imitated, some hundred times slower."""
 VOCABULARY, SEQUENCE, BATCH, ROUNDS = 30522, 128, 8, 7
 SHARE = 0.15
-CARRIED = ("segments", "visibility", "picked")
+CARRIED = ("segments", "visibility", "selected")
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Example:
     tokens: Tensor
     segments: Tensor
     real: Tensor
-    picked: Tensor
+    selected: Tensor
     labels: Tensor
     relation: Tensor
 
@@ -53,7 +53,7 @@ class Example:
             tokens=torch.randint(VOCABULARY, (batch, sequence), generator=draw),
             segments=(places >= sequence // 2).long().expand(batch, sequence).contiguous(),
             real=(places < lengths[:, None]).long(),
-            picked=torch.stack([pick.sort().values for pick in picks]),
+            selected=torch.stack([select.sort().values for select in picks]),
             labels=torch.randint(VOCABULARY, (batch, asked), generator=draw),
             relation=torch.randint(2, (batch,), generator=draw),
         )
@@ -64,7 +64,7 @@ class Example:
 
     def everywhere(self) -> Tensor:
         """The labels as the peer wants them."""
-        return torch.full_like(self.tokens, IGNORE).scatter_(1, self.picked, self.labels)
+        return torch.full_like(self.tokens, IGNORE).scatter_(1, self.selected, self.labels)
 
 
 def measure(options: Options) -> Table:
@@ -113,7 +113,7 @@ def ours(layers: int, width: int, sequence: int = SEQUENCE) -> nn.Module:
 
 
 def our_loss(model: nn.Module, example: Example) -> Tensor:
-    first = functional.pad(example.picked, (1, 0))
+    first = functional.pad(example.selected, (1, 0))
     labels = functional.pad(example.labels, (1, 0), value=IGNORE)
     scores, pair = model((example.tokens, example.segments, -example.real, first))
     relation = cross_entropy(pair[:, None], example.relation[:, None])

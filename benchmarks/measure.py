@@ -80,7 +80,7 @@ def timed(work: Callable[[], object], amount: float = 1.0) -> Contender:
 
 
 def alternate(
-    contenders: Mapping[str, Contender], rounds: int, label: str, warm_up: int = 1
+    contenders: Mapping[str, Contender], rounds: int, label: str, materialize_moments: int = 1
 ) -> Rates:
     """Let contenders take turns.
 
@@ -88,15 +88,15 @@ def alternate(
         contenders: who takes part.
         rounds: how many are measured.
         label: what is being measured, for the progress.
-        warm_up: how many rounds are made before them.
+        materialize_moments: how many rounds are made before them.
     """
     rates: Rates = {name: [] for name in contenders}
-    with Progress((rounds + warm_up) * len(contenders), " turns", label) as progress:
-        for number in range(rounds + warm_up):
+    with Progress((rounds + materialize_moments) * len(contenders), " turns", label) as progress:
+        for number in range(rounds + materialize_moments):
             for name in list(contenders)[:: -1 if number % 2 else 1]:
                 rates[name].append(contenders[name]())
                 progress.advance()
-    return {name: values[warm_up:] for name, values in rates.items()}
+    return {name: values[materialize_moments:] for name, values in rates.items()}
 
 
 def ratio(above: list[float], below: list[float]) -> float:

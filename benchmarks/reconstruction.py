@@ -25,8 +25,8 @@ from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
 from dslm.objectives.protocol import IGNORE
 from dslm.preprocess.shard import shard
-from dslm.preprocess.train_tokenizer import Training, train_tokenizer
-from dslm.preprocess.work.plan import Sharding
+from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
+from dslm.preprocess.work.plan import ShardingConfig
 from dslm.progress import Progress
 from dslm.train.batches import held_out, validation_batches
 from dslm.train.prepare import prepare
@@ -41,7 +41,12 @@ STEPS, BATCH, ROWS = 500, 32, 256
 TIMEOUT = 3600.0
 """Seconds after which a run is ended."""
 DENOISING = ["tiny", "model.sequence=64", "model.positions=rotary", "objective.kind=denoising"]
-AUTOENCODER = ["autoencoder_small", "model.sequence=32", "model.code_length=8", "model.layers=1"]
+AUTOENCODER = [
+    "autoencoder_small",
+    "model.sequence=32",
+    "model.bottleneck_length=8",
+    "model.layers=1",
+]
 AUTOENCODER += ["model.decoder_layers=1"]
 RUNS: dict[str, list[str]] = {
     **{
@@ -90,9 +95,9 @@ def measure(options: Options) -> Table:
 
 def _shards(folder: Path, novels: Path) -> None:
     train, other = ([novels / f"{n}.txt" for n in names] for names in (TRAINING, HELD_OUT))
-    train_tokenizer(train, folder / "tokenizer", Training("unigram", VOCABULARY))
-    shard(train, folder / "train", Sharding(folder / "tokenizer"))
-    shard(other, folder / "held_out", Sharding(folder / "tokenizer"))
+    train_tokenizer(train, folder / "tokenizer", TokenizerConfig("unigram", VOCABULARY))
+    shard(train, folder / "train", ShardingConfig(folder / "tokenizer"))
+    shard(other, folder / "held_out", ShardingConfig(folder / "tokenizer"))
     (folder / "deepspeed.json").write_text(json.dumps(DEEPSPEED))
 
 
@@ -130,7 +135,7 @@ def _before(words: Sequence[str], config: str) -> tuple[dict[str, Any], str, str
     job = prepare(words, None, config, World())
     objective, shards = job.objective, job.sources.validation
     assert shards is not None, "the settings name one"
-    model = Transformer(stages(job.config.model, job.config.seed, objective.carried)).eval()
+    model = Transformer(stages(job.config.model, job.config.seed, objective.extras)).eval()
     source = held_out(shards, objective)
     batches, scale = validation_batches(source, ROWS, job.plan, objective, 0, "cpu")
     losses, sums, counts = [], torch.zeros(len(objective.measures), 2), torch.zeros(1)

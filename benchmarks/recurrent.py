@@ -26,8 +26,8 @@ from dslm.model.counts import parameter_count
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
 from dslm.parallel.optimizers import parameter_groups
-from dslm.preprocess.shard import Sharding, shard
-from dslm.preprocess.train_tokenizer import Training, train_tokenizer
+from dslm.preprocess.shard import ShardingConfig, shard
+from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
 from dslm.progress import Progress
 from dslm.run.config import DataConfig, RunConfig, ScheduleConfig
 from dslm.sampling.stream import Stream, Windows
@@ -171,9 +171,9 @@ def _corpus(folder: Path, options: Options) -> tuple[ShardSet, ShardSet, str]:
         training = corpus_files(folder, TEXT)
         held_out = sorted((folder / "corpus").glob("validation-*.txt"))
     tokenizer = folder / "tokenizer"
-    train_tokenizer(training, tokenizer, Training("unigram", COMMON["vocabulary"]))
+    train_tokenizer(training, tokenizer, TokenizerConfig("unigram", COMMON["vocabulary"]))
     sets = [
-        shard(files, folder / name, Sharding(tokenizer))[0]
+        shard(files, folder / name, ShardingConfig(tokenizer))[0]
         for name, files in (("training", training), ("held-out", held_out))
     ]
     kind = "English novels" if novels else "the built-in corpus"

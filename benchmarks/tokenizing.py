@@ -24,7 +24,7 @@ from measure import Options, Row, Table, speedup
 from texts import corpus_files
 
 from dslm.errors import DataError, Problem
-from dslm.preprocess.train_tokenizer import Training, train_tokenizer
+from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
 from dslm.progress import Progress
 from dslm.tokenizers.tokenizer import MODEL
 
@@ -83,7 +83,9 @@ def measure(options: Options) -> Table:
         texts = ((once, megabytes), (often, megabytes * COPIES))
         for kind in ("unigram", "bpe"):
             tokenizer = folder / kind
-            train_tokenizer(files, tokenizer, Training(kind, VOCABULARY, sample_bytes=SAMPLE))
+            train_tokenizer(
+                files, tokenizer, TokenizerConfig(kind, VOCABULARY, sample_bytes=SAMPLE)
+            )
             jobs = [Job(*text, tokenizer, clean) for text in texts for clean in ("none", PEER)]
             jobs.append(Job(*texts[1], tokenizer, "web"))
             rows += _rows(kind, _rounds(jobs, kind))

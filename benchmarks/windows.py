@@ -14,8 +14,8 @@ import numpy as np
 from measure import Options, Table, alternate, speedup, timed
 from texts import corpus_files
 
-from dslm.preprocess.shard import Sharding, shard
-from dslm.preprocess.train_tokenizer import Training, train_tokenizer
+from dslm.preprocess.shard import ShardingConfig, shard
+from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
 from dslm.shards.shard_set import Integers, ShardSet
 
 LENGTH = 2048
@@ -61,8 +61,8 @@ def _read(shards: ShardSet, starts: Integers) -> None:
 
 def _shards(folder: Path) -> ShardSet:
     files = corpus_files(folder, CORPUS)
-    train_tokenizer(files, folder / "tokenizer", Training("char", None))
-    return shard(files * COPIES, folder / "shards", Sharding(folder / "tokenizer"))[0]
+    train_tokenizer(files, folder / "tokenizer", TokenizerConfig("char", None))
+    return shard(files * COPIES, folder / "shards", ShardingConfig(folder / "tokenizer"))[0]
 
 
 def _rows(folder: Path, shards: ShardSet) -> Any:

@@ -31,7 +31,7 @@ class World:
     """Whether the ranks compute on the CPU."""
 
     @property
-    def first(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this is the process that speaks and publishes for all."""
         return self.rank == 0
 

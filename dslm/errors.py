@@ -82,7 +82,7 @@ class TrainingError(DslmError):
     """The run went wrong in a way that no check could foresee."""
 
 
-class Findings:
+class Problems:
     """Collects the problems of steps that raise, so that one mistake hides no other."""
 
     def __init__(self) -> None:

@@ -14,8 +14,8 @@ from helpers.shard_sets import sentences, write_set
 from hypothesis import settings
 
 from dslm.preprocess.shard import shard
-from dslm.preprocess.train_tokenizer import Training, train_tokenizer
-from dslm.preprocess.work.plan import Sharding
+from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
+from dslm.preprocess.work.plan import ShardingConfig
 from dslm.shards.shard_set import ShardSet
 
 settings.register_profile("dslm", deadline=None)  # a busy machine is not a failure
@@ -29,8 +29,8 @@ def make_shards(tmp_path_factory: pytest.TempPathFactory) -> Any:
     def make(text: str) -> Path:
         folder = tmp_path_factory.mktemp("shards")
         (folder / "text.txt").write_text(text)
-        train_tokenizer([folder / "text.txt"], folder / "tokenizer", Training("char", None))
-        shard([folder / "text.txt"], folder / "set", Sharding(folder / "tokenizer"))
+        train_tokenizer([folder / "text.txt"], folder / "tokenizer", TokenizerConfig("char", None))
+        shard([folder / "text.txt"], folder / "set", ShardingConfig(folder / "tokenizer"))
         return folder / "set"
 
     return make
@@ -78,21 +78,21 @@ def corpus(tmp_path_factory) -> list[Path]:
 @pytest.fixture(scope="session")
 def unigram(tmp_path_factory, corpus) -> Path:
     folder = tmp_path_factory.mktemp("tokenizers") / "unigram"
-    train_tokenizer(corpus, folder, Training("unigram", 300))
+    train_tokenizer(corpus, folder, TokenizerConfig("unigram", 300))
     return folder
 
 
 @pytest.fixture(scope="session")
 def characters(tmp_path_factory, corpus) -> Path:
     folder = tmp_path_factory.mktemp("tokenizers") / "char"
-    train_tokenizer(corpus, folder, Training("char", None))
+    train_tokenizer(corpus, folder, TokenizerConfig("char", None))
     return folder
 
 
 @pytest.fixture
 def text_shards(tmp_path, corpus, unigram) -> ShardSet:
     """A shard set of several shards."""
-    return shard(corpus, tmp_path / "set", Sharding(unigram, shard_size=1000))[0]
+    return shard(corpus, tmp_path / "set", ShardingConfig(unigram, shard_size=1000))[0]
 
 
 @pytest.fixture

@@ -34,10 +34,10 @@ def test_tokenizing_and_writing_do_not_load_pandas(tmp_path, unigram):
 import sys
 from pathlib import Path
 from dslm.preprocess.shard import shard
-from dslm.preprocess.work.plan import Sharding
+from dslm.preprocess.work.plan import ShardingConfig
 Path({str(tmp_path / "text.txt")!r}).write_text("It was dark. The river ran. " * 50)
 shard([Path({str(tmp_path / "text.txt")!r})], Path({str(tmp_path / "out")!r}),
-      Sharding(Path({str(unigram)!r})))
+      ShardingConfig(Path({str(unigram)!r})))
 sys.exit("pandas" in sys.modules)
 """
     assert subprocess.run([sys.executable, "-c", told], check=False).returncode == 0

@@ -31,9 +31,9 @@ def test_a_host_whose_size_nobody_tells_is_taken_for_the_only_one() -> None:
     assert read_world(CPU | told).local_size == 2
 
 
-def test_only_rank_zero_is_first() -> None:
+def test_only_rank_zero_is_the_main_rank() -> None:
     told = {"WORLD_SIZE": "2", **CPU}
-    assert [read_world({**told, "RANK": rank}).first for rank in ("0", "1")] == [True, False]
+    assert [read_world({**told, "RANK": rank}).is_main for rank in ("0", "1")] == [True, False]
 
 
 @pytest.mark.parametrize("name", ["RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"])

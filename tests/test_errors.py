@@ -5,7 +5,7 @@ import inspect
 import pytest
 
 from dslm import errors
-from dslm.errors import DslmError, Findings, Problem, UserError, suggest
+from dslm.errors import DslmError, Problem, Problems, UserError, suggest
 
 
 def test_a_problem_reads_as_a_sentence() -> None:
@@ -38,7 +38,7 @@ def test_findings_go_on_after_a_step_that_raises() -> None:
     def fail(where: str, rule: str) -> None:
         raise UserError(Problem(where, None, rule), Problem(where, None, "too"))
 
-    found = Findings()
+    found = Problems()
     assert found.take(len, "abc") == 3
     assert found.take(fail, "a", rule="x") is None
     assert found.take(fail, "b", rule="y") is None

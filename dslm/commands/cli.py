@@ -57,15 +57,25 @@ def run_verb(
     description: str,
     verbs: Mapping[str, Callable[[list[str]], None]],
     arguments: list[str],
+    renamed: Mapping[str, str] | None = None,
 ) -> None:
-    """Run the verb that the first argument names; without one, tell what there is."""
+    """Run the verb that the first argument names; without one, say what there is.
+
+    Args:
+        name: the command.
+        description: what is printed as its help.
+        verbs: what each of its verbs does.
+        arguments: the verb and what follows it.
+        renamed: today's name of each verb that had another one.
+    """
     if not arguments or arguments[0] in ("-h", "--help"):
         print(description, end="")
         return
-    if arguments[0] not in verbs:
-        fix = suggest(arguments[0], verbs, f"choose from {', '.join(verbs)}")
-        raise ConfigError(Problem(name, arguments[0], "there is no such verb", fix))
-    verbs[arguments[0]](arguments[1:])
+    verb = (renamed or {}).get(arguments[0], arguments[0])
+    if verb not in verbs:
+        fix = suggest(verb, verbs, f"choose from {', '.join(verbs)}")
+        raise ConfigError(Problem(name, verb, "there is no such verb", fix))
+    verbs[verb](arguments[1:])
 
 
 def run(main: Callable[[list[str]], None], arguments: list[str]) -> int:

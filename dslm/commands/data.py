@@ -1,4 +1,4 @@
-"""``dslm data verify|stats|show|whence|strike``: look into a shard set, or change it."""
+"""``dslm data verify|stats|show|trace|remove``: look into a shard set, or change it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from dslm.errors import DataError, Problem
 from dslm.progress import Progress, human
 from dslm.report.data_page import figures, lengths, write_data_page
 from dslm.shards.manifest import Manifest
-from dslm.shards.provenance import Origin, Origins
-from dslm.shards.remove import strike
+from dslm.shards.provenance import Provenance, ProvenanceReader
+from dslm.shards.remove import remove
 from dslm.shards.shard_set import ShardSet
 from dslm.shards.verify import verify
 from dslm.tokenizers.load import load_tokenizer
@@ -26,8 +26,8 @@ Look into a shard set.
   dslm data verify DIR                     compare every hash and count; name what is broken
   dslm data stats DIR [--html PAGE]        documents, tokens, lengths, languages, reasons
   dslm data show DIR --document 17         one document and where it came from
-  dslm data whence RUN --step 100          the documents that a training step saw
-  dslm data strike DIR --sha256 HASH       take a document out
+  dslm data trace RUN --step 100           the documents that a training step saw
+  dslm data remove DIR --sha256 HASH       take a document out
 """
 
 PAGE = "stats.html"
@@ -35,7 +35,7 @@ PAGE = "stats.html"
 
 def main(arguments: list[str]) -> None:
     """Run the verb that the first argument names."""
-    run_verb("dslm data", DESCRIPTION, VERBS, arguments)
+    run_verb("dslm data", DESCRIPTION, VERBS, arguments, RENAMED)
 
 
 def _verify(arguments: list[str]) -> None:
@@ -63,17 +63,17 @@ def _stats(arguments: list[str]) -> None:
     page = options.html or options.folder / PAGE
     write_data_page(options.folder, manifest, page)
     if options.json:
-        print(json.dumps(asdict(manifest.tally)))
+        print(json.dumps(asdict(manifest.statistics)))
         return
     for name, value in figures(manifest):
         print(f"{name:<22}{value:>15}")
-    tally = manifest.tally
+    statistics = manifest.statistics
     tables = {
-        "documents by length": lengths(tally),
-        "languages": {code: volume.documents for code, volume in tally.languages.items()},
-        "changed": tally.changed,
-        "left out": tally.left_out,
-        "broken": tally.broken,
+        "documents by length": lengths(statistics),
+        "languages": {code: volume.documents for code, volume in statistics.languages.items()},
+        "changed": statistics.changed,
+        "left out": statistics.left_out,
+        "broken": statistics.broken,
     }
     for title, numbers in tables.items():
         if numbers:
@@ -92,7 +92,7 @@ def _show(arguments: list[str]) -> None:
     if not 0 <= options.document < shards.documents:
         rule = f"the set has documents 0 to {shards.documents - 1:,}"
         raise DataError(Problem("--document", options.document, rule))
-    origins = Origins(shards)
+    origins = ProvenanceReader(shards)
     origin = origins(options.document)
     text = origins.text(options.document, load_tokenizer(shards.tokenizer))
     if options.json:
@@ -109,16 +109,16 @@ def _harmless(text: str) -> str:
     return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", lambda found: ascii(found[0])[1:-1], text)
 
 
-def _whence(arguments: list[str]) -> None:
-    from dslm.train.provenance import whence
+def _trace(arguments: list[str]) -> None:
+    from dslm.train.provenance import trace
 
-    parser = Parser("dslm data whence", "The documents that a step of a run saw.")
+    parser = Parser("dslm data trace", "The documents that a step of a run saw.")
     parser.add_argument("folder", type=Path, metavar="RUN", help="the folder of a run")
     parser.add_argument("--step", type=int, required=True, metavar="N", help="from 1")
     parser.add_argument("--rank", type=int, metavar="R", help="what this replica saw")
     parser.add_argument("--json", action="store_true", help="one JSON object a row of tokens")
     options = parser.parse_args(arguments)
-    for seen in whence(options.folder, options.step, options.rank):
+    for seen in trace(options.folder, options.step, options.rank):
         if options.json:
             print(json.dumps({**asdict(seen), "folder": str(seen.folder)}))
             continue
@@ -128,27 +128,27 @@ def _whence(arguments: list[str]) -> None:
             print(f"  {_told(document)}")
 
 
-def _strike(arguments: list[str]) -> None:
-    parser = _parser("strike", "Take documents out of a shard set; its manifest will tell so.")
+def _remove(arguments: list[str]) -> None:
+    parser = _parser("remove", "Take documents out of a shard set; its manifest will say so.")
     parser.add_argument(
         "--sha256",
         nargs="+",
         action="extend",
         required=True,
         metavar="HASH",
-        help="of the document's text, as dslm data show tells it",
+        help="of the document's text, as dslm data show prints it",
     )
     options = parser.parse_args(arguments)
     shards = ShardSet.open(options.folder)
     size = sum(shard.bytes for shard in shards.manifest.shards)
     with Progress(size, "B", "searching") as progress:
-        struck = strike(shards, set(options.sha256), progress.advance)
-    for one in struck:
-        print(f"struck {one.sha256}: {one.tokens:,} tokens, from {one.shard}")
+        removed = remove(shards, set(options.sha256), progress.advance)
+    for one in removed:
+        print(f"removed {one.sha256}: {one.tokens:,} tokens, from {one.shard}")
     print("runs that read this set before cannot be resumed on it: their order has changed")
 
 
-def _told(document: Origin) -> str:
+def _told(document: Provenance) -> str:
     return (
         f"document {document.number:<8} sha256 {document.sha256[:12]}…  "
         f"{document.input} at {document.place:,}"
@@ -165,6 +165,9 @@ VERBS: dict[str, Callable[[list[str]], None]] = {
     "verify": _verify,
     "stats": _stats,
     "show": _show,
-    "whence": _whence,
-    "strike": _strike,
+    "trace": _trace,
+    "remove": _remove,
 }
+
+RENAMED = {"whence": "trace", "strike": "remove"}
+"""Verbs of an earlier version."""

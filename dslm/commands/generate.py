@@ -21,11 +21,11 @@ def main(argv: list[str]) -> None:
     options = parser.parse_args(argv)
 
     from dslm.inference.fill import fill
-    from dslm.inference.generate import Sampling, continue_text
+    from dslm.inference.generate import SamplingConfig, continue_text
     from dslm.inference.restore import restore_text
     from dslm.inference.trained import load
 
-    sampling = Sampling(options.temperature, options.top_k, options.top_p, options.seed)
+    sampling = SamplingConfig(options.temperature, options.top_k, options.top_p, options.seed)
     trained = load(options.run, options.step)
     kind = trained.config.objective.kind
     if kind == "masked":

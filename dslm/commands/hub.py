@@ -41,7 +41,7 @@ def _import(arguments: list[str]) -> None:
     print(f"  python preprocess/shard.py --input 'corpus/*.txt' --tokenizer {run}/tokenizer \\")
     print("      --output shards/train")
     print("  python launch/pretrain.py fine_tune --deepspeed_config ds_configs/zero1_fp32.json \\")
-    print(f"      start={run} data.train=shards/train run=runs/fine")
+    print(f"      init_from={run} data.train=shards/train run=runs/fine")
 
 
 def _export(arguments: list[str]) -> None:

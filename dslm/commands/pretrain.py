@@ -33,7 +33,7 @@ def main(argv: list[str]) -> None:
         words = [word for word in argv if not word.startswith("--local_rank")]
         pretrain(job, world, words)
     except DslmError:
-        if not world.first:
+        if not world.is_main:
             time.sleep(GRACE)
         raise
 

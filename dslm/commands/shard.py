@@ -24,10 +24,10 @@ from dslm.preprocess.clean.pipeline import Cleaner
 from dslm.preprocess.clean.presets import PRESETS
 from dslm.preprocess.read.inputs import expand
 from dslm.preprocess.shard import MAX_BAD, Running, shard
-from dslm.preprocess.work.coordination import Member
+from dslm.preprocess.work.coordination import Rank
 from dslm.preprocess.work.folder import WorkFolder
-from dslm.preprocess.work.mpi import Crew, join_crew
-from dslm.preprocess.work.plan import SHARD_SIZE, Choices, Sharding
+from dslm.preprocess.work.mpi import Ranks, join_ranks
+from dslm.preprocess.work.plan import SHARD_SIZE, Choices, ShardingConfig
 from dslm.progress import Progress
 from dslm.tokenizers.load import load_tokenizer
 
@@ -53,11 +53,11 @@ def main(arguments: list[str]) -> None:
         print(_help(parser))
         return
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # an end like any other
-    with join_crew(explain) as crew:
-        crew.first(lambda: _check(parser.parse_args(arguments), crew.size))
+    with join_ranks(explain) as ranks:
+        ranks.check_once(lambda: _check(parser.parse_args(arguments), ranks.size))
         options = parser.parse_args(arguments)
         with _inputs(options) as paths:
-            _shard(paths, options, crew)
+            _shard(paths, options, ranks)
 
 
 def _check(options: argparse.Namespace, tasks: int) -> None:
@@ -88,31 +88,31 @@ def _check_places(options: argparse.Namespace, paths: Sequence[Path]) -> list[Pr
     return problems
 
 
-def _shard(paths: list[Path], options: argparse.Namespace, crew: Crew) -> None:
+def _shard(paths: list[Path], options: argparse.Namespace, ranks: Ranks) -> None:
     choices = Choices.read(options.clean, options.words)
-    sharding = Sharding(
+    sharding = ShardingConfig(
         options.tokenizer,
         options.shard_size,
         reading(options),
         choices.cleaning,
         choices.duplicates,
     )
-    if crew.speaks:
-        for line in first_screen(paths, sharding, options, crew.size):
+    if ranks.is_main:
+        for line in first_screen(paths, sharding, options, ranks.size):
             print(line, file=sys.stderr)
     started, total = time.monotonic(), sharding.passes * sum(map(text_bytes, paths))
     with Progress(total, "B", "sharding") as progress:
         running = Running(
             workers=options.workers,
-            member=Member(crew.rank, crew.size),
+            member=Rank(ranks.rank, ranks.size),
             max_bad=options.max_bad,
             rejects=options.rejects,
-            progress=progress.advance if crew.speaks else None,
-            notice=_notice if crew.speaks else None,
+            progress=progress.advance if ranks.is_main else None,
+            notice=_notice if ranks.is_main else None,
         )
         shards, made = shard(paths, options.output, sharding, running)
-    crew.wait()
-    if crew.speaks:
+    ranks.wait()
+    if ranks.is_main:
         seconds = time.monotonic() - started
         for line in last_screen(shards, options, seconds if made else None):
             print(line)

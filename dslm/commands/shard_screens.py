@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dslm.files.kinds import text_bytes
 from dslm.preprocess.work.folder import WorkFolder
-from dslm.preprocess.work.plan import Sharding, plan
+from dslm.preprocess.work.plan import ShardingConfig, plan
 from dslm.progress import counted, duration, human
 from dslm.shards.shard_set import ShardSet
 
@@ -19,7 +19,7 @@ CUT_SHORT = "cut short"
 
 
 def first_screen(
-    paths: Sequence[Path], sharding: Sharding, options: argparse.Namespace, tasks: int
+    paths: Sequence[Path], sharding: ShardingConfig, options: argparse.Namespace, tasks: int
 ) -> list[str]:
     """What will be done."""
     amount = sum(map(text_bytes, paths))
@@ -48,27 +48,27 @@ def first_screen(
 
 def last_screen(shards: ShardSet, options: argparse.Namespace, seconds: float | None) -> list[str]:
     """What was made, and what to type next."""
-    manifest, tally = shards.manifest, shards.manifest.tally
+    manifest, statistics = shards.manifest, shards.manifest.statistics
     stored = sum(shard.bytes for shard in manifest.shards)
     how = "(already there)" if seconds is None else f"in {duration(seconds)}"
     lines = [
         f"{options.output} {how}",
-        f"  {counted(tally.documents, 'document')}, {counted(tally.sentences, 'sentence')}, "
-        f"{human(tally.tokens)} tokens, "
-        f"{tally.text_bytes / tally.tokens:.2f} bytes of text a token",
+        f"  {counted(statistics.documents, 'document')}, "
+        f"{counted(statistics.sentences, 'sentence')}, {human(statistics.tokens)} tokens, "
+        f"{statistics.text_bytes / statistics.tokens:.2f} bytes of text a token",
         f"  {counted(len(manifest.shards), 'shard')} of {manifest.dtype}, {human(stored)}B",
     ]
     for what, counts in (
-        ("left out", tally.left_out),
-        ("broken", tally.broken),
-        ("changed", tally.changed),
+        ("left out", statistics.left_out),
+        ("broken", statistics.broken),
+        ("changed", statistics.changed),
     ):
         told = ", ".join(f"{number:,} {reason}" for reason, number in counts.items())
         lines += [f"  {what}: {told}"] if told else []
-    for number, example in enumerate(tally.examples):
+    for number, example in enumerate(statistics.examples):
         if number < TOLD or f": {CUT_SHORT}" in example:
             lines.append(f"    {example}")
-    if lost := tally.broken.get(CUT_SHORT):
+    if lost := statistics.broken.get(CUT_SHORT):
         lines.append(f"  warning: {counted(lost, 'file')} cut short: the text behind is missing")
     if options.rejects and seconds is not None:
         lines.append(f"  what was left out: {options.rejects}")

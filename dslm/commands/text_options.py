@@ -7,7 +7,7 @@ import re
 from typing import get_args, get_type_hints
 
 from dslm.commands.cli import Parser
-from dslm.preprocess.read.reading import Reading
+from dslm.preprocess.read.reading import ReadingConfig
 
 UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
@@ -29,17 +29,17 @@ def add_text_options(parser: Parser) -> None:
         help="files, folders or quoted patterns; text, JSON (lines), CSV, Parquet, Arrow, a saved "
         "dataset, each plain or packed (.gz .zst .bz2 .xz); may be repeated",
     )
-    hints = get_type_hints(Reading)
+    hints = get_type_hints(ReadingConfig)
     for name, meaning in CHOICES.items():
         parser.add_argument(
             f"--{name.replace('_', '-')}",
             choices=get_args(hints[name]),
-            default=getattr(Reading, name),
+            default=getattr(ReadingConfig, name),
             help=f"{meaning} (default: %(default)s)",
         )
     parser.add_argument(
         "--text-key",
-        default=Reading.text_key,
+        default=ReadingConfig.text_key,
         metavar="KEY",
         help="where a JSON record or a table holds its text: a key, a path such as a.b or "
         "paragraphs[], a column (default: %(default)s)",
@@ -47,16 +47,18 @@ def add_text_options(parser: Parser) -> None:
     parser.add_argument(
         "--longest",
         type=size,
-        default=Reading.longest,
+        default=ReadingConfig.longest,
         metavar="SIZE",
         help="characters: longer text is cut at a paragraph's end, a longer record is refused "
-        f"(default: {Reading.longest // 10**6}MB)",
+        f"(default: {ReadingConfig.longest // 10**6}MB)",
     )
 
 
-def reading(options: argparse.Namespace) -> Reading:
+def reading(options: argparse.Namespace) -> ReadingConfig:
     """How to read text, as the options say."""
-    return Reading(**{name: getattr(options, name) for name in (*CHOICES, "text_key", "longest")})
+    return ReadingConfig(
+        **{name: getattr(options, name) for name in (*CHOICES, "text_key", "longest")}
+    )
 
 
 def size(text: str) -> int:

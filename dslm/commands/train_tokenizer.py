@@ -10,9 +10,9 @@ from dslm.commands.cli import Parser
 from dslm.commands.text_options import add_text_options, count, reading, size
 from dslm.files.kinds import text_bytes
 from dslm.preprocess.read.inputs import expand
-from dslm.preprocess.train_tokenizer import SAMPLE_BYTES, Training, train_tokenizer
+from dslm.preprocess.train_tokenizer import SAMPLE_BYTES, TokenizerConfig, train_tokenizer
 from dslm.progress import Progress
-from dslm.tokenizers.tokenizer import Kind
+from dslm.tokenizers.tokenizer import TokenizerKind
 
 DESCRIPTION = """\
 Make a tokenizer from text.
@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> None:
     """Parse, train, tell what was made."""
     options = _parser().parse_args(arguments)
     paths = expand(options.input)
-    training = Training(
+    training = TokenizerConfig(
         kind=options.model_type,
         vocabulary=options.vocab_size,
         sample_bytes=options.sample_bytes,
@@ -58,7 +58,7 @@ def _parser() -> Parser:
     add_text_options(parser)
     parser.add_argument(
         "--model-type",
-        choices=get_args(Kind),
+        choices=get_args(TokenizerKind),
         default="unigram",
         help="unigram and bpe: pieces of words; char: exactly the characters of the text "
         "(default: %(default)s)",

@@ -42,7 +42,7 @@ CONTROL = bytes(set(range(32)) - set(b"\b\t\n\v\f\r\x0e\x0f\x1a\x1b"))
 
 
 @dataclass(frozen=True)
-class Kind:
+class FileKind:
     """What a file holds."""
 
     compression: str
@@ -51,7 +51,7 @@ class Kind:
     """A key of `documents.READERS`."""
 
 
-def kind(path: Path) -> Kind:
+def kind(path: Path) -> FileKind:
     """Look at the beginning of a file, or at a folder that `datasets` saved.
 
     Raises:
@@ -63,12 +63,12 @@ def kind(path: Path) -> Kind:
         raise unreadable(path, error) from None
     if stat.S_ISDIR(state.st_mode):
         data_files(path)
-        return Kind("", "dataset")
+        return FileKind("", "dataset")
     return _kind(path, state.st_size, state.st_mtime_ns)
 
 
 @lru_cache(maxsize=1 << 17)
-def _kind(path: Path, size: int, changed: int) -> Kind:
+def _kind(path: Path, size: int, changed: int) -> FileKind:
     """The kind of a file, which is asked for often; the same while its size and time are."""
     start = head(path, "", HEAD)
     compression = compression_of(start)
@@ -78,7 +78,7 @@ def _kind(path: Path, size: int, changed: int) -> Kind:
     if binary == "parquet" and compression:
         rule = f"is Parquet inside {compression}, which cannot be read"
         raise DataError(Problem(str(path), None, rule, "unpack it: Parquet is packed by itself"))
-    return Kind(compression, binary or _text_format(path, start, compression))
+    return FileKind(compression, binary or _text_format(path, start, compression))
 
 
 def is_dataset(folder: Path) -> bool:
@@ -119,7 +119,7 @@ def _json_format(start: bytes) -> str:
     return "json document" if start.startswith(b"[") or spans_lines else "json lines"
 
 
-def text_bytes(path: Path, found: Kind | None = None) -> int:
+def text_bytes(path: Path, found: FileKind | None = None) -> int:
     """Bytes of text in an input: its size, or an estimate when it is packed.
 
     Args:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from dslm.config.parse import parse
+from dslm.config.renamed import with_current_names
 from dslm.errors import ConfigError, DataError, Problem
 from dslm.files.whole import write_json
 
 T = TypeVar("T")
+
+NOTHING: Mapping[str, str] = {}
 
 
 def save(record: Any, path: Path) -> None:
@@ -19,7 +23,9 @@ def save(record: Any, path: Path) -> None:
     write_json(path, dataclasses.asdict(record))
 
 
-def load(cls: type[T], path: Path, what: str, maker: str) -> T:
+def load(
+    cls: type[T], path: Path, what: str, maker: str, renamed: Mapping[str, str] = NOTHING
+) -> T:
     """Read a dataclass from JSON; no key may be unknown, missing or of a wrong type.
 
     Args:
@@ -27,12 +33,14 @@ def load(cls: type[T], path: Path, what: str, maker: str) -> T:
         path: the file.
         what: what its folder is when the file is there, such as ``shard set``.
         maker: the script under ``preprocess/`` that makes such a folder.
+        renamed: today's name of each key that had another one; see `with_current_names`.
 
     Raises:
         DataError: the file is missing or is something else.
     """
     try:
-        return parse(cls, json.loads(path.read_text(encoding="utf-8")))
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return parse(cls, with_current_names(values, renamed) if renamed else values)
     except OSError as error:
         rule = error.strerror or "cannot be read"
         if isinstance(error, FileNotFoundError):

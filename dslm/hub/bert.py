@@ -9,7 +9,7 @@ from __future__ import annotations
 from dslm.hub.family import Family, Key, grouped, one
 from dslm.model.block import Block
 from dslm.model.embedding import Head, Positions, TokenEmbedding
-from dslm.model.heads import Answers, Transform
+from dslm.model.heads import OutputBias, PredictionTransform
 
 KEYS = (
     Key("vocab_size", "vocabulary"),
@@ -51,13 +51,13 @@ NAMES = {
         "feed_forward.leave": one("bert.encoder.layer.{}.output.dense"),
         "feed_forward_norm": one("bert.encoder.layer.{}.output.LayerNorm"),
     },
-    Transform: {
+    PredictionTransform: {
         "pooler": one("bert.pooler.dense"),
         "dense": one("cls.predictions.transform.dense"),
         "norm": one("cls.predictions.transform.LayerNorm"),
     },
     Head: {"unembedding": one("cls.predictions.decoder")},
-    Answers: {"bias": one("cls.predictions"), "pair": one("cls.seq_relationship")},
+    OutputBias: {"bias": one("cls.predictions"), "pair": one("cls.seq_relationship")},
 }
 
 BERT = Family(

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dslm.errors import CheckpointError, Findings, Problem, TrainingError, UserError
+from dslm.errors import CheckpointError, Problem, Problems, TrainingError, UserError
 from dslm.files.whole import occupied, published, write_json, write_text
 from dslm.hub.family import Family
 from dslm.hub.folder import SETTINGS, open_folder
@@ -61,7 +61,7 @@ def export_run(run: Path, folder: Path, step: int | None = None) -> float:
         raise CheckpointError(Problem(str(folder), None, "is there already", fix))
     trained = load(run, step)
     config, tokenizer = trained.config.model, trained.tokenizer
-    found = Findings()
+    found = Problems()
     family = found.take(family_of_model, config)
     content = found.take(_tokenizer, trained)
     if family is None or content is None:
@@ -159,11 +159,11 @@ def _difference(place: Path, trained: Trained) -> float:
     """
     folder = open_folder(place)
     read = {f"layers.{weight.ours}": folder.read(weight) for weight in folder.weights}
-    dice = torch.Generator().manual_seed(0)
+    draws = torch.Generator().manual_seed(0)
     shape = (2, min(WINDOW, folder.config.sequence))
-    inputs = {"tokens": torch.randint(folder.config.size, shape, generator=dice)}
+    inputs = {"tokens": torch.randint(folder.config.size, shape, generator=draws)}
     if not _causal(trained):
-        inputs["segments"] = torch.randint(folder.config.segments, shape, generator=dice)
+        inputs["segments"] = torch.randint(folder.config.segments, shape, generator=draws)
         inputs["visibility"] = -(torch.arange(shape[1]) < torch.tensor([[shape[1]], [5]])).long()
     both = (
         _scores(config, state, inputs, trained.device)
@@ -183,9 +183,9 @@ def _scores(
     device: torch.device,
 ) -> tuple[Tensor, ...]:
     """What a model makes of tokens and what they carry along."""
-    tokens, *carried = (tensor.to(device) for tensor in inputs.values())
+    tokens, *extras = (tensor.to(device) for tensor in inputs.values())
     with torch.device("meta"):
         model = Transformer(stages(config, 0, list(inputs)[1:]))
     model.load_state_dict(read, assign=True)
-    outputs = model.to(device).eval()((tokens, *carried) if carried else tokens)
+    outputs = model.to(device).eval()((tokens, *extras) if extras else tokens)
     return outputs if isinstance(outputs, tuple) else (outputs,)

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dslm.errors import CheckpointError, Findings, Problem, UserError
+from dslm.errors import CheckpointError, Problem, Problems, UserError
 from dslm.files.whole import read_json
 from dslm.hub.family import Family
 from dslm.hub.names import Weight, copies, weights
@@ -59,7 +59,7 @@ def open_folder(path: Path) -> Folder:
     Raises:
         UserError: with everything that is wrong with it.
     """
-    found = Findings()
+    found = Problems()
     where = path / SETTINGS
     settings = found.take(read_json, where)
     family = None if settings is None else found.take(family_of_settings, settings, str(where))

@@ -32,9 +32,9 @@ def framed(content: str, tokenizer: Tokenizer, objective: Masked, segments: int)
 
     library = Library.from_str(content)
     bare = objective.begin is not None and not library.num_special_tokens_to_add(is_pair=False)
-    if not (bare or objective.extra):
+    if not (bare or objective.extra_ids):
         return content
-    if objective.extra:
+    if objective.extra_ids:
         _add_mask(library, objective.mask, alone=tokenizer.kind == "char")
     if bare:
         library.post_processor = _frame(library, objective, second=int(segments > 1))

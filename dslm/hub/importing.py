@@ -1,7 +1,7 @@
 """A Hugging Face folder as a run: weights as a checkpoint of step 0, tokenizer and settings.
 
 The run can be evaluated, asked and exported like one that was trained here, and training can begin
-with it (``start=RUN``).
+with it (``init_from=RUN``).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from dslm import __version__
 from dslm.config.overrides import merge
 from dslm.config.parse import parse
-from dslm.errors import Findings, Problem, UserError
+from dslm.errors import Problem, Problems, UserError
 from dslm.files.whole import occupied, published
 from dslm.hub.folder import SETTINGS, Folder, open_folder
 from dslm.hub.names import Weight
@@ -44,7 +44,7 @@ def import_folder(path: Path, run: Path, tell: Tell | None = None) -> Folder:
     Raises:
         UserError: with everything that is wrong with the model, or the run is there already.
     """
-    found = Findings()
+    found = Problems()
     if occupied(run):
         fix = "remove it or choose another RUN"
         found.problems.append(Problem(str(run), None, "is there already", fix))

@@ -89,8 +89,10 @@ def refused(family: Family, config: ModelConfig) -> list[Problem]:
         if known and getattr(config, key.ours) not in known:
             rule = f"{family.name} has only {' and '.join(known)}"
             problems.append(Problem(f"model.{key.ours}", getattr(config, key.ours), rule))
-    if config.code_length:
-        problems.append(Problem("model.code_length", config.code_length, f"{family.name} has none"))
+    if config.bottleneck_length:
+        problems.append(
+            Problem("model.bottleneck_length", config.bottleneck_length, f"{family.name} has none")
+        )
     return problems + family.refuse(config)
 
 

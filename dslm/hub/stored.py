@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dslm.errors import CheckpointError, Findings, Problem
+from dslm.errors import CheckpointError, Problem, Problems
 from dslm.files.whole import read_json
 
 KINDS = {".safetensors": "model", ".bin": "pytorch_model"}
@@ -52,7 +52,7 @@ def stored(folder: Path) -> dict[str, Stored]:
     Raises:
         UserError: there are none, or files are missing or damaged; all are told.
     """
-    found = Findings()
+    found = Problems()
     tensors: dict[str, Stored] = {}
     for path in _files(folder):
         tensors |= found.take(_open, path) or {}

@@ -13,9 +13,9 @@ from itertools import chain
 from typing import Any
 
 from dslm.errors import DataError, Problem
-from dslm.tokenizers.foreign import FILES
 from dslm.tokenizers.probes import PROBES
 from dslm.tokenizers.sentence_piece import SPACE
+from dslm.tokenizers.third_party import FILES
 from dslm.tokenizers.tokenizer import MODEL, Tokenizer
 
 HARD = (*PROBES, "a <0x41> b", *(" " * count + "x" for count in range(2, 40)))

@@ -21,7 +21,7 @@ from dslm.model.transformer import Transformer
 
 
 @dataclass(frozen=True)
-class Sampling:
+class SamplingConfig:
     """How the next token is chosen."""
 
     temperature: float = 1.0
@@ -34,7 +34,7 @@ class Sampling:
     """Decides the draws."""
 
 
-def check_sampling(sampling: Sampling) -> list[Problem]:
+def check_sampling(sampling: SamplingConfig) -> list[Problem]:
     """What cannot be sampled as told."""
     problems = []
     if sampling.temperature < 0:
@@ -46,7 +46,7 @@ def check_sampling(sampling: Sampling) -> list[Problem]:
     return problems
 
 
-def continue_text(trained: Trained, prompt: str, new_tokens: int, sampling: Sampling) -> str:
+def continue_text(trained: Trained, prompt: str, new_tokens: int, sampling: SamplingConfig) -> str:
     """The prompt and what the model makes of it, up to the end of the document.
 
     Args:
@@ -81,7 +81,7 @@ def generate(
     model: Transformer,
     config: ModelConfig,
     tokens: Sequence[int],
-    sampling: Sampling,
+    sampling: SamplingConfig,
     vocabulary: int,
     cached: bool = True,
 ) -> Iterator[int]:
@@ -100,7 +100,7 @@ def generate(
             for each token.
     """
     device = next(model.parameters()).device
-    dice = torch.Generator().manual_seed(sampling.seed)
+    draws = torch.Generator().manual_seed(sampling.seed)
     reach, window, caches = config.reach, list(tokens), None
     if reach is not None:
         window = window[-reach:]
@@ -112,7 +112,7 @@ def generate(
         # A recurrent model reads a long beginning in pieces, lest their scores fill the memory.
         for piece in torch.split(batch, config.sequence, dim=1) if cached else [batch]:
             scores = model(piece, caches)[0, -1, :vocabulary]
-        token = choose(scores.float().cpu(), sampling, dice)
+        token = choose(scores.float().cpu(), sampling, draws)
         yield token
         window.append(token)
         unread = [token]
@@ -121,7 +121,7 @@ def generate(
             unread, caches = window, None
 
 
-def choose(scores: Tensor, sampling: Sampling, dice: torch.Generator) -> int:
+def choose(scores: Tensor, sampling: SamplingConfig, draws: torch.Generator) -> int:
     """One token id by the scores [V] of all."""
     if sampling.temperature == 0:
         return int(scores.argmax())
@@ -131,7 +131,7 @@ def choose(scores: Tensor, sampling: Sampling, dice: torch.Generator) -> int:
         scores = torch.full_like(scores, -torch.inf).scatter(0, kept, scores[kept])
     if sampling.top_p is not None:
         scores = _nucleus(scores, sampling.top_p)
-    return int(torch.multinomial(scores.softmax(0), 1, generator=dice))
+    return int(torch.multinomial(scores.softmax(0), 1, generator=draws))
 
 
 def _nucleus(scores: Tensor, share: float) -> Tensor:

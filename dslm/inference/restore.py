@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from dslm.errors import ConfigError, Problem
-from dslm.inference.generate import Sampling, check_sampling, choose
+from dslm.inference.generate import SamplingConfig, check_sampling, choose
 from dslm.inference.trained import Trained
 from dslm.model.attention import Cache
 from dslm.objectives.corruption import Integers, filled
@@ -21,7 +21,7 @@ GAP = "<mask>"
 """What stands in a prompt for something that is missing."""
 
 
-def restore_text(trained: Trained, prompt: str, new_tokens: int, sampling: Sampling) -> str:
+def restore_text(trained: Trained, prompt: str, new_tokens: int, sampling: SamplingConfig) -> str:
     """The prompt with its gaps filled, or what else was damaged put right.
 
     Args:
@@ -78,15 +78,19 @@ def _check(objective: Denoising, prompt: str, source: Integers) -> list[Problem]
 
 @torch.no_grad()
 def _written(
-    trained: Trained, objective: Denoising, source: Integers, new_tokens: int, sampling: Sampling
+    trained: Trained,
+    objective: Denoising,
+    source: Integers,
+    new_tokens: int,
+    sampling: SamplingConfig,
 ) -> list[int]:
     """The target of a source, without `end`."""
     config, model, device = trained.config.model, trained.model, trained.device
     weight = next(model.parameters())
     caches = [Cache(config, 1, config.sequence, weight) for _ in range(config.layers)]
-    dice = torch.Generator().manual_seed(sampling.seed)
+    draws = torch.Generator().manual_seed(sampling.seed)
     never = torch.zeros(config.size, dtype=torch.bool)
-    never[objective.begin], never[objective.begin + objective.extra :] = True, True
+    never[objective.begin], never[objective.begin + objective.extra_ids :] = True, True
     row = np.append(source, objective.begin)
     seen = np.append(np.full(source.size, -1), 1)
     # The first reading sees the source whole; what follows sees all before it without being told.
@@ -94,7 +98,7 @@ def _written(
     inputs = tuple(torch.from_numpy(array)[None].to(device) for array in arrays)
     scores, written = model(inputs, caches)[0, -1], []
     for _ in range(min(new_tokens, config.sequence - row.size)):
-        token = choose(scores.float().cpu().masked_fill(never, -torch.inf), sampling, dice)
+        token = choose(scores.float().cpu().masked_fill(never, -torch.inf), sampling, draws)
         if token == objective.end:
             break
         written.append(token)

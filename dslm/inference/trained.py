@@ -57,7 +57,7 @@ def load(run: Path, step: int | None = None) -> Trained:
     _verify(there[chosen])
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     objective = objective_of(config, folder.tokenizer)
-    model = Transformer(stages(config.model, config.seed, objective.carried))
+    model = Transformer(stages(config.model, config.seed, objective.extras))
     model.load_state_dict(read_weights(there[chosen]))
     tokenizer = load_tokenizer(folder.tokenizer)
     model = model.to(device).eval()

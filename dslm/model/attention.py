@@ -56,8 +56,8 @@ class Attention(nn.Module):
         self,
         hidden: Tensor,
         visibility: Tensor | None = None,
-        places: Tensor | None = None,
-        picked: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        selected: Tensor | None = None,
         cache: Cache | None = None,
     ) -> Tensor:
         """Let each token attend to those it sees.
@@ -66,8 +66,9 @@ class Attention(nn.Module):
             hidden: [B, S, D].
             visibility: [B, S], see `dslm.model.visibility`; without it a token sees what
                 `ModelConfig.attention` says.
-            places: [B, S], the place of each token in its document; without it that in the row.
-            picked: [B, M], the places in the row that are asked for; all without it.
+            position_ids: [B, S], the place of each token in its document; without it that in the
+                row.
+            selected: [B, M], the places in the row that are asked for; all without it.
             cache: holds earlier tokens when generating; `hidden` then follows them.
 
         Returns:
@@ -79,8 +80,8 @@ class Attention(nn.Module):
         )  # [B, H, S, E], [B, K, S, E] twice
         start = cache.length if cache is not None else 0
         if self.config.positions == "rotary":
-            queries = self._rotate(queries, start, places)
-            keys = self._rotate(keys, start, places)
+            queries = self._rotate(queries, start, position_ids)
+            keys = self._rotate(keys, start, position_ids)
         if cache is not None:
             keys, values = cache.append(keys, values)
         mixed = attend(
@@ -88,19 +89,19 @@ class Attention(nn.Module):
             keys,
             values,
             visibility,
-            picked,
+            selected,
             causal=self.config.attention == "causal",
             dropout=self.config.dropout if self.training else 0.0,
         )
         output: Tensor = self.output(mixed.transpose(1, 2).flatten(2))
         return output
 
-    def _rotate(self, heads: Tensor, start: int, places: Tensor | None) -> Tensor:
+    def _rotate(self, heads: Tensor, start: int, position_ids: Tensor | None) -> Tensor:
         config = self.config
         cosines, sines = rotary(
             config.sequence, config.head_width, config.rotary_base, heads.device
         )
-        if places is not None:
-            return rotate(heads, cosines[places][:, None], sines[places][:, None])
+        if position_ids is not None:
+            return rotate(heads, cosines[position_ids][:, None], sines[position_ids][:, None])
         stop = start + heads.shape[2]
         return rotate(heads, cosines[start:stop], sines[start:stop])

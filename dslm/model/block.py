@@ -10,7 +10,7 @@ from torch.utils.checkpoint import checkpoint
 
 from dslm.model.attention import Attention, Cache
 from dslm.model.config import ModelConfig
-from dslm.model.layers import Linear, norm, pick
+from dslm.model.layers import Linear, norm, select
 
 
 class FeedForward(nn.Module):
@@ -55,8 +55,8 @@ class Block(nn.Module):
         self,
         hidden: Tensor,
         visibility: Tensor | None = None,
-        places: Tensor | None = None,
-        picked: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        selected: Tensor | None = None,
         cache: Cache | None = None,
     ) -> Tensor:
         """Map [B, S, D] to [B, S, D]; the last block to [B, M, D], what is asked for.
@@ -64,30 +64,30 @@ class Block(nn.Module):
         Args:
             hidden: [B, S, D].
             visibility: [B, S], what each token sees; see `Attention`.
-            places: [B, S], the place of each token in its document.
-            picked: [B, M], the places in the row whose vectors are wanted; all without it.
+            position_ids: [B, S], the place of each token in its document.
+            selected: [B, M], the places in the row whose vectors are wanted; all without it.
             cache: this block's earlier tokens when generating.
         """
         if self.recompute and self.training:
             # Re-entrant, because ZeRO-3 frees gathered weights between the two passes, which the
             # other kind mistakes for activations that changed their shape.
             recomputed: Tensor = checkpoint(
-                self._forward, hidden, visibility, places, picked, use_reentrant=True
+                self._forward, hidden, visibility, position_ids, selected, use_reentrant=True
             )
             return recomputed
-        return self._forward(hidden, visibility, places, picked, cache)
+        return self._forward(hidden, visibility, position_ids, selected, cache)
 
     def _forward(
         self,
         hidden: Tensor,
         visibility: Tensor | None,
-        places: Tensor | None,
-        picked: Tensor | None,
+        position_ids: Tensor | None,
+        selected: Tensor | None,
         cache: Cache | None = None,
     ) -> Tensor:
         normed = self.attention_norm(hidden) if self.pre else hidden
-        mixed = self.dropout(self.attention(normed, visibility, places, picked, cache))
-        hidden = pick(hidden, picked) + mixed
+        mixed = self.dropout(self.attention(normed, visibility, position_ids, selected, cache))
+        hidden = select(hidden, selected) + mixed
         if self.pre:
             change: Tensor = self.dropout(self.feed_forward(self.feed_forward_norm(hidden)))
             return hidden + change

@@ -1,9 +1,9 @@
 """The narrow place of an autoencoder: all that its decoder learns of a row goes through here.
 
-The way of a row's S hidden vectors: each of `code_length` equal pieces of the row becomes the mean
-of its vectors, padding left out; this is mapped to `code_width` numbers: the code (Hinton &
-Salakhutdinov 2006). Back: the code of a piece is mapped to the model's width, for every place of
-the piece alike, and a vector of the place is added.
+The way of a row's S hidden vectors: each of `bottleneck_length` equal pieces of the row becomes the
+mean of its vectors, padding left out; this is mapped to `bottleneck_width` numbers: the code
+(Hinton & Salakhutdinov 2006). Back: the code of a piece is mapped to the model's width, for every
+place of the piece alike, and a vector of the place is added.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Bottleneck(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.sequence, self.length = config.sequence, config.code_length
+        self.sequence, self.length = config.sequence, config.bottleneck_length
         width, narrow = config.width, config.narrow_width
         self.narrow = Linear(width, narrow, config.bias, config.initialization)
         self.widen = Linear(narrow, width, config.bias, config.initialization)
@@ -37,7 +37,7 @@ class Bottleneck(nn.Module):
         return self.decode(self.encode(hidden, visibility))
 
     def encode(self, hidden: Tensor, visibility: Tensor | None = None) -> Tensor:
-        """The code, [B, `code_length`, `code_width`]; a piece of padding alone counts as zeros."""
+        """The code, [B, `bottleneck_length`, `bottleneck_width`]; padding alone counts as zeros."""
         rows, sequence, width = hidden.shape
         pieces = hidden.reshape(rows, self.length, sequence // self.length, width)
         if visibility is None:

@@ -25,7 +25,7 @@ GATES = {"lstm": 4, "gru": 3}
 class ModelConfig:
     """The shape of a Transformer of one stack (Vaswani et al. 2017) or of recurrent layers.
 
-    With `code_length` there is a bottleneck and another stack behind it: an autoencoder.
+    With `bottleneck_length` there is a bottleneck and another stack behind it: an autoencoder.
     """
 
     block: Literal["attention", "lstm", "gru"] = "attention"
@@ -72,16 +72,16 @@ class ModelConfig:
     """Whether a layer of its own and a bias for each token id belong to the head (BERT)."""
     pair_head: bool = False
     """Whether two scores for a pair of segments are made from the first token (BERT's pooler)."""
-    code_length: Annotated[int, Field(ge=0)] = 0
+    bottleneck_length: Annotated[int, Field(ge=0)] = 0
     """Vectors that a row is squeezed into behind `layers` blocks, whereupon others make it out of
     these again; must divide `sequence`; 0 = none, a plain model."""
-    code_width: Count | None = None
-    """Width of these vectors; null = `width` (only with `code_length`)."""
+    bottleneck_width: Count | None = None
+    """Width of these vectors; null = `width` (only with `bottleneck_length`)."""
     decoder_layers: Count | None = None
-    """Blocks behind the code; null = `layers` (only with `code_length`)."""
+    """Blocks behind the code; null = `layers` (only with `bottleneck_length`)."""
     output: Literal["scores", "vectors"] = "scores"
     """What is made of the last hidden vectors: scores of all token ids, or a vector to be compared
-    with the token's embedding (only with `code_length`)."""
+    with the token's embedding (only with `bottleneck_length`)."""
     dropout: Share = 0.0
     """Share of activations dropped in training: embeddings, attention weights, residual sums."""
     initialization: Annotated[float, Field(gt=0)] = 0.02
@@ -116,17 +116,17 @@ class ModelConfig:
     @property
     def narrow_width(self) -> int:
         """Width of a vector of the code."""
-        return self.code_width or self.width
+        return self.bottleneck_width or self.width
 
     @property
-    def decoding(self) -> int:
+    def decoder_blocks(self) -> int:
         """Number of blocks behind the code."""
-        return (self.decoder_layers or self.layers) if self.code_length else 0
+        return (self.decoder_layers or self.layers) if self.bottleneck_length else 0
 
     @property
     def blocks(self) -> int:
         """Number of blocks in all."""
-        return self.layers + self.decoding
+        return self.layers + self.decoder_blocks
 
     @property
     def reach(self) -> int | None:
@@ -146,7 +146,7 @@ def check_model(config: ModelConfig) -> list[Problem]:
     if config.positions == "sinusoidal" and config.width % 2:
         rule = "must be even for sinusoidal positions"
         problems.append(Problem("model.width", config.width, rule, f"use {config.width + 1}"))
-    return problems + (_check_code(config) if config.code_length else _check_no_code(config))
+    return problems + (_check_code(config) if config.bottleneck_length else _check_no_code(config))
 
 
 def _check_attention(config: ModelConfig) -> list[Problem]:
@@ -191,15 +191,17 @@ def _check_code(config: ModelConfig) -> list[Problem]:
     """What cannot be built of an autoencoder."""
     problems = []
     if config.recurrent:
-        rule = "does not go with model.code_length"
+        rule = "does not go with model.bottleneck_length"
         problems.append(Problem("model.block", config.block, rule, "leave it out"))
-    if config.sequence % config.code_length:
-        near = _nearest_divisors(config.sequence, config.code_length)
+    if config.sequence % config.bottleneck_length:
+        near = _nearest_divisors(config.sequence, config.bottleneck_length)
         rule = f"does not divide model.sequence = {config.sequence}"
-        problems.append(Problem("model.code_length", config.code_length, rule, f"use {near}"))
+        problems.append(
+            Problem("model.bottleneck_length", config.bottleneck_length, rule, f"use {near}")
+        )
     for key in ("transform", "pair_head"):
         if getattr(config, key):
-            rule = "does not go with model.code_length"
+            rule = "does not go with model.bottleneck_length"
             problems.append(Problem(f"model.{key}", True, rule, "leave it out"))
     if config.output == "vectors" and not config.tied:
         rule = "gives a head to scores, but model.output = vectors has none"
@@ -209,8 +211,8 @@ def _check_code(config: ModelConfig) -> list[Problem]:
 
 def _check_no_code(config: ModelConfig) -> list[Problem]:
     """What means something for an autoencoder only."""
-    plain = {"code_width": None, "decoder_layers": None, "output": "scores"}
-    rule, fix = "needs a code", "set model.code_length, or leave it out"
+    plain = {"bottleneck_width": None, "decoder_layers": None, "output": "scores"}
+    rule, fix = "needs a code", "set model.bottleneck_length, or leave it out"
     return [
         Problem(f"model.{key}", getattr(config, key), rule, fix)
         for key, value in plain.items()

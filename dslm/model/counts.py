@@ -43,9 +43,9 @@ def flops_per_token(config: ModelConfig, scored: float = 1.0) -> float:
         multiplying -= config.size * config.width
     if config.output == "scores":
         multiplying -= round((1 - scored) * config.size * config.width)
-    if config.code_length:
+    if config.bottleneck_length:
         # The maps to and from the code are applied to its vectors, not to every token.
-        seldom = _code_map_count(config) * (config.sequence - config.code_length)
+        seldom = _code_map_count(config) * (config.sequence - config.bottleneck_length)
         multiplying -= config.sequence * config.width + seldom // config.sequence
     attention = 12.0 * config.blocks * config.width * config.sequence
     return 6.0 * multiplying + (0.0 if config.recurrent else attention)
@@ -63,7 +63,7 @@ def _embedding_count(config: ModelConfig) -> int:
 
 def _code_count(config: ModelConfig) -> int:
     """Weights of the bottleneck, and of the norm before it."""
-    if not config.code_length:
+    if not config.bottleneck_length:
         return 0
     norm = _norm_count(config) if config.norm_position == "pre" else 0
     return norm + _code_map_count(config) + config.sequence * config.width

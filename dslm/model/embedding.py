@@ -62,7 +62,7 @@ class Positions(nn.Module):
         self,
         hidden: Tensor,
         segments: Tensor | None = None,
-        places: Tensor | None = None,
+        position_ids: Tensor | None = None,
         start: int = 0,
     ) -> Tensor:
         """Map token vectors [B, S, D] to [B, S, D].
@@ -70,18 +70,18 @@ class Positions(nn.Module):
         Args:
             hidden: [B, S, D].
             segments: [B, S], the kind of segment of each token; all of kind 0 without it.
-            places: [B, S], the place of each token; start … start + S - 1 without it.
+            position_ids: [B, S], the place of each token; start … start + S - 1 without it.
             start: how many tokens came before when generating.
         """
         config = self.config
-        if places is None:
-            places = torch.arange(start, start + hidden.shape[1], device=hidden.device)
+        if position_ids is None:
+            position_ids = torch.arange(start, start + hidden.shape[1], device=hidden.device)
         if config.positions == "learned":
-            hidden = hidden + self.embedding(places)
+            hidden = hidden + self.embedding(position_ids)
         elif config.positions == "sinusoidal":
             waves = sinusoidal(config.sequence, config.width, hidden.device)
             # Scaled, so that the waves do not drown the tokens (Vaswani et al. 2017, section 3.4).
-            hidden = hidden * math.sqrt(config.width) + waves[places].to(hidden.dtype)
+            hidden = hidden * math.sqrt(config.width) + waves[position_ids].to(hidden.dtype)
         if config.segments:
             if segments is None:
                 segments = torch.zeros(hidden.shape[:2], dtype=torch.int64, device=hidden.device)

@@ -1,10 +1,10 @@
 """What models other than plain ones have between the last block and their outputs.
 
-The way of the last hidden vectors in BERT (Devlin et al. 2018): `Transform` takes them through a
-layer of their own and, for pairs, puts the pooled first one before them; the head scores them;
-`Answers` adds the bias of each token id and scores the pair. Of a pair the first place is always
-among those that are picked. In an autoencoder that predicts vectors: `Regression` maps them once
-more, `with_targets` puts the embeddings beside them.
+The way of the last hidden vectors in BERT (Devlin et al. 2018): `PredictionTransform` takes them
+through a layer of their own and, for pairs, puts the pooled first one before them; the head scores
+them; `OutputBias` adds the bias of each token id and scores the pair. Of a pair the first place is
+always among those that are picked. In an autoencoder that predicts vectors: `Regression` maps them
+once more, `with_targets` puts the embeddings beside them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dslm.model.embedding import Head, TokenEmbedding, embedding_deviation
 from dslm.model.layers import Linear, norm
 
 
-class Transform(nn.Module):
+class PredictionTransform(nn.Module):
     """A layer before the head, and the pooler of the first token."""
 
     def __init__(self, config: ModelConfig) -> None:
@@ -47,7 +47,7 @@ class Transform(nn.Module):
         return torch.cat([self.pooler(hidden[:, :1]).tanh(), wanted], dim=1)
 
 
-class Answers(nn.Module):
+class OutputBias(nn.Module):
     """The bias of each token id's score, and the scores of the pair."""
 
     def __init__(self, config: ModelConfig) -> None:
@@ -87,7 +87,7 @@ class Bias(nn.Module):
 
 
 def paired_tied_head(embedding: TokenEmbedding, hidden: Tensor) -> tuple[Tensor, Tensor]:
-    """Scores [B, M, V], and the pair's vector [B, D], of what `Transform` gives."""
+    """Scores [B, M, V], and the pair's vector [B, D], of what `PredictionTransform` gives."""
     scores: Tensor = embedding(hidden[:, 1:], project=True)
     return scores, hidden[:, 0]
 

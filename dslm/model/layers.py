@@ -67,18 +67,18 @@ def draw(weight: Tensor, deviation: float) -> None:
     weight.copy_(torch.normal(0.0, deviation, weight.shape, device="cpu"))
 
 
-def pick(hidden: Tensor, picked: Tensor | None) -> Tensor:
+def select(hidden: Tensor, selected: Tensor | None) -> Tensor:
     """What is at some places of each row.
 
     Args:
         hidden: [B, S, D].
-        picked: [B, M] places; all of them without it.
+        selected: [B, M] places; all of them without it.
 
     Returns:
         [B, M, D].
     """
-    if picked is None:
+    if selected is None:
         return hidden
     rows = torch.arange(len(hidden), device=hidden.device)[:, None] * hidden.shape[1]
-    found = hidden.flatten(0, 1).index_select(0, (rows + picked).flatten())
-    return found.view(*picked.shape, -1)
+    found = hidden.flatten(0, 1).index_select(0, (rows + selected).flatten())
+    return found.view(*selected.shape, -1)

@@ -24,9 +24,9 @@ from dslm.model.bottleneck import Bottleneck
 from dslm.model.config import ModelConfig
 from dslm.model.embedding import FinalNorm, Head, Positions, TokenEmbedding, tied_head
 from dslm.model.heads import (
-    Answers,
+    OutputBias,
+    PredictionTransform,
     Regression,
-    Transform,
     paired_head,
     paired_tied_head,
     with_targets,
@@ -49,22 +49,22 @@ class Stage:
     module: type[nn.Module]
     config: ModelConfig
     seed: int
-    place: int
+    index: int
     tied: str | None = None
     """Stages that share a name here share one module and its ``embedding.weight``."""
     call: Callable[..., Value] | None = None
     """How to apply the module where calling it is not meant."""
-    reads: tuple[str, ...] = ()
+    uses: tuple[str, ...] = ()
     """Which of the tensors that travel along the layer takes, by the names of its arguments."""
-    entering: tuple[str, ...] = ()
+    extras_in: tuple[str, ...] = ()
     """What travels along when it reaches this layer."""
-    leaving: tuple[str, ...] = ()
+    extras_out: tuple[str, ...] = ()
     """What of it travels on."""
 
     def build(self) -> nn.Module:
         """Make the layer, its weights drawn under (seed, place) whatever was drawn before."""
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(layer_seed(self.seed, self.place))
+            torch.manual_seed(layer_seed(self.seed, self.index))
             return self.module(self.config)
 
     def apply(self, module: nn.Module, value: Value, **more: Any) -> Value:
@@ -72,39 +72,44 @@ class Stage:
 
         Args:
             module: what `build` made.
-            value: the tensor to change and the tensors `entering` with it, or the first alone.
+            value: the tensor to change and the tensors `extras_in` with it, or the first alone.
             more: other arguments of the layer.
         """
-        carried: dict[str, Tensor] = {}
-        if self.entering and isinstance(value, tuple):
-            carried = dict(zip(self.entering, value[1:], strict=True))
+        extras: dict[str, Tensor] = {}
+        if self.extras_in and isinstance(value, tuple):
+            extras = dict(zip(self.extras_in, value[1:], strict=True))
             value = next(iter(value))
-        read = {name: carried[name] for name in self.reads if name in carried}
+        read = {name: extras[name] for name in self.uses if name in extras}
         result: Any = (self.call or _plainly)(module, value, **read, **more)
-        others = tuple(carried[name] for name in self.leaving if name in carried)
+        others = tuple(extras[name] for name in self.extras_out if name in extras)
         return (result, *others) if others else result
 
 
-def stages(config: ModelConfig, seed: int, carried: Sequence[str] = ()) -> list[Stage]:
+def stages(config: ModelConfig, seed: int, extras: Sequence[str] = ()) -> list[Stage]:
     """The layers of a model in order.
 
     Args:
         config: its shape, the vocabulary filled in.
         seed: decides all weights.
-        carried: names of the tensors that stand behind the token ids in its input.
+        extras: names of the tensors that stand behind the token ids in its input.
     """
-    places = [_embedding(config), *_trunk(config), *_decoder(config), *_tail(config)]
-    recipes = [{"reads": (), **recipe} for recipe in places]
-    made, entering = [], tuple(carried)
-    for place, recipe in enumerate(recipes):
-        later = {name for other in recipes[place + 1 :] for name in other["reads"]}
-        leaving = tuple(name for name in entering if name in later)
+    layers = [_embedding(config), *_trunk(config), *_decoder(config), *_tail(config)]
+    recipes = [{"uses": (), **recipe} for recipe in layers]
+    made, extras_in = [], tuple(extras)
+    for index, recipe in enumerate(recipes):
+        later = {name for other in recipes[index + 1 :] for name in other["uses"]}
+        extras_out = tuple(name for name in extras_in if name in later)
         made.append(
             Stage(
-                config=config, seed=seed, place=place, entering=entering, leaving=leaving, **recipe
+                config=config,
+                seed=seed,
+                index=index,
+                extras_in=extras_in,
+                extras_out=extras_out,
+                **recipe,
             )
         )
-        entering = leaving
+        extras_in = extras_out
     return made
 
 
@@ -114,9 +119,9 @@ def _embedding(config: ModelConfig) -> Recipe:
 
 def _trunk(config: ModelConfig) -> list[Recipe]:
     """From token vectors to the last hidden vectors, those that are picked."""
-    positions = {"module": Positions, "reads": ("segments", "places")}
-    block: Recipe = {"module": Block, "reads": ("visibility", "places")}
-    last: Recipe = {"module": Block, "reads": ("visibility", "places", "picked")}
+    positions = {"module": Positions, "uses": ("segments", "position_ids")}
+    block: Recipe = {"module": Block, "uses": ("visibility", "position_ids")}
+    last: Recipe = {"module": Block, "uses": ("visibility", "position_ids", "selected")}
     if config.recurrent:
         block = last = {"module": RecurrentBlock}
     final = [{"module": FinalNorm}] if config.norm_position == "pre" else []
@@ -125,11 +130,11 @@ def _trunk(config: ModelConfig) -> list[Recipe]:
 
 def _decoder(config: ModelConfig) -> list[Recipe]:
     """Of an autoencoder, from the encoder's hidden vectors through the code to its own."""
-    if not config.code_length:
+    if not config.bottleneck_length:
         return []
-    bottleneck: Recipe = {"module": Bottleneck, "reads": ("visibility",)}
+    bottleneck: Recipe = {"module": Bottleneck, "uses": ("visibility",)}
     # Nothing but the code is told to the decoder, not even where padding was.
-    blocks: list[Recipe] = [{"module": Block}] * config.decoding
+    blocks: list[Recipe] = [{"module": Block}] * config.decoder_blocks
     final: list[Recipe] = [{"module": FinalNorm}] if config.norm_position == "pre" else []
     return [bottleneck, *blocks, *final]
 
@@ -137,7 +142,7 @@ def _decoder(config: ModelConfig) -> list[Recipe]:
 def _tail(config: ModelConfig) -> list[Recipe]:
     """From hidden vectors to scores, or to vectors and those to compare them with."""
     if config.output == "vectors":
-        targets: Recipe = {"call": with_targets, "reads": ("originals",)}
+        targets: Recipe = {"call": with_targets, "uses": ("originals",)}
         return [{"module": Regression}, {**_embedding(config), **targets}]
     head: Recipe = {"module": Head}
     if config.tied:
@@ -145,7 +150,7 @@ def _tail(config: ModelConfig) -> list[Recipe]:
     if config.pair_head:
         head["call"] = paired_tied_head if config.tied else paired_head
     if config.transform or config.pair_head:
-        return [{"module": Transform}, head, {"module": Answers}]
+        return [{"module": PredictionTransform}, head, {"module": OutputBias}]
     return [head]
 
 
@@ -153,7 +158,7 @@ def _plainly(module: nn.Module, value: Value, **arguments: Any) -> Any:
     return module(value, **arguments)
 
 
-def layer_seed(seed: int, *place: int) -> int:
+def layer_seed(seed: int, *index: int) -> int:
     """A seed for one place, unrelated to that of any other place or seed."""
-    text = "/".join(map(str, (seed, *place))).encode()
+    text = "/".join(map(str, (seed, *index))).encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") >> 1

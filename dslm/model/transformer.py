@@ -23,7 +23,7 @@ class Transformer(nn.Module):
         self.calls: list[tuple[str, Stage]] = []
         owners: dict[str | None, str] = {}
         for stage in stages:
-            key = owners.get(stage.tied) or str(stage.place)
+            key = owners.get(stage.tied) or str(stage.index)
             if key not in self.layers:
                 self.layers[key] = stage.build()
                 if stage.tied:

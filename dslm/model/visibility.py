@@ -28,7 +28,7 @@ def attend(
     keys: Tensor,
     values: Tensor,
     visibility: Tensor | None,
-    picked: Tensor | None,
+    selected: Tensor | None,
     causal: bool,
     dropout: float,
 ) -> Tensor:
@@ -39,7 +39,7 @@ def attend(
         keys: [B, K, T, E]; K divides H, and T - S earlier tokens may stand before the S.
         values: [B, K, T, E].
         visibility: [B, S], or `None` where `causal` says all.
-        picked: [B, M], the places whose queries are wanted; all of them without it.
+        selected: [B, M], the places whose queries are wanted; all of them without it.
         causal: without `visibility`, whether a token sees only those up to itself.
         dropout: share of the attention weights that is dropped.
 
@@ -48,17 +48,17 @@ def attend(
     """
     grouped = queries.shape[1] != keys.shape[1]
     on_gpu = queries.is_cuda and queries.shape[-1] >= NARROWEST and not dropout
-    if visibility is not None and picked is None and on_gpu:
+    if visibility is not None and selected is None and on_gpu:
         return _flexible(queries, keys, values, visibility, grouped)
     new, total = queries.shape[2], keys.shape[2]
     mask = None
     if visibility is not None:
         mask = _kept(_MASKS, visibility, sees)
-    elif causal and (total > new or picked is not None):
+    elif causal and (total > new or selected is not None):
         mask = torch.ones(new, total, dtype=torch.bool, device=keys.device).tril(total - new)
         mask = mask.expand(len(queries), 1, new, total)
-    if picked is not None:
-        rows = picked[:, None, :, None]
+    if selected is not None:
+        rows = selected[:, None, :, None]
         queries = queries.take_along_dim(rows, dim=2)
         mask = None if mask is None else mask.take_along_dim(rows, dim=2)
     return F.scaled_dot_product_attention(

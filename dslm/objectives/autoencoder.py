@@ -15,9 +15,9 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from dslm.config.parse import STRICT
-from dslm.objectives.masking import Dice, chosen
+from dslm.objectives.masking import MaskDraws, chosen
 from dslm.objectives.protocol import IGNORE, Batch, Context
-from dslm.sampling.stream import Cut, Samples
+from dslm.sampling.stream import Samples, WindowSpec
 from dslm.shards.shard_set import ShardSet
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
-class AutoencoderSettings:
+class AutoencoderConfig:
     """The autoencoder."""
 
     loss: Literal["cross_entropy", "squared_error"] = "cross_entropy"
@@ -38,22 +38,22 @@ class AutoencoderSettings:
 class Autoencoder:
     """A window of text is to come back whole."""
 
-    scored = 1.0
+    scored_fraction = 1.0
 
-    def __init__(self, settings: AutoencoderSettings, context: Context) -> None:
+    def __init__(self, settings: AutoencoderConfig, context: Context) -> None:
         self.settings, self.context = settings, context
         self.vectors = settings.loss == "squared_error"
-        special = context.lexicon.special
-        self.mask = special.get("mask", context.lexicon.size)
-        self.extra = 1 if settings.noise and "mask" not in special else 0
-        self.cut = Cut(context.sequence)
+        special = context.vocabulary.special
+        self.mask = special.get("mask", context.vocabulary.size)
+        self.extra_ids = 1 if settings.noise and "mask" not in special else 0
+        self.cut = WindowSpec(context.sequence)
         padding = ("visibility",) if context.padded else ()
-        self.carried: tuple[str, ...] = (*padding, *(("originals",) if self.vectors else ()))
+        self.extras: tuple[str, ...] = (*padding, *(("originals",) if self.vectors else ()))
         told = ("explained_variance",) if self.vectors else ("restored_loss", "restored_accuracy")
         self.measures: tuple[str, ...] = told
 
     @staticmethod
-    def model(settings: AutoencoderSettings) -> Mapping[str, Any]:
+    def model(settings: AutoencoderConfig) -> Mapping[str, Any]:
         """Encoder and decoder see the whole row; between them is a code of any size."""
         output = "vectors" if settings.loss == "squared_error" else "scores"
         return {"attention": "full", "transform": False, "pair_head": False, "output": output}
@@ -66,7 +66,7 @@ class Autoencoder:
         """Windows or packed documents."""
 
     def batch(self, samples: Samples) -> Batch:
-        """Inputs: tokens [B, S], and what `carried` names. Labels: the tokens themselves [B, S]."""
+        """Inputs: tokens [B, S], and what `extras` names. Labels: the tokens themselves [B, S]."""
         import torch
 
         rows = samples.tokens.astype(np.int64)
@@ -75,11 +75,11 @@ class Autoencoder:
             real = rows != samples.padding
         inputs = rows
         if self.settings.noise:
-            dice = Dice(self.context.seed, samples.numbers)
-            hidden, _ = chosen(rows, real, self.settings.noise, "token", None, dice)
+            draws = MaskDraws(self.context.seed, samples.numbers)
+            hidden, _ = chosen(rows, real, self.settings.noise, "token", None, draws)
             inputs = np.where(hidden, self.mask, rows)
         others = {"visibility": -real.astype(np.int64), "originals": rows}
-        made = [torch.from_numpy(one) for one in (inputs, *(others[n] for n in self.carried))]
+        made = [torch.from_numpy(one) for one in (inputs, *(others[n] for n in self.extras))]
         labels = torch.from_numpy(np.where(real, rows, IGNORE))
         return (made[0] if len(made) == 1 else tuple(made)), labels
 

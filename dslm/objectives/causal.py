@@ -13,7 +13,7 @@ from dslm.config.parse import STRICT
 from dslm.objectives.documents import places_of, visible
 from dslm.objectives.fill_in_middle import SENTINELS, rearranged
 from dslm.objectives.protocol import IGNORE, Batch, Context
-from dslm.sampling.stream import Cut, Samples
+from dslm.sampling.stream import Samples, WindowSpec
 from dslm.shards.shard_set import ShardSet
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
-class CausalSettings:
+class CausalConfig:
     """Causal language modelling."""
 
     fill_in_middle: Annotated[float, Field(ge=0, le=1)] = 0.0
@@ -36,17 +36,17 @@ class Causal:
     """Rows of S + 1 tokens become S inputs and, one place on, S labels."""
 
     measures: tuple[str, ...] = ()
-    scored = 1.0
+    scored_fraction = 1.0
 
-    def __init__(self, settings: CausalSettings, context: Context) -> None:
+    def __init__(self, settings: CausalConfig, context: Context) -> None:
         self.settings, self.context = settings, context
         middle = settings.fill_in_middle > 0
-        self.extra = SENTINELS if middle else 0
-        self.cut = Cut(context.sequence, overlap=1)
-        self.carried: tuple[str, ...] = ("visibility", "places") if context.borders else ()
+        self.extra_ids = SENTINELS if middle else 0
+        self.cut = WindowSpec(context.sequence, overlap=1)
+        self.extras: tuple[str, ...] = ("visibility", "position_ids") if context.borders else ()
 
     @staticmethod
-    def model(settings: CausalSettings) -> Mapping[str, Any]:
+    def model(settings: CausalConfig) -> Mapping[str, Any]:
         """A token sees those before it."""
         return {"attention": "causal", "transform": False, "pair_head": False}
 
@@ -61,17 +61,17 @@ class Causal:
         """Split rows [B, S + 1] into inputs [B, S] and labels [B, S]."""
         import torch
 
-        rows, lexicon = samples.tokens.astype(np.int64), self.context.lexicon
+        rows, vocabulary = samples.tokens.astype(np.int64), self.context.vocabulary
         if share := self.settings.fill_in_middle:
             seed, first = self.context.seed, self.settings.suffix_first
-            rows = rearranged(rows, samples.numbers, seed, lexicon.size, share, first)
+            rows = rearranged(rows, samples.numbers, seed, vocabulary.size, share, first)
         inputs, labels = rows[:, :-1], rows[:, 1:]
         if samples.padding is not None:
             labels = np.where(labels == samples.padding, IGNORE, labels)
         tensors = [inputs]
         if self.context.borders:
             # The end of a document begins the next one, which so has a first token to be told by.
-            documents = 1 + np.cumsum(inputs == lexicon.special["eos"], axis=1)
+            documents = 1 + np.cumsum(inputs == vocabulary.special["eos"], axis=1)
             tensors += [visible(documents, causal=True), places_of(documents)]
         made = [torch.from_numpy(np.ascontiguousarray(array)) for array in (*tensors, labels)]
         return (made[0] if len(tensors) == 1 else tuple(made[:-1])), made[-1]

@@ -23,7 +23,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from dslm.sampling.random_numbers import Reals
+from dslm.sampling.stateless_random import Reals
 
 Style = Literal["spans", "infilling", "masking", "deletion"]
 Integers = npt.NDArray[np.int64]
@@ -56,18 +56,18 @@ class Corruption:
         target = damaged + spans if self.style == "spans" else length
         return length - damaged + standing, target
 
-    def __call__(self, text: Integers, dice: Reals) -> tuple[Integers, Integers]:
+    def __call__(self, text: Integers, draws: Reals) -> tuple[Integers, Integers]:
         """Damage a text.
 
         Args:
             text: [n].
-            dice: [2 n + 1] or more random numbers that decide where.
+            draws: [2 n + 1] or more random numbers that decide where.
 
         Returns:
             The source and the target; see `lengths`.
         """
         damaged, spans = self.counts(text.size)
-        places, sizes = dice[: text.size + 1], dice[text.size + 1 :]
+        places, sizes = draws[: text.size + 1], draws[text.size + 1 :]
         if self.style in ("masking", "deletion"):
             return self._single(text, _some(damaged, places[: text.size])), text
         before = _some(spans, places[: text.size - damaged + 1])  # tokens that stay before each

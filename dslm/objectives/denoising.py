@@ -19,8 +19,8 @@ from dslm.config.parse import STRICT
 from dslm.errors import ConfigError, Problem
 from dslm.objectives.corruption import Corruption, Integers, Style
 from dslm.objectives.protocol import IGNORE, Batch, Context
-from dslm.sampling.random_numbers import Purpose, uniform
-from dslm.sampling.stream import Cut, Samples
+from dslm.sampling.stateless_random import RandomStream, stateless_random
+from dslm.sampling.stream import Samples, WindowSpec
 from dslm.shards.shard_set import ShardSet
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ SHORTEST = 2
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
-class DenoisingSettings:
+class DenoisingConfig:
     """Denoising."""
 
     style: Style = "spans"
@@ -47,26 +47,26 @@ class DenoisingSettings:
 class Denoising:
     """A window of text is damaged and restored."""
 
-    carried: tuple[str, ...] = ("visibility", "picked")
+    extras: tuple[str, ...] = ("visibility", "selected")
     measures: tuple[str, ...] = ("restored_loss", "restored_accuracy")
 
-    def __init__(self, settings: DenoisingSettings, context: Context) -> None:
+    def __init__(self, settings: DenoisingConfig, context: Context) -> None:
         self.settings, self.context = settings, context
-        self.begin = context.lexicon.size
+        self.begin = context.vocabulary.size
         self.end = self.begin + 1
         share = settings.share or (0.15 if settings.style == "spans" else 0.3)
-        mask = None if settings.style == "spans" else context.lexicon.special.get("mask")
+        mask = None if settings.style == "spans" else context.vocabulary.special.get("mask")
         first = self.end + 1 if mask is None else mask
         self.corruption = Corruption(settings.style, share, settings.span, first)
         length = self._longest()
-        self.cut = Cut(length)
+        self.cut = WindowSpec(length)
         own = {"spans": self.corruption.counts(length)[1], "deletion": 0}.get(settings.style, 1)
-        self.extra = 2 + (own if mask is None else 0)
-        self.most = self.corruption.lengths(length)[1] + 1
-        self.scored = self.most / context.sequence
+        self.extra_ids = 2 + (own if mask is None else 0)
+        self.max_predictions = self.corruption.lengths(length)[1] + 1
+        self.scored_fraction = self.max_predictions / context.sequence
 
     @staticmethod
-    def model(settings: DenoisingSettings) -> Mapping[str, Any]:
+    def model(settings: DenoisingConfig) -> Mapping[str, Any]:
         """What it sees is told row by row; what is generated sees all before it."""
         shape = {"block": "attention", "attention": "causal"}
         return {**shape, "transform": False, "pair_head": False}
@@ -88,17 +88,19 @@ class Denoising:
         import torch
 
         count, size = len(samples.tokens), self.context.sequence
-        inputs = np.full((count, size), self.context.lexicon.special.get("pad", 0), dtype=np.int64)
+        inputs = np.full(
+            (count, size), self.context.vocabulary.special.get("pad", 0), dtype=np.int64
+        )
         visibility = np.zeros((count, size), dtype=np.int64)
-        picked = np.zeros((count, self.most), dtype=np.int64)
-        labels = np.full((count, self.most), IGNORE, dtype=np.int64)
+        selected = np.zeros((count, self.max_predictions), dtype=np.int64)
+        labels = np.full((count, self.max_predictions), IGNORE, dtype=np.int64)
         for row, (source, target) in enumerate(self._damaged(samples)):
             asked, seen = target.size + 1, source.size
             inputs[row, : seen + asked] = np.concatenate([source, [self.begin], target])
             visibility[row, :seen], visibility[row, seen : seen + asked] = -1, 1
-            picked[row, :asked] = np.arange(seen, seen + asked)
+            selected[row, :asked] = np.arange(seen, seen + asked)
             labels[row, :asked] = np.append(target, self.end)
-        tensors = tuple(map(torch.from_numpy, (inputs, visibility, picked)))
+        tensors = tuple(map(torch.from_numpy, (inputs, visibility, selected)))
         return tensors, torch.from_numpy(labels)
 
     def loss(self, outputs: Any, labels: Any) -> Tensor:
@@ -128,6 +130,8 @@ class Denoising:
         lengths = np.full(len(texts), width)
         if samples.padding is not None:
             lengths = (texts != samples.padding).sum(axis=1)
-        dice = uniform(self.context.seed, samples.numbers, 2 * width + 1, Purpose.CUTS)
-        drawn = zip(texts, lengths.tolist(), dice, strict=True)
+        draws = stateless_random(
+            self.context.seed, samples.numbers, 2 * width + 1, RandomStream.CUTS
+        )
+        drawn = zip(texts, lengths.tolist(), draws, strict=True)
         return [self.corruption(text[:length], numbers) for text, length, numbers in drawn]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from dslm.sampling.random_numbers import Purpose, uniform
+from dslm.sampling.stateless_random import RandomStream, stateless_random
 
 SENTINELS = 3
 """The marks of prefix, suffix and middle."""
@@ -35,9 +35,9 @@ def rearranged(
         [B, W].
     """
     width = rows.shape[1]
-    dice = uniform(seed, numbers, 4, Purpose.CUTS)
+    draws = stateless_random(seed, numbers, 4, RandomStream.CUTS)
     made = rows.copy()
-    for row, (chosen, order, *cuts) in enumerate(dice.tolist()):
+    for row, (chosen, order, *cuts) in enumerate(draws.tolist()):
         if chosen < share:
             text = rows[row, : width - SENTINELS]
             first, last = sorted(int(cut * (text.size + 1)) for cut in cuts)

@@ -16,10 +16,10 @@ from pydantic.dataclasses import dataclass
 
 from dslm.config.parse import STRICT
 from dslm.objectives.documents import Integers, places_of, visible
-from dslm.objectives.masking import Dice, Unit, changed, chosen
+from dslm.objectives.masking import MaskDraws, MaskUnit, changed, chosen
 from dslm.objectives.protocol import IGNORE, Batch, Context, Value
 from dslm.sampling.pairs import SPECIAL, PairRows, Relation, unrelated
-from dslm.sampling.stream import Cut, Samples
+from dslm.sampling.stream import Samples, WindowSpec
 from dslm.shards.shard_set import ShardSet
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
-class MaskedSettings:
+class MaskedConfig:
     """Masked language modelling."""
 
     share: Annotated[float, Field(gt=0, lt=1)] = 0.15
@@ -38,7 +38,7 @@ class MaskedSettings:
     """Share of these that become [MASK]."""
     replaced: Share = 0.1
     """Share of these that become any other token; the rest stays as it is."""
-    unit: Unit = "token"
+    unit: MaskUnit = "token"
     """What is masked as a whole: single tokens; words; spans of up to 10 words (SpanBERT, Joshi et
     al. 2020); n-grams of up to 3 words (ALBERT, Lan et al. 2020)."""
     static: bool = False
@@ -53,27 +53,27 @@ class MaskedSettings:
 class Masked:
     """Some tokens are hidden and asked for."""
 
-    def __init__(self, settings: MaskedSettings, context: Context) -> None:
+    def __init__(self, settings: MaskedConfig, context: Context) -> None:
         self.settings, self.context = settings, context
-        self.paired, special = settings.pairs != "none", context.lexicon.special
-        self.extra = 0 if "mask" in special else 1
-        self.mask = special.get("mask", context.lexicon.size)
+        self.paired, special = settings.pairs != "none", context.vocabulary.special
+        self.extra_ids = 0 if "mask" in special else 1
+        self.mask = special.get("mask", context.vocabulary.size)
         self.begin = special.get("cls")
         self.end = special.get("sep" if self.paired else "eos") if "cls" in special else None
-        self.cut = Cut(context.sequence - (self.begin is not None))
-        self.most = max(1, round(settings.share * context.sequence))
-        self.scored = self.most / context.sequence
-        kept_apart = ("visibility", "places") if context.borders else ()
+        self.cut = WindowSpec(context.sequence - (self.begin is not None))
+        self.max_predictions = max(1, round(settings.share * context.sequence))
+        self.scored_fraction = self.max_predictions / context.sequence
+        kept_apart = ("visibility", "position_ids") if context.borders else ()
         shape = ("segments", "visibility") if self.paired else kept_apart
-        self.carried: tuple[str, ...] = (*shape, "picked")
+        self.extras: tuple[str, ...] = (*shape, "selected")
         pair = ("pair_loss", "pair_accuracy") if self.paired else ()
         self.measures: tuple[str, ...] = ("masked_loss", "masked_accuracy", *pair)
-        self._ordinary = context.lexicon.ordinary()
-        self._text = np.isin(np.arange(context.lexicon.size + self.extra), self._ordinary)
-        self._words = None if settings.unit == "token" else context.lexicon.words()
+        self._ordinary = context.vocabulary.ordinary()
+        self._text = np.isin(np.arange(context.vocabulary.size + self.extra_ids), self._ordinary)
+        self._words = None if settings.unit == "token" else context.vocabulary.words()
 
     @staticmethod
-    def model(settings: MaskedSettings) -> Mapping[str, Any]:
+    def model(settings: MaskedConfig) -> Mapping[str, Any]:
         """A token sees all others."""
         if settings.pairs == "none":
             return {"attention": "full", "pair_head": False}
@@ -88,7 +88,7 @@ class Masked:
         relation = self.settings.pairs
         if relation == "none":
             return None
-        context, special = self.context, dict(self.context.lexicon.special)
+        context, special = self.context, dict(self.context.vocabulary.special)
         return PairRows(
             shards, context.sequence, relation, special, self.settings.short, context.seed
         )
@@ -97,31 +97,34 @@ class Masked:
         """Hide tokens of rows.
 
         Returns:
-            Inputs: tokens [B, S], what `carried` names, `picked` [B, M]. Labels: the tokens at the
+            Inputs: tokens [B, S], what `extras` names, `selected` [B, M]. Labels: the tokens at the
             picked places [B, M]; for pairs also whether the segments do not belong together [B],
             and the first place is among those picked.
         """
         rows = self._whole(samples.tokens.astype(np.int64))
         settings = self.settings
         numbers = samples.indices if settings.static else samples.numbers
-        dice = Dice(self.context.seed, numbers)
+        draws = MaskDraws(self.context.seed, numbers)
         masked, units = chosen(
-            rows, self._text[rows], settings.share, settings.unit, self._words, dice
+            rows, self._text[rows], settings.share, settings.unit, self._words, draws
         )
         together = units if settings.unit == "span" else None
         shares = settings.hidden, settings.replaced
-        inputs = changed(rows, masked, together, shares, self.mask, self._ordinary, dice)
-        picked = np.argsort(~masked, axis=1, kind="stable")[:, : self.most]
-        counted = np.take_along_axis(masked, picked, axis=1)
-        labels = np.where(counted, np.take_along_axis(rows, picked, axis=1), IGNORE)
+        inputs = changed(rows, masked, together, shares, self.mask, self._ordinary, draws)
+        selected = np.argsort(~masked, axis=1, kind="stable")[:, : self.max_predictions]
+        counted = np.take_along_axis(masked, selected, axis=1)
+        labels = np.where(counted, np.take_along_axis(rows, selected, axis=1), IGNORE)
         if self.paired:
-            picked, labels = np.insert(picked, 0, 0, axis=1), np.insert(labels, 0, IGNORE, axis=1)
+            selected, labels = (
+                np.insert(selected, 0, 0, axis=1),
+                np.insert(labels, 0, IGNORE, axis=1),
+            )
             counted = np.insert(counted, 0, False, axis=1)
-        found = {"picked": np.where(counted, picked, 0), **self._shape(rows)}
+        found = {"selected": np.where(counted, selected, 0), **self._shape(rows)}
         answers = [labels]
         if self.paired:
             answers.append(unrelated(self.context.seed, samples.numbers))
-        return _tensors([inputs, *(found[name] for name in self.carried)]), _tensors(answers)
+        return _tensors([inputs, *(found[name] for name in self.extras)]), _tensors(answers)
 
     def loss(self, outputs: Any, labels: Any) -> Tensor:
         """The mean loss of the masked tokens and, for pairs, that of the pairs, added up."""
@@ -151,7 +154,7 @@ class Masked:
 
     def _shape(self, rows: Integers) -> dict[str, Integers]:
         """Segments, visibility and places of rows, as far as they are carried."""
-        special = self.context.lexicon.special
+        special = self.context.vocabulary.special
         if self.paired:
             after = np.cumsum(rows == special["sep"], axis=1) - (rows == special["sep"])
             documents = (after < 2).astype(np.int64)  # behind the second [SEP] is padding
@@ -165,7 +168,10 @@ class Masked:
         documents = 1 + np.cumsum(ends, axis=1) - ends
         if "pad" in special:
             documents = np.where(rows == special["pad"], 0, documents)
-        return {"visibility": visible(documents, causal=False), "places": places_of(documents)}
+        return {
+            "visibility": visible(documents, causal=False),
+            "position_ids": places_of(documents),
+        }
 
 
 def _tensors(arrays: list[Integers]) -> Value:

@@ -14,10 +14,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from dslm.sampling.random_numbers import Purpose, Reals, uniform
+from dslm.sampling.stateless_random import RandomStream, Reals, stateless_random
 from dslm.tokenizers.vocabulary import Words
 
-Unit = Literal["token", "word", "span", "ngram"]
+MaskUnit = Literal["token", "word", "span", "ngram"]
 Integers = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
@@ -29,20 +29,25 @@ LONGEST_NGRAM = 3
 
 
 @dataclass(frozen=True)
-class Dice:
+class MaskDraws:
     """What is drawn for some rows."""
 
     seed: int
     numbers: Integers
     """[n]: by what the draws of each row are known; the same number draws the same."""
 
-    def __call__(self, width: int, purpose: Purpose) -> Reals:
+    def __call__(self, width: int, purpose: RandomStream) -> Reals:
         """[n, width] numbers in [0, 1)."""
-        return uniform(self.seed, self.numbers, width, purpose)
+        return stateless_random(self.seed, self.numbers, width, purpose)
 
 
 def chosen(
-    tokens: Integers, maskable: Mask, share: float, unit: Unit, words: Words | None, dice: Dice
+    tokens: Integers,
+    maskable: Mask,
+    share: float,
+    unit: MaskUnit,
+    words: Words | None,
+    draws: MaskDraws,
 ) -> tuple[Mask, Integers]:
     """Which tokens are masked.
 
@@ -52,7 +57,7 @@ def chosen(
         share: how many of these, rounded, at least one.
         unit: what is taken as a whole.
         words: where words begin; not needed for tokens.
-        dice: decides.
+        draws: decides.
 
     Returns:
         [n, S] true where masked, exactly as many in each row as its share; and the unit of each
@@ -60,8 +65,8 @@ def chosen(
     """
     wanted = np.rint(share * maskable.sum(axis=1)).astype(np.int64)
     wanted = np.where(maskable.any(axis=1), np.maximum(wanted, 1), 0)
-    units = _units(tokens, unit, words, dice)
-    keys = dice(tokens.shape[1], Purpose.CHOICE)
+    units = _units(tokens, unit, words, draws)
+    keys = draws(tokens.shape[1], RandomStream.CHOICE)
     if unit == "token":
         order = np.argsort(np.where(maskable, keys, 2.0), axis=1)
         taken = np.zeros_like(maskable)
@@ -77,7 +82,7 @@ def changed(
     shares: tuple[float, float],
     mask: int,
     ordinary: Integers,
-    dice: Dice,
+    draws: MaskDraws,
 ) -> Integers:
     """The rows with what is masked hidden.
 
@@ -88,9 +93,12 @@ def changed(
         shares: of the masked tokens that become the mask, and that become any other token.
         mask: the id of the mask.
         ordinary: the ids that may take a token's place.
-        dice: decides.
+        draws: decides.
     """
-    fate, other = dice(tokens.shape[1], Purpose.CHANGE), dice(tokens.shape[1], Purpose.IDS)
+    fate, other = (
+        draws(tokens.shape[1], RandomStream.CHANGE),
+        draws(tokens.shape[1], RandomStream.IDS),
+    )
     if units is not None:
         fate = np.take_along_axis(fate, units, axis=1)
     hidden = masked & (fate < shares[0])
@@ -99,14 +107,14 @@ def changed(
     return np.where(hidden, mask, np.where(replaced, drawn, tokens))
 
 
-def _units(tokens: Integers, unit: Unit, words: Words | None, dice: Dice) -> Integers:
+def _units(tokens: Integers, unit: MaskUnit, words: Words | None, draws: MaskDraws) -> Integers:
     """The number of the unit of each token, [n, S]."""
     if unit == "token" or words is None:
         return np.broadcast_to(np.arange(tokens.shape[1]), tokens.shape)
     numbers = np.cumsum(words.begin(tokens), axis=1) - 1
     if unit == "word":
         return numbers
-    lengths = _lengths(unit, dice(tokens.shape[1], Purpose.LENGTHS))
+    lengths = _lengths(unit, draws(tokens.shape[1], RandomStream.LENGTHS))
     begins = np.zeros((len(tokens), tokens.shape[1] + 1), dtype=np.int64)
     ends = np.minimum(np.cumsum(lengths, axis=1), tokens.shape[1])
     np.put_along_axis(begins, ends, 1, axis=1)  # by words: a span begins where the last one ended
@@ -114,12 +122,12 @@ def _units(tokens: Integers, unit: Unit, words: Words | None, dice: Dice) -> Int
     return np.take_along_axis(spans, numbers, axis=1)
 
 
-def _lengths(unit: Unit, dice: Reals) -> Integers:
+def _lengths(unit: MaskUnit, draws: Reals) -> Integers:
     """Words of each of the spans a row is cut into."""
     longest = LONGEST_SPAN if unit == "span" else LONGEST_NGRAM
     sizes = np.arange(1, longest + 1)
     weights = GEOMETRIC * (1 - GEOMETRIC) ** (sizes - 1) if unit == "span" else 1 / sizes
-    found: Integers = 1 + np.searchsorted(np.cumsum(weights / weights.sum()), dice, side="right")
+    found: Integers = 1 + np.searchsorted(np.cumsum(weights / weights.sum()), draws, side="right")
     return np.minimum(found, longest)
 
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from dslm.sampling.stream import Cut, RowSource, Samples
+from dslm.sampling.stream import RowSource, Samples, WindowSpec
 from dslm.shards.shard_set import ShardSet
-from dslm.tokenizers.vocabulary import Lexicon
+from dslm.tokenizers.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,7 +31,7 @@ class Context:
     """Decides all that is drawn."""
     borders: bool
     """Whether documents in one row are kept apart."""
-    lexicon: Lexicon
+    vocabulary: Vocabulary
     """The tokenizer."""
     padded: bool = False
     """Whether rows may end with padding."""
@@ -44,15 +44,15 @@ class Objective(Protocol):
     anything heavy starts.
     """
 
-    carried: tuple[str, ...]
+    extras: tuple[str, ...]
     """The tensors behind the token ids in its inputs, by the names that stages read them by."""
     measures: tuple[str, ...]
     """What is logged beside the loss."""
-    cut: Cut
+    cut: WindowSpec
     """The windows of text it takes."""
-    extra: int
+    extra_ids: int
     """Ids it uses beyond those of the tokenizer."""
-    scored: float
+    scored_fraction: float
     """The share of the places of a row whose scores are computed."""
 
     def __init__(self, settings: Any, context: Context) -> None: ...

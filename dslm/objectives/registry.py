@@ -9,10 +9,10 @@ from pydantic.dataclasses import dataclass
 
 from dslm.config.parse import STRICT
 from dslm.errors import Problem
-from dslm.objectives.autoencoder import Autoencoder, AutoencoderSettings
-from dslm.objectives.causal import Causal, CausalSettings
-from dslm.objectives.denoising import Denoising, DenoisingSettings
-from dslm.objectives.masked import Masked, MaskedSettings
+from dslm.objectives.autoencoder import Autoencoder, AutoencoderConfig
+from dslm.objectives.causal import Causal, CausalConfig
+from dslm.objectives.denoising import Denoising, DenoisingConfig
+from dslm.objectives.masked import Masked, MaskedConfig
 from dslm.objectives.protocol import Context, Objective
 
 OBJECTIVES: dict[str, type[Objective]] = {
@@ -22,7 +22,12 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "autoencoder": Autoencoder,
 }
 
-NO_CODE = {"code_length": 0, "code_width": None, "decoder_layers": None, "output": "scores"}
+NO_CODE = {
+    "bottleneck_length": 0,
+    "bottleneck_width": None,
+    "decoder_layers": None,
+    "output": "scores",
+}
 """What a model has that is no autoencoder."""
 
 
@@ -33,30 +38,30 @@ class ObjectiveConfig:
     kind: Literal["causal", "masked", "denoising", "autoencoder"] = "causal"
     """causal: each token from those before it. masked: hidden tokens from all others. denoising: a
     text from what is left of it. autoencoder: a text from a code that it was made into."""
-    causal: CausalSettings = Field(default_factory=CausalSettings)
+    causal: CausalConfig = Field(default_factory=CausalConfig)
     """Settings of the causal objective."""
-    masked: MaskedSettings = Field(default_factory=MaskedSettings)
+    masked: MaskedConfig = Field(default_factory=MaskedConfig)
     """Settings of the masked objective."""
-    denoising: DenoisingSettings = Field(default_factory=DenoisingSettings)
+    denoising: DenoisingConfig = Field(default_factory=DenoisingConfig)
     """Settings of the denoising objective."""
-    autoencoder: AutoencoderSettings = Field(default_factory=AutoencoderSettings)
+    autoencoder: AutoencoderConfig = Field(default_factory=AutoencoderConfig)
     """Settings of the autoencoder."""
 
     @property
-    def own(self) -> Any:
+    def chosen(self) -> Any:
         """The settings of the kind that is chosen."""
         return getattr(self, self.kind)
 
 
 def make_objective(config: ObjectiveConfig, context: Context) -> Objective:
     """The objective of a run."""
-    return OBJECTIVES[config.kind](config.own, context)
+    return OBJECTIVES[config.kind](config.chosen, context)
 
 
 def model_of(config: ObjectiveConfig) -> dict[str, Any]:
     """The settings of a model that an objective decides."""
     without = {} if config.kind == "autoencoder" else NO_CODE
-    return {**without, **OBJECTIVES[config.kind].model(config.own)}
+    return {**without, **OBJECTIVES[config.kind].model(config.chosen)}
 
 
 def check_objective(config: ObjectiveConfig, model: Any) -> list[Problem]:
@@ -75,7 +80,7 @@ def check_objective(config: ObjectiveConfig, model: Any) -> list[Problem]:
         if (found := getattr(model, key)) != value:
             rule = f"objective.kind = {config.kind} needs {value!r}"
             problems.append(Problem(f"model.{key}", found, rule, "leave it out"))
-    if config.kind == "autoencoder" and not model.code_length:
+    if config.kind == "autoencoder" and not model.bottleneck_length:
         rule, fix = "objective.kind = autoencoder needs a code", "set it to its vectors for a row"
-        problems.append(Problem("model.code_length", 0, rule, fix))
+        problems.append(Problem("model.bottleneck_length", 0, rule, fix))
     return problems

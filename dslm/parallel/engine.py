@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from dslm.objectives.protocol import Batch
-from dslm.parallel.loss import Judge
+from dslm.parallel.loss import LossFunction
 from dslm.parallel.plan import Plan
 
 
@@ -24,13 +24,13 @@ class Engine(ABC):
     Args:
         engine: what ``deepspeed.initialize`` gave.
         plan: the layout.
-        judge: how outputs are judged.
+        loss_function: how outputs are judged.
     """
 
-    def __init__(self, engine: Any, plan: Plan, judge: Judge) -> None:
+    def __init__(self, engine: Any, plan: Plan, loss_function: LossFunction) -> None:
         self.engine = engine
         self.plan = plan
-        self.judge = judge
+        self.loss_function = loss_function
         self.peak_rates = [group["lr"] for group in engine.optimizer.param_groups]
         self._clipped_norm: Tensor | None = None
         self._weights = list(engine.module.parameters())
@@ -58,7 +58,7 @@ class Engine(ABC):
         """Which of the replicas this rank belongs to."""
 
     @abstractmethod
-    def writes(self, place: int) -> bool:
+    def writes(self, index: int) -> bool:
         """Whether this rank is the one to write the layer at a place into a checkpoint."""
 
     @property
@@ -67,12 +67,12 @@ class Engine(ABC):
         weight = next(iter(self.parameters().values()))
         return weight.dtype != torch.float32
 
-    def set_rate(self, factor: float) -> None:
+    def set_learning_rate(self, factor: float) -> None:
         """Set the learning rate to `factor` × the peak rate of DeepSpeed's JSON."""
         for group, peak in zip(self.engine.optimizer.param_groups, self.peak_rates, strict=True):
             group["lr"] = peak * factor
 
-    def rate(self) -> float:
+    def learning_rate(self) -> float:
         """The learning rate of the next step (of the first group of weights)."""
         return float(self.engine.optimizer.param_groups[0]["lr"])
 
@@ -84,12 +84,12 @@ class Engine(ABC):
 
     def measures(self) -> dict[str, float]:
         """What the judge has heard since the last call, over all ranks; every rank must call it."""
-        if not self.judge.objective.measures:
+        if not self.loss_function.objective.measures:
             return {}
-        sums = self.judge.sums().to(self.engine.device)
-        torch.distributed.all_reduce(sums)
-        told = (sums[:, 0] / sums[:, 1]).tolist()
-        return dict(zip(self.judge.objective.measures, told, strict=True))
+        pop_metrics = self.loss_function.pop_metrics().to(self.engine.device)
+        torch.distributed.all_reduce(pop_metrics)
+        told = (pop_metrics[:, 0] / pop_metrics[:, 1]).tolist()
+        return dict(zip(self.loss_function.objective.measures, told, strict=True))
 
     def gradient_norm(self) -> float | None:
         """Euclidean norm of the last step's gradient before clipping, where it is known."""

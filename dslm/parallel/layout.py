@@ -8,7 +8,7 @@ from typing import Any
 from dslm.model.stages import Stage
 from dslm.objectives.protocol import Objective
 from dslm.parallel.engine import Engine
-from dslm.parallel.loss import Judge
+from dslm.parallel.loss import LossFunction
 from dslm.parallel.plan import Plan
 
 
@@ -27,4 +27,4 @@ def create(
     from dslm.parallel.zero import ZeroEngine
 
     kind = PipelineEngine if plan.pipeline_stages > 1 else ZeroEngine
-    return kind.build(stages, plan, plan.deepspeed(config), Judge(objective))
+    return kind.build(stages, plan, plan.deepspeed(config), LossFunction(objective))

@@ -10,7 +10,7 @@ from torch import Tensor
 from dslm.objectives.protocol import Objective
 
 
-class Judge:
+class LossFunction:
     """An objective's verdict on the micro-batches of one rank.
 
     In a pipeline only the last stage sees outputs; the judges of the others hear nothing.
@@ -21,17 +21,21 @@ class Judge:
 
     def __init__(self, objective: Objective) -> None:
         self.objective = objective
-        self.listening = False
+        self.collect = False
         """Whether `measures` are taken; they cost a look at all scores."""
-        self._heard: list[Tensor] = []
+        self._collected: list[Tensor] = []
 
     def __call__(self, outputs: Any, labels: Any) -> Tensor:
         """The loss, a float32 scalar; the outputs may be overwritten."""
-        if self.listening and self.objective.measures:
-            self._heard.append(self.objective.measure(outputs, labels))
+        if self.collect and self.objective.measures:
+            self._collected.append(self.objective.measure(outputs, labels))
         return self.objective.loss(outputs, labels)
 
-    def sums(self) -> Tensor:
+    def pop_metrics(self) -> Tensor:
         """[measures, 2]: sums and counts of all that was heard since the last call."""
-        heard, self._heard = self._heard, []
-        return torch.stack(heard).sum(0) if heard else torch.zeros(len(self.objective.measures), 2)
+        collected, self._collected = self._collected, []
+        return (
+            torch.stack(collected).sum(0)
+            if collected
+            else torch.zeros(len(self.objective.measures), 2)
+        )

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from dslm.model.stages import Stage, Value
 from dslm.objectives.protocol import Batch
 from dslm.parallel.engine import Engine
-from dslm.parallel.loss import Judge
+from dslm.parallel.loss import LossFunction
 from dslm.parallel.optimizers import parameter_groups
 from dslm.parallel.plan import Plan
 
@@ -18,13 +18,19 @@ from dslm.parallel.plan import Plan
 class PipelineEngine(Engine):
     """DeepSpeed's pipeline engine (1F1B) over the same stages."""
 
-    def __init__(self, engine: Any, plan: Plan, judge: Judge, owners: Mapping[str, int]) -> None:
-        super().__init__(engine, plan, judge)
+    def __init__(
+        self, engine: Any, plan: Plan, loss_function: LossFunction, owners: Mapping[str, int]
+    ) -> None:
+        super().__init__(engine, plan, loss_function)
         self.owners = owners
 
     @classmethod
     def build(
-        cls, stages: Sequence[Stage], plan: Plan, config: Mapping[str, Any], judge: Judge
+        cls,
+        stages: Sequence[Stage],
+        plan: Plan,
+        config: Mapping[str, Any],
+        loss_function: LossFunction,
     ) -> PipelineEngine:
         """Map stages to DeepSpeed's layer recipes and build those of this rank."""
         import deepspeed
@@ -33,7 +39,7 @@ class PipelineEngine(Engine):
         module = PipelineModule(
             [layer_recipe(stage) for stage in stages],
             num_stages=plan.pipeline_stages,
-            loss_fn=judge,
+            loss_fn=loss_function,
             partition_method="type:Block",
         )
         groups = parameter_groups(module, config)
@@ -43,8 +49,8 @@ class PipelineEngine(Engine):
         owners: dict[str, int] = {}
         for stage in stages:
             if stage.tied:
-                owners.setdefault(stage.tied, stage.place)
-        return cls(engine, plan, judge, owners)
+                owners.setdefault(stage.tied, stage.index)
+        return cls(engine, plan, loss_function, owners)
 
     def train_batch(self, micro_batches: Iterator[Batch]) -> Tensor:
         """See `Engine.train_batch`; DeepSpeed has the loss averaged over the replicas already."""
@@ -62,17 +68,17 @@ class PipelineEngine(Engine):
         """See `Engine.parameters`; a tied weight goes by its first place, on both stages."""
         found = {}
         for name, parameter in self.engine.module.named_parameters():
-            place, rest = name.split(".", 1)
-            if place == "tied_modules":
+            index, rest = name.split(".", 1)
+            if index == "tied_modules":
                 tied, rest = rest.split(".", 1)
-                place = str(self.owners[tied])
-            found[f"{place}.{rest.removeprefix('layer.')}"] = parameter
+                index = str(self.owners[tied])
+            found[f"{index}.{rest.removeprefix('layer.')}"] = parameter
         return found
 
-    def writes(self, place: int) -> bool:
+    def writes(self, index: int) -> bool:
         """The replicas of a pipeline stage take turns; of two with a tied weight, the first."""
-        tied_elsewhere = place in self.owners.values() and not self.engine.is_first_stage()
-        return place % self.plan.replicas == self.replica and not tied_elsewhere
+        tied_elsewhere = index in self.owners.values() and not self.engine.is_first_stage()
+        return index % self.plan.replicas == self.replica and not tied_elsewhere
 
     @property
     def replica(self) -> int:

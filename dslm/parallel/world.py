@@ -35,7 +35,7 @@ def join(world: World, minutes: float = 30.0) -> None:
     deepspeed.init_distributed(backend, timeout=timedelta(minutes=minutes), verbose=False)
 
 
-def share(world: World, number: int) -> int:
+def broadcast(world: World, number: int) -> int:
     """The first rank's number, on every rank."""
     import torch
 
@@ -44,7 +44,7 @@ def share(world: World, number: int) -> int:
     return int(shared)
 
 
-def share_tensor(world: World, tensor: Tensor) -> Tensor:
+def broadcast_tensor(world: World, tensor: Tensor) -> Tensor:
     """The first rank's tensor, on the CPU of every rank.
 
     Args:
@@ -58,7 +58,7 @@ def share_tensor(world: World, tensor: Tensor) -> Tensor:
     return shared.cpu()
 
 
-def leave() -> None:
+def shutdown() -> None:
     """Part from the other ranks, all of which must do so."""
     import torch
 

@@ -13,7 +13,7 @@ from dslm.model.stages import Stage
 from dslm.model.transformer import Transformer
 from dslm.objectives.protocol import Batch
 from dslm.parallel.engine import Engine
-from dslm.parallel.loss import Judge
+from dslm.parallel.loss import LossFunction
 from dslm.parallel.optimizers import parameter_groups
 from dslm.parallel.plan import Plan
 
@@ -21,14 +21,18 @@ from dslm.parallel.plan import Plan
 class ZeroEngine(Engine):
     """DeepSpeed's engine over a plain `Transformer`."""
 
-    def __init__(self, engine: Any, plan: Plan, judge: Judge) -> None:
-        super().__init__(engine, plan, judge)
+    def __init__(self, engine: Any, plan: Plan, loss_function: LossFunction) -> None:
+        super().__init__(engine, plan, loss_function)
         # A single rank without ZeRO has nobody to average gradients with, and nowhere to cut them.
         engine.enable_backward_allreduce = plan.zero_stage > 0 or plan.replicas > 1
 
     @classmethod
     def build(
-        cls, stages: Sequence[Stage], plan: Plan, config: Mapping[str, Any], judge: Judge
+        cls,
+        stages: Sequence[Stage],
+        plan: Plan,
+        config: Mapping[str, Any],
+        loss_function: LossFunction,
     ) -> ZeroEngine:
         """Build the model (at stage 3 already in pieces) and hand it to DeepSpeed."""
         import deepspeed
@@ -40,7 +44,7 @@ class ZeroEngine(Engine):
         engine, *_ = deepspeed.initialize(
             model=model, model_parameters=groups, config=dict(config), dist_init_required=False
         )
-        return cls(engine, plan, judge)
+        return cls(engine, plan, loss_function)
 
     def train_batch(self, micro_batches: Iterator[Batch]) -> Tensor:
         """See `Engine.train_batch`."""
@@ -49,7 +53,7 @@ class ZeroEngine(Engine):
             self.engine.train()
         for _ in range(self.plan.accumulation):
             inputs, labels = next(micro_batches)
-            loss = self.judge(self.engine(inputs), labels)
+            loss = self.loss_function(self.engine(inputs), labels)
             self.engine.backward(loss)
             self.engine.step()
             losses.append(loss.detach())
@@ -59,7 +63,9 @@ class ZeroEngine(Engine):
     def evaluate(self, micro_batches: Sequence[Batch]) -> Tensor:
         """See `Engine.evaluate`."""
         self.engine.eval()
-        losses = [self.judge(self.engine(inputs), labels) for inputs, labels in micro_batches]
+        losses = [
+            self.loss_function(self.engine(inputs), labels) for inputs, labels in micro_batches
+        ]
         return torch.stack(losses).mean()
 
     def parameters(self) -> dict[str, nn.Parameter]:
@@ -67,9 +73,9 @@ class ZeroEngine(Engine):
         named = self.engine.module.named_parameters()
         return {name.removeprefix("layers."): parameter for name, parameter in named}
 
-    def writes(self, place: int) -> bool:
+    def writes(self, index: int) -> bool:
         """The ranks take turns."""
-        return place % self.plan.replicas == self.replica
+        return index % self.plan.replicas == self.replica
 
     @property
     def replica(self) -> int:

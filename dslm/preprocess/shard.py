@@ -1,8 +1,9 @@
 """Any pile of text in, one shard set out; on as many processes as one likes, resumed after any end.
 
-The way of the work: `plan` cuts the inputs into units; `stages` says what is done with each; `crew`
-sees that all of it is done, here or by others; `assemble` makes the finished units one folder,
-which one rename puts in its place. What is done is kept in a folder beside that place until then.
+The way of the work: `plan` cuts the inputs into units; `stages` says what is done with each;
+`ranks` sees that all of it is done, here or by others; `assemble` makes the finished units one
+folder, which one rename puts in its place. What is done is kept in a folder beside that place until
+then.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from dslm.errors import DataError, DslmError, Problem, SetupError
 from dslm.files.whole import occupied, refuse
 from dslm.preprocess.read.inputs import common_folder
 from dslm.preprocess.work.assemble import assemble, gather_rejects
-from dslm.preprocess.work.coordination import WAIT, Member, Stage
-from dslm.preprocess.work.folder import Done, WorkFolder
+from dslm.preprocess.work.coordination import WAIT, Rank, WorkPass
+from dslm.preprocess.work.folder import UnitRecord, WorkFolder
 from dslm.preprocess.work.inputs import are_those, states
-from dslm.preprocess.work.plan import Sharding, Unit, plan
+from dslm.preprocess.work.plan import ShardingConfig, WorkUnit, plan
 from dslm.preprocess.work.rejects import describe_broken
 from dslm.preprocess.work.stages import Clean, Decide, Write
 from dslm.preprocess.work.versions import versions
@@ -31,7 +32,7 @@ from dslm.preprocess.work.workers import Workers
 from dslm.progress import Advance
 from dslm.shards.manifest import FILE
 from dslm.shards.shard_set import ShardSet
-from dslm.shards.statistics import Tally
+from dslm.shards.statistics import Statistics
 from dslm.tokenizers.load import load_tokenizer
 
 MAX_BAD = 100
@@ -44,7 +45,7 @@ class Running:
 
     workers: int = 1
     """Processes to work in."""
-    member: Member = field(default_factory=Member)
+    member: Rank = field(default_factory=Rank)
     """This process among others that were started for the same output."""
     max_bad: int = MAX_BAD
     """Broken records after which to stop."""
@@ -52,13 +53,14 @@ class Running:
     """The file for records that were left out, or `None`."""
     progress: Advance | None = None
     """Told the bytes of text dealt with since the last call, by any process; see
-    `Sharding.passes`. Of a set that is there already: the bytes of inputs compared with it."""
+    `ShardingConfig.passes`. Of a set that is there already: the bytes of inputs compared with
+    it."""
     notice: Notice | None = None
     """Told what the user should know meanwhile, in a sentence."""
 
 
 def shard(
-    paths: Sequence[Path], output: Path, sharding: Sharding, running: Running | None = None
+    paths: Sequence[Path], output: Path, sharding: ShardingConfig, running: Running | None = None
 ) -> tuple[ShardSet, bool]:
     """Make a shard set, or find that it is already there.
 
@@ -93,7 +95,7 @@ class _Job:
     """One shard set to be made or found; see `shard` for the arguments."""
 
     def __init__(
-        self, paths: Sequence[Path], output: Path, sharding: Sharding, running: Running
+        self, paths: Sequence[Path], output: Path, sharding: ShardingConfig, running: Running
     ) -> None:
         self.paths, self.output = paths, output
         self.sharding, self.running = sharding, running
@@ -159,31 +161,35 @@ class _Job:
     def _ended(self) -> bool:
         return self._there() or not self.folder.path.exists()
 
-    def _work(self, units: Sequence[Unit], since: int) -> tuple[list[Done], list[Done]]:
+    def _work(
+        self, units: Sequence[WorkUnit], since: int
+    ) -> tuple[list[UnitRecord], list[UnitRecord]]:
         """The records of cleaning, where that is a stage of its own, and those of writing."""
         base, running, sharding = common_folder(self.paths), self.running, self.sharding
         tokenizer = self.tokenizer.sha256
         shared = (self.folder, sharding, tokenizer, base, running.max_bad, self.aside)
         with Workers(running.workers) as workers:
 
-            def finish(name: str, work: Clean | Decide | Write, units: list[Unit]) -> list[Done]:
-                stage = Stage(name, self.folder, work, running.member, since)
+            def finish(
+                name: str, work: Clean | Decide | Write, units: list[WorkUnit]
+            ) -> list[UnitRecord]:
+                stage = WorkPass(name, self.folder, work, running.member, since)
                 return stage.finish(units, workers, self.listeners, self._ended)
 
-            cleaned: list[Done] = []
+            cleaned: list[UnitRecord] = []
             if sharding.duplicates.any:
                 cleaned = finish("clean", Clean(*shared), [*units])
-                whole = Unit(0, (), sum(unit.size for unit in units))
+                whole = WorkUnit(0, (), sum(unit.size for unit in units))
                 finish("decide", Decide(*shared, len(units)), [whole])
             return cleaned, finish("write", Write(*shared), [*units])
 
-    def _publish(self, cleaned: list[Done], written: list[Done]) -> None:
+    def _publish(self, cleaned: list[UnitRecord], written: list[UnitRecord]) -> None:
         """Put the set in its place and clean up."""
         records = [*cleaned, *written]
         self._compare_inputs()
         if self.running.rejects is not None:
             gather_rejects(self.folder, records, self.running.rejects)
-        if not any(done.tally.tokens for done in written):
+        if not any(done.statistics.tokens for done in written):
             raise self._nothing(records)
         settings = self.sharding.settings()
         place = assemble(self.folder, cleaned, written, self.tokenizer, settings)
@@ -199,13 +205,13 @@ class _Job:
         if changed:
             raise DataError(*(Problem(name, None, rule, fix) for name in changed))
 
-    def _nothing(self, records: Sequence[Done]) -> DataError:
+    def _nothing(self, records: Sequence[UnitRecord]) -> DataError:
         """The error for inputs of which nothing was kept."""
-        tally = Tally()
+        statistics = Statistics()
         for done in records:
-            tally.add(done.tally)
-        lost = [f"{number} {reason}" for reason, number in tally.left_out.items()]
-        broken = [f"{number} {reason}" for reason, number in tally.broken.items()]
+            statistics.add(done.statistics)
+        lost = [f"{number} {reason}" for reason, number in statistics.left_out.items()]
+        broken = [f"{number} {reason}" for reason, number in statistics.broken.items()]
         told = f"; all of it was left out: {', '.join(lost)}" if lost else ""
         told += f"; broken: {', '.join(broken)}" if broken else ""
         if self.aside:  # whoever wants to know what was left out may have waited long for it
@@ -213,7 +219,7 @@ class _Job:
         else:
             self.folder.remove()
         problem = Problem("--input", None, f"holds no text to tokenize{told}")
-        return DataError(*describe_broken(tally.examples), problem)
+        return DataError(*describe_broken(statistics.examples), problem)
 
 
 def _told(error: DataError | OSError, output: Path) -> DslmError:

@@ -26,13 +26,13 @@ from dslm.preprocess.document import Rejected
 from dslm.preprocess.read.documents import documents
 from dslm.preprocess.read.inputs import common_folder, describe
 from dslm.preprocess.read.pieces import pieces
-from dslm.preprocess.read.reading import Reading
+from dslm.preprocess.read.reading import ReadingConfig
 from dslm.preprocess.sentencepiece_trainer import RefusedError, Tell, train_pieces
 from dslm.progress import Advance
+from dslm.tokenizers.chunking import lines
 from dslm.tokenizers.load import load_tokenizer
 from dslm.tokenizers.scores import rounded
-from dslm.tokenizers.segments import lines
-from dslm.tokenizers.tokenizer import CARD, MODEL, Card, Kind, Tokenizer
+from dslm.tokenizers.tokenizer import CARD, MODEL, Tokenizer, TokenizerCard, TokenizerKind
 
 SAMPLE_BYTES = 100_000_000
 """More text hardly changes the pieces, but SentencePiece holds some twenty times as much memory."""
@@ -66,16 +66,16 @@ FIXES = {"not UTF-8": "convert it, or see --encoding and --invalid-utf8"}
 
 
 @dataclass(frozen=True)
-class Training:
+class TokenizerConfig:
     """What a user chose about a tokenizer."""
 
-    kind: Kind
+    kind: TokenizerKind
     """How text is cut."""
     vocabulary: int | None
     """Number of ids; `None` for kind = char, which takes what the text holds."""
     sample_bytes: int = SAMPLE_BYTES
     """Bytes of text to train on, at most; kind = char reads everything."""
-    reading: Reading = field(default_factory=Reading)
+    reading: ReadingConfig = field(default_factory=ReadingConfig)
     """How to read the files."""
 
     def check(self) -> list[Problem]:
@@ -91,7 +91,7 @@ class Training:
 def train_tokenizer(
     paths: Sequence[Path],
     output: Path,
-    training: Training,
+    training: TokenizerConfig,
     progress: Advance | None = None,
     tell: Tell | None = None,
 ) -> tuple[Tokenizer, bool]:
@@ -133,7 +133,7 @@ def train_tokenizer(
     return load_tokenizer(output), True
 
 
-def _existing(paths: Sequence[Path], output: Path, training: Training) -> Tokenizer:
+def _existing(paths: Sequence[Path], output: Path, training: TokenizerConfig) -> Tokenizer:
     """The tokenizer that is already there, when it is the one asked for."""
     if not (output / CARD).is_file():
         raise refuse(output, "holds something else")
@@ -149,7 +149,7 @@ def _existing(paths: Sequence[Path], output: Path, training: Training) -> Tokeni
     return tokenizer
 
 
-def _characters(texts: Iterable[str]) -> tuple[Card, bytes]:
+def _characters(texts: Iterable[str]) -> tuple[TokenizerCard, bytes]:
     """A tokenizer of exactly the characters of some texts, in the order of their code points."""
     characters = "".join(sorted(set[str]().union(*texts)))
     if not characters:
@@ -158,12 +158,16 @@ def _characters(texts: Iterable[str]) -> tuple[Card, bytes]:
     digest = hashlib.sha256(model).hexdigest()
     size = len(characters)
     return (
-        Card(kind="char", vocabulary=size, special={}, sha256=digest, characters=characters),
+        TokenizerCard(
+            kind="char", vocabulary=size, special={}, sha256=digest, characters=characters
+        ),
         model,
     )
 
 
-def _pieces(lines: list[str], training: Training, tell: Tell | None) -> tuple[Card, bytes]:
+def _pieces(
+    lines: list[str], training: TokenizerConfig, tell: Tell | None
+) -> tuple[TokenizerCard, bytes]:
     """A SentencePiece model of some lines."""
     if not lines:
         raise _no_text()
@@ -172,7 +176,7 @@ def _pieces(lines: list[str], training: Training, tell: Tell | None) -> tuple[Ca
         model = rounded(train_pieces(lines, settings, tell))
     except RefusedError as error:
         raise DataError(_translated(str(error), training)) from None
-    card = Card(
+    card = TokenizerCard(
         kind=training.kind,
         vocabulary=training.vocabulary or 0,
         special=SPECIAL,
@@ -182,7 +186,7 @@ def _pieces(lines: list[str], training: Training, tell: Tell | None) -> tuple[Ca
     return card, model
 
 
-def _translated(message: str, training: Training) -> Problem:
+def _translated(message: str, training: TokenizerConfig) -> Problem:
     """SentencePiece's own error in one sentence; it names the nearest size that would do."""
     if most := re.search(r"Please set it to a value <= (\d+)", message):
         rule, fix = "is more than the text has pieces for", f"use at most {most[1]} or more text"
@@ -196,7 +200,9 @@ def _translated(message: str, training: Training) -> Problem:
     return Problem("--vocab-size", training.vocabulary, rule, fix)
 
 
-def _sample(paths: Sequence[Path], training: Training, progress: Advance | None) -> list[str]:
+def _sample(
+    paths: Sequence[Path], training: TokenizerConfig, progress: Advance | None
+) -> list[str]:
     """Evenly spread lines, together about as long as the sample may be and never longer."""
     share = min(1.0, training.sample_bytes / max(1, sum(map(text_bytes, paths))))
     due, left, lines = 0.0, training.sample_bytes, []
@@ -216,7 +222,9 @@ def _lines(text: str) -> Iterator[str]:
             yield from (line[start:end] for start, end in lines(line, LINE))
 
 
-def _texts(paths: Sequence[Path], reading: Reading, progress: Advance | None) -> Iterator[str]:
+def _texts(
+    paths: Sequence[Path], reading: ReadingConfig, progress: Advance | None
+) -> Iterator[str]:
     """The texts of all inputs; a record that cannot be read ends the training."""
 
     def reject(rejected: Rejected) -> None:

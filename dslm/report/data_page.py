@@ -13,7 +13,7 @@ from dslm.progress import human
 from dslm.report.markup import Html, tag
 from dslm.report.style import STYLE
 from dslm.shards.manifest import Manifest
-from dslm.shards.statistics import Tally
+from dslm.shards.statistics import Statistics
 
 BARS = """
 .bars { display: grid; grid-template-columns: max-content 1fr max-content; gap: 3px 12px; }
@@ -41,7 +41,7 @@ def write_data_page(folder: Path, manifest: Manifest, page: Path) -> None:
 
 def render(name: str, manifest: Manifest) -> str:
     """The whole page as text."""
-    tally = manifest.tally
+    statistics = manifest.statistics
     head = tag(
         "head",
         Html('<meta charset="utf-8">'),
@@ -49,17 +49,17 @@ def render(name: str, manifest: Manifest) -> str:
         tag("title", f"{name} · dslm shard set"),
         tag("style", Html(STYLE + BARS)),
     )
-    languages = {code or "?": volume.documents for code, volume in tally.languages.items()}
+    languages = {code or "?": volume.documents for code, volume in statistics.languages.items()}
     body = tag(
         "body",
         tag("header", tag("h1", name), tag("dl", *map(_tile, figures(manifest)), class_="figures")),
-        _section("Documents by length, in tokens", lengths(tally)),
+        _section("Documents by length, in tokens", lengths(statistics)),
         _section("Documents by language", languages),
-        _section("Changed by cleaning", tally.changed),
-        _section("Left out", tally.left_out),
-        _section("Broken records", tally.broken),
-        tag("section", tag("h2", "Broken, the first"), tag("pre", "\n".join(tally.examples)))
-        if tally.examples
+        _section("Changed by cleaning", statistics.changed),
+        _section("Left out", statistics.left_out),
+        _section("Broken records", statistics.broken),
+        tag("section", tag("h2", "Broken, the first"), tag("pre", "\n".join(statistics.examples)))
+        if statistics.examples
         else "",
         _inputs(manifest),
     )
@@ -68,30 +68,30 @@ def render(name: str, manifest: Manifest) -> str:
 
 def figures(manifest: Manifest) -> list[tuple[str, str]]:
     """What one asks first, by name."""
-    tally = manifest.tally
-    documents = max(tally.documents, 1)
+    statistics = manifest.statistics
+    documents = max(statistics.documents, 1)
     known = [
-        ("documents", f"{tally.documents:,}"),
-        ("tokens", human(tally.tokens)),
-        ("bytes of text", human(tally.text_bytes)),
-        ("bytes a token", f"{tally.text_bytes / max(tally.tokens, 1):.2f}"),
-        ("tokens a document", f"{tally.tokens / documents:,.0f}"),
-        ("sentences a document", f"{tally.sentences / documents:,.1f}"),
-        ("left out", f"{sum(tally.left_out.values()):,}"),
-        ("broken", f"{sum(tally.broken.values()):,}"),
+        ("documents", f"{statistics.documents:,}"),
+        ("tokens", human(statistics.tokens)),
+        ("bytes of text", human(statistics.text_bytes)),
+        ("bytes a token", f"{statistics.text_bytes / max(statistics.tokens, 1):.2f}"),
+        ("tokens a document", f"{statistics.tokens / documents:,.0f}"),
+        ("sentences a document", f"{statistics.sentences / documents:,.1f}"),
+        ("left out", f"{sum(statistics.left_out.values()):,}"),
+        ("broken", f"{sum(statistics.broken.values()):,}"),
         ("vocabulary", f"{manifest.vocabulary:,}"),
         ("shards", f"{len(manifest.shards):,}"),
     ]
-    return known + ([("struck since", f"{len(manifest.struck):,}")] if manifest.struck else [])
+    return known + ([("removed since", f"{len(manifest.removed):,}")] if manifest.removed else [])
 
 
-def lengths(tally: Tally) -> dict[str, int]:
+def lengths(statistics: Statistics) -> dict[str, int]:
     """How many documents there are of each length, from the shortest that occurs."""
-    there = [power for power, number in enumerate(tally.lengths) if number]
+    there = [power for power, number in enumerate(statistics.lengths) if number]
     if not there:
         return {}
     return {
-        f"{1 << power:,} – {(2 << power) - 1:,}": tally.lengths[power]
+        f"{1 << power:,} – {(2 << power) - 1:,}": statistics.lengths[power]
         for power in range(there[0], there[-1] + 1)
     }
 

@@ -2,5 +2,5 @@
 
 `config` (what can be set) and `presets` (what is set for you) say what to run; `folder` knows what
 lies where in a run's folder, `checkpoint` and `metrics` read and write what training leaves there,
-and `start` says whether another run's weights fit.
+and `init_from` says whether another run's weights fit.
 """

@@ -39,9 +39,9 @@ def checkpoint_folder(root: Path, step: int) -> Path:
     return root / f"step-{step:08d}"
 
 
-def layer_file(place: int, moments: bool) -> str:
+def layer_file(index: int, moments: bool) -> str:
     """The name of the file with a layer's weights or with their moments."""
-    return f"layer-{place:04d}{'.optimizer' if moments else ''}.safetensors"
+    return f"layer-{index:04d}{'.optimizer' if moments else ''}.safetensors"
 
 
 def verify(folder: Path, advance: Advance | None = None) -> list[Problem]:

@@ -11,12 +11,20 @@ from dslm.config.parse import STRICT
 from dslm.errors import Problem
 from dslm.model.config import ModelConfig
 from dslm.objectives.registry import ObjectiveConfig, check_objective
-from dslm.sampling.augment import Augmentation
+from dslm.sampling.augment import AugmentationConfig
 
 Natural = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+
+
+RENAMED = {
+    "start": "init_from",
+    "model.code_length": "model.bottleneck_length",
+    "model.code_width": "model.bottleneck_width",
+}
+"""Keys of settings and run folders that had another name in an earlier version."""
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
@@ -35,7 +43,7 @@ class DataConfig:
     document_borders: bool = False
     """Whether the documents in a row are kept apart: no token sees another document, and positions
     begin anew with each."""
-    augmentation: Augmentation = Field(default_factory=Augmentation)
+    augmentation: AugmentationConfig = Field(default_factory=AugmentationConfig)
     validation: str | None = None
     """Folder of the shard set on which the loss is measured during training; null = none."""
     validation_windows: Count = 1000
@@ -73,7 +81,7 @@ class RunConfig:
     """Optimizer steps of the whole run."""
     run: str
     """Folder of the run; run again with the same one, it resumes."""
-    start: str | None = None
+    init_from: str | None = None
     """Folder of a run, trained or imported, with whose newest weights this one begins, as far as
     the layers are the same from the first on, and whose shape and objective it has unless told
     otherwise; null = weights drawn by `seed`."""
@@ -116,12 +124,12 @@ def check_run(config: RunConfig) -> list[Problem]:
         if getattr(config, key) is not None and config.data.validation is None:
             rule = "needs a validation set"
             problems.append(Problem(key, getattr(config, key), rule, "set data.validation=FOLDER"))
-    if config.word_vectors is not None and config.start is not None:
-        rule = f"start = {config.start!r} gives the embedding already"
+    if config.word_vectors is not None and config.init_from is not None:
+        rule = f"init_from = {config.init_from!r} gives the embedding already"
         problems.append(Problem("word_vectors", config.word_vectors, rule, "use one of the two"))
     if config.pipeline_stages > config.model.blocks:
-        decoding = " and those behind the code" if config.model.decoding else ""
-        rule = f"is more than model.layers = {config.model.layers}{decoding}"
+        decoder_blocks = " and those behind the code" if config.model.decoder_blocks else ""
+        rule = f"is more than model.layers = {config.model.layers}{decoder_blocks}"
         fix = f"use at most {config.model.blocks}"
         problems.append(Problem("pipeline_stages", config.pipeline_stages, rule, fix))
     return problems
@@ -150,7 +158,7 @@ def _check_data(config: DataConfig) -> list[Problem]:
         rule = "makes weights, and data.train gives some already"
         fix = 'list the folders alone: data.train=\'["shards/a", "shards/b"]\''
         problems.append(Problem("data.temperature", config.temperature, rule, fix))
-    if config.packing != "none" and config.augmentation != Augmentation():
+    if config.packing != "none" and config.augmentation != AugmentationConfig():
         rule = "keeps documents in one piece, which data.augmentation does not"
         problems.append(Problem("data.packing", config.packing, rule, "use one of the two"))
     return problems

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from dslm.config.parse import parse
+from dslm.config.renamed import with_current_names
 from dslm.errors import CheckpointError, ConfigError, Problem, UserError
 from dslm.files.whole import read_json, write_json
 from dslm.run.checkpoint import checkpoint_folder, checkpoints
-from dslm.run.config import RunConfig
+from dslm.run.config import RENAMED, RunConfig
 
-DECIDES = ("model", "objective", "start", "word_vectors", "seed")
+DECIDES = ("model", "objective", "init_from", "word_vectors", "seed")
 """Settings that a resumed run must share with the one it continues…"""
 ROWS = ("packing", "document_borders", "augmentation")
 """… and those of its data that decide which rows it sees."""
@@ -58,7 +59,7 @@ class RunFolder:
         if record.get("format") != FORMAT:
             rule = f"is not the record of a run: its format is not {FORMAT}"
             raise CheckpointError(Problem(str(self.record), None, rule))
-        return record
+        return {**record, "config": with_current_names(record["config"], RENAMED)}
 
     def log(self, rank: int) -> Path:
         """Where a rank's libraries print to."""

@@ -156,8 +156,8 @@ def autoencoder_small() -> Settings:
             "heads": 4,
             "width": 128,
             "sequence": 64,
-            "code_length": 16,
-            "code_width": 64,
+            "bottleneck_length": 16,
+            "bottleneck_width": 64,
         },
         "data": {"validation_windows": 256},
         "objective": {"kind": "autoencoder"},
@@ -168,7 +168,7 @@ def autoencoder_small() -> Settings:
 
 
 def fine_tune() -> Settings:
-    """An imported or earlier run, trained on: `start=RUN` gives its shape and objective."""
+    """An imported or earlier run, trained on: `init_from=RUN` gives its shape and objective."""
     return {"steps": 1000, "evaluation_interval": 100, "checkpoint_interval": 500}
 
 

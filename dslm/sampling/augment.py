@@ -6,7 +6,7 @@ length. What happens to a row is a function of (seed, sample number) and of the 
 depend on its neighbours in the batch.
 
 A row that loses tokens needs others to take their place. So rows come in longer than they go out,
-by `slack`, and what follows moves up.
+by `margin`, and what follows moves up.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from pydantic.dataclasses import dataclass
 
 from dslm.config.parse import STRICT
 from dslm.sampling.order import Integers
-from dslm.sampling.random_numbers import Purpose, Reals, uniform
+from dslm.sampling.stateless_random import RandomStream, Reals, stateless_random
 
 Tokens = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
-class Augmentation:
+class AugmentationConfig:
     """What is changed, and how often."""
 
     shuffle_sentences: bool = False
@@ -97,7 +97,7 @@ def lower_cased(pieces: Sequence[str]) -> Integers:
     )
 
 
-def slack(length: int, drop: float) -> int:
+def margin(length: int, drop: float) -> int:
     """Tokens a row needs beyond `length` to make up for those left out.
 
     That is the mean of what is left out of the longer row and six standard deviations: one row in
@@ -112,7 +112,7 @@ def augment(
     sentences: Mask,
     samples: Integers,
     length: int,
-    settings: Augmentation,
+    settings: AugmentationConfig,
     seed: int,
     tables: Tables,
 ) -> Tokens:
@@ -133,19 +133,19 @@ def augment(
     """
     width = rows.shape[1]
     if settings.shuffle_sentences:
-        keys = uniform(seed, samples, width, Purpose.SHUFFLE)
+        keys = stateless_random(seed, samples, width, RandomStream.SHUFFLE)
         rows = _shuffled(rows, sentences, keys, tables.end_of_document)
     if settings.drop:
-        dropped = uniform(seed, samples, width, Purpose.DROP) < settings.drop
+        dropped = stateless_random(seed, samples, width, RandomStream.DROP) < settings.drop
         rows = _without(rows, dropped & ~tables.special[rows], width - length)
     if settings.replace:
-        replaced = uniform(seed, samples, width, Purpose.REPLACE) < settings.replace
+        replaced = stateless_random(seed, samples, width, RandomStream.REPLACE) < settings.replace
         replaced &= ~tables.special[rows]
-        numbers = uniform(seed, samples, width, Purpose.DRAW)[replaced]
+        numbers = stateless_random(seed, samples, width, RandomStream.DRAW)[replaced]
         rows = rows.copy()
         rows[replaced] = _drawn(tables.cumulative, numbers)
     if settings.lower_case:
-        chosen = uniform(seed, samples, 1, Purpose.LOWER) < settings.lower_case
+        chosen = stateless_random(seed, samples, 1, RandomStream.LOWER) < settings.lower_case
         lower = chosen & ~tables.special[rows]
         rows = np.where(lower, tables.lower[rows], rows).astype(rows.dtype)
     return rows[:, :length]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dslm.sampling.augment import Augmentation, Tables, augment
+from dslm.sampling.augment import AugmentationConfig, Tables, augment
 from dslm.sampling.stream import Stream, Tokens, Windows
 from dslm.tokenizers.tokenizer import Tokenizer
 from dslm.tokenizers.vocabulary import piece_texts
@@ -36,12 +36,12 @@ class AugmentedStream(Stream):
         sources: Sequence[Windows],
         weights: Sequence[float] | None,
         seed: int,
-        settings: Augmentation,
+        settings: AugmentationConfig,
         tokenizer: Tokenizer,
     ) -> None:
         super().__init__(sources, weights, seed)
         self._seed, self._settings = seed, settings
-        self._length = self.width - sources[0].slack
+        self._length = self.width - sources[0].margin
         self._sentences = [source.sentences for source in sources]
         sample = super().rows(0, min(self.samples_per_epoch, -(-COUNTED // self.width)))
         counts = np.bincount(sample.ravel(), minlength=tokenizer.vocabulary)

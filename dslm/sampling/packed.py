@@ -15,7 +15,7 @@ import numpy as np
 
 from dslm.sampling.order import Integers
 from dslm.sampling.packing import pack
-from dslm.sampling.stream import Run, Tokens
+from dslm.sampling.stream import Tokens, TokenSpan
 from dslm.shards.shard_set import ShardSet
 
 
@@ -53,7 +53,7 @@ class PackedRows:
         )
         return rows
 
-    def runs(self, index: int, number: int) -> list[Run]:
+    def runs(self, index: int, number: int) -> list[TokenSpan]:
         """The documents, or parts of them, that a row is made of."""
         pieces = slice(self._rows[index], self._rows[index + 1])
         starts, lengths = self._starts[pieces], self._lengths[pieces]

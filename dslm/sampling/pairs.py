@@ -16,8 +16,8 @@ import numpy as np
 
 from dslm.errors import Problem
 from dslm.sampling.order import Integers
-from dslm.sampling.random_numbers import Purpose, uniform
-from dslm.sampling.stream import Run, Tokens
+from dslm.sampling.stateless_random import RandomStream, stateless_random
+from dslm.sampling.stream import Tokens, TokenSpan
 from dslm.shards.shard_set import ShardSet
 
 Relation = Literal["next_sentence", "sentence_order"]
@@ -70,22 +70,22 @@ class PairRows:
         rows[text] = self.shards.runs(starts.ravel(), lengths.ravel())
         return rows
 
-    def runs(self, index: int, number: int) -> list[Run]:
+    def runs(self, index: int, number: int) -> list[TokenSpan]:
         """The two segments of a row when it is that sample."""
         return self._segments(np.array([index]), np.array([number]))[0]
 
-    def _segments(self, indices: Integers, numbers: Integers) -> list[list[Run]]:
+    def _segments(self, indices: Integers, numbers: Integers) -> list[list[TokenSpan]]:
         """The two segments of each row."""
-        dice = uniform(self._seed, numbers, 5, Purpose.PAIR).tolist()
+        draws = stateless_random(self._seed, numbers, 5, RandomStream.PAIR).tolist()
         coins = unrelated(self._seed, numbers).tolist()
-        rows = zip(indices.tolist(), dice, coins, strict=True)
+        rows = zip(indices.tolist(), draws, coins, strict=True)
         return [self._pair(index, row, coin) for index, row, coin in rows]
 
-    def _pair(self, index: int, dice: list[float], unrelated: int) -> list[Run]:
+    def _pair(self, index: int, draws: list[float], unrelated: int) -> list[TokenSpan]:
         """The two segments of a row: some numbers decide, and the coin."""
         room = self._room
-        if dice[0] < self._short:
-            room = 2 + int(dice[1] * (room - 1))
+        if draws[0] < self._short:
+            room = 2 + int(draws[1] * (room - 1))
         token = index * self._room
         document = self._document_at(token)
         start, _ = self.shards.document(document)
@@ -93,7 +93,7 @@ class PairRows:
             document, room, lambda starts: int(np.searchsorted(starts, token - start, "right")) - 1
         )
         inner = [border for border in borders[1:-1] if border < borders[0] + room] or borders[1:2]
-        parted = inner[int(dice[2] * len(inner))]
+        parted = inner[int(draws[2] * len(inner))]
         most = room - max(1, room // 4)  # a quarter is B's
         first = max(borders[0], parted - most), parted
         left = room - (parted - first[0])
@@ -102,7 +102,7 @@ class PairRows:
             return [first, second]
         if self.relation == "sentence_order":
             return [second, first]
-        return [first, self._elsewhere(document, dice[3], dice[4], left)]
+        return [first, self._elsewhere(document, draws[3], draws[4], left)]
 
     def _document_at(self, token: int) -> int:
         """The number of a token's document, or of the next that has two tokens of text."""
@@ -133,7 +133,7 @@ class PairRows:
             borders.add(sum(borders) // 2)
         return sorted(borders)
 
-    def _elsewhere(self, document: int, place: float, sentence: float, room: int) -> Run:
+    def _elsewhere(self, document: int, place: float, sentence: float, room: int) -> TokenSpan:
         """From a sentence of any other document on, all of its sentences equally likely.
 
         The document is that of any token, so that long ones are taken as often as they begin rows.
@@ -146,7 +146,7 @@ class PairRows:
         borders = self._borders(other, room, lambda starts: int(sentence * starts.size))
         return borders[0], min(borders[-1], borders[0] + room)
 
-    def _text(self, document: int) -> Run:
+    def _text(self, document: int) -> TokenSpan:
         """The tokens of a document without its end."""
         start, end = self.shards.document(document)
         return start, end - self._end
@@ -163,5 +163,5 @@ def check_pairs(shards: ShardSet) -> list[Problem]:
 
 def unrelated(seed: int, numbers: Integers) -> Integers:
     """1 for the samples whose segments do not belong together as they stand, half of all."""
-    coins = uniform(seed, numbers, 1, Purpose.RELATION)[:, 0] < 0.5
+    coins = stateless_random(seed, numbers, 1, RandomStream.RELATION)[:, 0] < 0.5
     return coins.astype(np.int64)

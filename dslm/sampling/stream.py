@@ -22,7 +22,7 @@ from dslm.sampling.order import Integers, Mixture, check_weights
 from dslm.shards.shard_set import ShardSet
 
 Tokens = npt.NDArray[Any]
-Run = tuple[int, int]
+TokenSpan = tuple[int, int]
 """The first of some consecutive tokens of a shard set, and the one after the last."""
 Reader = Callable[[Integers, Integers], Tokens]
 """From the numbers of rows, and of the samples that they are, to something of each of their
@@ -48,7 +48,7 @@ class Samples:
 
 
 @dataclass(frozen=True)
-class Cut:
+class WindowSpec:
     """How a shard set is cut into windows."""
 
     stride: int
@@ -95,7 +95,7 @@ class RowSource(Protocol):
             Shape [len(indices), width], in the dtype of the shards.
         """
 
-    def runs(self, index: int, number: int) -> list[Run]:
+    def runs(self, index: int, number: int) -> list[TokenSpan]:
         """What a row is made of when it is that sample."""
 
 
@@ -105,15 +105,15 @@ class Windows:
     Args:
         shards: the set.
         cut: how.
-        slack: tokens that follow each window in its row, for `augment`; where the set has no more,
+        margin: tokens that follow each window in its row, for `augment`; where the set has no more,
             they are those of its beginning.
     """
 
     padding = None
 
-    def __init__(self, shards: ShardSet, cut: Cut, slack: int = 0) -> None:
-        self.shards, self.cut, self.slack = shards, cut, slack
-        self.width = cut.width + slack
+    def __init__(self, shards: ShardSet, cut: WindowSpec, margin: int = 0) -> None:
+        self.shards, self.cut, self.margin = shards, cut, margin
+        self.width = cut.width + margin
 
     def __len__(self) -> int:
         return self.cut.count(self.shards)
@@ -126,23 +126,23 @@ class Windows:
         """True where a sentence begins, in the shape of `rows`."""
         return self._read(self.shards.sentence_starts, indices)
 
-    def runs(self, index: int, number: int) -> list[Run]:
+    def runs(self, index: int, number: int) -> list[TokenSpan]:
         """A window, and its slack."""
         start = index * self.cut.stride
         end = start + self.cut.width
-        slack = int(self._slack_starts(np.array([end]))[0])
-        return [(start, end), *([(slack, slack + self.slack)] if self.slack else [])]
+        margin = int(self._margin_starts(np.array([end]))[0])
+        return [(start, end), *([(margin, margin + self.margin)] if self.margin else [])]
 
     def _read(self, read: Callable[[Integers, int], Tokens], indices: Integers) -> Tokens:
         starts = indices * self.cut.stride
         rows = read(starts, self.cut.width)
-        if not self.slack:
+        if not self.margin:
             return rows
-        ends = self._slack_starts(starts + self.cut.width)
-        return np.concatenate([rows, read(ends, self.slack)], axis=1)
+        ends = self._margin_starts(starts + self.cut.width)
+        return np.concatenate([rows, read(ends, self.margin)], axis=1)
 
-    def _slack_starts(self, ends: Integers) -> Integers:
-        return np.where(ends + self.slack <= self.shards.tokens, ends, 0)
+    def _margin_starts(self, ends: Integers) -> Integers:
+        return np.where(ends + self.margin <= self.shards.tokens, ends, 0)
 
 
 class Stream:
@@ -187,7 +187,7 @@ class Stream:
         _, indices = self._locate(numbers)
         return Samples(self.rows(first, count), numbers, indices, self.padding)
 
-    def places(self, first: int, count: int) -> list[tuple[int, list[Run]]]:
+    def places(self, first: int, count: int) -> list[tuple[int, list[TokenSpan]]]:
         """For each of these samples the number of its source and the tokens it is made of."""
         chosen, indices = self._locate(np.arange(first, first + count))
         rows = zip(chosen.tolist(), indices.tolist(), range(first, first + count), strict=True)

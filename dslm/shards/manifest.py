@@ -20,13 +20,15 @@ from dslm.config.parse import STRICT, Count
 from dslm.errors import DataError, Problem
 from dslm.files import record
 from dslm.files.fingerprint import Input, Sha256
-from dslm.shards.statistics import Tally
+from dslm.shards.statistics import Statistics
 
 FILE = "manifest.json"
+RENAMED = {"tally": "statistics", "struck": "removed"}
+"""Keys of manifests that were written before they had these names."""
 
 
 @dataclass(config=STRICT, frozen=True)
-class Batch:
+class RecordBatch:
     """One record batch: what it holds, and at which bytes of the file its plain arrays begin."""
 
     documents: Count
@@ -59,12 +61,12 @@ class Shard:
     """Rows."""
     tokens: Count
     """Tokens, ends of documents included."""
-    batches: tuple[Batch, ...]
+    batches: tuple[RecordBatch, ...]
     """Its tokens in reading order."""
 
 
 @dataclass(config=STRICT, frozen=True)
-class Struck:
+class RemovedDocument:
     """A document that was taken out of the set after it had been made."""
 
     sha256: Sha256
@@ -87,7 +89,7 @@ class Manifest:
     """Number of ids the tokenizer can give."""
     tokenizer_sha256: Sha256
     """The hash of the tokenizer's model."""
-    tally: Tally
+    statistics: Statistics
     """What the shards hold, and what was left out."""
     settings: dict[str, Any]
     """How the set was made: reading, cleaning, duplicates, size of a shard."""
@@ -95,7 +97,7 @@ class Manifest:
     """The texts, in reading order."""
     shards: tuple[Shard, ...]
     """The files, in reading order."""
-    struck: tuple[Struck, ...] = ()
+    removed: tuple[RemovedDocument, ...] = ()
     """Documents taken out since."""
     made_with: dict[str, str] = field(default_factory=dict)
     """The versions of what decided the bytes, for people."""
@@ -112,7 +114,7 @@ class Manifest:
             DataError: it is missing, is no manifest, or its counts contradict each other.
         """
         path = folder / FILE
-        manifest = record.load(cls, path, "shard set", "shard")
+        manifest = record.load(cls, path, "shard set", "shard", RENAMED)
         if problems := manifest.check(str(path)):
             raise DataError(*problems)
         return manifest
@@ -120,21 +122,21 @@ class Manifest:
     def check(self, where: str) -> list[Problem]:
         """The contradictions among the counts; `where` is the file to name."""
         shards, batches = self.shards, [batch for shard in self.shards for batch in shard.batches]
-        tally = self.tally
+        statistics = self.statistics
         sums = [
-            ("documents", tally.documents, sum(shard.documents for shard in shards)),
-            ("documents", tally.documents, sum(batch.documents for batch in batches)),
-            ("tokens", tally.tokens, sum(shard.tokens for shard in shards)),
-            ("tokens", tally.tokens, sum(batch.tokens for batch in batches)),
-            ("sentences", tally.sentences, sum(batch.sentences for batch in batches)),
+            ("documents", statistics.documents, sum(shard.documents for shard in shards)),
+            ("documents", statistics.documents, sum(batch.documents for batch in batches)),
+            ("tokens", statistics.tokens, sum(shard.tokens for shard in shards)),
+            ("tokens", statistics.tokens, sum(batch.tokens for batch in batches)),
+            ("sentences", statistics.sentences, sum(batch.sentences for batch in batches)),
         ]
         problems = [
-            Problem(f"{where}: tally.{key}", total, f"the shards hold {found}", "shard again")
+            Problem(f"{where}: statistics.{key}", total, f"the shards hold {found}", "shard again")
             for key, total, found in dict.fromkeys(sums)
             if total != found
         ]
-        if tally.maximum_token >= self.vocabulary:
+        if statistics.maximum_token >= self.vocabulary:
             rule = f"a token id must be below vocabulary = {self.vocabulary}"
-            name = f"{where}: tally.maximum_token"
-            problems.append(Problem(name, tally.maximum_token, rule))
+            name = f"{where}: statistics.maximum_token"
+            problems.append(Problem(name, statistics.maximum_token, rule))
         return problems

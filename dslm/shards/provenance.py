@@ -12,7 +12,7 @@ from dslm.tokenizers.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)
-class Origin:
+class Provenance:
     """One document of a shard set."""
 
     number: int
@@ -33,7 +33,7 @@ class Origin:
     """Its sentences."""
 
 
-class Origins:
+class ProvenanceReader:
     """Looks documents up; each is found without reading those before it.
 
     Args:
@@ -44,7 +44,7 @@ class Origins:
         self.shards = shards
         self._files: dict[str, list[Any]] = {}
 
-    def __call__(self, number: int) -> Origin:
+    def __call__(self, number: int) -> Provenance:
         """One document.
 
         Raises:
@@ -53,7 +53,7 @@ class Origins:
         batch, row = self.shards.row_of(number)
         facts = self._row(batch, row)
         first, last = self.shards.document(number)
-        return Origin(
+        return Provenance(
             number=number,
             input=self.shards.manifest.inputs[facts["input"]].name,
             place=facts["place"],

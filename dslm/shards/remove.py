@@ -23,21 +23,23 @@ from dslm.errors import DataError, Problem, SetupError
 from dslm.files.fingerprint import file_sha256
 from dslm.progress import Advance
 from dslm.shards.datasets_files import write_datasets_files
-from dslm.shards.manifest import Manifest, Shard, Struck
+from dslm.shards.manifest import Manifest, RemovedDocument, Shard
 from dslm.shards.shard_set import ShardSet
-from dslm.shards.statistics import Tally, Volume
+from dslm.shards.statistics import Statistics, TextVolume
 from dslm.shards.writer import describe_batches
 
 LOCK = ".lock"
 """The file by which processes that change a set take turns; it stays where it is."""
 
 
-def strike(shards: ShardSet, hashes: set[str], progress: Advance | None = None) -> list[Struck]:
+def remove(
+    shards: ShardSet, hashes: set[str], progress: Advance | None = None
+) -> list[RemovedDocument]:
     """Take documents out of a shard set.
 
     Args:
         shards: the set; open it again afterwards.
-        hashes: sha256 of the documents' texts, as `Origin` tells it.
+        hashes: sha256 of the documents' texts, as `Provenance` tells it.
         progress: told the bytes of shards looked at since the last call.
 
     Returns:
@@ -51,7 +53,7 @@ def strike(shards: ShardSet, hashes: set[str], progress: Advance | None = None) 
     if bad := sorted(one for one in hashes if not re.fullmatch("[0-9a-f]{64}", one)):
         raise DataError(*(Problem("--sha256", one, "is not 64 hexadecimal digits") for one in bad))
     with _alone(shards.folder):
-        return _strike(ShardSet.open(shards.folder), hashes, progress)
+        return _remove(ShardSet.open(shards.folder), hashes, progress)
 
 
 @contextmanager
@@ -67,43 +69,43 @@ def _alone(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX)
         except OSError as error:
-            rule = f"cannot be locked ({error.strerror}), and two strikes at once could lose one"
+            rule = f"cannot be locked ({error.strerror}), and two removals at once could lose one"
             fix = "work on a copy in a file system with locks"
             raise SetupError(Problem(str(folder), None, rule, fix)) from None
         yield
 
 
-def _strike(shards: ShardSet, hashes: set[str], progress: Advance | None) -> list[Struck]:
+def _remove(shards: ShardSet, hashes: set[str], progress: Advance | None) -> list[RemovedDocument]:
     wanted = {bytes.fromhex(one) for one in hashes}
-    manifest, tally = shards.manifest, replace(shards.manifest.tally)
-    found, struck = list[Found](), list[Struck]()
+    manifest, statistics = shards.manifest, replace(shards.manifest.statistics)
+    found, removed = list[Matches](), list[RemovedDocument]()
     for shard in manifest.shards:
         found.append(_find(shards.folder / shard.file, wanted))
-        struck += _account(shard, found[-1], tally)
+        removed += _account(shard, found[-1], statistics)
         if progress:
             progress(shard.bytes)
-    if missing := hashes - {one.sha256 for one in (*struck, *manifest.struck)}:
+    if missing := hashes - {one.sha256 for one in (*removed, *manifest.removed)}:
         rule, fix = "no document of the set has this hash", "see dslm data show"
         raise DataError(*(Problem("--sha256", one, rule, fix) for one in sorted(missing)))
-    if not tally.documents:
+    if not statistics.documents:
         raise DataError(Problem(str(shards.folder), None, "nothing would be left: remove it whole"))
     _remove_strays(shards.folder, manifest.shards)
-    if struck:
+    if removed:
         pairs = zip(manifest.shards, found, strict=True)
         kept = [rest for shard, rows in pairs for rest in _without(shards.folder, shard, rows)]
-        _publish(shards, kept, tally, struck)
-    return struck
+        _publish(shards, kept, statistics, removed)
+    return removed
 
 
-Found = dict[int, list[dict[str, Any]]]
+Matches = dict[int, list[dict[str, Any]]]
 """For each record batch the facts of the rows to take out, with their places as ``row``."""
 
 
-def _find(path: Path, wanted: set[bytes]) -> Found:
+def _find(path: Path, wanted: set[bytes]) -> Matches:
     import pyarrow
     import pyarrow.compute as pc
 
-    found: Found = {}
+    found: Matches = {}
     with pyarrow.memory_map(str(path)) as source:
         for number, batch in enumerate(pyarrow.ipc.open_stream(source)):
             hit = pc.is_in(batch.column("sha256"), pyarrow.array(sorted(wanted), pyarrow.binary()))
@@ -117,7 +119,7 @@ def _find(path: Path, wanted: set[bytes]) -> Found:
     return found
 
 
-def _without(folder: Path, shard: Shard, found: Found) -> list[Shard]:
+def _without(folder: Path, shard: Shard, found: Matches) -> list[Shard]:
     """The shard written again without some rows; none when no row is left."""
     if not found:
         return [shard]
@@ -160,32 +162,36 @@ def _next_name(name: str) -> str:
     return f"{stem}.{int(times[0]) + 1 if times else 1}.arrow"
 
 
-def _account(shard: Shard, found: Found, tally: Tally) -> list[Struck]:
+def _account(shard: Shard, found: Matches, statistics: Statistics) -> list[RemovedDocument]:
     """Take documents out of the counts."""
-    struck = []
-    languages, lengths = dict(tally.languages), list(tally.lengths)
+    removed = []
+    languages, lengths = dict(statistics.languages), list(statistics.lengths)
     for facts in (facts for rows in found.values() for facts in rows):
         tokens, text_bytes = facts["tokens"], facts["text_bytes"]
-        tally.documents -= 1
-        tally.tokens -= tokens
-        tally.text_bytes -= text_bytes
-        tally.sentences -= facts["sentences"]
+        statistics.documents -= 1
+        statistics.tokens -= tokens
+        statistics.text_bytes -= text_bytes
+        statistics.sentences -= facts["sentences"]
         lengths[max(tokens, 1).bit_length() - 1] -= 1
         if (name := facts["language"]) in languages:
             old = languages[name]
-            languages[name] = Volume(
+            languages[name] = TextVolume(
                 old.documents - 1, old.tokens - tokens, old.text_bytes - text_bytes
             )
-        struck.append(Struck(sha256=facts["sha256"].hex(), tokens=tokens, shard=shard.file))
-    tally.languages, tally.lengths = languages, lengths
-    if struck:
-        tally.left_out = dict(Counter(tally.left_out) + Counter(struck=len(struck)))
-    return struck
+        removed.append(
+            RemovedDocument(sha256=facts["sha256"].hex(), tokens=tokens, shard=shard.file)
+        )
+    statistics.languages, statistics.lengths = languages, lengths
+    if removed:
+        statistics.left_out = dict(Counter(statistics.left_out) + Counter(removed=len(removed)))
+    return removed
 
 
-def _publish(shards: ShardSet, kept: list[Shard], tally: Tally, struck: list[Struck]) -> None:
+def _publish(
+    shards: ShardSet, kept: list[Shard], statistics: Statistics, removed: list[RemovedDocument]
+) -> None:
     old: Manifest = shards.manifest
-    new = replace(old, shards=tuple(kept), tally=tally, struck=(*old.struck, *struck))
+    new = replace(old, shards=tuple(kept), statistics=statistics, removed=(*old.removed, *removed))
     write_datasets_files(shards.folder, new)
     new.save(shards.folder)
     _remove_strays(shards.folder, kept)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from dslm.errors import DataError, Problem
 from dslm.files.fingerprint import file_sha256
 from dslm.progress import Advance
-from dslm.shards.manifest import FILE, Batch, Manifest
+from dslm.shards.manifest import FILE, Manifest, RecordBatch
 
 Integers = npt.NDArray[np.int64]
 Tokens = npt.NDArray[Any]
@@ -37,12 +37,12 @@ class ShardSet:
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         self.folder, self.manifest = folder, manifest
-        self.tokens = manifest.tally.tokens
-        self.documents = manifest.tally.documents
-        self.sentences = manifest.tally.sentences
+        self.tokens = manifest.statistics.tokens
+        self.documents = manifest.statistics.documents
+        self.sentences = manifest.statistics.sentences
         self.vocabulary = manifest.vocabulary
-        self.maximum_token = manifest.tally.maximum_token
-        self.text_bytes = manifest.tally.text_bytes
+        self.maximum_token = manifest.statistics.maximum_token
+        self.text_bytes = manifest.statistics.text_bytes
         self.tokenizer_sha256 = manifest.tokenizer_sha256
         self.dtype = np.dtype(manifest.dtype)
         self._views: dict[int, Tokens] = {}
@@ -208,7 +208,7 @@ class ShardSet:
         return np.searchsorted(self._first_tokens, positions, side="right") - 1
 
     @cached_property
-    def _batches(self) -> list[Batch]:
+    def _batches(self) -> list[RecordBatch]:
         return [batch for shard in self.manifest.shards for batch in shard.batches]
 
     @cached_property

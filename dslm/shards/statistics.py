@@ -15,7 +15,7 @@ EXAMPLES = 20
 
 
 @dataclass(config=STRICT)
-class Volume:
+class TextVolume:
     """An amount of text."""
 
     documents: Count = 0
@@ -25,7 +25,7 @@ class Volume:
     text_bytes: Count = 0
     """UTF-8 bytes of their text: the unit of bits per byte."""
 
-    def add(self, other: Volume) -> None:
+    def add(self, other: TextVolume) -> None:
         """Add another amount to this one."""
         self.documents += other.documents
         self.tokens += other.tokens
@@ -33,7 +33,7 @@ class Volume:
 
 
 @dataclass(config=STRICT)
-class Tally(Volume):
+class Statistics(TextVolume):
     """What was kept, what was changed, and what was left out and why."""
 
     sentences: Count = 0
@@ -48,15 +48,15 @@ class Tally(Volume):
     """Records that could not be read, by reason."""
     examples: list[str] = field(default_factory=list)
     """The first broken records: file, place and what is wrong."""
-    languages: dict[str, Volume] = field(default_factory=dict)
+    languages: dict[str, TextVolume] = field(default_factory=dict)
     """What was kept of each language, where languages were identified."""
     lengths: list[Count] = field(default_factory=list)
     """Documents that were kept by length: place b counts those of 2^b … 2^(b+1) - 1 tokens."""
 
-    def add(self, other: Volume) -> None:
+    def add(self, other: TextVolume) -> None:
         """Add what another unit counted; its examples come after those here."""
         super().add(other)
-        if not isinstance(other, Tally):
+        if not isinstance(other, Statistics):
             return
         self.sentences += other.sentences
         self.maximum_token = max(self.maximum_token, other.maximum_token)
@@ -65,7 +65,7 @@ class Tally(Volume):
         self.broken = _sum(self.broken, other.broken)
         self.examples = (self.examples + other.examples)[:EXAMPLES]
         for language, volume in other.languages.items():
-            self.languages.setdefault(language, Volume()).add(volume)
+            self.languages.setdefault(language, TextVolume()).add(volume)
         self.languages = dict(sorted(self.languages.items()))
         self.count_lengths(other.lengths)
 

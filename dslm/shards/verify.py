@@ -67,7 +67,7 @@ def _wrong(batch: Any, shards: ShardSet) -> list[str]:
     values = np.asarray(tokens.values)
     rules = []
     if values.size and int(values.max()) > shards.maximum_token:
-        rules.append(f"token id {values.max()} is above tally.maximum_token")
+        rules.append(f"token id {values.max()} is above statistics.maximum_token")
     if batch.num_rows and int(np.asarray(batch.column("input")).max()) >= len(
         shards.manifest.inputs
     ):

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from dslm.arrays import strings, to_arrow
 from dslm.files.fingerprint import file_sha256
-from dslm.shards.manifest import Batch, Shard
+from dslm.shards.manifest import RecordBatch, Shard
 from dslm.shards.rows import Rows
 
 BATCH_TOKENS = 1 << 22
@@ -134,7 +134,7 @@ def record_batch(parts: list[Rows], schema: Any) -> Any:
     )
 
 
-def describe_batches(path: Path) -> tuple[Batch, ...]:
+def describe_batches(path: Path) -> tuple[RecordBatch, ...]:
     """What each record batch of an Arrow stream holds and where, as Arrow's reader sees it."""
     import pyarrow
 
@@ -145,7 +145,7 @@ def describe_batches(path: Path) -> tuple[Batch, ...]:
         )
 
 
-def _describe(batch: Any, origin: int) -> Batch:
+def _describe(batch: Any, origin: int) -> RecordBatch:
     tokens, sentences = batch.column("tokens"), batch.column("sentences")
 
     def places(column: Any) -> tuple[int, int]:
@@ -154,7 +154,7 @@ def _describe(batch: Any, origin: int) -> Batch:
         at = values.address - origin if len(column.values) else column.buffers()[1].address - origin
         return at, column.buffers()[1].address - origin
 
-    return Batch(
+    return RecordBatch(
         documents=batch.num_rows,
         tokens=len(tokens.values),
         sentences=len(sentences.values),

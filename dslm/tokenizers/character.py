@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from dslm.errors import DataError, Problem
-from dslm.tokenizers.tokenizer import Card, Encoded, Tokenizer, Tokens
+from dslm.tokenizers.tokenizer import Encoded, Tokenizer, TokenizerCard, Tokens
 
 
 class CharacterTokenizer(Tokenizer):
-    """Characters by their place among those that `Card.characters` lists."""
+    """Characters by their place among those that `TokenizerCard.characters` lists."""
 
-    def __init__(self, card: Card, files: Mapping[str, bytes]) -> None:
+    def __init__(self, card: TokenizerCard, files: Mapping[str, bytes]) -> None:
         super().__init__(card, files)
         characters = card.characters or ""
         self._points = np.frombuffer(characters.encode("utf-32-le"), dtype="<u4")

@@ -18,10 +18,17 @@ import numpy as np
 import numpy.typing as npt
 
 from dslm.errors import DataError, Problem
-from dslm.tokenizers.foreign import DamagedError, special_ids
+from dslm.tokenizers.chunking import CHUNK, Span, safe_cuts
 from dslm.tokenizers.probes import PROBES
-from dslm.tokenizers.segments import CHUNK, Span, seams
-from dslm.tokenizers.tokenizer import AnyKind, Card, Encoded, Tokenizer, Tokens, model_hash
+from dslm.tokenizers.third_party import DamagedError, special_ids
+from dslm.tokenizers.tokenizer import (
+    AnyTokenizerKind,
+    Encoded,
+    Tokenizer,
+    TokenizerCard,
+    Tokens,
+    model_hash,
+)
 from dslm.tokenizers.word_cache import VISIBLE, Encode, apart, cached
 
 ALPHANUMERIC = list((string.ascii_letters + string.digits).encode())
@@ -31,13 +38,13 @@ WHITE = list(b" \n\r\t")
 class HuggingFaceTokenizer(Tokenizer):
     """Byte-level BPE (Radford et al. 2019), WordPiece (Devlin et al. 2019) and other kinds."""
 
-    def __init__(self, card: Card, files: Mapping[str, bytes]) -> None:
+    def __init__(self, card: TokenizerCard, files: Mapping[str, bytes]) -> None:
         super().__init__(card, files)
         self._model = _open(card.kind, files)
         self._added = self._model.get_added_tokens_decoder()
 
     @classmethod
-    def describe(cls, kind: AnyKind, files: Mapping[str, bytes]) -> Card:
+    def describe(cls, kind: AnyTokenizerKind, files: Mapping[str, bytes]) -> TokenizerCard:
         """The card of a model that came without one.
 
         Raises:
@@ -48,7 +55,7 @@ class HuggingFaceTokenizer(Tokenizer):
         known = {token.content: number for number, token in added if token.special}
         special = special_ids(known.get)
         size = 1 + max(model.get_vocab(with_added_tokens=True).values())
-        return Card(kind=kind, vocabulary=size, special=special, sha256=model_hash(files))
+        return TokenizerCard(kind=kind, vocabulary=size, special=special, sha256=model_hash(files))
 
     def _encode(self, parts: Sequence[str]) -> Encoded:
         return self._words(parts)
@@ -61,7 +68,7 @@ class HuggingFaceTokenizer(Tokenizer):
         return cached(self._plain, self.dtype, _borders(self._added.values())) or self._plain
 
     def _spans(self, text: str) -> Iterator[Span]:
-        return seams(text, CHUNK, self._ids)
+        return safe_cuts(text, CHUNK, self._ids)
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of some ids."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from dslm.errors import DataError, Problem
-from dslm.tokenizers import foreign
+from dslm.tokenizers import third_party
 from dslm.tokenizers.character import CharacterTokenizer
 from dslm.tokenizers.hugging_face import HuggingFaceTokenizer
 from dslm.tokenizers.sentence_piece import SentencePieceTokenizer
-from dslm.tokenizers.tokenizer import CARD, MODEL, Card, Tokenizer, model_hash
+from dslm.tokenizers.tokenizer import CARD, MODEL, Tokenizer, TokenizerCard, model_hash
 
 FOREIGN: dict[str, type[SentencePieceTokenizer] | type[HuggingFaceTokenizer]] = {
     "sentencepiece": SentencePieceTokenizer,
@@ -25,7 +25,7 @@ KINDS: dict[str, type[Tokenizer]] = {
     **FOREIGN,
 }
 
-FILES = {"unigram": (MODEL,), "bpe": (MODEL,), "char": (), **foreign.FILES}
+FILES = {"unigram": (MODEL,), "bpe": (MODEL,), "char": (), **third_party.FILES}
 """The files of a model beside its card."""
 
 
@@ -42,29 +42,29 @@ def load_tokenizer(path: Path | str) -> Tokenizer:
         DataError: there is no tokenizer, or its model is not the one it was made with.
     """
     path = Path(path)
-    found = foreign.find(path)
+    found = third_party.find(path)
     return _ours(path.parent if path.is_file() else path) if found is None else _theirs(path, found)
 
 
-def _theirs(path: Path, found: foreign.Found) -> Tokenizer:
+def _theirs(path: Path, found: third_party.ThirdPartyFiles) -> Tokenizer:
     names = zip(FILES[found.kind], found.paths, strict=True)
-    files = {name: foreign.read(source) for name, source in names}
+    files = {name: third_party.read(source) for name, source in names}
     try:
         card = FOREIGN[found.kind].describe(found.kind, files)
-    except foreign.DamagedError as error:
+    except third_party.DamagedError as error:
         rule = f"is no {found.kind} tokenizer ({error})"
         raise DataError(Problem(str(path), None, rule, "get the file again")) from None
     return KINDS[found.kind](card, files)
 
 
 def _ours(folder: Path) -> Tokenizer:
-    card = Card.load(folder)
+    card = TokenizerCard.load(folder)
     paths = [folder / name for name in FILES[card.kind]]
     for path in paths:
         if not path.is_file():
             rule, fix = "no such file", "copy the folder again or train again"
             raise DataError(Problem(str(path), None, rule, fix))
-    files = {path.name: foreign.read(path) for path in paths}
+    files = {path.name: third_party.read(path) for path in paths}
     model = files if card.characters is None else {CARD: card.characters.encode()}
     if model_hash(model) != card.sha256:
         changed = " or ".join(str(folder / name) for name in model)

@@ -16,10 +16,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dslm.tokenizers.foreign import DamagedError, special_ids
+from dslm.tokenizers.chunking import CHUNK, Span, lines, safe_cuts
 from dslm.tokenizers.probes import PROBES
-from dslm.tokenizers.segments import CHUNK, Span, lines, seams
-from dslm.tokenizers.tokenizer import MODEL, AnyKind, Card, Encoded, Tokenizer, Tokens, model_hash
+from dslm.tokenizers.third_party import DamagedError, special_ids
+from dslm.tokenizers.tokenizer import (
+    MODEL,
+    AnyTokenizerKind,
+    Encoded,
+    Tokenizer,
+    TokenizerCard,
+    Tokens,
+    model_hash,
+)
 from dslm.tokenizers.word_cache import VISIBLE, Encode, apart, cached
 
 SPACE = "▁"
@@ -38,7 +46,7 @@ class SentencePieceTokenizer(Tokenizer):
     Kudo 2018 (unigram) and Sennrich et al. 2016 (bpe), through the SentencePiece library.
     """
 
-    def __init__(self, card: Card, files: Mapping[str, bytes]) -> None:
+    def __init__(self, card: TokenizerCard, files: Mapping[str, bytes]) -> None:
         super().__init__(card, files)
         self._model = _open(files)
         self._numbers = list(range(self.vocabulary))
@@ -53,7 +61,7 @@ class SentencePieceTokenizer(Tokenizer):
         )
 
     @classmethod
-    def describe(cls, kind: AnyKind, files: Mapping[str, bytes]) -> Card:
+    def describe(cls, kind: AnyTokenizerKind, files: Mapping[str, bytes]) -> TokenizerCard:
         """The card of a model that came without one.
 
         Raises:
@@ -69,13 +77,13 @@ class SentencePieceTokenizer(Tokenizer):
         own = {"unk": model.unk_id(), "eos": model.eos_id(), "pad": model.pad_id()}
         special = special_ids(number) | {name: known for name, known in own.items() if known >= 0}
         size = model.get_piece_size()
-        return Card(kind=kind, vocabulary=size, special=special, sha256=model_hash(files))
+        return TokenizerCard(kind=kind, vocabulary=size, special=special, sha256=model_hash(files))
 
     def _encode(self, parts: Sequence[str]) -> Encoded:
         return self._words(parts)
 
     def _spans(self, text: str) -> Iterator[Span]:
-        return lines(text, CHUNK) if self._lines else seams(text, CHUNK, self._model.encode)
+        return lines(text, CHUNK) if self._lines else safe_cuts(text, CHUNK, self._model.encode)
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of some ids."""

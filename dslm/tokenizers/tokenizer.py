@@ -28,25 +28,27 @@ from dslm.config.parse import STRICT
 from dslm.files import record
 from dslm.files.fingerprint import Input, Sha256
 from dslm.progress import Advance
-from dslm.tokenizers.segments import CHUNK, Span, lines
+from dslm.tokenizers.chunking import CHUNK, Span, lines
 
 CARD = "tokenizer.json"
 MODEL = "tokenizer.model"
 GROUP = 1 << 20
 """Characters that are encoded together, at least: many short texts cost one call."""
 
-Kind = Literal["unigram", "bpe", "char"]
-AnyKind = Literal["unigram", "bpe", "char", "sentencepiece", "hugging-face", "gpt2", "bert"]
+TokenizerKind = Literal["unigram", "bpe", "char"]
+AnyTokenizerKind = Literal[
+    "unigram", "bpe", "char", "sentencepiece", "hugging-face", "gpt2", "bert"
+]
 Tokens = npt.NDArray[Any]
 Encoded = tuple[Tokens, npt.NDArray[np.int64]]
 """The ids of several texts, one text after the other, and where each ends."""
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
-class Card:
+class TokenizerCard:
     """The content of `tokenizer.json`."""
 
-    kind: AnyKind
+    kind: AnyTokenizerKind
     """How text is cut: one of ours, or whose files the model is made of."""
     vocabulary: Annotated[int, Field(ge=1)]
     """Number of ids."""
@@ -64,7 +66,7 @@ class Card:
     """The files it was trained on."""
 
     @classmethod
-    def load(cls, folder: Path) -> Card:
+    def load(cls, folder: Path) -> TokenizerCard:
         """Read `tokenizer.json` from a folder.
 
         Raises:
@@ -83,7 +85,7 @@ class Tokenizer(ABC):
         files: the model, by the names of its files beside the card; none for kind = char.
     """
 
-    def __init__(self, card: Card, files: Mapping[str, bytes]) -> None:
+    def __init__(self, card: TokenizerCard, files: Mapping[str, bytes]) -> None:
         self.card = card
         self.files = files
         self.kind = card.kind

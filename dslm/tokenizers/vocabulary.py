@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dslm.tokenizers.load import load_tokenizer
-from dslm.tokenizers.tokenizer import Card, Tokenizer
+from dslm.tokenizers.tokenizer import Tokenizer, TokenizerCard
 
 Mask = npt.NDArray[np.bool_]
 
@@ -47,7 +47,7 @@ class Words:
 
 
 @dataclass(frozen=True)
-class Lexicon:
+class Vocabulary:
     """A tokenizer, as an objective sees it."""
 
     size: int
@@ -58,13 +58,13 @@ class Lexicon:
     """Where the tokenizer is."""
 
     @classmethod
-    def load(cls, folder: Path) -> Lexicon:
+    def load(cls, folder: Path) -> Vocabulary:
         """Read the card of a tokenizer, not its model.
 
         Raises:
             DataError: there is no tokenizer.
         """
-        card = Card.load(folder)
+        card = TokenizerCard.load(folder)
         return cls(card.vocabulary, card.special, folder)
 
     def words(self) -> Words:

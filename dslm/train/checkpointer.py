@@ -24,7 +24,7 @@ WARM_UPS = 40
 """Steps after which float16 must have found a loss scale that does not overflow."""
 
 
-class Snapshots:
+class Checkpointer:
     """The checkpoints of a run, written and read by all ranks.
 
     Args:
@@ -36,7 +36,7 @@ class Snapshots:
     def __init__(self, engine: Engine, job: Job, places: int) -> None:
         self.engine, self.optimizer = engine, job.deepspeed["optimizer"]
         self.root, self.keep, self.places = job.folder.checkpoints, job.config.keep, places
-        self.first = torch.distributed.get_rank() == 0
+        self.is_main = torch.distributed.get_rank() == 0
 
     def save(self, step: int, samples: int) -> Path:
         """Write and publish a checkpoint; every rank must call it.
@@ -49,11 +49,11 @@ class Snapshots:
             TrainingError: some rank could not write, most often because the disk is full.
         """
         state, writer = TrainingState(self.engine, self.optimizer), Writer(self.root, step)
-        if self.first:
+        if self.is_main:
             writer.begin()
         torch.distributed.barrier()
         files = self._share(*self._write_layers(state, writer))
-        if self.first:
+        if self.is_main:
             numbers = {
                 "step": step,
                 "samples": samples,
@@ -65,37 +65,37 @@ class Snapshots:
         torch.distributed.barrier()
         return writer.final
 
-    def restore(self, folder: Path, warm_up: Callable[[], object]) -> dict[str, Any]:
+    def restore(self, folder: Path, materialize_moments: Callable[[], object]) -> dict[str, Any]:
         """Continue from a checkpoint; every rank must call it.
 
         Args:
             folder: a verified checkpoint.
-            warm_up: makes one optimizer step, all of whose effects are overwritten here; without
-                it there are no moments to put values into.
+            materialize_moments: makes one optimizer step, all of whose effects are overwritten
+                here; without it there are no moments to put values into.
 
         Returns:
             The numbers that `save` stored.
         """
-        state = self._assigned(stored(folder), warm_up)
+        state = self._assigned(stored(folder), materialize_moments)
         numbers = read_state(folder)
         state.set_optimizer_steps(numbers["optimizer_steps"])
         state.set_loss_scale(numbers["loss_scale"])
         return numbers
 
-    def begin(self, weights: Reader, warm_up: Callable[[], object]) -> None:
+    def begin(self, weights: Reader, materialize_moments: Callable[[], object]) -> None:
         """Begin with other weights than those drawn, as if they had been; see `restore`."""
-        state = self._assigned(partial(_before_the_first_step, weights), warm_up)
+        state = self._assigned(partial(_before_the_first_step, weights), materialize_moments)
         state.set_optimizer_steps(0)
 
-    def _assigned(self, reader: Reader, warm_up: Callable[[], object]) -> TrainingState:
+    def _assigned(self, reader: Reader, materialize_moments: Callable[[], object]) -> TrainingState:
         """The engine's state, every weight and moment read by the reader of its layer."""
         for _ in range(WARM_UPS):
-            warm_up()
+            materialize_moments()
             state = TrainingState(self.engine, self.optimizer)
             if state.has_moments():
                 break
-        for place, layer in self._layers():
-            read = reader(place)
+        for index, layer in self._layers():
+            read = reader(index)
             for name, parameter in layer:
                 state.assign(name, parameter, read)
         return state
@@ -111,8 +111,8 @@ class Snapshots:
         """Write this rank's share of the layers; gathering is everyone's work, failed or not."""
         files: dict[str, tuple[int, str]] = {}
         failure = None
-        for place, layer in self._layers():
-            mine = self.engine.writes(place)
+        for index, layer in self._layers():
+            mine = self.engine.writes(index)
             tensors: tuple[dict[str, Tensor], dict[str, Tensor]] = ({}, {})
             for name, parameter in layer:
                 for key, tensor in state.tensors(name, parameter):
@@ -121,7 +121,7 @@ class Snapshots:
             try:
                 for moments, named in enumerate(tensors):
                     if named and failure is None:
-                        file = layer_file(place, bool(moments))
+                        file = layer_file(index, bool(moments))
                         files[file] = writer.write(file, named)
             except OSError as error:
                 failure = error
@@ -157,10 +157,10 @@ def stored(folder: Path) -> Reader:
     return partial(_stored, folder)
 
 
-def _stored(folder: Path, place: int) -> Callable[[str], Tensor]:
+def _stored(folder: Path, index: int) -> Callable[[str], Tensor]:
     from safetensors import safe_open
 
-    paths = (folder / layer_file(place, moments) for moments in (False, True))
+    paths = (folder / layer_file(index, moments) for moments in (False, True))
     files = [safe_open(path, framework="pt") for path in paths if path.exists()]
 
     def read(name: str) -> Tensor:
@@ -170,9 +170,9 @@ def _stored(folder: Path, place: int) -> Callable[[str], Tensor]:
     return read
 
 
-def _before_the_first_step(weights: Reader, place: int) -> Callable[[str], Tensor]:
+def _before_the_first_step(weights: Reader, index: int) -> Callable[[str], Tensor]:
     """Gives the weights of a layer, and zeros for their moments."""
-    layer = weights(place)
+    layer = weights(index)
 
     def read(name: str) -> Tensor:
         weight, _, moment = name.partition("#")

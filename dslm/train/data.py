@@ -16,7 +16,7 @@ from dslm.errors import DataError, Problem
 from dslm.objectives.protocol import Context, Objective
 from dslm.objectives.registry import make_objective
 from dslm.run.config import DataConfig, RunConfig
-from dslm.sampling.augment import Augmentation, slack
+from dslm.sampling.augment import AugmentationConfig, margin
 from dslm.sampling.augmented import AugmentedStream
 from dslm.sampling.order import BLOCK, apportion, tempered
 from dslm.sampling.packed import PackedRows
@@ -29,8 +29,8 @@ from dslm.sampling.stream import (
 )
 from dslm.shards.shard_set import ShardSet
 from dslm.tokenizers.load import load_tokenizer
-from dslm.tokenizers.tokenizer import Card
-from dslm.tokenizers.vocabulary import Lexicon
+from dslm.tokenizers.tokenizer import TokenizerCard
+from dslm.tokenizers.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
@@ -95,9 +95,13 @@ def _weights(config: DataConfig, train: tuple[ShardSet, ...]) -> tuple[float, ..
 
 def objective_of(config: RunConfig, tokenizer: Path) -> Objective:
     """The objective of a run over the text of a tokenizer."""
-    lexicon, data = Lexicon.load(tokenizer), config.data
+    vocabulary, data = Vocabulary.load(tokenizer), config.data
     context = Context(
-        config.model.sequence, config.seed, data.document_borders, lexicon, data.packing != "none"
+        config.model.sequence,
+        config.seed,
+        data.document_borders,
+        vocabulary,
+        data.packing != "none",
     )
     return make_objective(config.objective, context)
 
@@ -114,9 +118,11 @@ def check_sources_fit(sources: Sources, config: RunConfig, objective: Objective)
             fix = f"shard it with --tokenizer {sources.train[0].tokenizer}"
             problems.append(Problem("data.validation", str(validation.folder), rule, fix))
     needed = max(max(source.vocabulary, source.maximum_token + 1) for source in sources.all)
-    needed += objective.extra
+    needed += objective.extra_ids
     if vocabulary is not None and vocabulary < needed:
-        more = f", {objective.extra} of the objective's among them" if objective.extra else ""
+        more = (
+            f", {objective.extra_ids} of the objective's among them" if objective.extra_ids else ""
+        )
         rule = f"is too small: the shards hold token ids up to {needed - 1}{more}"
         fix = f"use model.vocabulary={needed} or more, or null"
         problems.append(Problem("model.vocabulary", vocabulary, rule, fix))
@@ -126,7 +132,7 @@ def check_sources_fit(sources: Sources, config: RunConfig, objective: Objective)
 def _check_training(sources: Sources, config: DataConfig, objective: Objective) -> list[Problem]:
     """Whether the training data can be mixed, packed and changed."""
     width = objective.cut.width
-    needed = width + slack(width, config.augmentation.drop)
+    needed = width + margin(width, config.augmentation.drop)
     given = sources.weights if config.temperature is None else None
     problems = check_sources(sources.train, given, needed)
     missing = _check_special(sources.train[0], config, objective)
@@ -149,7 +155,7 @@ def _check_windows_only(config: DataConfig) -> list[Problem]:
     problems = []
     if config.packing != "none":
         problems.append(Problem("data.packing", config.packing, rule, "leave it out"))
-    if config.augmentation != Augmentation():
+    if config.augmentation != AugmentationConfig():
         problems.append(Problem("data.augmentation", None, rule, "leave it out"))
     return problems
 
@@ -161,7 +167,7 @@ def _check_special(shards: ShardSet, config: DataConfig, objective: Objective) -
         needed[f"data.packing={config.packing}"] = ("eos", "pad")
     if config.augmentation.shuffle_sentences:
         needed["data.augmentation.shuffle_sentences=true"] = ("eos",)
-    special = Card.load(shards.tokenizer).special if needed else {}
+    special = TokenizerCard.load(shards.tokenizer).special if needed else {}
     missing = {key: [name for name in needed[key] if name not in special] for key in needed}
     return [
         Problem(
@@ -186,12 +192,12 @@ def open_stream(sources: Sources, config: RunConfig, objective: Objective) -> St
     if own:
         return Stream(own, sources.weights, config.seed)
     if data.packing == "best_fit":
-        padding = Card.load(train[0].tokenizer).special["pad"]
+        padding = TokenizerCard.load(train[0].tokenizer).special["pad"]
         packed = [PackedRows(shards, cut.width, padding) for shards in train]
         return Stream(packed, sources.weights, config.seed)
-    spare = slack(cut.width, data.augmentation.drop)
+    spare = margin(cut.width, data.augmentation.drop)
     windows = [Windows(shards, cut, spare) for shards in train]
-    if data.augmentation == Augmentation():
+    if data.augmentation == AugmentationConfig():
         return Stream(windows, sources.weights, config.seed)
     tokenizer = load_tokenizer(train[0].tokenizer)
     return AugmentedStream(windows, sources.weights, config.seed, data.augmentation, tokenizer)

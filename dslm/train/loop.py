@@ -20,11 +20,11 @@ from dslm.parallel.engine import Engine
 from dslm.parallel.hardware import memory_gib, peak_flops
 from dslm.run.metrics import Line
 from dslm.train.batches import held_out, training_batch, validation_batches
-from dslm.train.checkpointer import Snapshots
-from dslm.train.pace import Pace
+from dslm.train.checkpointer import Checkpointer
 from dslm.train.prepare import Job
-from dslm.train.reporter import Teller
+from dslm.train.run_logger import RunLogger
 from dslm.train.schedule import factor
+from dslm.train.throughput import Throughput
 
 HARDLY = 0.3
 """Nats under ln V below which a model has learned next to nothing."""
@@ -44,22 +44,22 @@ class Loop:
     Args:
         job: what to do.
         engine: the model, laid out.
-        snapshots: its checkpoints.
+        checkpointer: its checkpoints.
         device: torch's name of this rank's device.
-        teller: writes metrics and speaks to the user.
+        logger: writes metrics and speaks to the user.
     """
 
     def __init__(
         self,
         job: Job,
         engine: Engine,
-        snapshots: Snapshots,
+        checkpointer: Checkpointer,
         device: str,
-        teller: Teller,
+        logger: RunLogger,
     ) -> None:
         self.job, self.config, self.plan = job, job.config, job.plan
-        self.engine, self.objective, self.snapshots = engine, job.objective, snapshots
-        self.device, self.teller = device, teller
+        self.engine, self.objective, self.checkpointer = engine, job.objective, checkpointer
+        self.device, self.logger = device, logger
         self.peak = peak_flops(device, engine.half)
         self.stream = job.stream
         self.begin(Position())
@@ -67,9 +67,9 @@ class Loop:
     def begin(self, position: Position, measured: Iterable[float] = ()) -> None:
         """Set where `run` begins, and the validation losses measured until then."""
         self.position = position
-        self.pace = Pace(self.config.steps - position.step, self.plan.tokens_per_step)
+        self.throughput = Throughput(self.config.steps - position.step, self.plan.tokens_per_step)
         self.best, self.misses = math.inf, 0
-        self.engine.judge.sums()  # of the steps that only made room for a checkpoint
+        self.engine.loss_function.pop_metrics()  # of the steps that only made room for a checkpoint
         for loss in measured:
             self.compare(loss)
 
@@ -93,8 +93,10 @@ class Loop:
     def train_step(self) -> Tensor:
         """One optimizer step; returns this rank's mean loss, still on the device."""
         position, plan = self.position, self.plan
-        self.teller.beat(position.step, self.pace)
-        self.engine.set_rate(factor(self.config.schedule, position.step, self.config.steps))
+        self.logger.heartbeat(position.step, self.throughput)
+        self.engine.set_learning_rate(
+            factor(self.config.schedule, position.step, self.config.steps)
+        )
         if self.config.model.dropout:
             torch.manual_seed(layer_seed(self.config.seed, position.step, self.engine.replica))
         batch = training_batch(
@@ -102,30 +104,33 @@ class Loop:
         )
         position.step += 1
         position.samples += plan.batch
-        self.engine.judge.listening = self.due(self.config.log_interval)
+        self.engine.loss_function.collect = self.due(self.config.log_interval)
         loss = self.engine.train_batch(batch)
-        self.pace.step()
+        self.throughput.step()
         return loss
 
     def log(self, loss: Tensor) -> None:
         """Tell what the last step did."""
         value = self.finite(loss)
-        tokens_per_second = self.pace.tokens_per_second()
+        tokens_per_second = self.throughput.tokens_per_second()
         line: Line = {
             "step": self.position.step,
             "tokens": self.position.samples * self.plan.sequence,
             "loss": value,
-            "learning_rate": self.engine.rate(),
+            "learning_rate": self.engine.learning_rate(),
             "gradient_norm": self.engine.gradient_norm(),
             "tokens_per_second": tokens_per_second,
-            "seconds": self.pace.seconds(),
+            "seconds": self.throughput.seconds(),
             "memory_gib": memory_gib(self.device),
             **self.engine.measures(),
         }
         if self.peak is not None:
-            done = flops_per_token(self.config.model, self.objective.scored) * tokens_per_second
+            done = (
+                flops_per_token(self.config.model, self.objective.scored_fraction)
+                * tokens_per_second
+            )
             line["mfu"] = done / (self.peak * self.plan.world)
-        self.teller.tell(line, self.pace)
+        self.logger.log(line, self.throughput)
         self.warn_if_stuck(value)
 
     def measure(self) -> str | None:
@@ -133,13 +138,13 @@ class Loop:
         shards, config = self.job.sources.validation, self.config
         if shards is None:
             return None
-        with self.pace.paused():
+        with self.throughput.paused():
             source = held_out(shards, self.objective)
             rows = min(len(source), config.data.validation_windows)
             batches, scale = validation_batches(
                 source, rows, self.plan, self.objective, self.engine.replica, self.device
             )
-            self.engine.judge.listening = True
+            self.engine.loss_function.collect = True
             loss = self.engine.mean(self.engine.evaluate(batches)) * scale
             measured = self.engine.measures()
         line: Line = {
@@ -147,9 +152,9 @@ class Loop:
             "tokens": self.position.samples * self.plan.sequence,
             "validation_loss": loss,
             **{f"validation_{name}": value for name, value in measured.items()},
-            "seconds": self.pace.seconds(),
+            "seconds": self.throughput.seconds(),
         }
-        self.teller.tell(line, self.pace)
+        self.logger.log(line, self.throughput)
         return self.judge(loss)
 
     def judge(self, loss: float) -> str | None:
@@ -170,8 +175,8 @@ class Loop:
     def save(self, loss: Tensor) -> None:
         """Write a checkpoint, but never one of a model that is already lost."""
         self.finite(loss)
-        with self.pace.paused():
-            self.snapshots.save(self.position.step, self.position.samples)
+        with self.throughput.paused():
+            self.checkpointer.save(self.position.step, self.position.samples)
 
     def finite(self, loss: Tensor) -> float:
         """The loss over all ranks.
@@ -193,7 +198,7 @@ class Loop:
         uniform, step = math.log(self.config.model.size), self.position.step
         a_fifth = max(1, self.config.steps // 5)
         if a_fifth <= step < a_fifth + self.config.log_interval and loss > uniform - HARDLY:
-            self.teller.say(
+            self.logger.message(
                 f"warning: after {step} steps the loss {loss:.2f} has barely left ln(vocabulary) = "
                 f"{uniform:.2f}: look at the data, or raise the peak rate"
             )

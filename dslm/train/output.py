@@ -19,7 +19,7 @@ from dslm.errors import DslmError, TrainingError
 
 
 @contextmanager
-def quiet(log: Path) -> Iterator[tuple[TextIO, TextIO]]:
+def redirect_output(log: Path) -> Iterator[tuple[TextIO, TextIO]]:
     """Send everything printed to a file; what this yields still reaches the user.
 
     Args:

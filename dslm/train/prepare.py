@@ -15,8 +15,9 @@ from typing import Any
 
 from dslm.config.overrides import merge, parse_words
 from dslm.config.parse import parse
+from dslm.config.renamed import with_current_names
 from dslm.environment import World, extensions_folder, gpu_architectures
-from dslm.errors import ConfigError, Findings, Problem, UserError, suggest
+from dslm.errors import ConfigError, Problem, Problems, UserError, suggest
 from dslm.files.whole import read_json
 from dslm.model.config import check_model
 from dslm.model.counts import parameter_count
@@ -26,10 +27,10 @@ from dslm.parallel.deepspeed_json import check as ds_check
 from dslm.parallel.optimizers import moments
 from dslm.parallel.plan import Plan, make_plan
 from dslm.parallel.setup import check_builds, check_disk
-from dslm.run.config import RunConfig, check_run
+from dslm.run.config import RENAMED, RunConfig, check_run
 from dslm.run.folder import RunFolder, check_folder
+from dslm.run.init_from import SourceRun, check_init_from, open_source_run
 from dslm.run.presets import PRESETS, fine_tune, tiny
-from dslm.run.start import Start, check_start, open_start
 from dslm.sampling.stream import Stream
 from dslm.train.data import (
     Sources,
@@ -53,7 +54,7 @@ class Job:
     folder: RunFolder
     ops: tuple[str, ...]
     """What DeepSpeed will compile first."""
-    start: Start | None = None
+    init_from: SourceRun | None = None
     """The run with whose weights this one begins."""
 
     @property
@@ -87,7 +88,7 @@ def prepare(
     Raises:
         UserError: with every problem found.
     """
-    found = Findings()
+    found = Problems()
     config = found.take(settings, words, config_file)
     deepspeed = found.take(_load_deepspeed, deepspeed_file)
     sources = found.take(open_sources, config.data) if config else None
@@ -97,25 +98,27 @@ def prepare(
         plan = _plan(deepspeed, config, world, found)
     if config:
         found.problems += [*check_run(config), *check_model(config.model)]
-        if world.first and config.word_vectors and not RunFolder(Path(config.run)).newest_step():
+        if world.is_main and config.word_vectors and not RunFolder(Path(config.run)).newest_step():
             found.problems += check_word_vectors(config.word_vectors, config.model)
-    start = found.take(open_start, config.start) if config and config.start else None
+    source = None
+    if config and config.init_from:
+        source = found.take(open_source_run, config.init_from)
     if config and sources:
         objective = found.take(objective_of, config, sources.train[0].tokenizer)
     if config and sources and objective:
-        config = _roomy(config, sources, objective, start)
+        config = _roomy(config, sources, objective, source)
         found.problems += check_sources_fit(sources, config, objective)
-        if start:
-            found.problems += check_start(start, config.model, sources.train[0])
+        if source:
+            found.problems += check_init_from(source, config.model, sources.train[0])
         config = _completed(config, sources, objective)
-        if world.first:
+        if world.is_main:
             folder = RunFolder(Path(config.run))
             found.problems += check_folder(folder, asdict(config), sources.record(), config.fresh)
     if found.problems or not (config and deepspeed and sources and objective and plan):
         raise UserError(*found.problems)
-    job = _job(config, deepspeed, plan, sources, objective, world, start)
+    job = _job(config, deepspeed, plan, sources, objective, world, source)
     wrong = check_builds(job.ops, extensions_folder(), "" if world.cpu else gpu_architectures())
-    if world.first:
+    if world.is_main:
         wrong += check_disk(job.folder.path.absolute(), job.checkpoint_bytes, config.keep)
     if wrong:
         raise UserError(*wrong)
@@ -130,12 +133,12 @@ def settings(words: Sequence[str], config_file: str | None) -> RunConfig:
     """
     bare = [word for word in words if "=" not in word][:1]
     named = [f"preset={word}" if word in bare else word for word in words]
-    found = Findings()
+    found = Problems()
     given = found.take(parse_words, named)
     file = found.take(_load_settings, config_file)
     if given is None or file is None:
         raise ConfigError(*found.problems)
-    values = merge(file, given)
+    values = with_current_names(merge(file, given), RENAMED)
     preset = PRESETS.get(str(values.get("preset")))
     if preset is None:
         found.problems.append(_no_preset(values.get("preset")))
@@ -153,13 +156,14 @@ def settings(words: Sequence[str], config_file: str | None) -> RunConfig:
 
 def _started(values: Mapping[str, Any]) -> dict[str, Any]:
     """What the run to begin with, if any, decides, the objective only where no preset names one."""
-    start = values.get("start")
+    start = values.get("init_from")
     if start is None and values["preset"] == fine_tune.__name__:
         rule = "is required by this preset"
-        raise ConfigError(Problem("start", None, rule, "add start=RUN, an imported or earlier run"))
+        fix = "add init_from=RUN, an imported or earlier run"
+        raise ConfigError(Problem("init_from", None, rule, fix))
     if not isinstance(start, str):
         return {"model": {}}
-    begun = open_start(start)
+    begun = open_source_run(start)
     return {"model": begun.shape, "objective": asdict(begun.objective)}
 
 
@@ -201,7 +205,7 @@ def _load_deepspeed(path: str | None) -> dict[str, Any]:
 
 
 def _plan(
-    deepspeed: dict[str, Any], config: RunConfig | None, world: World, found: Findings
+    deepspeed: dict[str, Any], config: RunConfig | None, world: World, found: Problems
 ) -> Plan | None:
     """Check DeepSpeed's JSON, and derive the plan if it is right."""
     stages = config.pipeline_stages if config else 1
@@ -214,18 +218,18 @@ def _plan(
 
 
 def _roomy(
-    config: RunConfig, sources: Sources, objective: Objective, start: Start | None
+    config: RunConfig, sources: Sources, objective: Objective, source: SourceRun | None
 ) -> RunConfig:
-    """The settings with room for the ids that the objective adds to those of the run's start."""
-    size, needed = config.model.vocabulary, sources.train[0].vocabulary + objective.extra
-    if start is None or size is None or size != start.model.vocabulary or size >= needed:
+    """The settings with room for the ids that the objective adds to those of the source run."""
+    size, needed = config.model.vocabulary, sources.train[0].vocabulary + objective.extra_ids
+    if source is None or size is None or size != source.model.vocabulary or size >= needed:
         return config
     return replace(config, model=replace(config.model, vocabulary=needed))
 
 
 def _completed(config: RunConfig, sources: Sources, objective: Objective) -> RunConfig:
     """The settings with what follows from the data filled in."""
-    vocabulary = config.model.vocabulary or sources.train[0].vocabulary + objective.extra
+    vocabulary = config.model.vocabulary or sources.train[0].vocabulary + objective.extra_ids
     return replace(config, model=replace(config.model, vocabulary=vocabulary))
 
 
@@ -236,8 +240,8 @@ def _job(
     sources: Sources,
     objective: Objective,
     world: World,
-    start: Start | None,
+    source: SourceRun | None,
 ) -> Job:
     ops = tuple(ds_check.compiled_ops(deepspeed, cpu=world.cpu))
     folder = RunFolder(Path(config.run))
-    return Job(config, deepspeed, plan, sources, objective, folder, ops, start)
+    return Job(config, deepspeed, plan, sources, objective, folder, ops, source)

@@ -19,15 +19,15 @@ from dslm import __version__
 from dslm.environment import World
 from dslm.errors import CheckpointError, DataError, Problem
 from dslm.model.counts import parameter_count
-from dslm.parallel.world import device, join, leave, share
+from dslm.parallel.world import broadcast, device, join, shutdown
 from dslm.progress import Progress
 from dslm.report import write_report
 from dslm.run.checkpoint import checkpoints, newest_good, verify
 from dslm.run.folder import FORMAT
 from dslm.run.metrics import Board, Metrics, validation_losses
-from dslm.train.output import quiet
+from dslm.train.output import redirect_output
 from dslm.train.prepare import Job
-from dslm.train.reporter import Teller
+from dslm.train.run_logger import RunLogger
 from dslm.train.screen import command, first_screen, last_screen
 from dslm.train.word_vectors.embedding import (
     KEY,
@@ -52,11 +52,11 @@ def pretrain(job: Job, world: World, words: Sequence[str]) -> None:
         UserError: another run writes in the folder, or data or checkpoints are damaged.
         TrainingError: the run went wrong.
     """
-    step, vectors = _claim(job, world, words) if world.first else (NONE, None)
-    with quiet(job.folder.log(world.rank)) as (results, messages):
+    step, vectors = _claim(job, world, words) if world.is_main else (NONE, None)
+    with redirect_output(job.folder.log(world.rank)) as (results, messages):
         how = _train(job, world, step, vectors, messages)
-        leave()
-        if world.first:
+        shutdown()
+        if world.is_main:
             job.folder.write_record(_record(job, world, words, how, vectors))
             write_report(job.folder.path)
             print(*last_screen(job, world, words, how), sep="\n", file=results)
@@ -66,31 +66,31 @@ def _train(job: Job, world: World, step: int, vectors: WordVectors | None, messa
     """Everything that needs torch; returns how the run ended."""
     from dslm.model.stages import stages
     from dslm.parallel.layout import create
-    from dslm.train.checkpointer import Snapshots, stored
-    from dslm.train.inheritance import first_weights, inherited
+    from dslm.train.checkpointer import Checkpointer, stored
     from dslm.train.loop import Loop, Position
+    from dslm.train.weight_transfer import first_weights, transferred
 
     join(world)
-    step = share(world, step)
+    step = broadcast(world, step)
     if step >= job.config.steps:
         return f"all {step:,} steps had been made before, nothing was done"
-    layers = stages(job.config.model, job.config.seed, job.objective.carried)
+    layers = stages(job.config.model, job.config.seed, job.objective.extras)
     engine = create(layers, job.plan, job.deepspeed, job.objective)
-    snapshots = Snapshots(engine, job, len(layers))
-    with _teller(job, world, max(step, 0), messages) as teller:
-        loop = Loop(job, engine, snapshots, device(world), teller)
+    checkpointer = Checkpointer(engine, job, len(layers))
+    with _teller(job, world, max(step, 0), messages) as logger:
+        loop = Loop(job, engine, checkpointer, device(world), logger)
         if step > 0:
-            numbers = snapshots.restore(job.folder.checkpoint(step), loop.train_step)
+            numbers = checkpointer.restore(job.folder.checkpoint(step), loop.train_step)
             measured = validation_losses(job.folder.metrics, numbers["step"])
             loop.begin(Position(numbers["step"], numbers["samples"]), measured)
-        elif job.start is not None:
-            kept = inherited(job.start.model, job.config.model)
-            weights = first_weights(kept, layers, stored(job.start.checkpoint))
-            snapshots.begin(weights, loop.train_step)
+        elif job.init_from is not None:
+            kept = transferred(job.init_from.model, job.config.model)
+            weights = first_weights(kept, layers, stored(job.init_from.checkpoint))
+            checkpointer.begin(weights, loop.train_step)
             loop.begin(Position())
         elif job.config.word_vectors is not None:
             found = shared(world, vectors, job.config.model.width)
-            snapshots.begin(begin_with(layers, *found), loop.train_step)
+            checkpointer.begin(begin_with(layers, *found), loop.train_step)
             loop.begin(Position())
         return loop.run()
 
@@ -105,8 +105,8 @@ def _claim(job: Job, world: World, words: Sequence[str]) -> tuple[int, WordVecto
     if job.config.data.verify:
         _verify_data(job)
     step, problems = _choose_checkpoint(job)
-    if job.start is not None and step == NONE:
-        _verify_start(job.start.checkpoint)
+    if job.init_from is not None and step == NONE:
+        _verify_source(job.init_from.checkpoint)
     vectors, file = None, job.config.word_vectors
     if file is not None and step < 1:
         vectors = read_word_vectors(file, job.sources.train[0].tokenizer, job.stream)
@@ -114,7 +114,7 @@ def _claim(job: Job, world: World, words: Sequence[str]) -> tuple[int, WordVecto
     if not job.folder.tokenizer.exists():
         shutil.copytree(job.sources.train[0].tokenizer, job.folder.tokenizer)
     notes = [f"{'damaged':<9}{problem}" for problem in problems]
-    Teller.to_stderr().say(*first_screen(job, world, step, vectors), *notes, "")
+    RunLogger.to_stderr().message(*first_screen(job, world, step, vectors), *notes, "")
     return step, vectors
 
 
@@ -142,7 +142,7 @@ def _choose_checkpoint(job: Job) -> tuple[int, list[Problem]]:
     return step, problems
 
 
-def _verify_start(checkpoint: Path) -> None:
+def _verify_source(checkpoint: Path) -> None:
     """Compare the checkpoint that the run begins with to its checksums."""
     size = sum(file.stat().st_size for file in checkpoint.iterdir())
     with Progress(size, "B", "checking the start") as progress:
@@ -152,13 +152,13 @@ def _verify_start(checkpoint: Path) -> None:
 
 
 @contextmanager
-def _teller(job: Job, world: World, step: int, messages: TextIO) -> Iterator[Teller]:
+def _teller(job: Job, world: World, step: int, messages: TextIO) -> Iterator[RunLogger]:
     """The voice of this rank: only the first has a file of metrics and a user."""
-    if not world.first:
-        yield Teller(job.config.steps, None, None)
+    if not world.is_main:
+        yield RunLogger(job.config.steps, None, None)
         return
     with Metrics(job.folder.metrics, step, _board(job)) as metrics:
-        yield Teller(job.config.steps, metrics, messages)
+        yield RunLogger(job.config.steps, metrics, messages)
 
 
 def _board(job: Job) -> Board | None:

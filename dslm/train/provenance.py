@@ -17,12 +17,12 @@ from dslm.errors import ConfigError, Problem
 from dslm.run.config import RunConfig
 from dslm.run.folder import RunFolder
 from dslm.run.metrics import read_metrics
-from dslm.shards.provenance import Origin, Origins
+from dslm.shards.provenance import Provenance, ProvenanceReader
 from dslm.train.data import objective_of, open_sources, open_stream
 
 
 @dataclass(frozen=True)
-class Seen:
+class SampleTrace:
     """One run of tokens that a step saw: a row, or a part of one."""
 
     sample: int
@@ -35,12 +35,12 @@ class Seen:
     """Its first token, counted over the set."""
     last: int
     """The token after its last."""
-    documents: list[Origin]
+    documents: list[Provenance]
     """The documents that have a part in it. Where tokens are left out at random, the last ones of
     the sample may be among those that only stood by."""
 
 
-def whence(run: Path, step: int, rank: int | None) -> Iterator[Seen]:
+def trace(run: Path, step: int, rank: int | None) -> Iterator[SampleTrace]:
     """What a step of a run saw.
 
     Args:
@@ -65,7 +65,7 @@ def whence(run: Path, step: int, rank: int | None) -> Iterator[Seen]:
     _check_same(sources.record(), record["data"], run)
     objective = objective_of(config, sources.train[0].tokenizer)
     stream = open_stream(sources, config, objective)
-    origins = [Origins(source) for source in sources.train]
+    origins = [ProvenanceReader(source) for source in sources.train]
     first, count = _samples(folder.metrics, step, plan)
     share = count // plan["replicas"]
     ranks = range(plan["replicas"]) if rank is None else [rank]
@@ -75,7 +75,7 @@ def whence(run: Path, step: int, rank: int | None) -> Iterator[Seen]:
             found = origins[source]
             for start, last in runs:
                 documents = [found(number) for number in found.between(start, last).tolist()]
-                yield Seen(sample, replica, found.shards.folder, start, last, documents)
+                yield SampleTrace(sample, replica, found.shards.folder, start, last, documents)
 
 
 def _samples(metrics: Path, step: int, plan: dict[str, Any]) -> tuple[int, int]:

@@ -85,23 +85,23 @@ def _prompt(config: RunConfig) -> str:
 def _start(job: Job, resumed_from: int) -> str:
     if resumed_from > 0:
         return f"from step {resumed_from:,}"
-    if job.start is None:
+    if job.init_from is None:
         return "from scratch"
-    from dslm.train.inheritance import inherited
+    from dslm.train.weight_transfer import transferred
 
-    share = inherited(job.start.model, job.config.model)
+    share = transferred(job.init_from.model, job.config.model)
     taken = f"{share.taken:,} of {parameter_count(job.config.model):,}"
     anew = f": {taken}; drawn anew: {', '.join(share.drawn)}" if share.drawn else ""
-    return f"with the weights of {job.start.checkpoint}{anew}"
+    return f"with the weights of {job.init_from.checkpoint}{anew}"
 
 
 def _model(job: Job) -> str:
     model = job.config.model
     kind, heads = ("", f", {model.heads} heads") if model.heads else (f"{model.block} ", "")
     shape = f"{model.layers} {kind}layers × {model.width} wide{heads}"
-    if model.code_length:
-        code = f"{model.code_length} × {model.narrow_width}"
-        shape += f", a code of {code}, {model.decoding} layers back"
+    if model.bottleneck_length:
+        code = f"{model.bottleneck_length} × {model.narrow_width}"
+        shape += f", a code of {code}, {model.decoder_blocks} layers back"
     reach = f"{model.sequence:,} tokens, vocabulary {model.size:,}"
     return f"{parameter_count(model):,} parameters · {shape} · {reach}"
 

@@ -12,7 +12,7 @@ from helpers.sharding_runs import command, content, run
 
 from dslm.commands import shard
 from dslm.commands.cli import run as run_command
-from dslm.preprocess.train_tokenizer import Training, train_tokenizer
+from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
 
 WORDS = ["the", "stone", "river", "of", "light", "and", "dark", "under", "over", "never", "falls"]
 UNCLEAN = ["&amp;", "nai\u0308ve"]
@@ -47,7 +47,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("together")
     write_corpus(folder / "corpus")
     paths = [folder / "corpus" / "0.jsonl"]
-    train_tokenizer(paths, folder / "tokenizer", Training("unigram", 300))
+    train_tokenizer(paths, folder / "tokenizer", TokenizerConfig("unigram", 300))
     return folder
 
 
@@ -55,12 +55,13 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def alone(corpus: Path) -> dict[str, str]:
     """What one process alone makes."""
     run(command(corpus, corpus / "alone"))
-    tally = json.loads((corpus / "alone" / "manifest.json").read_text())["tally"]
-    assert tally["left_out"]["duplicate"] > 10
-    assert tally["changed"].keys() == {"Unicode normalized", "duplicate paragraphs removed"} | {
-        "markup removed"
-    }
-    assert tally["broken"] == {"not JSON": 1}
+    statistics = json.loads((corpus / "alone" / "manifest.json").read_text())["statistics"]
+    assert statistics["left_out"]["duplicate"] > 10
+    assert statistics["changed"].keys() == {
+        "Unicode normalized",
+        "duplicate paragraphs removed",
+    } | {"markup removed"}
+    assert statistics["broken"] == {"not JSON": 1}
     found = content(corpus / "alone")
     assert sum(name.startswith("shard-") for name in found) > 20
     return found
@@ -71,7 +72,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with some text and a tokenizer of single characters."""
     monkeypatch.chdir(tmp_path)
     Path("letters").write_text(json.dumps({"text": LETTERS}) + "\n")
-    train_tokenizer([Path("letters")], Path("tok"), Training("char", None))
+    train_tokenizer([Path("letters")], Path("tok"), TokenizerConfig("char", None))
     Path("corpus").mkdir()
     for number in range(3):
         Path(f"corpus/{number}.txt").write_text(f"{number} {TEXT}\n")

@@ -9,7 +9,7 @@ import pytest
 from dslm.commands import shard
 from dslm.commands.cli import run
 from dslm.commands.data import VERBS, main
-from dslm.preprocess.train_tokenizer import Training, train_tokenizer
+from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
 from dslm.shards.shard_set import ShardSet
 
 TEXTS = ["The river falls. It never stops.", "短い", "The stone is dark, the light is over."]
@@ -22,7 +22,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     lines = [json.dumps({"text": text}, ensure_ascii=False) for text in TEXTS]
     Path("lines.jsonl").write_text("\n".join([*lines, '{"text": "cut']) + "\n")
     Path("known.txt").write_text("".join(TEXTS))
-    train_tokenizer([Path("known.txt")], Path("tok"), Training("char", None))
+    train_tokenizer([Path("known.txt")], Path("tok"), TokenizerConfig("char", None))
     words = "--input lines.jsonl --tokenizer tok --output set cleaning.language.on=true"
     assert run(shard.main, words.split()) == 0
     return tmp_path / "set"
@@ -59,12 +59,12 @@ def test_a_misspelt_verb_is_told_with_the_nearest(call: Any) -> None:
     code, _, error = call("verfy set")
     assert code == 2
     assert "dslm data = 'verfy': there is no such verb; did you mean 'verify'?" in error
-    assert "choose from verify, stats, show, whence, strike" in call("x set")[2]
+    assert "choose from verify, stats, show, trace, remove" in call("x set")[2]
 
 
-@pytest.mark.parametrize("verb", ["verify", "stats", "show", "strike"])
+@pytest.mark.parametrize("verb", ["verify", "stats", "show", "remove"])
 def test_a_folder_that_is_no_shard_set_is_told(call: Any, verb: str) -> None:
-    more = {"show": "--document 0", "strike": f"--sha256 {'0' * 64}"}.get(verb, "")
+    more = {"show": "--document 0", "remove": f"--sha256 {'0' * 64}"}.get(verb, "")
     code, _, error = call(f"{verb} tok {more}")
     assert code == 2
     assert "tok/manifest.json: the folder is not a shard set" in error
@@ -103,7 +103,7 @@ def test_stats_are_a_table_and_a_page(call: Any, folder: Path) -> None:
 def test_stats_go_where_one_wishes_and_as_json(call: Any, folder: Path) -> None:
     code, told, _ = call("stats set --html page.html --json")
     assert code == 0
-    assert json.loads(told) == json.loads((folder / "manifest.json").read_text())["tally"]
+    assert json.loads(told) == json.loads((folder / "manifest.json").read_text())["statistics"]
     assert (folder.parent / "page.html").exists()
     assert not (folder / "stats.html").exists()
 
@@ -136,16 +136,16 @@ def test_a_document_that_is_not_there_is_told(call: Any, number: str) -> None:
     assert f"--document = {number}: the set has documents 0 to 2" in error
 
 
-def test_strike_takes_a_document_out_and_says_so(call: Any, folder: Path) -> None:
+def test_remove_takes_a_document_out_and_says_so(call: Any, folder: Path) -> None:
     digest = json.loads(call("show set --document 0 --json")[1])["sha256"]
-    code, told, _ = call(f"strike set --sha256 {digest}")
+    code, told, _ = call(f"remove set --sha256 {digest}")
     assert code == 0
-    assert f"struck {digest}: 32 tokens, from shard-00000.arrow" in told
+    assert f"removed {digest}: 32 tokens, from shard-00000.arrow" in told
     assert "cannot be resumed" in told
     assert ShardSet.open(folder).documents == 2
     assert json.loads(call("show set --document 0 --json")[1])["text"] == TEXTS[1]
     assert call("verify set")[0] == 0
-    assert "struck since" in call("stats set")[1]
+    assert "removed since" in call("stats set")[1]
 
 
 @pytest.mark.parametrize(
@@ -155,15 +155,15 @@ def test_strike_takes_a_document_out_and_says_so(call: Any, folder: Path) -> Non
         ("x", "--sha256 = 'x': is not 64 hexadecimal digits"),
     ],
 )
-def test_a_hash_that_cannot_be_struck_is_told(call: Any, digest: str, told: str) -> None:
-    code, _, error = call(f"strike set --sha256 {digest}")
+def test_a_hash_that_cannot_be_removed_is_told(call: Any, digest: str, told: str) -> None:
+    code, _, error = call(f"remove set --sha256 {digest}")
     assert code == 2
     assert told in error
     assert error.count("error:") == 1
 
 
-def test_whence_of_what_is_no_run_is_told(call: Any) -> None:
-    code, _, error = call("whence set --step 1")
+def test_trace_of_what_is_no_run_is_told(call: Any) -> None:
+    code, _, error = call("trace set --step 1")
     assert code == 2
     assert "error: set: is not the folder of a run: it has no run.json" in error
 
@@ -173,8 +173,8 @@ def test_whence_of_what_is_no_run_is_told(call: Any) -> None:
     [
         ("show set", "--document"),
         ("show set --document one", "--document"),
-        ("whence runs/a", "--step"),
-        ("strike set", "--sha256"),
+        ("trace runs/a", "--step"),
+        ("remove set", "--sha256"),
         ("verify", "DIR"),
         ("stats set --jsn", "--jsn: unknown argument; did you mean '--json'?"),
     ],
@@ -184,3 +184,8 @@ def test_a_missing_or_unknown_argument_is_one_line(call: Any, words: str, told: 
     assert code == 2
     assert error.count("error:") == 1
     assert told in error
+
+
+@pytest.mark.parametrize(("before", "verb"), [("whence", "trace"), ("strike", "remove")])
+def test_a_verb_of_an_earlier_version_is_still_known(call: Any, before: str, verb: str) -> None:
+    assert call(f"{before} set") == call(f"{verb} set")

@@ -10,10 +10,10 @@ import pytest
 from dslm.commands.cli import run
 from dslm.commands.pretrain import main
 from dslm.model.config import ModelConfig
-from dslm.preprocess.read.reading import Reading
+from dslm.preprocess.read.reading import ReadingConfig
 from dslm.preprocess.shard import shard
-from dslm.preprocess.train_tokenizer import Training, train_tokenizer
-from dslm.preprocess.work.plan import Sharding
+from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
+from dslm.preprocess.work.plan import ShardingConfig
 from dslm.train.prepare import settings
 
 
@@ -23,9 +23,9 @@ def documents(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("documents")
     lines = [f"There are {n} of them. So there are {n} more. " * 9 for n in range(60)]
     (folder / "text.txt").write_text("\n".join(lines))
-    files, reading = [folder / "text.txt"], Reading(documents="line")
-    train_tokenizer(files, folder / "tokenizer", Training("bpe", 300))
-    shard(files, folder / "set", Sharding(folder / "tokenizer", reading=reading))
+    files, reading = [folder / "text.txt"], ReadingConfig(documents="line")
+    train_tokenizer(files, folder / "tokenizer", TokenizerConfig("bpe", 300))
+    shard(files, folder / "set", ShardingConfig(folder / "tokenizer", reading=reading))
     return folder / "set"
 
 
@@ -141,6 +141,6 @@ def test_pairs_need_a_tokenizer_with_their_special_ids(shard_set: Path, told: An
 def test_a_single_document_makes_no_pairs(documents: Path, tmp_path: Path, told: Any) -> None:
     (tmp_path / "one.txt").write_text("There are many of them. So there are more. " * 99)
     tokenizer = documents / "tokenizer"
-    shard([tmp_path / "one.txt"], tmp_path / "one", Sharding(tokenizer))
+    shard([tmp_path / "one.txt"], tmp_path / "one", ShardingConfig(tokenizer))
     (found,) = told("bert_tiny", f"data.train={tmp_path / 'one'}")
     assert "needs two documents" in found

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from helpers.calling import TEXT, Call
-from helpers.sharding_runs import tally, texts
+from helpers.sharding_runs import statistics, texts
 
 from dslm.commands.shard import main
 from dslm.config.help import keys
@@ -123,7 +123,7 @@ def test_rejected_records_are_written_aside_with_their_reasons(call: Call) -> No
         ("3.txt", 0, "duplicate"),
     ]
     assert [one["text"] for one in rejects()] == ['{"text": \n', "", f"0 {TEXT}\n"]
-    assert tally().left_out == {"duplicate": 1, "empty": 1}
+    assert statistics().left_out == {"duplicate": 1, "empty": 1}
 
 
 def test_too_many_broken_records_stop_and_more_patience_goes_on(call: Call) -> None:
@@ -134,7 +134,7 @@ def test_too_many_broken_records_stop_and_more_patience_goes_on(call: Call) -> N
     assert "error: --max-bad = 4: 5 records are broken; mend the input, or let more pass" in error
     assert not Path("set").exists()
     assert call("--max-bad", "5")[0] == 0
-    assert tally().broken == {"not JSON": 5}
+    assert statistics().broken == {"not JSON": 5}
 
 
 def test_unfinished_work_with_other_settings_is_refused_in_one_sentence(call: Call) -> None:

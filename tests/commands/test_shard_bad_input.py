@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 from helpers.calling import TEXT, Call
-from helpers.sharding_runs import tally, texts
+from helpers.sharding_runs import statistics, texts
 
 from dslm.shards.manifest import Manifest
-from dslm.shards.provenance import Origins
+from dslm.shards.provenance import ProvenanceReader
 from dslm.shards.shard_set import ShardSet
 
 
@@ -24,9 +24,9 @@ def test_a_truncated_archive_gives_what_it_holds_and_is_told(call: Call) -> None
     packed = gzip.compress(lines.encode())
     Path("corpus/3.jsonl.gz").write_bytes(packed[: len(packed) // 2])
     assert call()[0] == 0
-    assert tally().broken == {"cut short": 1}
-    assert tally().examples[0].startswith("3.jsonl.gz: cut short")
-    assert 3 + 1000 < tally().documents < 3 + 1501
+    assert statistics().broken == {"cut short": 1}
+    assert statistics().examples[0].startswith("3.jsonl.gz: cut short")
+    assert 3 + 1000 < statistics().documents < 3 + 1501
 
 
 def test_a_file_cut_short_is_named_however_much_else_is_broken(call: Call) -> None:
@@ -41,8 +41,8 @@ def test_a_file_cut_short_is_named_however_much_else_is_broken(call: Call) -> No
 def test_a_record_with_nul_bytes_is_counted(call: Call) -> None:
     Path("corpus/3.jsonl").write_bytes(b'{"text": "good"}\n{"text": "a\x00b"}\n{"text": "end"}\n')
     assert call()[0] == 0
-    assert tally().broken == {"NUL bytes": 1}
-    assert tally().examples[0].startswith("3.jsonl: NUL bytes (line 2")
+    assert statistics().broken == {"NUL bytes": 1}
+    assert statistics().examples[0].startswith("3.jsonl: NUL bytes (line 2")
     assert texts()[-2:] == ["good", "end"]
 
 
@@ -50,8 +50,8 @@ def test_a_line_that_is_too_long_is_counted_and_its_neighbours_are_kept(call: Ca
     long = json.dumps({"text": "x" * 5_000_000})
     Path("corpus/3.jsonl").write_text(f'{{"text": "a"}}\n{long}\n{{"text": "b"}}\n')
     assert call("--longest", "1MB")[0] == 0
-    assert tally().broken == {"too long": 1}
-    assert tally().examples[0].startswith("3.jsonl: too long (line 2")
+    assert statistics().broken == {"too long": 1}
+    assert statistics().examples[0].startswith("3.jsonl: too long (line 2")
     assert texts()[-2:] == ["a", "b"]
 
 
@@ -93,7 +93,7 @@ def test_two_inputs_with_the_same_document_are_both_kept_unless_told(call: Call)
     assert texts()[0] == texts()[1]
     assert call("--output", "once", "duplicates.documents=true")[0] == 0
     assert [text[0] for text in texts("once")] == ["0", "2"]
-    origin = Origins(ShardSet.open("once"))(1)
+    origin = ProvenanceReader(ShardSet.open("once"))(1)
     assert origin.input == "2.txt"
 
 
@@ -129,5 +129,5 @@ def test_damage_in_any_packing_is_told_and_the_rest_is_kept(call: Call) -> None:
     packed[len(packed) // 2] ^= 255
     Path("corpus/3.txt.bz2").write_bytes(packed)
     assert call()[0] == 0
-    assert sum(tally().broken.values()) == 1
-    assert tally().documents == 3
+    assert sum(statistics().broken.values()) == 1
+    assert statistics().documents == 3

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from dslm.files.encoding import encoding_of
-from dslm.preprocess.read.reading import Reading
+from dslm.preprocess.read.reading import ReadingConfig
 
-DETECT = Reading(encoding="detect")
+DETECT = ReadingConfig(encoding="detect")
 CHINESE = (
     "人人生而自由,在尊严和权利上一律平等。他们赋有理性和良心,并应以兄弟关系的精神相对待。\n" * 5
 )

@@ -10,7 +10,7 @@ import pytest
 from backports import zstd
 
 from dslm.errors import DataError
-from dslm.files.kinds import Kind, kind
+from dslm.files.kinds import FileKind, kind
 
 PACKERS = {"gzip": gzip.compress, "zstd": zstd.compress, "bz2": bz2.compress, "xz": lzma.compress}
 
@@ -39,16 +39,16 @@ PACKERS = {"gzip": gzip.compress, "zstd": zstd.compress, "bz2": bz2.compress, "x
     ],
 )
 def test_the_first_bytes_tell_the_format(make, content, name, form):
-    assert kind(make(content, name)) == Kind("", form)
+    assert kind(make(content, name)) == FileKind("", form)
 
 
 @pytest.mark.parametrize("packing", PACKERS)
 def test_the_format_is_told_through_any_packing(make, packing):
     packed = PACKERS[packing]
-    assert kind(make(packed(b'{"text": "a"}\n'), "a.txt")) == Kind(packing, "json lines")
-    assert kind(make(packed(b"text,id\n"), "a.csv.gz")) == Kind(packing, "csv")
-    assert kind(make(packed(b""))) == Kind(packing, "text")
-    assert kind(make(packed(b"words" * 999)[:12])) == Kind(packing, "text")
+    assert kind(make(packed(b'{"text": "a"}\n'), "a.txt")) == FileKind(packing, "json lines")
+    assert kind(make(packed(b"text,id\n"), "a.csv.gz")) == FileKind(packing, "csv")
+    assert kind(make(packed(b""))) == FileKind(packing, "text")
+    assert kind(make(packed(b"words" * 999)[:12])) == FileKind(packing, "text")
 
 
 def test_tables_are_told_by_their_signs(tmp_path):

@@ -55,14 +55,14 @@ def test_a_file_that_vanished_is_one_clear_error(tmp_path):
 def test_an_error_of_who_takes_the_rejections_is_not_an_error_of_the_file(make):
     from dslm.preprocess.read.documents import documents
     from dslm.preprocess.read.pieces import Piece
-    from dslm.preprocess.read.reading import Reading
+    from dslm.preprocess.read.reading import ReadingConfig
 
     def full(_):
         raise OSError(28, "No space left on device")
 
     path = make(gzip.compress(b'{"text": 5}\n'))
     with pytest.raises(OSError, match="No space left"):
-        list(documents(Piece(0, path), Reading(), full))
+        list(documents(Piece(0, path), ReadingConfig(), full))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 from dslm.config.parse import parse
 from dslm.objectives.protocol import Context
 from dslm.objectives.registry import ObjectiveConfig, make_objective
-from dslm.tokenizers.vocabulary import Lexicon
+from dslm.tokenizers.vocabulary import Vocabulary
 
 SPECIAL = {"unk": 0, "eos": 1, "pad": 2, "cls": 3, "sep": 4, "mask": 5}
 
@@ -25,6 +25,6 @@ def made(
     **settings: Any,
 ) -> Any:
     """An objective with some of its settings changed."""
-    lexicon = Lexicon(size, SPECIAL if special is None else special, folder)
+    vocabulary = Vocabulary(size, SPECIAL if special is None else special, folder)
     config = parse(ObjectiveConfig, {"kind": kind, kind: settings})
-    return make_objective(config, Context(sequence, seed, borders, lexicon, padded))
+    return make_objective(config, Context(sequence, seed, borders, vocabulary, padded))

@@ -10,7 +10,7 @@ from typing import Any
 from dslm.preprocess.document import Document, Rejected
 from dslm.preprocess.read.documents import documents
 from dslm.preprocess.read.pieces import pieces
-from dslm.preprocess.read.reading import Reading
+from dslm.preprocess.read.reading import ReadingConfig
 
 HUGE = 1 << 40
 
@@ -42,7 +42,7 @@ class Found:
 
 def read_all(path: Path, size: int = HUGE, **choices: Any) -> Found:
     """Read one input, in pieces of a size."""
-    found, reading = Found(), Reading(**choices)
+    found, reading = Found(), ReadingConfig(**choices)
     for piece in pieces([path], reading, size):
         made = documents(piece, reading, found.rejected.append, found.advance, found.counts)
         found.documents.extend(made)

@@ -10,7 +10,7 @@ import numpy as np
 from dslm.shards.manifest import Manifest
 from dslm.shards.rows import Rows
 from dslm.shards.shard_set import ShardSet
-from dslm.shards.statistics import Tally
+from dslm.shards.statistics import Statistics
 from dslm.shards.writer import ShardWriter
 
 WORDS = ["the", "stone", "river", "of", "light", "and", "dark", "under", "over", "never", "falls"]
@@ -30,7 +30,7 @@ def write_set(folder: Path, shards: list[list[np.ndarray]], batch_tokens: int) -
             for document in documents:
                 writer.add(one_row(document.astype(np.uint16)))
             written.append(writer.finish())
-    tally = Tally(
+    statistics = Statistics(
         documents=sum(part.documents for part in written),
         tokens=sum(part.tokens for part in written),
         sentences=sum(part.documents for part in written),
@@ -42,7 +42,7 @@ def write_set(folder: Path, shards: list[list[np.ndarray]], batch_tokens: int) -
         dtype="uint16",
         vocabulary=65536,
         tokenizer_sha256="0" * 64,
-        tally=tally,
+        statistics=statistics,
         settings={},
         inputs=(),
         shards=tuple(written),

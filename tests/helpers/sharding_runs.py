@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 
 from dslm.shards.manifest import Manifest
-from dslm.shards.provenance import Origins
+from dslm.shards.provenance import ProvenanceReader
 from dslm.shards.shard_set import ShardSet
-from dslm.shards.statistics import Tally
+from dslm.shards.statistics import Statistics
 from dslm.tokenizers.load import load_tokenizer
 from helpers.paths import ROOT
 
@@ -30,12 +30,12 @@ ENVIRONMENT = {
 def texts(output: str = "set") -> list[str]:
     """The documents of a shard set."""
     shards = ShardSet.open(output)
-    origins, tokenizer = Origins(shards), load_tokenizer(shards.tokenizer)
+    origins, tokenizer = ProvenanceReader(shards), load_tokenizer(shards.tokenizer)
     return [origins.text(number, tokenizer) for number in range(shards.documents)]
 
 
-def tally(output: str = "set") -> Tally:
-    return Manifest.load(Path(output)).tally
+def statistics(output: str = "set") -> Statistics:
+    return Manifest.load(Path(output)).statistics
 
 
 def command(corpus: Path, output: Path, *more: str) -> list[str]:

@@ -14,7 +14,7 @@ from helpers.models import build, shaken
 from dslm.config.parse import parse
 from dslm.model.config import ModelConfig
 from dslm.model.stages import layer_seed
-from dslm.preprocess.train_tokenizer import Training, train_tokenizer
+from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
 from dslm.run.config import RunConfig
 from dslm.run.folder import RunFolder
 from dslm.tokenizers.load import load_tokenizer
@@ -47,7 +47,7 @@ def trained_tokenizers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pa
     (folder / "text.txt").write_text(text(1, 4000))
     sizes = {"unigram": 400, "bpe": 400, "char": None}
     for kind, size in sizes.items():
-        train_tokenizer([folder / "text.txt"], folder / kind, Training(kind, size))
+        train_tokenizer([folder / "text.txt"], folder / kind, TokenizerConfig(kind, size))
     return {kind: folder / kind for kind in sizes}
 
 

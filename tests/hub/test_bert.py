@@ -31,11 +31,11 @@ from dslm.hub.exporting import export_run
 from dslm.hub.importing import import_folder
 from dslm.inference.evaluate import evaluate
 from dslm.inference.fill import fill
-from dslm.inference.generate import Sampling, continue_text
+from dslm.inference.generate import SamplingConfig, continue_text
 from dslm.inference.trained import Trained, load
-from dslm.preprocess.read.reading import Reading
+from dslm.preprocess.read.reading import ReadingConfig
 from dslm.preprocess.shard import shard
-from dslm.preprocess.work.plan import Sharding
+from dslm.preprocess.work.plan import ShardingConfig
 from dslm.shards.shard_set import ShardSet
 
 Home = Callable[..., Path]
@@ -61,13 +61,13 @@ ALONE = {"kind": "masked"}
 
 def heads(trained: Trained, tokens: Tensor, segments: Tensor, real: Tensor) -> tuple[Tensor, ...]:
     """Our scores at all places, and those of the pair."""
-    carried = {
+    extras = {
         "segments": segments,
         "visibility": -real.long(),
-        "picked": torch.arange(tokens.shape[1]).expand(tokens.shape),
+        "selected": torch.arange(tokens.shape[1]).expand(tokens.shape),
     }
     with torch.no_grad():
-        outputs = trained.model((tokens, *(carried[n] for n in trained.objective.carried)))
+        outputs = trained.model((tokens, *(extras[n] for n in trained.objective.extras)))
     return outputs if isinstance(outputs, tuple) else (outputs,)
 
 
@@ -340,7 +340,7 @@ def test_a_tokenizer_without_a_mask_gets_the_id_that_the_objective_used(
     assert len(pipeline(f"ri{theirs.mask_token}er", top_k=3)) == 3
     import_folder(tmp_path / "out", tmp_path / "again")
     again = load(tmp_path / "again")
-    assert (again.objective.extra, again.objective.mask) == (0, size)
+    assert (again.objective.extra_ids, again.objective.mask) == (0, size)
     tokens = torch.arange(size + 3)[None, :32]
     assert torch.equal(again.model(tokens), load(folder).model(tokens))
 
@@ -387,8 +387,8 @@ def imported(home: Home, theirs: Theirs, tmp_path: Path) -> Path:
 def test_an_imported_bert_is_measured_on_masks_and_pairs(imported: Path, tmp_path: Path) -> None:
     lines = "\n".join(f"{text(n, 9)}. {text(n + 99, 9)}.".replace("\n", " ") for n in range(40))
     (tmp_path / "text.txt").write_text(lines)
-    reading = Reading(documents="line")
-    plan = Sharding(imported / "tokenizer", reading=reading)
+    reading = ReadingConfig(documents="line")
+    plan = ShardingConfig(imported / "tokenizer", reading=reading)
     shard([tmp_path / "text.txt"], tmp_path / "shards", plan)
     found = evaluate(load(imported), ShardSet.open(tmp_path / "shards"))
     wanted = ("masked_loss", "masked_accuracy", "pair_loss", "pair_accuracy")
@@ -422,4 +422,4 @@ def test_the_commands_name_the_class_and_a_prompt_with_a_mask(
 
 def test_a_model_that_sees_all_tokens_does_not_continue_a_text(imported: Path) -> None:
     with pytest.raises(ConfigError, match="was not trained to continue a text"):
-        continue_text(load(imported), "the", 5, Sampling())
+        continue_text(load(imported), "the", 5, SamplingConfig())

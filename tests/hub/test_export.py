@@ -19,7 +19,7 @@ from dslm.errors import TrainingError, UserError
 from dslm.hub import exporting
 from dslm.hub.exporting import export_run
 from dslm.hub.importing import import_folder
-from dslm.inference.generate import Sampling, continue_text
+from dslm.inference.generate import SamplingConfig, continue_text
 from dslm.inference.trained import load
 
 MakeRun = Callable[..., Path]
@@ -77,7 +77,7 @@ def test_transformers_continues_a_text_as_we_do(
         tokens = tokenizer(prompt, return_tensors="pt", return_token_type_ids=False)
         room = 32 - tokens.input_ids.shape[1]
         made = model.generate(**tokens, max_new_tokens=room, do_sample=False)
-        ours = continue_text(load(run), prompt, room, Sampling(temperature=0))
+        ours = continue_text(load(run), prompt, room, SamplingConfig(temperature=0))
         assert ours == tokenizer.decode(made[0], skip_special_tokens=True)
 
 

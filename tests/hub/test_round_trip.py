@@ -16,7 +16,7 @@ from dslm.commands.cli import run
 from dslm.commands.main import dispatch
 from dslm.hub.exporting import export_run
 from dslm.hub.importing import import_folder
-from dslm.inference.generate import Sampling, continue_text
+from dslm.inference.generate import SamplingConfig, continue_text
 from dslm.inference.trained import load
 
 TOKENS = torch.randint(301, (3, 24), generator=torch.Generator().manual_seed(1))
@@ -78,7 +78,7 @@ def test_an_imported_model_continues_a_text_as_transformers_does(
 ) -> None:
     folder = home(theirs("llama"))
     import_folder(folder, tmp_path / "run")
-    ours = continue_text(load(tmp_path / "run"), "the river", 12, Sampling(temperature=0))
+    ours = continue_text(load(tmp_path / "run"), "the river", 12, SamplingConfig(temperature=0))
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder)
     tokens = tokenizer("the river", return_tensors="pt")
@@ -170,7 +170,7 @@ def test_commands_that_need_steps_say_that_an_imported_run_has_none(
     home: Home, theirs: Theirs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import_folder(home(theirs("gpt2")), tmp_path / "run")
-    for command in (["data", "whence", "RUN", "--step", "1"], ["report", "RUN"]):
+    for command in (["data", "trace", "RUN", "--step", "1"], ["report", "RUN"]):
         words = [str(tmp_path / "run") if word == "RUN" else word for word in command]
         assert run(dispatch, words) == 2
     told = capsys.readouterr().err

@@ -8,13 +8,15 @@ import pytest
 import torch
 from helpers.models import KINDS, build, small
 
-from dslm.inference.generate import Sampling, check_sampling, choose, generate
+from dslm.inference.generate import SamplingConfig, check_sampling, choose, generate
 
-GREEDY = Sampling(temperature=0)
+GREEDY = SamplingConfig(temperature=0)
 SCORES = torch.log(torch.tensor([0.5, 0.25, 0.15, 0.1]))
 
 
-def tokens(kind: dict[str, object], sampling: Sampling, count: int, cached: bool) -> list[int]:
+def tokens(
+    kind: dict[str, object], sampling: SamplingConfig, count: int, cached: bool
+) -> list[int]:
     config = small(**kind)
     model = build(config).eval()
     stream = generate(model, config, [1, 2, 3], sampling, config.size, cached)
@@ -22,21 +24,23 @@ def tokens(kind: dict[str, object], sampling: Sampling, count: int, cached: bool
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("sampling", [GREEDY, Sampling(temperature=1.5, top_k=20, seed=3)])
-def test_the_cache_changes_no_token_even_past_the_window(kind: str, sampling: Sampling) -> None:
+@pytest.mark.parametrize("sampling", [GREEDY, SamplingConfig(temperature=1.5, top_k=20, seed=3)])
+def test_the_cache_changes_no_token_even_past_the_window(
+    kind: str, sampling: SamplingConfig
+) -> None:
     count = 3 * small(**KINDS[kind]).sequence
     assert tokens(KINDS[kind], sampling, count, True) == tokens(KINDS[kind], sampling, count, False)
 
 
 def test_the_same_seed_draws_the_same_and_another_draws_another() -> None:
     first, again, other = (
-        tokens({}, Sampling(temperature=2.0, seed=seed), 30, True) for seed in (1, 1, 2)
+        tokens({}, SamplingConfig(temperature=2.0, seed=seed), 30, True) for seed in (1, 1, 2)
     )
     assert first == again
     assert first != other
 
 
-def draws(sampling: Sampling, count: int = 2000) -> list[float]:
+def draws(sampling: SamplingConfig, count: int = 2000) -> list[float]:
     dice = torch.Generator().manual_seed(0)
     drawn = torch.tensor([choose(SCORES, sampling, dice) for _ in range(count)])
     return [float((drawn == token).float().mean()) for token in range(len(SCORES))]
@@ -47,35 +51,35 @@ def test_temperature_zero_takes_the_likeliest() -> None:
 
 
 def test_draws_follow_the_probabilities() -> None:
-    assert draws(Sampling()) == pytest.approx([0.5, 0.25, 0.15, 0.1], abs=0.04)
+    assert draws(SamplingConfig()) == pytest.approx([0.5, 0.25, 0.15, 0.1], abs=0.04)
 
 
 def test_a_lower_temperature_sharpens() -> None:
     sharp = torch.tensor([0.5, 0.25, 0.15, 0.1]) ** 2
-    assert draws(Sampling(temperature=0.5)) == pytest.approx(
+    assert draws(SamplingConfig(temperature=0.5)) == pytest.approx(
         (sharp / sharp.sum()).tolist(), abs=0.04
     )
 
 
 def test_top_k_leaves_the_likeliest_k() -> None:
-    assert draws(Sampling(top_k=2)) == pytest.approx([2 / 3, 1 / 3, 0, 0], abs=0.04)
+    assert draws(SamplingConfig(top_k=2)) == pytest.approx([2 / 3, 1 / 3, 0, 0], abs=0.04)
 
 
 def test_top_p_leaves_the_fewest_that_reach_the_share() -> None:
     kept = [0.5 / 0.9, 0.25 / 0.9, 0.15 / 0.9, 0]
-    assert draws(Sampling(top_p=0.8)) == pytest.approx(kept, abs=0.04)
+    assert draws(SamplingConfig(top_p=0.8)) == pytest.approx(kept, abs=0.04)
 
 
 def test_a_tiny_top_p_still_leaves_one_token() -> None:
-    assert draws(Sampling(top_p=1e-9), 20) == [1.0, 0.0, 0.0, 0.0]
+    assert draws(SamplingConfig(top_p=1e-9), 20) == [1.0, 0.0, 0.0, 0.0]
 
 
 def test_ids_beyond_the_tokenizer_are_never_drawn() -> None:
     config = small()
-    stream = generate(build(config).eval(), config, [1], Sampling(temperature=9.0), 5)
+    stream = generate(build(config).eval(), config, [1], SamplingConfig(temperature=9.0), 5)
     assert max(islice(stream, 200)) < 5
 
 
 def test_every_wrong_setting_is_told() -> None:
-    problems = check_sampling(Sampling(temperature=-1, top_k=0, top_p=1.5))
+    problems = check_sampling(SamplingConfig(temperature=-1, top_k=0, top_p=1.5))
     assert [problem.where for problem in problems] == ["--temperature", "--top-k", "--top-p"]

@@ -14,7 +14,7 @@ from dslm.commands.cli import run
 from dslm.environment import World
 from dslm.errors import ConfigError
 from dslm.inference import trained as loading
-from dslm.inference.generate import Sampling
+from dslm.inference.generate import SamplingConfig
 from dslm.inference.restore import _source, _written, restore_text
 from dslm.inference.trained import Trained
 from dslm.model.stages import stages
@@ -23,7 +23,7 @@ from dslm.shards.shard_set import ShardSet
 from dslm.tokenizers.load import load_tokenizer
 from dslm.train.prepare import prepare
 
-GREEDY = Sampling(temperature=0)
+GREEDY = SamplingConfig(temperature=0)
 SHAPE = ["model.layers=2", "model.width=16", "model.heads=2", "model.sequence=40"]
 
 
@@ -35,7 +35,7 @@ def asked(tmp_path: Path, shard_set: Path, deepspeed_file: Path) -> Any:
         words = ["tiny", *SHAPE, "objective.kind=denoising", f"objective.denoising.style={style}"]
         words += [f"data.train={shard_set}", f"run={tmp_path / 'run'}"]
         job = prepare(words, None, str(deepspeed_file), World())
-        model = shaken(Transformer(stages(job.config.model, 0, job.objective.carried)))
+        model = shaken(Transformer(stages(job.config.model, 0, job.objective.extras)))
         tokenizer = load_tokenizer(ShardSet.open(shard_set).tokenizer)
         device = torch.device("cpu")
         return Trained(tmp_path / "run", job.config, model, job.objective, tokenizer, 0, device)
@@ -95,11 +95,11 @@ def test_spans_are_put_where_their_marks_stand(asked: Any) -> None:
     said = [mark, *ids(trained, "lus"), mark + 1, *ids(trained, "s 2"), objective.end]
     text, read = answer(trained, "1 p<mask> 1 i<mask>.", said)
     assert text == "1 plus 1 is 2."
-    tokens, seen, picked = read[0]
+    tokens, seen, selected = read[0]
     source = [*ids(trained, "1 p"), mark, *ids(trained, " 1 i"), mark + 1, *ids(trained, ".")]
     assert tokens.tolist() == [[*source, objective.begin]]
     assert seen.tolist() == [[-1] * len(source) + [1]]
-    assert picked.tolist() == [[len(source)]]
+    assert selected.tolist() == [[len(source)]]
 
 
 def test_the_other_styles_write_the_whole_text(asked: Any) -> None:

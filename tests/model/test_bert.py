@@ -81,7 +81,7 @@ def from_bert(theirs: dict[str, Tensor], layers: int, pairs: bool) -> dict[str, 
 
 def ours_of(theirs: Any, pairs: bool) -> Transformer:
     config = ModelConfig(**SHAPE, pair_head=pairs)
-    model = Transformer(stages(config, 0, ("segments", "visibility", "picked")))
+    model = Transformer(stages(config, 0, ("segments", "visibility", "selected")))
     model.load_state_dict(from_bert(theirs.state_dict(), 3, pairs))
     assert parameter_count(config) == theirs.num_parameters()
     return model.eval()
@@ -91,11 +91,11 @@ def ours_of(theirs: Any, pairs: bool) -> Transformer:
 def test_bert_gives_the_scores_of_transformers_with_padding_and_segments() -> None:
     theirs = shaken(BertForPreTraining(THEIRS))
     ours = ours_of(theirs, pairs=True)
-    picked = torch.stack([1 + torch.randperm(int(n) - 1, generator=DRAW)[:4] for n in LENGTHS])
-    picked = torch.cat([torch.zeros(3, 1, dtype=torch.int64), picked], dim=1)
-    scores, pair = ours((TOKENS, SEGMENTS, -REAL.long(), picked))
+    selected = torch.stack([1 + torch.randperm(int(n) - 1, generator=DRAW)[:4] for n in LENGTHS])
+    selected = torch.cat([torch.zeros(3, 1, dtype=torch.int64), selected], dim=1)
+    scores, pair = ours((TOKENS, SEGMENTS, -REAL.long(), selected))
     wanted = theirs(TOKENS, attention_mask=REAL.long(), token_type_ids=SEGMENTS)
-    logits = wanted.prediction_logits.gather(1, picked[..., None].expand(-1, -1, 97))
+    logits = wanted.prediction_logits.gather(1, selected[..., None].expand(-1, -1, 97))
     assert (scores - logits).abs().max() <= 1e-5
     assert (pair - wanted.seq_relationship_logits).abs().max() <= 1e-5
 

@@ -17,7 +17,7 @@ from dslm.model.counts import flops_per_token, parameter_count
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
 
-CODED: dict[str, Any] = {"attention": "full", "code_length": 4, "code_width": 5}
+CODED: dict[str, Any] = {"attention": "full", "bottleneck_length": 4, "bottleneck_width": 5}
 TOKENS = torch.randint(50, (2, 16), generator=torch.Generator().manual_seed(1))
 OTHERS = (TOKENS + 7) % 50
 
@@ -34,12 +34,12 @@ def bottleneck_of(model: Transformer) -> tuple[str, Bottleneck]:
 @pytest.mark.parametrize("output", ["scores", "vectors"])
 def test_the_count_is_that_of_the_model(kind: str, output: str) -> None:
     for length, width, decoder in product([1, 4, 16], [None, 5], [None, 1, 3]):
-        more = {"code_length": length, "code_width": width, "decoder_layers": decoder}
+        more = {"bottleneck_length": length, "bottleneck_width": width, "decoder_layers": decoder}
         config = coded(**KINDS[kind], **more, output=output)
         if output == "vectors" and not config.tied:
             continue
-        carried = ("originals",) if output == "vectors" else ()
-        model = Transformer(stages(config, 0, carried))
+        extras = ("originals",) if output == "vectors" else ()
+        model = Transformer(stages(config, 0, extras))
         assert parameter_count(config) == sum(weight.numel() for weight in model.parameters())
 
 
@@ -127,7 +127,7 @@ def test_the_code_is_the_mean_of_each_piece_without_its_padding() -> None:
 
 @torch.no_grad()
 def test_every_place_gets_vectors_of_its_own_from_one_code() -> None:
-    places = Bottleneck(coded(code_length=1)).decode(torch.randn(1, 1, 5))[0]
+    places = Bottleneck(coded(bottleneck_length=1)).decode(torch.randn(1, 1, 5))[0]
     assert torch.cdist(places, places).add(torch.eye(16)).min() > 1e-3
 
 
@@ -155,12 +155,12 @@ def test_the_vectors_are_compared_with_the_embeddings_of_the_originals() -> None
     ("changes", "told"),
     [
         (
-            {"code_length": 5},
-            "model.code_length = 5: does not divide model.sequence = 16; use 4 or 8",
+            {"bottleneck_length": 5},
+            "model.bottleneck_length = 5: does not divide model.sequence = 16; use 4 or 8",
         ),
         (
             {"transform": True},
-            "model.transform = True: does not go with model.code_length; leave it out",
+            "model.transform = True: does not go with model.bottleneck_length; leave it out",
         ),
         (
             {"output": "vectors", "tied": False},
@@ -168,8 +168,8 @@ def test_the_vectors_are_compared_with_the_embeddings_of_the_originals() -> None
             "leave it out",
         ),
         (
-            {"code_length": 0, "code_width": None},
-            "model.decoder_layers = 1: needs a code; set model.code_length, or leave it out",
+            {"bottleneck_length": 0, "bottleneck_width": None},
+            "model.decoder_layers = 1: needs a code; set model.bottleneck_length, or leave it out",
         ),
     ],
 )

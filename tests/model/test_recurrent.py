@@ -12,7 +12,7 @@ from helpers.models import GRU, LSTM, RECURRENT, TOKENS, build, loss_and_gradien
 from torch import nn
 from torch.nn import functional as F
 
-from dslm.inference.generate import Sampling, generate
+from dslm.inference.generate import SamplingConfig, generate
 from dslm.model.config import ModelConfig, check_model
 from dslm.model.counts import flops_per_token, parameter_count
 from dslm.model.recurrent import Recurrence, RecurrentBlock, State
@@ -123,7 +123,7 @@ def test_a_text_read_in_pieces_gets_the_scores_of_the_whole(kind: str, pieces: l
 def test_a_state_changes_no_token_even_past_the_window(kind: str) -> None:
     config = small(**RECURRENT[kind])
     model = shaken(build(config))
-    sampling = Sampling(temperature=1.5, top_k=20, seed=3)
+    sampling = SamplingConfig(temperature=1.5, top_k=20, seed=3)
     told = list(range(40))  # more than two windows
     kept, again = (
         list(islice(generate(model, config, told, sampling, 50, cached), 48))
@@ -137,7 +137,7 @@ def test_without_positions_each_token_is_read_once_however_long_the_text() -> No
     model, read = build(config).eval(), []
     model.register_forward_pre_hook(lambda _, given: read.append(given[0].shape[1]))
     told = [1, 2] * 3 * config.sequence
-    assert len(list(islice(generate(model, config, told, Sampling(), 50), 100))) == 100
+    assert len(list(islice(generate(model, config, told, SamplingConfig(), 50), 100))) == 100
     assert sum(read) == len(told) + 99
     assert max(read) == config.sequence
 

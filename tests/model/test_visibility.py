@@ -79,7 +79,7 @@ def test_documents_in_a_row_give_the_scores_and_gradients_of_each_alone(
 ) -> None:
     config = small(**KINDS[kind], attention="causal" if causal else "full", initialization=0.1)
     plain = Transformer(stages(config, 0))
-    packed = Transformer(stages(config, 0, ("visibility", "places")))
+    packed = Transformer(stages(config, 0, ("visibility", "position_ids")))
     known = documents()
     shape = [torch.from_numpy(made) for made in (visible(known, causal), places_of(known))]
     weights = torch.randn(3, 16, 50, generator=DRAW)

@@ -24,7 +24,7 @@ SHAPE: dict[str, Any] = {
     "sequence": 20,
     "vocabulary": 101,
     "attention": "full",
-    "code_length": 5,
+    "bottleneck_length": 5,
 }
 
 
@@ -64,7 +64,7 @@ def test_noise_hides_an_exact_share_of_the_real_tokens(special: dict[str, int]) 
     wanted = [max(1, round(0.3 * n)) if n else 0 for n in real.sum(1).tolist()]
     assert hidden.sum(1).tolist() == wanted
     assert set(inputs.numpy()[hidden].tolist()) == {special.get("mask", 100)}
-    assert objective.extra == ("mask" not in special)
+    assert objective.extra_ids == ("mask" not in special)
     assert labels.numpy()[real].tolist() == samples.tokens[real].tolist()
 
 
@@ -82,7 +82,7 @@ def test_what_is_hidden_follows_from_the_sample_number_alone() -> None:
 def test_the_objective_decides_what_the_model_gives(loss: str) -> None:
     objective = autoencoder(loss=loss, padded=True)
     config = ModelConfig(**{**SHAPE, **objective.model(objective.settings)})
-    model = Transformer(stages(config, 0, objective.carried)).eval()
+    model = Transformer(stages(config, 0, objective.extras)).eval()
     inputs, labels = objective.batch(samples_of(list(range(30, 42)), SPECIAL["pad"]))
     with torch.no_grad():
         outputs = model(inputs)
@@ -123,7 +123,7 @@ def test_explained_variance_is_one_for_the_targets_and_zero_for_their_mean() -> 
 def test_an_autoencoder_learns_some_rows(loss: str, rate: float, reached: float) -> None:
     objective = autoencoder(loss=loss)
     shape = {**SHAPE, **objective.model(objective.settings)}
-    model = Transformer(stages(ModelConfig(**shape), 0, objective.carried))
+    model = Transformer(stages(ModelConfig(**shape), 0, objective.extras))
     optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.0)
     inputs, labels = objective.batch(samples_of(list(range(8))))
     told = []

@@ -114,7 +114,7 @@ def test_all_ways_to_place_spans_are_equally_likely() -> None:
     assert corruption.counts(6) == (3, 2)
     draws = 6000
     seen = Counter(
-        tuple(corruption(np.arange(6), dice)[0].tolist()) for dice in RANDOM.random((draws, 13))
+        tuple(corruption(np.arange(6), draws)[0].tolist()) for draws in RANDOM.random((draws, 13))
     )
     # Two of the four gaps between the three that stay, and two ways to part the other three.
     assert len(seen) == 6 * 2
@@ -124,8 +124,8 @@ def test_all_ways_to_place_spans_are_equally_likely() -> None:
 def test_the_lengths_of_masked_spans_are_poisson_with_empty_ones_among_them() -> None:
     corruption = Corruption("infilling", 0.3, 3.0, 10_000)
     text, lengths = np.arange(400), []
-    for dice in RANDOM.random((300, 801)):
-        source, _ = corruption(text, dice)
+    for draws in RANDOM.random((300, 801)):
+        source, _ = corruption(text, draws)
         places = np.flatnonzero(source == 10_000)
         before = np.array([source[place - 1] if place else -1 for place in places])
         after = np.array([source[p + 1] if p + 1 < source.size else 400 for p in places])
@@ -166,14 +166,14 @@ def test_another_epoch_or_seed_damages_the_same_text_in_another_way(style: str) 
 def test_the_source_is_seen_whole_the_target_causally_and_padding_by_nobody(style: str) -> None:
     objective = denoising(style, 40)
     samples = samples_of(objective, [7, 3], SPECIAL["pad"])
-    (inputs, visibility, picked), labels = objective.batch(samples)
+    (inputs, visibility, selected), labels = objective.batch(samples)
     for row in range(2):
-        source, target = parts(objective, ((inputs, visibility, picked), labels), row)
+        source, target = parts(objective, ((inputs, visibility, selected), labels), row)
         asked = target.size + 1
         rest = 40 - source.size - asked
         assert visibility[row].tolist() == [-1] * source.size + [1] * asked + [0] * rest
         assert inputs[row, source.size] == objective.begin
-        assert picked[row, :asked].tolist() == list(range(source.size, source.size + asked))
+        assert selected[row, :asked].tolist() == list(range(source.size, source.size + asked))
         assert inputs[row, source.size + 1 : source.size + asked].tolist() == target.tolist()
         assert (labels[row, asked:] == IGNORE).all()
 
@@ -183,17 +183,17 @@ def test_all_ids_are_within_the_vocabulary_with_those_of_the_objective(style: st
     for special in (SPECIAL, {"eos": 1}):
         objective = denoising(style, 128, special=special)
         (inputs, *_), labels = objective.batch(samples_of(objective, [1, 2, 3]))
-        assert max(int(inputs.max()), int(labels.max())) < 1006 + objective.extra
-    assert objective.most == labels.shape[1]
-    assert objective.scored == objective.most / 128
+        assert max(int(inputs.max()), int(labels.max())) < 1006 + objective.extra_ids
+    assert objective.max_predictions == labels.shape[1]
+    assert objective.scored_fraction == objective.max_predictions / 128
 
 
 @pytest.mark.parametrize("style", STYLES)
 def test_the_first_loss_is_that_of_guessing(style: str) -> None:
     objective = denoising(style)
-    size = 1006 + objective.extra
+    size = 1006 + objective.extra_ids
     config = ModelConfig(layers=2, heads=4, width=64, sequence=64, vocabulary=size)
-    model = Transformer(stages(config, 0, objective.carried)).eval()
+    model = Transformer(stages(config, 0, objective.extras)).eval()
     inputs, labels = objective.batch(samples_of(objective, list(range(16))))
     with torch.no_grad():
         outputs = model(inputs)
@@ -207,22 +207,22 @@ def test_the_first_loss_is_that_of_guessing(style: str) -> None:
 def test_the_model_sees_no_answer_before_it_is_asked_for(style: str) -> None:
     objective = denoising(style, 40)
     shape = {"layers": 2, "heads": 2, "width": 32, "sequence": 40, "initialization": 0.2}
-    config = ModelConfig(**shape, vocabulary=1006 + objective.extra)
-    model = Transformer(stages(config, 0, objective.carried)).eval()
-    (inputs, visibility, picked), labels = objective.batch(samples_of(objective, [5]))
+    config = ModelConfig(**shape, vocabulary=1006 + objective.extra_ids)
+    model = Transformer(stages(config, 0, objective.extras)).eval()
+    (inputs, visibility, selected), labels = objective.batch(samples_of(objective, [5]))
     asked = int((labels[0] != IGNORE).sum())
     place = asked // 2
     changed = inputs.clone()
-    changed[0, picked[0, place] :] = 9
+    changed[0, selected[0, place] :] = 9
     with torch.no_grad():
-        before, after = (model((ids, visibility, picked)) for ids in (inputs, changed))
+        before, after = (model((ids, visibility, selected)) for ids in (inputs, changed))
     assert torch.allclose(before[0, :place], after[0, :place], rtol=0, atol=1e-6)
     assert (before[0, place:asked] - after[0, place:asked]).abs().max() > 1e-4
 
 
 def test_the_preset_is_as_large_as_it_says() -> None:
     objective = made("denoising", 512, size=32_000)
-    assert (objective.cut.width, objective.extra) == (465, 25)
+    assert (objective.cut.width, objective.extra_ids) == (465, 25)
     config = ModelConfig(**PRESETS["t5_style_small"]()["model"], vocabulary=32_025)
     told = f"{parameter_count(config):,} weights with 32,025 ids"
     assert told in str(PRESETS["t5_style_small"].__doc__)

@@ -78,5 +78,5 @@ def test_another_epoch_cuts_the_same_text_elsewhere() -> None:
 
 
 def test_the_marks_are_ids_of_its_own_and_only_then() -> None:
-    assert made("causal", fill_in_middle=0.5).extra == 3
-    assert made("causal").extra == 0
+    assert made("causal", fill_in_middle=0.5).extra_ids == 3
+    assert made("causal").extra_ids == 0

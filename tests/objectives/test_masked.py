@@ -10,7 +10,7 @@ import torch
 from helpers.objective_kinds import SPECIAL, made
 
 from dslm.objectives.protocol import IGNORE
-from dslm.preprocess.train_tokenizer import Training, train_tokenizer
+from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
 from dslm.sampling.stream import Samples
 from dslm.tokenizers.load import load_tokenizer
 
@@ -32,9 +32,9 @@ def masked(**changes: Any) -> Any:
 
 def whole(objective: Any, of: Samples) -> tuple[Any, Any, Any]:
     """The inputs, and everywhere the token asked for or `IGNORE`."""
-    (inputs, *_, picked), labels = objective.batch(of)
+    (inputs, *_, selected), labels = objective.batch(of)
     asked = np.full(inputs.shape, IGNORE)
-    for row, places, answers in zip(asked, picked.numpy(), labels.numpy(), strict=True):
+    for row, places, answers in zip(asked, selected.numpy(), labels.numpy(), strict=True):
         counted = answers != IGNORE
         row[places[counted]] = answers[counted]
     return inputs.numpy(), asked, asked != IGNORE
@@ -47,7 +47,7 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
     draw = np.random.default_rng(1)
     text = " ".join(draw.choice(PIECES, 4000))
     (folder / "text.txt").write_text(text + "\n")
-    train_tokenizer([folder / "text.txt"], folder / "tokenizer", Training("bpe", 290))
+    train_tokenizer([folder / "text.txt"], folder / "tokenizer", TokenizerConfig("bpe", 290))
     return folder / "tokenizer"
 
 
@@ -135,7 +135,7 @@ def test_without_a_mask_in_the_tokenizer_an_id_beyond_it_is_used() -> None:
     special = {name: number for name, number in SPECIAL.items() if name != "mask"}
     objective = masked(special=special)
     inputs, _, _ = whole(objective, samples(TEXT[:50]))
-    assert objective.extra == 1
+    assert objective.extra_ids == 1
     assert inputs.max() == SIZE
 
 
@@ -147,7 +147,7 @@ def test_units_are_masked_as_a_whole_but_for_one_a_row(words: Path, unit: str) -
     _, _, counted = whole(objective, samples(rows))
     counted = counted[:, 1:]
     assert (counted.sum(axis=1) == 18).all()
-    begins = objective.context.lexicon.words().begin(rows)
+    begins = objective.context.vocabulary.words().begin(rows)
     numbers = np.cumsum(begins, axis=1) - 1
     cut = []
     for row, word in zip(counted, numbers, strict=True):
@@ -161,18 +161,20 @@ def test_a_piece_that_goes_on_with_a_word_begins_none(words: Path) -> None:
     tokenizer = load_tokenizer(words)
     (ids,) = tokenizer.encode(["never falls into the darkness."])
     pieces = [tokenizer.decode([number]) for number in ids.tolist()]
-    lexicon = made("masked", 8, tokenizer.vocabulary, folder=words, unit="word").context.lexicon
-    begins = lexicon.words().begin(ids[None].astype(np.int64))[0]
+    vocabulary = made(
+        "masked", 8, tokenizer.vocabulary, folder=words, unit="word"
+    ).context.vocabulary
+    begins = vocabulary.words().begin(ids[None].astype(np.int64))[0]
     text = [("|" if new else "") + piece for new, piece in zip(begins, pieces, strict=True)]
     assert "".join(text) == "|never| falls| into| the| darkness|."
 
 
 @pytest.mark.parametrize(("unit", "mean"), [("span", 3.8), ("ngram", 18 / 11)])
 def test_spans_are_as_long_as_their_papers_say(words: Path, unit: str, mean: float) -> None:
-    from dslm.objectives.masking import Dice, _lengths
-    from dslm.sampling.random_numbers import Purpose
+    from dslm.objectives.masking import MaskDraws, _lengths
+    from dslm.sampling.stateless_random import RandomStream
 
-    lengths = _lengths(unit, Dice(0, np.arange(200))(100, Purpose.LENGTHS))  # type: ignore[arg-type]
+    lengths = _lengths(unit, MaskDraws(0, np.arange(200))(100, RandomStream.LENGTHS))  # type: ignore[arg-type]
     assert lengths.min() == 1
     assert lengths.mean() == pytest.approx(mean, rel=0.03)
 
@@ -193,7 +195,7 @@ def test_documents_in_a_row_are_kept_apart_on_request() -> None:
     rows[0, 100:] = SPECIAL["pad"]
     objective = masked(borders=True)
     (_, visibility, places, _), _ = objective.batch(samples(rows))
-    assert objective.carried == ("visibility", "places", "picked")
+    assert objective.extras == ("visibility", "position_ids", "selected")
     ends = [0, 11, 51, 101, 128]  # [CLS] goes with the first document
     for number, (start, end) in enumerate(pairwise(ends), 1):
         assert (visibility[0, start:end] == (-number if number < 4 else 0)).all()

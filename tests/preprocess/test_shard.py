@@ -10,10 +10,10 @@ import pytest
 from dslm.errors import DataError
 from dslm.preprocess.read.documents import documents
 from dslm.preprocess.read.pieces import pieces
-from dslm.preprocess.read.reading import Reading
+from dslm.preprocess.read.reading import ReadingConfig
 from dslm.preprocess.shard import Running, shard
-from dslm.preprocess.train_tokenizer import Training, train_tokenizer
-from dslm.preprocess.work.plan import Sharding, plan
+from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
+from dslm.preprocess.work.plan import ShardingConfig, plan
 from dslm.shards.shard_set import ShardSet
 from dslm.tokenizers.load import load_tokenizer
 
@@ -32,7 +32,7 @@ def content(folder: Path) -> dict[str, str]:
 
 
 def test_one_and_two_workers_give_the_same_bytes(tmp_path, corpus, unigram):
-    sharding = Sharding(unigram, shard_size=1500)
+    sharding = ShardingConfig(unigram, shard_size=1500)
     told: dict[int, list[int]] = {1: [], 2: []}
     for workers in (1, 2):
         running = Running(workers=workers, progress=told[workers].append)
@@ -44,7 +44,11 @@ def test_one_and_two_workers_give_the_same_bytes(tmp_path, corpus, unigram):
 
 def test_shards_hold_the_documents_in_order_each_with_its_end(corpus, unigram, text_shards):
     tokenizer = load_tokenizer(unigram)
-    read = (d for piece in pieces(corpus, Reading(), 10**9) for d in documents(piece, Reading(), _))
+    read = (
+        d
+        for piece in pieces(corpus, ReadingConfig(), 10**9)
+        for d in documents(piece, ReadingConfig(), _)
+    )
     texts = [document.text for document in read]
     expected = [np.append(ids, tokenizer.end_of_document) for ids in tokenizer.encode(texts)]
     found = text_shards.windows(np.array([0]), text_shards.tokens)[0]
@@ -55,7 +59,7 @@ def test_shards_hold_the_documents_in_order_each_with_its_end(corpus, unigram, t
 
 
 def test_character_shards_are_the_text_itself(tmp_path, corpus, characters):
-    shards, _ = shard(corpus[:2], tmp_path / "set", Sharding(characters))
+    shards, _ = shard(corpus[:2], tmp_path / "set", ShardingConfig(characters))
     found = shards.windows(np.array([0]), shards.tokens)[0]
     assert load_tokenizer(shards.tokenizer).decode(found) == "".join(
         path.read_text() for path in corpus[:2]
@@ -65,7 +69,7 @@ def test_character_shards_are_the_text_itself(tmp_path, corpus, characters):
 def test_a_shard_is_closed_once_it_is_large_enough(corpus, unigram, text_shards):
     sizes = [2 * part.tokens for part in text_shards.manifest.shards]
     last_of_units = [size for size in sizes if size < 1000]
-    assert len(last_of_units) <= len(plan(corpus, Sharding(unigram, shard_size=1000)))
+    assert len(last_of_units) <= len(plan(corpus, ShardingConfig(unigram, shard_size=1000)))
     assert max(sizes) < 6000  # the largest document
 
 
@@ -73,7 +77,7 @@ def test_small_files_share_a_unit_and_units_are_cut_by_size_alone(tmp_path):
     for number in range(6):
         (tmp_path / f"{number}.txt").write_text("x" * 40)
     paths = sorted(tmp_path.iterdir())
-    units = plan(paths, Sharding(tmp_path, shard_size=100))
+    units = plan(paths, ShardingConfig(tmp_path, shard_size=100))
     assert [len(unit.pieces) for unit in units] == [2, 2, 2]
     assert [piece.path for unit in units for piece in unit.pieces] == paths
 
@@ -87,7 +91,7 @@ def test_manifests_name_no_absolute_path_and_no_time(tmp_path, text_shards):
 
 def test_a_set_already_there_is_found_and_left_alone(corpus, unigram, text_shards):
     before = content(text_shards.folder)
-    shards, made = shard(corpus, text_shards.folder, Sharding(unigram, shard_size=1000))
+    shards, made = shard(corpus, text_shards.folder, ShardingConfig(unigram, shard_size=1000))
     assert not made
     assert shards.fingerprint == text_shards.fingerprint
     assert content(text_shards.folder) == before
@@ -97,12 +101,12 @@ def test_a_set_of_other_text_tokenizer_or_settings_is_refused(
     corpus, unigram, characters, text_shards
 ):
     before = content(text_shards.folder)
-    same = Sharding(unigram, shard_size=1000)
+    same = ShardingConfig(unigram, shard_size=1000)
     for paths, sharding in (
         (corpus[1:], same),
-        (corpus, Sharding(unigram, shard_size=1001)),
-        (corpus, Sharding(unigram, 1000, Reading(invalid_utf8="skip"))),
-        (corpus, Sharding(characters, 1000)),
+        (corpus, ShardingConfig(unigram, shard_size=1001)),
+        (corpus, ShardingConfig(unigram, 1000, ReadingConfig(invalid_utf8="skip"))),
+        (corpus, ShardingConfig(characters, 1000)),
     ):
         with pytest.raises(DataError, match="other text or with other settings"):
             shard(paths, text_shards.folder, sharding)
@@ -112,21 +116,21 @@ def test_a_set_of_other_text_tokenizer_or_settings_is_refused(
 def test_text_changed_under_the_same_name_and_size_is_noticed(tmp_path, characters):
     path = tmp_path / "a.txt"
     path.write_text("the river")
-    shard([path], tmp_path / "set", Sharding(characters))
+    shard([path], tmp_path / "set", ShardingConfig(characters))
     path.write_text("the stone")
     with pytest.raises(DataError, match="other text"):
-        shard([path], tmp_path / "set", Sharding(characters))
+        shard([path], tmp_path / "set", ShardingConfig(characters))
 
 
 def test_an_output_that_holds_something_else_is_refused(tmp_path, corpus, unigram):
     (tmp_path / "precious").touch()
     with pytest.raises(DataError, match="holds something else"):
-        shard(corpus, tmp_path, Sharding(unigram))
+        shard(corpus, tmp_path, ShardingConfig(unigram))
     assert [path.name for path in tmp_path.iterdir()] == ["precious"]
 
 
 def test_an_empty_folder_may_be_filled(tmp_path, corpus, unigram):
-    assert shard(corpus, tmp_path, Sharding(unigram))[1]
+    assert shard(corpus, tmp_path, ShardingConfig(unigram))[1]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -134,7 +138,10 @@ def test_too_much_that_is_broken_is_told_with_file_and_line(tmp_path, corpus, un
     texts = tmp_path / "texts"
     texts.mkdir()
     (texts / "z.jsonl").write_bytes(b'{"text": "good"}\n{"text": "cut\n[1]\n')
-    sharding, running = Sharding(unigram, shard_size=1000), Running(workers=workers, max_bad=1)
+    sharding, running = (
+        ShardingConfig(unigram, shard_size=1000),
+        Running(workers=workers, max_bad=1),
+    )
     with pytest.raises(DataError, match=r"(?s)z\.jsonl: not JSON \(line 2.*--max-bad") as caught:
         shard([*corpus, texts / "z.jsonl"], tmp_path / "set", sharding, running)
     assert "2 records are broken" in str(caught.value)
@@ -142,9 +149,9 @@ def test_too_much_that_is_broken_is_told_with_file_and_line(tmp_path, corpus, un
     more = Running(workers=workers, max_bad=2)
     shards, made = shard([*corpus, texts / "z.jsonl"], tmp_path / "set", sharding, more)
     assert made
-    assert shards.manifest.tally.broken == {"not JSON": 1, "not a JSON object": 1}
+    assert shards.manifest.statistics.broken == {"not JSON": 1, "not a JSON object": 1}
     assert (
-        shards.manifest.tally.examples[1]
+        shards.manifest.statistics.examples[1]
         .split("/", 1)[1]
         .startswith("texts/z.jsonl: not a JSON object (line 3")
     )
@@ -157,9 +164,14 @@ def test_replaced_and_skipped_documents_are_counted(tmp_path, unigram):
     paths = sorted(tmp_path.iterdir())
     counts = {}
     for choice in ("replace", "skip", "refuse"):
-        sharding = Sharding(unigram, reading=Reading(invalid_utf8=choice))
-        tally = shard(paths, tmp_path / choice, sharding)[0].manifest.tally
-        counts[choice] = (tally.documents, tally.changed, tally.left_out, tally.broken)
+        sharding = ShardingConfig(unigram, reading=ReadingConfig(invalid_utf8=choice))
+        statistics = shard(paths, tmp_path / choice, sharding)[0].manifest.statistics
+        counts[choice] = (
+            statistics.documents,
+            statistics.changed,
+            statistics.left_out,
+            statistics.broken,
+        )
     assert counts == {
         "replace": (2, {"replaced": 1}, {}, {}),
         "skip": (1, {}, {"not UTF-8": 1}, {}),
@@ -174,22 +186,22 @@ def test_text_without_content_is_one_clear_error(tmp_path, unigram):
     texts = tmp_path / "a.txt"
     texts.write_text("  \n")
     with pytest.raises(DataError, match=r"no text to tokenize.*left out: 1 empty$"):
-        shard([texts], tmp_path / "set", Sharding(unigram))
+        shard([texts], tmp_path / "set", ShardingConfig(unigram))
     assert list(tmp_path.iterdir()) == [texts]
 
 
 def test_an_unknown_character_is_named_with_its_file(tmp_path, characters):
     (tmp_path / "a.txt").write_text("短")
     with pytest.raises(DataError, match=r"a\.txt: character '短' \(U\+77ED\)"):
-        shard([tmp_path / "a.txt"], tmp_path / "set", Sharding(characters))
+        shard([tmp_path / "a.txt"], tmp_path / "set", ShardingConfig(characters))
 
 
 def test_a_tokenizer_made_again_at_the_same_place_is_read_again(tmp_path, corpus):
     found = []
     for kind, vocabulary in (("char", None), ("unigram", 300)):
-        train_tokenizer(corpus, tmp_path / kind, Training(kind, vocabulary))
+        train_tokenizer(corpus, tmp_path / kind, TokenizerConfig(kind, vocabulary))
         (tmp_path / kind).rename(tmp_path / "tokenizer")
-        shards, _ = shard(corpus, tmp_path / f"{kind}-set", Sharding(tmp_path / "tokenizer"))
+        shards, _ = shard(corpus, tmp_path / f"{kind}-set", ShardingConfig(tmp_path / "tokenizer"))
         (tmp_path / "tokenizer").rename(tmp_path / kind)
         found.append(shards.tokens)
     assert found[0] > found[1]

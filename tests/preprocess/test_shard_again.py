@@ -14,13 +14,13 @@ import pytest
 import dslm
 from dslm.errors import DataError, SetupError
 from dslm.preprocess import shard as sharding_module
-from dslm.preprocess.read.reading import Reading
+from dslm.preprocess.read.reading import ReadingConfig
 from dslm.preprocess.shard import Running, shard
 from dslm.preprocess.work import stages
 from dslm.preprocess.work import versions as versions_module
-from dslm.preprocess.work.coordination import Member
+from dslm.preprocess.work.coordination import Rank
 from dslm.preprocess.work.folder import WorkFolder
-from dslm.preprocess.work.plan import Sharding
+from dslm.preprocess.work.plan import ShardingConfig
 from dslm.preprocess.work.workers import Workers
 from dslm.shards.writer import ShardWriter
 
@@ -34,10 +34,10 @@ def test_of_inputs_without_text_all_is_told_and_written_aside(tmp_path, unigram)
     )
     for _ in range(2):
         with pytest.raises(DataError, match=told):
-            shard([lines], tmp_path / "set", Sharding(unigram), Running(rejects=rejects))
+            shard([lines], tmp_path / "set", ShardingConfig(unigram), Running(rejects=rejects))
     found = [json.loads(line) for line in gzip.decompress(rejects.read_bytes()).splitlines()]
     assert [one["reason"] for one in found] == ["empty", "no text key", "empty"]
-    better = Sharding(unigram, reading=Reading(text_key="txt"))
+    better = ShardingConfig(unigram, reading=ReadingConfig(text_key="txt"))
     assert shard([lines], tmp_path / "set", better)[0].documents == 1
     assert {path.name for path in tmp_path.iterdir()} == {"a.jsonl", "rejects.gz", "set"}
 
@@ -46,7 +46,7 @@ def test_a_file_that_stands_where_rejects_go_is_left_alone(tmp_path, corpus, uni
     precious = tmp_path / "precious"
     precious.write_text("the river")
     with pytest.raises(DataError, match=r"--rejects.*there is such a file already"):
-        shard(corpus, tmp_path / "set", Sharding(unigram), Running(rejects=precious))
+        shard(corpus, tmp_path / "set", ShardingConfig(unigram), Running(rejects=precious))
     assert precious.read_text() == "the river"
 
 
@@ -54,8 +54,8 @@ def test_after_a_first_mistake_the_corrected_command_goes_on(tmp_path, unigram):
     lines = tmp_path / "a.jsonl"
     lines.write_text('{"body": "the river"}\n' * 3)
     with pytest.raises(DataError, match="records are broken"):
-        shard([lines], tmp_path / "set", Sharding(unigram), Running(max_bad=0))
-    right = Sharding(unigram, reading=Reading(text_key="body"))
+        shard([lines], tmp_path / "set", ShardingConfig(unigram), Running(max_bad=0))
+    right = ShardingConfig(unigram, reading=ReadingConfig(text_key="body"))
     assert shard([lines], tmp_path / "set", right)[0].documents == 3
 
 
@@ -68,16 +68,16 @@ def unfinished(tmp_path, corpus, unigram, monkeypatch):
 
     monkeypatch.setattr(sharding_module._Job, "_publish", stop)
     with pytest.raises(KeyboardInterrupt):
-        shard(corpus, tmp_path / "set", Sharding(unigram))
+        shard(corpus, tmp_path / "set", ShardingConfig(unigram))
     monkeypatch.undo()
     assert WorkFolder.beside(tmp_path / "set").units_done()
-    return lambda **choices: shard(corpus, tmp_path / "set", Sharding(unigram, **choices))
+    return lambda **choices: shard(corpus, tmp_path / "set", ShardingConfig(unigram, **choices))
 
 
 def test_what_differs_from_unfinished_work_is_named(unfinished):
     told = r"work of another command: reading\.text_key was 'text'; repeat that command"
     with pytest.raises(DataError, match=told):
-        unfinished(reading=Reading(text_key="body"))
+        unfinished(reading=ReadingConfig(text_key="body"))
     assert unfinished()[1]
 
 
@@ -96,7 +96,7 @@ def test_a_set_of_another_version_is_still_the_one_asked_for(
     corpus, unigram, text_shards, monkeypatch
 ):
     monkeypatch.setattr(versions_module, "version", lambda name: "0.0.1")
-    assert not shard(corpus, text_shards.folder, Sharding(unigram, shard_size=1000))[1]
+    assert not shard(corpus, text_shards.folder, ShardingConfig(unigram, shard_size=1000))[1]
 
 
 def test_an_input_that_changes_while_it_is_read_is_refused(tmp_path, unigram, monkeypatch):
@@ -110,34 +110,34 @@ def test_an_input_that_changes_while_it_is_read_is_refused(tmp_path, unigram, mo
 
     monkeypatch.setattr(sharding_module._Job, "_publish", meanwhile)
     with pytest.raises(DataError, match=r"^b\.txt: has changed while it was read; remove .*set"):
-        shard(paths, tmp_path / "set", Sharding(unigram))
+        shard(paths, tmp_path / "set", ShardingConfig(unigram))
     assert not (tmp_path / "set").exists()
 
 
 def test_a_set_already_there_is_proved_by_one_member_with_progress(tmp_path, unigram):
     path = tmp_path / "a.txt"
     path.write_text("the river")
-    shard([path], tmp_path / "set", Sharding(unigram))
+    shard([path], tmp_path / "set", ShardingConfig(unigram))
     told: list[int] = []
-    shard([path], tmp_path / "set", Sharding(unigram), Running(progress=told.append))
+    shard([path], tmp_path / "set", ShardingConfig(unigram), Running(progress=told.append))
     assert sum(told) == len("the river")
     path.write_text("the stone")
-    second = Running(member=Member(1, 2), progress=told.append)
-    assert not shard([path], tmp_path / "set", Sharding(unigram), second)[1]
+    second = Running(member=Rank(1, 2), progress=told.append)
+    assert not shard([path], tmp_path / "set", ShardingConfig(unigram), second)[1]
     assert sum(told) == len("the river")
     path.write_text("the dark stone")
     with pytest.raises(DataError, match="made from other text"):
-        shard([path], tmp_path / "set", Sharding(unigram), second)
+        shard([path], tmp_path / "set", ShardingConfig(unigram), second)
 
 
 def test_who_comes_when_the_set_was_just_published_leaves_nothing_behind(
     tmp_path, corpus, unigram, monkeypatch
 ):
-    shard(corpus, tmp_path / "set", Sharding(unigram))
+    shard(corpus, tmp_path / "set", ShardingConfig(unigram))
     looks = iter([False])  # as it was a moment ago
     monkeypatch.setattr(sharding_module, "occupied", lambda place: next(looks, True))
     with pytest.raises(DataError, match="other settings"):
-        shard(corpus, tmp_path / "set", Sharding(unigram, shard_size=1000))
+        shard(corpus, tmp_path / "set", ShardingConfig(unigram, shard_size=1000))
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
 
 
@@ -149,7 +149,7 @@ def test_without_locks_two_may_publish_and_the_first_has_done_it(
 
     monkeypatch.setattr("dslm.preprocess.work.folder.fcntl.flock", refuse)
     plain = sharding_module.assemble
-    shard(corpus, tmp_path / "other", Sharding(unigram))
+    shard(corpus, tmp_path / "other", ShardingConfig(unigram))
 
     def overtaken(*arguments):
         place = plain(*arguments)
@@ -157,7 +157,7 @@ def test_without_locks_two_may_publish_and_the_first_has_done_it(
         return place
 
     monkeypatch.setattr(sharding_module, "assemble", overtaken)
-    assert not shard(corpus, tmp_path / "set", Sharding(unigram))[1]
+    assert not shard(corpus, tmp_path / "set", ShardingConfig(unigram))[1]
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
 
 
@@ -167,7 +167,7 @@ def test_a_refusal_of_the_system_is_told_with_its_file(tmp_path, corpus, unigram
 
     monkeypatch.setattr(stages, "ShardWriter", forbid)
     with pytest.raises(SetupError, match=r"^some/file: Permission denied; repeat the command"):
-        shard(corpus, tmp_path / "set", Sharding(unigram))
+        shard(corpus, tmp_path / "set", ShardingConfig(unigram))
 
 
 def test_a_unit_is_sent_to_a_worker_without_the_names_of_all_inputs(tmp_path, unigram, monkeypatch):
@@ -181,7 +181,7 @@ def test_a_unit_is_sent_to_a_worker_without_the_names_of_all_inputs(tmp_path, un
     monkeypatch.setattr(Workers, "each", weighed)
     for number in range(300):
         (tmp_path / f"{number}-{'x' * 100}.txt").write_text("the river")
-    sharding = Sharding(unigram, shard_size=20)
+    sharding = ShardingConfig(unigram, shard_size=20)
     shard(sorted(tmp_path.glob("*.txt")), tmp_path / "set", sharding)
     assert max(sent) < 100 * 100
 
@@ -193,9 +193,9 @@ def test_a_full_disk_is_one_clear_error(tmp_path, corpus, unigram, monkeypatch):
 
     monkeypatch.setattr(stages, "ShardWriter", FullWriter)
     with pytest.raises(SetupError, match=r"No space left on device; free some space.*is kept"):
-        shard(corpus, tmp_path / "set", Sharding(unigram))
+        shard(corpus, tmp_path / "set", ShardingConfig(unigram))
     monkeypatch.undo()
-    assert shard(corpus, tmp_path / "set", Sharding(unigram))[1]
+    assert shard(corpus, tmp_path / "set", ShardingConfig(unigram))[1]
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
 
 
@@ -209,7 +209,7 @@ def test_a_set_that_another_process_finishes_meanwhile_is_found(
         plain(*arguments)
 
     monkeypatch.setattr(sharding_module._Job, "_publish", twice)
-    shards, made = shard(corpus, tmp_path / "set", Sharding(unigram))
+    shards, made = shard(corpus, tmp_path / "set", ShardingConfig(unigram))
     assert not made
     assert shards.documents == 43
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
@@ -222,6 +222,6 @@ def test_work_that_another_process_gave_up_is_not_waited_for(
         stage.folder.remove()
         return []
 
-    monkeypatch.setattr(sharding_module.Stage, "finish", give_up)
+    monkeypatch.setattr(sharding_module.WorkPass, "finish", give_up)
     with pytest.raises(DataError, match=r"\.set\.partial: was removed by another process"):
-        shard(corpus, tmp_path / "set", Sharding(unigram))
+        shard(corpus, tmp_path / "set", ShardingConfig(unigram))

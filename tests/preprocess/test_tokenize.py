@@ -62,11 +62,11 @@ def tokenizer(request: pytest.FixtureRequest, letters: Path) -> Tokenizer:
 @pytest.fixture(scope="session")
 def letters(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tokenizer of the characters of `TEXTS`."""
-    from dslm.preprocess.train_tokenizer import Training, train_tokenizer
+    from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
 
     folder = tmp_path_factory.mktemp("letters")
     (folder / "text.txt").write_text("".join(TEXTS))
-    train_tokenizer([folder / "text.txt"], folder / "tokenizer", Training("char", None))
+    train_tokenizer([folder / "text.txt"], folder / "tokenizer", TokenizerConfig("char", None))
     return folder / "tokenizer"
 
 

@@ -9,10 +9,10 @@ import pytest
 from helpers.deepspeed_json import deepspeed
 from helpers.launching import Ended, launch
 
-from dslm.preprocess.read.reading import Reading
+from dslm.preprocess.read.reading import ReadingConfig
 from dslm.preprocess.shard import shard
-from dslm.preprocess.train_tokenizer import Training, train_tokenizer
-from dslm.preprocess.work.plan import Sharding
+from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
+from dslm.preprocess.work.plan import ShardingConfig
 
 pytestmark = pytest.mark.ranks
 
@@ -29,11 +29,11 @@ OBJECTIVES = {
         "objective.denoising.style=infilling",
         "data.packing=best_fit",
     ],
-    "autoencoder": ["autoencoder_small", "model.code_length=8"],
+    "autoencoder": ["autoencoder_small", "model.bottleneck_length=8"],
     "autoencoder of vectors in packed rows": [
         "autoencoder_small",
         "model.norm_position=post",
-        "model.code_length=8",
+        "model.bottleneck_length=8",
         "model.decoder_layers=1",
         "objective.autoencoder.loss=squared_error",
         "objective.autoencoder.noise=0.2",
@@ -51,9 +51,9 @@ def documents(tmp_path_factory: pytest.TempPathFactory) -> Path:
         " ".join(sentence.format(n + k, n * k, n, k) for k in range(n % 5 + 1)) for n in range(200)
     ]
     (folder / "text.txt").write_text("\n".join(lines))
-    files, reading = [folder / "text.txt"], Reading(documents="line")
-    train_tokenizer(files, folder / "tokenizer", Training("bpe", 300))
-    shard(files, folder / "set", Sharding(folder / "tokenizer", reading=reading))
+    files, reading = [folder / "text.txt"], ReadingConfig(documents="line")
+    train_tokenizer(files, folder / "tokenizer", TokenizerConfig("bpe", 300))
+    shard(files, folder / "set", ShardingConfig(folder / "tokenizer", reading=reading))
     return folder / "set"
 
 

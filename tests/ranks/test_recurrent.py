@@ -9,7 +9,7 @@ from helpers.deepspeed_json import deepspeed
 from helpers.launching import Ended, launch
 
 from dslm.inference.evaluate import evaluate
-from dslm.inference.generate import Sampling, continue_text
+from dslm.inference.generate import SamplingConfig, continue_text
 from dslm.inference.trained import load
 from dslm.shards.shard_set import ShardSet
 
@@ -63,7 +63,7 @@ def test_a_run_is_evaluated_and_generated_from_past_its_window(
     for run in references.values():
         trained = load(run.folder)
         assert evaluate(trained, ShardSet.open(shards)).loss < run.metrics()[0] - 0.3
-        text = continue_text(trained, "3 times 4", 60, Sampling(seed=1))
+        text = continue_text(trained, "3 times 4", 60, SamplingConfig(seed=1))
         assert text.startswith("3 times 4")
         assert len(text) == 9 + 60
 

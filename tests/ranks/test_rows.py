@@ -9,11 +9,11 @@ import pytest
 from helpers.deepspeed_json import deepspeed
 from helpers.launching import launch
 
-from dslm.preprocess.read.reading import Reading
+from dslm.preprocess.read.reading import ReadingConfig
 from dslm.preprocess.shard import shard
-from dslm.preprocess.train_tokenizer import Training, train_tokenizer
-from dslm.preprocess.work.plan import Sharding
-from dslm.train.provenance import whence
+from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
+from dslm.preprocess.work.plan import ShardingConfig
+from dslm.train.provenance import trace
 
 pytestmark = pytest.mark.ranks
 
@@ -26,8 +26,8 @@ def sets(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         lines = [f"{name} {n} of {n * n} {'and ' * (n % 5)}more." for n in range(count)]
         (folder / f"{name}.txt").write_text("\n".join(lines))
     files = [folder / "large.txt", folder / "small.txt"]
-    train_tokenizer(files, folder / "tokenizer", Training("bpe", 300))
-    sharding = Sharding(folder / "tokenizer", reading=Reading(documents="line"))
+    train_tokenizer(files, folder / "tokenizer", TokenizerConfig("bpe", 300))
+    sharding = ShardingConfig(folder / "tokenizer", reading=ReadingConfig(documents="line"))
     return [shard([file], folder / file.stem, sharding)[0].folder for file in files]
 
 
@@ -57,6 +57,6 @@ def test_one_and_two_ranks_learn_alike_from_a_mixture(
     ]
     assert sum(shares) == pytest.approx(1)
     assert 0.1 < shares[1] < 0.5
-    seen = list(whence(two.folder, 8, 1))
+    seen = list(trace(two.folder, 8, 1))
     assert {run.sample for run in seen} == set(range(7 * 16 + 8, 8 * 16))
     assert all(run.documents for run in seen)

@@ -16,7 +16,7 @@ from helpers.models import build
 
 from dslm.inference.trained import Trained, load
 from dslm.model.embedding import embedding_deviation
-from dslm.sampling.stream import Cut, Stream, Windows
+from dslm.sampling.stream import Stream, Windows, WindowSpec
 from dslm.shards.shard_set import ShardSet
 from dslm.tokenizers.load import load_tokenizer
 from dslm.tokenizers.vocabulary import piece_texts
@@ -103,7 +103,7 @@ def test_a_run_begins_with_the_scaled_vectors_and_else_as_drawn_at_every_layout(
 
 def loss(trained: Trained, shards: Path) -> float:
     """What torch alone makes of the first batch."""
-    windows = Windows(ShardSet.open(shards), Cut(trained.config.model.sequence, 1))
+    windows = Windows(ShardSet.open(shards), WindowSpec(trained.config.model.sequence, 1))
     rows = torch.from_numpy(Stream([windows], None, trained.config.seed).rows(0, 16)).long()
     with torch.no_grad():
         scores = trained.model(rows[:, :-1])

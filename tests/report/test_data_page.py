@@ -10,7 +10,7 @@ from dslm.report.data_page import LISTED, figures, lengths, render, write_data_p
 from dslm.shards.manifest import Manifest
 
 HOSTILE = '</pre><script>alert("x")</script>'
-TALLY: dict[str, Any] = {
+STATISTICS: dict[str, Any] = {
     "documents": 5,
     "tokens": 1000,
     "text_bytes": 3000,
@@ -34,7 +34,7 @@ def manifest(**changes: Any) -> Manifest:
         "dtype": "uint16",
         "vocabulary": 32000,
         "tokenizer_sha256": "0" * 64,
-        "tally": TALLY,
+        "statistics": STATISTICS,
         "settings": {},
         "inputs": [{"name": f"{HOSTILE}.txt", "bytes": 17, "sha256": "a" * 64}],
         "shards": [],
@@ -98,20 +98,20 @@ def test_texts_of_others_are_no_markup_and_nothing_is_loaded() -> None:
 
 
 def test_lengths_go_from_the_shortest_to_the_longest_that_occur() -> None:
-    assert lengths(manifest().tally) == {"4 – 7": 1, "8 – 15": 0, "16 – 31": 4}
-    assert lengths(manifest(tally={}).tally) == {}
+    assert lengths(manifest().statistics) == {"4 – 7": 1, "8 – 15": 0, "16 – 31": 4}
+    assert lengths(manifest(statistics={}).statistics) == {}
 
 
 def test_a_set_of_nothing_has_a_page_without_bars() -> None:
-    empty = manifest(tally={})
+    empty = manifest(statistics={})
     assert Page(render("empty", empty)).widths == []
     assert dict(figures(empty))["bytes a token"] == "0.00"
 
 
-def test_struck_documents_are_told_where_there_are_any() -> None:
-    struck = [{"sha256": "b" * 64, "tokens": 7, "shard": "shard-00000.arrow"}]
-    assert dict(figures(manifest(struck=struck)))["struck since"] == "1"
-    assert "struck since" not in dict(figures(manifest()))
+def test_removed_documents_are_told_where_there_are_any() -> None:
+    removed = [{"sha256": "b" * 64, "tokens": 7, "shard": "shard-00000.arrow"}]
+    assert dict(figures(manifest(removed=removed)))["removed since"] == "1"
+    assert "removed since" not in dict(figures(manifest()))
 
 
 def test_many_inputs_are_not_all_listed() -> None:
@@ -130,5 +130,5 @@ def test_the_page_is_written_whole_over_an_older_one(tmp_path: Path) -> None:
 
 
 def test_the_same_set_gives_the_same_page(tmp_path: Path) -> None:
-    facts = json.loads(json.dumps(TALLY))
-    assert render("web", manifest()) == render("web", manifest(tally=facts))
+    facts = json.loads(json.dumps(STATISTICS))
+    assert render("web", manifest()) == render("web", manifest(statistics=facts))

@@ -87,20 +87,20 @@ def test_log_interval_is_one_for_the_smallest_preset() -> None:
         ),
         (
             ["objective.kind=autoencoder"],
-            "model.code_length = 0: objective.kind = autoencoder needs a code; "
+            "model.bottleneck_length = 0: objective.kind = autoencoder needs a code; "
             "set it to its vectors for a row",
         ),
         (
-            ["model.code_length=8"],
-            "model.code_length = 8: objective.kind = causal needs 0; leave it out",
+            ["model.bottleneck_length=8"],
+            "model.bottleneck_length = 8: objective.kind = causal needs 0; leave it out",
         ),
         (
-            ["objective.kind=autoencoder", "model.code_length=8", "pipeline_stages=5"],
+            ["objective.kind=autoencoder", "model.bottleneck_length=8", "pipeline_stages=5"],
             "pipeline_stages = 5: is more than model.layers = 2 and those behind the code; "
             "use at most 4",
         ),
         (
-            ["objective.kind=autoencoder", "model.code_length=8", "model.output=vectors"],
+            ["objective.kind=autoencoder", "model.bottleneck_length=8", "model.output=vectors"],
             "model.output = 'vectors': objective.kind = autoencoder needs 'scores'; leave it out",
         ),
         (

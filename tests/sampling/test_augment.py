@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from dslm.sampling.augment import Augmentation, Tables, augment, lower_cased, slack
+from dslm.sampling.augment import AugmentationConfig, Tables, augment, lower_cased, margin
 
 END = 1
 PIECES = ["<unk>", "</s>", "▁The", "▁the", "▁THE", "▁Rhine", "▁stone", "▁falls", "<0x0A>", "."]
@@ -27,12 +27,12 @@ def changed(rows, length, settings, samples=None, sentences=None, seed=3):
     return augment(rows, sentences, samples, length, settings, seed, TABLES)
 
 
-EVERYTHING = Augmentation(shuffle_sentences=True, drop=0.1, replace=0.2, lower_case=0.5)
+EVERYTHING = AugmentationConfig(shuffle_sentences=True, drop=0.1, replace=0.2, lower_case=0.5)
 
 
 def test_nothing_is_changed_unless_asked_for():
     rows = rows_of(4, 100)
-    assert np.array_equal(changed(rows, 80, Augmentation()), rows[:, :80])
+    assert np.array_equal(changed(rows, 80, AugmentationConfig()), rows[:, :80])
 
 
 def test_a_row_is_changed_alike_in_any_batch():
@@ -59,7 +59,7 @@ def test_rows_that_come_in_are_left_alone():
     assert np.array_equal(rows, before)
 
 
-@pytest.mark.parametrize("settings", [EVERYTHING, Augmentation(replace=1.0, lower_case=1.0)])
+@pytest.mark.parametrize("settings", [EVERYTHING, AugmentationConfig(replace=1.0, lower_case=1.0)])
 def test_ends_of_documents_stay_and_no_special_id_appears(settings):
     rows = rows_of(20, 300)
     out = changed(rows, 256, settings)
@@ -71,7 +71,7 @@ def test_ends_of_documents_stay_and_no_special_id_appears(settings):
 def test_dropping_keeps_the_order_and_fills_from_behind():
     rows = np.arange(1000, dtype=np.int64)[None]
     tables = Tables.build([str(n) for n in rows[0]], np.ones(1000, dtype=int), [], 0)
-    settings = Augmentation(drop=0.1)
+    settings = AugmentationConfig(drop=0.1)
     (out,) = augment(rows, rows > 0, np.array([7]), 850, settings, 3, tables)
     assert np.all(np.diff(out) > 0)
     assert 900 < out[-1] < 990  # 850 / 0.9 = 944, give or take
@@ -82,14 +82,14 @@ def test_the_share_of_dropped_tokens_is_the_one_asked_for():
     rows = np.full((4, width), 6)
     marked = rows.copy()
     marked[:, 5000:] = 7  # where the second half begins tells what the first has lost
-    out = changed(marked, width - slack(width, 0.2), Augmentation(drop=0.2))
+    out = changed(marked, width - margin(width, 0.2), AugmentationConfig(drop=0.2))
     lost = 1 - np.count_nonzero(out == 6, axis=1) / 5000
     assert np.all(np.abs(lost - 0.2) < 5 * np.sqrt(0.2 * 0.8 / 5000))
 
 
 def test_no_more_is_dropped_than_there_is_slack_for():
     rows = rows_of(4, 110)
-    out = changed(rows, 100, Augmentation(drop=0.9))
+    out = changed(rows, 100, AugmentationConfig(drop=0.9))
     assert out.shape == (4, 100)
     for before, after in zip(rows, out, strict=True):
         assert np.array_equal(before[-60:], after[-60:])
@@ -97,7 +97,7 @@ def test_no_more_is_dropped_than_there_is_slack_for():
 
 def test_replacements_occur_as_often_as_in_the_corpus():
     rows = np.full((50, 1000), 8)
-    found = np.bincount(changed(rows, 1000, Augmentation(replace=1.0)).ravel(), minlength=10)
+    found = np.bincount(changed(rows, 1000, AugmentationConfig(replace=1.0)).ravel(), minlength=10)
     expected = 50_000 * COUNTS / COUNTS[2:].sum()
     ordinary = np.flatnonzero(COUNTS[2:]) + 2
     assert found.sum() == found[ordinary].sum()
@@ -111,7 +111,7 @@ def test_sentences_change_places_within_their_document():
     row = [*chain(*documents[0]), END, *chain(*documents[1]), END]
     sentences = np.isin(row, [10, 12, 13, 5, 6, 8, 9])
     rows, all_sentences = np.tile(row, (200, 1)), np.tile(sentences, (200, 1))
-    settings = Augmentation(shuffle_sentences=True)
+    settings = AugmentationConfig(shuffle_sentences=True)
     out = augment(rows, all_sentences, np.arange(200), 13, settings, 0, tables)
     seen = set()
     for after in out.tolist():
@@ -125,12 +125,12 @@ def test_sentences_change_places_within_their_document():
 
 def test_small_letters_are_used_where_the_vocabulary_has_them():
     rows = np.array([[2, 3, 4, 5, 6, END]])
-    (out,) = changed(rows, 6, Augmentation(lower_case=1.0))
+    (out,) = changed(rows, 6, AugmentationConfig(lower_case=1.0))
     assert out.tolist() == [3, 3, 3, 5, 6, END]
 
 
 def test_a_row_is_lower_cased_whole_or_not_at_all():
-    out = changed(np.full((400, 30), 2), 30, Augmentation(lower_case=0.25))
+    out = changed(np.full((400, 30), 2), 30, AugmentationConfig(lower_case=0.25))
     lowered = (out == 3).sum(axis=1)
     assert set(lowered.tolist()) == {0, 30}
     assert abs(np.mean(lowered == 30) - 0.25) < 4 * np.sqrt(0.25 * 0.75 / 400)
@@ -146,7 +146,7 @@ def test_parts_of_characters_that_decode_alike_are_not_mixed_up():
 
 @pytest.mark.parametrize("drop", [0.01, 0.15, 0.5])
 def test_slack_suffices(drop):
-    width = 512 + slack(512, drop)
+    width = 512 + margin(512, drop)
     kept = np.random.default_rng(0).binomial(width, 1 - drop, 100_000)
     assert kept.min() >= 512
 
@@ -154,4 +154,4 @@ def test_slack_suffices(drop):
 @pytest.mark.parametrize("values", [{"drop": 1.0}, {"replace": -0.1}, {"lower_case": 2.0}])
 def test_shares_are_between_nothing_and_everything(values):
     with pytest.raises(ValidationError):
-        Augmentation(**values)
+        AugmentationConfig(**values)

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from dslm.preprocess.shard import shard
-from dslm.preprocess.work.plan import Sharding
-from dslm.sampling.augment import Augmentation, slack
+from dslm.preprocess.work.plan import ShardingConfig
+from dslm.sampling.augment import AugmentationConfig, margin
 from dslm.sampling.augmented import AugmentedStream
-from dslm.sampling.stream import Cut, Stream, Windows
+from dslm.sampling.stream import Stream, Windows, WindowSpec
 from dslm.tokenizers.load import load_tokenizer
 from dslm.tokenizers.vocabulary import piece_texts
 
 SEQUENCE = 63
-EVERYTHING = Augmentation(shuffle_sentences=True, drop=0.1, replace=0.1, lower_case=0.5)
+EVERYTHING = AugmentationConfig(shuffle_sentences=True, drop=0.1, replace=0.1, lower_case=0.5)
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def text_shards(tmp_path, unigram):
     """Documents of many short sentences."""
     file = tmp_path / "text.txt"
     file.write_text(" ".join(f"The river falls {'under ' * (n % 7)}stone." for n in range(900)))
-    return shard([file], tmp_path / "set", Sharding(unigram))[0]
+    return shard([file], tmp_path / "set", ShardingConfig(unigram))[0]
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def stream_of(text_shards, tokenizer):
     """Makes a stream of the text with some changes."""
 
     def make(settings, weights=None):
-        windows = Windows(text_shards, Cut(SEQUENCE, 1), slack(SEQUENCE + 1, settings.drop))
+        windows = Windows(text_shards, WindowSpec(SEQUENCE, 1), margin(SEQUENCE + 1, settings.drop))
         sources = [windows] * (len(weights) if weights else 1)
         return AugmentedStream(sources, weights, 5, settings, tokenizer)
 
@@ -51,8 +51,8 @@ def test_a_sample_is_changed_alike_in_any_batch(stream_of, weights):
 
 
 def test_a_row_is_changed_otherwise_in_the_next_epoch(text_shards, stream_of):
-    stream = stream_of(Augmentation(replace=0.2))
-    plain = Stream([Windows(text_shards, Cut(SEQUENCE, 1))], None, 5)
+    stream = stream_of(AugmentationConfig(replace=0.2))
+    plain = Stream([Windows(text_shards, WindowSpec(SEQUENCE, 1))], None, 5)
     size = stream.samples_per_epoch
     epochs = [(plain.rows(n * size, size), stream.rows(n * size, size)) for n in range(2)]
     changes = [dict(zip(map(tuple, rows), map(tuple, seen), strict=True)) for rows, seen in epochs]
@@ -62,14 +62,14 @@ def test_a_row_is_changed_otherwise_in_the_next_epoch(text_shards, stream_of):
 
 
 def test_sentences_are_shuffled_and_keep_their_tokens(text_shards, stream_of):
-    plain = Stream([Windows(text_shards, Cut(SEQUENCE, 1))], None, 5).rows(0, 30)
-    shuffled = stream_of(Augmentation(shuffle_sentences=True)).rows(0, 30)
+    plain = Stream([Windows(text_shards, WindowSpec(SEQUENCE, 1))], None, 5).rows(0, 30)
+    shuffled = stream_of(AugmentationConfig(shuffle_sentences=True)).rows(0, 30)
     assert np.array_equal(np.sort(plain), np.sort(shuffled))
     assert np.count_nonzero((plain != shuffled).any(axis=1)) > 20
 
 
 def test_replacements_are_drawn_from_the_text_itself(text_shards, stream_of, tokenizer):
-    rows = stream_of(Augmentation(replace=1.0)).rows(0, 200)
+    rows = stream_of(AugmentationConfig(replace=1.0)).rows(0, 200)
     everything = text_shards.windows(np.array([0]), text_shards.tokens)[0]
     occur = set(everything.tolist())
     assert set(np.unique(rows).tolist()) <= occur
@@ -81,16 +81,16 @@ def test_replacements_are_drawn_from_the_text_itself(text_shards, stream_of, tok
 
 
 def test_rows_that_lose_tokens_stay_full_to_the_end_of_the_set(text_shards, stream_of):
-    stream = stream_of(Augmentation(drop=0.3))
+    stream = stream_of(AugmentationConfig(drop=0.3))
     rows = stream.rows(0, stream.samples_per_epoch)
     assert rows.shape == (stream.samples_per_epoch, SEQUENCE + 1)
 
 
 def test_a_tokenizer_without_ends_of_documents_may_be_used(characters, corpus, tmp_path):
-    shards, _ = shard(corpus, tmp_path / "characters", Sharding(characters))
-    settings = Augmentation(replace=1.0)
+    shards, _ = shard(corpus, tmp_path / "characters", ShardingConfig(characters))
+    settings = AugmentationConfig(replace=1.0)
     stream = AugmentedStream(
-        [Windows(shards, Cut(SEQUENCE, 1))], None, 0, settings, load_tokenizer(characters)
+        [Windows(shards, WindowSpec(SEQUENCE, 1))], None, 0, settings, load_tokenizer(characters)
     )
     assert np.unique(stream.rows(0, 50)).size > 10
 

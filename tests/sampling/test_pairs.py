@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dslm.preprocess.read.reading import Reading
+from dslm.preprocess.read.reading import ReadingConfig
 from dslm.preprocess.shard import shard
-from dslm.preprocess.work.plan import Sharding
+from dslm.preprocess.work.plan import ShardingConfig
 from dslm.sampling.pairs import PairRows, check_pairs, unrelated
 from dslm.sampling.stream import Stream
 from dslm.tokenizers.load import load_tokenizer
@@ -22,7 +22,7 @@ def documents(tmp_path, unigram):
         count = int(draw.integers(1, 12))
         lines.append(" ".join(f"The stone {number} falls {k}." for k in range(count)))
     (tmp_path / "lines.txt").write_text("\n".join(lines) + "\n")
-    plan = Sharding(unigram, reading=Reading(documents="line"), shard_size=1500)
+    plan = ShardingConfig(unigram, reading=ReadingConfig(documents="line"), shard_size=1500)
     return shard([tmp_path / "lines.txt"], tmp_path / "pairs", plan)[0]
 
 
@@ -107,7 +107,7 @@ def test_what_follows_and_what_is_random_begin_with_sentences_of_one_length(tmp_
     ]
     lines = [" ".join(draw.choice(words, 40)) for _ in range(60)]
     (tmp_path / "two.txt").write_text("\n".join(lines) + "\n")
-    plan = Sharding(unigram, reading=Reading(documents="line"))
+    plan = ShardingConfig(unigram, reading=ReadingConfig(documents="line"))
     shards = shard([tmp_path / "two.txt"], tmp_path / "two", plan)[0]
     source = pairs_of(shards, load_tokenizer(unigram).special, sequence=160)
     sizes = {0: [], 1: []}
@@ -153,7 +153,7 @@ def test_the_places_of_samples_are_the_segments_of_their_rows(documents, special
 def test_a_document_of_one_sentence_is_parted_within_it(tmp_path, unigram):
     lines = [f"The stone {n} falls under the river" for n in range(20)]
     (tmp_path / "one.txt").write_text("\n".join(lines) + "\n")
-    plan = Sharding(unigram, reading=Reading(documents="line"))
+    plan = ShardingConfig(unigram, reading=ReadingConfig(documents="line"))
     shards = shard([tmp_path / "one.txt"], tmp_path / "one", plan)[0]
     special = load_tokenizer(unigram).special
     source = pairs_of(shards, special)

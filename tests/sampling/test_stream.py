@@ -8,28 +8,28 @@ import pytest
 
 from dslm.errors import DataError
 from dslm.sampling.order import Mixture
-from dslm.sampling.stream import Cut, Stream, Windows, check_window, ordered
+from dslm.sampling.stream import Stream, Windows, WindowSpec, check_window, ordered
 
 
 def stream_of(*shards, weights=None, sequence=10, seed=0):
-    return Stream([Windows(one, Cut(sequence, 1)) for one in shards], weights, seed)
+    return Stream([Windows(one, WindowSpec(sequence, 1)) for one in shards], weights, seed)
 
 
 def test_rows_in_file_order_share_one_token(counted_set):
-    samples = ordered(Windows(counted_set(15, 15), Cut(7, overlap=1)), 1, 3)
+    samples = ordered(Windows(counted_set(15, 15), WindowSpec(7, overlap=1)), 1, 3)
     assert np.array_equal(samples.tokens, 7 * np.arange(1, 4)[:, None] + np.arange(8))
     assert samples.numbers.tolist() == samples.indices.tolist() == [1, 2, 3]
 
 
 def test_past_the_last_row_in_file_order_it_is_given_again(counted_set):
-    samples = ordered(Windows(counted_set(15, 15), Cut(10)), 1, 4)
+    samples = ordered(Windows(counted_set(15, 15), WindowSpec(10)), 1, 4)
     assert samples.tokens[:, 0].tolist() == [10, 20, 20, 20]
 
 
 @pytest.mark.parametrize(("tokens", "windows"), [(1, 0), (7, 0), (8, 1), (14, 1), (15, 2)])
 def test_a_window_needs_one_token_more_than_it_predicts(counted_set, tokens, windows):
     shards = counted_set(tokens)
-    cut = Cut(7, overlap=1)
+    cut = WindowSpec(7, overlap=1)
     assert cut.count(shards) == windows
     assert bool(check_window(shards, cut.width)) == (windows == 0)
 
@@ -83,20 +83,20 @@ def test_the_places_of_samples_are_where_their_rows_are(counted_set):
         assert np.array_equal(row, sources[source].windows(np.array([first]), last - first)[0])
 
 
-@pytest.mark.parametrize("slack", [1, 4, 30])
-def test_slack_is_what_follows_a_window_or_the_beginning_of_the_set(counted_set, slack):
-    windows = Windows(counted_set(60, 41), Cut(10, 1), slack)
+@pytest.mark.parametrize("margin", [1, 4, 30])
+def test_margin_is_what_follows_a_window_or_the_beginning_of_the_set(counted_set, margin):
+    windows = Windows(counted_set(60, 41), WindowSpec(10, 1), margin)
     rows = windows.rows(np.arange(10), np.arange(10))
-    assert rows.shape == (10, windows.width) == (10, 11 + slack)
+    assert rows.shape == (10, windows.width) == (10, 11 + margin)
     for number, row in enumerate(rows.tolist()):
         end = 10 * number + 11
-        after = end if end + slack <= 101 else 0
-        assert row == [*range(10 * number, end), *range(after, after + slack)]
+        after = end if end + margin <= 101 else 0
+        assert row == [*range(10 * number, end), *range(after, after + margin)]
         assert [token for run in windows.runs(number, number) for token in range(*run)] == row
 
 
-def test_sentences_of_rows_lie_in_their_slack_as_well(text_shards):
-    windows = Windows(text_shards, Cut(50, 1), 20)
+def test_sentences_of_rows_lie_in_their_margin_as_well(text_shards):
+    windows = Windows(text_shards, WindowSpec(50, 1), 20)
     numbers = np.array([3, 0, len(windows) - 1])
     places = [np.concatenate([np.arange(*r) for r in windows.runs(n, n)]) for n in numbers.tolist()]
     everywhere = text_shards.sentence_starts(np.array([0]), text_shards.tokens)[0]

@@ -7,26 +7,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dslm.preprocess.clean.language import LanguageSettings
-from dslm.preprocess.clean.pipeline import Cleaning
-from dslm.preprocess.read.reading import Reading
+from dslm.preprocess.clean.language import LanguageConfig
+from dslm.preprocess.clean.pipeline import CleaningConfig
+from dslm.preprocess.read.reading import ReadingConfig
 from dslm.preprocess.shard import shard
-from dslm.preprocess.work.plan import Sharding
-from dslm.shards.provenance import Origins
+from dslm.preprocess.work.plan import ShardingConfig
+from dslm.shards.provenance import ProvenanceReader
 from dslm.shards.shard_set import ShardSet
 from dslm.tokenizers.load import load_tokenizer
 
-LANGUAGES = Cleaning(language=LanguageSettings(on=True))
+LANGUAGES = CleaningConfig(language=LanguageConfig(on=True))
 
 
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory, corpus, unigram) -> ShardSet:
     folder = tmp_path_factory.mktemp("origins") / "set"
-    return shard(corpus, folder, Sharding(unigram, 1000, cleaning=LANGUAGES))[0]
+    return shard(corpus, folder, ShardingConfig(unigram, 1000, cleaning=LANGUAGES))[0]
 
 
 def test_every_document_is_where_it_is_said_to_be(shards: ShardSet, corpus: list[Path]) -> None:
-    origins, tokenizer = Origins(shards), load_tokenizer(shards.tokenizer)
+    origins, tokenizer = ProvenanceReader(shards), load_tokenizer(shards.tokenizer)
     by_name = {path.name: path for path in corpus}
     for number in range(shards.documents):
         origin = origins(number)
@@ -45,16 +45,18 @@ def test_an_empty_file_does_not_shift_the_names_of_those_behind_it(
 ) -> None:
     for name, text in (("a", "the river\nthe stone\n"), ("b", ""), ("c", "light\n")):
         (tmp_path / f"{name}.txt").write_text(text)
-    sharding = Sharding(characters, reading=Reading(documents="line"))
+    sharding = ShardingConfig(characters, reading=ReadingConfig(documents="line"))
     paths = sorted(tmp_path.glob("*.txt"))
     shards, _ = shard(paths, tmp_path / "set", sharding)
-    found = [(Origins(shards)(n).input, Origins(shards)(n).place) for n in range(3)]
+    found = [
+        (ProvenanceReader(shards)(n).input, ProvenanceReader(shards)(n).place) for n in range(3)
+    ]
     assert found == [("a.txt", 0), ("a.txt", 10), ("c.txt", 0)]
     assert not shard(paths, tmp_path / "set", sharding)[1]
 
 
 def test_the_documents_of_some_tokens_are_those_with_a_part_in_them(counted_set) -> None:
-    origins = Origins(counted_set(10, 20, 5, 15, 40))
+    origins = ProvenanceReader(counted_set(10, 20, 5, 15, 40))
     borders = np.cumsum([0, 10, 20, 5, 15, 40])
     for first in range(90):
         for last in (first + 1, min(first + 17, 90), 90):
@@ -65,4 +67,4 @@ def test_the_documents_of_some_tokens_are_those_with_a_part_in_them(counted_set)
 def test_there_is_no_document_beyond_the_last(shards: ShardSet) -> None:
     for number in (-1, shards.documents):
         with pytest.raises(IndexError, match=f"of {shards.documents}"):
-            Origins(shards)(number)
+            ProvenanceReader(shards)(number)

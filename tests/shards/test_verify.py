@@ -70,7 +70,7 @@ def test_a_token_that_no_tokenizer_gave_is_found(text_shards: ShardSet) -> None:
     values = np.asarray(column.values).copy()
     values[3] = text_shards.maximum_token + 1
     path = write_again(text_shards, "tokens", lists(column, values))
-    rule = f"token id {text_shards.maximum_token + 1} is above tally.maximum_token"
+    rule = f"token id {text_shards.maximum_token + 1} is above statistics.maximum_token"
     assert found(text_shards.folder) == {path.name: rule}
 
 

@@ -12,15 +12,15 @@ from dslm.errors import DataError
 from dslm.preprocess.train_tokenizer import (
     LINE,
     SPECIAL,
-    Training,
+    TokenizerConfig,
     _lines,
     _sample,
     train_tokenizer,
 )
 from dslm.tokenizers import tokenizer as tokenizers
+from dslm.tokenizers.chunking import CHUNK
 from dslm.tokenizers.load import load_tokenizer
-from dslm.tokenizers.segments import CHUNK
-from dslm.tokenizers.tokenizer import Card
+from dslm.tokenizers.tokenizer import TokenizerCard
 
 HARD = [
     "def f(x):\n\tif x:\n\t\treturn  x   # two  spaces \n\n\n",
@@ -40,7 +40,7 @@ HARD = [
 @pytest.fixture(scope="module")
 def bpe(tmp_path_factory, corpus):
     folder = tmp_path_factory.mktemp("tokenizers") / "bpe"
-    return train_tokenizer(corpus, folder, Training("bpe", 300))[0]
+    return train_tokenizer(corpus, folder, TokenizerConfig("bpe", 300))[0]
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ def test_no_training_line_is_long_enough_for_sentencepiece_to_drop_it():
 def test_characters_are_exactly_those_of_the_text(tmp_path):
     path = tmp_path / "a.txt"
     path.write_bytes("hällo wörld\r\n".encode())
-    tokenizer, made = train_tokenizer([path], tmp_path / "tok", Training("char", None))
+    tokenizer, made = train_tokenizer([path], tmp_path / "tok", TokenizerConfig("char", None))
     assert made
     assert tokenizer.vocabulary == len(set("hällo wörld\r\n"))
     assert tokenizer.end_of_document is None
@@ -121,24 +121,24 @@ def test_an_unknown_character_is_named(characters):
 
 
 def test_character_tokenizers_read_everything_whatever_the_sample(tmp_path, corpus, characters):
-    training = Training("char", None, sample_bytes=1)
+    training = TokenizerConfig("char", None, sample_bytes=1)
     tokenizer, _ = train_tokenizer(corpus, tmp_path / "tok", training)
     assert tokenizer.sha256 == load_tokenizer(characters).sha256
 
 
 def test_training_twice_gives_the_same_bytes(tmp_path, corpus, unigram):
-    train_tokenizer(corpus, tmp_path / "again", Training("unigram", 300))
+    train_tokenizer(corpus, tmp_path / "again", TokenizerConfig("unigram", 300))
     for name in ("tokenizer.json", "tokenizer.model"):
         assert (tmp_path / "again" / name).read_bytes() == (unigram / name).read_bytes()
 
 
 def test_a_tokenizer_already_there_is_found(corpus, unigram):
-    tokenizer, made = train_tokenizer(corpus, unigram, Training("unigram", 300))
+    tokenizer, made = train_tokenizer(corpus, unigram, TokenizerConfig("unigram", 300))
     assert not made
     assert tokenizer.kind == "unigram"
 
 
-@pytest.mark.parametrize("training", [Training("unigram", 301), Training("bpe", 300)])
+@pytest.mark.parametrize("training", [TokenizerConfig("unigram", 301), TokenizerConfig("bpe", 300)])
 def test_another_tokenizer_in_the_output_is_refused(corpus, unigram, training):
     with pytest.raises(DataError, match="other settings"):
         train_tokenizer(corpus, unigram, training)
@@ -147,27 +147,31 @@ def test_another_tokenizer_in_the_output_is_refused(corpus, unigram, training):
 def test_an_output_that_holds_something_else_is_refused(tmp_path, corpus):
     (tmp_path / "precious").touch()
     with pytest.raises(DataError, match="holds something else"):
-        train_tokenizer(corpus, tmp_path, Training("char", None))
+        train_tokenizer(corpus, tmp_path, TokenizerConfig("char", None))
     assert [path.name for path in tmp_path.iterdir()] == ["precious"]
 
 
 @pytest.mark.parametrize("kind", ["unigram", "bpe"])
 def test_a_vocabulary_too_large_or_small_names_one_that_fits(tmp_path, corpus, kind):
     with pytest.raises(DataError, match=r"more than the text has pieces for; use at most \d+"):
-        train_tokenizer(corpus, tmp_path / "tok", Training(kind, 90_000))
+        train_tokenizer(corpus, tmp_path / "tok", TokenizerConfig(kind, 90_000))
     with pytest.raises(DataError, match=r"too few for the bytes and characters .* \d+ or more"):
-        train_tokenizer(corpus, tmp_path / "tok", Training(kind, 100))
+        train_tokenizer(corpus, tmp_path / "tok", TokenizerConfig(kind, 100))
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("training", [Training("unigram", 300), Training("char", None)])
+@pytest.mark.parametrize(
+    "training", [TokenizerConfig("unigram", 300), TokenizerConfig("char", None)]
+)
 def test_text_without_content_is_one_clear_error(tmp_path, training):
     (tmp_path / "a.txt").touch()
     with pytest.raises(DataError, match="holds no text"):
         train_tokenizer([tmp_path / "a.txt"], tmp_path / "tok", training)
 
 
-@pytest.mark.parametrize("training", [Training("unigram", None), Training("char", 300)])
+@pytest.mark.parametrize(
+    "training", [TokenizerConfig("unigram", None), TokenizerConfig("char", 300)]
+)
 def test_only_pieces_take_a_vocabulary_size(tmp_path, corpus, training):
     with pytest.raises(DataError, match="--vocab-size"):
         train_tokenizer(corpus, tmp_path / "tok", training)
@@ -177,7 +181,7 @@ def test_a_sample_is_spread_over_all_files(tmp_path):
     for number in range(10):
         (tmp_path / f"{number}.txt").write_text(f"file {number}, a line\n" * 200)
     paths = sorted(tmp_path.iterdir())
-    lines = _sample(paths, Training("unigram", 300, sample_bytes=8000), None)
+    lines = _sample(paths, TokenizerConfig("unigram", 300, sample_bytes=8000), None)
     assert 7000 < sum(map(len, lines)) <= 8000
     counts = [sum(line.startswith(f"file {number}") for line in lines) for number in range(10)]
     assert max(counts) - min(counts) <= 1
@@ -198,7 +202,7 @@ def test_a_model_that_was_changed_is_refused(tmp_path, unigram):
 def test_a_broken_card_is_refused(tmp_path, card):
     (tmp_path / "tokenizer.json").write_text(card)
     with pytest.raises(DataError, match=r"tokenizer\.json"):
-        Card.load(tmp_path)
+        TokenizerCard.load(tmp_path)
 
 
 def test_a_folder_without_a_card_is_no_tokenizer(tmp_path):
@@ -212,7 +216,10 @@ def test_large_vocabularies_need_wider_tokens(characters):
     card = json.loads((characters / "tokenizer.json").read_text())
     text = "".join(map(chr, range(0x20000, 0x20000 + 70_000)))
     wide = load_tokenizer(characters).__class__(
-        Card(kind="char", vocabulary=70_000, special={}, sha256=card["sha256"], characters=text), {}
+        TokenizerCard(
+            kind="char", vocabulary=70_000, special={}, sha256=card["sha256"], characters=text
+        ),
+        {},
     )
     assert wide.encode([text])[0].tolist() == list(range(70_000))
 
@@ -258,7 +265,9 @@ def test_the_byte_lengths_of_a_texts_ids_are_its_bytes(opened, bpe, text):
 def test_the_byte_length_of_a_character_is_that_of_its_utf_8(tmp_path):
     text = "az\x7f\x80\u07ff\u0800\uffff\U00010000\U0010ffff"
     (tmp_path / "a.txt").write_bytes(text.encode())
-    tokenizer, _ = train_tokenizer([tmp_path / "a.txt"], tmp_path / "tok", Training("char", None))
+    tokenizer, _ = train_tokenizer(
+        [tmp_path / "a.txt"], tmp_path / "tok", TokenizerConfig("char", None)
+    )
     assert tokenizer.byte_lengths.tolist() == [len(character.encode()) for character in text]
 
 
@@ -266,4 +275,4 @@ def test_a_broken_record_ends_the_training_and_is_named(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_text('{"text": "the river"}\n{"text": 3')
     with pytest.raises(DataError, match=r"a\.jsonl: line 2.*: not JSON"):
-        train_tokenizer([path], tmp_path / "tok", Training("char", None))
+        train_tokenizer([path], tmp_path / "tok", TokenizerConfig("char", None))

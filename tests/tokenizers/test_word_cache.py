@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from dslm.preprocess.train_tokenizer import Training, train_tokenizer
+from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
 from dslm.tokenizers import word_cache
 from dslm.tokenizers.load import load_tokenizer
 from dslm.tokenizers.probes import KINDS, neighbours
@@ -42,7 +42,7 @@ class Plain:
 @pytest.fixture(scope="module")
 def bpe(tmp_path_factory, corpus) -> Tokenizer:
     folder = tmp_path_factory.mktemp("tokenizers") / "bpe"
-    return train_tokenizer(corpus, folder, Training("bpe", 320))[0]
+    return train_tokenizer(corpus, folder, TokenizerConfig("bpe", 320))[0]
 
 
 def same(one, other) -> bool:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from dslm.preprocess.read.reading import Reading
+from dslm.preprocess.read.reading import ReadingConfig
 from dslm.preprocess.shard import shard
-from dslm.preprocess.train_tokenizer import Training, train_tokenizer
-from dslm.preprocess.work.plan import Sharding
+from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
+from dslm.preprocess.work.plan import ShardingConfig
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def pieces(tmp_path: Path) -> Path:
     lines = [f"The {n} of {n * n} {'and ' * (n % 9)}more." for n in range(300)]
     (tmp_path / "text.txt").write_text("\n".join(lines))
     file = [tmp_path / "text.txt"]
-    reading = Reading(documents="line")
-    train_tokenizer(file, tmp_path / "tokenizer", Training("bpe", 300))
-    shard(file, tmp_path / "pieces", Sharding(tmp_path / "tokenizer", reading=reading))
+    reading = ReadingConfig(documents="line")
+    train_tokenizer(file, tmp_path / "tokenizer", TokenizerConfig("bpe", 300))
+    shard(file, tmp_path / "pieces", ShardingConfig(tmp_path / "tokenizer", reading=reading))
     return tmp_path / "pieces"

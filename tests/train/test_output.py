@@ -13,11 +13,11 @@ import ctypes, os, subprocess, sys
 from pathlib import Path
 from dslm.commands.cli import run
 from dslm.errors import DataError, Problem
-from dslm.train.output import quiet
+from dslm.train.output import redirect_output
 
 def main(arguments):
     print("before")
-    with quiet(Path("logs") / "rank-0.log") as (results, messages):
+    with redirect_output(Path("logs") / "rank-0.log") as (results, messages):
 """
 TAIL = """
     print("after")
@@ -27,7 +27,7 @@ sys.exit(run(main, []))
 
 
 def ended(folder: Path, *lines: str) -> subprocess.CompletedProcess[str]:
-    """Runs lines of code within `quiet`."""
+    """Runs lines of code within `redirect_output`."""
     code = HEAD + "".join(f"        {line}\n" for line in lines) + TAIL
     return subprocess.run(
         [sys.executable, "-c", code],

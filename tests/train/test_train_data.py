@@ -13,11 +13,11 @@ from dslm.errors import DataError
 from dslm.objectives.protocol import IGNORE
 from dslm.parallel.plan import Plan
 from dslm.preprocess.shard import shard
-from dslm.preprocess.work.plan import Sharding
+from dslm.preprocess.work.plan import ShardingConfig
 from dslm.run.config import DataConfig, RunConfig
 from dslm.sampling.order import tempered
 from dslm.sampling.packed import PackedRows
-from dslm.sampling.stream import Cut, Stream, Windows
+from dslm.sampling.stream import Stream, Windows, WindowSpec
 from dslm.shards.shard_set import ShardSet
 from dslm.train.batches import held_out, training_batch, validation_batches
 from dslm.train.data import (
@@ -57,7 +57,7 @@ def stream_of(*words: str) -> Stream:
 
 def step(shards: ShardSet, layout: Plan, first: int) -> list[Tensor]:
     """The rows, inputs and last label together, that each replica sees in a step."""
-    stream = Stream([Windows(shards, Cut(8, 1))], None, seed=3)
+    stream = Stream([Windows(shards, WindowSpec(8, 1))], None, seed=3)
     return [
         torch.cat([torch.cat([x, y[:, -1:]], dim=1) for x, y in batch])
         for replica in range(layout.replicas)
@@ -78,7 +78,7 @@ def test_any_number_of_replicas_see_the_rows_of_one(shards: ShardSet, layout: Pl
 
 
 def test_a_step_has_as_many_micro_batches_as_planned(shards: ShardSet) -> None:
-    stream = Stream([Windows(shards, Cut(8, 1))], None, seed=3)
+    stream = Stream([Windows(shards, WindowSpec(8, 1))], None, seed=3)
     batch = list(training_batch(stream, plan(2, 3, 4), CAUSAL, 0, 1, "cpu"))
     assert [(inputs.shape, labels.shape) for inputs, labels in batch] == [((3, 8), (3, 8))] * 4
     assert batch[0][0].dtype == torch.int64
@@ -138,7 +138,9 @@ def test_sets_in_a_list_are_read_whole_once_an_epoch(shard_set: Path, make_shard
     other = make_shards((shard_set.parent / "text.txt").read_text()[::-1])
     stream = stream_of(f'data.train=["{shard_set}", "{other}"]')
     size = stream.samples_per_epoch
-    assert size == sum(Cut(8, 1).count(ShardSet.open(folder)) for folder in (shard_set, other))
+    assert size == sum(
+        WindowSpec(8, 1).count(ShardSet.open(folder)) for folder in (shard_set, other)
+    )
     expected = [ShardSet.open(f).windows(np.arange(size // 2) * 8, 9) for f in (shard_set, other)]
     rows = stream.rows(3 * size, size)
     assert sorted(rows.tolist()) == sorted(np.concatenate(expected).tolist())
@@ -150,7 +152,7 @@ def test_a_temperature_makes_the_shares_and_the_record_tells_them(
 ) -> None:
     small = pieces.parent / "small"
     (pieces.parent / "one.txt").write_text("The 1 of 1 and more. " * 20)
-    shard([pieces.parent / "one.txt"], small, Sharding(pieces.parent / "tokenizer"))
+    shard([pieces.parent / "one.txt"], small, ShardingConfig(pieces.parent / "tokenizer"))
     words = f'data.train=["{pieces}", "{small}"]', f"data.temperature={temperature}"
     sources = open_sources(config_of(*words).data)
     shares = tempered([source.tokens for source in sources.train], temperature)
@@ -162,7 +164,7 @@ def test_a_temperature_makes_the_shares_and_the_record_tells_them(
 def test_a_temperature_that_starves_a_set_is_refused(pieces: Path) -> None:
     small = pieces.parent / "small"
     (pieces.parent / "one.txt").write_text("The 1 of 1 and more. " * 4)
-    shard([pieces.parent / "one.txt"], small, Sharding(pieces.parent / "tokenizer"))
+    shard([pieces.parent / "one.txt"], small, ShardingConfig(pieces.parent / "tokenizer"))
     (problem,) = told(f'data.train=["{pieces}", "{small}"]', "data.temperature=0.2")
     assert problem == (
         f"data.temperature = 0.2: leaves less than one row in 1,024 to {small}; "

@@ -16,7 +16,7 @@ from dslm.parallel.deepspeed_json.optimizer import implementation, offloaded, pa
 from dslm.parallel.deepspeed_json.refused import REFUSED
 from dslm.parallel.deepspeed_json.rules import QUANTIZED, contradictions
 from dslm.parallel.deepspeed_json.schema import KNOWN, OPTIMIZER, Block, given
-from dslm.parallel.deepspeed_json.value import Kind, OneOf, mend
+from dslm.parallel.deepspeed_json.value import OneOf, ValueType, mend
 
 CPU_OPS = ("fused_adam", "cpu_adam", "cpu_adagrad", "async_io")
 """The ops that can be compiled on a machine without an accelerator."""
@@ -43,7 +43,7 @@ def _walk(found: Mapping[str, Any], block: Block, known: Block, prefix: str) -> 
         where, kind = prefix + name, block.get(name)
         if kind is None:
             yield _unknown(where, value, block, known)
-        elif isinstance(kind, Kind):
+        elif isinstance(kind, ValueType):
             yield from _value(where, value, kind)
         elif isinstance(value, Mapping):
             yield from _walk(value, kind, known, f"{where}.")
@@ -51,7 +51,7 @@ def _walk(found: Mapping[str, Any], block: Block, known: Block, prefix: str) -> 
             yield Problem(where, value, "must be a block of keys", f'write "{name}": {{…}}')
 
 
-def _value(where: str, value: Any, kind: Kind) -> Iterator[Problem]:
+def _value(where: str, value: Any, kind: ValueType) -> Iterator[Problem]:
     if kind.accepts(value):
         return
     if value == "auto":
@@ -85,7 +85,7 @@ def _leaf(path: str) -> str:
 def _paths(block: Block, prefix: str) -> Iterator[str]:
     for name, kind in block.items():
         yield prefix + name
-        if not isinstance(kind, Kind):
+        if not isinstance(kind, ValueType):
             yield from _paths(kind, f"{prefix}{name}.")
 
 

@@ -13,15 +13,15 @@ from typing import Any, Union
 from dslm.parallel.deepspeed_json.value import (
     Either,
     Flag,
-    Kind,
     Many,
     Number,
     OneOf,
     Text,
+    ValueType,
     nullable,
 )
 
-Block = dict[str, Union["Kind", "Block"]]
+Block = dict[str, Union["ValueType", "Block"]]
 
 FLAG = Flag()
 TEXT = Text()
@@ -263,6 +263,6 @@ def given(config: Mapping[str, Any], path: str, default: Any) -> Any:
         if name not in found:
             return default
         found, kind = found[name], kind[name]
-    if isinstance(kind, Kind):
+    if isinstance(kind, ValueType):
         return found if kind.accepts(found) else None
     return found if isinstance(found, Mapping) else None

@@ -16,7 +16,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Kind:
+class ValueType:
     """What a key may hold."""
 
     null: bool = False
@@ -31,7 +31,7 @@ class Kind:
 
 
 @dataclass(frozen=True)
-class Flag(Kind):
+class Flag(ValueType):
     """True or false."""
 
     def _holds(self, value: Any) -> bool:
@@ -42,7 +42,7 @@ class Flag(Kind):
 
 
 @dataclass(frozen=True)
-class Text(Kind):
+class Text(ValueType):
     """Any text."""
 
     def _holds(self, value: Any) -> bool:
@@ -53,7 +53,7 @@ class Text(Kind):
 
 
 @dataclass(frozen=True)
-class Number(Kind):
+class Number(ValueType):
     """A number, whole or not, within bounds."""
 
     whole: bool = False
@@ -84,7 +84,7 @@ class Number(Kind):
 
 
 @dataclass(frozen=True)
-class OneOf(Kind):
+class OneOf(ValueType):
     """One of a few values."""
 
     options: tuple[Any, ...] = ()
@@ -97,10 +97,10 @@ class OneOf(Kind):
 
 
 @dataclass(frozen=True)
-class Many(Kind):
+class Many(ValueType):
     """A list of values of one kind."""
 
-    of: Kind = Text()
+    of: ValueType = Text()
     length: int | None = None
 
     def _holds(self, value: Any) -> bool:
@@ -113,11 +113,11 @@ class Many(Kind):
 
 
 @dataclass(frozen=True)
-class Either(Kind):
+class Either(ValueType):
     """A value of the one kind or of the other."""
 
-    first: Kind = Text()
-    second: Kind = Text()
+    first: ValueType = Text()
+    second: ValueType = Text()
 
     def _holds(self, value: Any) -> bool:
         return self.first.accepts(value) or self.second.accepts(value)
@@ -126,12 +126,12 @@ class Either(Kind):
         return f"{self.first}, or {self.second}"
 
 
-def nullable(kind: Kind) -> Kind:
+def nullable(kind: ValueType) -> ValueType:
     """The same kind, with null."""
     return replace(kind, null=True)
 
 
-def mend(kind: Kind, value: Any) -> str:
+def mend(kind: ValueType, value: Any) -> str:
     """The fix for a value that the kind does not accept: what was most likely meant.
 
     Returns:

@@ -46,7 +46,7 @@ _WINDOW = 1 << 15  # words of documents that are compared at once, for the proce
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
-class ContaminationSettings:
+class ContaminationConfig:
     """Against which evaluations documents are compared."""
 
     on: bool = False
@@ -70,7 +70,7 @@ class Contamination:
             too short.
     """
 
-    def __init__(self, settings: ContaminationSettings) -> None:
+    def __init__(self, settings: ContaminationConfig) -> None:
         self._share = settings.share
         openings: list[Hashes] = []
         found: defaultdict[int, list[Hashes]] = defaultdict(list)
@@ -111,7 +111,7 @@ class Contamination:
         return np.concatenate(found)
 
 
-def fingerprints(settings: ContaminationSettings) -> dict[str, str]:
+def fingerprints(settings: ContaminationConfig) -> dict[str, str]:
     """The sha256 of each evaluation file by its name, for a manifest to keep.
 
     Raises:
@@ -173,7 +173,7 @@ def _batches(items: Iterable[str]) -> Iterator[list[str]]:
     yield batch
 
 
-def _items(settings: ContaminationSettings) -> Iterator[str]:
+def _items(settings: ContaminationConfig) -> Iterator[str]:
     """The items of all evaluations, one after the other."""
     if not settings.files:
         raise DataError(Problem(KEY, None, "no evaluation is given", "name at least one file"))
@@ -187,7 +187,7 @@ def _items(settings: ContaminationSettings) -> Iterator[str]:
             raise _unreadable(file, error) from None
 
 
-def _item(line: str, where: str, settings: ContaminationSettings) -> str:
+def _item(line: str, where: str, settings: ContaminationConfig) -> str:
     if not where.rpartition(", ")[0].endswith(".jsonl"):
         return line
     try:

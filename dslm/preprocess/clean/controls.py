@@ -40,7 +40,7 @@ _IN_HIGHER_PLANES = re.compile("[\U00010000-\U0010ffff]")
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
-class ControlsSettings:
+class ControlsConfig:
     """Whether invisible characters are removed."""
 
     on: bool = False
@@ -51,7 +51,7 @@ class ControlsSettings:
 class Controls:
     """The step that removes invisible characters; see `dslm.preprocess.clean.step.Step`."""
 
-    def __init__(self, settings: ControlsSettings) -> None:
+    def __init__(self, settings: ControlsConfig) -> None:
         pass
 
     def __call__(self, documents: Sequence[Document], counts: Counter[str]) -> list[str | None]:

@@ -39,7 +39,7 @@ _REFUSED = re.compile(
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
-class LanguageSettings:
+class LanguageConfig:
     """Which languages are kept."""
 
     on: bool = False
@@ -59,7 +59,7 @@ class Language:
         DataError: a language to keep is none that can be identified.
     """
 
-    def __init__(self, settings: LanguageSettings) -> None:
+    def __init__(self, settings: LanguageConfig) -> None:
         self._settings = settings
         self._allow = None if settings.allow is None else frozenset(settings.allow)
         self._codes = _codes()

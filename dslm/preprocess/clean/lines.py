@@ -39,7 +39,7 @@ Count = Annotated[int, Field(ge=1)]
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
-class LinesSettings:
+class LinesConfig:
     """Which lines are removed; null or false switches a rule off."""
 
     on: bool = False
@@ -59,7 +59,7 @@ class LinesSettings:
 class Lines:
     """The step that removes lines; see `dslm.preprocess.clean.step.Step`."""
 
-    def __init__(self, settings: LinesSettings) -> None:
+    def __init__(self, settings: LinesConfig) -> None:
         self._settings = settings
         self._phrases = PHRASES * settings.policy + ("javascript",) * settings.javascript
 

@@ -58,7 +58,7 @@ _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
-class MarkupSettings:
+class MarkupConfig:
     """Whether left-over HTML is removed."""
 
     on: bool = False
@@ -69,7 +69,7 @@ class MarkupSettings:
 class Markup:
     """The step that removes HTML; see `dslm.preprocess.clean.step.Step`."""
 
-    def __init__(self, settings: MarkupSettings) -> None:
+    def __init__(self, settings: MarkupConfig) -> None:
         pass
 
     def __call__(self, documents: Sequence[Document], counts: Counter[str]) -> list[str | None]:

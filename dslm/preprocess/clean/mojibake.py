@@ -24,7 +24,7 @@ from dslm.preprocess.document import Document
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
-class MojibakeSettings:
+class MojibakeConfig:
     """Whether wrongly decoded text is repaired."""
 
     on: bool = False
@@ -34,7 +34,7 @@ class MojibakeSettings:
 class Mojibake:
     """The step that repairs encodings; see `dslm.preprocess.clean.step.Step`."""
 
-    def __init__(self, settings: MojibakeSettings) -> None:
+    def __init__(self, settings: MojibakeConfig) -> None:
         self._possible, self._likely = _suspicion()
         self._repair = _repairer()
 

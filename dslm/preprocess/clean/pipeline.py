@@ -15,37 +15,37 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from dslm.config.parse import STRICT
-from dslm.preprocess.clean.contamination import Contamination, ContaminationSettings
-from dslm.preprocess.clean.controls import Controls, ControlsSettings
-from dslm.preprocess.clean.language import Language, LanguageSettings
-from dslm.preprocess.clean.lines import Lines, LinesSettings
-from dslm.preprocess.clean.markup import Markup, MarkupSettings
-from dslm.preprocess.clean.mojibake import Mojibake, MojibakeSettings
-from dslm.preprocess.clean.personal.step import Personal, PersonalSettings
-from dslm.preprocess.clean.quality import Quality, QualitySettings
-from dslm.preprocess.clean.repetition import Repetition, RepetitionSettings
+from dslm.preprocess.clean.contamination import Contamination, ContaminationConfig
+from dslm.preprocess.clean.controls import Controls, ControlsConfig
+from dslm.preprocess.clean.language import Language, LanguageConfig
+from dslm.preprocess.clean.lines import Lines, LinesConfig
+from dslm.preprocess.clean.markup import Markup, MarkupConfig
+from dslm.preprocess.clean.mojibake import Mojibake, MojibakeConfig
+from dslm.preprocess.clean.personal.step import Personal, PersonalConfig
+from dslm.preprocess.clean.quality import Quality, QualityConfig
+from dslm.preprocess.clean.repetition import Repetition, RepetitionConfig
 from dslm.preprocess.clean.rules import Rule, WordRules
 from dslm.preprocess.clean.step import Step
-from dslm.preprocess.clean.unicode import Unicode, UnicodeSettings
-from dslm.preprocess.clean.whitespace import Whitespace, WhitespaceSettings
+from dslm.preprocess.clean.unicode import Unicode, UnicodeConfig
+from dslm.preprocess.clean.whitespace import Whitespace, WhitespaceConfig
 from dslm.preprocess.document import Document, Reject, Rejected
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
-class Cleaning:
+class CleaningConfig:
     """What is changed in documents, and which are left out."""
 
-    mojibake: MojibakeSettings = Field(default_factory=MojibakeSettings)
-    unicode: UnicodeSettings = Field(default_factory=UnicodeSettings)
-    controls: ControlsSettings = Field(default_factory=ControlsSettings)
-    markup: MarkupSettings = Field(default_factory=MarkupSettings)
-    whitespace: WhitespaceSettings = Field(default_factory=WhitespaceSettings)
-    lines: LinesSettings = Field(default_factory=LinesSettings)
-    language: LanguageSettings = Field(default_factory=LanguageSettings)
-    quality: QualitySettings = Field(default_factory=QualitySettings)
-    repetition: RepetitionSettings = Field(default_factory=RepetitionSettings)
-    contamination: ContaminationSettings = Field(default_factory=ContaminationSettings)
-    personal: PersonalSettings = Field(default_factory=PersonalSettings)
+    mojibake: MojibakeConfig = Field(default_factory=MojibakeConfig)
+    unicode: UnicodeConfig = Field(default_factory=UnicodeConfig)
+    controls: ControlsConfig = Field(default_factory=ControlsConfig)
+    markup: MarkupConfig = Field(default_factory=MarkupConfig)
+    whitespace: WhitespaceConfig = Field(default_factory=WhitespaceConfig)
+    lines: LinesConfig = Field(default_factory=LinesConfig)
+    language: LanguageConfig = Field(default_factory=LanguageConfig)
+    quality: QualityConfig = Field(default_factory=QualityConfig)
+    repetition: RepetitionConfig = Field(default_factory=RepetitionConfig)
+    contamination: ContaminationConfig = Field(default_factory=ContaminationConfig)
+    personal: PersonalConfig = Field(default_factory=PersonalConfig)
 
     @property
     def active(self) -> list[str]:
@@ -63,7 +63,7 @@ class Cleaner:
         DataError: a file that a step needs cannot be read.
     """
 
-    def __init__(self, cleaning: Cleaning) -> None:
+    def __init__(self, cleaning: CleaningConfig) -> None:
         self._steps = list(_steps(cleaning))
         self._mask = Personal(cleaning.personal) if cleaning.personal.on else None
 
@@ -101,7 +101,7 @@ class Cleaner:
         return [d for d in kept if not _left_out(d, _emptied(d), reject)]
 
 
-def _steps(cleaning: Cleaning) -> Iterator[Step]:
+def _steps(cleaning: CleaningConfig) -> Iterator[Step]:
     if cleaning.mojibake.on:
         yield Mojibake(cleaning.mojibake)
     if cleaning.unicode.on:

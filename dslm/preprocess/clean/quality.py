@@ -54,7 +54,7 @@ SHORT_LINE = 30
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
-class QualitySettings:
+class QualityConfig:
     """What a document must be like; null switches a rule off."""
 
     on: bool = False
@@ -96,7 +96,7 @@ class QualitySettings:
 class Quality:
     """Leave out documents that are no prose; see `dslm.preprocess.clean.step.Step`."""
 
-    def __init__(self, settings: QualitySettings) -> None:
+    def __init__(self, settings: QualityConfig) -> None:
         self._settings = settings
         self._stop_words = _hashes(STOP_WORDS)
         self._fillers = _hashes(("ipsum", "Ipsum", "IPSUM"))

@@ -45,7 +45,7 @@ _SPREAD = np.uint64(0x9FB21C651E98DF25)
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
-class RepetitionSettings:
+class RepetitionConfig:
     """How much of a document may be repetition; null switches a rule off."""
 
     on: bool = False
@@ -93,7 +93,7 @@ class Measure(NamedTuple):
 class Repetition:
     """The step that leaves out repetitive documents; see `dslm.preprocess.clean.step.Step`."""
 
-    def __init__(self, settings: RepetitionSettings) -> None:
+    def __init__(self, settings: RepetitionConfig) -> None:
         self._settings = settings
 
     def __call__(self, documents: Sequence[Document], counts: Counter[str]) -> list[str | None]:

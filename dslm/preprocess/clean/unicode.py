@@ -19,7 +19,7 @@ from dslm.preprocess.document import Document
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
-class UnicodeSettings:
+class UnicodeConfig:
     """How characters are normalized."""
 
     on: bool = False
@@ -32,7 +32,7 @@ class UnicodeSettings:
 class Unicode:
     """The step that normalizes; see `dslm.preprocess.clean.step.Step`."""
 
-    def __init__(self, settings: UnicodeSettings) -> None:
+    def __init__(self, settings: UnicodeConfig) -> None:
         self._form: Literal["NFC", "NFKC"] = "NFC" if settings.form == "nfc" else "NFKC"
 
     def __call__(self, documents: Sequence[Document], counts: Counter[str]) -> list[str | None]:

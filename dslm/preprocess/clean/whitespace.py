@@ -23,7 +23,7 @@ _SPACES = re.compile("[\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
-class WhitespaceSettings:
+class WhitespaceConfig:
     """Whether white space is put in order."""
 
     on: bool = False
@@ -33,7 +33,7 @@ class WhitespaceSettings:
 class Whitespace:
     """The step that orders white space; see `dslm.preprocess.clean.step.Step`."""
 
-    def __init__(self, settings: WhitespaceSettings) -> None:
+    def __init__(self, settings: WhitespaceConfig) -> None:
         pass
 
     def __call__(self, documents: Sequence[Document], counts: Counter[str]) -> list[str | None]:

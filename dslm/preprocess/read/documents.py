@@ -15,7 +15,7 @@ from dslm.files.streams import CutShortError
 from dslm.preprocess.document import Document, Reject
 from dslm.preprocess.read import columnar, json_document, json_lines, tables, text
 from dslm.preprocess.read.pieces import Piece
-from dslm.preprocess.read.reading import Reading
+from dslm.preprocess.read.reading import ReadingConfig
 from dslm.preprocess.read.source import Source
 from dslm.progress import Advance, Meter
 
@@ -32,12 +32,12 @@ READERS: dict[str, Reader] = {
     "arrow stream": columnar.read,
     "dataset": columnar.read,
 }
-"""How each `Kind.format` is read."""
+"""How each `FileKind.format` is read."""
 
 
 def documents(
     piece: Piece,
-    reading: Reading,
+    reading: ReadingConfig,
     reject: Reject,
     advance: Advance | None = None,
     counts: Counter[str] | None = None,
@@ -50,7 +50,7 @@ def documents(
         reject: told of every record that is no document. Reasons of broken ones: `not JSON`,
             `not a JSON object`, `no text key`, `not a row`, `not text`, `not UTF-8`,
             `half a surrogate pair`, `NUL bytes`, `too long`, `cut short`; of others: `empty`, and
-            what `Reading.invalid_utf8` skips.
+            what `ReadingConfig.invalid_utf8` skips.
         advance: told the bytes of text dealt with; the sum is `Piece.text_bytes`.
         counts: where documents are counted that were changed: `replaced` and `cut`.
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from dslm.files.arrow import row_groups
 from dslm.files.encoding import encoding_of
-from dslm.files.kinds import Kind, kind, text_bytes
-from dslm.preprocess.read.reading import Reading
+from dslm.files.kinds import FileKind, kind, text_bytes
+from dslm.preprocess.read.reading import ReadingConfig
 
 SMALLEST = 4
 """Bytes; a border must not fall into a byte order mark."""
@@ -38,7 +38,7 @@ class Piece:
     `text_bytes` of it."""
 
 
-def pieces(paths: Sequence[Path], reading: Reading, size: int) -> list[Piece]:
+def pieces(paths: Sequence[Path], reading: ReadingConfig, size: int) -> list[Piece]:
     """Cut inputs into pieces, in order; at least one for each.
 
     Args:
@@ -54,7 +54,7 @@ def pieces(paths: Sequence[Path], reading: Reading, size: int) -> list[Piece]:
     ]
 
 
-def _cut(number: int, path: Path, reading: Reading, size: int) -> list[Piece]:
+def _cut(number: int, path: Path, reading: ReadingConfig, size: int) -> list[Piece]:
     found = kind(path)
     total = text_bytes(path, found)
     borders = [0, total]
@@ -76,7 +76,7 @@ def _cut(number: int, path: Path, reading: Reading, size: int) -> list[Piece]:
     ]
 
 
-def _in_bytes(path: Path, found: Kind, reading: Reading) -> bool:
+def _in_bytes(path: Path, found: FileKind, reading: ReadingConfig) -> bool:
     """Whether any byte of a file can be sought and belongs to one document alone."""
     lines = found.format == "text" and reading.documents != "file"
     return (

@@ -11,7 +11,7 @@ from dslm.config.parse import STRICT
 
 
 @dataclass(config=STRICT, frozen=True)
-class Reading:
+class ReadingConfig:
     """How files become documents."""
 
     invalid_utf8: Literal["refuse", "replace", "skip"] = "refuse"

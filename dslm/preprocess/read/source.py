@@ -11,11 +11,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from dslm.files.encoding import encoding_of
-from dslm.files.kinds import Kind
+from dslm.files.kinds import FileKind
 from dslm.files.streams import opened
 from dslm.preprocess.document import Document, Reject, Rejected
 from dslm.preprocess.read.pieces import Piece
-from dslm.preprocess.read.reading import Reading
+from dslm.preprocess.read.reading import ReadingConfig
 from dslm.progress import Meter
 
 BYTES_OF_CHARACTER = 4
@@ -31,8 +31,8 @@ class Source:
     """A piece, the user's choices about it, and how far its reader has come."""
 
     piece: Piece
-    kind: Kind
-    reading: Reading
+    kind: FileKind
+    reading: ReadingConfig
     reject: Reject
     counts: Counter[str]
     """Documents that were changed: `replaced` for what was not Unicode, `cut` for too long ones."""

@@ -14,7 +14,7 @@ from operator import itemgetter
 import numpy as np
 import numpy.typing as npt
 
-from dslm.preprocess.text.sentence_marks import BETWEEN, Told, marks
+from dslm.preprocess.text.sentence_marks import BETWEEN, Marks, marks
 from dslm.preprocess.text.sentences import (
     ANYWHERE,
     BEFORE_A_NAME,
@@ -110,9 +110,9 @@ def _owners(firsts: Integers, places: Integers) -> Integers:
 
 
 def _asked(
-    texts: Sequence[str], firsts: Integers, told: Told
+    texts: Sequence[str], firsts: Integers, told: Marks
 ) -> tuple[list[int], list[tuple[int, int]]]:
-    """The starts behind marks that are not told, and the headings, as `Told` counts."""
+    """The starts behind marks that are not told, and the headings, as `Marks` counts."""
     owners = _owners(firsts, told.asked)
     before = np.append(told.starts, 0)[np.searchsorted(told.marks, told.asked) - 1]
     columns = owners, told.asked - firsts[owners], before - firsts[owners]

@@ -61,7 +61,7 @@ LEADS = (MARK | _table(b"\n;\xe2\xe3\xef")).tobytes()
 """The first bytes of ``. ! ? … 。 ！ ？ ； ｡ ;`` and of a line end."""
 
 
-class Told(NamedTuple):
+class Marks(NamedTuple):
     """What was found, as places among the characters of all texts, each with one behind it."""
 
     marks: Integers
@@ -74,7 +74,7 @@ class Told(NamedTuple):
     """Bytes that begin no character, rising."""
 
 
-class Judged(NamedTuple):
+class Decided(NamedTuple):
     """Some marks of one kind."""
 
     sure: Flags
@@ -85,7 +85,7 @@ class Judged(NamedTuple):
     """Whether the expression must be asked."""
 
 
-def marks(encoded: Sequence[bytes], never: frozenset[str], seldom: frozenset[str]) -> Told:
+def marks(encoded: Sequence[bytes], never: frozenset[str], seldom: frozenset[str]) -> Marks:
     """Judge every place at which a sentence may end.
 
     Args:
@@ -107,7 +107,7 @@ def marks(encoded: Sequence[bytes], never: frozenset[str], seldom: frozenset[str
         of_kind = np.flatnonzero(kind)
         sure[of_kind], starts[of_kind], asked[of_kind] = rule(found[of_kind])
     ends, begins, left = map(judge.characters, (found[sure], starts[sure], found[asked]))
-    return Told(ends, begins, left, judge.inner)
+    return Marks(ends, begins, left, judge.inner)
 
 
 class _Judge:
@@ -126,7 +126,7 @@ class _Judge:
         """Places among the bytes as places among the characters."""
         return places - np.searchsorted(self.inner, places) if self.inner.size else places
 
-    def line_ends(self, found: Integers) -> Judged:
+    def line_ends(self, found: Integers) -> Decided:
         """Line ends: before empty lines, items, indents, paragraphs and headings."""
         left = np.flatnonzero(~(SMALL[self.codes[found + 1]] & SMALL[self.codes[found + 2]]))
         at = found[left]
@@ -144,9 +144,9 @@ class _Judge:
         starts[left] = begins
         sure[left] = told & ended & ~again
         asked[left] = np.where(again, ~empty & heading, maybe & ~(told & ended))
-        return Judged(sure, starts, asked)
+        return Decided(sure, starts, asked)
 
-    def stops(self, found: Integers) -> Judged:
+    def stops(self, found: Integers) -> Decided:
         """The last of . ? ! and closing marks, if no small letter follows."""
         codes = self.codes
         before, after = codes[found - 1], codes[found + 1]
@@ -161,9 +161,9 @@ class _Judge:
         apart = ~BEYOND[before] & ~MARK[before] | self._letter(found - 3)  # no run of marks
         doubt, never = self._doubt(found, end)
         sure = maybe & (SPACE[char] & self._begins(gap) | chinese) & apart & ~doubt
-        return Judged(sure, end, maybe & ~sure & ~never)
+        return Decided(sure, end, maybe & ~sure & ~never)
 
-    def chinese_marks(self, found: Integers) -> Judged:
+    def chinese_marks(self, found: Integers) -> Decided:
         """Chinese marks between letters; others, … and a semicolon before Chinese are asked."""
         codes = self.codes
         lead, second, third = (codes[found + step] for step in range(3))
@@ -175,7 +175,7 @@ class _Judge:
         sure &= WORD[after] | SPACE[after] | (after == 0) | self._letter(found + 3)
         other = (lead == 0xE2) & (second == 0x80) & (third == 0xA6)  # …
         other |= (lead == ord(";")) & (second >= 0xE3)
-        return Judged(sure, found + 3, (wide | other) & ~sure)
+        return Decided(sure, found + 3, (wide | other) & ~sure)
 
     def _quote(self, at: Integers, thirds: bytes = bytes(range(0x93, 0x9E))) -> Flags:
         """Whether a character begins there that is one of – — ― ‖ ‗ ‘ ’ ‚ ‛ “ ”."""

@@ -12,18 +12,18 @@ from typing import Any
 from dslm.errors import DataError, Problem
 from dslm.files.fingerprint import Input, file_sha256
 from dslm.files.whole import appearing, beside
-from dslm.preprocess.work.folder import Done, WorkFolder
+from dslm.preprocess.work.folder import UnitRecord, WorkFolder
 from dslm.preprocess.work.versions import versions
 from dslm.shards.datasets_files import write_datasets_files
 from dslm.shards.manifest import Manifest, Shard
-from dslm.shards.statistics import Tally
+from dslm.shards.statistics import Statistics
 from dslm.tokenizers.tokenizer import Tokenizer
 
 
 def assemble(
     folder: WorkFolder,
-    cleaned: Sequence[Done],
-    written: Sequence[Done],
+    cleaned: Sequence[UnitRecord],
+    written: Sequence[UnitRecord],
     tokenizer: Tokenizer,
     settings: dict[str, Any],
 ) -> Path:
@@ -41,16 +41,16 @@ def assemble(
     place = beside(folder.path / "set")
     shutil.rmtree(place, ignore_errors=True)  # what a killed process left of it
     place.mkdir()
-    tally, inputs = Tally(), list[Input]()
+    statistics, inputs = Statistics(), list[Input]()
     for done in (*cleaned, *written):
-        tally.add(done.tally)
+        statistics.add(done.statistics)
         inputs += done.inputs
     manifest = Manifest(
         format=2,
         dtype="uint16" if tokenizer.dtype.itemsize == 2 else "uint32",
         vocabulary=tokenizer.vocabulary,
         tokenizer_sha256=tokenizer.sha256,
-        tally=tally,
+        statistics=statistics,
         settings=settings,
         made_with=versions(),
         inputs=tuple(inputs),
@@ -62,7 +62,7 @@ def assemble(
     return place
 
 
-def gather_rejects(folder: WorkFolder, records: Iterable[Done], target: Path) -> None:
+def gather_rejects(folder: WorkFolder, records: Iterable[UnitRecord], target: Path) -> None:
     """Join what the units rejected into one file of JSON lines in gzip.
 
     Raises:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from dslm.preprocess.work.folder import Done, WorkFolder
-from dslm.preprocess.work.plan import Unit
+from dslm.preprocess.work.folder import UnitRecord, WorkFolder
+from dslm.preprocess.work.plan import WorkUnit
 from dslm.preprocess.work.watch import Listeners, Watch
 from dslm.preprocess.work.workers import Workers
 from dslm.progress import Advance
@@ -20,7 +20,7 @@ WAIT = 0.5
 
 
 @dataclass(frozen=True)
-class Member:
+class Rank:
     """This process among those that work on one shard set."""
 
     rank: int = 0
@@ -30,18 +30,18 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Stage:
+class WorkPass:
     """One thing to do with each of many units."""
 
     name: str
     folder: WorkFolder
-    work: Callable[[Unit, Advance | None], Done]
+    work: Callable[[WorkUnit, Advance | None], UnitRecord]
     """A function that a worker process can be sent."""
-    member: Member = Member()
+    member: Rank = Rank()
     since: int = 0
     """When this process began, as `WorkFolder.joined` tells it."""
 
-    def __call__(self, unit: Unit, advance: Advance | None) -> bool:
+    def __call__(self, unit: WorkUnit, advance: Advance | None) -> bool:
         """Do a unit unless it is done or another process is at it; returns whether it is done."""
         with self.folder.lock(self.name, unit.number) as free:
             if not free:
@@ -55,11 +55,11 @@ class Stage:
 
     def finish(
         self,
-        units: Sequence[Unit],
+        units: Sequence[WorkUnit],
         workers: Workers,
         listeners: Listeners,
         ended: Callable[[], bool],
-    ) -> list[Done]:
+    ) -> list[UnitRecord]:
         """See that all units are done, by this process or by others; returns their records.
 
         Args:

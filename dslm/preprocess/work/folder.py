@@ -30,7 +30,7 @@ from dslm.files.fingerprint import Input, file_sha256
 from dslm.files.whole import read_json, write_json
 from dslm.preprocess.work.plan_difference import refuse_other
 from dslm.shards.manifest import Shard
-from dslm.shards.statistics import Tally
+from dslm.shards.statistics import Statistics
 
 PLAN = "plan.json"
 NOTHING = "nothing"
@@ -45,12 +45,12 @@ FILES = {
 
 
 @settings(config=STRICT, frozen=True)
-class Done:
+class UnitRecord:
     """The record of a finished unit."""
 
     files: dict[str, str] = Field(default_factory=dict)
     """What it made, by name within the work folder, with its sha256."""
-    tally: Tally = Field(default_factory=Tally)
+    statistics: Statistics = Field(default_factory=Statistics)
     """What it counted."""
     inputs: tuple[Input, ...] = ()
     """The inputs whose beginning it read."""
@@ -102,10 +102,10 @@ class WorkFolder:
         path = self.path / PLAN
         return _names(path, path.stat().st_mtime_ns)
 
-    def done(self, stage: str, number: int) -> Done | None:
+    def done(self, stage: str, number: int) -> UnitRecord | None:
         """The record of a unit, if it is finished."""
         path = self._record(stage, number)
-        return record.load(Done, path, "work folder", "shard") if path.exists() else None
+        return record.load(UnitRecord, path, "work folder", "shard") if path.exists() else None
 
     def finished(self, stage: str) -> set[int]:
         """The numbers of the units that are finished."""
@@ -116,7 +116,7 @@ class WorkFolder:
         numbers = (name.removesuffix(".json").rpartition("-") for name in names)
         return {int(number) for begin, _, number in numbers if begin == stage}
 
-    def finish(self, stage: str, number: int, done: Done) -> None:
+    def finish(self, stage: str, number: int, done: UnitRecord) -> None:
         """Write the record of a unit, which makes it finished."""
         record.save(done, self._record(stage, number))
 
@@ -136,7 +136,7 @@ class WorkFolder:
         return True
 
     def hashed(self, *names: str) -> dict[str, str]:
-        """Files of a unit with their hashes, as `Done.files` wants them."""
+        """Files of a unit with their hashes, as `UnitRecord.files` wants them."""
         return {name: file_sha256(self.file(name)) for name in names}
 
     @contextmanager
@@ -204,7 +204,7 @@ class WorkFolder:
                 if host in stray.name:
                     stray.unlink(missing_ok=True)
 
-    def _whole(self, done: Done) -> bool:
+    def _whole(self, done: UnitRecord) -> bool:
         paths = {self.file(name): digest for name, digest in done.files.items()}
         return all(path.is_file() and file_sha256(path) == paths[path] for path in paths)
 

@@ -14,11 +14,11 @@ from itertools import accumulate
 from pathlib import Path
 
 from dslm.files.whole import appearing
-from dslm.preprocess.clean.pipeline import Cleaner, Cleaning
+from dslm.preprocess.clean.pipeline import Cleaner, CleaningConfig
 from dslm.preprocess.document import Document, Reject
 from dslm.preprocess.read.documents import documents
-from dslm.preprocess.read.reading import Reading
-from dslm.preprocess.work.plan import Unit
+from dslm.preprocess.read.reading import ReadingConfig
+from dslm.preprocess.work.plan import WorkUnit
 from dslm.progress import Advance
 
 BATCH = 1_000_000
@@ -26,9 +26,9 @@ BATCH = 1_000_000
 
 
 def clean_documents(
-    unit: Unit,
-    reading: Reading,
-    cleaning: Cleaning,
+    unit: WorkUnit,
+    reading: ReadingConfig,
+    cleaning: CleaningConfig,
     changed: Counter[str],
     reject: Reject,
     advance: Advance | None,
@@ -56,7 +56,7 @@ def clean_documents(
 
 
 @lru_cache(maxsize=1)
-def _cleaner(cleaning: Cleaning) -> Cleaner:
+def _cleaner(cleaning: CleaningConfig) -> Cleaner:
     """A worker deals with many units, and some steps are slow to make."""
     return Cleaner(cleaning)
 

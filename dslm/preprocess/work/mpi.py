@@ -18,7 +18,7 @@ GRACE = 2.0
 """Seconds for which the other ranks leave a user's mistake to the first to tell: it ends them."""
 
 
-class Crew:
+class Ranks:
     """This process among the others.
 
     Args:
@@ -31,13 +31,13 @@ class Crew:
         self._ranks = ranks
 
     @property
-    def speaks(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this process tells the user what all have in common."""
         return self._ranks is None or self.rank == 0
 
-    def first(self, check: Callable[[], None]) -> None:
+    def check_once(self, check: Callable[[], None]) -> None:
         """Let one rank check for all, so that a mistake is told once; the others wait for it."""
-        if self.speaks:
+        if self.is_main:
             check()
         self.wait()
 
@@ -48,7 +48,7 @@ class Crew:
 
 
 @contextmanager
-def join_crew(explain: Callable[[BaseException], int]) -> Iterator[Crew]:
+def join_ranks(explain: Callable[[BaseException], int]) -> Iterator[Ranks]:
     """Find the others; leave together with them.
 
     Args:
@@ -60,11 +60,11 @@ def join_crew(explain: Callable[[BaseException], int]) -> Iterator[Crew]:
     """
     task = read_task()
     if not task.mpi:
-        yield Crew(task, None)
+        yield Ranks(task, None)
         return
     ranks = _communicator()
     try:
-        yield Crew(task, ranks)
+        yield Ranks(task, ranks)
         ranks.Barrier()
     except BaseException as error:
         if task.rank and isinstance(error, UserError):

@@ -20,11 +20,11 @@ from dslm.config.parse import STRICT, parse
 from dslm.errors import ConfigError, Problem
 from dslm.files.kinds import text_bytes
 from dslm.preprocess.clean.contamination import fingerprints
-from dslm.preprocess.clean.pipeline import Cleaning
+from dslm.preprocess.clean.pipeline import CleaningConfig
 from dslm.preprocess.clean.presets import PRESETS
 from dslm.preprocess.deduplicate.settings import Duplicates
 from dslm.preprocess.read.pieces import Piece, pieces
-from dslm.preprocess.read.reading import Reading
+from dslm.preprocess.read.reading import ReadingConfig
 
 ANYWAY = ("documents", "paragraphs", "paragraph_characters")
 """Settings of duplicates that do not depend on ``near``."""
@@ -40,7 +40,7 @@ SMALLEST_UNIT = 16_000_000
 class Choices:
     """What is said as ``key=value``."""
 
-    cleaning: Cleaning = Field(default_factory=Cleaning)
+    cleaning: CleaningConfig = Field(default_factory=CleaningConfig)
     """What is changed in documents, and which are left out."""
     duplicates: Duplicates = Field(default_factory=Duplicates)
     """Which repeated texts are left out."""
@@ -79,16 +79,16 @@ class Choices:
 
 
 @dataclass(frozen=True)
-class Sharding:
+class ShardingConfig:
     """What a user chose, and the tokenizer."""
 
     tokenizer: Path
     """The tokenizer's folder or file."""
     shard_size: int = SHARD_SIZE
     """Bytes of tokens after which a shard is closed."""
-    reading: Reading = field(default_factory=Reading)
+    reading: ReadingConfig = field(default_factory=ReadingConfig)
     """How to read the files."""
-    cleaning: Cleaning = field(default_factory=Cleaning)
+    cleaning: CleaningConfig = field(default_factory=CleaningConfig)
     """What to change and what to leave out."""
     duplicates: Duplicates = field(default_factory=Duplicates)
     """Which repeated texts to leave out."""
@@ -113,7 +113,7 @@ class Sharding:
 
 
 @dataclass(frozen=True)
-class Unit:
+class WorkUnit:
     """Pieces of text that one process deals with at a time."""
 
     number: int
@@ -124,7 +124,7 @@ class Unit:
     """Bytes of text, about."""
 
 
-def plan(paths: Sequence[Path], sharding: Sharding) -> list[Unit]:
+def plan(paths: Sequence[Path], sharding: ShardingConfig) -> list[WorkUnit]:
     """Cut large files, and group neighbouring pieces into units of about one size."""
     total = sum(map(text_bytes, paths))
     most = min(sharding.shard_size, max(total // UNITS, SMALLEST_UNIT))
@@ -137,6 +137,6 @@ def plan(paths: Sequence[Path], sharding: Sharding) -> list[Unit]:
             room = most - piece.text_bytes
         groups[-1].append(piece)
     return [
-        Unit(number, tuple(group), sum(piece.text_bytes for piece in group))
+        WorkUnit(number, tuple(group), sum(piece.text_bytes for piece in group))
         for number, group in enumerate(groups)
     ]

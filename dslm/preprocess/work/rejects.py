@@ -11,7 +11,7 @@ from typing import IO
 
 from dslm.errors import DataError, Problem
 from dslm.preprocess.document import Rejected
-from dslm.shards.statistics import EXAMPLES, Tally
+from dslm.shards.statistics import EXAMPLES, Statistics
 
 TOLD = 5
 """Broken records that an error names."""
@@ -21,14 +21,16 @@ class Rejects:
     """Takes the rejected records of a unit; use it in a ``with`` block.
 
     Args:
-        tally: where they are counted.
+        statistics: where they are counted.
         names: the inputs, for people.
         most: broken records after which to stop.
         path: where to write them as JSON lines in gzip, or `None`.
     """
 
-    def __init__(self, tally: Tally, names: tuple[str, ...], most: int, path: Path | None) -> None:
-        self.tally, self.names, self.most = tally, names, most
+    def __init__(
+        self, statistics: Statistics, names: tuple[str, ...], most: int, path: Path | None
+    ) -> None:
+        self.statistics, self.names, self.most = statistics, names, most
         self.left_out, self.broken = Counter[str](), Counter[str]()
         self.file: IO[str] | None = None
         if path is not None:
@@ -56,10 +58,10 @@ class Rejects:
             self.left_out[rejected.reason] += 1
             return
         self.broken[rejected.reason] += 1
-        if len(self.tally.examples) < EXAMPLES:
+        if len(self.statistics.examples) < EXAMPLES:
             detail = f" ({rejected.detail})" if rejected.detail else ""
-            self.tally.examples.append(f"{name}: {rejected.reason}{detail}")
-        check_broken(self.broken.total(), self.tally.examples, self.most)
+            self.statistics.examples.append(f"{name}: {rejected.reason}{detail}")
+        check_broken(self.broken.total(), self.statistics.examples, self.most)
 
     def __enter__(self) -> Rejects:
         return self
@@ -67,8 +69,8 @@ class Rejects:
     def __exit__(self, *_: object) -> None:
         if self.file is not None:
             self.file.close()
-        self.tally.left_out = dict(sorted(self.left_out.items()))
-        self.tally.broken = dict(sorted(self.broken.items()))
+        self.statistics.left_out = dict(sorted(self.left_out.items()))
+        self.statistics.broken = dict(sorted(self.broken.items()))
 
 
 def check_broken(number: int, examples: list[str], most: int) -> None:

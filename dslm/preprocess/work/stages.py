@@ -29,14 +29,14 @@ from dslm.preprocess.document import Document, Reject, Rejected
 from dslm.preprocess.read.inputs import describe
 from dslm.preprocess.text.ragged import Words
 from dslm.preprocess.tokenize import tokenize
-from dslm.preprocess.work.folder import Done, WorkFolder
+from dslm.preprocess.work.folder import UnitRecord, WorkFolder
 from dslm.preprocess.work.intermediate import Texts, clean_documents, write_texts
-from dslm.preprocess.work.plan import Sharding, Unit
+from dslm.preprocess.work.plan import ShardingConfig, WorkUnit
 from dslm.preprocess.work.rejects import Rejects
 from dslm.progress import Advance
 from dslm.shards.manifest import Shard
 from dslm.shards.rows import Integers, Rows
-from dslm.shards.statistics import Tally, Volume
+from dslm.shards.statistics import Statistics, TextVolume
 from dslm.shards.writer import ShardWriter
 from dslm.tokenizers.load import load_tokenizer
 from dslm.tokenizers.tokenizer import Tokenizer
@@ -47,7 +47,7 @@ class Work:
     """What the stages have in common; small, for a worker process is sent it with every unit."""
 
     folder: WorkFolder
-    sharding: Sharding
+    sharding: ShardingConfig
     tokenizer_sha256: str
     """The model of the tokenizer with which the work began."""
     inputs_folder: Path
@@ -58,13 +58,13 @@ class Work:
     """Whether rejected records are written aside."""
 
     @contextmanager
-    def rejected(self, tally: Tally, name: str) -> Iterator[Rejects]:
+    def rejected(self, statistics: Statistics, name: str) -> Iterator[Rejects]:
         """Where a unit sends what becomes no document."""
         aside = appearing(self.folder.file(name)) if self.rejects else nullcontext()
-        with aside as path, Rejects(tally, self.folder.names, self.max_bad, path) as reject:
+        with aside as path, Rejects(statistics, self.folder.names, self.max_bad, path) as reject:
             yield reject
 
-    def inputs(self, unit: Unit) -> tuple[Input, ...]:
+    def inputs(self, unit: WorkUnit) -> tuple[Input, ...]:
         """The inputs of which a unit holds the beginning, hashed."""
         begun = [piece.path for piece in unit.pieces if piece.start == 0]
         return tuple(describe(path, self.inputs_folder) for path in begun)
@@ -74,10 +74,10 @@ class Work:
 class Clean(Work):
     """Clean a unit and sign its documents."""
 
-    def __call__(self, unit: Unit, advance: Advance | None) -> Done:
+    def __call__(self, unit: WorkUnit, advance: Advance | None) -> UnitRecord:
         """Make the files ``texts-…``, ``signatures-…`` and perhaps ``left-out-…``."""
         settings = self.sharding.duplicates
-        tally, signed = Tally(), [signatures([], settings)]
+        statistics, signed = Statistics(), [signatures([], settings)]
         texts, signature, aside = (
             f"{name}-{unit.number:05d}" for name in ("texts", "signatures", "left-out")
         )
@@ -88,12 +88,12 @@ class Clean(Work):
                 signed.append(signatures(plain, settings))
                 yield batch
 
-        with self.rejected(tally, aside) as reject:
-            batches = _clean(unit, self, tally, reject, advance)
+        with self.rejected(statistics, aside) as reject:
+            batches = _clean(unit, self, statistics, reject, advance)
             write_texts(self.folder.file(texts), sign(batches))
         Signatures.concatenate(signed).save(self.folder.file(signature))
         made = [texts, signature, *([aside] if self.rejects else [])]
-        return Done(self.folder.hashed(*made), tally, self.inputs(unit))
+        return UnitRecord(self.folder.hashed(*made), statistics, self.inputs(unit))
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Decide(Work):
 
     units: int
 
-    def __call__(self, unit: Unit, advance: Advance | None) -> Done:
+    def __call__(self, unit: WorkUnit, advance: Advance | None) -> UnitRecord:
         """Make the files ``decision-…``, one for each unit of the other stages."""
         folder, settings = self.folder, self.sharding.duplicates
         numbers = range(self.units)
@@ -125,26 +125,26 @@ class Decide(Work):
         decisions = decide(parts, settings, shingles_of, decided)
         for name, decision in zip(names, decisions, strict=True):
             decision.save(folder.file(name))
-        return Done(folder.hashed(*names))
+        return UnitRecord(folder.hashed(*names))
 
 
 @dataclass(frozen=True)
 class Write(Work):
     """Tokenize a unit and write it as shards of its own."""
 
-    def __call__(self, unit: Unit, advance: Advance | None) -> Done:
+    def __call__(self, unit: WorkUnit, advance: Advance | None) -> UnitRecord:
         """Make the files ``shard-UNIT-…`` and perhaps ``rejected-…``."""
-        tally = Tally()
+        statistics = Statistics()
         aside = f"rejected-{unit.number:05d}"
-        with self.rejected(tally, aside) as reject:
+        with self.rejected(statistics, aside) as reject:
             source = _unique if self.sharding.duplicates.any else _clean
-            batches = source(unit, self, tally, reject, advance)
-            shards = self._write(unit, (_counted(self._tokenize(b), tally) for b in batches))
+            batches = source(unit, self, statistics, reject, advance)
+            shards = self._write(unit, (_counted(self._tokenize(b), statistics) for b in batches))
         files = {shard.file: shard.sha256 for shard in shards}
         if self.rejects:
             files |= self.folder.hashed(aside)
         inputs = () if self.sharding.duplicates.any else self.inputs(unit)
-        return Done(files, tally, inputs, shards)
+        return UnitRecord(files, statistics, inputs, shards)
 
     def _tokenize(self, documents: list[Document]) -> Rows:
         tokenizer = _tokenizer(self.sharding.tokenizer, self.tokenizer_sha256)
@@ -160,7 +160,7 @@ class Write(Work):
                     raise DataError(*told) from None
             raise
 
-    def _write(self, unit: Unit, batches: Iterator[Rows]) -> tuple[Shard, ...]:
+    def _write(self, unit: WorkUnit, batches: Iterator[Rows]) -> tuple[Shard, ...]:
         tokenizer = _tokenizer(self.sharding.tokenizer, self.tokenizer_sha256)
         shards: list[Shard] = []
         rest: Rows | None = next(batches, None)
@@ -182,17 +182,17 @@ class Write(Work):
 
 
 def _clean(
-    unit: Unit, work: Work, tally: Tally, reject: Reject, advance: Advance | None
+    unit: WorkUnit, work: Work, statistics: Statistics, reject: Reject, advance: Advance | None
 ) -> Iterator[list[Document]]:
     """The documents of a unit, out of the inputs."""
     changed = Counter[str]()
     sharding = work.sharding
     yield from clean_documents(unit, sharding.reading, sharding.cleaning, changed, reject, advance)
-    tally.changed = dict(sorted(changed.items()))
+    statistics.changed = dict(sorted(changed.items()))
 
 
 def _unique(
-    unit: Unit, work: Work, tally: Tally, reject: Reject, advance: Advance | None
+    unit: WorkUnit, work: Work, statistics: Statistics, reject: Reject, advance: Advance | None
 ) -> Iterator[list[Document]]:
     """The documents of a unit, out of the work folder, without what was there before."""
     decision = Decision.load(work.folder.file(f"decision-{unit.number:05d}"))
@@ -215,7 +215,7 @@ def _unique(
         if kept:
             yield kept
     if shortened:
-        tally.changed = {"duplicate paragraphs removed": shortened}
+        statistics.changed = {"duplicate paragraphs removed": shortened}
     if advance:
         advance(unit.size)
 
@@ -224,13 +224,13 @@ def _rejected(document: Document, reason: str) -> Rejected:
     return Rejected(document.input, document.place, reason, text=document.text)
 
 
-def _counted(rows: Rows, tally: Tally) -> Rows:
+def _counted(rows: Rows, statistics: Statistics) -> Rows:
     """Count what is kept."""
     sizes = np.diff(rows.ends)
     lengths = np.bincount(np.log2(np.maximum(sizes, 1)).astype(np.int64))
     names = rows.languages if any(rows.languages) else []
-    tally.add(
-        Tally(
+    statistics.add(
+        Statistics(
             documents=len(rows),
             tokens=rows.tokens.size,
             text_bytes=int(rows.text_bytes.sum()),
@@ -243,10 +243,10 @@ def _counted(rows: Rows, tally: Tally) -> Rows:
     return rows
 
 
-def _volumes(names: Sequence[str], sizes: Integers, text_bytes: Integers) -> dict[str, Volume]:
+def _volumes(names: Sequence[str], sizes: Integers, text_bytes: Integers) -> dict[str, TextVolume]:
     languages, which = np.unique(np.array(names, dtype=object), return_inverse=True)
     return {
-        str(language): Volume(
+        str(language): TextVolume(
             int((which == n).sum()), int(sizes[which == n].sum()), int(text_bytes[which == n].sum())
         )
         for n, language in enumerate(languages)

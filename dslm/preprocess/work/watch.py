@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from dslm.preprocess.work.folder import WorkFolder
-from dslm.preprocess.work.plan import Unit
+from dslm.preprocess.work.plan import WorkUnit
 from dslm.preprocess.work.rejects import check_broken
 from dslm.progress import Advance
 from dslm.shards.statistics import EXAMPLES
@@ -48,7 +48,7 @@ class Watch:
     """
 
     def __init__(
-        self, folder: WorkFolder, stage: str, units: Sequence[Unit], listeners: Listeners
+        self, folder: WorkFolder, stage: str, units: Sequence[WorkUnit], listeners: Listeners
     ) -> None:
         self._folder, self._stage, self._listeners = folder, stage, listeners
         self._sizes = {unit.number: unit.size for unit in units}
@@ -85,8 +85,8 @@ class Watch:
         for number in sorted(self._folder.finished(self._stage) - self._seen):
             if done := self._folder.done(self._stage, number):
                 self._seen.add(number)
-                self._broken += sum(done.tally.broken.values())
-                self._examples = [*self._examples, *done.tally.examples][:EXAMPLES]
+                self._broken += sum(done.statistics.broken.values())
+                self._examples = [*self._examples, *done.statistics.examples][:EXAMPLES]
                 self._finished += self._sizes[number] if number not in self._before else 0
         check_broken(self._broken, self._examples, self._listeners.max_bad)
         self._looked = time.monotonic()

@@ -25,7 +25,7 @@ from dslm.environment import World
 from dslm.errors import DataError, Problem
 from dslm.files.fingerprint import file_sha256
 from dslm.model.config import ModelConfig
-from dslm.parallel.world import share, share_tensor
+from dslm.parallel.world import broadcast, broadcast_tensor
 from dslm.progress import Progress
 from dslm.sampling.stream import Stream
 from dslm.tokenizers.load import load_tokenizer
@@ -141,11 +141,11 @@ def shared(world: World, vectors: WordVectors | None, width: int) -> tuple[Tenso
     """The ids and the rows that the first rank has found, on every rank; see `begin_with`."""
     import torch
 
-    count = share(world, vectors.matched.ids.size if vectors else 0)
+    count = broadcast(world, vectors.matched.ids.size if vectors else 0)
     ids, rows = torch.zeros(count, dtype=torch.int64), torch.zeros(count, width)
     if vectors:
         ids, rows = torch.from_numpy(vectors.matched.ids), torch.from_numpy(vectors.rows)
-    return share_tensor(world, ids), share_tensor(world, rows)
+    return broadcast_tensor(world, ids), broadcast_tensor(world, rows)
 
 
 def begin_with(
@@ -164,12 +164,12 @@ def begin_with(
     """
     from dslm.model.embedding import TokenEmbedding, embedding_deviation
 
-    def layer(place: int) -> Callable[[str], Tensor]:
-        built = layers[place].build()
+    def layer(index: int) -> Callable[[str], Tensor]:
+        built = layers[index].build()
         if isinstance(built, TokenEmbedding):
             weight = built.embedding.weight.detach()
-            weight[ids] = rows * embedding_deviation(layers[place].config)
-        weights = {f"{place}.{name}": weight for name, weight in built.state_dict().items()}
+            weight[ids] = rows * embedding_deviation(layers[index].config)
+        weights = {f"{index}.{name}": weight for name, weight in built.state_dict().items()}
         return weights.__getitem__
 
     return layer

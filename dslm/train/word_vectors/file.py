@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from dslm.errors import DataError, Problem
 from dslm.files.encoding import mark
-from dslm.files.kinds import Kind, kind, text_bytes
+from dslm.files.kinds import FileKind, kind, text_bytes
 from dslm.files.lines import MARK, skip_line, to_line
 from dslm.files.names import LONGEST, printable
 from dslm.files.streams import CutShortError, head, opened
@@ -52,7 +52,7 @@ class VectorFile:
     """A file of word vectors, looked at."""
 
     path: Path
-    kind: Kind
+    kind: FileKind
     encoding: str
     width: int
     """Numbers of a vector."""
@@ -66,7 +66,7 @@ class VectorFile:
 
 
 @dataclass
-class Found:
+class VectorRows:
     """What a file had of the words asked for."""
 
     rows: dict[str, Row] = field(default_factory=dict)
@@ -109,7 +109,7 @@ def open_vectors(path: Path) -> VectorFile:
 
 def read_vectors(
     file: VectorFile, wanted: Collection[str], advance: Advance | None = None
-) -> Found:
+) -> VectorRows:
     """Read the vectors of some words; the whole file is gone through, line by line.
 
     Args:
@@ -121,7 +121,7 @@ def read_vectors(
         DataError: lines are no word with numbers, each told by its number, up to `MOST` of them;
             or the file is damaged, or has not the words that its first line promises.
     """
-    found, wrong = Found(), list[Problem]()
+    found, wrong = VectorRows(), list[Problem]()
     name = _name(file.path)
     meter = Meter(file.text_bytes, advance)
     try:
@@ -155,7 +155,7 @@ def _lines(file: VectorFile, meter: Meter) -> Iterator[tuple[int, bytes]]:
                 yield number, plain
 
 
-def _take(line: bytes, width: int, wanted: Collection[str], found: Found) -> None:
+def _take(line: bytes, width: int, wanted: Collection[str], found: VectorRows) -> None:
     """Count a line, and keep its numbers if they are asked for."""
     raw, numbers = _cut(line, width)
     try:
@@ -239,7 +239,7 @@ def _usual_width(lines: Collection[bytes]) -> int:
     return counts.most_common(1)[0][0] if counts else 0
 
 
-def _kind(path: Path) -> Kind:
+def _kind(path: Path) -> FileKind:
     """How a file is packed.
 
     Raises:

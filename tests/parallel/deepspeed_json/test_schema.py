@@ -11,7 +11,7 @@ import pytest
 from dslm.parallel.deepspeed_json.optimizer import OPTIMIZERS, REMOVED, Implementation
 from dslm.parallel.deepspeed_json.refused import REFUSED
 from dslm.parallel.deepspeed_json.schema import KNOWN, Block
-from dslm.parallel.deepspeed_json.value import Kind
+from dslm.parallel.deepspeed_json.value import ValueType
 
 MODELS = {
     "zero_optimization": "runtime.zero.config.DeepSpeedZeroConfig",
@@ -101,7 +101,7 @@ def test_a_block_has_the_fields_of_deepspeeds_model(path: str) -> None:
 @pytest.mark.parametrize("path", MODELS)
 def test_what_a_kind_accepts_deepspeed_accepts(path: str) -> None:
     model = deepspeed(MODELS[path])
-    kinds = {name: kind for name, kind in block(path).items() if isinstance(kind, Kind)}
+    kinds = {name: kind for name, kind in block(path).items() if isinstance(kind, ValueType)}
     accepted = [(name, s) for name, kind in kinds.items() for s in SAMPLES if kind.accepts(s)]
     assert accepted
     for name, sample in accepted:
@@ -112,7 +112,7 @@ def test_what_a_kind_accepts_deepspeed_accepts(path: str) -> None:
 def test_a_kind_accepts_deepspeeds_default(path: str) -> None:
     fields = deepspeed(MODELS[path]).model_fields
     for name, kind in block(path).items():
-        if name in fields and isinstance(kind, Kind):
+        if name in fields and isinstance(kind, ValueType):
             assert kind.accepts(fields[name].get_default(call_default_factory=True)), name
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dslm.errors import DataError
-from dslm.preprocess.clean.contamination import Contamination, ContaminationSettings, fingerprints
+from dslm.preprocess.clean.contamination import Contamination, ContaminationConfig, fingerprints
 from dslm.preprocess.document import Document
 
 QUESTION = (
@@ -24,7 +24,7 @@ ITEMS = [QUESTION, SHORT, "Yes.", "今天的考试题目是请用三句话说明
 def judged(folder: Path, texts: list[str], items: list[str] = ITEMS, **settings: Any) -> list[bool]:
     file = folder / "evaluation.txt"
     file.write_text("\n".join(items), encoding="utf-8")
-    step = Contamination(ContaminationSettings(on=True, files=(str(file),), **settings))
+    step = Contamination(ContaminationConfig(on=True, files=(str(file),), **settings))
     counts: Counter[str] = Counter()
     reasons = step([Document(text) for text in texts], counts)
     assert set(reasons) <= {None, "contamination"}
@@ -135,7 +135,7 @@ def test_no_documents_give_no_reasons(tmp_path: Path) -> None:
 def test_items_are_read_from_json_lines(tmp_path: Path) -> None:
     file = tmp_path / "evaluation.jsonl"
     file.write_text("\n".join(json.dumps({"question": item}) for item in ITEMS))
-    settings = ContaminationSettings(on=True, files=(str(file),), text_key="question")
+    settings = ContaminationConfig(on=True, files=(str(file),), text_key="question")
     assert Contamination(settings)([Document(QUESTION)], Counter()) == ["contamination"]
 
 
@@ -157,11 +157,11 @@ def test_a_file_that_is_no_evaluation_is_refused(
     file = tmp_path / "evaluation.jsonl"
     file.write_bytes(content)
     with pytest.raises(DataError, match=re.escape(message)):
-        Contamination(ContaminationSettings(on=True, files=(str(file),)))
+        Contamination(ContaminationConfig(on=True, files=(str(file),)))
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    settings = ContaminationSettings(on=True, files=(str(tmp_path / "none.txt"),))
+    settings = ContaminationConfig(on=True, files=(str(tmp_path / "none.txt"),))
     with pytest.raises(DataError, match="No such file"):
         Contamination(settings)
     with pytest.raises(DataError, match="No such file"):
@@ -170,19 +170,19 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 
 def test_no_file_is_refused() -> None:
     with pytest.raises(DataError, match=r"cleaning\.contamination\.files: no evaluation is given"):
-        Contamination(ContaminationSettings(on=True))
+        Contamination(ContaminationConfig(on=True))
 
 
 def test_fingerprints_are_the_hashes_of_the_files_by_name(tmp_path: Path) -> None:
     for name in ("b.txt", "a.txt"):
         (tmp_path / name).write_text(name)
-    settings = ContaminationSettings(files=(str(tmp_path / "b.txt"), str(tmp_path / "a.txt")))
+    settings = ContaminationConfig(files=(str(tmp_path / "b.txt"), str(tmp_path / "a.txt")))
     assert fingerprints(settings) == {
         name: hashlib.sha256(name.encode()).hexdigest() for name in ("a.txt", "b.txt")
     }
 
 
 def test_two_evaluations_of_one_name_are_refused(tmp_path: Path) -> None:
-    settings = ContaminationSettings(files=(str(tmp_path / "1/a.txt"), str(tmp_path / "2/a.txt")))
+    settings = ContaminationConfig(files=(str(tmp_path / "1/a.txt"), str(tmp_path / "2/a.txt")))
     with pytest.raises(DataError, match="another evaluation has this name"):
         fingerprints(settings)

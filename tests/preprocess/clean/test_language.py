@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dslm.errors import DataError
-from dslm.preprocess.clean.language import UNKNOWN, Language, LanguageSettings, sample
+from dslm.preprocess.clean.language import UNKNOWN, Language, LanguageConfig, sample
 from dslm.preprocess.document import Document
 
 # Article 1 of the Universal Declaration of Human Rights
@@ -36,7 +36,7 @@ TRADITIONAL = (
 
 def identified(text: str) -> str:
     document = Document(text)
-    Language(LanguageSettings(on=True))([document], Counter())
+    Language(LanguageConfig(on=True))([document], Counter())
     return document.language
 
 
@@ -67,18 +67,18 @@ def test_no_text_is_refused(text: str) -> None:
 def test_other_languages_are_left_out_and_all_are_counted() -> None:
     documents = [Document(text) for text in (TEXTS["en"], TEXTS["zh"], TEXTS["en"], "12345")]
     counts: Counter[str] = Counter()
-    reasons = Language(LanguageSettings(on=True, allow=("en", "de")))(documents, counts)
+    reasons = Language(LanguageConfig(on=True, allow=("en", "de")))(documents, counts)
     assert reasons == [None, "other language: zh", None, "language unclear"]
     assert not counts
 
 
 def test_without_a_list_nothing_is_left_out() -> None:
     documents = [Document(TEXTS["ja"]), Document("…")]
-    assert Language(LanguageSettings(on=True))(documents, Counter()) == [None, None]
+    assert Language(LanguageConfig(on=True))(documents, Counter()) == [None, None]
 
 
 def test_unclear_texts_can_be_allowed() -> None:
-    step = Language(LanguageSettings(on=True, allow=("en", "und")))
+    step = Language(LanguageConfig(on=True, allow=("en", "und")))
     assert step([Document("12345"), Document(TEXTS["ru"])], Counter()) == [
         None,
         "other language: ru",
@@ -89,13 +89,13 @@ def test_a_text_in_two_languages_is_unclear_when_more_confidence_is_asked() -> N
     mixed = TEXTS["en"] + "\n" + TEXTS["de"]
     for least, expected in ((0.3, {"en", "de"}), (0.9, {UNKNOWN})):
         document = Document(mixed)
-        Language(LanguageSettings(on=True, minimum_confidence=least))([document], Counter())
+        Language(LanguageConfig(on=True, minimum_confidence=least))([document], Counter())
         assert document.language in expected
 
 
 def test_a_language_that_cannot_be_identified_is_refused_with_the_nearest() -> None:
     with pytest.raises(DataError, match=r"allow = 'eng'.*did you mean 'en'"):
-        Language(LanguageSettings(on=True, allow=("zh", "eng")))
+        Language(LanguageConfig(on=True, allow=("zh", "eng")))
 
 
 def test_a_sample_is_short_and_comes_from_the_whole_text() -> None:

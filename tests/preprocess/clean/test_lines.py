@@ -6,11 +6,11 @@ from collections import Counter
 
 import pytest
 
-from dslm.preprocess.clean.lines import Lines, LinesSettings
+from dslm.preprocess.clean.lines import Lines, LinesConfig
 from dslm.preprocess.document import Document
 
 
-def kept(text: str, settings: LinesSettings = LinesSettings()) -> str:  # noqa: B008
+def kept(text: str, settings: LinesConfig = LinesConfig()) -> str:  # noqa: B008
     document = Document(text)
     Lines(settings)([document], Counter())
     return document.text
@@ -47,17 +47,17 @@ def test_other_lines_stay_as_they_are(text: str) -> None:
 def test_lines_without_punctuation_go_only_if_asked() -> None:
     text = "This one ends well.\nThis one does not\nThis one trails off...\n“So does this.”"
     assert kept(text) == text
-    assert kept(text, LinesSettings(unpunctuated=True)) == "This one ends well.\n“So does this.”"
+    assert kept(text, LinesConfig(unpunctuated=True)) == "This one ends well.\n“So does this.”"
 
 
 def test_rules_can_be_switched_off() -> None:
     text = "Home\nJavaScript is needed here.\nOur privacy policy is long.\n" + "x" * 1001
-    off = LinesSettings(minimum_words=None, maximum_word=None, javascript=False, policy=False)
+    off = LinesConfig(minimum_words=None, maximum_word=None, javascript=False, policy=False)
     assert kept(text, off) == text
 
 
 def test_changed_documents_are_counted_and_emptied_ones_left_out() -> None:
     counts: Counter[str] = Counter()
     documents = [Document("Home"), Document("A line of text.\nHome"), Document("A line of text.")]
-    assert Lines(LinesSettings())(documents, counts) == ["no lines left", None, None]
+    assert Lines(LinesConfig())(documents, counts) == ["no lines left", None, None]
     assert counts == {"lines removed": 2}

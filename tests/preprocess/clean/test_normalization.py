@@ -11,21 +11,21 @@ from ftfy.chardata import CHARMAP_ENCODINGS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dslm.preprocess.clean.controls import Controls, ControlsSettings
-from dslm.preprocess.clean.markup import Markup, MarkupSettings
-from dslm.preprocess.clean.mojibake import Mojibake, MojibakeSettings
+from dslm.preprocess.clean.controls import Controls, ControlsConfig
+from dslm.preprocess.clean.markup import Markup, MarkupConfig
+from dslm.preprocess.clean.mojibake import Mojibake, MojibakeConfig
 from dslm.preprocess.clean.step import Step
-from dslm.preprocess.clean.unicode import Unicode, UnicodeSettings
+from dslm.preprocess.clean.unicode import Unicode, UnicodeConfig
 from dslm.preprocess.clean.unusual import unusual
-from dslm.preprocess.clean.whitespace import Whitespace, WhitespaceSettings
+from dslm.preprocess.clean.whitespace import Whitespace, WhitespaceConfig
 from dslm.preprocess.document import Document
 
-MOJIBAKE = Mojibake(MojibakeSettings())
-CONTROLS = Controls(ControlsSettings())
-MARKUP = Markup(MarkupSettings())
-WHITESPACE = Whitespace(WhitespaceSettings())
-NFC = Unicode(UnicodeSettings(form="nfc"))
-NFKC = Unicode(UnicodeSettings(form="nfkc"))
+MOJIBAKE = Mojibake(MojibakeConfig())
+CONTROLS = Controls(ControlsConfig())
+MARKUP = Markup(MarkupConfig())
+WHITESPACE = Whitespace(WhitespaceConfig())
+NFC = Unicode(UnicodeConfig(form="nfc"))
+NFKC = Unicode(UnicodeConfig(form="nfkc"))
 
 TEXTS = st.text(st.characters(exclude_categories=()), max_size=40)
 

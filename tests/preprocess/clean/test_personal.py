@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from dslm.config.parse import parse
 from dslm.errors import ConfigError
-from dslm.preprocess.clean.personal.step import KINDS, Kind, Personal, PersonalSettings
+from dslm.preprocess.clean.personal.step import KINDS, Personal, PersonalConfig, PersonalKind
 from dslm.preprocess.document import Document
 
 
-def masked(text: str, *kinds: Kind, private: bool = False) -> str:
+def masked(text: str, *kinds: PersonalKind, private: bool = False) -> str:
     document = Document(text)
-    settings = PersonalSettings(on=True, kinds=kinds or KINDS, private_addresses=private)
+    settings = PersonalConfig(on=True, kinds=kinds or KINDS, private_addresses=private)
     assert Personal(settings)([document], Counter()) == [None]
     return document.text
 
@@ -256,7 +256,7 @@ def test_only_the_wanted_kinds_are_masked() -> None:
 def test_places_and_documents_are_counted_by_kind() -> None:
     counts: Counter[str] = Counter()
     documents = [Document(TEXT), Document("nothing"), Document("c@example.com")]
-    Personal(PersonalSettings(on=True))(documents, counts)
+    Personal(PersonalConfig(on=True))(documents, counts)
     assert counts == {
         "personal data masked": 2,
         "email documents": 2,
@@ -284,4 +284,4 @@ def test_masking_twice_masks_once_and_keeps_all_else(text: str) -> None:
 
 def test_an_unknown_kind_is_refused() -> None:
     with pytest.raises(ConfigError, match="kinds"):
-        parse(PersonalSettings, json.loads('{"on": true, "kinds": ["email", "name"]}'))
+        parse(PersonalConfig, json.loads('{"on": true, "kinds": ["email", "name"]}'))

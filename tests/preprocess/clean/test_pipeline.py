@@ -8,7 +8,7 @@ import pytest
 from dslm.config.help import keys
 from dslm.config.parse import parse
 from dslm.errors import DataError
-from dslm.preprocess.clean.pipeline import Cleaner, Cleaning
+from dslm.preprocess.clean.pipeline import Cleaner, CleaningConfig
 from dslm.preprocess.clean.presets import PRESETS
 from dslm.preprocess.document import Document, Rejected
 from dslm.preprocess.work.plan import Choices
@@ -24,11 +24,11 @@ PROSE = (
 )
 
 
-def cleaning(**steps: dict) -> Cleaning:
-    return parse(Cleaning, {name: {"on": True, **more} for name, more in steps.items()})
+def cleaning(**steps: dict) -> CleaningConfig:
+    return parse(CleaningConfig, {name: {"on": True, **more} for name, more in steps.items()})
 
 
-def clean(choices: Cleaning, *texts: str) -> tuple[list[str], list[str], Counter[str]]:
+def clean(choices: CleaningConfig, *texts: str) -> tuple[list[str], list[str], Counter[str]]:
     """The texts that are kept, the reasons of the others, and what was counted."""
     documents = [Document(text, 0, number) for number, text in enumerate(texts)]
     rejected, changed = list[Rejected](), Counter[str]()
@@ -38,12 +38,12 @@ def clean(choices: Cleaning, *texts: str) -> tuple[list[str], list[str], Counter
 
 def test_without_steps_every_text_stays_as_it_is() -> None:
     texts = ["&amp; \x07", "  x  ", "nai\u0308ve"]
-    assert clean(Cleaning(), *texts) == (texts, [], Counter())
-    assert Cleaning().active == []
+    assert clean(CleaningConfig(), *texts) == (texts, [], Counter())
+    assert CleaningConfig().active == []
 
 
 def test_a_text_of_white_space_is_left_out_as_empty() -> None:
-    assert clean(Cleaning(), "a", " \n\t", "") == (["a"], ["empty", "empty"], Counter())
+    assert clean(CleaningConfig(), "a", " \n\t", "") == (["a"], ["empty", "empty"], Counter())
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_a_text_of_white_space_is_left_out_as_empty() -> None:
 def test_each_step_does_its_work_when_it_alone_is_on(
     step: str, before: str, after: str | None
 ) -> None:
-    assert clean(Cleaning(), before)[0] == [before]
+    assert clean(CleaningConfig(), before)[0] == [before]
     (found,), reasons, changed = clean(cleaning(**{step: {}}), before)
     assert found.strip() == after if after else found != before
     assert reasons == []

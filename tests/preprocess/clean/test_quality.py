@@ -10,15 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dslm.config.parse import parse
-from dslm.preprocess.clean.quality import Quality, QualitySettings
+from dslm.preprocess.clean.quality import Quality, QualityConfig
 from dslm.preprocess.document import Document
 
-SETTINGS = QualitySettings()
+SETTINGS = QualityConfig()
 NOTHING = {
-    field.name: True if isinstance(field.default, bool) else None
-    for field in fields(QualitySettings)
+    field.name: True if isinstance(field.default, bool) else None for field in fields(QualityConfig)
 }
-OFF = parse(QualitySettings, NOTHING)
+OFF = parse(QualityConfig, NOTHING)
 PROSE = (
     "It is a truth universally acknowledged, that a single man in possession of a good fortune "
     "must be in want of a wife. However little known the feelings or views of such a man may be, "
@@ -32,7 +31,7 @@ CHINESE = (
 )
 
 
-def reason(text: str, settings: QualitySettings = SETTINGS, language: str = "") -> str | None:
+def reason(text: str, settings: QualityConfig = SETTINGS, language: str = "") -> str | None:
     return Quality(settings)([Document(text, language=language)], Counter())[0]
 
 
@@ -71,13 +70,13 @@ def test_a_rule_leaves_out_what_it_names_and_nothing_less(
     name: str, expected: str, bad: str, good: str
 ) -> None:
     value = 0.5 if name == "short_lines" else getattr(SETTINGS, name)
-    only = parse(QualitySettings, {**NOTHING, name: value})
+    only = parse(QualityConfig, {**NOTHING, name: value})
     assert reason(bad, only) == expected
     assert reason(good, only) is None
 
 
 def test_every_rule_has_a_case() -> None:
-    assert {case[0] for case in CASES} == {field.name for field in fields(QualitySettings)} - {"on"}
+    assert {case[0] for case in CASES} == {field.name for field in fields(QualityConfig)} - {"on"}
 
 
 def test_rules_about_english_are_not_asked_of_other_languages() -> None:

@@ -16,16 +16,16 @@ from dslm.config.parse import parse
 from dslm.preprocess.clean.repetition import (
     REASONS,
     Repetition,
-    RepetitionSettings,
+    RepetitionConfig,
     _order,
     measures,
 )
 from dslm.preprocess.document import Document
 from dslm.preprocess.text.words import split
 
-SETTINGS = RepetitionSettings()
+SETTINGS = RepetitionConfig()
 NOTHING = dict.fromkeys(REASONS)
-OFF = parse(RepetitionSettings, NOTHING)
+OFF = parse(RepetitionConfig, NOTHING)
 
 
 def size(words: list[str]) -> int:
@@ -108,7 +108,7 @@ def test_each_rule_leaves_out_what_exceeds_its_threshold_and_null_lets_it_pass(n
     sentence = "Extraordinary misrepresentations notwithstanding undoubtedly we sat on a low mat"
     text = f"{sentence}\n\n{sentence}\n\n{sentence}"
     assert Repetition(OFF)([Document(text)], Counter()) == [None]
-    only = parse(RepetitionSettings, {**NOTHING, name: getattr(SETTINGS, name)})
+    only = parse(RepetitionConfig, {**NOTHING, name: getattr(SETTINGS, name)})
     part, whole = plain(text)[name]
     assert part > getattr(SETTINGS, name) * whole
     assert Repetition(only)([Document(text)], Counter()) == [REASONS[name]]

@@ -105,9 +105,9 @@ def test_a_wrong_offset_is_told_and_does_not_end_the_process(tmp_path, form):
 from pathlib import Path
 from dslm.preprocess.read.documents import documents
 from dslm.preprocess.read.pieces import Piece
-from dslm.preprocess.read.reading import Reading
-rejected = []
-texts = [one.text for one in documents(Piece(0, Path({str(path)!r})), Reading(), rejected.append)]
+from dslm.preprocess.read.reading import ReadingConfig
+rejected, piece = [], Piece(0, Path({str(path)!r}))
+texts = [one.text for one in documents(piece, ReadingConfig(), rejected.append)]
 print(len(texts), [one.reason for one in rejected])
 """
     done = subprocess.run(

@@ -96,8 +96,8 @@ def test_a_file_that_vanished_is_one_clear_error(tmp_path):
 
 def test_what_is_no_regular_file_is_refused(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(str(tmp_path / "socket"))
+    with socket.socket(socket.AF_UNIX) as collect:
+        collect.bind(str(tmp_path / "socket"))
         for path in (tmp_path / "pipe", tmp_path / "socket", "/dev/null"):
             with pytest.raises(DataError, match=f"{path}: is no regular file; pipe it in as -"):
                 expand([str(path)])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from dslm.files.kinds import text_bytes
 from dslm.preprocess.read.pieces import pieces
-from dslm.preprocess.read.reading import Reading
+from dslm.preprocess.read.reading import ReadingConfig
 
 SAME_FOLDER = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150
@@ -105,7 +105,7 @@ def test_tables_are_cut_between_groups_of_rows(tmp_path, read, form):
             writer.write_table(table, max_chunksize=7)
     else:
         Dataset(table).save_to_disk(path, num_shards=15)
-    found = pieces([path], Reading(), text_bytes(path) // 5)
+    found = pieces([path], ReadingConfig(), text_bytes(path) // 5)
     assert 4 <= len(found) <= 6
     assert all(before.end == after.start for before, after in pairwise(found))
     cut = read(path, text_bytes(path) // 5)
@@ -122,7 +122,7 @@ def test_the_bytes_of_pieces_and_the_progress_add_up_to_the_estimate(tmp_path, r
     (tmp_path / "d").write_bytes(gzip.compress(records))
     (tmp_path / "e").write_bytes(b"")
     for path in tmp_path.iterdir():
-        found = pieces([path], Reading(), size)
+        found = pieces([path], ReadingConfig(), size)
         assert sum(piece.text_bytes for piece in found) == text_bytes(path)
         assert read(path, size).told == text_bytes(path)
 
@@ -136,6 +136,6 @@ def test_what_cannot_be_sought_in_is_one_piece(tmp_path, make):
         make(b"[" + line, "document"),
         make(b"text\nwords\n", "table.csv"),
     ]
-    assert [(piece.input, piece.start, piece.end) for piece in pieces(paths, Reading(), 8)] == [
-        (number, 0, None) for number in range(5)
-    ]
+    assert [
+        (piece.input, piece.start, piece.end) for piece in pieces(paths, ReadingConfig(), 8)
+    ] == [(number, 0, None) for number in range(5)]

@@ -10,21 +10,21 @@ from dslm.errors import DataError
 from dslm.files.fingerprint import Input
 from dslm.files.whole import beside
 from dslm.preprocess.work.assemble import assemble, gather_rejects
-from dslm.preprocess.work.folder import Done, WorkFolder
+from dslm.preprocess.work.folder import UnitRecord, WorkFolder
 from dslm.shards.manifest import Manifest, Shard
-from dslm.shards.statistics import Tally
+from dslm.shards.statistics import Statistics
 from dslm.tokenizers.load import load_tokenizer
 from dslm.tokenizers.tokenizer import Tokenizer
 
 
-def written(work: WorkFolder, unit: int, shards: int) -> Done:
+def written(work: WorkFolder, unit: int, shards: int) -> UnitRecord:
     """A finished unit with that many shards of nothing."""
     made = []
     for number in range(shards):
         name = f"shard-{unit:05d}-{number:05d}.arrow"
         work.file(name).write_text(name)
         made.append(Shard(name, len(name), "0" * 64, 0, 0, ()))
-    return Done(inputs=(Input(f"{unit}.txt", 1, "0" * 64),), shards=tuple(made))
+    return UnitRecord(inputs=(Input(f"{unit}.txt", 1, "0" * 64),), shards=tuple(made))
 
 
 @pytest.fixture
@@ -70,11 +70,15 @@ def test_without_hard_links_shards_are_copied(
 
 
 def test_counts_of_all_stages_are_added_up(work: WorkFolder, tokenizer: Tokenizer) -> None:
-    cleaned = [Done(tally=Tally(left_out={"empty": 2}, examples=["a"])) for _ in range(2)]
-    place = assemble(work, cleaned, [Done(tally=Tally(left_out={"duplicate": 1}))], tokenizer, {})
-    tally = Manifest.load(place).tally
-    assert tally.left_out == {"duplicate": 1, "empty": 4}
-    assert tally.examples == ["a", "a"]
+    cleaned = [
+        UnitRecord(statistics=Statistics(left_out={"empty": 2}, examples=["a"])) for _ in range(2)
+    ]
+    place = assemble(
+        work, cleaned, [UnitRecord(statistics=Statistics(left_out={"duplicate": 1}))], tokenizer, {}
+    )
+    statistics = Manifest.load(place).statistics
+    assert statistics.left_out == {"duplicate": 1, "empty": 4}
+    assert statistics.examples == ["a", "a"]
 
 
 def test_rejects_of_all_units_are_one_file_that_gzip_reads(work: WorkFolder) -> None:
@@ -82,9 +86,9 @@ def test_rejects_of_all_units_are_one_file_that_gzip_reads(work: WorkFolder) -> 
     for stage, unit in (("left-out", 0), ("left-out", 1), ("rejected", 0)):
         name = f"{stage}-{unit:05d}"
         work.file(name).write_bytes(gzip.compress(f"{name}\n".encode(), mtime=0))
-        records.append(Done(work.hashed(name)))
+        records.append(UnitRecord(work.hashed(name)))
     work.file("texts-00000").touch()
-    records.append(Done(work.hashed("texts-00000")))
+    records.append(UnitRecord(work.hashed("texts-00000")))
     target = work.path / "new" / "rejects.jsonl.gz"
     gather_rejects(work, records, target)
     told = gzip.decompress(target.read_bytes()).decode().split()
@@ -92,12 +96,12 @@ def test_rejects_of_all_units_are_one_file_that_gzip_reads(work: WorkFolder) -> 
 
 
 @pytest.fixture
-def rejected(work: WorkFolder) -> list[Done]:
+def rejected(work: WorkFolder) -> list[UnitRecord]:
     work.file("rejected-00000").write_bytes(gzip.compress(b"one\n", mtime=0))
-    return [Done(work.hashed("rejected-00000"))]
+    return [UnitRecord(work.hashed("rejected-00000"))]
 
 
-def test_rejects_never_replace_another_file(work: WorkFolder, rejected: list[Done]) -> None:
+def test_rejects_never_replace_another_file(work: WorkFolder, rejected: list[UnitRecord]) -> None:
     target = work.path / "precious"
     target.write_text("an input")
     with pytest.raises(DataError, match=r"precious'?: there is such a file already"):
@@ -106,7 +110,9 @@ def test_rejects_never_replace_another_file(work: WorkFolder, rejected: list[Don
     assert not list(work.path.glob(".precious*"))
 
 
-def test_the_same_rejects_may_be_gathered_again(work: WorkFolder, rejected: list[Done]) -> None:
+def test_the_same_rejects_may_be_gathered_again(
+    work: WorkFolder, rejected: list[UnitRecord]
+) -> None:
     target = work.path / "rejects"
     for _ in range(2):
         gather_rejects(work, rejected, target)
@@ -114,8 +120,10 @@ def test_the_same_rejects_may_be_gathered_again(work: WorkFolder, rejected: list
 
 
 def test_rejects_that_cannot_all_be_written_are_not_there(
-    work: WorkFolder, rejected: list[Done]
+    work: WorkFolder, rejected: list[UnitRecord]
 ) -> None:
     with pytest.raises(FileNotFoundError):
-        gather_rejects(work, [*rejected, Done({"rejected-00001": "0" * 64})], work.path / "rejects")
+        gather_rejects(
+            work, [*rejected, UnitRecord({"rejected-00001": "0" * 64})], work.path / "rejects"
+        )
     assert not list(work.path.glob("*rejects*"))

@@ -8,17 +8,17 @@ import pytest
 from helpers.work_plan import PLAN
 
 from dslm.errors import DataError
-from dslm.preprocess.work import coordination as crew
+from dslm.preprocess.work import coordination as ranks
 from dslm.preprocess.work import watch
-from dslm.preprocess.work.coordination import Member, Stage
-from dslm.preprocess.work.folder import Done, WorkFolder
-from dslm.preprocess.work.plan import Unit
+from dslm.preprocess.work.coordination import Rank, WorkPass
+from dslm.preprocess.work.folder import UnitRecord, WorkFolder
+from dslm.preprocess.work.plan import WorkUnit
 from dslm.preprocess.work.watch import Listeners, Watch
 from dslm.preprocess.work.workers import Workers
 from dslm.progress import Advance
-from dslm.shards.statistics import Tally
+from dslm.shards.statistics import Statistics
 
-UNITS = [Unit(number, (), 10) for number in range(6)]
+UNITS = [WorkUnit(number, (), 10) for number in range(6)]
 
 
 def never() -> bool:
@@ -27,35 +27,38 @@ def never() -> bool:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crew, "WAIT", 0.01)
+    monkeypatch.setattr(ranks, "WAIT", 0.01)
 
 
-def stage(folder: WorkFolder, made: list[int], member: Member | None = None) -> Stage:
+def stage(folder: WorkFolder, made: list[int], member: Rank | None = None) -> WorkPass:
     """A stage that notes the units it does."""
 
-    def work(unit: Unit, advance: Advance | None) -> Done:
+    def work(unit: WorkUnit, advance: Advance | None) -> UnitRecord:
         made.append(unit.number)
         if advance:
             advance(unit.size)
         folder.file(f"{unit.number}").write_text(f"unit {unit.number}")
-        return Done(folder.hashed(f"{unit.number}"), Tally(documents=unit.number))
+        return UnitRecord(folder.hashed(f"{unit.number}"), Statistics(documents=unit.number))
 
     with folder.joined(PLAN) as since:
-        return Stage("write", folder, work, member or Member(), since)
+        return WorkPass("write", folder, work, member or Rank(), since)
 
 
 def finish(
-    stage: Stage, told: Advance | None = None, ended: Callable[[], bool] = never, max_bad: int = 0
-) -> list[Done]:
+    stage: WorkPass,
+    told: Advance | None = None,
+    ended: Callable[[], bool] = never,
+    max_bad: int = 0,
+) -> list[UnitRecord]:
     with Workers(1) as workers:
         return stage.finish(UNITS, workers, Listeners(max_bad, told), ended)
 
 
 def test_records_come_in_the_order_of_the_units(work: WorkFolder) -> None:
     made: list[int] = []
-    done = finish(stage(work, made, Member(1, 3)))
+    done = finish(stage(work, made, Rank(1, 3)))
     assert made == [2, 3, 4, 5, 0, 1]  # each member begins at a place of its own
-    assert [one.tally.documents for one in done] == list(range(6))
+    assert [one.statistics.documents for one in done] == list(range(6))
 
 
 def test_what_is_done_is_not_done_again_but_counts_as_progress(work: WorkFolder) -> None:
@@ -71,7 +74,7 @@ def test_a_unit_whose_file_was_damaged_is_done_again(work: WorkFolder) -> None:
     made: list[int] = []
     finish(stage(work, made))
     work.file("4").write_text("unit 5")
-    finish(stage(work, made, Member(0, 2)))  # whoever of a crew finds it
+    finish(stage(work, made, Rank(0, 2)))  # whoever of a crew finds it
     assert made == [0, 1, 2, 3, 4, 5, 4]
     assert work.file("4").read_text() == "unit 4"
 
@@ -79,9 +82,9 @@ def test_a_unit_whose_file_was_damaged_is_done_again(work: WorkFolder) -> None:
 def test_a_unit_that_another_is_at_is_waited_for(work: WorkFolder) -> None:
     made: list[int] = []
     with work.lock("write", 3):
-        other = threading.Timer(0.2, lambda: work.finish("write", 3, Done()))
+        other = threading.Timer(0.2, lambda: work.finish("write", 3, UnitRecord()))
         other.start()
-        done = Stage("write", work, stage(work, made).work)(UNITS[3], None)
+        done = WorkPass("write", work, stage(work, made).work)(UNITS[3], None)
         assert not done
         other.join()
     finish(stage(work, made))
@@ -97,11 +100,11 @@ def test_it_leaves_when_others_have_made_the_whole_set(work: WorkFolder) -> None
 
 
 def test_a_unit_that_fails_is_free_again_and_has_no_record(work: WorkFolder) -> None:
-    def fail(unit: Unit, advance: Advance | None) -> Done:
+    def fail(unit: WorkUnit, advance: Advance | None) -> UnitRecord:
         raise RuntimeError("torn")
 
     with pytest.raises(RuntimeError, match="torn"):
-        finish(Stage("write", work, fail))
+        finish(WorkPass("write", work, fail))
     assert work.units_done() == 0
     made: list[int] = []
     finish(stage(work, made))
@@ -124,10 +127,10 @@ def test_what_others_finish_counts_as_soon_as_it_is_seen(
     seen = Watch(work, "write", UNITS, Listeners(0, told.append))
     seen.advance(4)  # of unit 0
     for number in (1, 2, 3):
-        work.finish("write", number, Done())
+        work.finish("write", number, UnitRecord())
     seen.advance(3)
     assert sum(told) == 30
-    work.finish("write", 0, Done())
+    work.finish("write", 0, UnitRecord())
     seen.advance(3)  # the rest of unit 0, whose record is there too
     assert sum(told) == 40
     for _ in (1, 2, 3):  # found to be done
@@ -139,7 +142,7 @@ def test_what_was_done_before_counts_when_it_is_proved(
     work: WorkFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watch, "LOOK_EVERY", 0)
-    work.finish("write", 1, Done())
+    work.finish("write", 1, UnitRecord())
     told: list[int] = []
     seen = Watch(work, "write", UNITS, Listeners(0, told.append))
     seen.advance(0)
@@ -154,16 +157,18 @@ def test_broken_records_of_all_units_together_stop_the_stage_early(
     monkeypatch.setattr(watch, "LOOK_EVERY", 0)
     made: list[int] = []
 
-    def work_on(unit: Unit, advance: Advance | None) -> Done:
+    def work_on(unit: WorkUnit, advance: Advance | None) -> UnitRecord:
         made.append(unit.number)
         if advance:
             advance(unit.size)
-        return Done({}, Tally(broken={"not JSON": 1}, examples=[f"{unit.number}.txt: not JSON"]))
+        return UnitRecord(
+            {}, Statistics(broken={"not JSON": 1}, examples=[f"{unit.number}.txt: not JSON"])
+        )
 
     with pytest.raises(DataError, match=r"0\.txt: not JSON\n.*\n.*= 1: 2 records are broken"):
-        finish(Stage("write", work, work_on), max_bad=1)
+        finish(WorkPass("write", work, work_on), max_bad=1)
     assert made == [0, 1, 2]
-    assert len(finish(Stage("write", work, work_on), max_bad=6)) == 6
+    assert len(finish(WorkPass("write", work, work_on), max_bad=6)) == 6
 
 
 def test_waiting_for_others_is_told_once_when_it_takes_long(

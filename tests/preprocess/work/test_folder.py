@@ -14,8 +14,8 @@ from helpers.work_plan import PLAN
 import dslm
 from dslm.errors import DataError
 from dslm.files.whole import beside
-from dslm.preprocess.work.folder import Done, WorkFolder
-from dslm.shards.statistics import Tally
+from dslm.preprocess.work.folder import UnitRecord, WorkFolder
+from dslm.shards.statistics import Statistics
 
 
 def refuse(handle: int, how: int) -> None:
@@ -28,10 +28,10 @@ def begin(work: WorkFolder, plan: Mapping[str, Any] = PLAN) -> int:
         return since
 
 
-def finish(work: WorkFolder, content: bytes = b"tokens") -> Done:
+def finish(work: WorkFolder, content: bytes = b"tokens") -> UnitRecord:
     """Finish unit 7 of a stage, with one file."""
     work.file("shard-7").write_bytes(content)
-    done = Done(work.hashed("shard-7"), Tally(documents=3))
+    done = UnitRecord(work.hashed("shard-7"), Statistics(documents=3))
     work.finish("write", 7, done)
     return done
 

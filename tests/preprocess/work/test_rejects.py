@@ -9,7 +9,7 @@ import pytest
 from dslm.errors import DataError
 from dslm.preprocess.document import Rejected
 from dslm.preprocess.work.rejects import Rejects, check_broken
-from dslm.shards.statistics import EXAMPLES, Tally
+from dslm.shards.statistics import EXAMPLES, Statistics
 
 NAMES = ("a.txt", "b.jsonl")
 BROKEN = Rejected(1, 17, "not JSON", "line 2", '{"te', broken=True)
@@ -17,13 +17,13 @@ UNWANTED = Rejected(0, 3, "too short", text="短い")
 
 
 def test_reasons_are_counted_in_the_order_of_their_names() -> None:
-    tally = Tally()
-    with Rejects(tally, NAMES, 100, None) as reject:
+    statistics = Statistics()
+    with Rejects(statistics, NAMES, 100, None) as reject:
         for rejected in (UNWANTED, BROKEN, UNWANTED, Rejected(0, 9, "duplicate")):
             reject(rejected)
-    assert list(tally.left_out.items()) == [("duplicate", 1), ("too short", 2)]
-    assert tally.broken == {"not JSON": 1}
-    assert tally.examples == ["b.jsonl: not JSON (line 2)"]
+    assert list(statistics.left_out.items()) == [("duplicate", 1), ("too short", 2)]
+    assert statistics.broken == {"not JSON": 1}
+    assert statistics.examples == ["b.jsonl: not JSON (line 2)"]
 
 
 def test_records_are_written_aside_with_their_reason_and_the_same_bytes_every_time(
@@ -31,7 +31,7 @@ def test_records_are_written_aside_with_their_reason_and_the_same_bytes_every_ti
 ) -> None:
     packed = []
     for _ in range(2):
-        with Rejects(Tally(), NAMES, 100, tmp_path / "aside") as reject:
+        with Rejects(Statistics(), NAMES, 100, tmp_path / "aside") as reject:
             reject(UNWANTED)
             reject(BROKEN)
         packed.append((tmp_path / "aside").read_bytes())
@@ -50,13 +50,13 @@ def test_records_are_written_aside_with_their_reason_and_the_same_bytes_every_ti
 
 
 def test_text_that_is_no_unicode_can_be_written_aside(tmp_path: Path) -> None:
-    with Rejects(Tally(), NAMES, 100, tmp_path / "aside") as reject:
+    with Rejects(Statistics(), NAMES, 100, tmp_path / "aside") as reject:
         reject(Rejected(0, 0, "half a surrogate pair", text="a\ud800", broken=True))
     assert json.loads(gzip.decompress((tmp_path / "aside").read_bytes()))["text"] == "a\ud800"
 
 
 def test_one_broken_record_too_many_stops() -> None:
-    with Rejects(Tally(), NAMES, 2, None) as reject:
+    with Rejects(Statistics(), NAMES, 2, None) as reject:
         reject(BROKEN)
         reject(BROKEN)
         told = r"--max-bad = 2: 3 records are broken; mend the input"
@@ -65,18 +65,18 @@ def test_one_broken_record_too_many_stops() -> None:
 
 
 def test_documents_that_are_not_wanted_never_stop() -> None:
-    with Rejects(Tally(), NAMES, 0, None) as reject:
+    with Rejects(Statistics(), NAMES, 0, None) as reject:
         for _ in range(3):
             reject(UNWANTED)
 
 
 def test_no_more_than_a_few_are_described() -> None:
-    tally = Tally()
-    with Rejects(tally, NAMES, 1000, None) as reject:
+    statistics = Statistics()
+    with Rejects(statistics, NAMES, 1000, None) as reject:
         for _ in range(EXAMPLES + 5):
             reject(BROKEN)
-    assert len(tally.examples) == EXAMPLES
+    assert len(statistics.examples) == EXAMPLES
     with pytest.raises(DataError) as caught:
-        check_broken(25, tally.examples, 0)
+        check_broken(25, statistics.examples, 0)
     assert len(caught.value.problems) == 6
     assert str(caught.value.problems[0]) == "b.jsonl: not JSON (line 2)"

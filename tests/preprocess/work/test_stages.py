@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from dslm.errors import DataError
-from dslm.preprocess.clean.language import LanguageSettings
-from dslm.preprocess.clean.pipeline import Cleaning
+from dslm.preprocess.clean.language import LanguageConfig
+from dslm.preprocess.clean.pipeline import CleaningConfig
 from dslm.preprocess.deduplicate.settings import Duplicates
-from dslm.preprocess.train_tokenizer import Training, train_tokenizer
-from dslm.preprocess.work.folder import Done, WorkFolder
-from dslm.preprocess.work.plan import Sharding, plan
+from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
+from dslm.preprocess.work.folder import UnitRecord, WorkFolder
+from dslm.preprocess.work.plan import ShardingConfig, plan
 from dslm.preprocess.work.stages import Clean, Decide, Work, Write
-from dslm.shards.statistics import Volume
+from dslm.shards.statistics import TextVolume
 from dslm.tokenizers.load import load_tokenizer
 
 LONG = "the river of light falls over the dark stone and never under it\n\n"
@@ -33,28 +33,28 @@ def paths(tmp_path: Path) -> list[Path]:
 @pytest.fixture
 def tokenizer(tmp_path: Path, paths: list[Path]) -> Path:
     (tmp_path / "known.txt").write_text("the 0123456789 rivers. stones.")
-    train_tokenizer([tmp_path / "known.txt"], tmp_path / "tok", Training("char", None))
+    train_tokenizer([tmp_path / "known.txt"], tmp_path / "tok", TokenizerConfig("char", None))
     return tmp_path / "tok"
 
 
-def stage(kind: Any, work: WorkFolder, sharding: Sharding, *more: Any) -> Any:
+def stage(kind: Any, work: WorkFolder, sharding: ShardingConfig, *more: Any) -> Any:
     sha256 = load_tokenizer(sharding.tokenizer).sha256
     return kind(work, sharding, sha256, work.path.parent, 10, True, *more)
 
 
-def write(work: WorkFolder, paths: list[Path], sharding: Sharding) -> list[Done]:
+def write(work: WorkFolder, paths: list[Path], sharding: ShardingConfig) -> list[UnitRecord]:
     return [stage(Write, work, sharding)(unit, None) for unit in plan(paths, sharding)]
 
 
 def test_a_unit_tells_its_inputs_counts_and_files(
     work: WorkFolder, paths: list[Path], tokenizer: Path
 ) -> None:
-    (done,) = write(work, paths, Sharding(tokenizer))
+    (done,) = write(work, paths, ShardingConfig(tokenizer))
     assert [one.name for one in done.inputs] == ["a.jsonl", "b.jsonl"]
-    assert (done.tally.documents, done.tally.sentences) == (22, 43)
-    assert done.tally.broken == {"not JSON": 1}
-    assert sum(done.tally.lengths) == 22
-    assert done.tally.lengths == [0, 0, 0, 1, 21]  # one of 10 letters, the others of 20 or 22
+    assert (done.statistics.documents, done.statistics.sentences) == (22, 43)
+    assert done.statistics.broken == {"not JSON": 1}
+    assert sum(done.statistics.lengths) == 22
+    assert done.statistics.lengths == [0, 0, 0, 1, 21]  # one of 10 letters, the others of 20 or 22
     assert set(done.files) == {"shard-00000-00000.arrow", "rejected-00000"}
     assert {one.file: one.sha256 for one in done.shards}.items() <= done.files.items()
     assert work.hashed(*done.files) == done.files
@@ -63,7 +63,7 @@ def test_a_unit_tells_its_inputs_counts_and_files(
 def test_an_input_is_told_by_the_unit_that_reads_its_beginning(
     work: WorkFolder, paths: list[Path], tokenizer: Path
 ) -> None:
-    done = write(work, paths, Sharding(tokenizer, 300))
+    done = write(work, paths, ShardingConfig(tokenizer, 300))
     told = [[one.name for one in unit.inputs] for unit in done]
     assert len(told) > 2
     assert [name for names in told for name in names] == ["a.jsonl", "b.jsonl"]
@@ -73,8 +73,8 @@ def test_an_input_is_told_by_the_unit_that_reads_its_beginning(
 def test_shards_are_closed_by_the_document_that_fills_them(
     work: WorkFolder, paths: list[Path], tokenizer: Path, size: int
 ) -> None:
-    sharding = Sharding(tokenizer, size)
-    (unit,) = plan(paths[:1], Sharding(tokenizer))
+    sharding = ShardingConfig(tokenizer, size)
+    (unit,) = plan(paths[:1], ShardingConfig(tokenizer))
     done = stage(Write, work, sharding)(unit, None)
     sizes = [2 * one.tokens for one in done.shards]
     assert all(size <= filled < size + 2 * 22 for filled in sizes[:-1])
@@ -84,39 +84,42 @@ def test_shards_are_closed_by_the_document_that_fills_them(
 
 
 def test_each_language_is_counted(work: WorkFolder, paths: list[Path], tokenizer: Path) -> None:
-    cleaning = Cleaning(language=LanguageSettings(on=True))
-    (done,) = write(work, paths, Sharding(tokenizer, cleaning=cleaning))
-    total = Volume()
-    for volume in done.tally.languages.values():
+    cleaning = CleaningConfig(language=LanguageConfig(on=True))
+    (done,) = write(work, paths, ShardingConfig(tokenizer, cleaning=cleaning))
+    total = TextVolume()
+    for volume in done.statistics.languages.values():
         total.add(volume)
     assert (total.documents, total.tokens, total.text_bytes) == (
-        done.tally.documents,
-        done.tally.tokens,
-        done.tally.text_bytes,
+        done.statistics.documents,
+        done.statistics.tokens,
+        done.statistics.text_bytes,
     )
 
 
 def test_without_languages_none_are_counted(
     work: WorkFolder, paths: list[Path], tokenizer: Path
 ) -> None:
-    (done,) = write(work, paths, Sharding(tokenizer))
-    assert done.tally.languages == {}
+    (done,) = write(work, paths, ShardingConfig(tokenizer))
+    assert done.statistics.languages == {}
 
 
 def test_duplicates_are_left_out_over_the_borders_of_units(
     work: WorkFolder, paths: list[Path], tokenizer: Path
 ) -> None:
-    sharding = Sharding(tokenizer, 300, duplicates=Duplicates(documents=True))
+    sharding = ShardingConfig(tokenizer, 300, duplicates=Duplicates(documents=True))
     units = plan(paths, sharding)
     told: list[int] = []
     cleaned = [stage(Clean, work, sharding)(unit, told.append) for unit in units]
-    assert sum(one.tally.documents for one in cleaned) == 0  # none is kept yet
+    assert sum(one.statistics.documents for one in cleaned) == 0  # none is kept yet
     assert [one.name for done in cleaned for one in done.inputs] == ["a.jsonl", "b.jsonl"]
     decided = stage(Decide, work, sharding, len(units))(units[0], None)
     assert len(decided.files) == len(units)
     written = [stage(Write, work, sharding)(unit, told.append) for unit in units]
-    assert sum(one.tally.documents for one in written) == 21
-    assert [one.tally.left_out for one in written] == [*[{}] * (len(units) - 1), {"duplicate": 1}]
+    assert sum(one.statistics.documents for one in written) == 21
+    assert [one.statistics.left_out for one in written] == [
+        *[{}] * (len(units) - 1),
+        {"duplicate": 1},
+    ]
     assert sum(told) == 2 * sum(path.stat().st_size for path in paths)
     assert all(done.inputs == () for done in written)
 
@@ -126,16 +129,16 @@ def test_a_repeated_paragraph_is_cut_out_where_it_comes_again(
 ) -> None:
     texts = [f"1 rivers.\n\n{LONG}", f"2 rivers.\n\n{LONG}", LONG]
     paths[0].write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
-    train_tokenizer([paths[0]], tokenizer.parent / "more", Training("char", None))
+    train_tokenizer([paths[0]], tokenizer.parent / "more", TokenizerConfig("char", None))
     duplicates = Duplicates(paragraphs=True, paragraph_characters=20)
-    sharding = Sharding(tokenizer.parent / "more", duplicates=duplicates)
+    sharding = ShardingConfig(tokenizer.parent / "more", duplicates=duplicates)
     units = plan(paths[:1], sharding)
     stage(Clean, work, sharding)(units[0], None)
     stage(Decide, work, sharding, 1)(units[0], None)
-    tally = stage(Write, work, sharding)(units[0], None).tally
-    assert tally.documents == 2
-    assert tally.changed == {"duplicate paragraphs removed": 1}
-    assert sum(tally.left_out.values()) == 1
+    statistics = stage(Write, work, sharding)(units[0], None).statistics
+    assert statistics.documents == 2
+    assert statistics.changed == {"duplicate paragraphs removed": 1}
+    assert sum(statistics.left_out.values()) == 1
 
 
 def test_an_unknown_character_is_told_with_the_file_that_holds_it(
@@ -144,19 +147,19 @@ def test_an_unknown_character_is_told_with_the_file_that_holds_it(
     with paths[1].open("a") as file:
         file.write('{"text": "x"}\n')
     with pytest.raises(DataError, match=r"^b\.jsonl: character 'x'"):
-        write(work, paths, Sharding(tokenizer))
+        write(work, paths, ShardingConfig(tokenizer))
 
 
 def test_a_tokenizer_that_changed_on_the_way_is_never_used(
     work: WorkFolder, paths: list[Path], tokenizer: Path
 ) -> None:
-    sharding = Sharding(tokenizer)
+    sharding = ShardingConfig(tokenizer)
     begun: Work = stage(Write, work, sharding)
     (unit,) = plan(paths, sharding)
     (tokenizer.parent / "known.txt").write_text("the 0123456789 rivers. stones, all of them")
     for path in tokenizer.iterdir():
         path.unlink()
     tokenizer.rmdir()
-    train_tokenizer([tokenizer.parent / "known.txt"], tokenizer, Training("char", None))
+    train_tokenizer([tokenizer.parent / "known.txt"], tokenizer, TokenizerConfig("char", None))
     with pytest.raises(DataError, match="has changed since the work began"):
         begun(unit, None)  # type: ignore[operator]

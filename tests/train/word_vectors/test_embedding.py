@@ -20,7 +20,7 @@ from dslm.model.embedding import embedding_deviation
 from dslm.model.stages import stages
 from dslm.run.config import check_run
 from dslm.sampling.packed import PackedRows
-from dslm.sampling.stream import Cut, Stream, Windows
+from dslm.sampling.stream import Stream, Windows, WindowSpec
 from dslm.shards.shard_set import ShardSet
 from dslm.tokenizers.load import load_tokenizer
 from dslm.tokenizers.vocabulary import piece_texts
@@ -85,10 +85,10 @@ def test_a_file_that_does_not_begin_like_vectors_is_told_with_the_other_mistakes
 
 
 def test_vectors_and_the_weights_of_another_run_are_not_both_had(made: Any) -> None:
-    config = replace(made().config, word_vectors="v.txt", start="runs/a")
-    assert [str(problem) for problem in check_run(config)] == [
-        "word_vectors = 'v.txt': start = 'runs/a' gives the embedding already; use one of the two"
-    ]
+    config = replace(made().config, word_vectors="v.txt", init_from="runs/a")
+    (problem,) = check_run(config)
+    rule = "init_from = 'runs/a' gives the embedding already"
+    assert str(problem) == f"word_vectors = 'v.txt': {rule}; use one of the two"
 
 
 def test_a_run_that_goes_on_does_not_look_for_the_file_but_for_the_same_name(
@@ -150,7 +150,7 @@ def test_padding_is_no_token_of_the_text(pieces: Path) -> None:
     packed = count_tokens(Stream([PackedRows(shards, 65, padding)], None, 0), 300)
     assert packed[padding] == 0
     assert packed.sum() == shards.tokens
-    windows = count_tokens(Stream([Windows(shards, Cut(64, 1))], None, 0), 300)
+    windows = count_tokens(Stream([Windows(shards, WindowSpec(64, 1))], None, 0), 300)
     assert windows.sum() == (shards.tokens - 1) // 64 * 65
 
 

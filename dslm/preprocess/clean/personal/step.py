@@ -23,8 +23,8 @@ from dslm.preprocess.clean.personal.keys import keys, may_hold_keys
 from dslm.preprocess.clean.personal.numbers import cards, identities, phones
 from dslm.preprocess.document import Document
 
-Kind = Literal["key", "email", "id", "card", "ip", "phone"]
-KINDS: tuple[Kind, ...] = ("key", "email", "id", "card", "ip", "phone")
+PersonalKind = Literal["key", "email", "id", "card", "ip", "phone"]
+KINDS: tuple[PersonalKind, ...] = ("key", "email", "id", "card", "ip", "phone")
 """In the order in which they are masked."""
 
 _DIGITS = {"id": 17, "card": 13, "ip": 5, "phone": 7}
@@ -35,12 +35,12 @@ _DIGITS_TO_ZERO = bytes(ord("0") if chr(byte) in "0123456789" else 0 for byte in
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
-class PersonalSettings:
+class PersonalConfig:
     """Which personal data are replaced by a placeholder."""
 
     on: bool = False
     """Whether personal data are masked."""
-    kinds: tuple[Kind, ...] = KINDS
+    kinds: tuple[PersonalKind, ...] = KINDS
     """What is masked: ``email``, ``ip``, ``phone``, ``card`` (payment cards), ``id`` (Chinese
     identity numbers), ``key`` (private keys, tokens and passwords in programs)."""
     private_addresses: bool = False
@@ -51,8 +51,8 @@ class PersonalSettings:
 class Personal:
     """The step that masks personal data; see `dslm.preprocess.clean.step.Step`."""
 
-    def __init__(self, settings: PersonalSettings) -> None:
-        finders: dict[Kind, Callable[[str], list[Span]]] = {
+    def __init__(self, settings: PersonalConfig) -> None:
+        finders: dict[PersonalKind, Callable[[str], list[Span]]] = {
             "key": keys,
             "email": emails,
             "id": identities,
@@ -75,9 +75,9 @@ class Personal:
             counts.update(["personal data masked"] if found else [])
         return [None] * len(documents)
 
-    def _mask(self, document: Document) -> dict[Kind, int]:
+    def _mask(self, document: Document) -> dict[PersonalKind, int]:
         """Mask one text; returns how often each kind was found, if it was."""
-        found: dict[Kind, int] = {}
+        found: dict[PersonalKind, int] = {}
         digits = _digits(document.text)
         for kind, finder in self._finders.items():
             if not _possible(kind, document.text, digits):
@@ -98,7 +98,7 @@ def _digits(text: str) -> bytes:
     return digits if b"0" * min(_DIGITS.values()) in digits else b""
 
 
-def _possible(kind: Kind, text: str, digits: bytes) -> bool:
+def _possible(kind: PersonalKind, text: str, digits: bytes) -> bool:
     """Whether a closer look at a text is worth while."""
     if kind == "email":
         return "@" in text

@@ -16,10 +16,10 @@ from dslm.commands.cli import run as run_command
 from dslm.commands.data import main
 from dslm.errors import UserError
 from dslm.preprocess.shard import shard
-from dslm.preprocess.train_tokenizer import Training, train_tokenizer
-from dslm.preprocess.work.plan import Sharding
+from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
+from dslm.preprocess.work.plan import ShardingConfig
 from dslm.shards.shard_set import ShardSet
-from dslm.train.provenance import Seen, whence
+from dslm.train.provenance import SampleTrace, trace
 
 pytestmark = pytest.mark.ranks
 
@@ -51,14 +51,14 @@ PLAIN_RANK = launching._rank
 @pytest.fixture(scope="module")
 def sets(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two shard sets of many short documents."""
-    folder = tmp_path_factory.mktemp("whence")
+    folder = tmp_path_factory.mktemp("trace")
     for name, sign in (("sums", "+"), ("products", "*")):
         lines = [json.dumps({"text": f"{n} {sign} {n} is known."}) for n in range(300)]
         (folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
     texts = sorted(folder.glob("*.jsonl"))
-    train_tokenizer(texts, folder / "tokenizer", Training("char", None))
+    train_tokenizer(texts, folder / "tokenizer", TokenizerConfig("char", None))
     for text in texts:
-        shard([text], folder / text.stem, Sharding(folder / "tokenizer", shard_size=2000))
+        shard([text], folder / text.stem, ShardingConfig(folder / "tokenizer", shard_size=2000))
     return [folder / text.stem for text in texts]
 
 
@@ -85,7 +85,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, sets: list[Path]) -> dict[
     return {"run": folder / "run", "rows": rows}
 
 
-def tokens_of(seen: Seen) -> list[int]:
+def tokens_of(seen: SampleTrace) -> list[int]:
     found = ShardSet.open(seen.folder).windows(np.array([seen.first]), seen.last - seen.first)
     return [int(token) for token in found[0]]
 
@@ -93,15 +93,15 @@ def tokens_of(seen: Seen) -> list[int]:
 @pytest.mark.parametrize("step", range(1, 7))
 def test_the_rows_named_are_those_that_each_rank_read(trained: dict[str, Any], step: int) -> None:
     for rank in (0, 1):
-        named = list(whence(trained["run"], step, rank))
+        named = list(trace(trained["run"], step, rank))
         assert [tokens_of(seen) for seen in named] == trained["rows"][rank][step - 1]
         assert {seen.rank for seen in named} == {rank}
         assert len(named) == (8 if step <= 4 else 16)
 
 
 def test_without_a_rank_it_names_the_rows_of_all(trained: dict[str, Any]) -> None:
-    both = [seen for rank in (0, 1) for seen in whence(trained["run"], 6, rank)]
-    assert list(whence(trained["run"], 6, None)) == both
+    both = [seen for rank in (0, 1) for seen in trace(trained["run"], 6, rank)]
+    assert list(trace(trained["run"], 6, None)) == both
     assert [seen.sample for seen in both] == list(range(4 * 16 + 32, 4 * 16 + 64))
 
 
@@ -109,7 +109,7 @@ def test_the_documents_of_a_row_are_where_their_inputs_say(
     trained: dict[str, Any], sets: list[Path]
 ) -> None:
     folders = set()
-    for seen in whence(trained["run"], 3, None):
+    for seen in trace(trained["run"], 3, None):
         shards = ShardSet.open(seen.folder)
         spans = [shards.document(document.number) for document in seen.documents]
         assert spans[0][0] <= seen.first < spans[0][1]
@@ -127,14 +127,14 @@ def test_the_documents_of_a_row_are_where_their_inputs_say(
 def test_the_command_tells_rows_and_documents(
     trained: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["whence", str(trained["run"]), "--step", "2", "--rank", "1"]
+    arguments = ["trace", str(trained["run"]), "--step", "2", "--rank", "1"]
     assert run_command(main, arguments) == 0
     told = capsys.readouterr().out.splitlines()
     assert sum(line.startswith("sample ") for line in told) == 8
     assert "document" in told[1]
     assert run_command(main, [*arguments, "--json"]) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    named = list(whence(trained["run"], 2, 1))
+    named = list(trace(trained["run"], 2, 1))
     assert [row["sample"] for row in rows] == [seen.sample for seen in named]
     assert rows[0]["documents"][0]["sha256"] == named[0].documents[0].sha256
 
@@ -151,12 +151,12 @@ def test_no_such_step_or_rank_is_told(
     trained: dict[str, Any], step: int, rank: int | None, told: str
 ) -> None:
     with pytest.raises(UserError, match=told):
-        list(whence(trained["run"], step, rank))
+        list(trace(trained["run"], step, rank))
 
 
 def test_a_folder_without_a_run_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"is not the folder of a run"):
-        list(whence(tmp_path, 1, None))
+        list(trace(tmp_path, 1, None))
 
 
 def test_shards_that_are_not_those_of_the_run_any_more_are_told(
@@ -167,4 +167,4 @@ def test_shards_that_are_not_those_of_the_run_any_more_are_told(
     (tmp_path / "run.json").write_text(json.dumps(record))
     told = rf"{sets[0].name}: is not the shard set that .* read any more"
     with pytest.raises(UserError, match=told):
-        list(whence(tmp_path, 1, None))
+        list(trace(tmp_path, 1, None))

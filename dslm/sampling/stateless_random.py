@@ -16,7 +16,7 @@ GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 """The steps of SplitMix64: odd, and near 2^64 over the golden ratio."""
 
 
-class Purpose(IntEnum):
+class RandomStream(IntEnum):
     """What random numbers are for; each has numbers of its own."""
 
     SHUFFLE = 0
@@ -34,7 +34,7 @@ class Purpose(IntEnum):
     CUTS = auto()
 
 
-def uniform(seed: int, samples: Integers, width: int, purpose: Purpose) -> Reals:
+def stateless_random(seed: int, samples: Integers, width: int, purpose: RandomStream) -> Reals:
     """Random numbers in [0, 1) that depend on the seed, the sample number and the purpose alone.
 
     From SplitMix64 (Steele et al., "Fast Splittable Pseudorandom Number Generators", 2014), whose

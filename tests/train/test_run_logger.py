@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from dslm.run.metrics import Line, Metrics
-from dslm.train.pace import Pace
-from dslm.train.reporter import LINES, Teller
+from dslm.train.run_logger import LINES, RunLogger
+from dslm.train.throughput import Throughput
 
 
 class Terminal(io.StringIO):
@@ -23,7 +23,7 @@ def line(step: int, **more: float | None) -> Line:
 
 def test_a_line_has_the_figures_a_user_watches() -> None:
     messages = io.StringIO()
-    Teller(1000, None, messages).tell(line(1, mfu=0.43), Pace(1000, 10))
+    RunLogger(1000, None, messages).log(line(1, mfu=0.43), Throughput(1000, 10))
     assert messages.getvalue() == (
         "step 1/1,000 · pace not known yet · loss 2.5000 · rate 1.00e-03 · norm 0.50 · "
         "10k tokens/s · MFU 43 %\n"
@@ -32,7 +32,7 @@ def test_a_line_has_the_figures_a_user_watches() -> None:
 
 def test_figures_that_are_not_known_are_left_out() -> None:
     messages = io.StringIO()
-    Teller(1000, None, messages).tell(line(1, gradient_norm=None), Pace(1000, 10))
+    RunLogger(1000, None, messages).log(line(1, gradient_norm=None), Throughput(1000, 10))
     assert "norm" not in messages.getvalue()
     assert "MFU" not in messages.getvalue()
 
@@ -40,9 +40,9 @@ def test_figures_that_are_not_known_are_left_out() -> None:
 def test_a_user_sees_some_lines_and_the_file_has_all(tmp_path: Path) -> None:
     messages = io.StringIO()
     with Metrics(tmp_path / "metrics.jsonl", 0, None) as metrics:
-        teller = Teller(1000, metrics, messages)
+        logger = RunLogger(1000, metrics, messages)
         for step in range(1, 1001):
-            teller.tell(line(step), Pace(1000, 10))
+            logger.log(line(step), Throughput(1000, 10))
     assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 1000
     shown = messages.getvalue().splitlines()
     assert LINES <= len(shown) <= LINES + 1
@@ -52,32 +52,32 @@ def test_a_user_sees_some_lines_and_the_file_has_all(tmp_path: Path) -> None:
 
 def test_every_validation_loss_is_shown() -> None:
     messages = io.StringIO()
-    teller = Teller(1000, None, messages)
+    logger = RunLogger(1000, None, messages)
     for step in (1, 2):
-        teller.tell({"step": step, "validation_loss": 1.25}, Pace(1000, 10))
+        logger.log({"step": step, "validation_loss": 1.25}, Throughput(1000, 10))
     assert messages.getvalue().splitlines()[1] == "step 2/1,000 · validation loss 1.2500"
 
 
 def test_ranks_without_a_user_are_silent() -> None:
-    teller = Teller(10, None, None)
-    teller.say("a word")
-    teller.beat(1, Pace(10, 10))
-    teller.tell(line(1), Pace(10, 10))
+    logger = RunLogger(10, None, None)
+    logger.message("a word")
+    logger.heartbeat(1, Throughput(10, 10))
+    logger.log(line(1), Throughput(10, 10))
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [0.0]
-    monkeypatch.setattr("dslm.train.reporter.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("dslm.train.run_logger.time.monotonic", lambda: now[0])
     return now
 
 
 def test_a_log_file_gets_a_sign_of_life_after_a_long_silence(clock: list[float]) -> None:
     messages = io.StringIO()
-    teller, pace = Teller(100, None, messages), Pace(100, 10)
+    logger, throughput = RunLogger(100, None, messages), Throughput(100, 10)
     for seconds in (1.0, 9.0, 11.0, 12.0, 22.5):
         clock[0] = seconds
-        teller.beat(int(seconds), pace)
+        logger.heartbeat(int(seconds), throughput)
     assert [text.partition("/")[0] for text in messages.getvalue().splitlines()] == [
         "step 11",
         "step 22",
@@ -86,11 +86,11 @@ def test_a_log_file_gets_a_sign_of_life_after_a_long_silence(clock: list[float])
 
 def test_a_terminal_has_one_line_that_is_written_over(clock: list[float]) -> None:
     messages = Terminal()
-    teller, pace = Teller(100, None, messages), Pace(100, 10)
+    logger, throughput = RunLogger(100, None, messages), Throughput(100, 10)
     for seconds in (1.0, 1.2, 2.0):
         clock[0] = seconds
-        teller.beat(int(seconds), pace)
-    teller.say("a word")
+        logger.heartbeat(int(seconds), throughput)
+    logger.message("a word")
     told = messages.getvalue()
     assert told.count("\r\033[Kstep") == 2
     assert told.endswith("\r\033[Ka word\n")
@@ -99,5 +99,5 @@ def test_a_terminal_has_one_line_that_is_written_over(clock: list[float]) -> Non
 
 def test_metrics_are_written_even_where_nobody_listens(tmp_path: Path) -> None:
     with Metrics(tmp_path / "metrics.jsonl", 0, None) as metrics:
-        Teller(10, metrics, None).tell(line(1), Pace(10, 10))
+        RunLogger(10, metrics, None).log(line(1), Throughput(10, 10))
     assert json.loads((tmp_path / "metrics.jsonl").read_text())["loss"] == 2.5

@@ -14,18 +14,18 @@ from dslm.run.checkpoint import checkpoints
 from dslm.run.config import RunConfig
 from dslm.run.folder import RunFolder
 from dslm.shards.shard_set import ShardSet
-from dslm.tokenizers.tokenizer import Card
+from dslm.tokenizers.tokenizer import TokenizerCard
 
 FREE = ("dropout", "recompute", "initialization")
 """Settings of a model that say nothing about its weights."""
 OTHERS = ("attention", "transform", "pair_head", "layers", "vocabulary", *NO_CODE)
 """Those that may differ, because what both models have means the same in both: see
-`dslm.train.inheritance`."""
+`dslm.train.weight_transfer`."""
 
 
 @dataclass(frozen=True)
-class Start:
-    """Where a run begins."""
+class SourceRun:
+    """A run whose weights another begins with."""
 
     run: str
     checkpoint: Path
@@ -40,7 +40,7 @@ class Start:
         return asdict(self.model)
 
 
-def open_start(run: str) -> Start:
+def open_source_run(run: str) -> SourceRun:
     """Look up the run that another is to begin with.
 
     Raises:
@@ -50,31 +50,31 @@ def open_start(run: str) -> Start:
     config = parse(RunConfig, folder.read()["config"])
     found = checkpoints(folder.checkpoints)
     if not found:
-        raise CheckpointError(Problem("start", run, "this run has no checkpoint yet"))
-    sha256 = Card.load(folder.tokenizer).sha256
-    return Start(run, found[0][1], config.model, config.objective, sha256)
+        raise CheckpointError(Problem("init_from", run, "this run has no checkpoint yet"))
+    sha256 = TokenizerCard.load(folder.tokenizer).sha256
+    return SourceRun(run, found[0][1], config.model, config.objective, sha256)
 
 
-def check_start(start: Start, model: ModelConfig, shards: ShardSet) -> list[Problem]:
+def check_init_from(source: SourceRun, model: ModelConfig, shards: ShardSet) -> list[Problem]:
     """Whether weights of one run serve another.
 
     Kinds of segments may be added; taken away, they would leave vectors without what was added to
     each of them.
 
     Args:
-        start: where the run begins.
+        source: the run that gives its weights.
         model: the shape it is to have.
         shards: what it is to read.
     """
     free = {*FREE, *OTHERS, *(() if model.positions == "learned" else ("sequence",))}
-    free |= {"segments"} if model.segments > start.model.segments else set()
+    free |= {"segments"} if model.segments > source.model.segments else set()
     problems = [
-        Problem(f"model.{key}", value, f"{start.run} has {before!r}", "leave it out")
-        for (key, value), before in zip(asdict(model).items(), start.shape.values(), strict=True)
+        Problem(f"model.{key}", value, f"{source.run} has {before!r}", "leave it out")
+        for (key, value), before in zip(asdict(model).items(), source.shape.values(), strict=True)
         if value != before and key not in free
     ]
-    if shards.tokenizer_sha256 != start.tokenizer_sha256:
-        rule = f"was made with another tokenizer than {start.run}"
-        fix = f"shard the text with --tokenizer {start.run}/tokenizer"
+    if shards.tokenizer_sha256 != source.tokenizer_sha256:
+        rule = f"was made with another tokenizer than {source.run}"
+        fix = f"shard the text with --tokenizer {source.run}/tokenizer"
         problems.append(Problem("data.train", str(shards.folder), rule, fix))
     return problems

@@ -12,7 +12,7 @@ from typing import TextIO
 
 from dslm.progress import duration, human
 from dslm.run.metrics import Line, Metrics
-from dslm.train.pace import Pace
+from dslm.train.throughput import Throughput
 
 LINES = 40
 """Lines of training metrics a user sees in a whole run, about; the file has all."""
@@ -20,7 +20,7 @@ SILENCE = 10.0
 """Seconds without a line after which one is due where standard error is no terminal."""
 
 
-class Teller:
+class RunLogger:
     """A run's voice.
 
     Args:
@@ -34,45 +34,47 @@ class Teller:
         self.terminal = messages is not None and messages.isatty()
         self.spacing = max(1, steps // LINES)
         self.shown = -self.spacing
-        self.spoke = time.monotonic()
+        self.last_message = time.monotonic()
 
     @classmethod
-    def to_stderr(cls) -> Teller:
+    def to_stderr(cls) -> RunLogger:
         """A voice before there is a file of metrics."""
         return cls(0, None, sys.stderr)
 
-    def say(self, *lines: str) -> None:
+    def message(self, *lines: str) -> None:
         """Show lines to the user."""
         if self.messages is not None:
             clear = "\r\033[K" if self.terminal else ""
             print(clear + "\n".join(lines), file=self.messages)
-            self.spoke = time.monotonic()
+            self.last_message = time.monotonic()
 
-    def beat(self, step: int, pace: Pace) -> None:
+    def heartbeat(self, step: int, throughput: Throughput) -> None:
         """A step begins: show that the run lives, if nothing else has lately."""
         if self.messages is None:
             return
-        quiet = time.monotonic() - self.spoke
+        quiet = time.monotonic() - self.last_message
         if self.terminal and quiet > 0.5:
-            print(f"\r\033[K{self._where(step, pace)}", end="", file=self.messages, flush=True)
-            self.spoke = time.monotonic()
+            print(
+                f"\r\033[K{self._where(step, throughput)}", end="", file=self.messages, flush=True
+            )
+            self.last_message = time.monotonic()
         elif not self.terminal and quiet > SILENCE:
-            self.say(self._where(step, pace))
+            self.message(self._where(step, throughput))
 
-    def tell(self, line: Line, pace: Pace) -> None:
+    def log(self, line: Line, throughput: Throughput) -> None:
         """Write a line of metrics, and show it if enough steps have passed since the last."""
         if self.metrics is not None:
             self.metrics.write(line)
         step = int(line["step"] or 0)
         if "validation_loss" in line:
             figures = [f"validation loss {line['validation_loss']:.4f}", *_accuracies(line)]
-            self.say(f"step {step:,}/{self.steps:,} · {' · '.join(figures)}")
+            self.message(f"step {step:,}/{self.steps:,} · {' · '.join(figures)}")
         elif step - self.shown >= self.spacing or step == self.steps:
             self.shown = step
-            self.say(f"{self._where(step, pace)} · {self._figures(line)}")
+            self.message(f"{self._where(step, throughput)} · {self._figures(line)}")
 
-    def _where(self, step: int, pace: Pace) -> str:
-        left = pace.left()
+    def _where(self, step: int, throughput: Throughput) -> str:
+        left = throughput.left()
         return f"step {step:,}/{self.steps:,} · " + (
             f"{duration(left)} left" if left is not None else "pace not known yet"
         )

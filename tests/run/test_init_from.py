@@ -53,20 +53,20 @@ def wrong(made: Callable[..., Job], *words: str) -> list[str]:
 
 
 def test_the_shape_is_that_of_the_run_it_begins_with(made: Any, start: Path) -> None:
-    job = made("later", "fine_tune", f"start={start}")
+    job = made("later", "fine_tune", f"init_from={start}")
     assert job.config.model == made("again", *ROTARY).config.model
-    assert job.start is not None
-    assert job.start.checkpoint == start / "checkpoints" / "step-00000007"
+    assert job.init_from is not None
+    assert job.init_from.checkpoint == start / "checkpoints" / "step-00000007"
 
 
 def test_what_says_nothing_about_weights_may_change(made: Any, start: Path) -> None:
     changes = ["model.dropout=0.1", "model.recompute=true", "model.sequence=64"]
-    model = made("later", "fine_tune", f"start={start}", *changes).config.model
+    model = made("later", "fine_tune", f"init_from={start}", *changes).config.model
     assert (model.dropout, model.recompute, model.sequence) == (0.1, True, 64)
 
 
 def test_another_shape_is_refused_key_by_key(made: Any, start: Path) -> None:
-    told = wrong(made, "fine_tune", f"start={start}", "model.heads=4", "model.norm=rms")
+    told = wrong(made, "fine_tune", f"init_from={start}", "model.heads=4", "model.norm=rms")
     assert told == [
         f"model.heads = 4: {start} has 2; leave it out",
         f"model.norm = 'rms': {start} has 'layer'; leave it out",
@@ -75,11 +75,11 @@ def test_another_shape_is_refused_key_by_key(made: Any, start: Path) -> None:
 
 def test_a_causal_run_begins_with_the_layers_of_one_of_masks(made: Any, start: Path) -> None:
     causal = ["objective.kind=causal", "model.layers=1"]
-    masked = made("masked", "fine_tune", f"start={start}", "objective.kind=masked")
+    masked = made("masked", "fine_tune", f"init_from={start}", "objective.kind=masked")
     assert masked.config.model.attention == "full"
     assert masked.config.model.vocabulary == masked.sources.train[0].vocabulary + 1
     begun = finished(masked)
-    job = made("later", "fine_tune", f"start={begun}", *causal)
+    job = made("later", "fine_tune", f"init_from={begun}", *causal)
     assert (job.config.model.attention, job.config.model.layers) == ("causal", 1)
     told = {line[:9].strip(): line[9:] for line in first_screen(job, World(), -1)}
     taken = parameter_count(job.config.model) - 2 * 16
@@ -92,27 +92,27 @@ def test_a_causal_run_begins_with_the_layers_of_one_of_masks(made: Any, start: P
 def test_an_encoder_begins_with_a_causal_run_and_gives_its_weights_to_one(
     made: Any, start: Path
 ) -> None:
-    code = ["objective.kind=autoencoder", "model.code_length=8", "model.code_width=4"]
-    coded = made("coded", "fine_tune", f"start={start}", *code)
-    assert (coded.config.model.code_length, coded.config.model.attention) == (8, "full")
-    causal = ["fine_tune", f"start={finished(coded)}", "objective.kind=causal"]
+    code = ["objective.kind=autoencoder", "model.bottleneck_length=8", "model.bottleneck_width=4"]
+    coded = made("coded", "fine_tune", f"init_from={start}", *code)
+    assert (coded.config.model.bottleneck_length, coded.config.model.attention) == (8, "full")
+    causal = ["fine_tune", f"init_from={finished(coded)}", "objective.kind=causal"]
     assert made("back", *causal).config.model == made("plain", *ROTARY).config.model
 
 
 def test_a_start_gives_its_objective_unless_another_is_named(made: Any, start: Path) -> None:
     share = ["objective.kind=masked", "objective.masked.share=0.3"]
-    begun = finished(made("masked", "fine_tune", f"start={start}", *share))
-    again = made("again", "fine_tune", f"start={begun}").config.objective
+    begun = finished(made("masked", "fine_tune", f"init_from={start}", *share))
+    again = made("again", "fine_tune", f"init_from={begun}").config.objective
     assert (again.kind, again.masked.share) == ("masked", 0.3)
-    other = made("other", "fine_tune", f"start={begun}", "objective.masked.share=0.2")
+    other = made("other", "fine_tune", f"init_from={begun}", "objective.masked.share=0.2")
     assert (other.config.objective.kind, other.config.objective.masked.share) == ("masked", 0.2)
-    causal = made("causal", "fine_tune", f"start={begun}", "objective.kind=causal")
+    causal = made("causal", "fine_tune", f"init_from={begun}", "objective.kind=causal")
     assert causal.config.objective == made("tiny", *ROTARY).config.objective
 
 
 def test_segments_may_be_added_but_not_taken_away(made: Any, start: Path) -> None:
-    begun = finished(made("first", "fine_tune", f"start={start}", "model.segments=2"))
-    (told,) = wrong(made, "fine_tune", f"start={begun}", "model.segments=0")
+    begun = finished(made("first", "fine_tune", f"init_from={start}", "model.segments=2"))
+    (told,) = wrong(made, "fine_tune", f"init_from={begun}", "model.segments=0")
     assert told == f"model.segments = 0: {begun} has 2; leave it out"
 
 
@@ -120,7 +120,7 @@ def test_shards_of_another_tokenizer_are_refused(
     start: Path, make_shards: Any, deepspeed_file: Path, tmp_path: Path
 ) -> None:
     other = make_shards("quite another text, with other letters" * 40)
-    words = ["fine_tune", f"start={start}", "model.vocabulary=null", f"data.train={other}"]
+    words = ["fine_tune", f"init_from={start}", "model.vocabulary=null", f"data.train={other}"]
     with pytest.raises(UserError) as caught:
         prepare([*words, f"run={tmp_path / 'b'}"], None, str(deepspeed_file), World())
     told = str(caught.value.problems[-1])
@@ -130,11 +130,11 @@ def test_shards_of_another_tokenizer_are_refused(
 
 def test_fine_tuning_needs_a_run_to_begin_with(made: Any) -> None:
     (told,) = wrong(made, "fine_tune")
-    assert told.startswith("start: is required by this preset; add start=RUN")
+    assert told.startswith("init_from: is required by this preset; add init_from=RUN")
 
 
 def test_a_start_that_is_no_run_does_not_hide_other_mistakes(made: Any, tmp_path: Path) -> None:
-    told = wrong(made, "fine_tune", f"start={tmp_path / 'none'}", "stepz=3")
+    told = wrong(made, "fine_tune", f"init_from={tmp_path / 'none'}", "stepz=3")
     assert len(told) == 2
     assert "is not the folder of a run" in told[0]
     assert "stepz" in told[1]
@@ -142,15 +142,15 @@ def test_a_start_that_is_no_run_does_not_hide_other_mistakes(made: Any, tmp_path
 
 def test_a_run_without_a_checkpoint_is_no_start(made: Any, start: Path) -> None:
     shutil.rmtree(start / "checkpoints")
-    (told,) = wrong(made, "fine_tune", f"start={start}")
+    (told,) = wrong(made, "fine_tune", f"init_from={start}")
     assert "this run has no checkpoint yet" in told
 
 
 def test_a_run_cannot_be_resumed_with_another_start(made: Any, start: Path) -> None:
-    first = made("later", "fine_tune", f"start={start}")
+    first = made("later", "fine_tune", f"init_from={start}")
     first.folder.path.mkdir()
     first.folder.write_record(
         {"format": 1, "config": first.settings, "data": first.sources.record()}
     )
     (told,) = wrong(made, *ROTARY)
-    assert told.startswith("start: the run in this folder has")
+    assert told.startswith("init_from: the run in this folder has")

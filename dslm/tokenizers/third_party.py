@@ -38,7 +38,7 @@ class DamagedError(Exception):
     """The content of a file is not what its name says; the message is the library's own."""
 
 
-class Found(NamedTuple):
+class ThirdPartyFiles(NamedTuple):
     """A tokenizer of other people."""
 
     kind: ForeignKind
@@ -46,7 +46,7 @@ class Found(NamedTuple):
     """Its files, in the order of `FILES`."""
 
 
-def find(path: Path) -> Found | None:
+def find(path: Path) -> ThirdPartyFiles | None:
     """The foreign tokenizer that a file is, or that a folder holds; `None` when there is none."""
     if not path.is_dir():
         return _file(path)
@@ -82,18 +82,18 @@ def special_ids(number: Callable[[str], int | None]) -> dict[str, int]:
     return {ours: ids[0] for ours, ids in known.items() if ids}
 
 
-def _file(path: Path) -> Found | None:
+def _file(path: Path) -> ThirdPartyFiles | None:
     name = path.name
     if name.endswith(".model"):
-        return Found("sentencepiece", (path,))
+        return ThirdPartyFiles("sentencepiece", (path,))
     if name.endswith("vocab.txt"):
-        return Found("bert", (path,))
+        return ThirdPartyFiles("bert", (path,))
     if name.endswith(("vocab.json", "merges.txt")):
         stem = name.removesuffix("vocab.json").removesuffix("merges.txt")
-        return Found(
+        return ThirdPartyFiles(
             "gpt2", (path.with_name(f"{stem}vocab.json"), path.with_name(f"{stem}merges.txt"))
         )
-    return Found("hugging-face", (path,)) if _is_hugging_face(path) else None
+    return ThirdPartyFiles("hugging-face", (path,)) if _is_hugging_face(path) else None
 
 
 def _is_hugging_face(path: Path) -> bool:

@@ -1,8 +1,8 @@
 """Long texts as short parts, so that encoding takes little memory whatever the text.
 
 `lines` is for tokenizers to which a line end is a token of its own: a cut after one changes
-nothing. `seams` is for the others: it looks for a place where the ids of both sides, put together,
-are the ids of the whole.
+nothing. `safe_cuts` is for the others: it looks for a place where the ids of both sides, put
+together, are the ids of the whole.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def lines(text: str, size: int) -> Iterator[Span]:
     yield start, len(text)
 
 
-def seams(text: str, size: int, ids: Callable[[str], list[int]]) -> Iterator[Span]:
+def safe_cuts(text: str, size: int, ids: Callable[[str], list[int]]) -> Iterator[Span]:
     """Cut a text about every `size` characters where its ids come apart.
 
     A place between words is looked for first, then any other. Where a tokenizer puts a space before

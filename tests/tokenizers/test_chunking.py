@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as some
 
-from dslm.tokenizers.segments import FAR, lines, seams
+from dslm.tokenizers.chunking import FAR, lines, safe_cuts
 
 
 def letters(text: str) -> list[int]:
@@ -41,21 +41,21 @@ def test_lines_end_after_line_ends_or_before_spaces():
 @given(text=some.text(alphabet="ab \n", max_size=FAR * 4), size=some.integers(4, 20))
 def test_seams_leave_the_ids_as_they_are(text, size):
     for ids in (letters, words):
-        parts = [text[start:end] for start, end in seams(text, size, ids)]
+        parts = [text[start:end] for start, end in safe_cuts(text, size, ids)]
         assert [token for part in parts for token in ids(part)] == ids(text)
 
 
 def test_a_seam_is_before_a_space_where_that_is_possible():
-    assert list(seams("abc def ghi", 9, letters)) == [(0, 7), (7, 11)]
+    assert list(safe_cuts("abc def ghi", 9, letters)) == [(0, 7), (7, 11)]
 
 
 def test_a_space_that_the_tokenizer_puts_back_is_left_out():
     text = "abc def ghi"
-    assert list(seams(text, 9, spaced)) == [(0, 7), (8, 11)]
-    parts = [text[start:end] for start, end in seams(text, 9, spaced)]
+    assert list(safe_cuts(text, 9, spaced)) == [(0, 7), (8, 11)]
+    parts = [text[start:end] for start, end in safe_cuts(text, 9, spaced)]
     assert [token for part in parts for token in spaced(part)] == spaced(text)
 
 
 def test_without_a_seam_a_part_grows_and_ends_all_the_same():
     text = "a" * (FAR * 10 + 5)
-    assert list(seams(text, 10, whole)) == [(0, FAR * 10), (FAR * 10, len(text))]
+    assert list(safe_cuts(text, 10, whole)) == [(0, FAR * 10), (FAR * 10, len(text))]

@@ -27,7 +27,7 @@ Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Inheritance:
+class WeightTransfer:
     """What becomes of each weight of a model; names are ``PLACE.…``, as in a checkpoint."""
 
     shapes: dict[str, Shape]
@@ -46,16 +46,16 @@ class Inheritance:
     def drawn(self) -> list[str]:
         """The layers, or the parts of them, that are drawn."""
         told = Counter(
-            part for place in groupby(self.shapes, _place) for part in self._parts(*place)
+            part for index in groupby(self.shapes, _place) for part in self._parts(*index)
         )
         return [f"{count} × {part}" if count > 1 else part for part, count in told.items()]
 
-    def _parts(self, place: str, names: Iterator[str]) -> list[str]:
+    def _parts(self, index: str, names: Iterator[str]) -> list[str]:
         """What is drawn of one layer."""
-        kind, missing = self.kinds[place], dict[str, str]()
+        kind, missing = self.kinds[index], dict[str, str]()
         every = list(names)
         for name in every:
-            part = name.removeprefix(f"{place}.").rpartition(".")[0]
+            part = name.removeprefix(f"{index}.").rpartition(".")[0]
             more = self.shapes[name][0] - self.rows[name]
             rows = "" if not self.rows[name] else f"{more:,} row{'s' * (more > 1)} of "
             missing |= {part: f"{rows}{kind}.{part}"} if more else {}
@@ -63,7 +63,7 @@ class Inheritance:
         return [kind] if whole else list(missing.values())
 
 
-def inherited(before: ModelConfig, model: ModelConfig) -> Inheritance:
+def transferred(before: ModelConfig, model: ModelConfig) -> WeightTransfer:
     """Compare a model with the one whose weights it begins with.
 
     Args:
@@ -71,7 +71,7 @@ def inherited(before: ModelConfig, model: ModelConfig) -> Inheritance:
         model: the shape of the one to be made.
     """
     pairs = zip(stages(before, 0), stages(model, 0), strict=False)
-    shared = {str(new.place) for _, new in takewhile(_alike, pairs)}
+    shared = {str(new.index) for _, new in takewhile(_alike, pairs)}
     old, new = _shapes(before), _shapes(model)
     rows = {
         name: min(old[name][0], shape[0])
@@ -79,12 +79,12 @@ def inherited(before: ModelConfig, model: ModelConfig) -> Inheritance:
         else 0
         for name, shape in new.items()
     }
-    kinds = {str(stage.place): stage.module.__name__ for stage in stages(model, 0)}
-    return Inheritance(new, rows, kinds)
+    kinds = {str(stage.index): stage.module.__name__ for stage in stages(model, 0)}
+    return WeightTransfer(new, rows, kinds)
 
 
 def first_weights(
-    share: Inheritance, layers: Sequence[Stage], stored: Callable[[int], Read]
+    share: WeightTransfer, layers: Sequence[Stage], stored: Callable[[int], Read]
 ) -> Callable[[int], Read]:
     """The weights of a model that begins with those of another one.
 
@@ -97,13 +97,13 @@ def first_weights(
         The same for this model.
     """
 
-    def layer(place: int) -> Read:
-        before = stored(place)
+    def layer(index: int) -> Read:
+        before = stored(index)
 
         @lru_cache(maxsize=1)
         def drawn() -> dict[str, Tensor]:
-            named = layers[place].build().named_parameters()
-            return {f"{place}.{name}": weight.detach() for name, weight in named}
+            named = layers[index].build().named_parameters()
+            return {f"{index}.{name}": weight.detach() for name, weight in named}
 
         def read(name: str) -> Tensor:
             rows, all_rows = share.rows[name], share.shapes[name][0]

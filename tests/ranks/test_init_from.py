@@ -17,8 +17,8 @@ from transformers import BertConfig, BertForPreTraining, BertModel, GPT2Config, 
 from dslm.hub.importing import import_folder
 from dslm.inference.trained import load
 from dslm.preprocess.shard import shard
-from dslm.preprocess.work.plan import Sharding
-from dslm.sampling.stream import Cut, Stream, Windows
+from dslm.preprocess.work.plan import ShardingConfig
+from dslm.sampling.stream import Stream, Windows, WindowSpec
 from dslm.shards.shard_set import ShardSet
 
 pytestmark = pytest.mark.ranks
@@ -64,12 +64,12 @@ def sharded(home: Path) -> None:
     """Make a run of the model in ``theirs``, and shards of its tokenizer."""
     import_folder(home / "theirs", home / "run")
     (home / "text.txt").write_text(text(5, 3000))
-    shard([home / "text.txt"], home / "shards", Sharding(home / "run" / "tokenizer"))
+    shard([home / "text.txt"], home / "shards", ShardingConfig(home / "run" / "tokenizer"))
 
 
 def plain_loop(model: Any, score: Any, shards: Path) -> list[float]:
     """The losses of `transformers` and torch alone on the batches that a run reads."""
-    stream = Stream([Windows(ShardSet.open(shards), Cut(24, 1))], None, 0)
+    stream = Stream([Windows(ShardSet.open(shards), WindowSpec(24, 1))], None, 0)
     optimizer = torch.optim.AdamW(model.parameters(), lr=ADAMW["lr"], weight_decay=0.0)
     losses = []
     for step in range(STEPS):
@@ -85,7 +85,7 @@ def plain_loop(model: Any, score: Any, shards: Path) -> list[float]:
 
 def words(run: Path, shards: Path, *more: str) -> list[str]:
     schedule = ["schedule.kind=constant", "schedule.warmup_steps=0", "log_interval=1"]
-    return ["fine_tune", f"start={run}", f"data.train={shards}", *schedule, *more]
+    return ["fine_tune", f"init_from={run}", f"data.train={shards}", *schedule, *more]
 
 
 LAYOUTS = {
@@ -135,7 +135,7 @@ def test_a_masked_run_draws_the_same_heads_at_every_layout(
         told = words(run, shards, *more, f"pipeline_stages={pipeline}")
         ended = launch(tmp_path / layout, told, deepspeed(stage, **SETTINGS), ranks)
         assert ended.code == 0, ended.messages
-        assert "drawn anew: Block, FinalNorm, Transform, Answers" in ended.messages
+        assert "drawn anew: Block, FinalNorm, Transform, OutputBias" in ended.messages
         losses[layout] = ended.metrics()
         assert losses[layout] == pytest.approx(losses[OTHERS[0]], rel=1e-5)
 

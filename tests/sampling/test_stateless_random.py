@@ -3,13 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dslm.sampling.random_numbers import Purpose, uniform
+from dslm.sampling.stateless_random import RandomStream, stateless_random
 
 ROWS = np.arange(4000)
 
 
 def test_numbers_are_uniform():
-    numbers = uniform(1, ROWS, 100, Purpose.CHOICE).ravel()
+    numbers = stateless_random(1, ROWS, 100, RandomStream.CHOICE).ravel()
     assert 0 <= numbers.min() < 1e-4
     assert 1 - 1e-4 < numbers.max() < 1
     counts = np.histogram(numbers, bins=100, range=(0, 1))[0]
@@ -20,7 +20,7 @@ def test_numbers_are_uniform():
 def test_it_is_the_generator_of_the_paper():
     """From Java's SplittableRandom and the reference in C: outputs of the state 0."""
     from dslm.sampling.order import mix
-    from dslm.sampling.random_numbers import GOLDEN
+    from dslm.sampling.stateless_random import GOLDEN
 
     outputs = mix(np.arange(1, 4, dtype=np.uint64) * GOLDEN)
     known = [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F]
@@ -29,16 +29,16 @@ def test_it_is_the_generator_of_the_paper():
 
 @pytest.mark.parametrize("width", [1, 7, 64])
 def test_a_number_is_the_same_in_any_batch_and_row_of_any_width(width):
-    whole = uniform(3, ROWS[:50], 64, Purpose.CHANGE)
-    part = uniform(3, ROWS[20:30], width, Purpose.CHANGE)
+    whole = stateless_random(3, ROWS[:50], 64, RandomStream.CHANGE)
+    part = stateless_random(3, ROWS[20:30], width, RandomStream.CHANGE)
     assert np.array_equal(part, whole[20:30, :width])
 
 
 def test_samples_seeds_purposes_and_places_have_numbers_of_their_own():
     rows = [
-        uniform(seed, ROWS[:200], 500, purpose)
+        stateless_random(seed, ROWS[:200], 500, purpose)
         for seed in (0, 1)
-        for purpose in (Purpose.CHOICE, Purpose.CHANGE)
+        for purpose in (RandomStream.CHOICE, RandomStream.CHANGE)
     ]
     overlaps = np.abs(np.corrcoef(np.concatenate(rows)) - np.eye(800))
     assert overlaps.max() < 0.3  # of strangers with 500 numbers: 0.045 a deviation

@@ -10,7 +10,7 @@ WARM_UP = 3
 """Steps that are slower than the rest: allocation, caches, first contact between ranks."""
 
 
-class Pace:
+class Throughput:
     """A clock of training steps that stands still while something else is done.
 
     Args:

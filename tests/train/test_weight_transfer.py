@@ -9,7 +9,7 @@ from helpers.models import build, small
 
 from dslm.model.counts import parameter_count
 from dslm.model.stages import stages
-from dslm.train.inheritance import first_weights, inherited
+from dslm.train.weight_transfer import first_weights, transferred
 
 MASKED = {"attention": "full", "transform": True, "vocabulary": 51}
 PAIRS = {**MASKED, "segments": 2, "pair_head": True}
@@ -17,7 +17,7 @@ PAIRS = {**MASKED, "segments": 2, "pair_head": True}
 
 def drawn(before: dict[str, Any], model: dict[str, Any]) -> list[str]:
     """What is drawn, after a look at the sums."""
-    found = inherited(small(**before), small(**model))
+    found = transferred(small(**before), small(**model))
     rest = sum(
         (shape[0] - found.rows[name]) * torch.Size(shape[1:]).numel()
         for name, shape in found.shapes.items()
@@ -36,12 +36,16 @@ def test_what_a_token_sees_does_not_matter() -> None:
 
 
 def test_a_model_of_masks_draws_its_heads_when_it_begins_with_a_causal_one() -> None:
-    assert drawn({}, MASKED) == ["1 row of TokenEmbedding.embedding", "Transform", "Answers"]
+    assert drawn({}, MASKED) == [
+        "1 row of TokenEmbedding.embedding",
+        "PredictionTransform",
+        "OutputBias",
+    ]
     assert drawn({}, PAIRS) == [
         "1 row of TokenEmbedding.embedding",
         "Positions.segment_embedding",
-        "Transform",
-        "Answers",
+        "PredictionTransform",
+        "OutputBias",
     ]
 
 
@@ -50,7 +54,10 @@ def test_a_causal_model_takes_the_trunk_of_one_of_masks() -> None:
 
 
 def test_the_head_of_pairs_comes_and_goes_alone() -> None:
-    assert drawn({**MASKED, "segments": 2}, PAIRS) == ["Transform.pooler", "Answers.pair"]
+    assert drawn({**MASKED, "segments": 2}, PAIRS) == [
+        "PredictionTransform.pooler",
+        "OutputBias.pair",
+    ]
     assert drawn(PAIRS, {**MASKED, "segments": 2}) == []
 
 
@@ -64,21 +71,21 @@ def test_more_layers_are_drawn_and_the_first_of_a_deeper_model_are_taken() -> No
 def test_after_the_first_difference_nothing_is_taken() -> None:
     assert drawn({"tied": False}, {**MASKED, "tied": False}) == [
         "1 row of TokenEmbedding.embedding",
-        "Transform",
+        "PredictionTransform",
         "Head",
-        "Answers",
+        "OutputBias",
     ]
 
 
 def test_an_encoder_comes_from_a_plain_model_and_goes_to_one() -> None:
-    coded = {"attention": "full", "code_length": 4, "decoder_layers": 1}
+    coded = {"attention": "full", "bottleneck_length": 4, "decoder_layers": 1}
     assert drawn({}, coded) == ["Bottleneck", "Block", "FinalNorm"]
     assert drawn(coded, {}) == []
 
 
 def read_all(before: Any, model: Any) -> dict[str, torch.Tensor]:
     """Every weight of a model that begins with another one."""
-    share, old = inherited(before, model), build(before, seed=1).layers.state_dict()
+    share, old = transferred(before, model), build(before, seed=1).layers.state_dict()
     read = first_weights(share, stages(model, seed=2), lambda place: old.__getitem__)
     return {name: read(int(name.split(".")[0]))(name) for name in share.shapes}
 
