@@ -24,6 +24,7 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from dslm.arrays import Flags, Int64Array, UInt64Array
 from dslm.config.parse import STRICT
 from dslm.preprocess.clean.rules import WordRules
 from dslm.preprocess.document import Document
@@ -33,9 +34,6 @@ from dslm.preprocess.text.words import (
     ENDS,
     LETTER,
     Codes,
-    Flags,
-    Hashes,
-    Integers,
     Words,
     split,
 )
@@ -147,7 +145,7 @@ class Quality:
             ends[words.line_ends] = True
             yield "few sentences", english & (words.total(ends) < limits.sentences)
 
-    def _different_stop_words(self, words: Words) -> Integers:
+    def _different_stop_words(self, words: Words) -> Int64Array:
         """How many of the stop words each document holds; [N]."""
         table = np.zeros(2**16, np.int8)  # most words are told from stop words by 16 bits
         table[_low(self._stop_words)] = np.arange(1, len(STOP_WORDS) + 1)
@@ -160,7 +158,7 @@ class Quality:
         shape = len(words.documents), len(STOP_WORDS)
         found = np.zeros(shape, np.bool_)
         found[words.document[places], which] = True
-        different: Integers = found.sum(axis=1)
+        different: Int64Array = found.sum(axis=1)
         return different
 
     def _about_symbols(self, words: Words) -> Iterator[tuple[str, Flags]]:
@@ -199,7 +197,7 @@ class Quality:
             yield "ellipses", open_ends > limits.ellipsis_lines * number
 
 
-def _hashes(words: Sequence[str]) -> Hashes:
+def _hashes(words: Sequence[str]) -> UInt64Array:
     return split([Document(word) for word in words]).each
 
 
@@ -231,7 +229,7 @@ def _stops(words: Words) -> Flags:
     return found
 
 
-def _low(hashes: Hashes) -> Hashes:
+def _low(hashes: UInt64Array) -> UInt64Array:
     return hashes & np.uint64(0xFFFF)
 
 
@@ -241,7 +239,7 @@ def _ellipses(text: str) -> int:
     return dots + text.count("…")
 
 
-def _trails_off(codes: Codes, ends: Integers) -> Flags:
+def _trails_off(codes: Codes, ends: Int64Array) -> Flags:
     """Whether ``…`` or three dots stand before each end."""
     three = [codes[np.maximum(ends - back, 0)] == ord(".") for back in (1, 2, 3)]
     found: Flags = (codes[ends - 1] == ord("…")) | np.logical_and.reduce(three)

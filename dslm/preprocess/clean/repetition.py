@@ -22,10 +22,12 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from dslm.arrays import Int64Array, UInt64Array
 from dslm.config.parse import STRICT
 from dslm.preprocess.clean.rules import WordRules
 from dslm.preprocess.document import Document
-from dslm.preprocess.text.words import Hashes, Integers, Words
+from dslm.preprocess.text.hashing import combined
+from dslm.preprocess.text.words import Words
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
@@ -38,10 +40,6 @@ CHARACTERS = 2
 """How many characters of a script without spaces stand for a word. Chinese words have between one
 and two; with one, a fifth of sound Chinese abstracts would be left out for naming their subject
 twice."""
-
-_SALT = np.uint64(0xD6E8FEB86659FD93)
-_SPREAD = np.uint64(0x9FB21C651E98DF25)
-"""An odd number: multiplying by it modulo 2^64 loses nothing and reaches the high bits."""
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
@@ -84,9 +82,9 @@ class Measure(NamedTuple):
 
     name: str
     """The setting that limits it."""
-    part: Integers
+    part: Int64Array
     """How much is repetition; [N]."""
-    whole: Integers
+    whole: Int64Array
     """Out of how much; [N]."""
 
 
@@ -138,7 +136,7 @@ def measures(words: Words) -> Iterator[Measure]:
         yield Measure(name, part, whole)
 
 
-def _gram_parts(words: Words, characters: Integers) -> dict[int, Integers]:
+def _gram_parts(words: Words, characters: Int64Array) -> dict[int, Int64Array]:
     """For each length in words, the characters of each document that its rule counts."""
     parts = {length: np.zeros(len(words.documents), np.int64) for length in TOP + REPEATED}
     scripts = [(1, ~words.unspaced), (CHARACTERS, words.unspaced)]
@@ -156,16 +154,16 @@ def _gram_parts(words: Words, characters: Integers) -> dict[int, Integers]:
 class _Segments(NamedTuple):
     """The lines or the paragraphs of each document; all [N]."""
 
-    number: Integers
-    repeats: Integers
-    characters: Integers
+    number: Int64Array
+    repeats: Int64Array
+    characters: Int64Array
 
 
-def _segments(words: Words, firsts: Integers, characters: Integers) -> _Segments:
+def _segments(words: Words, firsts: Int64Array, characters: Int64Array) -> _Segments:
     ends = np.append(firsts, len(words.starts))[1:]
     document = words.document[firsts]
     hashes = words.hashes(words.starts[firsts], words.ends[ends - 1])
-    groups = _alike(_salted(hashes, document))
+    groups = _alike(combined(document, hashes))
     repeats = groups.members[groups.members != groups.first[groups.number]]
     sizes = characters[ends[repeats]] - characters[firsts[repeats]]
     return _Segments(
@@ -178,15 +176,15 @@ def _segments(words: Words, firsts: Integers, characters: Integers) -> _Segments
 class _Groups(NamedTuple):
     """Things that occur more than once; **M** occurrences in **G** groups."""
 
-    members: Integers
+    members: Int64Array
     """Each occurrence; [M]."""
-    number: Integers
+    number: Int64Array
     """The group of each; ascending; [M]."""
-    first: Integers
+    first: Int64Array
     """The first occurrence in each group; [G]."""
 
 
-def _alike(keys: Hashes) -> _Groups:
+def _alike(keys: UInt64Array) -> _Groups:
     """Group the places of equal keys, leaving out keys that occur once."""
     order = _order(keys)
     ordered = keys[order]
@@ -199,7 +197,7 @@ def _alike(keys: Hashes) -> _Groups:
     return _Groups(members, np.cumsum(opens) - 1, members[opens])
 
 
-def _order(keys: Hashes) -> Integers:
+def _order(keys: UInt64Array) -> Int64Array:
     """What sorts the keys, equal ones in their order: `np.argsort`, three times as fast.
 
     The place of each key takes the room of its lowest bits, so that plain numbers are sorted. Only
@@ -216,17 +214,11 @@ def _order(keys: Hashes) -> Integers:
     return order
 
 
-def _salted(hashes: Hashes, document: Integers) -> Hashes:
-    """Hashes that differ between documents, so that a document is compared with itself alone."""
-    return hashes + document.astype(np.uint64) * _SALT
-
-
 def _repeated_grams(words: Words, longest: int) -> Iterator[tuple[int, _Groups]]:
     """The n-grams that a document holds more than once, for each n; members are first words."""
-    hashes = words.each
     pairs = np.flatnonzero(words.document[1:] == words.document[:-1])
-    keys = hashes[pairs] * _SPREAD + hashes[pairs + 1]
-    grams = _at(pairs, _alike(_salted(keys, words.document[pairs])))
+    keys = combined(words.document[pairs], words.each[pairs], words.each[pairs + 1])
+    grams = _at(pairs, _alike(keys))
     for length in range(2, longest + 1):
         yield length, grams
         grams = _longer(grams, len(words.starts))
@@ -237,16 +229,15 @@ def _longer(grams: _Groups, words: int) -> _Groups:
     numbers = np.full(words + 1, -1, np.int64)
     numbers[grams.members] = grams.number
     places = np.flatnonzero((numbers[:-1] >= 0) & (numbers[1:] >= 0))
-    pairs = numbers[places] << 32 | numbers[places + 1]
-    return _at(places, _alike(pairs.astype(np.uint64) * _SPREAD))
+    return _at(places, _alike(combined(numbers[places], numbers[places + 1])))
 
 
-def _at(places: Integers, groups: _Groups) -> _Groups:
+def _at(places: Int64Array, groups: _Groups) -> _Groups:
     """Groups of indices into ascending places as groups of places."""
     return _Groups(places[groups.members], groups.number, places[groups.first])
 
 
-def _top(words: Words, grams: _Groups, length: int, characters: Integers) -> Integers:
+def _top(words: Words, grams: _Groups, length: int, characters: Int64Array) -> Int64Array:
     """Characters in the most frequent n-gram of each document; [N]."""
     occurrences = np.bincount(grams.number, minlength=len(grams.first))
     sizes = characters[grams.first + length] - characters[grams.first]
@@ -255,7 +246,7 @@ def _top(words: Words, grams: _Groups, length: int, characters: Integers) -> Int
     return (scores >> 32) * (scores & 0xFFFFFFFF)
 
 
-def _covered(words: Words, grams: _Groups, length: int, characters: Integers) -> Integers:
+def _covered(words: Words, grams: _Groups, length: int, characters: Int64Array) -> Int64Array:
     """Characters in repeats of n-grams of each document, each character counted once; [N]."""
     repeats = np.sort(grams.members[grams.members != grams.first[grams.number]])
     uncounted = repeats.copy()

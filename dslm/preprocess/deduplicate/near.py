@@ -13,14 +13,14 @@ from collections.abc import Callable
 
 import numpy as np
 
+from dslm.arrays import Int64Array
 from dslm.preprocess.deduplicate.buckets import Buckets
-from dslm.preprocess.deduplicate.shingles import similarity
-from dslm.preprocess.text.ragged import Integers, Words
+from dslm.preprocess.deduplicate.shingles import Shingles, similarity
 
 Advance = Callable[[int], None]
 """Called with the number of documents decided since the last call."""
 
-ShinglesOf = Callable[[int], Words]
+ShinglesOf = Callable[[int], Shingles]
 """The shingles of a document, by its number among all."""
 
 MOST_KEPT = 32
@@ -33,7 +33,7 @@ SHELF = 1 << 24
 
 def near_duplicates(
     buckets: Buckets, threshold: float, shingles_of: ShinglesOf, advance: Advance
-) -> Integers:
+) -> Int64Array:
     """The documents that go, in ascending order."""
     stays = _Stays(buckets.sizes)
     shelf = _Shelf(shingles_of)
@@ -57,14 +57,14 @@ def _near(shelf: _Shelf, document: int, other: int, threshold: float) -> bool:
 class _Stays:
     """The first documents of each bucket that stay, in one flat array."""
 
-    def __init__(self, sizes: Integers) -> None:
+    def __init__(self, sizes: Int64Array) -> None:
         room = np.minimum(sizes, MOST_KEPT)
         self._first = np.cumsum(room) - room
         self._room = room
         self._taken = np.zeros_like(room)
         self._documents = np.zeros(room.sum(), np.int64)
 
-    def likely(self, buckets: Integers) -> list[int]:
+    def likely(self, buckets: Int64Array) -> list[int]:
         """Those in some buckets, the one that is in most of them first."""
         spans = [
             self._documents[first : first + taken]
@@ -74,7 +74,7 @@ class _Stays:
         likely: list[int] = found[np.argsort(-shared, kind="stable")].tolist()
         return likely
 
-    def add(self, document: int, buckets: Integers) -> None:
+    def add(self, document: int, buckets: Int64Array) -> None:
         """Put a document into those buckets that have room."""
         free = buckets[self._taken[buckets] < self._room[buckets]]
         self._documents[self._first[free] + self._taken[free]] = document
@@ -86,10 +86,10 @@ class _Shelf:
 
     def __init__(self, shingles_of: ShinglesOf) -> None:
         self._shingles_of = shingles_of
-        self._held: OrderedDict[int, Words] = OrderedDict()
+        self._held: OrderedDict[int, Shingles] = OrderedDict()
         self._size = 0
 
-    def __call__(self, document: int) -> Words:
+    def __call__(self, document: int) -> Shingles:
         if document in self._held:
             self._held.move_to_end(document)
             return self._held[document]

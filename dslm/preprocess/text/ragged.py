@@ -14,12 +14,9 @@ from typing import Any, Generic, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from dslm.arrays import Int64Array
 from dslm.errors import DataError, Problem
 from dslm.files.whole import appearing
-
-Integers = npt.NDArray[np.int64]
-Words = npt.NDArray[np.uint64]
-Flags = npt.NDArray[np.bool_]
 
 T = TypeVar("T", bound=np.generic)
 
@@ -30,11 +27,11 @@ class Ragged(Generic[T]):
 
     values: npt.NDArray[T]
     """All rows."""
-    offsets: Integers
+    offsets: Int64Array
     """Where each row begins in `values`, and the end of the last one."""
 
     @classmethod
-    def of_lengths(cls, values: npt.NDArray[T], lengths: Integers) -> Ragged[T]:
+    def of_lengths(cls, values: npt.NDArray[T], lengths: Int64Array) -> Ragged[T]:
         """Cut an array into rows of given lengths."""
         return cls(values, np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]))
 
@@ -45,7 +42,7 @@ class Ragged(Generic[T]):
         return cls.of_lengths(values, np.concatenate([part.lengths for part in parts]))
 
     @property
-    def lengths(self) -> Integers:
+    def lengths(self) -> Int64Array:
         """Values in each row."""
         return np.diff(self.offsets)
 
