@@ -31,6 +31,7 @@ from dslm.arrays import Int64Array, UInt64Array
 from dslm.config.parse import STRICT
 from dslm.errors import DataError, Problem
 from dslm.files.fingerprint import file_sha256
+from dslm.preprocess.clean.step import Filter
 from dslm.preprocess.document import Document
 from dslm.preprocess.text.folded_words import words_without_punctuation
 from dslm.preprocess.text.hashing import run_hashes
@@ -63,8 +64,8 @@ class ContaminationConfig:
     a single overlap."""
 
 
-class Contamination:
-    """The step that leaves out contaminated documents; see `dslm.preprocess.clean.step.Step`.
+class Contamination(Filter):
+    """The step that leaves out contaminated documents.
 
     Raises:
         DataError: no file is given, one cannot be read, a line of it is no item, or all items are
@@ -72,7 +73,7 @@ class Contamination:
     """
 
     def __init__(self, settings: ContaminationConfig) -> None:
-        self._share = settings.share
+        super().__init__(settings)
         openings: list[UInt64Array] = []
         found: defaultdict[int, list[UInt64Array]] = defaultdict(list)
         for items in map(words_without_punctuation, _batches(_items(settings))):
@@ -85,12 +86,8 @@ class Contamination:
         self._openings = _Known(openings)
         self._known = {length: _Known(wholes) for length, wholes in found.items()}
 
-    def __call__(self, documents: Sequence[Document], counts: Counter[str]) -> list[str | None]:
-        """Compare documents; changes and counts nothing.
-
-        Returns:
-            ``contamination`` for what is not to be kept.
-        """
+    def reasons(self, documents: Sequence[Document]) -> list[str | None]:
+        """``contamination`` for what is not to be kept."""
         words = words_without_punctuation([document.text for document in documents])
         overlapping = np.zeros(words.values.size, np.bool_)
         openings = self._find_openings(words.values)
@@ -100,7 +97,7 @@ class Contamination:
             starts = starts[known.find(_run_hashes_at(words, starts, length))]
             overlapping[starts[:, None] + np.arange(length)] = True
         overlaps = np.diff(np.searchsorted(np.flatnonzero(overlapping), words.offsets))
-        contaminated = (overlaps > 0) & (overlaps >= self._share * words.lengths)
+        contaminated = (overlaps > 0) & (overlaps >= self._settings.share * words.lengths)
         return ["contamination" if bad else None for bad in contaminated.tolist()]
 
     def _find_openings(self, words: UInt64Array) -> Int64Array:

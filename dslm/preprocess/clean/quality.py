@@ -16,7 +16,6 @@ not called short. Lines without a visible character are no lines.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Annotated
 
@@ -26,7 +25,7 @@ from pydantic.dataclasses import dataclass
 
 from dslm.arrays import Flags, Int64Array, UInt64Array
 from dslm.config.parse import STRICT
-from dslm.preprocess.clean.rules import WordRules
+from dslm.preprocess.clean.word_filter import WordFilter
 from dslm.preprocess.document import Document
 from dslm.preprocess.text.words import (
     CLOSES,
@@ -91,19 +90,17 @@ class QualityConfig:
     """Largest share of digits among the characters (NeMo Curator's filter of numbers)."""
 
 
-class Quality:
-    """Leave out documents that are no prose; see `dslm.preprocess.clean.step.Step`."""
+class Quality(WordFilter):
+    """The step that leaves out documents that are no prose."""
+
+    presets = ("web",)
 
     def __init__(self, settings: QualityConfig) -> None:
-        self._settings = settings
+        super().__init__(settings)
         self._stop_words = _hashes(STOP_WORDS)
         self._fillers = _hashes(("ipsum", "Ipsum", "IPSUM"))
 
-    def __call__(self, documents: Sequence[Document], counts: Counter[str]) -> list[str | None]:
-        """Judge documents; changes no text."""
-        return WordRules(self)(documents, counts)
-
-    def judge(self, words: Words) -> list[str | None]:
+    def reasons_by_words(self, words: Words) -> list[str | None]:
         """For each document ``few words``, ``short lines`` and so on, or `None`."""
         reasons: list[str | None] = [None] * len(words.documents)
         for reason, faulty in self._faults(words):

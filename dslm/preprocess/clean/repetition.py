@@ -14,8 +14,7 @@ what is left of the shorter ones, as the pair of numbers that its two parts were
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Annotated, NamedTuple
 
 import numpy as np
@@ -24,8 +23,7 @@ from pydantic.dataclasses import dataclass
 
 from dslm.arrays import Int64Array, UInt64Array
 from dslm.config.parse import STRICT
-from dslm.preprocess.clean.rules import WordRules
-from dslm.preprocess.document import Document
+from dslm.preprocess.clean.word_filter import WordFilter
 from dslm.preprocess.text.hashing import combined
 from dslm.preprocess.text.words import Words
 
@@ -88,17 +86,12 @@ class Measure(NamedTuple):
     """Out of how much; [N]."""
 
 
-class Repetition:
-    """The step that leaves out repetitive documents; see `dslm.preprocess.clean.step.Step`."""
+class Repetition(WordFilter):
+    """The step that leaves out repetitive documents."""
 
-    def __init__(self, settings: RepetitionConfig) -> None:
-        self._settings = settings
+    presets = ("web",)
 
-    def __call__(self, documents: Sequence[Document], counts: Counter[str]) -> list[str | None]:
-        """Judge documents; changes no text."""
-        return WordRules(self)(documents, counts)
-
-    def judge(self, words: Words) -> list[str | None]:
+    def reasons_by_words(self, words: Words) -> list[str | None]:
         """For each document ``repeated lines``, ``top 2-gram`` and so on, or `None`."""
         reasons: list[str | None] = [None] * len(words.documents)
         for name, part, whole in measures(words):

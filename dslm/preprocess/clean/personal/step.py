@@ -21,6 +21,7 @@ from dslm.config.parse import STRICT
 from dslm.preprocess.clean.personal.addresses import Span, addresses, emails, may_hold_ipv6
 from dslm.preprocess.clean.personal.keys import keys, may_hold_keys
 from dslm.preprocess.clean.personal.numbers import cards, identities, phones
+from dslm.preprocess.clean.step import Formatter
 from dslm.preprocess.document import Document
 
 PersonalKind = Literal["key", "email", "id", "card", "ip", "phone"]
@@ -48,10 +49,14 @@ class PersonalConfig:
     documentation) are masked too."""
 
 
-class Personal:
-    """The step that masks personal data; see `dslm.preprocess.clean.step.Step`."""
+class Personal(Formatter):
+    """The step that masks personal data."""
+
+    presets = ("web",)
+    counted = "personal data masked"
 
     def __init__(self, settings: PersonalConfig) -> None:
+        super().__init__(settings)
         finders: dict[PersonalKind, Callable[[str], list[Span]]] = {
             "key": keys,
             "email": emails,
@@ -63,29 +68,25 @@ class Personal:
         self._finders = {kind: finders[kind] for kind in KINDS if kind in settings.kinds}
 
     def __call__(self, documents: Sequence[Document], counts: Counter[str]) -> list[str | None]:
-        """Mask texts; leaves out no document.
-
-        Counts ``personal data masked`` once a document, and for each kind such as ``email`` the
-        ``email documents`` and the ``email places``.
-        """
+        """Mask all texts; counts ``email documents``, ``email places`` and so on besides."""
         for document in documents:
-            found = self._mask(document)
-            counts.update({f"{kind} places": places for kind, places in found.items()})
-            counts.update({f"{kind} documents": 1 for kind in found})
-            counts.update(["personal data masked"] if found else [])
+            document.text = self._masked(document.text, counts)
         return [None] * len(documents)
 
-    def _mask(self, document: Document) -> dict[PersonalKind, int]:
-        """Mask one text; returns how often each kind was found, if it was."""
-        found: dict[PersonalKind, int] = {}
-        digits = _digits(document.text)
+    def format(self, text: str) -> str:
+        """The text with a placeholder for each personal datum."""
+        return self._masked(text, Counter())
+
+    def _masked(self, text: str, counts: Counter[str]) -> str:
+        found: Counter[str] = Counter()
+        digits = _digits(text)
         for kind, finder in self._finders.items():
-            if not _possible(kind, document.text, digits):
-                continue
-            if spans := finder(document.text):
-                document.text = _replaced(document.text, spans, f"<{kind.upper()}>")
-                found[kind] = len(spans)
-        return found
+            if _possible(kind, text, digits) and (spans := finder(text)):
+                text = _replaced(text, spans, f"<{kind.upper()}>")
+                found.update({f"{kind} documents": 1, f"{kind} places": len(spans)})
+        counts.update(found)
+        counts.update([self.counted] if found else [])
+        return text
 
 
 def _digits(text: str) -> bytes:
