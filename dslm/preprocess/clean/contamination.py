@@ -2,7 +2,7 @@
 
 After Brown et al. 2020 (GPT-3), appendix C: a document is contaminated when it shares 13 words in a
 row with an item of an evaluation, case and punctuation aside. An item shorter than that counts when
-all of it stands in a document, provided that it has eight words, the fewest that the paper takes:
+all of it is in a document, provided that it has eight words, the fewest that the paper takes:
 
     items  ->  words  ->  runs of words  ->  hashes of the runs and of their first eight words
     documents  ->  words  ->  eight words that begin a run?  ->  the whole of it?  ->  documents
@@ -60,7 +60,7 @@ class ContaminationConfig:
     words: Annotated[int, Field(ge=SHORTEST_ITEM)] = 13
     """How many words in a row (characters, in scripts without spaces) make an overlap."""
     share: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """The share of a document's words that must lie in overlaps for it to be left out; 0 stands for
+    """The share of a document's words that must lie in overlaps for it to be left out; 0 means
     a single overlap."""
 
 
@@ -138,8 +138,8 @@ class _Known:
     def find(self, hashes: UInt64Array) -> Int64Array:
         """The positions of those hashes that are known."""
         candidates = np.flatnonzero(self._table[hashes >> self._shift])
-        places = np.searchsorted(self._sorted, hashes[candidates])
-        near = self._sorted[np.minimum(places, len(self._sorted) - 1)]
+        positions = np.searchsorted(self._sorted, hashes[candidates])
+        near = self._sorted[np.minimum(positions, len(self._sorted) - 1)]
         found: Int64Array = candidates[near == hashes[candidates]]
         return found
 
@@ -154,7 +154,7 @@ def _to_find(items: Ragged[np.uint64], length: int) -> Iterator[tuple[int, Int64
     """All runs of words in long items, and the whole of each short one.
 
     Yields:
-        Some number of words, and where the runs of as many begin that are to be found.
+        Some number of words, and where the runs of that many words to be found begin.
     """
     totals = np.repeat(items.lengths, items.lengths)
     room = np.repeat(items.offsets[1:], items.lengths) - np.arange(totals.size)

@@ -1,8 +1,8 @@
 """Say in which language a text is written, and leave out the languages that are not wanted.
 
-Compact Language Detector 2 (Riesa and Giuliani, github.com/CLD2Owners/cld2) carries its tables
-for 160 languages in the library: no model is downloaded. A text is told from a sample of it, three
-pieces from its beginning, middle and end, so that the cost hardly depends on its length:
+Compact Language Detector 2 (Riesa and Giuliani, github.com/CLD2Owners/cld2) carries its tables for
+160 languages in the library: no model is downloaded. A text is judged by a sample, three pieces
+from its beginning, middle and end, so that the cost hardly depends on its length:
 
     text  ->  sample without runs of white space  ->  shares of languages  ->  the largest
 
@@ -48,7 +48,7 @@ class LanguageConfig:
     """The languages to keep, as ISO 639-1 codes such as ``en`` (``und`` for texts whose language
     is unclear); null keeps all."""
     minimum_confidence: Annotated[float, Field(ge=0, le=1)] = 0.3
-    """The share of a text that must be in one language, lest its language be unclear; the detector
+    """The share of a text that must be in one language, else the language is unclear; the detector
     counts formal prose of one language as a half or more."""
 
 
@@ -97,7 +97,7 @@ class Language(Filter):
 
 
 def sample(text: str) -> str:
-    """The pieces of a text by which its language is told; a short text is its own sample."""
+    """The pieces of a text by which its language is identified; a short text is its own sample."""
     if len(text) <= _PIECES * _PIECE:
         return " ".join(text.split())
     last = len(text) - _PIECE

@@ -7,10 +7,10 @@
 - FineWeb: Penedo et al. 2024, "The FineWeb Datasets" (arXiv 2406.17557), section 3.6. Its rule
   about repeated lines is in `repetition`.
 
-What is on by default is what FineWeb used. Rules about English words are asked of English alone: of
-a document whose language was found to be English or, where none was looked for, of one mostly in
-unaccented Latin letters. In scripts without spaces a character counts as a word, and lines are
-not called short. Lines without a visible character are no lines.
+What is on by default is what FineWeb used. Rules about English words apply to English alone: to a
+document whose language was found to be English or, where none was looked for, to one mostly in
+unaccented Latin letters. In scripts without spaces a character counts as a word, and lines are not
+called short. Lines without a visible character are no lines.
 """
 
 from __future__ import annotations
@@ -144,17 +144,17 @@ class Quality(WordFilter):
 
     def _different_stop_words(self, words: Words) -> Int64Array:
         """How many of the stop words each document holds; [N]."""
-        table = np.zeros(2**16, np.int8)  # most words are told from stop words by 16 bits
+        table = np.zeros(2**16, np.int8)  # 16 bits rule out most words
         table[_low(self._stop_words)] = np.arange(1, len(STOP_WORDS) + 1)
         which = table[_low(words.each)]
-        places = np.flatnonzero(which)
-        which = which[places] - 1
-        places, which = (
-            array[words.each[places] == self._stop_words[which]] for array in (places, which)
+        positions = np.flatnonzero(which)
+        which = which[positions] - 1
+        positions, which = (
+            array[words.each[positions] == self._stop_words[which]] for array in (positions, which)
         )
         shape = len(words.documents), len(STOP_WORDS)
         found = np.zeros(shape, np.bool_)
-        found[words.document[places], which] = True
+        found[words.document[positions], which] = True
         different: Int64Array = found.sum(axis=1)
         return different
 
@@ -199,7 +199,7 @@ def _hashes(words: Sequence[str]) -> UInt64Array:
 
 
 def _english(words: Words) -> Flags:
-    """Whether a document is in English, as far as it has been or can be told; [N]."""
+    """Whether a document is in English, as far as is known or can be guessed; [N]."""
     letters = words.first_kinds & LETTER > 0
     plain = words.total(letters & (words.codes[words.starts] < 128))
     likely = ~words.unspaced & (2 * plain >= words.total(letters))
@@ -214,8 +214,8 @@ def _alphabetic(words: Words) -> Flags:
     if len(others):
         lengths = words.ends[others] - words.starts[others]
         begins = np.cumsum(lengths) - lengths
-        places = np.arange(lengths.sum()) + np.repeat(words.starts[others] - begins, lengths)
-        found[others] = np.maximum.reduceat(words.kinds[places] & LETTER, begins) > 0
+        positions = np.arange(lengths.sum()) + np.repeat(words.starts[others] - begins, lengths)
+        found[others] = np.maximum.reduceat(words.kinds[positions] & LETTER, begins) > 0
     return found
 
 
@@ -231,13 +231,13 @@ def _low(hashes: UInt64Array) -> UInt64Array:
 
 
 def _ellipses(text: str) -> int:
-    """How often ``…`` or three dots or more stand in a text."""
+    """How often ``…`` or three dots or more occur in a text."""
     dots = len(_DOTS.findall(text)) if "..." in text else 0
     return dots + text.count("…")
 
 
 def _trails_off(codes: Codes, ends: Int64Array) -> Flags:
-    """Whether ``…`` or three dots stand before each end."""
+    """Whether ``…`` or three dots come before each end."""
     three = [codes[np.maximum(ends - back, 0)] == ord(".") for back in (1, 2, 3)]
     found: Flags = (codes[ends - 1] == ord("…")) | np.logical_and.reduce(three)
     return found

@@ -1,9 +1,9 @@
 """One way to set white space.
 
-Every Unicode space becomes a plain one (the no-break and the ideographic space too: what they tell
-a typesetter, a language model need not learn); spaces and tabs at the ends of lines go; runs of
+Every Unicode space becomes a plain one (the no-break and the ideographic space too: what they mean
+to a typesetter, a language model need not learn); spaces and tabs at the ends of lines go; runs of
 spaces inside a line become one, while indentation stays, because programs and verse need it; more
-than one blank line becomes one; and nothing stands before the first or after the last character.
+than one blank line becomes one; and none is left before the first or after the last character.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from dslm.preprocess.text.hashing import random_factors, spread
 from dslm.preprocess.text.ragged import Ragged
 
 NO_WORDS = np.uint64(0)
-"""All bands of a text without words: it is near to nothing."""
+"""All bands of a text without words: it is near to no other."""
 
 
 def minhash(shingles: Ragged[np.uint64], bands: int, rows: int) -> tuple[UInt64Array, ...]:

@@ -1,9 +1,9 @@
 """Which documents are nearly equal to an earlier one that stays.
 
-Documents are looked at in input order. One is compared with those that stay and share a bucket
-with it, by the true similarity of their shingles; it goes when it is near to one of these, else it
-is added to its buckets. So a document never goes because of one that goes, and a chain of small
-changes does not pull in what is unlike.
+Documents are looked at in input order. One is compared with those that stay and share a bucket with
+it, by the true similarity of their shingles; it is removed when it is near to one of these, else it
+is added to its buckets. So a document is never removed because of a removed one, and a chain of
+small changes does not pull in what is unlike.
 """
 
 from __future__ import annotations
@@ -27,34 +27,34 @@ MOST_KEPT = 32
 """Documents of a bucket that later ones are compared with, the first that stay: a bucket of many
 that are all unlike would cost the square of its size."""
 
-SHELF = 1 << 24
+CACHED = 1 << 24
 """Shingles kept in memory, 128 MiB: documents that stay are compared again and again."""
 
 
 def near_duplicates(
     buckets: Buckets, threshold: float, shingles_of: ShinglesOf, advance: Advance
 ) -> Int64Array:
-    """The documents that go, in ascending order."""
-    stays = _Stays(buckets.sizes)
-    shelf = _Shelf(shingles_of)
-    going = []
+    """The documents to remove, in ascending order."""
+    kept = _FirstOfBuckets(buckets.sizes)
+    cache = _ShingleCache(shingles_of)
+    removed = []
     for row, document in enumerate(buckets.documents.tolist()):
         mine = buckets.of_document[row]
-        if any(_near(shelf, document, other, threshold) for other in stays.likely(mine)):
-            going.append(document)
+        if any(_near(cache, document, other, threshold) for other in kept.likely(mine)):
+            removed.append(document)
         else:
-            stays.add(document, mine)
+            kept.add(document, mine)
         advance(1)
-    return np.array(going, np.int64)
+    return np.array(removed, np.int64)
 
 
-def _near(shelf: _Shelf, document: int, other: int, threshold: float) -> bool:
-    left, right = shelf(document), shelf(other)
+def _near(cache: _ShingleCache, document: int, other: int, threshold: float) -> bool:
+    left, right = cache(document), cache(other)
     smaller, larger = sorted((left.size, right.size))
     return smaller / larger >= threshold and similarity(left, right) >= threshold
 
 
-class _Stays:
+class _FirstOfBuckets:
     """The first documents of each bucket that stay, in one flat array."""
 
     def __init__(self, sizes: Int64Array) -> None:
@@ -81,7 +81,7 @@ class _Stays:
         self._taken[free] += 1
 
 
-class _Shelf:
+class _ShingleCache:
     """The shingles of documents, those used last at hand."""
 
     def __init__(self, shingles_of: ShinglesOf) -> None:
@@ -95,7 +95,7 @@ class _Shelf:
             return self._held[document]
         shingles = self._held[document] = self._shingles_of(document)
         self._size += shingles.size
-        while self._size > SHELF and len(self._held) > 1:
+        while self._size > CACHED and len(self._held) > 1:
             _, oldest = self._held.popitem(last=False)
             self._size -= oldest.size
         return shingles

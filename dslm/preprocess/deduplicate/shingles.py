@@ -32,8 +32,8 @@ def shingle_rows(texts: Sequence[str], length: int) -> Ragged[np.uint64]:
     rows = _filled(words_between_punctuation(texts), length)
     ends = rows.offsets[1:][rows.lengths > 0]
     whole = np.ones(rows.values.size, np.bool_)
-    for place in range(1, length):
-        whole[ends - place] = False  # a shingle does not reach into the next text
+    for back in range(1, length):
+        whole[ends - back] = False  # a shingle does not reach into the next text
     hashes = run_hashes(rows.values, length, int(random_factors("shingle", 1)[0]))
     lengths = np.maximum(rows.lengths - length + 1, 0)
     return Ragged.of_lengths(spread(hashes[whole[: hashes.size]]), lengths)

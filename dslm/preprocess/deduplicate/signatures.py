@@ -107,5 +107,5 @@ def _bytes(text: str) -> bytes:
 
 
 def join_columns(parts: Sequence[tuple[UInt64Array, ...]]) -> tuple[UInt64Array, ...]:
-    """The columns of several parts, each one behind the other."""
+    """The columns of several parts, each one after the other."""
     return tuple(np.concatenate(columns) for columns in zip(*parts, strict=True))

@@ -35,7 +35,7 @@ FACTORS = 64
 """Characters of a word with factors of their own, a power of two; later ones use them again."""
 
 BASIC = 0xFFFF
-"""Stands for all code points from here on: rare Han characters and emoji."""
+"""Represents all code points from here on: rare Han characters and emoji."""
 
 WITHOUT_SPACES: Ranges = (
     (0x0E00, 0x0EFF),  # Thai, Lao
@@ -61,7 +61,7 @@ class _Reading:
     """How pieces of text are read as words."""
 
     codes: Callable[[Sequence[str]], tuple[Codes, Int64Array]]
-    """The code points of pieces, with one that parts words behind each; and where each ends."""
+    """The code points of pieces, with one that parts words after each; and where each ends."""
     kinds: npt.NDArray[np.uint8]
     """`BETWEEN`, `INSIDE` or `ALONE` for each code point up to `BASIC`."""
     hashes: Callable[[Codes, Int64Array], UInt64Array]

@@ -1,7 +1,7 @@
 """Rows of different lengths in one flat array, and named arrays in one file.
 
 Files are Arrow IPC, uncompressed, one record batch: a file that was cut short is noticed, and what
-is loaded lies in the page cache and not on the heap.
+is loaded is in the page cache and not on the heap.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ T = TypeVar("T", bound=np.generic)
 
 @dataclass(frozen=True)
 class Ragged(Generic[T]):
-    """Rows of numbers, one behind the other."""
+    """Rows of numbers, one after the other."""
 
     values: npt.NDArray[T]
     """All rows."""

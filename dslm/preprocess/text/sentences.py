@@ -1,10 +1,10 @@
 """Where the sentences of a text begin, by rules for English and Chinese.
 
 The path of a text: one expression finds where a sentence may end, and decides most marks by the
-characters around them; a period after a short word is looked up among the abbreviations; a
-stretch that would be longer than `LONGEST` is cut at a clause mark or a space. A sentence begins
-right after the end of the one before, so white space between two belongs to the second, and the
-sentences joined are the text.
+characters around them; a period after a short word is looked up among the abbreviations; a stretch
+that would be longer than `LONGEST` is cut at a clause mark or a space. A sentence begins right
+after the end of the one before, so white space between two belongs to the second, and the sentences
+joined are the text.
 
 Kiss and Strunk, "Unsupervised Multilingual Sentence Boundary Detection", 2006, name the cues used
 here for periods: the length of the word before, its inner periods, the case of the word after and

@@ -2,8 +2,8 @@
 
 The texts of a batch are joined into one array of code points. A table gives each code point its
 kinds, and from there everything is arithmetic on whole arrays: a word begins where white space
-ends; a line or a paragraph begins at a word that line feeds come before; and the hash of what
-stands between two places is a difference of running sums.
+ends; a line or a paragraph begins at a word that line feeds come before; and the hash of what is
+between two positions is a difference of running sums.
 
 Chinese, Japanese, Thai and others write no spaces: there each character is a word, and the
 punctuation after it belongs to it, as it does in English.
@@ -33,7 +33,7 @@ arrays stay small whatever comes in."""
 
 VISIBLE, LETTER, DIGIT, UNSPACED, CONTINUES, ENDS, CLOSES = (1 << bit for bit in range(7))
 """Kinds of character: not white space; a letter; a digit; a letter of a script without spaces; a
-letter or mark that begins a word after one; the end of a sentence; what may stand after that."""
+letter or mark that begins a word after one; the end of a sentence; what may come after that."""
 
 UNSPACED_SCRIPTS = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN")
 """How the Unicode names of their letters begin."""
@@ -86,7 +86,7 @@ class Words:
 
     @cached_property
     def paragraph_starts(self) -> Int64Array:
-        """The first word of each paragraph: of what stands between blank lines."""
+        """The first word of each paragraph: of what is between blank lines."""
         return np.flatnonzero(self.breaks >= 2)
 
     @cached_property
@@ -115,9 +115,9 @@ class Words:
         totals = np.bincount(documents, weights, minlength=len(self.documents))
         return totals.astype(np.int64)
 
-    def occurrences(self, places: Flags) -> Int64Array:
-        """How many of the places marked in `codes` are in each document; [N]."""
-        return np.diff(np.searchsorted(np.flatnonzero(places), self.offsets))
+    def occurrences(self, positions: Flags) -> Int64Array:
+        """How many of the positions marked in `codes` are in each document; [N]."""
+        return np.diff(np.searchsorted(np.flatnonzero(positions), self.offsets))
 
 
 def split(documents: Sequence[Document]) -> Words:
@@ -138,7 +138,7 @@ def split(documents: Sequence[Document]) -> Words:
 
 
 def _borders(kinds: Kinds) -> tuple[Flags, Flags]:
-    """Whether a word begins at each place, and whether one ends with it."""
+    """Whether a word begins at each position, and whether one ends with it."""
     visible = (kinds & VISIBLE).view(np.bool_)
     begins = visible.copy()
     begins[1:] &= ~visible[:-1]

@@ -54,19 +54,20 @@ USE = """\
 import json
 from collections import Counter
 from dslm.config.help import describe
+from dslm.config.parse import parse
 from dslm.errors import ConfigError
-from dslm.preprocess.clean.pipeline import Cleaner
+from dslm.preprocess.clean.pipeline import Cleaner, CleaningConfig
+from dslm.preprocess.clean.presets import PRESETS
 from dslm.preprocess.document import Document
-from dslm.preprocess.work.plan import Choices
 
-found = {"help": describe(Choices, {}), "web": Choices.read("web", []).cleaning.active, "left": []}
-words = ["cleaning.many_questions.on=true", "cleaning.many_questions.most=1"]
-choices = Choices.read("none", words)
+web = parse(CleaningConfig, PRESETS["web"]()["cleaning"])
+found = {"help": describe(CleaningConfig, {}), "web": web.active, "left": []}
+cleaning = parse(CleaningConfig, {"many_questions": {"on": True, "most": 1}})
 documents = [Document("Who? Me."), Document("Who? Me? Why?")]
-kept = Cleaner(choices.cleaning)(documents, Counter(), lambda one: found["left"].append(one.reason))
+kept = Cleaner(cleaning)(documents, Counter(), lambda one: found["left"].append(one.reason))
 found["kept"] = [document.text for document in kept]
 try:
-    Choices.read("none", ["cleaning.many_questions.most=-1"])
+    parse(CleaningConfig, {"many_questions": {"most": -1}})
 except ConfigError as error:
     found["mistake"] = str(error)
 print(json.dumps(found))
@@ -97,16 +98,16 @@ def _run(folder: Path) -> dict[str, Any]:
 
 
 def test_its_settings_are_keys_with_their_meaning(found: dict[str, Any]) -> None:
-    assert "cleaning.many_questions.most  (a whole number; default 2)" in found["help"]
+    assert "  many_questions.most  (a whole number; default 2)" in found["help"]
     assert "Most question marks." in found["help"]
 
 
 def test_its_settings_are_checked(found: dict[str, Any]) -> None:
-    assert "cleaning.many_questions.most" in found["mistake"]
+    assert "many_questions.most" in found["mistake"]
     assert "at least 0" in found["mistake"]
 
 
-def test_it_is_taken_and_its_reason_counted(found: dict[str, Any]) -> None:
+def test_it_takes_part_and_reports_its_reason(found: dict[str, Any]) -> None:
     assert found["kept"] == ["Who? Me."]
     assert found["left"] == ["many questions"]
 

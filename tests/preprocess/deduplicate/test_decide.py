@@ -185,7 +185,7 @@ def test_what_does_not_fit_into_memory_is_read_again(
 ) -> None:
     plenty = run(texts, settings)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(near, "SHELF", 1)
+        patch.setattr(near, "CACHED", 1)
         assert run(texts, settings) == plenty
 
 

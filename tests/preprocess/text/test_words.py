@@ -1,4 +1,4 @@
-"""Words as arrays: the same words as by hand, whatever stands around them."""
+"""Words as arrays: the same words as by hand, whatever is around them."""
 
 from __future__ import annotations
 

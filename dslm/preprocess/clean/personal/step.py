@@ -1,7 +1,7 @@
 """Put placeholders for personal data: e-mail, IP, telephone, card and identity numbers, and keys.
 
 For each kind a glance at the text says whether it can hold one at all; only then are the patterns
-tried: `personal_addresses`, `personal_numbers`, `personal_keys`. What was found is replaced by the
+tried: `addresses`, `numbers`, `keys`. What was found is replaced by the
 placeholder of its kind and counted; it is kept nowhere. The numbers come from the most certain kind
 to the least, each looking at what the kinds before it left.
 
@@ -29,7 +29,7 @@ KINDS: tuple[PersonalKind, ...] = ("key", "email", "id", "card", "ip", "phone")
 """In the order in which they are masked."""
 
 _DIGITS = {"id": 17, "card": 13, "ip": 5, "phone": 7}
-"""Of each kind of number, the fewest digits in a row, were there nothing between groups of them."""
+"""Of each kind of number, the fewest digits in a row, if what is between groups is left out."""
 
 _BETWEEN_GROUPS = b" ().+-/" + bytes(range(0x80, 0x100))
 _DIGITS_TO_ZERO = bytes(ord("0") if chr(byte) in "0123456789" else 0 for byte in range(256))
@@ -90,9 +90,9 @@ class Personal(Formatter):
 
 
 def _digits(text: str) -> bytes:
-    """The text with zeros for digits, nothing for what may stand between, and NUL for all else.
+    """The text with zeros for digits, nothing for what may be between them, and NUL for all else.
 
-    Nothing at all when that holds too few digits in a row for any kind of number. A table applied
+    Empty when that holds too few digits in a row for any kind of number. A table applied
     by the C library costs about two nanoseconds a byte, a regular expression twice that.
     """
     digits = text.encode("utf-8", "surrogatepass").translate(_DIGITS_TO_ZERO, _BETWEEN_GROUPS)
@@ -100,7 +100,7 @@ def _digits(text: str) -> bytes:
 
 
 def _possible(kind: PersonalKind, text: str, digits: bytes) -> bool:
-    """Whether a closer look at a text is worth while."""
+    """Whether a text deserves a closer look."""
     if kind == "email":
         return "@" in text
     if kind == "key":
