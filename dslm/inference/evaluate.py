@@ -73,7 +73,8 @@ def evaluate(
         batch = objective.batch(samples)
         inputs, labels = moved(batch, lambda tensor: tensor.to(trained.device))
         outputs = trained.model(inputs)
-        sums += objective.measure(outputs, labels).cpu()
+        if objective.measures:
+            sums += objective.measure(outputs, labels).cpu()
         # The mean is over rows; a causal one counts for its tokens, as the last is shorter.
         size = samples.tokens[:, 1:].size if whole else len(samples.tokens)
         loss, rows = loss + float(objective.loss(outputs, labels)) * size, rows + size

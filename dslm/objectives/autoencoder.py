@@ -18,7 +18,7 @@ from dslm.config.parse import STRICT
 from dslm.errors import Problem
 from dslm.model.config import ModelConfig
 from dslm.objectives.base import Context, Objective
-from dslm.objectives.batch import IGNORE, Batch
+from dslm.objectives.batch import IGNORE, Batch, as_batch
 from dslm.objectives.masking import select_tokens
 from dslm.sampling.stateless_random import stateless_random
 from dslm.sampling.stream import Samples
@@ -80,8 +80,6 @@ class Autoencoder(Objective):
 
     def batch(self, samples: Samples) -> Batch:
         """Inputs: tokens [B, S], and what `extras` names. Labels: the tokens themselves [B, S]."""
-        import torch
-
         rows = samples.tokens.astype(np.int64)
         real = np.ones(rows.shape, dtype=np.bool_)
         if samples.padding is not None:
@@ -92,9 +90,8 @@ class Autoencoder(Objective):
             hidden, _ = select_tokens(rows, real, self.settings.noise, "token", None, draws)
             inputs = np.where(hidden, self.mask, rows)
         extras = {"visibility": -real.astype(np.int64), "originals": rows}
-        made = [torch.from_numpy(one) for one in (inputs, *(extras[n] for n in self.extras))]
-        labels = torch.from_numpy(np.where(real, rows, IGNORE))
-        return (made[0] if len(made) == 1 else tuple(made)), labels
+        labels = np.where(real, rows, IGNORE)
+        return as_batch([inputs, *(extras[name] for name in self.extras)], [labels])
 
     def loss(self, outputs: Any, labels: Any) -> Tensor:
         """Mean over rows of each row's mean loss a token.
@@ -111,11 +108,10 @@ class Autoencoder(Objective):
 
     def measure(self, outputs: Any, labels: Any) -> Tensor:
         """Loss and accuracy over all tokens, or the share of the variance that is explained."""
-        from dslm.objectives.cross_entropy import loss_and_accuracy
         from dslm.objectives.squared_error import explained_variance
 
         if not self.settings.vectors:
-            return loss_and_accuracy(outputs, labels)
+            return super().measure(outputs, labels)
         predicted, targets = outputs
         return explained_variance(predicted, targets, labels)
 

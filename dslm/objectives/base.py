@@ -132,10 +132,13 @@ class Objective(ABC):
         return cross_entropy(outputs, labels)
 
     def measure(self, outputs: Any, labels: Any) -> Tensor:
-        """[measures, 2] float32: a sum for each of `measures`, and how many it is a sum of."""
-        import torch
+        """[measures, 2] float32: a sum for each of `measures`, and how many it is a sum of.
 
-        return torch.zeros(0, 2)
+        Here those of the loss and of the accuracy; asked only where there are `measures`.
+        """
+        from dslm.objectives.cross_entropy import loss_and_accuracy
+
+        return loss_and_accuracy(outputs, labels)
 
     def completion(self) -> Completion | None:
         """How a trained model completes a prompt; `None` where it cannot."""

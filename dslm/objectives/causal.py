@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass
 
 from dslm.config.parse import STRICT
 from dslm.objectives.base import Context, Objective, Refusals
-from dslm.objectives.batch import IGNORE, Batch
+from dslm.objectives.batch import IGNORE, Batch, as_batch
 from dslm.objectives.documents import position_ids, visible
 from dslm.objectives.fill_in_middle import SENTINELS, FillInMiddle
 from dslm.sampling.stream import Samples, WindowSpec
@@ -57,8 +57,6 @@ class Causal(Objective):
 
     def batch(self, samples: Samples) -> Batch:
         """Split rows [B, S + 1] into inputs [B, S] and labels [B, S]."""
-        import torch
-
         rows, context = samples.tokens.astype(np.int64), self.context
         if share := self.settings.fill_in_middle:
             middle = FillInMiddle(share, self.settings.suffix_first, context.vocabulary.size)
@@ -71,5 +69,4 @@ class Causal(Objective):
             # The end of a document begins the next one, whose first token has so a predecessor.
             documents = 1 + np.cumsum(inputs == context.vocabulary.special["eos"], axis=1)
             tensors += [visible(documents, causal=True), position_ids(documents)]
-        made = [torch.from_numpy(np.ascontiguousarray(array)) for array in (*tensors, labels)]
-        return (made[0] if len(tensors) == 1 else tuple(made[:-1])), made[-1]
+        return as_batch(tensors, [labels])

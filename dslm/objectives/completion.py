@@ -10,10 +10,8 @@ from typing import TypeAlias
 class Continue:
     """The prompt goes on, token by token."""
 
-    @property
-    def example(self) -> str:
-        """Arguments of ``generate`` for a first try."""
-        return '"The" --max-new-tokens 100'
+    example = '"The" --max-new-tokens 100'
+    """What to type behind ``--prompt`` for a first try."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +23,7 @@ class Fill:
     """What comes before a text, if anything."""
     end: int | None = None
     """What comes behind a text, if anything."""
-
-    @property
-    def example(self) -> str:
-        """Arguments of ``generate`` for a first try."""
-        return '"The <mask>"'
+    example = '"The <mask>"'
 
 
 @dataclass(frozen=True)
@@ -52,7 +46,7 @@ class Restore:
 
     @property
     def example(self) -> str:
-        """Arguments of ``generate`` for a first try."""
+        """What to type for a first try."""
         return '"The <mask>"' if self.marks else '"The"'
 
 

@@ -8,7 +8,7 @@ predicted. What is corrupted, and how, is in `corruption`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field
@@ -18,14 +18,11 @@ from dslm.arrays import Int64Array
 from dslm.config.parse import STRICT
 from dslm.errors import ConfigError, Problem
 from dslm.objectives.base import Context, Objective
-from dslm.objectives.batch import IGNORE, Batch
+from dslm.objectives.batch import IGNORE, Batch, as_batch
 from dslm.objectives.completion import Restore
 from dslm.objectives.corruption import Corruption, Style
 from dslm.sampling.stateless_random import RandomStream, stateless_random
 from dslm.sampling.stream import Samples, WindowSpec
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 SHORTEST = 2
 """Tokens of a text of which one can be corrupted."""
@@ -84,8 +81,6 @@ class Denoising(Objective):
             Inputs: tokens [B, S], their visibility [B, S], the positions to be scored [B, M].
             Labels: the tokens to be predicted at these positions [B, M].
         """
-        import torch
-
         special, shape = (
             self.context.vocabulary.special,
             (len(samples.tokens), self.context.sequence),
@@ -100,14 +95,7 @@ class Denoising(Objective):
             visibility[row, :seen], visibility[row, seen : seen + predicted] = -1, 1
             selected[row, :predicted] = np.arange(seen, seen + predicted)
             labels[row, :predicted] = np.append(target, self.end)
-        tensors = tuple(map(torch.from_numpy, (inputs, visibility, selected)))
-        return tensors, torch.from_numpy(labels)
-
-    def measure(self, outputs: Any, labels: Any) -> Tensor:
-        """Loss and accuracy over the tokens of the targets."""
-        from dslm.objectives.cross_entropy import loss_and_accuracy
-
-        return loss_and_accuracy(outputs, labels)
+        return as_batch([inputs, visibility, selected], [labels])
 
     def completion(self) -> Restore:
         """The prompt is a source, whose gaps have the marks of training."""

@@ -19,7 +19,7 @@ from dslm.config.parse import STRICT
 from dslm.errors import Problem
 from dslm.model.config import NO_BOTTLENECK
 from dslm.objectives.base import Context, Objective, Refusals
-from dslm.objectives.batch import IGNORE, Batch, Value
+from dslm.objectives.batch import IGNORE, Batch, as_batch
 from dslm.objectives.completion import Fill
 from dslm.objectives.documents import position_ids, visible
 from dslm.objectives.masking import MaskUnit, mask_tokens, select_tokens
@@ -145,7 +145,7 @@ class Masked(Objective):
         if self.paired:
             labels.append(unrelated(self.context.seed, samples.numbers))
         extras = {"selected": np.where(counted, selected, 0), **self._shape(rows)}
-        return _tensors([inputs, *(extras[name] for name in self.extras)]), _tensors(labels)
+        return as_batch([inputs, *(extras[name] for name in self.extras)], labels)
 
     def loss(self, outputs: Any, labels: Any) -> Tensor:
         """The mean loss of the masked tokens and, for pairs, that of the pairs, added up."""
@@ -158,13 +158,11 @@ class Masked(Objective):
         """Loss and accuracy of each part."""
         import torch
 
-        from dslm.objectives.cross_entropy import loss_and_accuracy
-
         if not self.paired:
-            return loss_and_accuracy(outputs, labels)
+            return super().measure(outputs, labels)
         (scores, pair), (tokens, relation) = outputs, labels
-        parts = (scores, tokens), (pair[:, None], relation[:, None])
-        return torch.cat([loss_and_accuracy(*part) for part in parts])
+        both = super().measure(scores, tokens), super().measure(pair[:, None], relation[:, None])
+        return torch.cat(both)
 
     def completion(self) -> Fill:
         """Masks are filled in a text that stands between the same ids as in training."""
@@ -200,10 +198,3 @@ class Masked(Objective):
             documents = np.where(rows == special["pad"], 0, documents)
         seen = visible(documents, causal=False)
         return {"visibility": seen, "position_ids": position_ids(documents)}
-
-
-def _tensors(arrays: list[Int64Array]) -> Value:
-    import torch
-
-    made = tuple(torch.from_numpy(np.ascontiguousarray(array)) for array in arrays)
-    return made if len(made) > 1 else made[0]
