@@ -1,6 +1,6 @@
 """All steps of cleaning, in the order in which they are taken.
 
-A new step is a file and a line in `STEPS`: the module ``name`` beside this one defines the settings
+A new step is a file and a line in `NAMES`: the module ``name`` beside this one defines the settings
 ``NameConfig`` and the step ``Name``, a `Formatter`, a `Filter` or a `WordFilter`. Its settings are
 then keys of ``cleaning.name``, and its ``presets`` say which of ``--clean`` switch it on.
 """
@@ -10,20 +10,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from importlib import import_module
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from dslm.config.parse import STRICT
+from dslm.config.table import class_of, with_fields
 from dslm.preprocess.clean.personal import Personal
 from dslm.preprocess.clean.step import Step
 from dslm.preprocess.clean.word_filter import WordFilter, WordFilters
 from dslm.preprocess.document import Document, Reject, Rejected
 
-STEPS = (
+NAMES = (
     "mojibake",  # texts are repaired first, so that the filters see what will be kept
     "unicode",
     "controls",
@@ -37,29 +37,16 @@ STEPS = (
     "personal",  # last, so that a placeholder counts for no filter
 )
 
-T = TypeVar("T")
+STEPS: dict[str, type[Step]] = {name: class_of(__package__, name) for name in NAMES}
 
 
-def step_class(name: str) -> type[Step]:
-    """The class of a step."""
-    found: type[Step] = _defined(name, "")
-    return found
-
-
-def _defined(name: str, ending: str) -> Any:
-    module = import_module(f"{__package__}.{name}")
-    return getattr(module, name.title().replace("_", "") + ending)
-
-
-def _with_a_field_for_each_step(cls: type[T]) -> type[T]:
-    cls.__annotations__ = {name: _defined(name, "Config") for name in STEPS}
-    for name, config in cls.__annotations__.items():
-        setattr(cls, name, Field(default_factory=config))
-    return cls
+def _settings(name: str) -> tuple[type[Any], Any]:
+    config = class_of(__package__, name, "Config")
+    return config, Field(default_factory=config)
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
-@_with_a_field_for_each_step
+@with_fields({name: _settings(name) for name in NAMES})
 class CleaningConfig:
     """What is changed in documents, and which are left out."""
 
@@ -71,7 +58,7 @@ class CleaningConfig:
     @property
     def active(self) -> list[str]:
         """The names of the steps that are switched on."""
-        return [name for name in STEPS if getattr(self, name).on]
+        return [name for name in NAMES if getattr(self, name).on]
 
 
 class Cleaner:
@@ -117,7 +104,7 @@ class Cleaner:
 
 
 def _steps(cleaning: CleaningConfig) -> Iterator[Step]:
-    steps = [step_class(name)(getattr(cleaning, name)) for name in cleaning.active]
+    steps = [STEPS[name](getattr(cleaning, name)) for name in cleaning.active]
     for kind, group in groupby(steps, lambda step: isinstance(step, WordFilter)):
         if kind:
             yield WordFilters([step for step in group if isinstance(step, WordFilter)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from dslm.preprocess.clean.pipeline import STEPS, step_class
+from dslm.preprocess.clean.pipeline import STEPS
 
 Settings = dict[str, Any]
 
@@ -29,5 +29,5 @@ PRESETS: dict[str, Callable[[], Settings]] = {"none": none, "text": text, "web":
 
 
 def _steps_of(preset: str) -> Settings:
-    names = [name for name in STEPS if preset in step_class(name).presets]
-    return {"cleaning": {name: {"on": True} for name in names}}
+    steps = [name for name, step in STEPS.items() if preset in step.presets]
+    return {"cleaning": {name: {"on": True} for name in steps}}
