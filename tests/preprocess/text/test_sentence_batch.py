@@ -31,12 +31,12 @@ def found(texts: list[str]) -> list[list[int]]:
 @given(texts=TEXTS.filter(bool))
 @example(texts=["中。!?) A", "中。！", "", "\n\n"])
 @example(texts=["a\n\nPART ONE. II\n\nb. A", "Mr", ". A"])
-def test_many_texts_have_the_sentences_of_each(texts: list[str]) -> None:
+def test_many_texts_have_the_sentences_of_each(texts):
     assert found(texts) == [sentence_starts(text) for text in texts]
 
 
 @given(texts=TEXTS.filter(bool))
-def test_positions_of_bytes_are_those_of_characters(texts: list[str]) -> None:
+def test_places_among_bytes_are_those_among_characters(texts):
     sentences = sentences_of(texts, [text.encode() for text in texts])
     owners = [text for text, n in zip(texts, sentences.counts, strict=True) for _ in range(n)]
     for text, place, byte in zip(owners, sentences.characters, sentences.bytes, strict=True):
@@ -44,7 +44,7 @@ def test_positions_of_bytes_are_those_of_characters(texts: list[str]) -> None:
 
 
 @given(text=some.lists(some.sampled_from(PIECES), max_size=40).map("".join))
-def test_marks_looked_at_one_by_one_are_those_a_search_finds(text: str) -> None:
+def test_marks_looked_at_one_by_one_are_those_a_search_finds(text):
     marks = [match.start() for match in re.finditer("[.!?…。！？；｡;\n]", text)]
     place, matched = 0, []
     for mark in marks:
@@ -55,14 +55,12 @@ def test_marks_looked_at_one_by_one_are_those_a_search_finds(text: str) -> None:
 
 
 @pytest.mark.parametrize("odd", ["Nul\0. Yes.\n\nNo.", "word " * LONGEST, ""])
-def test_a_text_that_is_looked_at_alone_keeps_its_position(
-    monkeypatch: pytest.MonkeyPatch, odd: str
-) -> None:
+def test_a_text_that_stands_alone_is_in_its_place(monkeypatch, odd):
     monkeypatch.setattr(sentence_batch, "MOST", 100)
     texts = ["It is. So.", odd, odd, "中文。好。", "Who? Me!"]
     assert found(texts) == [sentence_starts(text) for text in texts]
 
 
-def test_a_long_sentence_is_cut_among_others() -> None:
+def test_a_long_sentence_is_cut_among_others():
     texts = ["Short. Text.", "word, " * LONGEST + "end. Next.", "。".join("行" * LONGEST), "A. B."]
     assert found(texts) == [sentence_starts(text) for text in texts]
