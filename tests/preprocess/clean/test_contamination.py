@@ -124,7 +124,7 @@ def test_a_question_deep_in_a_very_long_text_is_found(tmp_path: Path) -> None:
     assert contaminated(tmp_path, texts) == [True, False, True, False]
 
 
-def test_a_document_is_judged_alike_in_any_company(tmp_path: Path) -> None:
+def test_the_neighbours_of_a_document_make_no_difference(tmp_path: Path) -> None:
     texts = ["nothing at all", QUESTION, "", "𠮷😀 é", SHORT, "\ud800 alone"] * 3
     alone = [contaminated(tmp_path, [text])[0] for text in texts]
     assert contaminated(tmp_path, texts) == alone == [False, True, False, False, True, False] * 3

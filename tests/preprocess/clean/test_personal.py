@@ -122,7 +122,7 @@ def test_a_telephone_number_is_masked(number: str, around: str) -> None:
         ("Tel (020 7946 0958) and phone (12) 345 67 89", "Tel (<PHONE>) and phone <PHONE>"),
     ],
 )
-def test_what_stands_around_a_number_helps_to_tell_it(text: str, expected: str) -> None:
+def test_the_words_around_a_number_help_to_recognize_it(text: str, expected: str) -> None:
     assert masked(text, "phone") == expected
 
 
@@ -149,9 +149,13 @@ def test_what_stands_around_a_number_helps_to_tell_it(text: str, expected: str) 
         "order A020 7946 0958B",
         "12 34 56 78 90 12",
         "公元前221年到1912年",
+        "S M T W T F S 01 02 03 04 05 06 07\n08 09 10 11 12 13 14",
+        "DE89 3704 0044 0532 0130 00",
+        "IBAN: CH93 0076 2011 6238 5295 7",
+        "NL91 ABNA 0417 1643 00",
     ],
 )
-def test_books_dates_and_amounts_are_no_personal_numbers(text: str) -> None:
+def test_books_dates_accounts_and_amounts_are_no_personal_numbers(text: str) -> None:
     assert masked(text) == text
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ PROSE = (
 )
 
 
-def cleaning(**steps: dict) -> CleaningConfig:
+def cleaning(**steps: dict[str, Any]) -> CleaningConfig:
     return parse(CleaningConfig, {name: {"on": True, **more} for name, more in steps.items()})
 
 
@@ -110,7 +111,7 @@ def test_a_rejected_document_comes_with_its_place_and_text() -> None:
     assert one.reason
 
 
-def test_a_step_that_lacks_its_file_is_told_when_it_is_made() -> None:
+def test_a_step_that_lacks_its_file_is_refused_when_it_is_made() -> None:
     choices = cleaning(contamination={"files": ["nothing.txt"]})
     with pytest.raises(DataError, match=r"nothing\.txt"):
         Cleaner(choices)
@@ -135,7 +136,7 @@ def test_settings_can_be_compared_and_kept_in_a_table() -> None:
     assert choices == replace(choices)
 
 
-def test_a_text_that_is_left_out_is_told_of_without_its_personal_data() -> None:
+def test_a_text_that_is_left_out_is_reported_without_its_personal_data() -> None:
     cleaner, left_out = Cleaner(cleaning(personal={}, quality={})), list[Rejected]()
     document = Document("write to anna@example.org")
     assert cleaner([document], Counter(), cleaner.masked(left_out.append)) == []

@@ -92,7 +92,7 @@ def test_short_lines_of_chinese_verse_are_not_short() -> None:
 
 
 @given(st.lists(st.text("a the.。山#…-1 \n", max_size=30), max_size=5))
-def test_a_document_is_judged_alone(texts: list[str]) -> None:
+def test_a_document_is_judged_by_itself_alone(texts: list[str]) -> None:
     settings = replace(SETTINGS, minimum_words=3, sentences=2)
     together = Quality(settings)([Document(text) for text in texts], Counter())
     assert together == [reason(text, settings) for text in texts]

@@ -92,7 +92,7 @@ def test_the_fractions_agree_on_odd_texts_too(texts: list[str]) -> None:
     assert measured(texts) == [plain(text) for text in texts]
 
 
-def test_a_document_is_judged_alone() -> None:
+def test_a_document_is_judged_by_itself_alone() -> None:
     generator = random.Random(1)
     texts = [random_text(generator) for _ in range(20)] * 2
     assert measured(texts) == [measured([text])[0] for text in texts]
@@ -127,7 +127,7 @@ def test_prose_and_documents_without_words_pass() -> None:
     assert Repetition(SETTINGS)([], Counter()) == []
 
 
-def test_two_chinese_characters_stand_for_a_word() -> None:
+def test_two_chinese_characters_count_as_a_word() -> None:
     generator = random.Random(2)
     texts = ["".join(generator.choices("山水日", k=generator.randrange(80))) for _ in range(50)]
     texts += [random_text(generator) for _ in range(50)]

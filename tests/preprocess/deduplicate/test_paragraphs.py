@@ -49,7 +49,7 @@ def test_all_that_is_not_blank_is_in_a_paragraph_when_none_is_too_short(text: st
     assert nothing_beside(text, paragraphs(text, 1))
 
 
-def test_what_stands_beside_the_paragraphs_is_seen() -> None:
+def test_text_beside_the_paragraphs_is_noticed() -> None:
     text = "a\n\nlong line\n\nb"
     assert not nothing_beside(text, paragraphs(text, 5))
 

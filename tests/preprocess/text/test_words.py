@@ -58,7 +58,7 @@ def test_equal_words_have_equal_hashes_and_different_words_different_ones() -> N
     assert sorted(map(sorted, by_hash.values())) == sorted([word] for word in set(found))
 
 
-def test_the_hash_of_a_word_does_not_depend_on_its_place() -> None:
+def test_the_hash_of_a_word_does_not_depend_on_its_position() -> None:
     assert split([Document("x y"), Document("word")]).each[-1] == split([Document("word")]).each[0]
 
 

@@ -42,6 +42,7 @@ _PHONE_BEFORE = re.compile(
     re.IGNORECASE,
 )
 _BOOK_BEFORE = re.compile(r"\b(?:isbn|issn|doi|oclc|pmid)(?:-1[03])?[ :：.]*\Z", re.IGNORECASE)
+_ACCOUNT_BEFORE = re.compile(r"\b[A-Z]{2}[0-9]{2}(?: [0-9A-Z]{4})* \Z")  # ISO 13616, an IBAN
 _DATE = re.compile(
     r"\(?(?:[0-9]{1,2}([./-])[0-9]{1,2}\1(?:[0-9]{2}){1,2}\b"
     r"|(?:1[0-9]|20)[0-9]{2}[^0-9]{1,3}(?:1[0-9]|20)[0-9]{2}\b"
@@ -72,12 +73,13 @@ def phones(text: str) -> list[Span]:
 
     With a country code, as in North America, in the ten or so digits from a zero of European and
     Chinese numbers, or as a Chinese mobile; after a word such as ``Tel`` any seven to fifteen
-    digits. Dates, and numbers after ``ISBN`` and its like, are none.
+    digits. Dates, days of a calendar, parts of an IBAN, and numbers after ``ISBN`` and its like are
+    none.
     """
     spans: list[Span] = []
     for run in _RUN.finditer(text):
         before = text[max(0, run.start() - 24) : run.start()]
-        if _BOOK_BEFORE.search(before):
+        if _BOOK_BEFORE.search(before) or _ACCOUNT_BEFORE.search(before):
             continue
         start = run.start()
         if _PHONE_BEFORE.search(before):
@@ -93,6 +95,12 @@ def phones(text: str) -> list[Span]:
 def _is_phone(match: re.Match[str]) -> bool:
     if match.lastgroup == "chinese":
         return not match[0].endswith("000000")  # a round number
-    if match.lastgroup == "national":
-        return not match[0].isdigit() and not _DATE.match(match.string, match.start())
-    return not match[0].isdigit()
+    if match.lastgroup == "national" and _DATE.match(match.string, match.start()):
+        return False
+    return not match[0].isdigit() and not _counts_up(match[0])
+
+
+def _counts_up(number: str) -> bool:
+    """Whether the groups of digits are neighbouring numbers, as the days of a calendar are."""
+    groups = [int(group) for group in re.findall("[0-9]+", number)]
+    return len(groups) > 3 and groups == [*range(groups[0], groups[0] + len(groups))]
