@@ -12,7 +12,7 @@ from typing import Any
 
 from dslm.model.config import ModelConfig
 from dslm.model.counts import block_count, parameter_count
-from dslm.parallel.optimizers import moments
+from dslm.parallel.deepspeed_json.optimizer import moments
 from dslm.parallel.plan import Plan
 
 RECURRENT = {"lstm": 39, "gru": 20}
@@ -49,7 +49,7 @@ def estimate(model: ModelConfig, plan: Plan, config: Mapping[str, Any]) -> Memor
     half = any(config.get(kind, {}).get("enabled") for kind in ("bf16", "fp16"))
     count = _weights_on_a_stage(model, plan)
     share = [1.0 if plan.zero_stage < stage else 1 / plan.replicas for stage in (1, 2, 3)]
-    kept = 4 * len(moments(config["optimizer"], is_matrix=True))
+    kept = 4 * len(moments(config, is_matrix=True))
     optimizer = count * share[0] * (kept + (4 if half else 0))
     gradients = count * share[1] * (2 if half and plan.zero_stage >= 2 else 4)
     weights = count * share[2] * (2 if half else 4)

@@ -34,7 +34,7 @@ class Checkpointer:
     """
 
     def __init__(self, engine: Engine, job: Job, places: int) -> None:
-        self.engine, self.optimizer = engine, job.deepspeed["optimizer"]
+        self.engine, self.deepspeed = engine, job.deepspeed
         self.root, self.keep, self.places = job.folder.checkpoints, job.config.keep, places
         self.is_main = torch.distributed.get_rank() == 0
 
@@ -48,7 +48,7 @@ class Checkpointer:
         Raises:
             TrainingError: some rank could not write, most often because the disk is full.
         """
-        state, writer = TrainingState(self.engine, self.optimizer), Writer(self.root, step)
+        state, writer = TrainingState(self.engine, self.deepspeed), Writer(self.root, step)
         if self.is_main:
             writer.begin()
         torch.distributed.barrier()
@@ -91,7 +91,7 @@ class Checkpointer:
         """The engine's state, every weight and moment read by the reader of its layer."""
         for _ in range(WARM_UPS):
             materialize_moments()
-            state = TrainingState(self.engine, self.optimizer)
+            state = TrainingState(self.engine, self.deepspeed)
             if state.has_moments():
                 break
         for index, layer in self._layers():

@@ -24,7 +24,7 @@ from dslm.model.counts import parameter_count
 from dslm.objectives.protocol import Objective
 from dslm.objectives.registry import ObjectiveConfig, model_of
 from dslm.parallel.deepspeed_json import check as ds_check
-from dslm.parallel.optimizers import moments
+from dslm.parallel.deepspeed_json.optimizer import moments
 from dslm.parallel.plan import Plan, make_plan
 from dslm.parallel.setup import check_builds, check_disk
 from dslm.run.config import RENAMED, RunConfig, check_run
@@ -70,7 +70,7 @@ class Job:
     @property
     def checkpoint_bytes(self) -> int:
         """Size of one checkpoint."""
-        kept = 1 + len(moments(self.deepspeed["optimizer"], is_matrix=True))
+        kept = 1 + len(moments(self.deepspeed, is_matrix=True))
         return 4 * kept * parameter_count(self.config.model)
 
 

@@ -11,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from dslm.errors import Problem, suggest
-from dslm.parallel.deepspeed_json.optimizer import implementation, offloaded, parameters
+from dslm.parallel.deepspeed_json.optimizer import allowed_parameters, implementation, offloaded
 from dslm.parallel.deepspeed_json.refused import REFUSED
 from dslm.parallel.deepspeed_json.rules import QUANTIZED, contradictions
 from dslm.parallel.deepspeed_json.schema import KNOWN, OPTIMIZER, Block, given
-from dslm.parallel.deepspeed_json.value import OneOf, ValueType, mend
+from dslm.parallel.deepspeed_json.value import accepts, mend, options, words
 
 CPU_OPS = ("fused_adam", "cpu_adam", "cpu_adagrad", "async_io")
 """The ops that can be compiled on a machine without an accelerator."""
@@ -32,7 +34,7 @@ def check(config: Mapping[str, Any], *, pipeline_stages: int, cpu: bool) -> list
         pipeline_stages: how many stages the layers are spread over; 1 is no pipeline.
         cpu: whether the ranks run without an accelerator.
     """
-    known: Block = {**KNOWN, "optimizer": {**OPTIMIZER, "params": parameters(config)}}
+    known: Block = {**KNOWN, "optimizer": {**OPTIMIZER, "params": allowed_parameters(config)}}
     rules = contradictions(config, pipeline_stages=pipeline_stages, cpu=cpu)
     return [*_walk(config, known, known, ""), *rules]
 
@@ -43,7 +45,7 @@ def _walk(found: Mapping[str, Any], block: Block, known: Block, prefix: str) -> 
         where, kind = prefix + name, block.get(name)
         if kind is None:
             yield _unknown(where, value, block, known)
-        elif isinstance(kind, ValueType):
+        elif not isinstance(kind, dict):
             yield from _value(where, value, kind)
         elif isinstance(value, Mapping):
             yield from _walk(value, kind, known, f"{where}.")
@@ -51,16 +53,15 @@ def _walk(found: Mapping[str, Any], block: Block, known: Block, prefix: str) -> 
             yield Problem(where, value, "must be a block of keys", f'write "{name}": {{…}}')
 
 
-def _value(where: str, value: Any, kind: ValueType) -> Iterator[Problem]:
-    if kind.accepts(value):
+def _value(where: str, value: Any, kind: TypeAdapter[Any]) -> Iterator[Problem]:
+    if accepts(kind, value):
         return
     if value == "auto":
         rule = "only Hugging Face's Trainer fills it in"
-        yield Problem(where, value, rule, f"write the value itself: {kind}")
+        yield Problem(where, value, rule, f"write the value itself: {words(kind)}")
     else:
-        options = kind.options if isinstance(kind, OneOf) else ()
-        fix = suggest(value, options, "delete it" if value is None else "")
-        yield Problem(where, value, f"must be {kind}", mend(kind, value) or fix)
+        fix = suggest(value, options(kind), "delete it" if value is None else "")
+        yield Problem(where, value, f"must be {words(kind)}", mend(kind, value) or fix)
 
 
 def _unknown(where: str, value: Any, block: Block, known: Block) -> Problem:
@@ -85,7 +86,7 @@ def _leaf(path: str) -> str:
 def _paths(block: Block, prefix: str) -> Iterator[str]:
     for name, kind in block.items():
         yield prefix + name
-        if not isinstance(kind, ValueType):
+        if isinstance(kind, dict):
             yield from _paths(kind, f"{prefix}{name}.")
 
 

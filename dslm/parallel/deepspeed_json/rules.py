@@ -200,9 +200,10 @@ def parameters(case: Case) -> Iterator[Problem]:
     if used is None or case.optimizer is None:
         return
     known = OPTIMIZERS[case.optimizer]
-    others = [other for other in (known.torch, known.device, known.host) if other is not None]
     for key, value in case.parameters.items():
-        if key in used.parameters or not any(key in other.parameters for other in others):
+        if key in used.parameters or not any(
+            key in other.parameters for other in known.implementations
+        ):
             continue
         by_torch = known.torch is not None and key in known.torch.parameters
         fix = 'add "torch_adam": true' if by_torch else "delete it"
