@@ -57,12 +57,12 @@ class TrainingState:
                 yield f"{name}#{moment}", safe_get_full_optimizer_state(parameter, moment)
 
     def assign(self, name: str, parameter: nn.Parameter, read: Callable[[str], Tensor]) -> None:
-        """Put a weight's master and moments in place; the inverse of `tensors`.
+        """Set a weight's master and moments; the inverse of `tensors`.
 
         Args:
             name: the weight's layout-free name.
             parameter: the weight.
-            read: gives the whole tensor of a name.
+            read: returns the whole tensor of a name.
         """
         master = read(name)
         self._put(parameter, master, None)
@@ -100,7 +100,7 @@ class TrainingState:
         return any(map(torch.is_tensor, kept)) or not moments(self.config, is_matrix=True)
 
     def _link_moments(self) -> None:
-        """Tell each weight where its moments are.
+        """Link each weight to its moments.
 
         DeepSpeed does so after the first group of weights has made its first step, when those of
         the other groups do not exist yet, and never again.

@@ -41,7 +41,7 @@ def test_any_two_of_the_three_give_the_third(
 
 
 @given(batch=some.integers(1, 200), micro=small, replicas=small)
-def test_a_batch_that_cannot_be_split_is_told_with_ones_that_can(
+def test_a_batch_that_cannot_be_split_is_reported_with_ones_that_can(
     batch: int, micro: int, replicas: int
 ) -> None:
     config = {BATCH: batch, MICRO: micro}
@@ -56,7 +56,7 @@ def test_a_batch_that_cannot_be_split_is_told_with_ones_that_can(
         assert abs(other - batch) < unit
 
 
-def test_a_batch_that_cannot_be_split_is_told() -> None:
+def test_a_batch_that_cannot_be_split_is_reported() -> None:
     assert told({BATCH: 15, MICRO: 2}, world=2) == (
         "train_batch_size = 15: is not a multiple of "
         "train_micro_batch_size_per_gpu = 2 × 2 replicas; use 12 or 16"
@@ -67,7 +67,7 @@ def test_a_batch_that_cannot_be_split_is_told() -> None:
     )
 
 
-def test_a_triple_that_contradicts_itself_is_told() -> None:
+def test_a_triple_that_contradicts_itself_is_reported() -> None:
     assert told({BATCH: 16, MICRO: 2, ACCUMULATION: 3}, world=2) == (
         "train_batch_size = 16: contradicts train_micro_batch_size_per_gpu × "
         "gradient_accumulation_steps × replicas = 2 × 3 × 2 replicas; "
@@ -75,7 +75,7 @@ def test_a_triple_that_contradicts_itself_is_told() -> None:
     )
 
 
-def test_stages_that_do_not_divide_the_ranks_are_told() -> None:
+def test_stages_that_do_not_divide_the_ranks_are_reported() -> None:
     assert told({MICRO: 1, ACCUMULATION: 1}, world=6, stages=4) == (
         "pipeline_stages = 4: does not divide the number of ranks, 6; "
         "use 1 or 2 or 3 or 6, or start another number of ranks"

@@ -135,7 +135,9 @@ def test_a_masked_run_draws_the_same_heads_at_every_layout(
         told = words(run, shards, *more, f"pipeline_stages={pipeline}")
         ended = launch(tmp_path / layout, told, deepspeed(stage, **SETTINGS), ranks)
         assert ended.code == 0, ended.messages
-        assert "drawn anew: Block, FinalNorm, PredictionTransform, OutputBias" in ended.messages
+        assert (
+            "newly initialized: Block, FinalNorm, PredictionTransform, OutputBias" in ended.messages
+        )
         losses[layout] = ended.metrics()
         assert losses[layout] == pytest.approx(losses[OTHERS[0]], rel=1e-5)
 
@@ -153,7 +155,7 @@ def test_a_run_that_began_with_a_model_resumes_its_own(
     assert load(tmp_path / "run").step == STEPS
 
 
-def test_a_damaged_start_is_told_before_training(
+def test_damaged_initial_weights_are_reported_before_training(
     imported: tuple[Path, Path, list[float]], tmp_path: Path
 ) -> None:
     run, shards, _ = imported

@@ -99,7 +99,7 @@ def test_a_hostfile_with_this_machine_gives_the_losses_of_plain_python(
     assert losses(run) == pytest.approx(plain, rel=1e-4)
 
 
-def test_a_mistake_under_the_launcher_is_told_once_with_exit_code_2(
+def test_a_mistake_under_the_launcher_is_reported_once_with_exit_code_2(
     tmp_path: Path, arguments: list[str]
 ) -> None:
     run = tmp_path / "run"

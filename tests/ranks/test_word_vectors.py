@@ -127,7 +127,7 @@ def test_a_run_that_began_with_word_vectors_resumes_without_the_file(
     assert before["words"] == len(LETTERS)
 
 
-def test_a_wrong_line_is_told_before_any_rank_trains(words: list[str], tmp_path: Path) -> None:
+def test_a_wrong_line_is_reported_before_any_rank_trains(words: list[str], tmp_path: Path) -> None:
     lines = [f"{c} {' '.join(['1'] * WIDTH)}" for c in LETTERS] + ["x 1 2"]
     (tmp_path / "v.txt").write_text("\n".join(lines))
     told = [*words, f"word_vectors={tmp_path}/v.txt", "steps=1"]

@@ -25,8 +25,8 @@ def test_a_line_has_the_figures_a_user_watches() -> None:
     messages = io.StringIO()
     RunLogger(1000, None, messages).log(line(1, mfu=0.43), Throughput(1000, 10))
     assert messages.getvalue() == (
-        "step 1/1,000 · pace not known yet · loss 2.5000 · rate 1.00e-03 · norm 0.50 · "
-        "10k tokens/s · MFU 43 %\n"
+        "step 1/1,000 · time left not known yet · loss 2.5000 · learning rate 1.00e-03 · "
+        "norm 0.50 · 10k tokens/s · MFU 43 %\n"
     )
 
 

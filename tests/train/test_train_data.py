@@ -19,7 +19,7 @@ from dslm.sampling.order import tempered
 from dslm.sampling.packed import PackedRows
 from dslm.sampling.stream import Stream, Windows, WindowSpec
 from dslm.shards.shard_set import ShardSet
-from dslm.train.batches import held_out, training_batch, validation_batches
+from dslm.train.batches import evaluation_rows, training_batch, validation_batches
 from dslm.train.data import (
     check_sources_fit,
     objective_of,
@@ -91,7 +91,7 @@ def test_a_measurement_counts_every_window_once(
 ) -> None:
     counted, losses, rounds = [], [], set()
     for replica in range(layout.replicas):
-        source = held_out(shards, CAUSAL)
+        source = evaluation_rows(shards, CAUSAL)
         batches, scale = validation_batches(source, windows, layout, CAUSAL, replica, "cpu")
         rounds.add(len(batches))
         for inputs, labels in batches:
@@ -106,7 +106,7 @@ def test_a_measurement_counts_every_window_once(
     assert np.mean(losses) * scale == pytest.approx(1.0)
 
 
-def test_all_missing_shard_sets_are_told_at_once() -> None:
+def test_all_missing_shard_sets_are_reported_at_once() -> None:
     with pytest.raises(DataError) as told:
         open_sources(DataConfig(train={"a": 1.0, "b": 2.0}, validation="c"))
     assert [problem.where for problem in told.value.problems] == [
@@ -147,7 +147,7 @@ def test_sets_in_a_list_are_read_whole_once_an_epoch(shard_set: Path, make_shard
 
 
 @pytest.mark.parametrize("temperature", [1.0, 5.0])
-def test_a_temperature_makes_the_shares_and_the_record_tells_them(
+def test_a_temperature_makes_the_shares_and_the_record_holds_them(
     pieces: Path, temperature: float
 ) -> None:
     small = pieces.parent / "small"
@@ -196,7 +196,7 @@ def test_padding_of_packed_rows_is_no_label(pieces: Path, layout: Plan) -> None:
     assert torch.equal(labels[labels != IGNORE], after[labels != IGNORE])
 
 
-def test_windows_have_a_label_at_every_place(pieces: Path) -> None:
+def test_windows_have_a_label_at_every_position(pieces: Path) -> None:
     stream = stream_of(f"data.train={pieces}")
     for inputs, labels in training_batch(stream, plan(1, 4, 5), CAUSAL, 0, 0, "cpu"):
         assert inputs.min() >= 0

@@ -1,8 +1,8 @@
-"""DeepSpeed's JSON, read and checked as a whole before anything heavy is imported.
+"""DeepSpeed's JSON, checked as a whole before anything expensive is imported.
 
 `check` compares every key at every depth with the schema (unknown, misspelt, misplaced, removed, of
 the wrong type or out of range), then looks for keys that contradict each other; `compiled_ops`
-tells what the first start would compile. DeepSpeed itself ignores a misspelt top-level key, and
+lists what the first start would compile. DeepSpeed itself ignores a misspelt top-level key, and
 reports most other mistakes one at a time, late, once a rank.
 """
 
@@ -25,9 +25,9 @@ CPU_OPS = ("fused_adam", "cpu_adam", "cpu_adagrad", "async_io")
 
 
 def check(config: Mapping[str, Any], *, pipeline_stages: int, cpu: bool) -> list[Problem]:
-    """Everything that is wrong with a DeepSpeed JSON, at any depth, all at once.
+    """All mistakes in a DeepSpeed JSON, at any depth.
 
-    Whether ``train_batch_size`` fits the number of ranks is not checked here: that takes the world.
+    Whether ``train_batch_size`` fits the number of ranks is checked later, by `make_plan`.
 
     Args:
         config: as read from the file.

@@ -163,7 +163,7 @@ _FROM_TORCH = ("SGD", "RMSprop")
 
 
 def named(name: str) -> str | None:
-    """The key of `OPTIMIZERS` that DeepSpeed takes a name for, if it takes it at all."""
+    """The key of `OPTIMIZERS` that a name means to DeepSpeed, if any."""
     spelt = {known.lower(): known for known in OPTIMIZERS if known not in _FROM_TORCH}
     return name if name in _FROM_TORCH else spelt.get(name.lower())
 
@@ -174,7 +174,7 @@ def offloaded(config: Mapping[str, Any], what: str) -> str:
 
 
 def implementation(config: Mapping[str, Any]) -> Implementation | None:
-    """The class that DeepSpeed builds, or None when the name is none that it knows."""
+    """The class that DeepSpeed builds, or None when it does not know the name."""
     name = named(given(config, "optimizer.type", "") or "")
     if name is None:
         return None

@@ -65,7 +65,7 @@ def wrong(made: Callable[..., Job], *words: str) -> list[str]:
     return [str(problem) for problem in caught.value.problems]
 
 
-def test_vectors_of_another_width_are_refused_with_the_way_out(made: Any, tmp_path: Path) -> None:
+def test_vectors_of_another_width_are_refused_with_what_to_do(made: Any, tmp_path: Path) -> None:
     file = tmp_path / "v.txt"
     file.write_text("1 48\nthe" + " 1" * 48)
     assert wrong(made, f"word_vectors={file}", "patience=2") == [
@@ -75,7 +75,7 @@ def test_vectors_of_another_width_are_refused_with_the_way_out(made: Any, tmp_pa
     ]
 
 
-def test_a_file_that_does_not_begin_like_vectors_is_told_with_the_other_mistakes(
+def test_a_file_that_does_not_begin_like_vectors_is_reported_with_the_other_mistakes(
     made: Any, tmp_path: Path
 ) -> None:
     (tmp_path / "v.txt").write_text("the 1 x\n")
@@ -133,7 +133,7 @@ def test_coverage_counts_ids_and_the_tokens_they_make_up(made: Any, vectors: Pat
     }
 
 
-def test_coverage_is_told_on_the_first_screen(made: Any, vectors: Path) -> None:
+def test_coverage_is_reported_on_the_first_screen(made: Any, vectors: Path) -> None:
     job = made(f"word_vectors={vectors}")
     found = read(job, vectors)
     (line,) = (line for line in first_screen(job, World(), -1, found) if "vectors" in line[:9])

@@ -67,7 +67,7 @@ def test_a_word_may_have_spaces(make):
     assert read(make(GLOVE), ". . .").rows[". . ."].tolist() == [4, 5, 6]
 
 
-def test_the_width_is_told_by_most_of_the_lines(make):
+def test_the_width_is_that_of_most_of_the_lines(make):
     assert open_vectors(make(". . . 4 5 6\nthe 1 2 3\nof 1 2 3\n")).width == 3
 
 
@@ -140,19 +140,19 @@ def test_progress_adds_up_to_the_size_of_the_file(make):
         ("of 1 2 1e39", "v.txt, line 2 = '1e39': is not a finite number"),
     ],
 )
-def test_a_line_that_is_no_word_with_numbers_is_told_by_its_number(make, line, told):
+def test_a_line_that_is_no_word_with_numbers_is_reported_by_its_number(make, line, told):
     (problem,) = wrong(make(f"the 1 2 3\n{line}\na 1 2 3\n"), "the", "of")
     assert problem.startswith("v.txt, line 2")
     assert told in problem
 
 
 @pytest.mark.parametrize("value", ["nan", "Infinity", "x"])
-def test_a_wrong_number_is_told_even_of_a_word_that_nobody_wants(make, value):
+def test_a_wrong_number_is_reported_even_for_a_word_that_is_not_wanted(make, value):
     (problem,) = wrong(make(f"the 1 2\nof 1 {value}\na 1 2\n"), "the")
     assert problem.startswith(f"v.txt, line 2 = '{value}': is not a")
 
 
-def test_bytes_that_are_no_utf8_are_told_by_their_line(make):
+def test_bytes_that_are_no_utf8_are_reported_by_their_line(make):
     (problem,) = wrong(make(b"the 1 2\nna\xefve 1 2\nof 1 2\n"), "the")
     assert problem == (
         "v.txt, line 2: is not UTF-8; "
@@ -160,7 +160,7 @@ def test_bytes_that_are_no_utf8_are_told_by_their_line(make):
     )
 
 
-def test_many_wrong_lines_are_told_together_up_to_a_limit(make):
+def test_many_wrong_lines_are_reported_together_up_to_a_limit(make):
     lines = ["the 1 2"] * 50 + ["of 1 x"] * 3 + ["a 1"]
     assert [told.partition(":")[0] for told in wrong(make("\n".join(lines)))] == [
         "v.txt, line 51 = 'x'",
@@ -172,29 +172,29 @@ def test_many_wrong_lines_are_told_together_up_to_a_limit(make):
 
 
 @pytest.mark.parametrize("follow", [1, 3])
-def test_another_number_of_words_than_promised_is_told(make, follow):
+def test_another_number_of_words_than_promised_is_reported(make, follow):
     (problem,) = wrong(make("2 2\n" + "the 1 2\n" * follow))
     assert problem.startswith(f"v.txt: its first line promises 2 words, and {follow} follow; get")
 
 
-def test_another_width_than_promised_is_told(make):
+def test_another_width_than_promised_is_reported(make):
     (problem,) = wrong(make("2 3\nthe 1 2\nof 1 2\n"))
     assert problem.startswith("v.txt, line 2: has 2 numbers behind its word instead of 3")
 
 
 @pytest.mark.parametrize("content", ["", "\n\n", b"\xef\xbb\xbf"])
-def test_an_empty_file_is_told(make, content):
+def test_an_empty_file_is_reported(make, content):
     assert wrong(make(content)) == ["v.txt: is empty"]
 
 
-def test_a_text_of_sentences_is_told_by_its_first_line(make):
+def test_a_text_of_sentences_is_reported_by_its_first_line(make):
     (problem,) = wrong(make("It was the best of times\nit was the worst of times\n"))
     assert problem == "v.txt, line 1 = 'was': is not a number"
     (problem,) = wrong(make("one\nword\na\nline\n"))
     assert problem == "v.txt: does not hold a word and its numbers a line"
 
 
-def test_a_packed_file_that_is_cut_short_is_told(make):
+def test_a_packed_file_that_is_cut_short_is_reported(make):
     lines = b"".join(b"w%d %d\n" % (n, n * n) for n in range(50_000))
     packed = gzip.compress(lines)
     (problem,) = wrong(make(packed[: len(packed) // 2], "v.gz"))
@@ -202,7 +202,7 @@ def test_a_packed_file_that_is_cut_short_is_told(make):
     assert problem.endswith("get the file again")
 
 
-def test_the_binary_form_of_word2vec_is_told_with_the_way_out(make):
+def test_the_binary_form_of_word2vec_is_reported_with_what_to_do(make):
     rows = np.random.default_rng(0).normal(size=(300, 50)).astype(np.float32)
     words = b"".join(b"w%d " % n + row.tobytes() + b"\n" for n, row in enumerate(rows))
     (problem,) = wrong(make(b"300 50\n" + words, "v.bin"))
@@ -212,7 +212,7 @@ def test_the_binary_form_of_word2vec_is_told_with_the_way_out(make):
     )
 
 
-def test_a_zip_archive_is_told_with_the_way_out(make):
+def test_a_zip_archive_is_reported_with_what_to_do(make):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("glove.txt", GLOVE * 500)
@@ -220,7 +220,7 @@ def test_a_zip_archive_is_told_with_the_way_out(make):
 
 
 @pytest.mark.parametrize("start", [b"\x80\x04\x95", b"\x93NUMPY", b"PAR1"])
-def test_anything_else_that_is_no_text_is_told(make, start):
+def test_anything_else_that_is_no_text_is_reported(make, start):
     content = start + np.random.default_rng(0).bytes(5000)
     (problem,) = wrong(make(content, "v.model"))
     assert problem == (
@@ -228,6 +228,6 @@ def test_anything_else_that_is_no_text_is_told(make, start):
     )
 
 
-def test_a_file_that_is_not_there_or_is_a_folder_is_told(tmp_path):
+def test_a_file_that_is_missing_or_is_a_folder_is_reported(tmp_path):
     assert wrong(tmp_path / "none.txt") == ["none.txt: No such file or directory"]
     assert wrong(tmp_path)[0].endswith("is no regular file")
