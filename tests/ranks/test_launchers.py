@@ -104,8 +104,8 @@ def test_a_mistake_under_the_launcher_is_reported_once_with_exit_code_2(
 ) -> None:
     run = tmp_path / "run"
     ended = start([*launcher("deepspeed"), *arguments, f"run={run}", "model.layrs=3"])
-    told = [line for line in ended.stderr.splitlines() if line.startswith("error:")]
-    assert told == ["error: model.layrs = 3: unknown key; did you mean 'model.layers'?"]
+    reported = [line for line in ended.stderr.splitlines() if line.startswith("error:")]
+    assert reported == ["error: model.layrs = 3: unknown key; did you mean 'model.layers'?"]
     assert ended.returncode == 2
     assert "Traceback" not in ended.stderr + ended.stdout
     assert not run.exists()

@@ -91,10 +91,10 @@ def test_a_terminal_has_one_line_that_is_written_over(clock: list[float]) -> Non
         clock[0] = seconds
         logger.heartbeat(int(seconds), throughput)
     logger.message("a word")
-    told = messages.getvalue()
-    assert told.count("\r\033[Kstep") == 2
-    assert told.endswith("\r\033[Ka word\n")
-    assert told.count("\n") == 1
+    shown = messages.getvalue()
+    assert shown.count("\r\033[Kstep") == 2
+    assert shown.endswith("\r\033[Ka word\n")
+    assert shown.count("\n") == 1
 
 
 def test_metrics_are_written_even_where_nobody_listens(tmp_path: Path) -> None:
