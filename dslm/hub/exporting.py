@@ -62,8 +62,8 @@ def export_run(run: Path, folder: Path, step: int | None = None) -> float:
     trained = load(run, step)
     config, tokenizer = trained.config.model, trained.tokenizer
     found = Problems()
-    family = found.take(family_of_model, config)
-    content = found.take(_tokenizer, trained)
+    family = found.collect(family_of_model, config)
+    content = found.collect(_tokenizer, trained)
     if family is None or content is None:
         raise UserError(*found.problems)
     config = family.fitting(config)

@@ -17,7 +17,7 @@ from dslm.errors import DataError, Problem
 from dslm.inference.trained import Trained
 from dslm.sampling.stream import RowSource, Samples, ordered
 from dslm.shards.shard_set import ShardSet
-from dslm.train.batches import held_out, moved
+from dslm.train.batches import evaluation_rows, moved
 
 TOKENS = 8192
 """Tokens computed at once."""
@@ -69,7 +69,7 @@ def evaluate(
     objective, whole = trained.objective, trained.objective.covers_text
     loss, rows, tokens = 0.0, 0, 0
     sums = torch.zeros(len(objective.measures), 2)
-    for samples in _samples(held_out(shards, objective), shards, whole):
+    for samples in _samples(evaluation_rows(shards, objective), shards, whole):
         batch = objective.batch(samples)
         inputs, labels = moved(batch, lambda tensor: tensor.to(trained.device))
         outputs = trained.model(inputs)
