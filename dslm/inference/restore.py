@@ -64,8 +64,9 @@ def _source(trained: Trained, objective: Denoising, prompt: str) -> Integers:
 def _check(objective: Denoising, prompt: str, source: Integers) -> list[Problem]:
     """What cannot be restored."""
     style, gaps = objective.settings.style, prompt.count(GAP)
-    _, most = objective.corruption.counts(objective.cut.width)
-    room = objective.context.sequence - objective.corruption.lengths(objective.cut.width)[1] - 1
+    width = objective.window_spec.width
+    _, most = objective.corruption.counts(width)
+    room = objective.context.sequence - objective.corruption.lengths(width)[1] - 1
     rule = None
     if style == "spans" and not 0 < gaps <= most:
         rule = f"must hold {GAP} where something is missing, at most {most} times"

@@ -46,7 +46,7 @@ class Autoencoder:
         special = context.vocabulary.special
         self.mask = special.get("mask", context.vocabulary.size)
         self.extra_ids = 1 if settings.noise and "mask" not in special else 0
-        self.cut = WindowSpec(context.sequence)
+        self.window_spec = WindowSpec(context.sequence)
         padding = ("visibility",) if context.padded else ()
         self.extras: tuple[str, ...] = (*padding, *(("originals",) if self.vectors else ()))
         told = ("explained_variance",) if self.vectors else ("restored_loss", "restored_accuracy")

@@ -42,7 +42,7 @@ class Causal:
         self.settings, self.context = settings, context
         middle = settings.fill_in_middle > 0
         self.extra_ids = SENTINELS if middle else 0
-        self.cut = WindowSpec(context.sequence, overlap=1)
+        self.window_spec = WindowSpec(context.sequence, overlap=1)
         self.extras: tuple[str, ...] = ("visibility", "position_ids") if context.borders else ()
 
     @staticmethod

@@ -59,7 +59,7 @@ class Denoising:
         first = self.end + 1 if mask is None else mask
         self.corruption = Corruption(settings.style, share, settings.span, first)
         length = self._longest()
-        self.cut = WindowSpec(length)
+        self.window_spec = WindowSpec(length)
         own = {"spans": self.corruption.counts(length)[1], "deletion": 0}.get(settings.style, 1)
         self.extra_ids = 2 + (own if mask is None else 0)
         self.max_predictions = self.corruption.lengths(length)[1] + 1
@@ -126,7 +126,7 @@ class Denoising:
 
     def _damaged(self, samples: Samples) -> list[tuple[Integers, Integers]]:
         """Source and target of each sample; its padding is no part of its text."""
-        texts, width = samples.tokens.astype(np.int64), self.cut.width
+        texts, width = samples.tokens.astype(np.int64), self.window_spec.width
         lengths = np.full(len(texts), width)
         if samples.padding is not None:
             lengths = (texts != samples.padding).sum(axis=1)

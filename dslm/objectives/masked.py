@@ -60,7 +60,7 @@ class Masked:
         self.mask = special.get("mask", context.vocabulary.size)
         self.begin = special.get("cls")
         self.end = special.get("sep" if self.paired else "eos") if "cls" in special else None
-        self.cut = WindowSpec(context.sequence - (self.begin is not None))
+        self.window_spec = WindowSpec(context.sequence - (self.begin is not None))
         self.max_predictions = max(1, round(settings.share * context.sequence))
         self.scored_fraction = self.max_predictions / context.sequence
         kept_apart = ("visibility", "position_ids") if context.borders else ()

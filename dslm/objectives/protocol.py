@@ -48,7 +48,7 @@ class Objective(Protocol):
     """The tensors behind the token ids in its inputs, by the names that stages read them by."""
     measures: tuple[str, ...]
     """What is logged beside the loss."""
-    cut: WindowSpec
+    window_spec: WindowSpec
     """The windows of text it takes."""
     extra_ids: int
     """Ids it uses beyond those of the tokenizer."""

@@ -15,9 +15,10 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from dslm.arrays import Int64Array, Tokens
 from dslm.preprocess.document import Document
 from dslm.preprocess.text.sentence_batch import sentences_of
-from dslm.shards.rows import Integers, Rows, Tokens
+from dslm.shards.rows import Rows
 from dslm.tokenizers.tokenizer import Tokenizer
 
 WINDOW = 1 << 20
@@ -61,7 +62,7 @@ def tokenize(documents: Sequence[Document], tokenizer: Tokenizer) -> Rows:
     )
 
 
-def _among_ids(borders: Integers, ids: Tokens, lengths: Tokens) -> Integers:
+def _among_ids(borders: Int64Array, ids: Tokens, lengths: Tokens) -> Int64Array:
     """The token at which each sentence begins: the first that begins at or after it.
 
     Args:
@@ -82,11 +83,11 @@ def _among_ids(borders: Integers, ids: Tokens, lengths: Tokens) -> Integers:
 
 def _among_changed(
     texts: Sequence[str],
-    starts: Sequence[Integers],
+    starts: Sequence[Int64Array],
     ids: Tokens,
-    firsts: Integers,
+    firsts: Int64Array,
     tokenizer: Tokenizer,
-) -> Integers:
+) -> Int64Array:
     """The first token of each sentence when only the tokenizer knows what became of the text.
 
     Where the sentences of a document, each encoded by itself, are seen again in the ids of the
@@ -118,7 +119,7 @@ def _among_changed(
     return np.concatenate(found)
 
 
-def _seen_again(alone: Tokens, ends: Integers, whole: Tokens) -> Integers | None:
+def _seen_again(alone: Tokens, ends: Int64Array, whole: Tokens) -> Int64Array | None:
     """Where the sentences of a document begin among its ids; `None` when one is not found.
 
     A tokenizer that puts a space before every text may begin a sentence that stands alone with
@@ -144,6 +145,6 @@ def _seen_again(alone: Tokens, ends: Integers, whole: Tokens) -> Integers | None
     return np.array(found[:-1], np.int64) if found[-1] == whole.size else None
 
 
-def _running(counts: npt.ArrayLike) -> Integers:
+def _running(counts: npt.ArrayLike) -> Int64Array:
     """[n + 1]: the sums of the first 0, 1, … n numbers."""
     return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])

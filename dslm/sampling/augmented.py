@@ -11,8 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from dslm.arrays import Tokens
 from dslm.sampling.augment import AugmentationConfig, Tables, augment
-from dslm.sampling.stream import Stream, Tokens, Windows
+from dslm.sampling.stream import Stream, Windows
 from dslm.tokenizers.tokenizer import Tokenizer
 from dslm.tokenizers.vocabulary import piece_texts
 

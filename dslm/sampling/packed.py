@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from dslm.sampling.order import Integers
+from dslm.arrays import Int64Array, Tokens
 from dslm.sampling.packing import pack
-from dslm.sampling.stream import Tokens, TokenSpan
+from dslm.sampling.stream import TokenSpan
 from dslm.shards.shard_set import ShardSet
 
 
@@ -40,7 +40,7 @@ class PackedRows:
     def __len__(self) -> int:
         return self._rows.size - 1
 
-    def rows(self, indices: Integers, numbers: Integers) -> Tokens:
+    def rows(self, indices: Int64Array, numbers: Int64Array) -> Tokens:
         """Some of the rows; shape [len(indices), width], in the dtype of the shards."""
         rows = np.full((indices.size, self.width), self.padding, dtype=self.shards.dtype)
         counts = self._rows[indices + 1] - self._rows[indices]

@@ -14,10 +14,10 @@ from typing import Literal
 
 import numpy as np
 
+from dslm.arrays import Int64Array, Tokens
 from dslm.errors import Problem
-from dslm.sampling.order import Integers
 from dslm.sampling.stateless_random import RandomStream, stateless_random
-from dslm.sampling.stream import Tokens, TokenSpan
+from dslm.sampling.stream import TokenSpan
 from dslm.shards.shard_set import ShardSet
 
 Relation = Literal["next_sentence", "sentence_order"]
@@ -56,7 +56,7 @@ class PairRows:
     def __len__(self) -> int:
         return -(-self.shards.tokens // self._room)
 
-    def rows(self, indices: Integers, numbers: Integers) -> Tokens:
+    def rows(self, indices: Int64Array, numbers: Int64Array) -> Tokens:
         """Some of the rows, as they are in these samples; shape [len(indices), width]."""
         segments = np.array(self._segments(indices, numbers)).reshape(-1, 2, 2)
         starts, lengths = segments[..., 0], segments[..., 1] - segments[..., 0]
@@ -74,7 +74,7 @@ class PairRows:
         """The two segments of a row when it is that sample."""
         return self._segments(np.array([index]), np.array([number]))[0]
 
-    def _segments(self, indices: Integers, numbers: Integers) -> list[list[TokenSpan]]:
+    def _segments(self, indices: Int64Array, numbers: Int64Array) -> list[list[TokenSpan]]:
         """The two segments of each row."""
         draws = stateless_random(self._seed, numbers, 5, RandomStream.PAIR).tolist()
         coins = unrelated(self._seed, numbers).tolist()
@@ -113,7 +113,7 @@ class PairRows:
             start, end = self._text(number)
         return number
 
-    def _borders(self, document: int, room: int, choose: Callable[[Integers], int]) -> list[int]:
+    def _borders(self, document: int, room: int, choose: Callable[[Int64Array], int]) -> list[int]:
         """Where sentences of a document begin, from a chosen one on.
 
         At least two do: one more from before, or the half of a single one.
@@ -161,7 +161,7 @@ def check_pairs(shards: ShardSet) -> list[Problem]:
     return [Problem(str(shards.folder), None, rule, fix)]
 
 
-def unrelated(seed: int, numbers: Integers) -> Integers:
+def unrelated(seed: int, numbers: Int64Array) -> Int64Array:
     """1 for the samples whose segments do not belong together as they stand, half of all."""
     coins = stateless_random(seed, numbers, 1, RandomStream.RELATION)[:, 0] < 0.5
     return coins.astype(np.int64)

@@ -8,7 +8,8 @@ from enum import IntEnum, auto
 import numpy as np
 import numpy.typing as npt
 
-from dslm.sampling.order import Integers, mix
+from dslm.arrays import Int64Array
+from dslm.sampling.order import mix
 
 Reals = npt.NDArray[np.float64]
 
@@ -34,7 +35,7 @@ class RandomStream(IntEnum):
     CUTS = auto()
 
 
-def stateless_random(seed: int, samples: Integers, width: int, purpose: RandomStream) -> Reals:
+def stateless_random(seed: int, samples: Int64Array, width: int, purpose: RandomStream) -> Reals:
     """Random numbers in [0, 1) that depend on the seed, the sample number and the purpose alone.
 
     From SplitMix64 (Steele et al., "Fast Splittable Pseudorandom Number Generators", 2014), whose

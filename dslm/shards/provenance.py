@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from dslm.shards.shard_set import Integers, ShardSet
+from dslm.arrays import Int64Array
+from dslm.shards.shard_set import ShardSet
 from dslm.tokenizers.tokenizer import Tokenizer
 
 
@@ -70,7 +71,7 @@ class ProvenanceReader:
         tokens = self.shards.windows(np.array([first]), last - first)[0]
         return tokenizer.decode(tokens.tolist())
 
-    def between(self, first: int, last: int) -> Integers:
+    def between(self, first: int, last: int) -> Int64Array:
         """The numbers of the documents that have a part in tokens `first` … `last - 1`."""
         ends = self.shards.documents_at(np.array([first, last - 1], dtype=np.int64))
         return np.arange(ends[0], ends[1] + 1)

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-Integers = npt.NDArray[np.int64]
-Tokens = npt.NDArray[Any]
+from dslm.arrays import Int64Array, Tokens
 
 
 @dataclass(frozen=True)
@@ -18,21 +13,21 @@ class Rows:
 
     tokens: Tokens
     """The ids of all documents, each with its end."""
-    ends: Integers
+    ends: Int64Array
     """[documents + 1]: where each document begins in `tokens`, and where the last one ends."""
-    sentences: Integers
+    sentences: Int64Array
     """The first token of each sentence, counted from that of its document."""
-    sentence_ends: Integers
+    sentence_ends: Int64Array
     """[documents + 1]: where the sentences of each document begin in `sentences`."""
-    inputs: Integers
+    inputs: Int64Array
     """[documents]: `Document.input`."""
-    places: Integers
+    places: Int64Array
     """[documents]: `Document.place`."""
     languages: list[str]
     """[documents]: `Document.language`."""
     hashes: list[bytes]
     """[documents]: sha256 of the text."""
-    text_bytes: Integers
+    text_bytes: Int64Array
     """[documents]: UTF-8 bytes of the text."""
 
     def __len__(self) -> int:

@@ -11,18 +11,15 @@ from __future__ import annotations
 import hashlib
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from dslm.arrays import Flags, Int64Array, Tokens
 from dslm.errors import DataError, Problem
 from dslm.files.fingerprint import file_sha256
 from dslm.progress import Advance
 from dslm.shards.manifest import FILE, Manifest, RecordBatch
-
-Integers = npt.NDArray[np.int64]
-Tokens = npt.NDArray[Any]
 
 REPAIR = "copy it again or shard again"
 
@@ -86,7 +83,7 @@ class ShardSet:
                 problems.append(Problem(str(path), None, rule, REPAIR))
         return problems
 
-    def windows(self, starts: Integers, length: int) -> Tokens:
+    def windows(self, starts: Int64Array, length: int) -> Tokens:
         """Gather runs of consecutive tokens from the concatenation of all documents.
 
         Args:
@@ -112,7 +109,7 @@ class ShardSet:
             rows[row] = self._gather(starts[row] + np.arange(length))
         return rows
 
-    def runs(self, starts: Integers, lengths: Integers) -> Tokens:
+    def runs(self, starts: Int64Array, lengths: Int64Array) -> Tokens:
         """Gather runs of tokens of any lengths, one after the other.
 
         Args:
@@ -129,12 +126,12 @@ class ShardSet:
         parts = [view[start:end] for view, start, end in places]
         return np.concatenate([np.empty(0, dtype=self.dtype), *parts])
 
-    def lengths(self) -> Integers:
+    def lengths(self) -> Int64Array:
         """Tokens of each document, its end included; shape [documents]."""
         parts = [np.diff(self._ends(batch)) for batch in range(len(self._batches))]
         return np.concatenate([np.empty(0, dtype=np.int64), *parts])
 
-    def sentence_starts(self, starts: Integers, length: int) -> npt.NDArray[np.bool_]:
+    def sentence_starts(self, starts: Int64Array, length: int) -> Flags:
         """Where sentences begin in runs of consecutive tokens.
 
         Args:
@@ -152,7 +149,7 @@ class ShardSet:
                 begins[row, places - start] = True
         return begins
 
-    def documents_at(self, positions: Integers) -> Integers:
+    def documents_at(self, positions: Int64Array) -> Int64Array:
         """The number of the document that holds each token."""
         found = np.empty_like(positions)
         batches = self._batches_of(positions)
@@ -169,7 +166,7 @@ class ShardSet:
         ends, first = self._ends(batch), self._first_tokens[batch]
         return int(first + ends[row]), int(first + ends[row + 1])
 
-    def sentences_of(self, number: int) -> Integers:
+    def sentences_of(self, number: int) -> Int64Array:
         """The first token of each sentence of a document, counted from that of the document."""
         batch, row = self.row_of(number)
         starts, ends = self._sentences(batch)
@@ -194,7 +191,7 @@ class ShardSet:
             batch - int(np.searchsorted(self._shards, shard)),
         )
 
-    def _gather(self, positions: Integers) -> Tokens:
+    def _gather(self, positions: Int64Array) -> Tokens:
         """The tokens at any positions, shape [positions]."""
         batches = self._batches_of(positions)
         shards, places = self._shards[batches], positions + self._shifts[batches]
@@ -204,7 +201,7 @@ class ShardSet:
             tokens[mine] = self._view(shard)[places[mine]]
         return tokens
 
-    def _batches_of(self, positions: Integers) -> Integers:
+    def _batches_of(self, positions: Int64Array) -> Int64Array:
         return np.searchsorted(self._first_tokens, positions, side="right") - 1
 
     @cached_property
@@ -212,17 +209,17 @@ class ShardSet:
         return [batch for shard in self.manifest.shards for batch in shard.batches]
 
     @cached_property
-    def _first_tokens(self) -> Integers:
+    def _first_tokens(self) -> Int64Array:
         """The number of each batch's first token, and at the end the number of tokens."""
         return np.cumsum([0, *(batch.tokens for batch in self._batches)], dtype=np.int64)
 
     @cached_property
-    def _first_documents(self) -> Integers:
+    def _first_documents(self) -> Int64Array:
         """The number of each batch's first document, and at the end the number of documents."""
         return np.cumsum([0, *(batch.documents for batch in self._batches)], dtype=np.int64)
 
     @cached_property
-    def _shards(self) -> Integers:
+    def _shards(self) -> Int64Array:
         """The shard of each batch."""
         return np.repeat(
             np.arange(len(self.manifest.shards)),
@@ -230,22 +227,22 @@ class ShardSet:
         )
 
     @cached_property
-    def _shifts(self) -> Integers:
+    def _shifts(self) -> Int64Array:
         """What turns a token's number into its place in the view of its shard, for each batch."""
         places = np.array([batch.tokens_at for batch in self._batches], dtype=np.int64)
         return places // self.dtype.itemsize - self._first_tokens[:-1]
 
-    def _ends(self, batch: int) -> Integers:
+    def _ends(self, batch: int) -> Int64Array:
         """Where each document of a record batch begins, and where the last one ends."""
         return self._array(batch, "ends_at", np.int64, self._batches[batch].documents + 1)
 
-    def _sentences(self, batch: int) -> tuple[Tokens, Integers]:
+    def _sentences(self, batch: int) -> tuple[Tokens, Int64Array]:
         """Sentence starts within their documents, and where those of each document begin."""
         facts = self._batches[batch]
         starts = self._array(batch, "sentences_at", np.uint32, facts.sentences)
         return starts, self._array(batch, "sentence_ends_at", np.int64, facts.documents + 1)
 
-    def _sentences_between(self, batch: int, first: int, last: int) -> Integers:
+    def _sentences_between(self, batch: int, first: int, last: int) -> Int64Array:
         """The tokens `first` … `last - 1` of a record batch with which a sentence begins."""
         ends, (starts, sentence_ends) = self._ends(batch), self._sentences(batch)
         origin = self._first_tokens[batch]
@@ -253,7 +250,7 @@ class ShardSet:
         end = int(np.searchsorted(ends[:-1], last - origin))
         borders = sentence_ends[begin : end + 1]
         documents = np.repeat(ends[begin:end], np.diff(borders))
-        places: Integers = origin + documents + starts[borders[0] : borders[-1]]
+        places: Int64Array = origin + documents + starts[borders[0] : borders[-1]]
         return places[(places >= first) & (places < last)]
 
     def _array(self, batch: int, place: str, dtype: npt.DTypeLike, size: int) -> Tokens:

@@ -76,4 +76,4 @@ def _each(value: Value, change: Callable[[Tensor], Tensor]) -> Value:
 
 def held_out(shards: ShardSet, objective: Objective) -> RowSource:
     """A shard set cut into the rows that an objective is measured on."""
-    return objective.source(shards) or Windows(shards, objective.cut)
+    return objective.source(shards) or Windows(shards, objective.window_spec)

@@ -112,7 +112,7 @@ def check_sources_fit(sources: Sources, config: RunConfig, objective: Objective)
     problems = _check_training(sources, config.data, objective)
     validation = sources.validation
     if validation is not None:
-        problems += check_window(validation, objective.cut.width)
+        problems += check_window(validation, objective.window_spec.width)
         if validation.tokenizer_sha256 != sources.train[0].tokenizer_sha256:
             rule = "was made with another tokenizer than data.train"
             fix = f"shard it with --tokenizer {sources.train[0].tokenizer}"
@@ -131,7 +131,7 @@ def check_sources_fit(sources: Sources, config: RunConfig, objective: Objective)
 
 def _check_training(sources: Sources, config: DataConfig, objective: Objective) -> list[Problem]:
     """Whether the training data can be mixed, packed and changed."""
-    width = objective.cut.width
+    width = objective.window_spec.width
     needed = width + margin(width, config.augmentation.drop)
     given = sources.weights if config.temperature is None else None
     problems = check_sources(sources.train, given, needed)
@@ -187,7 +187,7 @@ def open_stream(sources: Sources, config: RunConfig, objective: Objective) -> St
     Packing takes about a second for a million documents (see `packed`), and the tables of the
     augmentation as long for a large vocabulary; everything else takes no time.
     """
-    data, train, cut = config.data, sources.train, objective.cut
+    data, train, cut = config.data, sources.train, objective.window_spec
     own = [source for shards in train if (source := objective.source(shards)) is not None]
     if own:
         return Stream(own, sources.weights, config.seed)

@@ -28,7 +28,7 @@ RANDOM = np.random.default_rng(0)
 
 def samples_of(objective: Any, numbers: list[int], padding: int | None = None) -> Samples:
     """Texts without special ids, each token of which is another; some padded."""
-    width, order = objective.cut.width, np.array(numbers)
+    width, order = objective.window_spec.width, np.array(numbers)
     tokens = np.stack([np.random.default_rng(n).permutation(1000)[:width] + 6 for n in numbers])
     if padding is not None:
         tokens[np.arange(width) >= (order % (width + 1))[:, None]] = padding
@@ -69,7 +69,7 @@ def test_source_and_target_give_back_the_text(style: str, padding: int | None) -
 @pytest.mark.parametrize("sequence", SEQUENCES)
 def test_every_row_is_as_long_as_the_counts_say_and_fits(style: str, sequence: int) -> None:
     objective = denoising(style, sequence)
-    length, corruption = objective.cut.width, objective.corruption
+    length, corruption = objective.window_spec.width, objective.corruption
     batch = objective.batch(samples_of(objective, list(range(40))))
     used = sum(corruption.lengths(length)) + 1
     assert ((batch[0][1] != 0).sum(1) == used).all()
@@ -98,8 +98,8 @@ def test_the_counts_of_any_text_are_exact_and_leave_some_of_it(
 
 def test_a_span_has_a_mark_of_its_own_and_no_two_spans_touch() -> None:
     objective = denoising("spans", 128)
-    count, spans = objective.corruption.counts(objective.cut.width)
-    assert (count, spans) == (round(0.15 * objective.cut.width), round(count / 3))
+    count, spans = objective.corruption.counts(objective.window_spec.width)
+    assert (count, spans) == (round(0.15 * objective.window_spec.width), round(count / 3))
     batch = objective.batch(samples_of(objective, list(range(50))))
     marks = objective.corruption.marks + np.arange(spans)
     for row in range(50):
@@ -222,7 +222,7 @@ def test_the_model_sees_no_answer_before_it_is_asked_for(style: str) -> None:
 
 def test_the_preset_is_as_large_as_it_says() -> None:
     objective = made("denoising", 512, size=32_000)
-    assert (objective.cut.width, objective.extra_ids) == (465, 25)
+    assert (objective.window_spec.width, objective.extra_ids) == (465, 25)
     config = ModelConfig(**PRESETS["t5_style_small"]()["model"], vocabulary=32_025)
     told = f"{parameter_count(config):,} weights with 32,025 ids"
     assert told in str(PRESETS["t5_style_small"].__doc__)

@@ -29,9 +29,9 @@ def test_past_the_last_row_in_file_order_it_is_given_again(counted_set):
 @pytest.mark.parametrize(("tokens", "windows"), [(1, 0), (7, 0), (8, 1), (14, 1), (15, 2)])
 def test_a_window_needs_one_token_more_than_it_predicts(counted_set, tokens, windows):
     shards = counted_set(tokens)
-    cut = WindowSpec(7, overlap=1)
-    assert cut.count(shards) == windows
-    assert bool(check_window(shards, cut.width)) == (windows == 0)
+    spec = WindowSpec(7, overlap=1)
+    assert spec.count(shards) == windows
+    assert bool(check_window(shards, spec.width)) == (windows == 0)
 
 
 def test_an_epoch_holds_every_window_of_every_source_once(counted_set):

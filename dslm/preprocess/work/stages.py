@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dslm.arrays import Int64Array
 from dslm.errors import DataError, Problem
 from dslm.files.fingerprint import Input
 from dslm.files.whole import appearing
@@ -35,7 +36,7 @@ from dslm.preprocess.work.plan import ShardingConfig, WorkUnit
 from dslm.preprocess.work.rejects import Rejects
 from dslm.progress import Advance
 from dslm.shards.manifest import Shard
-from dslm.shards.rows import Integers, Rows
+from dslm.shards.rows import Rows
 from dslm.shards.statistics import Statistics, TextVolume
 from dslm.shards.writer import ShardWriter
 from dslm.tokenizers.load import load_tokenizer
@@ -243,7 +244,9 @@ def _counted(rows: Rows, statistics: Statistics) -> Rows:
     return rows
 
 
-def _volumes(names: Sequence[str], sizes: Integers, text_bytes: Integers) -> dict[str, TextVolume]:
+def _volumes(
+    names: Sequence[str], sizes: Int64Array, text_bytes: Int64Array
+) -> dict[str, TextVolume]:
     languages, which = np.unique(np.array(names, dtype=object), return_inverse=True)
     return {
         str(language): TextVolume(
