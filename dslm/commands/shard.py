@@ -18,11 +18,11 @@ from dslm.commands.text_options import add_text_options, count, natural, reading
 from dslm.config.help import describe
 from dslm.errors import DataError, Problem
 from dslm.files.fingerprint import file_sha256
-from dslm.files.kinds import text_bytes
 from dslm.files.whole import occupied
 from dslm.preprocess.clean.pipeline import Cleaner
 from dslm.preprocess.clean.presets import PRESETS
 from dslm.preprocess.read.inputs import expand
+from dslm.preprocess.read.kinds import text_bytes
 from dslm.preprocess.shard import MAX_BAD, Running, shard
 from dslm.preprocess.work.coordination import Rank
 from dslm.preprocess.work.folder import WorkFolder

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from dslm.files.kinds import text_bytes
+from dslm.preprocess.read.kinds import text_bytes
 from dslm.preprocess.work.folder import WorkFolder
 from dslm.preprocess.work.plan import ShardingConfig, plan
 from dslm.progress import counted, duration, human

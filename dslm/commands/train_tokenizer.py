@@ -8,8 +8,8 @@ from typing import get_args
 
 from dslm.commands.cli import Parser
 from dslm.commands.text_options import add_text_options, count, reading, size
-from dslm.files.kinds import text_bytes
 from dslm.preprocess.read.inputs import expand
+from dslm.preprocess.read.kinds import text_bytes
 from dslm.preprocess.train_tokenizer import SAMPLE_BYTES, TokenizerConfig, train_tokenizer
 from dslm.progress import Progress
 from dslm.tokenizers.tokenizer import TokenizerKind

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from dslm.errors import DataError, Problem
-from dslm.files.compression import COMPRESSIONS, DAMAGE, TOO_MUCH
+from dslm.files.compression import COMPRESSIONS, DAMAGE, TOO_MUCH, ratio
 from dslm.files.names import printable
 
 BLOCK = 1 << 17
@@ -51,9 +51,8 @@ def opened(
         DataError: the file cannot be read; also later, from the stream.
         CutShortError: from the stream, when a packed file is not whole.
     """
-    ratio = COMPRESSIONS[compression].ratio if compression else 1
     try:
-        raw: io.RawIOBase = _Metered(path, meter, ratio)
+        raw: io.RawIOBase = _Metered(path, meter, ratio(compression))
     except OSError as error:
         raise unreadable(path, error) from None
     if compression:

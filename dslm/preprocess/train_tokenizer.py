@@ -20,11 +20,11 @@ from typing import Any
 from dslm.errors import DataError, Problem
 from dslm.files import record
 from dslm.files.fingerprint import Input
-from dslm.files.kinds import text_bytes
 from dslm.files.whole import occupied, published, refuse
 from dslm.preprocess.document import Rejected
 from dslm.preprocess.read.documents import documents
 from dslm.preprocess.read.inputs import common_folder, describe
+from dslm.preprocess.read.kinds import text_bytes
 from dslm.preprocess.read.pieces import pieces
 from dslm.preprocess.read.reading import ReadingConfig
 from dslm.preprocess.sentencepiece_trainer import RefusedError, Tell, train_pieces

@@ -54,7 +54,7 @@ def test_a_file_that_vanished_is_one_clear_error(tmp_path):
 
 def test_an_error_of_who_takes_the_rejections_is_not_an_error_of_the_file(make):
     from dslm.preprocess.read.documents import documents
-    from dslm.preprocess.read.pieces import Piece
+    from dslm.preprocess.read.piece import Piece
     from dslm.preprocess.read.reading import ReadingConfig
 
     def full(_):

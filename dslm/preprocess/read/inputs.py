@@ -9,10 +9,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from dslm.errors import DataError, Problem
+from dslm.files.arrow import is_dataset
 from dslm.files.fingerprint import Input, file_sha256
-from dslm.files.kinds import _sizes, is_dataset, kind
 from dslm.files.names import printable
 from dslm.files.streams import unreadable
+from dslm.preprocess.read.kinds import file_sizes, kind
 from dslm.progress import Advance
 
 SPLITS = "dataset_dict.json"
@@ -106,7 +107,7 @@ def describe(path: Path, folder: Path, advance: Advance | None = None) -> Input:
     Raises:
         DataError: it cannot be read.
     """
-    sizes = _sizes(path)
+    sizes = file_sizes(path)
     try:
         hashes = [file_sha256(file, advance) for file, _ in sizes]
     except OSError as error:

@@ -14,6 +14,7 @@ import ijson
 
 from dslm.files.lines import to_line
 from dslm.preprocess.document import Document
+from dslm.preprocess.read.format import Format
 from dslm.preprocess.read.record import LIST, documents_of, steps
 from dslm.preprocess.read.source import Source
 
@@ -86,3 +87,6 @@ class _Bounded:
         if self._read > self._most:
             raise TooLongError
         return block
+
+
+FORMAT = Format("JSON", read)

@@ -16,6 +16,7 @@ import orjson
 
 from dslm.files.lines import skip_line, to_line
 from dslm.preprocess.document import Document
+from dslm.preprocess.read.format import Format
 from dslm.preprocess.read.record import documents_of, steps
 from dslm.preprocess.read.source import Source
 
@@ -72,3 +73,7 @@ def _second_look(line: bytes, source: Source) -> Any:
     except (ValueError, RecursionError) as error:  # a number too long, lists too deep
         source.broken("not JSON", str(error), text)
     return REFUSED
+
+
+SUFFIXES = (".json", ".jsonl", ".ndjson")
+FORMAT = Format("JSON lines", read, SUFFIXES, divisible=lambda _: True)

@@ -11,10 +11,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from dslm.files.encoding import encoding_of
-from dslm.files.kinds import FileKind
 from dslm.files.streams import opened
 from dslm.preprocess.document import Document, Reject, Rejected
-from dslm.preprocess.read.pieces import Piece
+from dslm.preprocess.read.piece import Piece
 from dslm.preprocess.read.reading import ReadingConfig
 from dslm.progress import Meter
 
@@ -31,7 +30,8 @@ class Source:
     """A piece, the user's choices about it, and how far its reader has come."""
 
     piece: Piece
-    kind: FileKind
+    compression: str
+    """How its file is packed: a key of `COMPRESSIONS`, or nothing."""
     reading: ReadingConfig
     reject: Reject
     counts: Counter[str]
@@ -59,8 +59,8 @@ class Source:
 
     def opened(self) -> io.BufferedReader:
         """The content of the file as UTF-8, from its beginning."""
-        encoding = encoding_of(self.piece.path, self.kind.compression, self.reading.detects)
-        return opened(self.piece.path, self.kind.compression, encoding, self.meter)
+        encoding = encoding_of(self.piece.path, self.compression, self.reading.detects)
+        return opened(self.piece.path, self.compression, encoding, self.meter)
 
     def document(self, text: str) -> Document | None:
         """A document of text; `None` when it was rejected."""

@@ -12,6 +12,7 @@ from functools import partial
 
 from dslm.files.lines import to_block, to_line
 from dslm.preprocess.document import Document
+from dslm.preprocess.read.format import Format
 from dslm.preprocess.read.source import BYTES_OF_CHARACTER, Source
 
 
@@ -142,3 +143,6 @@ def _part(held: bytes, longest: int) -> bytes:
     ends = (text.rfind(end, least, longest) + len(end) for end in ("\n\n", "\n\r\n", "\n", " "))
     best = next((end for end in ends if end > least), longest)
     return text[:best].encode("utf-8", "surrogateescape")
+
+
+FORMAT = Format("text", read, divisible=lambda reading: reading.documents != "file")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from dslm.files.arrow import data_files
+from dslm.files.arrow import input_files
 from dslm.files.fingerprint import Input
 from dslm.preprocess.read.inputs import common_folder, describe, name_of
 from dslm.progress import Advance
@@ -46,5 +46,5 @@ def _state(path: Path) -> str:
 
 def _files(path: Path) -> list[tuple[int, int]]:
     """Bytes and time of change, in nanoseconds, of the files of an input."""
-    found = [file.stat() for file in (data_files(path) if path.is_dir() else [path])]
+    found = [file.stat() for file in input_files(path)]
     return [(one.st_size, one.st_mtime_ns) for one in found]

@@ -18,12 +18,13 @@ from pydantic.dataclasses import dataclass as settings_class
 from dslm.config.overrides import merge, parse_words
 from dslm.config.parse import STRICT, parse
 from dslm.errors import ConfigError, Problem
-from dslm.files.kinds import text_bytes
 from dslm.preprocess.clean.contamination import fingerprints
 from dslm.preprocess.clean.pipeline import CleaningConfig
 from dslm.preprocess.clean.presets import PRESETS
 from dslm.preprocess.deduplicate.settings import Duplicates
-from dslm.preprocess.read.pieces import Piece, pieces
+from dslm.preprocess.read.kinds import text_bytes
+from dslm.preprocess.read.piece import Piece
+from dslm.preprocess.read.pieces import pieces
 from dslm.preprocess.read.reading import ReadingConfig
 
 ANYWAY = ("documents", "paragraphs", "paragraph_characters")

@@ -104,7 +104,7 @@ def test_a_wrong_offset_is_told_and_does_not_end_the_process(tmp_path, form):
     program = f"""
 from pathlib import Path
 from dslm.preprocess.read.documents import documents
-from dslm.preprocess.read.pieces import Piece
+from dslm.preprocess.read.piece import Piece
 from dslm.preprocess.read.reading import ReadingConfig
 rejected, piece = [], Piece(0, Path({str(path)!r}))
 texts = [one.text for one in documents(piece, ReadingConfig(), rejected.append)]

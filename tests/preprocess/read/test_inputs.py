@@ -9,9 +9,9 @@ import pytest
 from datasets import Dataset, DatasetDict
 
 from dslm.errors import DataError
-from dslm.files import kinds as magic
-from dslm.files import streams
+from dslm.files import sniff, streams
 from dslm.preprocess.read.inputs import common_folder, describe, expand
+from dslm.preprocess.read.kinds import kind
 
 
 def fill(folder, *names):
@@ -124,10 +124,10 @@ def test_a_link_is_named_as_it_was_given(tmp_path):
 
 def test_the_kind_of_a_file_is_looked_up_once_until_it_changes(tmp_path, monkeypatch):
     looks = []
-    monkeypatch.setattr(magic, "head", lambda *asked: looks.append(asked) or streams.head(*asked))
+    monkeypatch.setattr(sniff, "head", lambda *asked: looks.append(asked) or streams.head(*asked))
     path = tmp_path / "a"
     path.write_text("some text")
-    assert [magic.kind(path).format for _ in range(3)] == ["text"] * 3
+    assert [kind(path).format.name for _ in range(3)] == ["text"] * 3
     assert len(looks) == 1
     path.write_text('{"text": "one"}\n')
-    assert magic.kind(path).format == "json lines"
+    assert kind(path).format.name == "JSON lines"

@@ -11,7 +11,7 @@ from datasets import Dataset
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dslm.files.kinds import text_bytes
+from dslm.preprocess.read.kinds import text_bytes
 from dslm.preprocess.read.pieces import pieces
 from dslm.preprocess.read.reading import ReadingConfig
 
