@@ -23,7 +23,7 @@ from dslm.preprocess.clean.pipeline import Cleaner
 from dslm.preprocess.clean.presets import PRESETS
 from dslm.preprocess.read.inputs import expand
 from dslm.preprocess.read.kinds import text_bytes
-from dslm.preprocess.shard import MAX_BAD, Running, shard
+from dslm.preprocess.shard import MAX_BAD, Execution, shard
 from dslm.preprocess.work.coordination import Rank
 from dslm.preprocess.work.folder import WorkFolder
 from dslm.preprocess.work.mpi import Ranks, join_ranks
@@ -47,7 +47,7 @@ STDIN = "-"
 
 
 def main(arguments: list[str]) -> None:
-    """Parse, shard, tell what was made."""
+    """Parse, shard, print what was made."""
     parser = _parser()
     if {"-h", "--help"} & set(arguments):
         print(_help(parser))
@@ -65,7 +65,7 @@ def _check(options: argparse.Namespace, tasks: int) -> None:
     Cleaner(Choices.read(options.clean, options.words).cleaning)
     load_tokenizer(options.tokenizer)
     paths = expand([pattern for pattern in options.input if pattern != STDIN])
-    problems = _check_places(options, paths)
+    problems = _check_paths(options, paths)
     if STDIN in options.input and tasks > 1:
         rule = "only one of several processes can read standard input"
         problems.append(Problem("--input", STDIN, rule, "write it to a file first"))
@@ -73,13 +73,13 @@ def _check(options: argparse.Namespace, tasks: int) -> None:
         raise DataError(*problems)
 
 
-def _check_places(options: argparse.Namespace, paths: Sequence[Path]) -> list[Problem]:
+def _check_paths(options: argparse.Namespace, paths: Sequence[Path]) -> list[Problem]:
     """What is written may not be read, now or when the command is repeated."""
     read = {path.resolve() for path in (*paths, *map(Path, options.input)) if path.is_dir()}
     problems = [
-        Problem(name, str(place), "lies in a folder that is read", "choose a place outside")
-        for name, place in (("--output", options.output), ("--rejects", options.rejects))
-        if place is not None and not read.isdisjoint(place.resolve().parents)
+        Problem(name, str(path), "lies in a folder that is read", "choose a path outside")
+        for name, path in (("--output", options.output), ("--rejects", options.rejects))
+        if path is not None and not read.isdisjoint(path.resolve().parents)
     ]
     begun = occupied(options.output) or WorkFolder.beside(options.output).path.exists()
     if options.rejects is not None and options.rejects.exists() and not begun:
@@ -102,15 +102,15 @@ def _shard(paths: list[Path], options: argparse.Namespace, ranks: Ranks) -> None
             print(line, file=sys.stderr)
     started, total = time.monotonic(), sharding.passes * sum(map(text_bytes, paths))
     with Progress(total, "B", "sharding") as progress:
-        running = Running(
+        execution = Execution(
             workers=options.workers,
-            member=Rank(ranks.rank, ranks.size),
+            rank=Rank(ranks.rank, ranks.size),
             max_bad=options.max_bad,
             rejects=options.rejects,
             progress=progress.advance if ranks.is_main else None,
             notice=_notice if ranks.is_main else None,
         )
-        shards, made = shard(paths, options.output, sharding, running)
+        shards, made = shard(paths, options.output, sharding, execution)
     ranks.wait()
     if ranks.is_main:
         seconds = time.monotonic() - started

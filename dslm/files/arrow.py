@@ -105,4 +105,4 @@ def _sizes(path: Path, form: str) -> Iterator[int]:
         else:
             yield from (batch.num_rows for batch in mapped_batches(path, form))
     except (pa.ArrowException, OSError):
-        return  # who reads the file will be told
+        return  # whoever reads the file will see it

@@ -1,9 +1,9 @@
-"""Documents as a shard holds them: flat arrays of tokens and sentence starts, and their origins.
+"""Documents as a shard holds them: flat arrays of tokens and sentence starts, and where they began.
 
-The way of a document: the tokenizer gives the ids of a whole batch in one flat array, each document
-closed by its end; sentences are found in the text, and since every id stands for a known number of
-bytes, a running sum turns the place of a sentence in the text into its place among the ids. A
-tokenizer whose ids lose text (lower-casing, for one) is asked for the places of its ids.
+The path of a document: the tokenizer gives the ids of a whole batch in one flat array, each
+document closed by its end; sentences are found in the text, and since every id stands for a known
+number of bytes, a running sum turns the byte at which a sentence begins into a token. A tokenizer
+whose ids lose text (lower-casing, for one) is asked where in the text its ids begin.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dslm.shards.rows import Rows
 from dslm.tokenizers.tokenizer import Tokenizer
 
 WINDOW = 1 << 20
-"""Tokens whose places in the text are known at a time."""
+"""Tokens whose offsets in the text are held at a time."""
 
 COMPARED = 4
 """Tokens at the end of a sentence that are looked for in its document."""
@@ -55,7 +55,7 @@ def tokenize(documents: Sequence[Document], tokenizer: Tokenizer) -> Rows:
         sentences=sentences,
         sentence_ends=_running(found.counts),
         inputs=np.array([document.input for document in documents], dtype=np.int64),
-        places=np.array([document.place for document in documents], dtype=np.int64),
+        offsets=np.array([document.offset for document in documents], dtype=np.int64),
         languages=[document.language for document in documents],
         hashes=[hashlib.sha256(text).digest() for text in encoded],
         text_bytes=text_bytes,
@@ -72,7 +72,7 @@ def _among_ids(borders: Int64Array, ids: Tokens, lengths: Tokens) -> Int64Array:
     """
     found = np.empty_like(borders)
     done = end = 0
-    for first in range(0, ids.size, WINDOW):  # of a long text, all places at once are too many
+    for first in range(0, ids.size, WINDOW):  # of a long text, all offsets at once are too many
         begins = end + _running(lengths[ids[first : first + WINDOW]])
         end = begins[-1]
         more = int(np.searchsorted(borders, end, "right"))
@@ -91,7 +91,7 @@ def _among_changed(
     """The first token of each sentence when only the tokenizer knows what became of the text.
 
     Where the sentences of a document, each encoded by itself, are seen again in the ids of the
-    whole, they are counted there; where not, the tokenizer is asked for the place of every token.
+    whole, they are counted there; where not, the tokenizer is asked where every token begins.
 
     Args:
         texts: the documents.
@@ -102,19 +102,19 @@ def _among_changed(
     """
     parts = (
         text[a:b]
-        for text, places in zip(texts, starts, strict=True)
-        for a, b in pairwise([*places.tolist(), len(text)])
+        for text, begins in zip(texts, starts, strict=True)
+        for a, b in pairwise([*begins.tolist(), len(text)])
     )
     alone, ends = tokenizer.encode_batch(list(parts))
     ends = np.concatenate([[0], ends])
     found, done = [], 0
-    for text, places, (first, last) in zip(texts, starts, pairwise(firsts), strict=True):
-        counted = ends[done : done + places.size + 1]
-        done += places.size
+    for text, begins, (first, last) in zip(texts, starts, pairwise(firsts), strict=True):
+        counted = ends[done : done + begins.size + 1]
+        done += begins.size
         sentences = alone[counted[0] : counted[-1]]
         seen = _seen_again(sentences, counted - counted[0], ids[first:last])
         if seen is None:
-            seen = np.searchsorted(tokenizer.token_starts(text), places)
+            seen = np.searchsorted(tokenizer.token_starts(text), begins)
         found.append(seen)
     return np.concatenate(found)
 

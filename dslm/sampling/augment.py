@@ -1,6 +1,6 @@
 """Changes made to rows of tokens while training, other ones each time a row is seen.
 
-The way of a batch: its sentences are put in another order, some tokens are left out, some are
+The path of a batch: its sentences are put in another order, some tokens are left out, some are
 replaced by others of the corpus, some rows lose their capitals; then each row is cut to its
 length. What happens to a row is a function of (seed, sample number) and of the row: it does not
 depend on its neighbours in the batch.
@@ -115,7 +115,7 @@ def augment(
     """Change rows at random.
 
     Args:
-        rows: shape [B, length + slack], of any integer type.
+        rows: shape [B, length + margin], of any integer type.
         sentences: True where a sentence begins, in the shape of the rows; read only if sentences
             are put in another order.
         samples: the sample number of each row; shape [B].

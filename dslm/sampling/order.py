@@ -1,6 +1,6 @@
-"""Which window is read at which place of the training order, computed instead of stored.
+"""Which window is read at which step of the training order, computed instead of stored.
 
-The way of a sample number: its block and its slot in the block give a source and how many samples
+The path of a sample number: its block and its slot in the block give a source and how many samples
 of that source came before it; that count is an epoch and a position within the epoch; a permutation
 keyed by (seed, source, epoch) turns the position into the index of a window. Nothing is drawn, so
 nothing has to be remembered: the order is the same for any number of replicas, and a run resumes at
@@ -34,7 +34,7 @@ class Permutation:
 
     Args:
         size: how many values are permuted, at least 1.
-        key: anything that tells this family from others.
+        key: anything that distinguishes this family from others.
     """
 
     def __init__(self, size: int, key: str) -> None:

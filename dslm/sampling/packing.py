@@ -1,6 +1,6 @@
 """Documents put together into rows of equal length, so that few are cut and little is padding.
 
-The way of a document: as many whole rows as it fills are cut from its front; what remains goes,
+The path of a document: as many whole rows as it fills are cut from its front; what remains goes,
 longest remainders first, into the row with the least room that still takes it (best-fit
 decreasing). Ding et al., "Fewer Truncations Improve Language Modeling", 2024, section 3.
 
@@ -23,7 +23,7 @@ from dslm.arrays import Int64Array
 class Packing:
     """Which tokens of which documents make each row.
 
-    A piece is a run of tokens of one document. Pieces are listed row by row, and within a row in
+    A piece is a span of tokens of one document. Pieces are listed row by row, and within a row in
     the order of the documents.
     """
 

@@ -1,6 +1,6 @@
 """What training and evaluation read: rows of tokens by sample number.
 
-The way of a sample number: `order` makes it a source and the index i of a row; the source gathers
+The path of a sample number: `order` makes it a source and the index i of a row; the source gathers
 the row's tokens from its shard set. Rows are windows, tokens i·S … of the set, in which a causal
 model's S predictions have their answers one token on; or whole documents, see `packed`; or pairs of
 segments, see `pairs`. Rows are a pure function of (seed, sample number). A replica that wants its
@@ -95,12 +95,12 @@ class RowSource(Protocol):
             Shape [len(indices), width], in the dtype of the shards.
         """
 
-    def runs(self, index: int, number: int) -> list[TokenSpan]:
+    def token_spans(self, index: int, number: int) -> list[TokenSpan]:
         """What a row is made of when it is that sample."""
 
 
 class Windows:
-    """A shard set cut into windows, whatever lies there.
+    """A shard set cut into windows of equal length, across documents.
 
     Args:
         shards: the set.
@@ -119,15 +119,15 @@ class Windows:
         return self.spec.count(self.shards)
 
     def rows(self, indices: Int64Array, numbers: Int64Array) -> Tokens:
-        """Some of the windows with their slack; shape [len(indices), width]."""
+        """Some of the windows with their margin; shape [len(indices), width]."""
         return self._read(self.shards.windows, indices)
 
     def sentences(self, indices: Int64Array, numbers: Int64Array) -> Flags:
         """True where a sentence begins, in the shape of `rows`."""
         return self._read(self.shards.sentence_starts, indices)
 
-    def runs(self, index: int, number: int) -> list[TokenSpan]:
-        """A window, and its slack."""
+    def token_spans(self, index: int, number: int) -> list[TokenSpan]:
+        """A window, and its margin."""
         start = index * self.spec.stride
         end = start + self.spec.width
         margin = int(self._margin_starts(np.array([end]))[0])
@@ -182,16 +182,16 @@ class Stream:
         return self._gathered(first, count, self._dtype, [source.rows for source in self.sources])
 
     def samples(self, first: int, count: int) -> Samples:
-        """The same rows with what there is to know of them."""
+        """The same rows with their numbers."""
         numbers = np.arange(first, first + count)
         _, indices = self._locate(numbers)
         return Samples(self.rows(first, count), numbers, indices, self.padding)
 
-    def places(self, first: int, count: int) -> list[tuple[int, list[TokenSpan]]]:
+    def token_spans(self, first: int, count: int) -> list[tuple[int, list[TokenSpan]]]:
         """For each of these samples the number of its source and the tokens it is made of."""
         chosen, indices = self._locate(np.arange(first, first + count))
         rows = zip(chosen.tolist(), indices.tolist(), range(first, first + count), strict=True)
-        return [(source, self.sources[source].runs(index, n)) for source, index, n in rows]
+        return [(source, self.sources[source].token_spans(index, n)) for source, index, n in rows]
 
     def epochs(self, samples: int) -> list[float]:
         """How often each source has been read after that many samples."""
@@ -244,13 +244,13 @@ def check_sources(
     problems = [problem for source in sources for problem in check_window(source, width)]
     if weights is not None:
         problems += check_weights(weights, len(sources))
-    strangers = [s for s in sources if s.tokenizer_sha256 != sources[0].tokenizer_sha256]
+    others = [one for one in sources if one.tokenizer_sha256 != sources[0].tokenizer_sha256]
     return problems + [
         Problem(
-            str(stranger.folder),
+            str(other.folder),
             None,
             f"made with another tokenizer than {sources[0].folder}",
             f"shard it with {sources[0].tokenizer}",
         )
-        for stranger in strangers
+        for other in others
     ]

@@ -17,7 +17,7 @@ class Provenance:
     """One document of a shard set."""
 
     number: int
-    """Its place among the documents of the set."""
+    """Its number among the documents of the set."""
     input: str
     """The file it was read from, below the folder of all inputs."""
     place: int
@@ -25,7 +25,7 @@ class Provenance:
     sha256: str
     """The hash of its text after cleaning."""
     language: str
-    """What language was identified, if any was sought."""
+    """The language that was identified, if languages were."""
     text_bytes: int
     """UTF-8 bytes of its text."""
     tokens: int

@@ -21,8 +21,8 @@ class Rows:
     """[documents + 1]: where the sentences of each document begin in `sentences`."""
     inputs: Int64Array
     """[documents]: `Document.input`."""
-    places: Int64Array
-    """[documents]: `Document.place`."""
+    offsets: Int64Array
+    """[documents]: `Document.offset`."""
     languages: list[str]
     """[documents]: `Document.language`."""
     hashes: list[bytes]
@@ -43,7 +43,7 @@ class Rows:
             sentences=self.sentences[first_sentence:last_sentence],
             sentence_ends=self.sentence_ends[start : stop + 1] - first_sentence,
             inputs=self.inputs[start:stop],
-            places=self.places[start:stop],
+            offsets=self.offsets[start:stop],
             languages=self.languages[start:stop],
             hashes=self.hashes[start:stop],
             text_bytes=self.text_bytes[start:stop],

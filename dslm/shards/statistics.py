@@ -41,17 +41,17 @@ class Statistics(TextVolume):
     maximum_token: Count = 0
     """The largest id that occurs."""
     changed: dict[str, Count] = field(default_factory=dict)
-    """Documents or places that cleaning changed, by what it did."""
+    """Documents or passages that cleaning changed, by what it did."""
     left_out: dict[str, Count] = field(default_factory=dict)
     """Documents that were read but not kept, by reason."""
     broken: dict[str, Count] = field(default_factory=dict)
     """Records that could not be read, by reason."""
     examples: list[str] = field(default_factory=list)
-    """The first broken records: file, place and what is wrong."""
+    """The first broken records: file, line and what is wrong."""
     languages: dict[str, TextVolume] = field(default_factory=dict)
     """What was kept of each language, where languages were identified."""
     lengths: list[Count] = field(default_factory=list)
-    """Documents that were kept by length: place b counts those of 2^b … 2^(b+1) - 1 tokens."""
+    """Documents that were kept by length: entry b counts those of 2^b … 2^(b+1) - 1 tokens."""
 
     def add(self, other: TextVolume) -> None:
         """Add what another unit counted; its examples come after those here."""

@@ -71,7 +71,7 @@ def trace(run: Path, step: int, rank: int | None) -> Iterator[SampleTrace]:
     ranks = range(plan["replicas"]) if rank is None else [rank]
     for replica in ranks:
         begin = first + replica * share
-        for sample, (source, runs) in enumerate(stream.places(begin, share), begin):
+        for sample, (source, runs) in enumerate(stream.token_spans(begin, share), begin):
             found = origins[source]
             for start, last in runs:
                 documents = [found(number) for number in found.between(start, last).tolist()]

@@ -11,7 +11,7 @@ from dslm.errors import DataError
 from dslm.preprocess.read.documents import documents
 from dslm.preprocess.read.pieces import pieces
 from dslm.preprocess.read.reading import ReadingConfig
-from dslm.preprocess.shard import Running, shard
+from dslm.preprocess.shard import Execution, shard
 from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
 from dslm.preprocess.work.plan import ShardingConfig, plan
 from dslm.shards.shard_set import ShardSet
@@ -35,8 +35,8 @@ def test_one_and_two_workers_give_the_same_bytes(tmp_path, corpus, unigram):
     sharding = ShardingConfig(unigram, shard_size=1500)
     told: dict[int, list[int]] = {1: [], 2: []}
     for workers in (1, 2):
-        running = Running(workers=workers, progress=told[workers].append)
-        shard(corpus, tmp_path / str(workers), sharding, running)
+        execution = Execution(workers=workers, progress=told[workers].append)
+        shard(corpus, tmp_path / str(workers), sharding, execution)
     assert content(tmp_path / "1") == content(tmp_path / "2")
     assert sum(told[1]) == sum(told[2]) == sum(path.stat().st_size for path in corpus)
     assert len(ShardSet.open(tmp_path / "1").manifest.shards) > 4
@@ -138,15 +138,15 @@ def test_too_much_that_is_broken_is_told_with_file_and_line(tmp_path, corpus, un
     texts = tmp_path / "texts"
     texts.mkdir()
     (texts / "z.jsonl").write_bytes(b'{"text": "good"}\n{"text": "cut\n[1]\n')
-    sharding, running = (
+    sharding, execution = (
         ShardingConfig(unigram, shard_size=1000),
-        Running(workers=workers, max_bad=1),
+        Execution(workers=workers, max_bad=1),
     )
     with pytest.raises(DataError, match=r"(?s)z\.jsonl: not JSON \(line 2.*--max-bad") as caught:
-        shard([*corpus, texts / "z.jsonl"], tmp_path / "set", sharding, running)
+        shard([*corpus, texts / "z.jsonl"], tmp_path / "set", sharding, execution)
     assert "2 records are broken" in str(caught.value)
     assert not (tmp_path / "set").exists()
-    more = Running(workers=workers, max_bad=2)
+    more = Execution(workers=workers, max_bad=2)
     shards, made = shard([*corpus, texts / "z.jsonl"], tmp_path / "set", sharding, more)
     assert made
     assert shards.manifest.statistics.broken == {"not JSON": 1, "not a JSON object": 1}

@@ -15,8 +15,8 @@ import dslm
 from dslm.errors import DataError, SetupError
 from dslm.preprocess import shard as sharding_module
 from dslm.preprocess.read.reading import ReadingConfig
-from dslm.preprocess.shard import Running, shard
-from dslm.preprocess.work import stages
+from dslm.preprocess.shard import Execution, shard
+from dslm.preprocess.work import passes
 from dslm.preprocess.work import versions as versions_module
 from dslm.preprocess.work.coordination import Rank
 from dslm.preprocess.work.folder import WorkFolder
@@ -34,7 +34,7 @@ def test_of_inputs_without_text_all_is_told_and_written_aside(tmp_path, unigram)
     )
     for _ in range(2):
         with pytest.raises(DataError, match=told):
-            shard([lines], tmp_path / "set", ShardingConfig(unigram), Running(rejects=rejects))
+            shard([lines], tmp_path / "set", ShardingConfig(unigram), Execution(rejects=rejects))
     found = [json.loads(line) for line in gzip.decompress(rejects.read_bytes()).splitlines()]
     assert [one["reason"] for one in found] == ["empty", "no text key", "empty"]
     better = ShardingConfig(unigram, reading=ReadingConfig(text_key="txt"))
@@ -46,7 +46,7 @@ def test_a_file_that_stands_where_rejects_go_is_left_alone(tmp_path, corpus, uni
     precious = tmp_path / "precious"
     precious.write_text("the river")
     with pytest.raises(DataError, match=r"--rejects.*there is such a file already"):
-        shard(corpus, tmp_path / "set", ShardingConfig(unigram), Running(rejects=precious))
+        shard(corpus, tmp_path / "set", ShardingConfig(unigram), Execution(rejects=precious))
     assert precious.read_text() == "the river"
 
 
@@ -54,7 +54,7 @@ def test_after_a_first_mistake_the_corrected_command_goes_on(tmp_path, unigram):
     lines = tmp_path / "a.jsonl"
     lines.write_text('{"body": "the river"}\n' * 3)
     with pytest.raises(DataError, match="records are broken"):
-        shard([lines], tmp_path / "set", ShardingConfig(unigram), Running(max_bad=0))
+        shard([lines], tmp_path / "set", ShardingConfig(unigram), Execution(max_bad=0))
     right = ShardingConfig(unigram, reading=ReadingConfig(text_key="body"))
     assert shard([lines], tmp_path / "set", right)[0].documents == 3
 
@@ -119,10 +119,10 @@ def test_a_set_already_there_is_proved_by_one_member_with_progress(tmp_path, uni
     path.write_text("the river")
     shard([path], tmp_path / "set", ShardingConfig(unigram))
     told: list[int] = []
-    shard([path], tmp_path / "set", ShardingConfig(unigram), Running(progress=told.append))
+    shard([path], tmp_path / "set", ShardingConfig(unigram), Execution(progress=told.append))
     assert sum(told) == len("the river")
     path.write_text("the stone")
-    second = Running(member=Rank(1, 2), progress=told.append)
+    second = Execution(rank=Rank(1, 2), progress=told.append)
     assert not shard([path], tmp_path / "set", ShardingConfig(unigram), second)[1]
     assert sum(told) == len("the river")
     path.write_text("the dark stone")
@@ -165,7 +165,7 @@ def test_a_refusal_of_the_system_is_told_with_its_file(tmp_path, corpus, unigram
     def forbid(*_):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), "some/file")
 
-    monkeypatch.setattr(stages, "ShardWriter", forbid)
+    monkeypatch.setattr(passes, "ShardWriter", forbid)
     with pytest.raises(SetupError, match=r"^some/file: Permission denied; repeat the command"):
         shard(corpus, tmp_path / "set", ShardingConfig(unigram))
 
@@ -191,7 +191,7 @@ def test_a_full_disk_is_one_clear_error(tmp_path, corpus, unigram, monkeypatch):
         def add(self, rows):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(stages, "ShardWriter", FullWriter)
+    monkeypatch.setattr(passes, "ShardWriter", FullWriter)
     with pytest.raises(SetupError, match=r"No space left on device; free some space.*is kept"):
         shard(corpus, tmp_path / "set", ShardingConfig(unigram))
     monkeypatch.undo()

@@ -87,7 +87,7 @@ def test_the_share_of_dropped_tokens_is_the_one_asked_for():
     assert np.all(np.abs(lost - 0.2) < 5 * np.sqrt(0.2 * 0.8 / 5000))
 
 
-def test_no_more_is_dropped_than_there_is_slack_for():
+def test_no_more_is_dropped_than_the_margin_allows():
     rows = rows_of(4, 110)
     out = changed(rows, 100, AugmentationConfig(drop=0.9))
     assert out.shape == (4, 100)
@@ -145,7 +145,7 @@ def test_parts_of_characters_that_decode_alike_are_not_mixed_up():
 
 
 @pytest.mark.parametrize("drop", [0.01, 0.15, 0.5])
-def test_slack_suffices(drop):
+def test_the_margin_suffices(drop):
     width = 512 + margin(512, drop)
     kept = np.random.default_rng(0).binomial(width, 1 - drop, 100_000)
     assert kept.min() >= 512

@@ -51,7 +51,7 @@ def test_rows_come_in_the_order_they_were_asked_for(shards):
 def test_the_runs_of_a_row_are_its_tokens(shards):
     packed = PackedRows(shards, 10, PAD)
     for number, row in enumerate(packed.rows(*everything(packed))):
-        tokens = [token for run in packed.runs(number, number) for token in range(*run)]
+        tokens = [token for run in packed.token_spans(number, number) for token in range(*run)]
         assert tokens == row[row != PAD].tolist()
 
 

@@ -45,7 +45,7 @@ def test_a_row_is_two_segments_between_special_tokens(documents, special):
     source = pairs_of(documents, special)
     indices, numbers = many(source, 200)
     for row, index, number in zip(source.rows(indices, numbers), indices, numbers, strict=True):
-        (a, b), (c, d) = source.runs(int(index), int(number))
+        (a, b), (c, d) = source.token_spans(int(index), int(number))
         first, second = (documents.windows(np.array([s]), e - s)[0] for s, e in ((a, b), (c, d)))
         filled = [special["cls"], *first, special["sep"], *second, special["sep"]]
         assert row[: len(filled)].tolist() == filled
@@ -63,7 +63,7 @@ def test_half_of_the_pairs_belong_together():
 def test_segments_that_belong_together_follow_each_other_in_one_document(documents, special):
     source = pairs_of(documents, special)
     for index, number in zip(*many(source, 400), strict=True):
-        (a, b), (c, d) = source.runs(int(index), int(number))
+        (a, b), (c, d) = source.token_spans(int(index), int(number))
         first, last = documents.documents_at(np.array([a, d - 1]))
         if unrelated(3, np.array([number]))[0]:
             assert documents.documents_at(np.array([c]))[0] != first
@@ -77,7 +77,7 @@ def test_segments_that_belong_together_follow_each_other_in_one_document(documen
 def test_segments_are_whole_sentences_where_the_row_allows(documents, special):
     source = pairs_of(documents, special, short=0.0, sequence=200)
     for index, number in zip(*many(source, 200), strict=True):
-        runs = source.runs(int(index), int(number))
+        runs = source.token_spans(int(index), int(number))
         full = sum(end - start for start, end in runs) == 200 - 3
         for start, end in runs:
             document = int(documents.documents_at(np.array([start]))[0])
@@ -93,7 +93,7 @@ def test_the_random_half_comes_from_everywhere(documents, special):
     seen = set()
     for index, number in zip(*many(source, 1500), strict=True):
         if unrelated(3, np.array([number]))[0]:
-            start = source.runs(int(index), int(number))[1][0]
+            start = source.token_spans(int(index), int(number))[1][0]
             seen.add(int(documents.documents_at(np.array([start]))[0]))
     assert len(seen) > 0.9 * documents.documents
 
@@ -112,7 +112,7 @@ def test_what_follows_and_what_is_random_begin_with_sentences_of_one_length(tmp_
     source = pairs_of(shards, load_tokenizer(unigram).special, sequence=160)
     sizes = {0: [], 1: []}
     for index, number in zip(*many(source, 3000), strict=True):
-        start = source.runs(int(index), int(number))[1][0]
+        start = source.token_spans(int(index), int(number))[1][0]
         document = int(shards.documents_at(np.array([start]))[0])
         starts = shards.sentences_of(document) + shards.document(document)[0]
         if start in starts[:-1]:
@@ -125,7 +125,7 @@ def test_in_sentence_order_the_same_segments_change_places(documents, special):
     source = pairs_of(documents, special, "sentence_order")
     turned = set()
     for index, number in zip(*many(source, 300), strict=True):
-        (a, b), (c, d) = source.runs(int(index), int(number))
+        (a, b), (c, d) = source.token_spans(int(index), int(number))
         label = int(unrelated(3, np.array([number]))[0])
         assert (b == c) if not label else (d == a)
         turned.add(label)
@@ -145,7 +145,7 @@ def test_a_sample_is_the_same_in_any_batch_and_another_in_the_next_epoch(documen
 
 def test_the_places_of_samples_are_the_segments_of_their_rows(documents, special):
     stream = Stream([pairs_of(documents, special)], None, seed=1)
-    for row, (_, runs) in zip(stream.rows(0, 50), stream.places(0, 50), strict=True):
+    for row, (_, runs) in zip(stream.rows(0, 50), stream.token_spans(0, 50), strict=True):
         text = np.concatenate([documents.windows(np.array([s]), e - s)[0] for s, e in runs])
         assert np.isin(row, list(special.values())).sum() + text.size == SEQUENCE
 
@@ -158,7 +158,7 @@ def test_a_document_of_one_sentence_is_parted_within_it(tmp_path, unigram):
     special = load_tokenizer(unigram).special
     source = pairs_of(shards, special)
     for index, number in zip(*many(source, 200), strict=True):
-        (a, b), (c, d) = source.runs(int(index), int(number))
+        (a, b), (c, d) = source.token_spans(int(index), int(number))
         assert b > a
         assert d > c
 

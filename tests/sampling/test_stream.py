@@ -78,7 +78,7 @@ def test_shares_and_epochs_of_each_source_are_told(counted_set):
 def test_the_places_of_samples_are_where_their_rows_are(counted_set):
     sources = [counted_set(101, name="a"), counted_set(301, name="b")]
     stream = stream_of(*sources, weights=[1, 1], seed=2)
-    for row, (source, runs) in zip(stream.rows(5, 30), stream.places(5, 30), strict=True):
+    for row, (source, runs) in zip(stream.rows(5, 30), stream.token_spans(5, 30), strict=True):
         ((first, last),) = runs
         assert np.array_equal(row, sources[source].windows(np.array([first]), last - first)[0])
 
@@ -92,13 +92,17 @@ def test_margin_is_what_follows_a_window_or_the_beginning_of_the_set(counted_set
         end = 10 * number + 11
         after = end if end + margin <= 101 else 0
         assert row == [*range(10 * number, end), *range(after, after + margin)]
-        assert [token for run in windows.runs(number, number) for token in range(*run)] == row
+        assert [
+            token for run in windows.token_spans(number, number) for token in range(*run)
+        ] == row
 
 
 def test_sentences_of_rows_lie_in_their_margin_as_well(text_shards):
     windows = Windows(text_shards, WindowSpec(50, 1), 20)
     numbers = np.array([3, 0, len(windows) - 1])
-    places = [np.concatenate([np.arange(*r) for r in windows.runs(n, n)]) for n in numbers.tolist()]
+    places = [
+        np.concatenate([np.arange(*r) for r in windows.token_spans(n, n)]) for n in numbers.tolist()
+    ]
     everywhere = text_shards.sentence_starts(np.array([0]), text_shards.tokens)[0]
     assert np.array_equal(windows.sentences(numbers, numbers), everywhere[np.array(places)])
 

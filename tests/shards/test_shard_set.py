@@ -139,8 +139,8 @@ def test_runs_of_any_lengths_come_one_after_the_other(counted_set):
     shards = counted_set(*[11] * 30, 3)
     starts, lengths = np.array([300, 0, 330, 15]), np.array([7, 11, 3, 1])
     expected = [*range(300, 307), *range(11), *range(330, 333), 15]
-    assert shards.runs(starts, lengths).tolist() == expected
-    assert shards.runs(starts[:0], lengths[:0]).size == 0
+    assert shards.spans(starts, lengths).tolist() == expected
+    assert shards.spans(starts[:0], lengths[:0]).size == 0
 
 
 def test_lengths_of_documents_are_read_across_batches_and_shards(counted_set):

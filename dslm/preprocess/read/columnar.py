@@ -33,15 +33,15 @@ def read(source: Source, columns: Columns) -> Iterator[Document]:
     import pyarrow as pa
 
     source.unit = "row"
-    source.place = source.piece.start
+    source.offset = source.piece.start
     try:
         for column in columns(source):
             for value in column:
-                source.line = source.place
+                source.line = source.offset
                 document = _document(value, source)
                 if document:
                     yield document
-                source.place += 1
+                source.offset += 1
             source.meter(column.nbytes)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last from a name
         source.broken("cut short", str(error).partition("\n")[0])
@@ -110,8 +110,8 @@ def _validate(column: Any) -> None:
 
     if pa.types.is_dictionary(column.type):
         _validate(column.dictionary)
-        places = pa.nulls(len(column.dictionary))
-        column = pa.DictionaryArray.from_arrays(column.indices, places)  # looks at the indices
+        values = pa.nulls(len(column.dictionary))
+        column = pa.DictionaryArray.from_arrays(column.indices, values)  # looks at the indices
     bytes_of = {
         pa.string(): pa.binary(),
         pa.large_string(): pa.large_binary(),

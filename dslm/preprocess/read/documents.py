@@ -29,12 +29,12 @@ def documents(
     Args:
         piece: from `pieces`.
         reading: what the user chose.
-        reject: told of every record that is no document. Reasons of broken ones: `not JSON`,
+        reject: called with every record that is no document. Reasons of broken ones: `not JSON`,
             `not a JSON object`, `no text key`, `not a row`, `not text`, `not UTF-8`,
             `half a surrogate pair`, `NUL bytes`, `too long`, `cut short`; of others: `empty`, and
             what `ReadingConfig.invalid_utf8` skips.
-        advance: told the bytes of text dealt with; the sum is `Piece.text_bytes`.
-        counts: where documents are counted that were changed: `replaced` and `cut`.
+        advance: called with the bytes of text read; the sum is `Piece.text_bytes`.
+        counts: where changed documents are counted: `replaced` and `cut`.
 
     Raises:
         DataError: the file cannot be read, or has no such column.

@@ -99,7 +99,7 @@ def describe(path: Path, folder: Path, advance: Advance | None = None) -> Input:
     Args:
         path: an input from `expand`.
         folder: the folder below which it is named.
-        advance: told the bytes read.
+        advance: called with the bytes read.
 
     Returns:
         For a saved data set the sizes of its Arrow files together, and the hash of their hashes.
@@ -126,5 +126,5 @@ def name_of(path: Path, folder: Path) -> str:
 
 
 def common_folder(paths: Iterable[Path]) -> Path:
-    """The deepest folder that holds all the inputs, links being where they stand."""
+    """The deepest folder that holds all the inputs; links are not followed."""
     return Path(os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in paths]))

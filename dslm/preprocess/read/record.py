@@ -43,7 +43,7 @@ def texts(value: Any, path: Sequence[str]) -> list[str]:
         path: from `steps`.
 
     Raises:
-        UnfitError: there is none at that place, or it is no text.
+        UnfitError: there is none where the path leads, or it is no text.
     """
     if not path:
         if isinstance(value, str):
@@ -65,7 +65,7 @@ def texts(value: Any, path: Sequence[str]) -> list[str]:
 def documents_of(
     record: Any, path: Sequence[str], source: Source, checked: bool = True
 ) -> Iterator[Document]:
-    """The documents in a record; what is wrong with it is told to `source`.
+    """The documents in a record; what is wrong with it is reported to `source`.
 
     Args:
         record: what JSON can hold.

@@ -64,7 +64,7 @@ def _rows(rows: Iterator[list[str]], lines: _Lines, source: Source) -> Iterator[
             if not cells:
                 continue  # a blank line
             yield cells
-        source.place += 1
+        source.offset += 1
 
 
 class _LostError(Exception):

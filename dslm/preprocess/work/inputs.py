@@ -1,4 +1,4 @@
-"""The inputs as the file system tells of them: enough to see that one has changed, and cheap."""
+"""The inputs as the file system describes them: enough to see that one has changed, and cheap."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def states(paths: Sequence[Path]) -> list[tuple[str, str]]:
     """The inputs by name; of each the sizes of its files and when they were changed.
 
     Raises:
-        OSError: one is not there.
+        OSError: one does not exist.
     """
     folder = common_folder(paths)
     return [(name_of(path, folder), _state(path)) for path in paths]
@@ -30,7 +30,7 @@ def are_those(
         paths: the inputs.
         known: those that a manifest names.
         prove: compare the hashes too, for which all is read.
-        progress: told the bytes read.
+        progress: called with the bytes read.
     """
     folder = common_folder(paths)
     found = [(name_of(path, folder), sum(size for size, _ in _files(path))) for path in paths]

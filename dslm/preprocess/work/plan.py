@@ -1,4 +1,4 @@
-"""Which texts are dealt with together: units of work, which depend on inputs and settings alone.
+"""Which texts are processed together: units of work, which depend on inputs and settings alone.
 
 Because a unit is the same whoever takes it, and gives the same bytes, the shard set is the same for
 any number of processes, any order in which they finish and any number of interruptions.
@@ -39,7 +39,7 @@ SMALLEST_UNIT = 16_000_000
 
 @settings_class(config=STRICT, frozen=True, kw_only=True)
 class Choices:
-    """What is said as ``key=value``."""
+    """What is given as ``key=value``."""
 
     cleaning: CleaningConfig = Field(default_factory=CleaningConfig)
     """What is changed in documents, and which are left out."""
@@ -96,7 +96,7 @@ class ShardingConfig:
 
     @property
     def passes(self) -> int:
-        """How often all of the text is dealt with: to clean, to find duplicates, to write."""
+        """How often all of the text is gone through: to clean, to find duplicates, to write."""
         return 3 if self.duplicates.any else 1
 
     def settings(self) -> dict[str, Any]:
@@ -109,16 +109,16 @@ class ShardingConfig:
         }
         if self.cleaning.contamination.on:
             chosen["cleaning"]["contamination"]["files"] = fingerprints(self.cleaning.contamination)
-        told: dict[str, Any] = json.loads(json.dumps(chosen))
-        return told
+        plain: dict[str, Any] = json.loads(json.dumps(chosen))
+        return plain
 
 
 @dataclass(frozen=True)
 class WorkUnit:
-    """Pieces of text that one process deals with at a time."""
+    """Pieces of text that one process works on at a time."""
 
     number: int
-    """Its place among the units."""
+    """Its number among the units, from 0."""
     pieces: tuple[Piece, ...]
     """What to read, in order."""
     size: int

@@ -106,7 +106,7 @@ def test_a_rejected_document_comes_with_its_place_and_text() -> None:
     choices = cleaning(quality={})
     Cleaner(choices)([Document("too short", 3, 17)], Counter(), rejected.append)
     (one,) = rejected
-    assert (one.input, one.place, one.text, one.broken) == (3, 17, "too short", False)
+    assert (one.input, one.offset, one.text, one.broken) == (3, 17, "too short", False)
     assert one.reason
 
 

@@ -33,7 +33,7 @@ def test_a_column_holds_the_texts(tmp_path, read, form):
     path = write(tmp_path / form, pa.table({"id": range(3), "text": TEXTS}))
     found = read(path)
     assert found.texts == TEXTS
-    assert [document.place for document in found.documents] == [0, 1, 2]
+    assert [document.offset for document in found.documents] == [0, 1, 2]
     with pytest.raises(DataError, match="has no column 'texts'; did you mean 'text'"):
         read(path, text_key="texts")
     with pytest.raises(

@@ -12,7 +12,7 @@ POEMS = [{"title": "a", "paragraphs": ["one", "two"]}, {"title": "b", "paragraph
 def test_the_elements_of_a_list_are_documents(make, read, key, indent):
     found = read(make(b"\xef\xbb\xbf" + json.dumps(POEMS, indent=indent).encode()), text_key=key)
     assert found.texts == ["one\ntwo", "three"]
-    assert [document.place for document in found.documents] == [0, 1]
+    assert [document.offset for document in found.documents] == [0, 1]
 
 
 @pytest.mark.parametrize(

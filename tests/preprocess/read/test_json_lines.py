@@ -13,7 +13,7 @@ def test_json_lines_are_documents_and_blank_lines_are_not(make, read):
     content = b'\xef\xbb\xbf{"text": "one\\ntwo", "id": 1}\r\n\n{"text": "drei \xc3\xa4"}'
     found = read(make(content))
     assert found.texts == ["one\ntwo", "drei ä"]
-    assert [document.place for document in found.documents] == [3, content.rindex(b"{")]
+    assert [document.offset for document in found.documents] == [3, content.rindex(b"{")]
     assert not found.rejected
 
 
@@ -54,7 +54,7 @@ def test_a_broken_line_is_told_and_reading_goes_on(make, read, line, reason, det
     assert found.reasons == [reason]
     assert found.details[0].startswith(detail)
     assert found.rejected[0].broken
-    assert found.rejected[0].place == 17
+    assert found.rejected[0].offset == 17
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ def subtitles(source: Source) -> Iterator[Document]:
         for line in file:
             if not line[:1].isdigit() and (document := source.document(line.decode().strip())):
                 yield document
-            source.place += len(line)
+            source.offset += len(line)
 
 
 @pytest.mark.parametrize(

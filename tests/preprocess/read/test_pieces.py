@@ -67,7 +67,7 @@ def test_lines_are_the_same_for_any_size_of_a_piece(make, read, text, mark, size
     assert (cut.documents, cut.rejected) == (whole.documents, whole.rejected)
     content = path.read_bytes()
     for document in whole.documents:
-        assert content[document.place :].startswith(document.text.encode())
+        assert content[document.offset :].startswith(document.text.encode())
 
 
 @SAME_FOLDER
@@ -110,7 +110,7 @@ def test_tables_are_cut_between_groups_of_rows(tmp_path, read, form):
     assert all(before.end == after.start for before, after in pairwise(found))
     cut = read(path, text_bytes(path) // 5)
     assert cut.texts == table["text"].to_pylist()
-    assert [document.place for document in cut.documents] == list(range(100))
+    assert [document.offset for document in cut.documents] == list(range(100))
 
 
 @pytest.mark.parametrize("size", [1, 10, 1000, 1 << 40])

@@ -10,20 +10,20 @@ BROKEN = b"sound \xff\xfe text"
 def test_a_text_file_is_one_document_with_its_line_ends(make, read):
     found = read(make(b"\xef\xbb\xbfone\r\ntwo\n\n three \n"))
     assert found.texts == ["one\r\ntwo\n\n three \n"]
-    assert found.documents[0].place == 3
+    assert found.documents[0].offset == 3
 
 
 def test_blocks_stand_between_blank_lines(make, read):
     text = "\n\none\r\ntwo\r\n \t\r\n  three\n\n\n"
     found = read(make(text), documents="block")
     assert found.texts == ["one\r\ntwo", "  three"]
-    assert [document.place for document in found.documents] == [2, text.index("  three")]
+    assert [document.offset for document in found.documents] == [2, text.index("  three")]
 
 
 def test_lines_are_documents_and_blank_ones_are_rejected_as_empty(make, read):
     found = read(make("one\r\n\n  two\nthree"), documents="line")
     assert found.texts == ["one", "  two", "three"]
-    assert [(one.reason, one.broken, one.place) for one in found.rejected] == [("empty", False, 5)]
+    assert [(one.reason, one.broken, one.offset) for one in found.rejected] == [("empty", False, 5)]
 
 
 @pytest.mark.parametrize(("mode", "told"), [("file", ["empty"]), ("block", []), ("line", [])])

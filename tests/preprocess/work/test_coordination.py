@@ -30,8 +30,8 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ranks, "WAIT", 0.01)
 
 
-def stage(folder: WorkFolder, made: list[int], member: Rank | None = None) -> WorkPass:
-    """A stage that notes the units it does."""
+def noting_pass(folder: WorkFolder, made: list[int], rank: Rank | None = None) -> WorkPass:
+    """A pass that notes the units it does."""
 
     def work(unit: WorkUnit, advance: Advance | None) -> UnitRecord:
         made.append(unit.number)
@@ -41,40 +41,40 @@ def stage(folder: WorkFolder, made: list[int], member: Rank | None = None) -> Wo
         return UnitRecord(folder.hashed(f"{unit.number}"), Statistics(documents=unit.number))
 
     with folder.joined(PLAN) as since:
-        return WorkPass("write", folder, work, member or Rank(), since)
+        return WorkPass("write", folder, work, rank or Rank(), since)
 
 
 def finish(
-    stage: WorkPass,
+    work_pass: WorkPass,
     told: Advance | None = None,
     ended: Callable[[], bool] = never,
     max_bad: int = 0,
 ) -> list[UnitRecord]:
     with Workers(1) as workers:
-        return stage.finish(UNITS, workers, Listeners(max_bad, told), ended)
+        return work_pass.finish(UNITS, workers, Listeners(max_bad, told), ended)
 
 
 def test_records_come_in_the_order_of_the_units(work: WorkFolder) -> None:
     made: list[int] = []
-    done = finish(stage(work, made, Rank(1, 3)))
-    assert made == [2, 3, 4, 5, 0, 1]  # each member begins at a place of its own
+    done = finish(noting_pass(work, made, Rank(1, 3)))
+    assert made == [2, 3, 4, 5, 0, 1]  # each rank begins at a place of its own
     assert [one.statistics.documents for one in done] == list(range(6))
 
 
 def test_what_is_done_is_not_done_again_but_counts_as_progress(work: WorkFolder) -> None:
     made: list[int] = []
     told: list[int] = []
-    finish(stage(work, made))
-    finish(stage(work, made), told.append)
+    finish(noting_pass(work, made))
+    finish(noting_pass(work, made), told.append)
     assert made == list(range(6))
     assert sum(told) == 60
 
 
 def test_a_unit_whose_file_was_damaged_is_done_again(work: WorkFolder) -> None:
     made: list[int] = []
-    finish(stage(work, made))
+    finish(noting_pass(work, made))
     work.file("4").write_text("unit 5")
-    finish(stage(work, made, Rank(0, 2)))  # whoever of a crew finds it
+    finish(noting_pass(work, made, Rank(0, 2)))  # whoever of a crew finds it
     assert made == [0, 1, 2, 3, 4, 5, 4]
     assert work.file("4").read_text() == "unit 4"
 
@@ -84,17 +84,17 @@ def test_a_unit_that_another_is_at_is_waited_for(work: WorkFolder) -> None:
     with work.lock("write", 3):
         other = threading.Timer(0.2, lambda: work.finish("write", 3, UnitRecord()))
         other.start()
-        done = WorkPass("write", work, stage(work, made).work)(UNITS[3], None)
+        done = WorkPass("write", work, noting_pass(work, made).work)(UNITS[3], None)
         assert not done
         other.join()
-    finish(stage(work, made))
+    finish(noting_pass(work, made))
     assert made == [0, 1, 2, 4, 5]
 
 
 def test_it_leaves_when_others_have_made_the_whole_set(work: WorkFolder) -> None:
     made: list[int] = []
     with work.lock("write", 3):
-        done = finish(stage(work, made), ended=lambda: len(made) == 5)
+        done = finish(noting_pass(work, made), ended=lambda: len(made) == 5)
     assert made == [0, 1, 2, 4, 5]
     assert len(done) == 5
 
@@ -107,7 +107,7 @@ def test_a_unit_that_fails_is_free_again_and_has_no_record(work: WorkFolder) -> 
         finish(WorkPass("write", work, fail))
     assert work.units_done() == 0
     made: list[int] = []
-    finish(stage(work, made))
+    finish(noting_pass(work, made))
     assert made == list(range(6))
 
 
@@ -115,7 +115,7 @@ def test_the_work_folder_of_one_set_is_not_that_of_another(tmp_path: Path) -> No
     made: list[int] = []
     for name in ("a", "b"):
         folder = WorkFolder.beside(tmp_path / name)
-        finish(stage(folder, made))
+        finish(noting_pass(folder, made))
     assert made == [*range(6), *range(6)]
 
 
@@ -185,6 +185,6 @@ def test_waiting_for_others_is_told_once_when_it_takes_long(
 
     with work.lock("write", 3), work.lock("write", 4), Workers(1) as workers:
         listeners = Listeners(0, notice=notices.append)
-        stage(work, []).finish(UNITS, workers, listeners, ended)
+        noting_pass(work, []).finish(UNITS, workers, listeners, ended)
     assert notices == ["waiting for 2 units that another process holds"]
     assert looks.count(0) > 2  # not at once

@@ -12,8 +12,8 @@ from dslm.preprocess.clean.pipeline import CleaningConfig
 from dslm.preprocess.deduplicate.settings import Duplicates
 from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
 from dslm.preprocess.work.folder import UnitRecord, WorkFolder
+from dslm.preprocess.work.passes import Clean, Decide, Work, Write
 from dslm.preprocess.work.plan import ShardingConfig, plan
-from dslm.preprocess.work.stages import Clean, Decide, Work, Write
 from dslm.shards.statistics import TextVolume
 from dslm.tokenizers.load import load_tokenizer
 
@@ -37,13 +37,13 @@ def tokenizer(tmp_path: Path, paths: list[Path]) -> Path:
     return tmp_path / "tok"
 
 
-def stage(kind: Any, work: WorkFolder, sharding: ShardingConfig, *more: Any) -> Any:
+def run_pass(kind: Any, work: WorkFolder, sharding: ShardingConfig, *more: Any) -> Any:
     sha256 = load_tokenizer(sharding.tokenizer).sha256
     return kind(work, sharding, sha256, work.path.parent, 10, True, *more)
 
 
 def write(work: WorkFolder, paths: list[Path], sharding: ShardingConfig) -> list[UnitRecord]:
-    return [stage(Write, work, sharding)(unit, None) for unit in plan(paths, sharding)]
+    return [run_pass(Write, work, sharding)(unit, None) for unit in plan(paths, sharding)]
 
 
 def test_a_unit_tells_its_inputs_counts_and_files(
@@ -75,7 +75,7 @@ def test_shards_are_closed_by_the_document_that_fills_them(
 ) -> None:
     sharding = ShardingConfig(tokenizer, size)
     (unit,) = plan(paths[:1], ShardingConfig(tokenizer))
-    done = stage(Write, work, sharding)(unit, None)
+    done = run_pass(Write, work, sharding)(unit, None)
     sizes = [2 * one.tokens for one in done.shards]
     assert all(size <= filled < size + 2 * 22 for filled in sizes[:-1])
     assert sizes[-1] < size + 2 * 22
@@ -109,12 +109,12 @@ def test_duplicates_are_left_out_over_the_borders_of_units(
     sharding = ShardingConfig(tokenizer, 300, duplicates=Duplicates(documents=True))
     units = plan(paths, sharding)
     told: list[int] = []
-    cleaned = [stage(Clean, work, sharding)(unit, told.append) for unit in units]
+    cleaned = [run_pass(Clean, work, sharding)(unit, told.append) for unit in units]
     assert sum(one.statistics.documents for one in cleaned) == 0  # none is kept yet
     assert [one.name for done in cleaned for one in done.inputs] == ["a.jsonl", "b.jsonl"]
-    decided = stage(Decide, work, sharding, len(units))(units[0], None)
+    decided = run_pass(Decide, work, sharding, len(units))(units[0], None)
     assert len(decided.files) == len(units)
-    written = [stage(Write, work, sharding)(unit, told.append) for unit in units]
+    written = [run_pass(Write, work, sharding)(unit, told.append) for unit in units]
     assert sum(one.statistics.documents for one in written) == 21
     assert [one.statistics.left_out for one in written] == [
         *[{}] * (len(units) - 1),
@@ -133,9 +133,9 @@ def test_a_repeated_paragraph_is_cut_out_where_it_comes_again(
     duplicates = Duplicates(paragraphs=True, paragraph_characters=20)
     sharding = ShardingConfig(tokenizer.parent / "more", duplicates=duplicates)
     units = plan(paths[:1], sharding)
-    stage(Clean, work, sharding)(units[0], None)
-    stage(Decide, work, sharding, 1)(units[0], None)
-    statistics = stage(Write, work, sharding)(units[0], None).statistics
+    run_pass(Clean, work, sharding)(units[0], None)
+    run_pass(Decide, work, sharding, 1)(units[0], None)
+    statistics = run_pass(Write, work, sharding)(units[0], None).statistics
     assert statistics.documents == 2
     assert statistics.changed == {"duplicate paragraphs removed": 1}
     assert sum(statistics.left_out.values()) == 1
@@ -154,7 +154,7 @@ def test_a_tokenizer_that_changed_on_the_way_is_never_used(
     work: WorkFolder, paths: list[Path], tokenizer: Path
 ) -> None:
     sharding = ShardingConfig(tokenizer)
-    begun: Work = stage(Write, work, sharding)
+    begun: Work = run_pass(Write, work, sharding)
     (unit,) = plan(paths, sharding)
     (tokenizer.parent / "known.txt").write_text("the 0123456789 rivers. stones, all of them")
     for path in tokenizer.iterdir():

@@ -45,7 +45,7 @@ from dslm.tokenizers.tokenizer import Tokenizer
 
 @dataclass(frozen=True)
 class Work:
-    """What the stages have in common; small, for a worker process is sent it with every unit."""
+    """What the passes have in common; small, since it is sent to a worker with every unit."""
 
     folder: WorkFolder
     sharding: ShardingConfig
@@ -104,7 +104,7 @@ class Decide(Work):
     units: int
 
     def __call__(self, unit: WorkUnit, advance: Advance | None) -> UnitRecord:
-        """Make the files ``decision-…``, one for each unit of the other stages."""
+        """Make the files ``decision-…``, one for each unit of the other passes."""
         folder, settings = self.folder, self.sharding.duplicates
         numbers = range(self.units)
         parts = [Signatures.load(folder.file(f"signatures-{n:05d}")) for n in numbers]
@@ -157,8 +157,8 @@ class Write(Work):
                     tokenizer.encode([document.text])
                 except DataError as error:
                     where = self.folder.names[document.input]
-                    told = [replace(p, where=f"{where}: {p.where}") for p in error.problems]
-                    raise DataError(*told) from None
+                    found = [replace(p, where=f"{where}: {p.where}") for p in error.problems]
+                    raise DataError(*found) from None
             raise
 
     def _write(self, unit: WorkUnit, batches: Iterator[Rows]) -> tuple[Shard, ...]:
@@ -222,7 +222,7 @@ def _unique(
 
 
 def _rejected(document: Document, reason: str) -> Rejected:
-    return Rejected(document.input, document.place, reason, text=document.text)
+    return Rejected(document.input, document.offset, reason, text=document.text)
 
 
 def _counted(rows: Rows, statistics: Statistics) -> Rows:
@@ -258,7 +258,7 @@ def _volumes(
 
 @lru_cache(maxsize=1)
 def _tokenizer(path: Path, sha256: str) -> Tokenizer:
-    """A worker deals with many units; another model at the same place is another tokenizer."""
+    """A worker deals with many units; another model at the same path is another tokenizer."""
     tokenizer = load_tokenizer(path)
     if tokenizer.sha256 != sha256:
         raise DataError(Problem(str(path), None, "has changed since the work began"))
