@@ -225,7 +225,7 @@ def test_sentences_are_found_where_a_tokenizer_puts_a_mark_before_a_text(
     ]
 
 
-def test_the_places_of_sentences_do_not_depend_on_how_many_tokens_are_looked_at_at_once(
+def test_the_starts_of_sentences_do_not_depend_on_how_many_tokens_are_looked_at_at_once(
     tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = facts(tokenize(documents(TEXTS), tokenizer))

@@ -5,14 +5,14 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
 from backports import zstd
-from helpers.reading import Found
+from helpers.reading import Make, Read
 
 from dslm.errors import DataError
 from dslm.preprocess.document import Document
@@ -20,9 +20,6 @@ from dslm.preprocess.read import registry
 from dslm.preprocess.read.format import Format
 from dslm.preprocess.read.kinds import kind
 from dslm.preprocess.read.source import Source
-
-Make = Callable[..., Path]
-Read = Callable[..., Found]
 
 PACKERS = {"gzip": gzip.compress, "zstd": zstd.compress, "bz2": bz2.compress, "xz": lzma.compress}
 

@@ -46,35 +46,35 @@ def noting_pass(folder: WorkFolder, made: list[int], rank: Rank | None = None) -
 
 def finish(
     work_pass: WorkPass,
-    told: Advance | None = None,
+    reported: Advance | None = None,
     ended: Callable[[], bool] = never,
     max_bad: int = 0,
 ) -> list[UnitRecord]:
     with Workers(1) as workers:
-        return work_pass.finish(UNITS, workers, Listeners(max_bad, told), ended)
+        return work_pass.finish(UNITS, workers, Listeners(max_bad, reported), ended)
 
 
 def test_records_come_in_the_order_of_the_units(work: WorkFolder) -> None:
     made: list[int] = []
     done = finish(noting_pass(work, made, Rank(1, 3)))
-    assert made == [2, 3, 4, 5, 0, 1]  # each rank begins at a place of its own
+    assert made == [2, 3, 4, 5, 0, 1]  # each rank begins at a unit of its own
     assert [one.statistics.documents for one in done] == list(range(6))
 
 
 def test_what_is_done_is_not_done_again_but_counts_as_progress(work: WorkFolder) -> None:
     made: list[int] = []
-    told: list[int] = []
+    reported: list[int] = []
     finish(noting_pass(work, made))
-    finish(noting_pass(work, made), told.append)
+    finish(noting_pass(work, made), reported.append)
     assert made == list(range(6))
-    assert sum(told) == 60
+    assert sum(reported) == 60
 
 
 def test_a_unit_whose_file_was_damaged_is_done_again(work: WorkFolder) -> None:
     made: list[int] = []
     finish(noting_pass(work, made))
     work.file("4").write_text("unit 5")
-    finish(noting_pass(work, made, Rank(0, 2)))  # whoever of a crew finds it
+    finish(noting_pass(work, made, Rank(0, 2)))  # whichever rank finds it
     assert made == [0, 1, 2, 3, 4, 5, 4]
     assert work.file("4").read_text() == "unit 4"
 
@@ -123,19 +123,19 @@ def test_what_others_finish_counts_as_soon_as_it_is_seen(
     work: WorkFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watch, "LOOK_EVERY", 0)
-    told: list[int] = []
-    seen = Watch(work, "write", UNITS, Listeners(0, told.append))
+    reported: list[int] = []
+    seen = Watch(work, "write", UNITS, Listeners(0, reported.append))
     seen.advance(4)  # of unit 0
     for number in (1, 2, 3):
         work.finish("write", number, UnitRecord())
     seen.advance(3)
-    assert sum(told) == 30
+    assert sum(reported) == 30
     work.finish("write", 0, UnitRecord())
     seen.advance(3)  # the rest of unit 0, whose record is there too
-    assert sum(told) == 40
+    assert sum(reported) == 40
     for _ in (1, 2, 3):  # found to be done
         seen.advance(10)
-    assert sum(told) == 40
+    assert sum(reported) == 40
 
 
 def test_what_was_done_before_counts_when_it_is_proved(
@@ -143,12 +143,12 @@ def test_what_was_done_before_counts_when_it_is_proved(
 ) -> None:
     monkeypatch.setattr(watch, "LOOK_EVERY", 0)
     work.finish("write", 1, UnitRecord())
-    told: list[int] = []
-    seen = Watch(work, "write", UNITS, Listeners(0, told.append))
+    reported: list[int] = []
+    seen = Watch(work, "write", UNITS, Listeners(0, reported.append))
     seen.advance(0)
-    assert sum(told) == 0
+    assert sum(reported) == 0
     seen.advance(10)
-    assert sum(told) == 10
+    assert sum(reported) == 10
 
 
 def test_broken_records_of_all_units_together_stop_the_stage_early(
@@ -171,7 +171,7 @@ def test_broken_records_of_all_units_together_stop_the_stage_early(
     assert len(finish(WorkPass("write", work, work_on), max_bad=6)) == 6
 
 
-def test_waiting_for_others_is_told_once_when_it_takes_long(
+def test_waiting_for_others_is_reported_once_when_it_takes_long(
     work: WorkFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter(range(0, 1000, 3))

@@ -46,7 +46,7 @@ def write(work: WorkFolder, paths: list[Path], sharding: ShardingConfig) -> list
     return [run_pass(Write, work, sharding)(unit, None) for unit in plan(paths, sharding)]
 
 
-def test_a_unit_tells_its_inputs_counts_and_files(
+def test_the_record_of_a_unit_holds_inputs_counts_and_files(
     work: WorkFolder, paths: list[Path], tokenizer: Path
 ) -> None:
     (done,) = write(work, paths, ShardingConfig(tokenizer))
@@ -60,13 +60,13 @@ def test_a_unit_tells_its_inputs_counts_and_files(
     assert work.hashed(*done.files) == done.files
 
 
-def test_an_input_is_told_by_the_unit_that_reads_its_beginning(
+def test_an_input_is_recorded_by_the_unit_that_reads_its_beginning(
     work: WorkFolder, paths: list[Path], tokenizer: Path
 ) -> None:
     done = write(work, paths, ShardingConfig(tokenizer, 300))
-    told = [[one.name for one in unit.inputs] for unit in done]
-    assert len(told) > 2
-    assert [name for names in told for name in names] == ["a.jsonl", "b.jsonl"]
+    reported = [[one.name for one in unit.inputs] for unit in done]
+    assert len(reported) > 2
+    assert [name for names in reported for name in names] == ["a.jsonl", "b.jsonl"]
 
 
 @pytest.mark.parametrize("size", [2, 50, 90, 10_000])
@@ -108,19 +108,19 @@ def test_duplicates_are_left_out_over_the_borders_of_units(
 ) -> None:
     sharding = ShardingConfig(tokenizer, 300, duplicates=Duplicates(documents=True))
     units = plan(paths, sharding)
-    told: list[int] = []
-    cleaned = [run_pass(Clean, work, sharding)(unit, told.append) for unit in units]
+    reported: list[int] = []
+    cleaned = [run_pass(Clean, work, sharding)(unit, reported.append) for unit in units]
     assert sum(one.statistics.documents for one in cleaned) == 0  # none is kept yet
     assert [one.name for done in cleaned for one in done.inputs] == ["a.jsonl", "b.jsonl"]
     decided = run_pass(Decide, work, sharding, len(units))(units[0], None)
     assert len(decided.files) == len(units)
-    written = [run_pass(Write, work, sharding)(unit, told.append) for unit in units]
+    written = [run_pass(Write, work, sharding)(unit, reported.append) for unit in units]
     assert sum(one.statistics.documents for one in written) == 21
     assert [one.statistics.left_out for one in written] == [
         *[{}] * (len(units) - 1),
         {"duplicate": 1},
     ]
-    assert sum(told) == 2 * sum(path.stat().st_size for path in paths)
+    assert sum(reported) == 2 * sum(path.stat().st_size for path in paths)
     assert all(done.inputs == () for done in written)
 
 
@@ -141,7 +141,7 @@ def test_a_repeated_paragraph_is_cut_out_where_it_comes_again(
     assert sum(statistics.left_out.values()) == 1
 
 
-def test_an_unknown_character_is_told_with_the_file_that_holds_it(
+def test_an_unknown_character_is_reported_with_the_file_that_holds_it(
     work: WorkFolder, paths: list[Path], tokenizer: Path
 ) -> None:
     with paths[1].open("a") as file:
