@@ -13,9 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dslm.commands.cli import Parser, explain
+from dslm.commands.shard_config import PreprocessingConfig
 from dslm.commands.shard_screens import first_screen, last_screen
 from dslm.commands.text_options import add_text_options, count, natural, reading, size
 from dslm.config.help import describe
+from dslm.environment import Task
 from dslm.errors import DataError, Problem
 from dslm.files.fingerprint import file_sha256
 from dslm.files.whole import occupied
@@ -24,10 +26,9 @@ from dslm.preprocess.clean.presets import PRESETS
 from dslm.preprocess.read.inputs import expand
 from dslm.preprocess.read.kinds import text_bytes
 from dslm.preprocess.shard import MAX_BAD, Execution, shard
-from dslm.preprocess.work.coordination import Rank
 from dslm.preprocess.work.folder import WorkFolder
 from dslm.preprocess.work.mpi import Ranks, join_ranks
-from dslm.preprocess.work.plan import SHARD_SIZE, Choices, ShardingConfig
+from dslm.preprocess.work.plan import SHARD_SIZE, ShardingConfig
 from dslm.progress import Progress
 from dslm.tokenizers.load import load_tokenizer
 
@@ -62,7 +63,7 @@ def main(arguments: list[str]) -> None:
 
 def _check(options: argparse.Namespace, tasks: int) -> None:
     """Find the mistakes that all ranks would find."""
-    Cleaner(Choices.read(options.clean, options.words).cleaning)
+    Cleaner(PreprocessingConfig.read(options.clean, options.words).cleaning)
     load_tokenizer(options.tokenizer)
     paths = expand([pattern for pattern in options.input if pattern != STDIN])
     problems = _check_paths(options, paths)
@@ -89,13 +90,13 @@ def _check_paths(options: argparse.Namespace, paths: Sequence[Path]) -> list[Pro
 
 
 def _shard(paths: list[Path], options: argparse.Namespace, ranks: Ranks) -> None:
-    choices = Choices.read(options.clean, options.words)
+    config = PreprocessingConfig.read(options.clean, options.words)
     sharding = ShardingConfig(
         options.tokenizer,
         options.shard_size,
         reading(options),
-        choices.cleaning,
-        choices.duplicates,
+        config.cleaning,
+        config.duplicates,
     )
     if ranks.is_main:
         for line in first_screen(paths, sharding, options, ranks.size):
@@ -104,7 +105,7 @@ def _shard(paths: list[Path], options: argparse.Namespace, ranks: Ranks) -> None
     with Progress(total, "B", "sharding") as progress:
         execution = Execution(
             workers=options.workers,
-            rank=Rank(ranks.rank, ranks.size),
+            task=Task(ranks.rank, ranks.size),
             max_bad=options.max_bad,
             rejects=options.rejects,
             progress=progress.advance if ranks.is_main else None,
@@ -148,7 +149,7 @@ def _spooled(path: Path) -> Path:
 
 def _help(parser: Parser) -> str:
     presets = "\n".join(f"  {name:<8}{preset.__doc__}" for name, preset in PRESETS.items())
-    keys = describe(Choices, {})
+    keys = describe(PreprocessingConfig, {})
     return f"{parser.format_help()}\n--clean:\n{presets}\n\nkeys (key=value):\n{keys}"
 
 

@@ -20,6 +20,10 @@ class Document:
     language: str = ""
     """ISO 639-1 code, once it has been identified."""
 
+    def rejected(self, reason: str) -> Rejected:
+        """The same as a document that is not wanted."""
+        return Rejected(self.input, self.offset, reason, text=self.text)
+
 
 @dataclass(frozen=True)
 class Rejected:

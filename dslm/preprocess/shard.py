@@ -15,11 +15,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from dslm.environment import Task
 from dslm.errors import DataError, DslmError, Problem, SetupError
 from dslm.files.whole import occupied, refuse
 from dslm.preprocess.read.inputs import common_folder
 from dslm.preprocess.work.assemble import assemble, gather_rejects
-from dslm.preprocess.work.coordination import WAIT, Rank, WorkPass
+from dslm.preprocess.work.coordination import WAIT, WorkPass
 from dslm.preprocess.work.folder import UnitRecord, WorkFolder
 from dslm.preprocess.work.inputs import are_those, states
 from dslm.preprocess.work.passes import Clean, Decide, Write
@@ -44,7 +45,7 @@ class Execution:
 
     workers: int = 1
     """Processes to work in."""
-    rank: Rank = field(default_factory=Rank)
+    task: Task = field(default_factory=Task)
     """This process among others that were started for the same output."""
     max_bad: int = MAX_BAD
     """Broken records after which to stop."""
@@ -148,7 +149,7 @@ class _Job:
         there = shards.manifest
         wanted = (self.tokenizer.sha256, self.sharding.settings())
         same = (there.tokenizer_sha256, there.settings) == wanted
-        prove = self.execution.rank.number == 0  # once for all ranks
+        prove = self.execution.task.rank == 0  # once for all
         if not same or not are_those(self.paths, there.inputs, prove, self.execution.progress):
             rule = "holds a shard set made from other text or with other settings"
             raise refuse(self.output, rule)
@@ -172,7 +173,7 @@ class _Job:
             def finish(
                 name: str, work: Clean | Decide | Write, units: list[WorkUnit]
             ) -> list[UnitRecord]:
-                work_pass = WorkPass(name, self.folder, work, execution.rank, since)
+                work_pass = WorkPass(name, self.folder, work, execution.task, since)
                 return work_pass.finish(units, workers, self.listeners, self._ended)
 
             cleaned: list[UnitRecord] = []

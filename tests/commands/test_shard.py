@@ -12,9 +12,9 @@ from helpers.calling import TEXT, Call
 from helpers.sharding_runs import statistics, texts
 
 from dslm.commands.shard import main
+from dslm.commands.shard_config import PreprocessingConfig
 from dslm.config.help import keys
 from dslm.preprocess.clean.presets import PRESETS
-from dslm.preprocess.work.plan import Choices
 from dslm.shards.manifest import Manifest
 
 
@@ -104,7 +104,7 @@ def test_help_tells_every_option_preset_and_key(capsys: pytest.CaptureFixture[st
         assert option in reported
     for name, preset in PRESETS.items():
         assert f"  {name:<8}{preset.__doc__}" in reported
-    for key in keys(Choices).values():
+    for key in keys(PreprocessingConfig).values():
         if key.type != "a group of keys":
             assert f"  {key.name}  (" in reported
 

@@ -15,13 +15,14 @@ from typing import Any
 import pytest
 
 import dslm
+from dslm.environment import Task
 from dslm.errors import DataError, SetupError
 from dslm.preprocess import shard as sharding_module
 from dslm.preprocess.read.reading import ReadingConfig
 from dslm.preprocess.shard import Execution, shard
 from dslm.preprocess.work import passes
 from dslm.preprocess.work import versions as versions_module
-from dslm.preprocess.work.coordination import Rank, WorkPass
+from dslm.preprocess.work.coordination import WorkPass
 from dslm.preprocess.work.folder import UnitRecord, WorkFolder
 from dslm.preprocess.work.plan import ShardingConfig
 from dslm.preprocess.work.workers import Workers
@@ -140,7 +141,7 @@ def test_a_set_already_there_is_proved_by_one_rank_with_progress(
     shard([path], tmp_path / "set", ShardingConfig(unigram), Execution(progress=reported.append))
     assert sum(reported) == len("the river")
     path.write_text("the stone")
-    second = Execution(rank=Rank(1, 2), progress=reported.append)
+    second = Execution(task=Task(1, 2), progress=reported.append)
     assert not shard([path], tmp_path / "set", ShardingConfig(unigram), second)[1]
     assert sum(reported) == len("the river")
     path.write_text("the dark stone")

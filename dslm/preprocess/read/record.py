@@ -19,11 +19,7 @@ STEP = re.compile(r"\[\]|[^.\[]+|\[")
 
 
 class UnfitError(Exception):
-    """A record holds no text where the path leads."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(reason, detail)
-        self.reason, self.detail = reason, detail
+    """A record holds no text where the path leads: the reason and a detail."""
 
 
 def steps(path: str) -> list[str]:
@@ -76,7 +72,8 @@ def documents_of(
     try:
         found = texts(record, path)
     except UnfitError as unfit:
-        source.broken(unfit.reason, unfit.detail, str(record))
+        reason, detail = unfit.args
+        source.broken(reason, detail, str(record))
         return
     for text in found:
         mended = text if checked else source.whole(text)

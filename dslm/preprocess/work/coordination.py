@@ -7,8 +7,9 @@ ranks of ``mpirun``, the tasks of a SLURM array, some terminals, or one process 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from dslm.environment import Task
 from dslm.preprocess.work.folder import UnitRecord, WorkFolder
 from dslm.preprocess.work.plan import WorkUnit
 from dslm.preprocess.work.watch import Listeners, Watch
@@ -20,16 +21,6 @@ WAIT = 0.5
 
 
 @dataclass(frozen=True)
-class Rank:
-    """This process among those that work on one shard set."""
-
-    number: int = 0
-    """Which it is, from 0."""
-    size: int = 1
-    """How many there are."""
-
-
-@dataclass(frozen=True)
 class WorkPass:
     """One thing to do with each of many units; see `passes`."""
 
@@ -37,7 +28,8 @@ class WorkPass:
     folder: WorkFolder
     work: Callable[[WorkUnit, Advance | None], UnitRecord]
     """A function that a worker process can be sent."""
-    rank: Rank = Rank()
+    task: Task = field(default_factory=Task)
+    """This process among those that work on the shard set."""
     since: int = 0
     """When this process began, as `WorkFolder.joined` gives it."""
 
@@ -72,7 +64,7 @@ class WorkPass:
             DataError: in all units together more records are broken than may be.
         """
         watch = Watch(self.folder, self.name, units, listeners)
-        first = len(units) * self.rank.number // self.rank.size
+        first = len(units) * self.task.rank // self.task.size
         left = [*units[first:], *units[:first]]
         while left and not ended():
             finished = workers.each(self, left, watch.advance)

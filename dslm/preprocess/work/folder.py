@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
@@ -83,8 +83,8 @@ class WorkFolder:
         """
         for name in ("records", "locks", "files"):
             (self.path / name).mkdir(parents=True, exist_ok=True)
-        with _closing(self._lock_file("presence")) as presence:
-            with _closing(self._lock_file("begin")) as begin:
+        with self._lock_file("presence") as presence:
+            with self._lock_file("begin") as begin:
                 _locked(begin, fcntl.LOCK_EX)
                 self._agree(json.loads(json.dumps(plan)), presence)
                 _locked(presence, fcntl.LOCK_SH)
@@ -145,12 +145,12 @@ class WorkFolder:
         name = _name(pass_name, number)
         tried = (self.path / "locks" / name).exists()
         try:
-            handle = self._lock_file(name)
+            file = self._lock_file(name)
         except FileNotFoundError:  # another process has published the set meanwhile
             yield False
             return
-        with _closing(handle):
-            held = _locked(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with file:
+            held = _locked(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if held and tried and not self._record(pass_name, number).exists():
                 self._remove_strays(pass_name, number)
             yield held is not False
@@ -167,7 +167,7 @@ class WorkFolder:
         """Remove everything."""
         shutil.rmtree(self.path, ignore_errors=True)
 
-    def _agree(self, plan: dict[str, Any], presence: int) -> None:
+    def _agree(self, plan: dict[str, Any], presence: IO[bytes]) -> None:
         """See that the folder has this plan."""
         path = self.path / PLAN
         there = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
@@ -179,13 +179,13 @@ class WorkFolder:
             self._clear()
         write_json(path, plan)
 
-    def _idle(self, presence: int) -> bool:
+    def _idle(self, presence: IO[bytes]) -> bool:
         """Whether nobody is at work here, and nothing is done that is of use."""
         if _locked(presence, fcntl.LOCK_EX | fcntl.LOCK_NB) is not True:
             return False
         for path in (self.path / "locks").glob("*-*"):  # a worker may outlive its parent a little
-            with _closing(os.open(path, os.O_RDWR)) as handle:
-                if not _locked(handle, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            with self._lock_file(path.name) as file:
+                if not _locked(file, fcntl.LOCK_EX | fcntl.LOCK_NB):
                     return False
         return not self.units_done() or (self.path / NOTHING).exists()
 
@@ -211,8 +211,8 @@ class WorkFolder:
     def _record(self, pass_name: str, number: int) -> Path:
         return self.path / "records" / f"{_name(pass_name, number)}.json"
 
-    def _lock_file(self, name: str) -> int:
-        return os.open(self.path / "locks" / name, os.O_RDWR | os.O_CREAT)
+    def _lock_file(self, name: str) -> IO[bytes]:
+        return (self.path / "locks" / name).open("ab")
 
 
 def _name(pass_name: str, number: int) -> str:
@@ -224,18 +224,10 @@ def _names(plan: Path, changed: int) -> tuple[str, ...]:
     return tuple(name for name, _ in read_json(plan)["inputs"])
 
 
-@contextmanager
-def _closing(handle: int) -> Iterator[int]:
-    try:
-        yield handle
-    finally:
-        os.close(handle)
-
-
-def _locked(handle: int, how: int) -> bool | None:
+def _locked(file: IO[bytes], how: int) -> bool | None:
     """Lock an open file; False if another process holds it, `None` where locks do not work."""
     try:
-        fcntl.flock(handle, how)
+        fcntl.flock(file, how)
     except BlockingIOError:
         return False
     except OSError:  # a file system without locks: work may be done twice, never wrongly

@@ -33,18 +33,15 @@ def are_those(
         progress: called with the bytes read.
     """
     folder = common_folder(paths)
-    found = [(name_of(path, folder), sum(size for size, _ in _files(path))) for path in paths]
-    if found != [(one.name, one.bytes) for one in known]:
+    sizes = [sum(file.stat().st_size for file in input_files(path)) for path in paths]
+    names = [name_of(path, folder) for path in paths]
+    if names != [one.name for one in known] or sizes != [one.bytes for one in known]:
         return False
     pairs = zip(paths, known, strict=True)
     return not prove or all(describe(path, folder, progress) == one for path, one in pairs)
 
 
 def _state(path: Path) -> str:
-    return " ".join(f"{size}@{changed}" for size, changed in _files(path))
-
-
-def _files(path: Path) -> list[tuple[int, int]]:
     """Bytes and time of change, in nanoseconds, of the files of an input."""
     found = [file.stat() for file in input_files(path)]
-    return [(one.st_size, one.st_mtime_ns) for one in found]
+    return " ".join(f"{one.st_size}@{one.st_mtime_ns}" for one in found)

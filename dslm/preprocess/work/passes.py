@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 
-from dslm.arrays import Int64Array
 from dslm.errors import DataError, Problem
 from dslm.files.fingerprint import Input
 from dslm.files.whole import appearing
@@ -26,7 +25,7 @@ from dslm.preprocess.deduplicate.decide import REASONS, Decision, decide
 from dslm.preprocess.deduplicate.paragraphs import remove
 from dslm.preprocess.deduplicate.shingles import shingles
 from dslm.preprocess.deduplicate.signatures import Signatures, signatures
-from dslm.preprocess.document import Document, Reject, Rejected
+from dslm.preprocess.document import Document, Reject
 from dslm.preprocess.read.inputs import describe
 from dslm.preprocess.text.ragged import Words
 from dslm.preprocess.tokenize import tokenize
@@ -37,7 +36,7 @@ from dslm.preprocess.work.rejects import Rejects
 from dslm.progress import Advance
 from dslm.shards.manifest import Shard
 from dslm.shards.rows import Rows
-from dslm.shards.statistics import Statistics, TextVolume
+from dslm.shards.statistics import Statistics, count
 from dslm.shards.writer import ShardWriter
 from dslm.tokenizers.load import load_tokenizer
 from dslm.tokenizers.tokenizer import Tokenizer
@@ -140,17 +139,17 @@ class Write(Work):
         with self.rejected(statistics, aside) as reject:
             source = _unique if self.sharding.duplicates.any else _clean
             batches = source(unit, self, statistics, reject, advance)
-            shards = self._write(unit, (_counted(self._tokenize(b), statistics) for b in batches))
+            shards = self._write(unit, (self._tokenize(b, statistics) for b in batches))
         files = {shard.file: shard.sha256 for shard in shards}
         if self.rejects:
             files |= self.folder.hashed(aside)
         inputs = () if self.sharding.duplicates.any else self.inputs(unit)
         return UnitRecord(files, statistics, inputs, shards)
 
-    def _tokenize(self, documents: list[Document]) -> Rows:
+    def _tokenize(self, documents: list[Document], statistics: Statistics) -> Rows:
         tokenizer = _tokenizer(self.sharding.tokenizer, self.tokenizer_sha256)
         try:
-            return tokenize(documents, tokenizer)
+            rows = tokenize(documents, tokenizer)
         except DataError:
             for document in documents:  # which of them is it?
                 try:
@@ -160,6 +159,8 @@ class Write(Work):
                     found = [replace(p, where=f"{where}: {p.where}") for p in error.problems]
                     raise DataError(*found) from None
             raise
+        statistics.add(count(rows))
+        return rows
 
     def _write(self, unit: WorkUnit, batches: Iterator[Rows]) -> tuple[Shard, ...]:
         tokenizer = _tokenizer(self.sharding.tokenizer, self.tokenizer_sha256)
@@ -209,7 +210,7 @@ def _unique(
                 reason = "" if document.text.strip() else "duplicate paragraphs"
                 shortened += not reason
             if reason:
-                reject(_rejected(document, reason))
+                reject(document.rejected(reason))
             else:
                 kept.append(document)
             number += 1
@@ -219,41 +220,6 @@ def _unique(
         statistics.changed = {"duplicate paragraphs removed": shortened}
     if advance:
         advance(unit.size)
-
-
-def _rejected(document: Document, reason: str) -> Rejected:
-    return Rejected(document.input, document.offset, reason, text=document.text)
-
-
-def _counted(rows: Rows, statistics: Statistics) -> Rows:
-    """Count what is kept."""
-    sizes = np.diff(rows.ends)
-    lengths = np.bincount(np.log2(np.maximum(sizes, 1)).astype(np.int64))
-    names = rows.languages if any(rows.languages) else []
-    statistics.add(
-        Statistics(
-            documents=len(rows),
-            tokens=rows.tokens.size,
-            text_bytes=int(rows.text_bytes.sum()),
-            sentences=rows.sentences.size,
-            maximum_token=int(rows.tokens.max(initial=0)),
-            languages=_volumes(names, sizes, rows.text_bytes),
-            lengths=lengths.tolist(),
-        )
-    )
-    return rows
-
-
-def _volumes(
-    names: Sequence[str], sizes: Int64Array, text_bytes: Int64Array
-) -> dict[str, TextVolume]:
-    languages, which = np.unique(np.array(names, dtype=object), return_inverse=True)
-    return {
-        str(language): TextVolume(
-            int((which == n).sum()), int(sizes[which == n].sum()), int(text_bytes[which == n].sum())
-        )
-        for n, language in enumerate(languages)
-    }
 
 
 @lru_cache(maxsize=1)

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from helpers.work_plan import PLAN
 
+from dslm.environment import Task
 from dslm.errors import DataError
 from dslm.preprocess.work import coordination as ranks
 from dslm.preprocess.work import watch
-from dslm.preprocess.work.coordination import Rank, WorkPass
+from dslm.preprocess.work.coordination import WorkPass
 from dslm.preprocess.work.folder import UnitRecord, WorkFolder
 from dslm.preprocess.work.plan import WorkUnit
 from dslm.preprocess.work.watch import Listeners, Watch
@@ -30,7 +31,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ranks, "WAIT", 0.01)
 
 
-def noting_pass(folder: WorkFolder, made: list[int], rank: Rank | None = None) -> WorkPass:
+def noting_pass(folder: WorkFolder, made: list[int], task: Task | None = None) -> WorkPass:
     """A pass that notes the units it does."""
 
     def work(unit: WorkUnit, advance: Advance | None) -> UnitRecord:
@@ -41,7 +42,7 @@ def noting_pass(folder: WorkFolder, made: list[int], rank: Rank | None = None) -
         return UnitRecord(folder.hashed(f"{unit.number}"), Statistics(documents=unit.number))
 
     with folder.joined(PLAN) as since:
-        return WorkPass("write", folder, work, rank or Rank(), since)
+        return WorkPass("write", folder, work, task or Task(), since)
 
 
 def finish(
@@ -56,7 +57,7 @@ def finish(
 
 def test_records_come_in_the_order_of_the_units(work: WorkFolder) -> None:
     made: list[int] = []
-    done = finish(noting_pass(work, made, Rank(1, 3)))
+    done = finish(noting_pass(work, made, Task(1, 3)))
     assert made == [2, 3, 4, 5, 0, 1]  # each rank begins at a unit of its own
     assert [one.statistics.documents for one in done] == list(range(6))
 
@@ -74,7 +75,7 @@ def test_a_unit_whose_file_was_damaged_is_done_again(work: WorkFolder) -> None:
     made: list[int] = []
     finish(noting_pass(work, made))
     work.file("4").write_text("unit 5")
-    finish(noting_pass(work, made, Rank(0, 2)))  # whichever rank finds it
+    finish(noting_pass(work, made, Task(0, 2)))  # whichever rank finds it
     assert made == [0, 1, 2, 3, 4, 5, 4]
     assert work.file("4").read_text() == "unit 4"
 
