@@ -20,7 +20,7 @@ from dslm.config.help import describe
 from dslm.environment import Task
 from dslm.errors import DataError, Problem
 from dslm.files.fingerprint import file_sha256
-from dslm.files.whole import occupied
+from dslm.files.published import occupied
 from dslm.preprocess.clean.pipeline import Cleaner
 from dslm.preprocess.clean.presets import PRESETS
 from dslm.preprocess.read.inputs import expand

@@ -1,22 +1,20 @@
-"""Files and folders that are written whole or not at all, and JSON that is read strictly.
+"""Files that are written whole or not at all, and JSON that is read strictly.
 
-What a command makes is written beside its target under a hidden name and moved there by one rename.
-When something goes wrong on the way, the hidden one is removed and the target stays as it was.
+A file is written beside its target under a hidden name and moved there by one rename. When
+something goes wrong on the way, the hidden one is removed and the target stays as it was.
 """
 
 from __future__ import annotations
 
-import errno
 import json
 import os
-import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dslm.errors import ConfigError, DataError, Problem, SetupError, suggest
+from dslm.errors import ConfigError, Problem, suggest
 
 
 def beside(path: Path) -> Path:
@@ -98,38 +96,3 @@ def _read(path: Path) -> str:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"is not JSON: {name} is no JSON number")
-
-
-def occupied(folder: Path) -> bool:
-    """Whether there is something where a folder is to be made."""
-    return folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))
-
-
-def refuse(folder: Path, rule: str) -> DataError:
-    """The error for a folder that holds something else."""
-    return DataError(Problem(str(folder), None, rule, "remove it or choose another --output"))
-
-
-@contextmanager
-def published(folder: Path) -> Iterator[Path]:
-    """An empty folder to fill; on leaving without an error it becomes `folder`.
-
-    Args:
-        folder: where the result is to be; it must not exist or be empty.
-
-    Raises:
-        SetupError: it cannot be written.
-    """
-    folder = folder.absolute()
-    beside = folder.parent / f".{folder.name}.{os.getpid()}.partial"
-    try:
-        beside.mkdir(parents=True)
-        yield beside
-        beside.replace(folder)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        fix = f"{'free some space or ' if full else ''}choose another place"
-        raise SetupError(Problem(str(folder), None, f"cannot be written: {reason}", fix)) from None
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)

@@ -21,7 +21,7 @@ from pydantic.dataclasses import dataclass
 from dslm.config.parse import STRICT
 from dslm.errors import Problem, SetupError
 from dslm.files import record
-from dslm.files.whole import occupied, published, refuse
+from dslm.files.published import occupied, published, refuse
 from dslm.progress import Advance
 
 FILE = "corpus.json"

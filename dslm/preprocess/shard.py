@@ -17,7 +17,7 @@ from typing import Any
 
 from dslm.environment import Task
 from dslm.errors import DataError, DslmError, Problem, SetupError
-from dslm.files.whole import occupied, refuse
+from dslm.files.published import occupied, refuse
 from dslm.preprocess.read.inputs import common_folder
 from dslm.preprocess.work.assemble import assemble, gather_rejects
 from dslm.preprocess.work.coordination import WAIT, WorkPass

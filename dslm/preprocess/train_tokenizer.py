@@ -19,7 +19,7 @@ from typing import Any
 from dslm.errors import DataError, Problem
 from dslm.files import record
 from dslm.files.fingerprint import Input
-from dslm.files.whole import occupied, published, refuse
+from dslm.files.published import occupied, published, refuse
 from dslm.preprocess.document import Rejected
 from dslm.preprocess.read.documents import documents
 from dslm.preprocess.read.inputs import common_folder, describe

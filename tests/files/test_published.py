@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dslm.errors import SetupError
-from dslm.files.whole import published
+from dslm.files.published import published
 
 
 def test_a_full_disk_wants_space(tmp_path: Path) -> None:
