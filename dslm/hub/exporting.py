@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from dslm.errors import CheckpointError, Problem, Problems, TrainingError, UserError
-from dslm.files.whole import occupied, published, write_json, write_text
+from dslm.files.published import occupied, published
+from dslm.files.whole import write_json, write_text
 from dslm.hub.family import Family
 from dslm.hub.folder import SETTINGS, open_folder
 from dslm.hub.framing import framed

@@ -16,7 +16,7 @@ from dslm import __version__
 from dslm.config.overrides import merge
 from dslm.config.parse import parse
 from dslm.errors import Problem, Problems, UserError
-from dslm.files.whole import occupied, published
+from dslm.files.published import occupied, published
 from dslm.hub.folder import SETTINGS, Folder, open_folder
 from dslm.hub.names import Weight
 from dslm.model.config import ModelConfig

@@ -71,9 +71,9 @@ def trace(run: Path, step: int, rank: int | None) -> Iterator[SampleTrace]:
     ranks = range(plan["replicas"]) if rank is None else [rank]
     for replica in ranks:
         begin = first + replica * per_replica
-        for sample, (source, runs) in enumerate(stream.places(begin, per_replica), begin):
+        for sample, (source, spans) in enumerate(stream.token_spans(begin, per_replica), begin):
             reader = readers[source]
-            for start, last in runs:
+            for start, last in spans:
                 documents = [reader(number) for number in reader.between(start, last).tolist()]
                 yield SampleTrace(sample, replica, reader.shards.folder, start, last, documents)
 

@@ -136,5 +136,5 @@ def _emptied(document: Document) -> str | None:
 def _left_out(document: Document, reason: str | None, reject: Reject) -> bool:
     if reason is None:
         return False
-    reject(Rejected(document.input, document.place, reason, text=document.text))
+    reject(document.rejected(reason))
     return True
