@@ -11,7 +11,7 @@ from dslm.config.help import keys
 from dslm.config.parse import parse
 from dslm.run.config import RunConfig, check_run
 from dslm.run.presets import PRESETS
-from dslm.train.prepare import settings
+from dslm.run.settings import settings
 
 REQUIRED = ["data.train=shards", "run=runs/a"]
 

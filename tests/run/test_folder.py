@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dslm.run.folder import RunFolder, check_folder
-from dslm.train.prepare import settings
+from dslm.run.settings import settings
 
 DATA: dict[str, Any] = {"train": []}
 
