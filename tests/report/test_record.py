@@ -1,15 +1,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from helpers.run_folders import RunMaker
 
 from dslm.errors import CheckpointError, ConfigError
 from dslm.report.record import order, read_record
-
-RunMaker = Callable[..., Path]
 
 
 def lines(*entries: dict[str, object]) -> list[str]:
