@@ -9,7 +9,7 @@ import torch
 
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
-from dslm.objectives.protocol import Objective
+from dslm.objectives.base import Objective
 from dslm.run.checkpoint import read_weights, require_whole
 from dslm.run.config import RunConfig
 from dslm.run.folder import RunFolder

@@ -6,7 +6,7 @@ Nothing here imports torch: a shape is checked and counted before anything heavy
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -19,6 +19,14 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 
 GATES = {"lstm": 4, "gru": 3}
 """The recurrent blocks, and how many vectors of the model's width each computes for a token."""
+
+NO_BOTTLENECK: dict[str, Any] = {
+    "bottleneck_length": 0,
+    "bottleneck_width": None,
+    "decoder_layers": None,
+    "output": "scores",
+}
+"""What a model has that is no autoencoder."""
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
@@ -211,11 +219,10 @@ def _check_code(config: ModelConfig) -> list[Problem]:
 
 def _check_no_code(config: ModelConfig) -> list[Problem]:
     """What means something for an autoencoder only."""
-    plain = {"bottleneck_width": None, "decoder_layers": None, "output": "scores"}
     rule, fix = "needs a code", "set model.bottleneck_length, or leave it out"
     return [
         Problem(f"model.{key}", getattr(config, key), rule, fix)
-        for key, value in plain.items()
+        for key, value in NO_BOTTLENECK.items()
         if getattr(config, key) != value
     ]
 
