@@ -40,7 +40,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Note:
-    """Words at a place in the chart; without a step, on a dashed line across all of it."""
+    """Words at a point of the chart; without a step, on a dashed line across all of it."""
 
     text: str
     value: float

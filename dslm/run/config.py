@@ -1,4 +1,4 @@
-"""What dslm executes of a run; what DeepSpeed executes stands in its own JSON and nowhere here."""
+"""The settings that dslm executes; those of DeepSpeed are in its own JSON and nowhere here."""
 
 from __future__ import annotations
 
@@ -84,8 +84,8 @@ class RunConfig:
     """Folder of the run; run again with the same one, it resumes."""
     init_from: str | None = None
     """Folder of a run, trained or imported, with whose newest weights this one begins, as far as
-    the layers are the same from the first on, and whose shape and objective it has unless told
-    otherwise; null = weights drawn by `seed`."""
+    the layers are the same from the first on, and whose shape and objective it has unless others
+    are given; null = weights drawn by `seed`."""
     word_vectors: str | None = None
     """File of word vectors (text of word2vec, fastText or GloVe, plain or packed), as wide as the
     model, with which the token embedding begins, scaled to its deviation; null = drawn."""
