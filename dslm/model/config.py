@@ -1,6 +1,6 @@
 """The shape of a model, and what follows from it by arithmetic: parameters and floating-point work.
 
-Nothing here imports torch: a shape is checked and counted before anything heavy starts.
+Nothing here imports torch: a shape is checked and counted before anything expensive starts.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class ModelConfig:
     """Inner width of the feed-forward layer; null = 4 × `width`, for swiglu 8/3 × `width`
     rounded up to a multiple of 64."""
     positions: Literal["learned", "sinusoidal", "rotary", "none"] = "learned"
-    """How a token knows its place."""
+    """How a token knows its position."""
     rotary_base: Annotated[float, Field(gt=1)] = 10000.0
     """Base of the rotary wavelengths (only for `positions` = rotary)."""
     segments: Annotated[int, Field(ge=0)] = 0
@@ -81,8 +81,8 @@ class ModelConfig:
     pair_head: bool = False
     """Whether two scores for a pair of segments are made from the first token (BERT's pooler)."""
     bottleneck_length: Annotated[int, Field(ge=0)] = 0
-    """Vectors that a row is squeezed into behind `layers` blocks, whereupon others make it out of
-    these again; must divide `sequence`; 0 = none, a plain model."""
+    """Vectors that a row is squeezed into behind `layers` blocks and restored from by others; must
+    divide `sequence`; 0 = none, a plain model."""
     bottleneck_width: Count | None = None
     """Width of these vectors; null = `width` (only with `bottleneck_length`)."""
     decoder_layers: Count | None = None
@@ -149,7 +149,7 @@ class ModelConfig:
 
 
 def check_model(config: ModelConfig) -> list[Problem]:
-    """What cannot be built as told."""
+    """What cannot be built."""
     problems = _check_recurrent(config) if config.recurrent else _check_attention(config)
     if config.positions == "sinusoidal" and config.width % 2:
         rule = "must be even for sinusoidal positions"

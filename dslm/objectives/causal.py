@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 from dslm.config.parse import STRICT
 from dslm.objectives.base import Context, Objective, Refusals
 from dslm.objectives.batch import IGNORE, Batch, as_batch
-from dslm.objectives.documents import position_ids, visible
+from dslm.objectives.documents import position_ids
 from dslm.objectives.fill_in_middle import SENTINELS, FillInMiddle
 from dslm.sampling.stream import Samples, WindowSpec
 
@@ -68,5 +68,5 @@ class Causal(Objective):
         if context.borders:
             # The end of a document begins the next one, whose first token has so a predecessor.
             documents = 1 + np.cumsum(inputs == context.vocabulary.special["eos"], axis=1)
-            tensors += [visible(documents, causal=True), position_ids(documents)]
+            tensors += [documents, position_ids(documents)]
         return as_batch(tensors, [labels])

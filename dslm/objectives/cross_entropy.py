@@ -36,7 +36,7 @@ def cross_entropy(scores: Tensor, labels: Tensor) -> Tensor:
 
 
 class _CrossEntropy(torch.autograd.Function):
-    """Σ weight · -log softmax(scores)[label], its gradient made on the way forward."""
+    """Σ weight · -log softmax(scores)[label], its gradient computed in the forward pass."""
 
     @staticmethod
     def forward(ctx: Any, scores: Tensor, labels: Tensor, weights: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from dslm.model.config import NO_BOTTLENECK
 from dslm.objectives.base import Context, Objective, Refusals
 from dslm.objectives.batch import IGNORE, Batch, as_batch
 from dslm.objectives.completion import Fill
-from dslm.objectives.documents import position_ids, visible
+from dslm.objectives.documents import position_ids
 from dslm.objectives.masking import MaskUnit, mask_tokens, select_tokens
 from dslm.sampling.pairs import SPECIAL, PairRows, Relation, check_pairs, unrelated
 from dslm.sampling.stateless_random import stateless_random
@@ -72,7 +72,7 @@ class Masked(Objective):
 
     def __init__(self, settings: MaskedConfig, context: Context) -> None:
         super().__init__(settings, context)
-        self.paired, special = settings.paired, context.vocabulary.special
+        special = context.vocabulary.special
         self.extra_ids = 0 if "mask" in special else 1
         self.mask = special.get("mask", context.vocabulary.size)
         self.begin = special.get("cls")
@@ -80,9 +80,9 @@ class Masked(Objective):
         self.max_predictions = max(1, round(settings.share * context.sequence))
         self.scored_fraction = self.max_predictions / context.sequence
         kept_apart = ("visibility", "position_ids") if context.borders else ()
-        shape = ("segments", "visibility") if self.paired else kept_apart
+        shape = ("segments", "visibility") if settings.paired else kept_apart
         self.extras = (*shape, "selected")
-        pair = ("pair_loss", "pair_accuracy") if self.paired else ()
+        pair = ("pair_loss", "pair_accuracy") if settings.paired else ()
         self.measures = ("masked_loss", "masked_accuracy", *pair)
         self._ordinary = context.vocabulary.ordinary()
         self._text = np.isin(np.arange(context.vocabulary.size + self.extra_ids), self._ordinary)
@@ -91,8 +91,8 @@ class Masked(Objective):
     @classmethod
     def model(cls, settings: MaskedConfig) -> dict[str, Any]:
         """A token sees all others."""
-        model = {**NO_BOTTLENECK, "attention": "full", "pair_head": settings.paired}
-        return {**model, "segments": 2} if settings.paired else model
+        segments = {"segments": 2} if settings.paired else {}
+        return {**NO_BOTTLENECK, "attention": "full", "pair_head": settings.paired, **segments}
 
     @classmethod
     def refuses(cls, settings: MaskedConfig) -> Refusals:
@@ -108,12 +108,14 @@ class Masked(Objective):
         }
 
     def special(self) -> tuple[str, ...]:
-        """Those around the segments of a pair, and the end by which documents are recognized."""
-        return (*(SPECIAL if self.paired else ()), *(("eos",) if self.context.borders else ()))
+        """Those around the segments of a pair, or the end by which documents are recognized."""
+        if self.settings.paired:
+            return SPECIAL
+        return ("eos",) if self.context.borders else ()
 
     def check_shards(self, shards: ShardSet) -> list[Problem]:
         """Whether pairs can be made."""
-        return check_pairs(shards) if self.paired else []
+        return check_pairs(shards) if self.settings.paired else []
 
     def source(self, shards: ShardSet) -> PairRows | None:
         """Pairs, if there are to be any."""
@@ -134,22 +136,22 @@ class Masked(Objective):
             [B], and the first position is among those selected.
         """
         rows = samples.tokens.astype(np.int64)
-        if self.begin is not None and not self.paired:
+        if self.begin is not None and not self.settings.paired:
             rows = np.insert(rows, 0, self.begin, axis=1)
         inputs, masked = self._masked(rows, samples)
         selected = np.argsort(~masked, axis=1, kind="stable")[:, : self.max_predictions]
-        if self.paired:
+        if self.settings.paired:
             selected = np.insert(selected, 0, 0, axis=1)  # [CLS], which is never masked
         counted = np.take_along_axis(masked, selected, axis=1)
         labels = [np.where(counted, np.take_along_axis(rows, selected, axis=1), IGNORE)]
-        if self.paired:
+        if self.settings.paired:
             labels.append(unrelated(self.context.seed, samples.numbers))
         extras = {"selected": np.where(counted, selected, 0), **self._shape(rows)}
         return as_batch([inputs, *(extras[name] for name in self.extras)], labels)
 
     def loss(self, outputs: Any, labels: Any) -> Tensor:
         """The mean loss of the masked tokens and, for pairs, that of the pairs, added up."""
-        if not self.paired:
+        if not self.settings.paired:
             return super().loss(outputs, labels)
         (scores, pair), (tokens, relation) = outputs, labels
         return super().loss(scores, tokens) + super().loss(pair[:, None], relation[:, None])
@@ -158,16 +160,16 @@ class Masked(Objective):
         """Loss and accuracy of each part."""
         import torch
 
-        if not self.paired:
+        if not self.settings.paired:
             return super().measure(outputs, labels)
         (scores, pair), (tokens, relation) = outputs, labels
         both = super().measure(scores, tokens), super().measure(pair[:, None], relation[:, None])
         return torch.cat(both)
 
     def completion(self) -> Fill:
-        """Masks are filled in a text that stands between the same ids as in training."""
+        """Masks are filled in a text between the same ids as in training."""
         special = self.context.vocabulary.special
-        end = None if self.begin is None else special.get("sep" if self.paired else "eos")
+        end = None if self.begin is None else special.get("sep" if self.settings.paired else "eos")
         return Fill(self.mask, self.begin, end)
 
     def _masked(self, rows: Int64Array, samples: Samples) -> tuple[Int64Array, Any]:
@@ -185,16 +187,15 @@ class Masked(Objective):
     def _shape(self, rows: Int64Array) -> dict[str, Int64Array]:
         """Segments, visibility and position ids of rows, as far as `extras` names them."""
         special = self.context.vocabulary.special
-        if self.paired:
+        if self.settings.paired:
             after = np.cumsum(rows == special["sep"], axis=1) - (rows == special["sep"])
             documents = (after < 2).astype(np.int64)  # behind the second [SEP] is padding
             segments = (after == 1).astype(np.int64)
-            return {"segments": segments, "visibility": visible(documents, causal=False)}
+            return {"segments": segments, "visibility": -documents}
         if not self.context.borders:
             return {}
         ends = rows == special["eos"]
         documents = 1 + np.cumsum(ends, axis=1) - ends
         if "pad" in special:
             documents = np.where(rows == special["pad"], 0, documents)
-        seen = visible(documents, causal=False)
-        return {"visibility": seen, "position_ids": position_ids(documents)}
+        return {"visibility": -documents, "position_ids": position_ids(documents)}

@@ -124,21 +124,21 @@ def _whole_units(units: Int64Array, maskable: Flags, wanted: Int64Array, keys: R
     sizes = np.bincount(flat[maskable], minlength=rows * size).reshape(rows, size)
     order = np.argsort(np.where(sizes > 0, keys, 2.0), axis=1)
     sizes = np.take_along_axis(sizes, order, axis=1)
-    left = wanted.copy()
+    missing = wanted.copy()
     taken = np.zeros((rows, size), dtype=bool)
     for index in range(size):  # one unit of all rows at a time
-        fits = (sizes[:, index] > 0) & (sizes[:, index] <= left)
+        fits = (sizes[:, index] > 0) & (sizes[:, index] <= missing)
         taken[:, index] = fits
-        left -= np.where(fits, sizes[:, index], 0)
-        if not left.any():
+        missing -= np.where(fits, sizes[:, index], 0)
+        if not missing.any():
             break
     of_unit = np.zeros_like(taken)
     np.put_along_axis(of_unit, order, taken, axis=1)
     masked = np.take_along_axis(of_unit, units, axis=1) & maskable
-    for row in np.flatnonzero(left).tolist():
+    for row in np.flatnonzero(missing).tolist():
         rest = np.flatnonzero(maskable[row] & ~masked[row])
         first = rest[np.argmin(keys[row, units[row, rest]])]
-        masked[row, rest[rest >= first][: left[row]]] = True
+        masked[row, rest[rest >= first][: missing[row]]] = True
         short = int(wanted[row] - masked[row].sum())
         masked[row, rest[~masked[row, rest]][:short]] = True
     return masked
