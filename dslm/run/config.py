@@ -12,6 +12,7 @@ from dslm.config.parse import STRICT
 from dslm.errors import Problem
 from dslm.model.config import ModelConfig
 from dslm.objectives.registry import ObjectiveConfig, check_objective, refused_by
+from dslm.run.schedule import ScheduleConfig
 from dslm.sampling.augment import AugmentationConfig
 
 Natural = Annotated[int, Field(ge=0)]
@@ -51,21 +52,6 @@ class DataConfig:
     """How many windows of it at most, from its beginning."""
     verify: bool = True
     """Whether the checksums of all shards are compared before training (1 GB a second)."""
-
-
-@dataclass(config=STRICT, frozen=True, kw_only=True)
-class ScheduleConfig:
-    """The learning rate's course; its peak is DeepSpeed's `optimizer.params.lr`."""
-
-    kind: Literal["constant", "linear", "cosine", "inverse_sqrt", "warmup_stable_decay"] = "cosine"
-    """Shape after the warm-up."""
-    warmup_steps: Natural | None = None
-    """Steps in which the rate rises linearly to its peak; null = a tenth of `steps`, at most
-    1,000."""
-    decay_steps: Count | None = None
-    """Steps at the end in which warmup_stable_decay falls; null = a fifth of `steps`."""
-    minimum: Share = 0.1
-    """Rate at the end as a share of the peak (linear, cosine, warmup_stable_decay)."""
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
