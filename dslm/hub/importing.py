@@ -22,7 +22,7 @@ from dslm.hub.names import Weight
 from dslm.model.config import ModelConfig
 from dslm.run.checkpoint import Writer, layer_file
 from dslm.run.config import RunConfig
-from dslm.run.folder import FORMAT, RunFolder
+from dslm.run.folder import RunFolder
 from dslm.run.presets import fine_tune
 from dslm.tokenizers.load import KINDS, load_tokenizer
 from dslm.tokenizers.tokenizer import Tokenizer
@@ -118,7 +118,6 @@ def _record(folder: Folder, run: Path) -> dict[str, Any]:
     }
     config = parse(RunConfig, merge(fine_tune(), own))
     return {
-        "format": FORMAT,
         "status": f"imported from {folder.path}",
         "versions": {"dslm": __version__},
         "config": asdict(config),
