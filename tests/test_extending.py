@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import shutil
 from pathlib import Path
 
 import pytest
-from helpers.extending import applied, changes, ran
+from helpers.extending import add, applied, changes, ran
+from helpers.paths import ROOT
 
 CHANGES = changes()
 ONE_FILE_AND_ONE_LINE = ["An objective", "A cleaning rule", "A reader", "A model family"]
@@ -39,21 +39,15 @@ def test_the_check_fails_without_the_change(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", CHANGES)
-def test_the_change_has_the_style_and_the_types_of_the_library(name: str, tmp_path: Path) -> None:
-    library = applied(CHANGES[name], tmp_path)
-    files = [*CHANGES[name].files, *(file for file, _ in CHANGES[name].diffs)]
-    settings = Path(__file__).parents[1] / "pyproject.toml"
+def test_the_changes_have_the_style_and_the_types_of_the_library(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "dslm", tmp_path / "dslm")
+    for change in CHANGES.values():
+        add(change, tmp_path)
+    settings = str(ROOT / "pyproject.toml")
     for command in (
-        ["ruff", "check", "--config", str(settings), *files],
-        ["ruff", "format", "--check", "--config", str(settings), *files],
-        ["mypy", "--config-file", str(settings)],
+        ["ruff", "check", "--config", settings, "dslm"],
+        ["ruff", "format", "--check", "--config", settings, "dslm"],
+        ["mypy", "--config-file", settings],
     ):
-        done = subprocess.run(
-            [sys.executable, "-m", *command],
-            capture_output=True,
-            text=True,
-            cwd=library,
-            timeout=600,
-        )
+        done = ran(tmp_path, "-m", *command, timeout=600)
         assert done.returncode == 0, done.stdout + done.stderr

@@ -56,6 +56,12 @@ def changes() -> dict[str, Change]:
 def applied(change: Change, folder: Path) -> Path:
     """A copy of the library with a change; returns the folder it lies in."""
     shutil.copytree(ROOT / "dslm", folder / "dslm", ignore=shutil.ignore_patterns("__pycache__"))
+    add(change, folder)
+    return folder
+
+
+def add(change: Change, folder: Path) -> None:
+    """Make a change in a copy of the library."""
     for name, content in change.files.items():
         assert not (folder / name).exists(), f"{name} is no new file"
         (folder / name).write_text(content, encoding="utf-8")
@@ -66,17 +72,16 @@ def applied(change: Change, folder: Path) -> Path:
         text = (folder / name).read_text(encoding="utf-8")
         assert text.count(before) == 1, f"{name} does not have these lines once:\n{before}"
         (folder / name).write_text(text.replace(before, after), encoding="utf-8")
-    return folder
 
 
-def ran(library: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def ran(library: Path, *words: str, timeout: float = 180) -> subprocess.CompletedProcess[str]:
     """Python started with the copy in place of the library."""
     environment = {**os.environ, "PYTHONPATH": str(library), "DS_ACCELERATOR": "cpu"}
     return subprocess.run(
         [sys.executable, *words],
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=timeout,
         env=environment,
         cwd=library,
     )

@@ -14,7 +14,7 @@ from dslm.inference import trained as loading
 from dslm.inference.trained import Trained
 from dslm.objectives.completion import Continue, Fill
 
-WINDOWS = {name: SPECIAL[name] for name in ("eos", "mask")}
+WITHOUT_CLS = {name: SPECIAL[name] for name in ("eos", "mask")}
 
 
 def test_a_causal_model_continues() -> None:
@@ -26,7 +26,7 @@ def test_a_causal_model_continues() -> None:
     [
         ({}, Fill(mask=5, begin=3, end=1)),
         ({"pairs": "next_sentence"}, Fill(mask=5, begin=3, end=4)),
-        ({"special": WINDOWS}, Fill(mask=5)),
+        ({"special": WITHOUT_CLS}, Fill(mask=5)),
         ({"special": {}}, Fill(mask=100)),
     ],
 )
