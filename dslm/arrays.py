@@ -12,6 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+Int64Array = npt.NDArray[np.int64]
+UInt64Array = npt.NDArray[np.uint64]
+Flags = npt.NDArray[np.bool_]
+Tokens = npt.NDArray[Any]
+
 
 def to_arrow(values: npt.NDArray[Any]) -> Any:
     """Numbers as an Arrow array."""

@@ -25,13 +25,13 @@ from dslm.hub.framing import framed
 from dslm.hub.names import weights
 from dslm.hub.registry import family_of_model
 from dslm.hub.settings import write_settings
-from dslm.hub.tokenizer_json import special_names, tokenizer_json
 from dslm.inference.trained import Trained, load
 from dslm.model.config import ModelConfig
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
 from dslm.objectives.masked import Masked
 from dslm.tokenizers.tokenizer import Tokenizer
+from dslm.tokenizers.tokenizer_json import special_names
 
 TOLERANCE = 1e-5
 """By how much scores of the exported model may differ from the run's."""
@@ -91,7 +91,7 @@ def _causal(trained: Trained) -> bool:
 
 def _tokenizer(trained: Trained) -> str:
     """The content of ``tokenizer.json``."""
-    content, objective = tokenizer_json(trained.tokenizer), trained.objective
+    content, objective = trained.tokenizer.tokenizer_json(), trained.objective
     if not isinstance(objective, Masked):
         return content
     return framed(content, trained.tokenizer, objective, trained.config.model.segments)

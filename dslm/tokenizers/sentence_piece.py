@@ -14,8 +14,8 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from dslm.arrays import Int64Array, Tokens
 from dslm.tokenizers.chunking import CHUNK, Span, lines, safe_cuts
 from dslm.tokenizers.probes import PROBES
 from dslm.tokenizers.third_party import DamagedError, special_ids
@@ -25,9 +25,9 @@ from dslm.tokenizers.tokenizer import (
     Encoded,
     Tokenizer,
     TokenizerCard,
-    Tokens,
     model_hash,
 )
+from dslm.tokenizers.tokenizer_json import Pieces
 from dslm.tokenizers.word_cache import VISIBLE, Encode, apart, cached
 
 SPACE = "▁"
@@ -111,6 +111,15 @@ class SentencePieceTokenizer(Tokenizer):
             ids += self._space + self._model.encode(after)
         return ids
 
+    def _json(self) -> str:
+        if self.kind == "sentencepiece":
+            return super()._json()
+        kinds = (self._model.is_control, self._model.is_unknown, self._model.is_byte)
+        other = np.any([kind(self._numbers) for kind in kinds], axis=0)
+        text = {piece for piece, no in zip(self._pieces, other, strict=True) if not no}
+        scores = self._model.get_score(self._numbers)
+        return Pieces(self._pieces, scores, text).json(self.kind, self.special)
+
     def _token_starts(self, part: str) -> list[int]:
         return [start for start, _ in self._model.encode_as_offset_mapping(part)["offsets"]]
 
@@ -155,7 +164,7 @@ class SentencePieceTokenizer(Tokenizer):
         return next(filter(None, encoders), self._plain)
 
 
-def _ends(rows: Sequence[Sequence[int]]) -> npt.NDArray[np.int64]:
+def _ends(rows: Sequence[Sequence[int]]) -> Int64Array:
     return np.cumsum([*map(len, rows)], dtype=np.int64)
 
 

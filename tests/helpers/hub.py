@@ -22,8 +22,10 @@ from transformers import (
     LlamaForCausalLM,
 )
 
+from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
 from dslm.run.checkpoint import Writer, layer_file
 from dslm.run.folder import RunFolder
+from dslm.tokenizers.tokenizer import TokenizerKind
 
 GPT2 = {"n_layer": 3, "n_head": 6, "n_embd": 48, "n_positions": 24, "vocab_size": 301}
 
@@ -94,6 +96,15 @@ def text(seed: int, words: int) -> str:
     draw = random.Random(seed)
     ends = [" "] * 8 + ["\n", ".\n", ",  ", "\n    ", "\n            ", "\t", " ======== "]
     return "".join(draw.choice(WORDS) + draw.choice(ends) for _ in range(words))
+
+
+def train_each_kind(folder: Path) -> dict[str, Path]:
+    """The folder of a tokenizer of ours of each kind, made within a folder."""
+    (folder / "text.txt").write_text(text(1, 4000))
+    sizes: dict[TokenizerKind, int | None] = {"unigram": 400, "bpe": 400, "char": None}
+    for kind, size in sizes.items():
+        train_tokenizer([folder / "text.txt"], folder / kind, TokenizerConfig(kind, size))
+    return {kind: folder / kind for kind in sizes}
 
 
 def byte_level() -> tokenizers.Tokenizer:
