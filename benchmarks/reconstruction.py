@@ -23,7 +23,7 @@ from measure import Options, Row, Table
 from dslm.environment import World
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
-from dslm.objectives.protocol import IGNORE
+from dslm.objectives.batch import IGNORE
 from dslm.preprocess.shard import shard
 from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
 from dslm.preprocess.work.plan import ShardingConfig

@@ -29,7 +29,7 @@ from dslm.inference.trained import Trained, load
 from dslm.model.config import ModelConfig
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
-from dslm.objectives.masked import Masked
+from dslm.objectives.completion import Fill
 from dslm.tokenizers.tokenizer import Tokenizer
 from dslm.tokenizers.tokenizer_json import special_names
 
@@ -91,10 +91,10 @@ def _causal(trained: Trained) -> bool:
 
 def _tokenizer(trained: Trained) -> str:
     """The content of ``tokenizer.json``."""
-    content, objective = trained.tokenizer.tokenizer_json(), trained.objective
-    if not isinstance(objective, Masked):
+    content, completion = trained.tokenizer.tokenizer_json(), trained.objective.completion()
+    if not isinstance(completion, Fill):
         return content
-    return framed(content, trained.tokenizer, objective, trained.config.model.segments)
+    return framed(content, trained.tokenizer, completion, trained.config.model.segments)
 
 
 def _special_ids(trained: Trained) -> dict[str, int | None]:
@@ -117,8 +117,8 @@ def _never(config: ModelConfig, tokenizer: Tokenizer) -> dict[str, list[int]]:
 
 
 def _tokenizer_settings(trained: Trained, content: str) -> dict[str, Any]:
-    objective, special = trained.objective, trained.tokenizer.special
-    mask = {"mask": objective.mask} if isinstance(objective, Masked) else {}
+    completion, special = trained.objective.completion(), trained.tokenizer.special
+    mask = {"mask": completion.mask} if isinstance(completion, Fill) else {}
     names = special_names({**special, **mask}, content)
     told = _causal(trained) and "eos_token" in names
     begin = {"bos_token": names["eos_token"]} if told else {}

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dslm.objectives.protocol import Batch
+from dslm.objectives.batch import Batch
 from dslm.parallel.loss import LossFunction
 from dslm.parallel.plan import Plan
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dslm.model.stages import Stage
-from dslm.objectives.protocol import Objective
+from dslm.objectives.base import Objective
 from dslm.parallel.engine import Engine
 from dslm.parallel.loss import LossFunction
 from dslm.parallel.plan import Plan

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dslm.objectives.protocol import Objective
+from dslm.objectives.base import Objective
 
 
 class LossFunction:

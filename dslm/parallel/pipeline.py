@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from dslm.model.stages import Stage, Value
-from dslm.objectives.protocol import Batch
+from dslm.objectives.batch import Batch
 from dslm.parallel.engine import Engine
 from dslm.parallel.loss import LossFunction
 from dslm.parallel.optimizers import parameter_groups

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from dslm.objectives.protocol import IGNORE, Batch, Objective, Value
+from dslm.objectives.base import Objective
+from dslm.objectives.batch import IGNORE, Batch, Value
 from dslm.parallel.plan import Plan
 from dslm.sampling.stream import RowSource, Stream, Windows, ordered
 from dslm.shards.shard_set import ShardSet
@@ -76,4 +77,4 @@ def _each(value: Value, change: Callable[[Tensor], Tensor]) -> Value:
 
 def held_out(shards: ShardSet, objective: Objective) -> RowSource:
     """A shard set cut into the rows that an objective is measured on."""
-    return objective.source(shards) or Windows(shards, objective.cut)
+    return objective.source(shards) or Windows(shards, objective.window)

@@ -21,7 +21,7 @@ from dslm.errors import ConfigError, Problem, Problems, UserError, suggest
 from dslm.files.whole import read_json
 from dslm.model.config import check_model
 from dslm.model.counts import parameter_count
-from dslm.objectives.protocol import Objective
+from dslm.objectives.base import Objective
 from dslm.objectives.registry import ObjectiveConfig, model_of
 from dslm.parallel.deepspeed_json import check as ds_check
 from dslm.parallel.optimizers import moments

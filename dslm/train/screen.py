@@ -14,7 +14,6 @@ from dslm.environment import World
 from dslm.model.counts import parameter_count
 from dslm.parallel.memory import estimate
 from dslm.progress import counted, human
-from dslm.run.config import RunConfig
 from dslm.train.prepare import Job
 from dslm.train.schedule import warmup_steps
 from dslm.train.word_vectors.embedding import WordVectors
@@ -56,13 +55,14 @@ def last_screen(job: Job, world: World, words: Sequence[str], how: str) -> list[
     """How the run ended, where everything is, and what to type next."""
     config, run = job.config, shlex.quote(job.folder.path.as_posix())
     held_out = config.data.validation or "SHARDS"
+    generate, completion = f"python launch/generate.py {run} --prompt", job.objective.completion()
     more = config.steps * 2
     again = [word for word in words if not word.startswith(("steps=", "fresh="))]
     lines = [
         ("ended", how),
         ("folder", f"{run}: report.html, metrics.jsonl, checkpoints/, logs/"),
         ("evaluate", f"python launch/evaluate.py {run} --data {shlex.quote(held_out)}"),
-        ("generate", f"python launch/generate.py {run} --prompt {_prompt(config)}"),
+        *([("generate", f"{generate} {completion.example}")] if completion else []),
         ("resume", f"{command(world)} {shlex.join([*again, f'steps={more}'])}"),
     ]
     return [f"{name:<9}{text}" for name, text in lines]
@@ -75,11 +75,6 @@ def command(world: World) -> str:
     if world.size == world.local_size:
         return f"deepspeed --num_gpus {world.size} launch/pretrain.py"
     return "deepspeed --hostfile HOSTS launch/pretrain.py"
-
-
-def _prompt(config: RunConfig) -> str:
-    masked = config.objective.kind == "masked"
-    return '"The <mask>"' if masked else '"The" --max-new-tokens 100'
 
 
 def _start(job: Job, resumed_from: int) -> str:

@@ -135,7 +135,7 @@ def test_a_masked_run_draws_the_same_heads_at_every_layout(
         told = words(run, shards, *more, f"pipeline_stages={pipeline}")
         ended = launch(tmp_path / layout, told, deepspeed(stage, **SETTINGS), ranks)
         assert ended.code == 0, ended.messages
-        assert "drawn anew: Block, FinalNorm, Transform, OutputBias" in ended.messages
+        assert "drawn anew: Block, FinalNorm, PredictionTransform, OutputBias" in ended.messages
         losses[layout] = ended.metrics()
         assert losses[layout] == pytest.approx(losses[OTHERS[0]], rel=1e-5)
 

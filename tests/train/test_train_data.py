@@ -10,7 +10,7 @@ from helpers.objective_kinds import made
 from torch import Tensor
 
 from dslm.errors import DataError
-from dslm.objectives.protocol import IGNORE
+from dslm.objectives.batch import IGNORE
 from dslm.parallel.plan import Plan
 from dslm.preprocess.shard import shard
 from dslm.preprocess.work.plan import ShardingConfig
