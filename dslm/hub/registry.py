@@ -15,7 +15,7 @@ from dslm.model.config import ModelConfig
 FAMILIES = (GPT2, LLAMA, BERT)
 BY_CLASS = ("architectures", {name: family for family in FAMILIES for name in family.architectures})
 BY_TYPE = ("model_type", {family.model_type: family for family in FAMILIES})
-"""Where a config.json tells the family if it names no class."""
+"""Where a config.json names the family if it names no class."""
 
 
 def family_of_settings(settings: dict[str, Any], where: str) -> Family:

@@ -129,7 +129,7 @@ class HuggingFaceTokenizer(Tokenizer):
 
 
 def _looks_around(token: Any) -> bool:
-    """Whether an added token in a text depends on what stands beside it, or takes some of that."""
+    """Whether an added token in a text depends on what is beside it, or takes some of that."""
     return not token.special and bool(token.lstrip or token.rstrip or token.single_word)
 
 

@@ -34,7 +34,7 @@ SPACE = "▁"
 """What SentencePiece writes for a space."""
 
 BETWEEN = "\udcff"
-"""What stands in no piece, for it is no character."""
+"""What is in no piece, for it is no character."""
 
 LONG = 256
 """Characters above which an array of ids costs less than a list of them."""
@@ -99,7 +99,7 @@ class SentencePieceTokenizer(Tokenizer):
         return self._flat(rows)
 
     def _with_marks(self, parts: Sequence[str]) -> Encoded:
-        """The ids, with those of the bytes of ▁ wherever it stands in the text itself."""
+        """The ids, with those of the bytes of ▁ wherever the text itself has it."""
         if SPACE not in "".join(parts):
             return self._library(parts)
         return self._flat([self._marked(part) for part in parts])
@@ -146,7 +146,7 @@ class SentencePieceTokenizer(Tokenizer):
         into pieces by itself. BPE (its scores are the ranks of merges, so whole numbers) then gives
         the ids of the whole text. So does unigram but for rounding: the library adds up the scores
         of a text in 32 bits, and after some thousand words takes the second best cut of a word for
-        the best. We take the best of each word, which does not depend on what stands before it;
+        the best. We take the best of each word, which does not depend on what comes before it;
         other people's unigram models are used as the library uses them.
         """
         borders = apart(self._pieces)

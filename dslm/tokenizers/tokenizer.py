@@ -162,7 +162,7 @@ class Tokenizer(ABC):
 
         Returns:
             The ids, in the smallest unsigned type that holds every id of the vocabulary, and for
-            each text the place in them after its last id.
+            each text the position after its last id.
 
         Raises:
             DataError: a character that the tokenizer does not know (only for kind = char).

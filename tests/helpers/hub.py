@@ -123,7 +123,7 @@ def byte_level() -> tokenizers.Tokenizer:
 
 
 def word_pieces() -> tokenizers.Tokenizer:
-    """A small tokenizer such as BERT's, with what stands around its texts."""
+    """A small tokenizer such as BERT's, with what is put around its texts."""
     model = tokenizers.Tokenizer(models.WordPiece(unk_token="[UNK]"))
     model.normalizer = normalizers.BertNormalizer(lowercase=True)
     model.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
@@ -140,8 +140,8 @@ def write_checkpoint(run: RunFolder, model: torch.nn.Module) -> None:
     writer, files = Writer(run.checkpoints, 7), {}
     writer.begin()
     named = [(name.removeprefix("layers."), weight) for name, weight in model.named_parameters()]
-    for place, layer in groupby(named, key=lambda item: int(item[0].split(".")[0])):
-        name = layer_file(place, moments=False)
+    for index, layer in groupby(named, key=lambda item: int(item[0].split(".")[0])):
+        name = layer_file(index, moments=False)
         files[name] = writer.write(name, dict(layer))
     writer.publish(files, {"step": 7, "samples": 0, "optimizer_steps": 7, "loss_scale": {}})
 

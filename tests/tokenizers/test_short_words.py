@@ -42,9 +42,7 @@ def test_a_word_is_found_if_it_was_put_in_and_is_short(known, asked):
 
 
 @pytest.mark.parametrize("slots", [8, 64])
-def test_what_finds_no_room_is_not_found_and_nothing_else_is_found_in_its_place(
-    monkeypatch, slots
-):
+def test_what_finds_no_room_is_not_found_and_nothing_else_is_found_in_its_place(monkeypatch, slots):
     monkeypatch.setattr(short_words, "SLOTS", slots)
     words = [f"word {number}".encode() for number in range(100)]
     table = ShortWords()

@@ -55,7 +55,7 @@ def trained(normalizer: normalizers.Normalizer | None = None) -> tokenizers.Toke
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for each kind, as other people lay out theirs."""
-    home = tmp_path_factory.mktemp("foreign")
+    home = tmp_path_factory.mktemp("third-party")
     model = trained()
     write(home / "hugging-face" / "tokenizer.json", model.to_str())
     pieces = json.loads(model.to_str())["model"]
@@ -262,13 +262,13 @@ def test_byte_levels_that_change_text_have_no_byte_lengths(tmp_path, normalizer)
     assert load_tokenizer(path).byte_lengths is None
 
 
-def test_foreign_models_that_keep_text_keep_all_of_it(unigram):
-    foreign = load_tokenizer(unigram / "tokenizer.model")
+def test_third_party_models_that_keep_text_keep_all_of_it(unigram):
+    theirs = load_tokenizer(unigram / "tokenizer.model")
     ours = load_tokenizer(unigram)
-    assert (foreign.kind, foreign.sha256) == ("sentencepiece", ours.sha256)
+    assert (theirs.kind, theirs.sha256) == ("sentencepiece", ours.sha256)
     text = "the space mark ▁▁ itself"
-    assert foreign.encode([text])[0].tolist() == ours.encode([text])[0].tolist()
-    assert np.array_equal(foreign.byte_lengths, ours.byte_lengths)
+    assert theirs.encode([text])[0].tolist() == ours.encode([text])[0].tolist()
+    assert np.array_equal(theirs.byte_lengths, ours.byte_lengths)
 
 
 @pytest.mark.parametrize("kind", ["hugging-face", "gpt2", "bert", "sentencepiece-bpe"])

@@ -87,13 +87,13 @@ def test_long_texts_are_encoded_as_their_lines(unigram):
     assert np.array_equal(whole, np.concatenate(tokenizer.encode(lines)))
 
 
-def test_encoding_tells_the_bytes_it_has_done(unigram, monkeypatch):
+def test_encoding_reports_the_bytes_it_has_done(unigram, monkeypatch):
     monkeypatch.setattr(tokenizers, "GROUP", 2 * CHUNK)
-    told: list[int] = []
+    reported: list[int] = []
     text = "ä river\n" * 3000
-    load_tokenizer(unigram).encode([text, text], told.append)
-    assert sum(told) == 2 * len(text.encode())
-    assert len(told) == 3
+    load_tokenizer(unigram).encode([text, text], reported.append)
+    assert sum(reported) == 2 * len(text.encode())
+    assert len(reported) == 3
 
 
 def test_no_training_line_is_long_enough_for_sentencepiece_to_drop_it():
