@@ -21,7 +21,7 @@ from dslm.config.table import class_of, with_fields
 from dslm.preprocess.clean.personal import Personal
 from dslm.preprocess.clean.step import Step
 from dslm.preprocess.clean.word_filter import WordFilter, WordFilters
-from dslm.preprocess.document import Document, Reject, Rejected
+from dslm.preprocess.document import Document, Reject
 
 NAMES = (
     "mojibake",  # texts are repaired first, so that the filters see what will be kept
