@@ -164,7 +164,7 @@ class _Judge:
         apart = ~BEYOND[before] & ~MARK[before] | self._letter(found - 3)  # no run of marks
         doubt, never = self._doubt(found, end)
         sure = maybe & (SPACE[char] & self._begins(gap) | chinese) & apart & ~doubt
-        return Judged(sure, end, maybe & ~sure & ~never)
+        return Judged(sure, end, maybe & ~sure & ~(never & SPACE[char]))  # 」 may close it
 
     def chinese_marks(self, found: Integers) -> Judged:
         """Chinese marks between letters; others, … and a semicolon before Chinese are asked."""

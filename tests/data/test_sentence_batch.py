@@ -30,6 +30,7 @@ def found(texts: list[str]) -> list[list[int]]:
 @settings(max_examples=1500)
 @given(texts=TEXTS.filter(bool))
 @example(texts=["中。!?) A", "中。！", "", "\n\n"])
+@example(texts=["「It is Mr.」 A"])
 @example(texts=["a\n\nPART ONE. II\n\nb. A", "Mr", ". A"])
 def test_many_texts_have_the_sentences_of_each(texts):
     assert found(texts) == [sentence_starts(text) for text in texts]
