@@ -275,7 +275,7 @@ class _Judge:
         whole = two | three & SPACE[codes[found - 4]]
         roman = ROMAN[first] & ROMAN[second] & (two | ROMAN[third])
         small = SMALL[third] & SMALL[second] & SMALL[first]
-        no = whole & ~self.words[key] & ~roman | small & ~self.endings[key]
+        no = (whole & ~self.words[key] | small & ~self.endings[key]) & ~roman
         bare = (codes[found] == ord(".")) & (ends == found + 1)
         return (
             bare & (WORD[first] | (first == ord(" "))) & ~no,

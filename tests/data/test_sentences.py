@@ -42,6 +42,7 @@ ENGLISH = [
     '"Stop!" - and he fell.| "Go!"| - And he went.',
     "See www.example.com.| Write to a.b@example.org today.| Thanks.",
     "1. Wash the rice.| 2. Boil it.",
+    "ii. Wash the rice.|\n\niii. Boil it.",
     "(a) Wash the rice.| (b) Boil it.",
     "Shopping:|\n- milk|\n- bread|\n* eggs",
     "Steps:|\n1) wash|\n2) boil",
