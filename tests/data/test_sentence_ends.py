@@ -14,7 +14,7 @@ WIDE = "。！？；｡"
 
 MARKS = (*".!?…", "...", "?!")
 HAN = (("\u3400", "\u9fff"), ("\uf900", "\ufaff"), ("\U00020000", "\U0003ffff"))
-EDGES = [edge for edges in HAN for edge in edges]
+EDGES = [*(edge for edges in HAN for edge in edges), "中", "\ufa11", "\U0002a6d6"]
 BESIDE = ["\u33ff", "\ua000", "\uf8ff", "\ufb00", "\U0001ffff", "\U00040000"]
 han = some.one_of(some.characters(min_codepoint=ord(a), max_codepoint=ord(b)) for a, b in HAN)
 
@@ -51,14 +51,14 @@ def test_an_opening_bracket_needs_no_space_before_it(opening: str) -> None:
 
 
 @pytest.mark.parametrize("gap", [" ", "\t", "\n", "\xa0", "\u3000 ", " " * 30])
-@pytest.mark.parametrize("start", "AZ19“\"'(*_«$🙂中のÉÀÖØÞĀАЯΩ[×÷")
+@pytest.mark.parametrize("start", "AZ19“\"'(*_«$`{🙂中のÉÀÖØÞĀАЯΩѠ[×÷")
 def test_what_is_no_small_letter_begins_a_sentence(gap: str, start: str) -> None:
     for mark in MARKS:
         assert cut(f"She came{mark}|{gap}{start} it.") == f"She came{mark}|{gap}{start} it."
 
 
 @pytest.mark.parametrize("gap", [" ", "\n", "\u3000", " " * 30, " - ", " –", "\n—"])
-@pytest.mark.parametrize("start", "azßàöøÿαωаяёџ,;:")
+@pytest.mark.parametrize("start", "amzßàéöøüÿαβωаяёџ,;:")
 def test_a_small_letter_or_a_comma_goes_on(gap: str, start: str) -> None:
     for mark in MARKS:
         assert cut(f"She came{mark}{gap}{start} it.") == f"She came{mark}{gap}{start} it."
@@ -72,7 +72,9 @@ def test_a_dash_tells_by_what_follows_it(dash: str) -> None:
         assert cut(f"He came{mark} {dash}") == f"He came{mark} {dash}"
 
 
-@pytest.mark.parametrize("run", ["..", ". .", ". . .", "! ?", "…!", "… …", ".!?", "?…"])
+@pytest.mark.parametrize(
+    "run", ["..", ". .", ". . .", "! ?", "? !", ". …", "! .", "…!", "… …", ".!?", "?…"]
+)
 def test_of_several_marks_the_last_ends_the_sentence(run: str) -> None:
     assert cut(f"He came{run}| She left.") == f"He came{run}| She left."
     assert cut(f"他来了{run}|她走了。") == f"他来了{run}|她走了。"
@@ -158,10 +160,10 @@ def test_a_chinese_sentence_ends_behind_all_its_marks(mark: str, more: str) -> N
         assert cut(f"他来了{mark}{more}{close}|她走了") == f"他来了{mark}{more}{close}|她走了"
 
 
-@pytest.mark.parametrize("start", ["x", "X", "1", " x", "(", "“", "カ", "é", "-", "]", "🙂"])
+@pytest.mark.parametrize("start", [*"xX1(“カé-][*🙂", " x"])
 def test_a_chinese_sentence_ends_before_whatever_follows(start: str) -> None:
     for mark in WIDE:
-        for close in ("", "」", '"'):
+        for close in ("", "…", "!", "?", "」", "!」", '"'):
             assert cut(f"他来了{mark}{close}|{start}走了") == f"他来了{mark}{close}|{start}走了"
 
 
@@ -170,6 +172,23 @@ def test_a_chinese_sentence_goes_on_with_a_comma(comma: str) -> None:
     for mark in WIDE:
         for close in ["", *CLOSING, *"\"'"]:
             assert cut(f"他来了{mark}{close}{comma}她走了") == f"他来了{mark}{close}{comma}她走了"
+
+
+@pytest.mark.parametrize("more", "…!?")
+def test_a_chinese_sentence_goes_on_with_a_mark_behind_its_quotation(more: str) -> None:
+    assert cut(f"他说“好。”{more}x") == f"他说“好。”{more}x"
+    assert cut(f"他说“好。”{more}|她走了") == f"他说“好。”{more}|她走了"
+
+
+def test_a_text_may_begin_with_a_mark() -> None:
+    for text in ("!| So.", ". . .| So.", "。|她走了", "…|他", "\n- So.", "\n\nSo."):
+        assert cut(text) == text
+
+
+@pytest.mark.parametrize("blank", [" ", "\n", "\n\n", " \n ", "\n\u3000", "\n\n\n\t"])
+def test_white_space_at_the_end_of_a_text_is_no_sentence(blank: str) -> None:
+    for text in ("He came.", "A title", "It is good .", "他来了。", "中文", "“好。”", "AB"):
+        assert cut(text + blank) == text + blank
 
 
 def test_marks_behind_a_closed_quotation_go_on_with_it() -> None:

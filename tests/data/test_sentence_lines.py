@@ -56,7 +56,7 @@ def test_the_120_are_characters_and_not_bytes(letter: str) -> None:
 @ENDS
 @pytest.mark.parametrize("indent", ["", " ", "\t ", " " * 20])
 @pytest.mark.parametrize(
-    "item", [*"-*•·▪#>", "1.", "(1.", "12)", "(123)", "123.", "a)", "z)", "(a)", "(z)"]
+    "item", [*"-*•·▪#>", "1.", "(1.", "12)", "(123)", "123.", "a)", "z)", "m)", "(a)", "(z)"]
 )
 def test_an_item_begins_a_sentence(item: str, indent: str, end: str) -> None:
     assert cut(f"Milk|{end}{indent}{item} bread") == f"Milk|{end}{indent}{item} bread"
@@ -65,7 +65,22 @@ def test_an_item_begins_a_sentence(item: str, indent: str, end: str) -> None:
 
 @pytest.mark.parametrize("indent", ["", "  "])
 @pytest.mark.parametrize(
-    "start", [*"+~=aA1", "A)", "1234.", "(1234)", "((1)", "1.5", "1:", "aa)", "a.", "((a)", "--"]
+    "start",
+    [
+        *"+~=aA1",
+        "A)",
+        "1234.",
+        "(1234)",
+        "((1)",
+        "1.5",
+        "1:",
+        "aa)",
+        "a.",
+        "`)",
+        "{)",
+        "((a)",
+        "--",
+    ],
 )
 def test_what_is_no_item_begins_none(start: str, indent: str) -> None:
     assert cut(f"Milk\n{indent}{start} bread") == f"Milk\n{indent}{start} bread"
@@ -90,7 +105,9 @@ def test_two_small_letters_go_on_with_the_line_before(end: str, pair: str) -> No
 
 
 @ENDS
-@pytest.mark.parametrize("start", ["a1", "aA", "Aa", "é", "1a", "a", "aé", "éa", "{a", "`a", "a{"])
+@pytest.mark.parametrize(
+    "start", ["a1", "aA", "Aa", "é", "1a", "a", "aé", "éa", "{a", "`a", "a{", "a`"]
+)
 def test_anything_else_behind_a_chinese_line_begins_a_sentence(end: str, start: str) -> None:
     assert cut(f"中文|{end}{start}") == f"中文|{end}{start}"
 
@@ -102,7 +119,24 @@ def test_a_heading_is_a_sentence(heading: str, after: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "start", ["A B", "PART Two", "A1B", "ABc", "zAB", "aAB", "ªAB", "µAB", "ºAB", "ÀB AB", "中AB"]
+    "start",
+    [
+        "A B",
+        "A@",
+        "@A",
+        "[[",
+        "A[",
+        "PART Two",
+        "A1B",
+        "ABc",
+        "zAB",
+        "aAB",
+        "ªAB",
+        "µAB",
+        "ºAB",
+        "ÀB AB",
+        "中AB",
+    ],
 )
 def test_a_line_with_a_letter_that_is_no_plain_capital_is_no_heading(start: str) -> None:
     assert cut(f"It ended\n{start}\nIt was") == f"It ended\n{start}\nIt was"
@@ -130,6 +164,15 @@ def test_a_heading_has_60_signs_at_most_before_and_behind_its_capitals() -> None
 
 def test_a_heading_is_not_cut_within() -> None:
     assert cut("It ended|\nPART ONE. II|\nIt was. So.") == "It ended|\nPART ONE. II|\nIt was.| So."
+
+
+def test_a_heading_may_follow_the_end_of_a_sentence() -> None:
+    for end in ("ended.", "ended?”", "终。"):
+        assert cut(f"It {end}|\nPART TWO|\nIt was") == f"It {end}|\nPART TWO|\nIt was"
+
+
+def test_a_heading_is_one_line() -> None:
+    assert cut("It ended\n1 2|\nAB|\n3 4\nIt was") == "It ended\n1 2|\nAB|\n3 4\nIt was"
 
 
 def test_the_last_line_is_no_heading() -> None:
@@ -171,8 +214,9 @@ def test_a_mark_within_a_word_is_no_pause(mark: str) -> None:
     assert sentence_starts(text)[1] == 1500
 
 
-def test_the_last_of_several_pauses_is_taken_and_a_clause_before_a_space() -> None:
-    text = "x" * 1100 + "，" + "x" * 100 + ";" + "x" * 100 + " " + "x" * 1000
+@pytest.mark.parametrize("mark", [*";，、：—", ", ", ": "])
+def test_the_last_clause_is_taken_before_a_later_space(mark: str) -> None:
+    text = "x" * 1100 + "，" + "x" * 100 + mark + "x" * 100 + " " + "x" * 1000
     assert sentence_starts(text)[1] == 1202
 
 

@@ -37,7 +37,7 @@ def test_a_title_never_ends_a_sentence(word: str, case: str) -> None:
 
 
 @pytest.mark.parametrize("word", BEFORE_A_NUMBER.split())
-@pytest.mark.parametrize("number", ["5", "1900", "II", "XL", "VC"])
+@pytest.mark.parametrize("number", ["5", "1900", "II", "XVIII", "XL", "VC", " 5"])
 def test_a_word_that_counts_is_abbreviated_before_a_number(word: str, number: str) -> None:
     case = f"He saw {word}. {number} there.| So."
     assert cut(case) == case
@@ -96,19 +96,21 @@ def test_the_word_i_is_no_initial() -> None:
     assert cut("It was by I.| Paul there.") == "It was by I.| Paul there."
 
 
-@pytest.mark.parametrize("word", ["U.S", "z.Z", "a.A", "Ph.D", "D.Ph", "az.AZ.za", "N.Y.P.D"])
+@pytest.mark.parametrize(
+    "word", ["U.S", "z.Z", "a.A", "Ph.D", "D.Ph", "az.AZ.za", "N.Y.P.D", "Z.m", "m.Z"]
+)
 def test_parts_of_one_or_two_letters_make_an_abbreviation(word: str) -> None:
     case = f"It was by {word}. Paul there.| So."
     assert cut(case) == case
 
 
-@pytest.mark.parametrize("word", ["qxq.x", "x.qxq", "x.q.qxq", "3.x", "x.3", "x..q", "xq"])
+@pytest.mark.parametrize("word", ["qxq.x", "x.qxq", "x.QXQ", "x.QXQ.x", "3.x", "x.3", "x..q", "xq"])
 def test_parts_of_three_letters_or_with_digits_make_none(word: str) -> None:
     case = f"It was by {word}.| Paul there.| So."
     assert cut(case) == case
 
 
-@pytest.mark.parametrize("before", ["(", "[", '"', "“", "-", "_", "/", "é", "中", "'", "’", " ."])
+@pytest.mark.parametrize("before", [*"([{\"“”-_/@`^é中'’", " ."])
 def test_an_abbreviation_may_stand_behind_what_is_no_part_of_a_word(before: str) -> None:
     case = f"It is by {before}Mr. The last.| So."
     assert cut(case) == case
@@ -120,10 +122,15 @@ def test_the_end_of_a_longer_word_is_no_abbreviation(before: str) -> None:
     assert cut(case) == case
 
 
-@pytest.mark.parametrize("close", [*"\")”*」）", "」”"])
+@pytest.mark.parametrize("close", [*'")”*」）', "」”"])
 def test_what_is_closed_behind_its_period_is_no_abbreviation(close: str) -> None:
     case = f"He saw (the Mr.{close}| The last.| So."
     assert cut(case) == case
+
+
+def test_a_word_of_more_than_nine_characters_is_told_by_its_last_nine() -> None:
+    assert cut("It was abc.d.e.f.| Paul came.") == "It was abc.d.e.f.| Paul came."
+    assert cut("It was abc.d.e.fg. Paul came.") == "It was abc.d.e.fg. Paul came."
 
 
 @pytest.mark.parametrize("mark", ["!", "?", "…", ".."])
@@ -144,7 +151,9 @@ def test_a_unit_of_measure_ends_a_chinese_sentence(word: str) -> None:
     assert cut(case) == case
 
 
-@pytest.mark.parametrize("number", [*"19aZAz", "12", "123", "II", "iii", "xviii", "IVXLI", "vl"])
+@pytest.mark.parametrize(
+    "number", [*"19aZAzMm", "12", "123", "II", "iii", "xiv", "xix", "lii", "xviii", "IVXLI", "vl"]
+)
 def test_the_number_of_an_item_is_no_sentence(number: str) -> None:
     assert cut(f"{number}. The rice.") == f"{number}. The rice."
     assert cut(f"He ate!|\n\n{number}. The rice.") == f"He ate!|\n\n{number}. The rice."
@@ -155,7 +164,9 @@ def test_the_number_of_an_item_may_stand_behind_its_bullet(before: str) -> None:
     assert cut(f"{before}1. The rice.") == f"{before}1. The rice."
 
 
-@pytest.mark.parametrize("word", ["1234", "xxviii", "IVIVIV", "12a", "cc", "CD", "be", "+1", "=a"])
+@pytest.mark.parametrize(
+    "word", ["1234", "xxviii", "IVIVIV", "12a", "cc", "CD", "be", "+1", "=a", "_", "- "]
+)
 def test_a_longer_number_or_a_word_is_a_sentence(word: str) -> None:
     assert cut(f"{word}.| The rice.") == f"{word}.| The rice."
 
