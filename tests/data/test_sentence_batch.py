@@ -88,8 +88,8 @@ def test_a_long_sentence_is_cut_among_others():
 def test_every_sentence_end_is_that_of_a_text_alone():
     texts = product(
         ["", "a", "1", " ", "us", " Mr", " St", " etc", " Co", " iv", "xiii", ".", "é", "中", "の"],
-        [*".!?…。；｡;", "..", ". ."],
-        ["", '"', "”", "」", '")]}*'],
+        [*".!?…。；｡;", "..", ". .", "。!", "。!?"],
+        ["", '"', "”", "」", ")", '")]}*'],
         ["", " ", "\n", "\xa0", " " * 20, " -"],
         ["", *"aA1.,-—“‘éÉ中の豈𠀀"],
     )

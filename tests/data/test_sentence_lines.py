@@ -63,6 +63,18 @@ def test_an_item_begins_a_sentence(item: str, indent: str, end: str) -> None:
     assert cut(f"Milk|{end}{indent}{item}\tbread") == f"Milk|{end}{indent}{item}\tbread"
 
 
+@pytest.mark.parametrize("blank", [*" \t\v\f\r\x1c\x1d\x1e\x1f\x85\xa0\u2028\u3000"])
+def test_an_item_is_indented_by_any_white_space(blank: str) -> None:
+    assert cut(f"Milk|\n{blank}- bread") == f"Milk|\n{blank}- bread"
+    assert cut(f"Milk|\n  {blank}-{blank}bread") == f"Milk|\n  {blank}-{blank}bread"
+
+
+@pytest.mark.parametrize("digit", "0123456789")
+def test_every_digit_numbers_an_item(digit: str) -> None:
+    for item in (f"{digit}.", f"({digit})", f"{digit}{digit})", f"1{digit}{digit}."):
+        assert cut(f"Milk|\n{item} bread") == f"Milk|\n{item} bread"
+
+
 @pytest.mark.parametrize("indent", ["", "  "])
 @pytest.mark.parametrize(
     "start",
