@@ -80,6 +80,15 @@ def test_of_several_marks_the_last_ends_the_sentence(run: str) -> None:
     assert cut(f"他来了{run}|她走了。") == f"他来了{run}|她走了。"
 
 
+@pytest.mark.parametrize(
+    "gap", [" " * 17, " " * 130, " " * 1000, "\t" * 17, " \t" * 40, "\xa0" * 40]
+)
+def test_a_gap_of_any_width_is_looked_across(gap: str) -> None:
+    assert cut(f"He came.|{gap}She left.") == f"He came.|{gap}She left."
+    assert cut(f"He came.{gap}she left.") == f"He came.{gap}she left."
+    assert cut(f"It is good .|{gap}it works .") == f"It is good .|{gap}it works ."
+
+
 def test_marks_two_spaces_apart_end_two_sentences() -> None:
     assert cut("He came!|  !| So.") == "He came!|  !| So."
 

@@ -59,6 +59,8 @@ def test_every_character_around_a_mark_is_known_for_what_it_is(around: str) -> N
         "The rice is here\n \t\nIt ended?\r\n\r\nThe milk”\n\nThe bread–\n\n中文\n\nIt ended",
         "A title\n" + "The rice and the milk " * 6 + "\nThe bread",
         "A title\n“" + "The rice and the milk " * 6 + "\n“The bread",
+        "The café\nIt was\nA) is here\nI.x it\n1\nABcd is here",
+        "不好。龍不。你好.不好.龍",
         "他来了。她走了！真的吗？是的；好。Yes。1天｡好。 好。",
         "他来了\n她走了\r\nHe came\n“好”",
         "床前明月光\n疑是地上霜\n\n举头望明月\n- 低头\n",
