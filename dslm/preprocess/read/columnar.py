@@ -174,7 +174,5 @@ ARROW_STREAM = Format(
     magic=b"\xff\xff\xff\xff",
 )
 DATASET = Format(
-    "saved dataset",
-    ARROW_STREAM.read,
-    row_groups=partial(row_groups, form="arrow stream"),
+    "saved dataset", ARROW_STREAM.read, row_groups=partial(row_groups, form="arrow stream")
 )
