@@ -1,10 +1,13 @@
 # make demo       from nothing to a trained, evaluated model with a report (first time: installs)
 # make test       every test, with real DeepSpeed ranks; make test-fast leaves those out
+# make test-versions  the fast tests on the oldest versions that pyproject.toml allows, and on the newest
 # make benchmark  figures beside the peers', written to docs/benchmarks.md
 
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 BASE_PYTHON ?= python3
+OLDEST_PYTHON ?= python3.10
+NEWEST_PYTHON ?= python3.13
 PYTHON := .venv/bin/python
 DEMO := runs/demo
 GPUS := $(shell nvidia-smi -L 2>/dev/null | wc -l)
@@ -17,7 +20,7 @@ RANKS := $(GPUS)
 endif
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo test test-fast lint benchmark clean-demo
+.PHONY: help demo test test-fast test-versions test-oldest test-newest lint benchmark clean-demo
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -53,6 +56,26 @@ test: .venv/ready lint
 
 test-fast: .venv/ready
 	python -m pytest -m "not ranks and not slow"
+
+test-versions: test-oldest test-newest
+
+test-oldest: ON = $(OLDEST_PYTHON)
+test-oldest: NAMED := OLDEST_PYTHON
+test-oldest: HELD := sed -nE '/^requires/!s/.*"([a-z][a-z0-9.-]*)>=([0-9.]+).*/\1==\2/p' pyproject.toml
+test-newest: ON = $(NEWEST_PYTHON)
+test-newest: NAMED := NEWEST_PYTHON
+test-newest: HELD := true
+test-oldest test-newest: test-%:
+	@if ! $(ON) -c '' 2>/dev/null; then \
+	    echo "== Skipped the $* versions: $(ON) does not run here ($(NAMED)=… names another)"; exit; fi; \
+	set -e; echo "== The $* versions, in .venvs/$*"; \
+	test -d .venvs/$* || $(ON) -m venv .venvs/$*; \
+	$(HELD) >.venvs/$*/held.txt; \
+	export PATH="$(CURDIR)/.venvs/$*/bin:$$PATH"; \
+	python -m pip install --quiet --upgrade pip; \
+	install="python -m pip install --quiet --upgrade --upgrade-strategy eager --constraint .venvs/$*/held.txt torch"; \
+	$$install; $$install --editable '.[dev]'; \
+	dslm doctor; python -m pytest -m "not ranks and not slow"
 
 lint: .venv/ready
 	ruff check .

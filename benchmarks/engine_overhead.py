@@ -21,8 +21,9 @@ from dslm.model.config import ModelConfig
 from dslm.model.counts import parameter_count
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
+from dslm.objectives.base import Context
+from dslm.objectives.batch import Batch
 from dslm.objectives.cross_entropy import cross_entropy
-from dslm.objectives.protocol import Batch, Context
 from dslm.objectives.registry import ObjectiveConfig, make_objective
 from dslm.parallel.layout import create
 from dslm.parallel.optimizers import parameter_groups

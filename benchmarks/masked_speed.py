@@ -19,8 +19,8 @@ from torch.nn import functional
 from dslm.model.config import ModelConfig
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
+from dslm.objectives.batch import IGNORE
 from dslm.objectives.cross_entropy import cross_entropy
-from dslm.objectives.protocol import IGNORE
 
 SIZES = {"base": (12, 768), "medium": (8, 512), "small": (4, 512), "mini": (4, 256)}
 """Layers and width of published BERT models (Devlin et al. 2018, Turc et al. 2019)."""

@@ -139,7 +139,7 @@ def _contender(
     groups = parameter_groups(model, {"optimizer": {"params": ADAMW}})
     optimizer = torch.optim.AdamW(groups, **ADAMW, fused=True)
     objective = objective_of(_settings(shape, steps), training.tokenizer)
-    stream = Stream([Windows(training, objective.window_spec)], None, seed=0)
+    stream = Stream([Windows(training, objective.window)], None, seed=0)
 
     def step(number: int) -> None:
         for group in optimizer.param_groups:

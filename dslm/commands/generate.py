@@ -1,4 +1,4 @@
-"""Let a trained model write, or fill each ``<mask>``: ``generate RUN --prompt TEXT``."""
+"""Let a trained model complete a text: ``generate RUN --prompt TEXT``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dslm.commands.cli import Parser
 
 
 def main(argv: list[str]) -> None:
-    """Print the prompt and its continuation, or with its masks filled."""
+    """Print the prompt completed as the model was trained to."""
     parser = Parser("generate.py", "Let a trained model continue a text, or fill its <mask>s.")
     parser.add_argument("run", metavar="RUN", type=Path, help="the folder of the run")
     parser.add_argument("--prompt", default="", help="the beginning; empty begins a new document")
@@ -20,18 +20,10 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--step", type=int, help="which checkpoint; the newest unless given")
     options = parser.parse_args(argv)
 
-    from dslm.inference.fill import fill
-    from dslm.inference.generate import SamplingConfig, continue_text
-    from dslm.inference.restore import restore_text
+    from dslm.inference.complete import complete
+    from dslm.inference.generate import SamplingConfig
     from dslm.inference.trained import load
 
     sampling = SamplingConfig(options.temperature, options.top_k, options.top_p, options.seed)
     trained = load(options.run, options.step)
-    kind = trained.config.objective.kind
-    if kind == "masked":
-        print(fill(trained, options.prompt))
-        return
-    if kind == "denoising":
-        print(restore_text(trained, options.prompt, options.max_new_tokens, sampling))
-        return
-    print(continue_text(trained, options.prompt, options.max_new_tokens, sampling))
+    print(complete(trained, options.prompt, options.max_new_tokens, sampling))

@@ -15,7 +15,7 @@ from dslm.run.presets import PRESETS
 from dslm.train.prepare import Job, decided, prepare
 
 GRACE = 10.0
-"""Seconds for which the other ranks leave it to the first to report; its end ends them."""
+"""Seconds the other ranks give the first one to report; its end ends them."""
 
 
 def main(argv: list[str]) -> None:

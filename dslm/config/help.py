@@ -25,7 +25,7 @@ class Key:
     default: Any
     """The default as JSON would hold it; `dataclasses.MISSING` when the key is required."""
     meaning: str
-    """The string under the field."""
+    """The string under the field, or the description of its `pydantic.Field`."""
     options: tuple[Any, ...] = ()
     """The allowed values, where they are few."""
 
@@ -43,7 +43,7 @@ def keys(cls: Any, prefix: str = "") -> dict[str, Key]:
             else field.get_default(call_default_factory=True)
         )
         kind, options = _type_name(hints[name]), _options(hints[name])
-        found[path] = Key(path, kind, default, meanings.get(name, ""), options)
+        found[path] = Key(path, kind, default, field.description or meanings.get(name, ""), options)
         if nested is not None:
             found.update(keys(nested, path + "."))
     return found

@@ -31,7 +31,7 @@ from dslm.inference.trained import Trained, load
 from dslm.model.config import ModelConfig
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
-from dslm.objectives.masked import Masked
+from dslm.objectives.completion import Fill
 from dslm.tokenizers.tokenizer import Tokenizer
 
 TOLERANCE = 1e-5
@@ -63,8 +63,8 @@ def export_run(run: Path, folder: Path, step: int | None = None) -> float:
     trained = load(run, step)
     config, tokenizer = trained.config.model, trained.tokenizer
     found = Problems()
-    family = found.take(family_of_model, config)
-    content = found.take(_tokenizer, trained)
+    family = found.collect(family_of_model, config)
+    content = found.collect(_tokenizer, trained)
     if family is None or content is None:
         raise UserError(*found.problems)
     config = family.fitting(config)
@@ -92,10 +92,10 @@ def _causal(trained: Trained) -> bool:
 
 def _tokenizer(trained: Trained) -> str:
     """The content of ``tokenizer.json``."""
-    content, objective = tokenizer_json(trained.tokenizer), trained.objective
-    if not isinstance(objective, Masked):
+    content, completion = tokenizer_json(trained.tokenizer), trained.objective.completion()
+    if not isinstance(completion, Fill):
         return content
-    return framed(content, trained.tokenizer, objective, trained.config.model.segments)
+    return framed(content, trained.tokenizer, completion, trained.config.model.segments)
 
 
 def _special_ids(trained: Trained) -> dict[str, int | None]:
@@ -118,8 +118,8 @@ def _never(config: ModelConfig, tokenizer: Tokenizer) -> dict[str, list[int]]:
 
 
 def _tokenizer_settings(trained: Trained, content: str) -> dict[str, Any]:
-    objective, special = trained.objective, trained.tokenizer.special
-    mask = {"mask": objective.mask} if isinstance(objective, Masked) else {}
+    completion, special = trained.objective.completion(), trained.tokenizer.special
+    mask = {"mask": completion.mask} if isinstance(completion, Fill) else {}
     names = special_names({**special, **mask}, content)
     told = _causal(trained) and "eos_token" in names
     begin = {"bos_token": names["eos_token"]} if told else {}

@@ -10,19 +10,19 @@ from __future__ import annotations
 from typing import Any
 
 from dslm.errors import DataError, Problem
-from dslm.objectives.masked import Masked
+from dslm.objectives.completion import Fill
 from dslm.tokenizers.tokenizer import Tokenizer
 
 MASKS = ("[MASK]", "<mask>", "<|mask|>")
 
 
-def framed(content: str, tokenizer: Tokenizer, objective: Masked, segments: int) -> str:
+def framed(content: str, tokenizer: Tokenizer, fill: Fill, segments: int) -> str:
     """The content of ``tokenizer.json`` for a model of masked tokens.
 
     Args:
         content: the same without mask and frame.
         tokenizer: what it was made of.
-        objective: what the model was trained for.
+        fill: the mask, and what surrounds a text.
         segments: how many kinds of segments the model knows.
 
     Raises:
@@ -31,13 +31,14 @@ def framed(content: str, tokenizer: Tokenizer, objective: Masked, segments: int)
     from tokenizers import Tokenizer as Library
 
     library = Library.from_str(content)
-    bare = objective.begin is not None and not library.num_special_tokens_to_add(is_pair=False)
-    if not (bare or objective.extra_ids):
+    bare = fill.begin is not None and not library.num_special_tokens_to_add(is_pair=False)
+    added = "mask" not in tokenizer.special
+    if not (bare or added):
         return content
-    if objective.extra_ids:
-        _add_mask(library, objective.mask, alone=tokenizer.kind == "char")
+    if added:
+        _add_mask(library, fill.mask, alone=tokenizer.kind == "char")
     if bare:
-        library.post_processor = _frame(library, objective, second=int(segments > 1))
+        library.post_processor = _frame(library, fill, second=int(segments > 1))
     return str(library.to_str())
 
 
@@ -52,13 +53,12 @@ def _add_mask(library: Any, number: int, alone: bool) -> None:
         raise DataError(Problem("tokenizer", None, rule, "train with a tokenizer that has a mask"))
 
 
-def _frame(library: Any, objective: Masked, second: int) -> Any:
+def _frame(library: Any, fill: Fill, second: int) -> Any:
     """[CLS] A [SEP], and [CLS] A [SEP] B [SEP], as far as there are such ids."""
     from tokenizers import processors
 
     begin, end = (
-        [] if number is None else [library.id_to_token(number)]
-        for number in (objective.begin, objective.end)
+        [] if number is None else [library.id_to_token(number)] for number in (fill.begin, fill.end)
     )
     special = [(name, library.token_to_id(name)) for name in dict.fromkeys([*begin, *end])]
     single = [*begin, "$A", *end]

@@ -48,8 +48,8 @@ def import_folder(path: Path, run: Path, tell: Tell | None = None) -> Folder:
     if occupied(run):
         fix = "remove it or choose another RUN"
         found.problems.append(Problem(str(run), None, "is there already", fix))
-    folder = found.take(open_folder, path)
-    tokenizer = found.take(load_tokenizer, path)
+    folder = found.collect(open_folder, path)
+    tokenizer = found.collect(load_tokenizer, path)
     if folder is not None and tokenizer is not None:
         found.problems += _check_tokenizer(folder, tokenizer)
     if found.problems or folder is None or tokenizer is None:

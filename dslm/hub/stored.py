@@ -55,7 +55,7 @@ def stored(folder: Path) -> dict[str, Stored]:
     found = Problems()
     tensors: dict[str, Stored] = {}
     for path in _files(folder):
-        tensors |= found.take(_open, path) or {}
+        tensors |= found.collect(_open, path) or {}
     if found.problems:
         raise CheckpointError(*found.problems)
     return tensors

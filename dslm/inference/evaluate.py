@@ -17,12 +17,10 @@ from dslm.errors import DataError, Problem
 from dslm.inference.trained import Trained
 from dslm.sampling.stream import RowSource, Samples, ordered
 from dslm.shards.shard_set import ShardSet
-from dslm.train.batches import held_out, moved
+from dslm.train.batches import evaluation_rows, moved
 
 TOKENS = 8192
 """Tokens computed at once."""
-TOKEN_LOSSES = ("masked_loss", "restored_loss")
-"""What objectives call their nats a token, where these are not the loss itself."""
 
 
 @dataclass(frozen=True)
@@ -35,16 +33,15 @@ class Evaluation:
     """How many were read; by a causal model all but the first are predicted."""
     text_bytes: int | None
     """Bytes of the text in UTF-8, if the loss is that of all of it."""
+    token_loss: float | None = None
+    """Nats a token, if the objective predicts tokens."""
     measures: Mapping[str, float] = field(default_factory=dict)
-    """What else the objective tells."""
+    """What else the objective measures."""
 
     @property
     def perplexity(self) -> float | None:
-        """As many equally likely tokens would be as hard to predict; `None` if none are told."""
-        if "explained_variance" in self.measures:
-            return None
-        nats = (self.measures[key] for key in TOKEN_LOSSES if key in self.measures)
-        return math.exp(min(next(nats, self.loss), 700.0))
+        """As many equally likely tokens would be as hard to predict; `None` without tokens."""
+        return None if self.token_loss is None else math.exp(min(self.token_loss, 700.0))
 
     @property
     def bits_per_byte(self) -> float | None:
@@ -69,23 +66,25 @@ def evaluate(
         DataError: the shards are of another tokenizer, or hold nothing to predict.
     """
     _check(trained, shards)
-    objective, whole = trained.objective, trained.config.objective.kind == "causal"
+    objective, whole = trained.objective, trained.objective.covers_text
     loss, rows, tokens = 0.0, 0, 0
     sums = torch.zeros(len(objective.measures), 2)
-    for samples in _samples(held_out(shards, objective), shards, whole):
+    for samples in _samples(evaluation_rows(shards, objective), shards, whole):
         batch = objective.batch(samples)
         inputs, labels = moved(batch, lambda tensor: tensor.to(trained.device))
         outputs = trained.model(inputs)
-        sums += objective.measure(outputs, labels).cpu()
+        if objective.measures:
+            sums += objective.measure(outputs, labels).cpu()
         # The mean is over rows; a causal one counts for its tokens, as the last is shorter.
         size = samples.tokens[:, 1:].size if whole else len(samples.tokens)
         loss, rows = loss + float(objective.loss(outputs, labels)) * size, rows + size
         tokens += samples.tokens[:, 1:].size
         if advance is not None:
             advance(samples.tokens[:, 1:].size)
-    told = (sums[:, 0] / sums[:, 1]).tolist()
-    measures = dict(zip(objective.measures, told, strict=True))
-    return Evaluation(loss / rows, tokens, shards.text_bytes if whole else None, measures)
+    measures = dict(zip(objective.measures, (sums[:, 0] / sums[:, 1]).tolist(), strict=True))
+    token_loss = {"loss": loss / rows, **measures}.get(objective.token_loss or "")
+    text_bytes = shards.text_bytes if whole else None
+    return Evaluation(loss / rows, tokens, text_bytes, token_loss, measures)
 
 
 def _samples(source: RowSource, shards: ShardSet, whole: bool) -> Iterator[Samples]:

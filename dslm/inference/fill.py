@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dslm.errors import ConfigError, Problem
 from dslm.inference.trained import Trained
-from dslm.objectives.masked import Masked
+from dslm.objectives.completion import Fill
 from dslm.tokenizers.vocabulary import piece_texts
 
 MASK = re.compile(r"<mask>|\[MASK\]")
@@ -17,14 +17,15 @@ MASK = re.compile(r"<mask>|\[MASK\]")
 
 
 @torch.no_grad()
-def fill(trained: Trained, prompt: str) -> str:
+def fill(trained: Trained, how: Fill, prompt: str) -> str:
     """The prompt with a token of text in the place of each mask.
 
     A space before a mask belongs to what is asked for, as pieces of words begin with theirs; not so
     where tokens are characters.
 
     Args:
-        trained: a model of masked tokens.
+        trained: the model.
+        how: the ids of the mask and of what surrounds a text.
         prompt: a text with ``<mask>`` in it.
 
     Raises:
@@ -37,23 +38,22 @@ def fill(trained: Trained, prompt: str) -> str:
     if trained.tokenizer.kind != "char":
         texts = [*(text.removesuffix(" ") for text in texts[:-1]), texts[-1]]
     made, pieces = texts[0], piece_texts(trained.tokenizer)
-    for number, text in zip(_likeliest(trained, texts), texts[1:], strict=True):
+    for number, text in zip(_likeliest(trained, how, texts), texts[1:], strict=True):
         made += (pieces[number] if made else pieces[number].lstrip()) + text
     return made
 
 
-def _likeliest(trained: Trained, texts: list[str]) -> list[int]:
+def _likeliest(trained: Trained, how: Fill, texts: list[str]) -> list[int]:
     """The ids that fit best between texts."""
-    objective, tokenizer = trained.objective, trained.tokenizer
-    assert isinstance(objective, Masked)
-    tokens = [] if objective.begin is None else [objective.begin]
+    tokenizer = trained.tokenizer
+    tokens = [] if how.begin is None else [how.begin]
     places = []
     first, *others = (ids.tolist() for ids in tokenizer.encode(texts))
     tokens += first
     for ids in others:
         places.append(len(tokens))
-        tokens += [objective.mask, *ids]
-    tokens += [] if objective.end is None else [objective.end]
+        tokens += [how.mask, *ids]
+    tokens += [] if how.end is None else [how.end]
     _check(trained, len(tokens))
     scores = trained.model(torch.tensor([tokens], device=trained.device))
     asked: Tensor = (scores if isinstance(scores, Tensor) else scores[0])[0, places]

@@ -1,7 +1,7 @@
-"""A damaged text restored: what a model of the denoising objective was trained for.
+"""A damaged text restored: what a model of a denoising objective was trained for.
 
-The way of a prompt: its `GAP`s become the marks of the objective, the rest ids; this is the source,
-seen whole; behind `begin` the model writes the target up to `end`; of `spans` the target is put
+The path of a prompt: its `GAP`s become the marks of the objective, the rest ids; this is the
+source, seen whole; behind `begin` the model writes the target up to `end`; a target of spans is put
 back into the source.
 """
 
@@ -10,22 +10,26 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from dslm.arrays import Int64Array
 from dslm.errors import ConfigError, Problem
 from dslm.inference.generate import SamplingConfig, check_sampling, choose
 from dslm.inference.trained import Trained
 from dslm.model.attention import Cache
-from dslm.objectives.corruption import Integers, filled
-from dslm.objectives.denoising import Denoising
+from dslm.objectives.completion import Restore
+from dslm.objectives.corruption import restored
 
 GAP = "<mask>"
 """What stands in a prompt for something that is missing."""
 
 
-def restore_text(trained: Trained, prompt: str, new_tokens: int, sampling: SamplingConfig) -> str:
+def restore_text(
+    trained: Trained, how: Restore, prompt: str, new_tokens: int, sampling: SamplingConfig
+) -> str:
     """The prompt with its gaps filled, or what else was damaged put right.
 
     Args:
-        trained: a model of the denoising objective.
+        trained: the model.
+        how: the ids of the marks, and of begin and end of a target.
         prompt: a damaged text.
         new_tokens: how many tokens are written at most.
         sampling: how they are chosen.
@@ -33,19 +37,17 @@ def restore_text(trained: Trained, prompt: str, new_tokens: int, sampling: Sampl
     Raises:
         UserError: the settings or the prompt cannot be used.
     """
-    objective = trained.objective
-    assert isinstance(objective, Denoising), "the command chooses by the objective"
-    source = _source(trained, objective, prompt)
-    problems = check_sampling(sampling) + _check(objective, prompt, source)
+    source = _source(trained, how, prompt)
+    problems = check_sampling(sampling) + _check(how, prompt, source)
     if problems:
         raise ConfigError(*problems)
-    target = np.array(_written(trained, objective, source, new_tokens, sampling), dtype=np.int64)
-    if objective.settings.style == "spans":
-        target = filled(source, target, objective.corruption.marks)
+    target = np.array(_written(trained, how, source, new_tokens, sampling), dtype=np.int64)
+    if how.in_place:
+        target = restored(source, target, how.marks[0])
     return trained.tokenizer.decode(target.tolist())
 
 
-def _source(trained: Trained, objective: Denoising, prompt: str) -> Integers:
+def _source(trained: Trained, how: Restore, prompt: str) -> Int64Array:
     """The ids of a prompt; each gap has the mark that training gave it.
 
     A space before a gap belongs to what is missing, as pieces of words begin with theirs; not so
@@ -55,33 +57,30 @@ def _source(trained: Trained, objective: Denoising, prompt: str) -> Integers:
     if trained.tokenizer.kind != "char":
         texts = [*(text.removesuffix(" ") for text in texts[:-1]), texts[-1]]
     first, *others = (ids.astype(np.int64) for ids in trained.tokenizer.encode(texts))
-    own, parts = objective.settings.style == "spans", [first]
+    parts = [first]
     for number, ids in enumerate(others):
-        parts += [np.array([objective.corruption.marks + (number if own else 0)]), ids]
+        mark = how.marks[number : number + 1] or how.marks[-1:]
+        parts += [np.array(mark, dtype=np.int64), ids]
     return np.concatenate(parts)
 
 
-def _check(objective: Denoising, prompt: str, source: Integers) -> list[Problem]:
+def _check(how: Restore, prompt: str, source: Int64Array) -> list[Problem]:
     """What cannot be restored."""
-    style, gaps = objective.settings.style, prompt.count(GAP)
-    width = objective.window_spec.width
-    _, most = objective.corruption.counts(width)
-    room = objective.context.sequence - objective.corruption.lengths(width)[1] - 1
-    rule = None
-    if style == "spans" and not 0 < gaps <= most:
-        rule = f"must hold {GAP} where something is missing, at most {most} times"
-    elif style == "deletion" and gaps:
+    gaps, marks, rule = prompt.count(GAP), len(how.marks), None
+    if how.in_place and not 0 < gaps <= marks:
+        rule = f"must hold {GAP} where something is missing, at most {marks} times"
+    elif gaps and not marks:
         rule = f"must not hold {GAP}: this model was shown no marks where something was missing"
-    elif not 0 < source.size <= room:
-        rule = f"has {source.size} tokens: a damaged text of this model has 1 to {room}"
+    elif not 0 < source.size <= how.longest:
+        rule = f"has {source.size} tokens: a damaged text of this model has 1 to {how.longest}"
     return [] if rule is None else [Problem("--prompt", prompt, rule)]
 
 
 @torch.no_grad()
 def _written(
     trained: Trained,
-    objective: Denoising,
-    source: Integers,
+    how: Restore,
+    source: Int64Array,
     new_tokens: int,
     sampling: SamplingConfig,
 ) -> list[int]:
@@ -91,8 +90,8 @@ def _written(
     caches = [Cache(config, 1, config.sequence, weight) for _ in range(config.layers)]
     draws = torch.Generator().manual_seed(sampling.seed)
     never = torch.zeros(config.size, dtype=torch.bool)
-    never[objective.begin], never[objective.begin + objective.extra_ids :] = True, True
-    row = np.append(source, objective.begin)
+    never[how.begin], never[how.size :] = True, True
+    row = np.append(source, how.begin)
     seen = np.append(np.full(source.size, -1), 1)
     # The first reading sees the source whole; what follows sees all before it without being told.
     arrays = row, seen, np.array([source.size])
@@ -100,7 +99,7 @@ def _written(
     scores, written = model(inputs, caches)[0, -1], []
     for _ in range(min(new_tokens, config.sequence - row.size)):
         token = choose(scores.float().cpu().masked_fill(never, -torch.inf), sampling, draws)
-        if token == objective.end:
+        if token == how.end:
             break
         written.append(token)
         scores = model(torch.tensor([[token]], device=device), caches)[0, -1]

@@ -12,7 +12,7 @@ from dslm.config.parse import parse
 from dslm.errors import CheckpointError, Problem
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
-from dslm.objectives.protocol import Objective
+from dslm.objectives.base import Objective
 from dslm.progress import Progress
 from dslm.run.checkpoint import checkpoints, verify
 from dslm.run.config import RunConfig

@@ -1,7 +1,7 @@
 """Self-attention with grouped key/value heads and an optional cache for generation.
 
-A value's way: hidden → one projection to queries, keys and values → positions (rotary) → cache →
-scaled dot-product attention, as far as each token sees → output projection.
+The path of a value: hidden → one projection to queries, keys and values → positions (rotary) →
+cache → scaled dot-product attention, as far as each token sees → output projection.
 """
 
 from __future__ import annotations
@@ -66,9 +66,9 @@ class Attention(nn.Module):
             hidden: [B, S, D].
             visibility: [B, S], see `dslm.model.visibility`; without it a token sees what
                 `ModelConfig.attention` says.
-            position_ids: [B, S], the place of each token in its document; without it that in the
-                row.
-            selected: [B, M], the places in the row that are asked for; all without it.
+            position_ids: [B, S], the position of each token in its document; without it that in
+                the row.
+            selected: [B, M], the positions in the row whose vectors are wanted; all without it.
             cache: holds earlier tokens when generating; `hidden` then follows them.
 
         Returns:

@@ -20,8 +20,8 @@ class FeedForward(nn.Module):
         super().__init__()
         self.gated = config.activation == "swiglu"
         self.approximate = "tanh" if config.activation == "gelu_tanh" else "none"
-        entering = config.inner_width * (2 if self.gated else 1)
-        self.enter = Linear(config.width, entering, config.bias, config.initialization)
+        widened = config.inner_width * (2 if self.gated else 1)
+        self.enter = Linear(config.width, widened, config.bias, config.initialization)
         residual = config.initialization / math.sqrt(2 * config.layers)
         self.leave = Linear(config.inner_width, config.width, config.bias, residual)
 
@@ -33,8 +33,8 @@ class FeedForward(nn.Module):
             inner = F.silu(gate) * inner
         else:
             inner = F.gelu(inner, approximate=self.approximate)
-        left: Tensor = self.leave(inner)
-        return left
+        narrowed: Tensor = self.leave(inner)
+        return narrowed
 
 
 class Block(nn.Module):
@@ -59,13 +59,13 @@ class Block(nn.Module):
         selected: Tensor | None = None,
         cache: Cache | None = None,
     ) -> Tensor:
-        """Map [B, S, D] to [B, S, D]; the last block to [B, M, D], what is asked for.
+        """Map [B, S, D] to [B, S, D]; the last block to [B, M, D], what is selected.
 
         Args:
             hidden: [B, S, D].
             visibility: [B, S], what each token sees; see `Attention`.
-            position_ids: [B, S], the place of each token in its document.
-            selected: [B, M], the places in the row whose vectors are wanted; all without it.
+            position_ids: [B, S], the position of each token in its document.
+            selected: [B, M], the positions in the row whose vectors are wanted; all without it.
             cache: this block's earlier tokens when generating.
         """
         if self.recompute and self.training:
@@ -92,5 +92,5 @@ class Block(nn.Module):
             change: Tensor = self.dropout(self.feed_forward(self.feed_forward_norm(hidden)))
             return hidden + change
         hidden = self.attention_norm(hidden)
-        left: Tensor = self.feed_forward_norm(hidden + self.dropout(self.feed_forward(hidden)))
-        return left
+        result: Tensor = self.feed_forward_norm(hidden + self.dropout(self.feed_forward(hidden)))
+        return result

@@ -1,9 +1,9 @@
-"""The narrow place of an autoencoder: all that its decoder learns of a row goes through here.
+"""The bottleneck of an autoencoder: all that its decoder learns of a row goes through here.
 
-The way of a row's S hidden vectors: each of `bottleneck_length` equal pieces of the row becomes the
-mean of its vectors, padding left out; this is mapped to `bottleneck_width` numbers: the code
+The path of a row's S hidden vectors: each of `bottleneck_length` equal pieces of the row becomes
+the mean of its vectors, padding left out; this is mapped to `bottleneck_width` numbers: the code
 (Hinton & Salakhutdinov 2006). Back: the code of a piece is mapped to the model's width, for every
-place of the piece alike, and a vector of the place is added.
+position of the piece alike, and a vector of the position is added.
 """
 
 from __future__ import annotations
@@ -52,5 +52,5 @@ class Bottleneck(nn.Module):
         """Hidden vectors [B, S, D] out of a code."""
         wide: Tensor = self.widen(code)
         each = wide.repeat_interleave(self.sequence // self.length, dim=1)
-        of_places: Tensor = self.embedding(torch.arange(self.sequence, device=code.device))
-        return each + of_places
+        of_positions: Tensor = self.embedding(torch.arange(self.sequence, device=code.device))
+        return each + of_positions

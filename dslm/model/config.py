@@ -1,12 +1,12 @@
 """The shape of a model, and what follows from it by arithmetic: parameters and floating-point work.
 
-Nothing here imports torch: a shape is checked and counted before anything heavy starts.
+Nothing here imports torch: a shape is checked and counted before anything expensive starts.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -19,6 +19,14 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 
 GATES = {"lstm": 4, "gru": 3}
 """The recurrent blocks, and how many vectors of the model's width each computes for a token."""
+
+NO_BOTTLENECK: dict[str, Any] = {
+    "bottleneck_length": 0,
+    "bottleneck_width": None,
+    "decoder_layers": None,
+    "output": "scores",
+}
+"""What a model has that is no autoencoder."""
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
@@ -49,7 +57,7 @@ class ModelConfig:
     """Inner width of the feed-forward layer; null = 4 × `width`, for swiglu 8/3 × `width`
     rounded up to a multiple of 64."""
     positions: Literal["learned", "sinusoidal", "rotary", "none"] = "learned"
-    """How a token knows its place."""
+    """How a token knows its position."""
     rotary_base: Annotated[float, Field(gt=1)] = 10000.0
     """Base of the rotary wavelengths (only for `positions` = rotary)."""
     segments: Annotated[int, Field(ge=0)] = 0
@@ -73,8 +81,8 @@ class ModelConfig:
     pair_head: bool = False
     """Whether two scores for a pair of segments are made from the first token (BERT's pooler)."""
     bottleneck_length: Annotated[int, Field(ge=0)] = 0
-    """Vectors that a row is squeezed into behind `layers` blocks, whereupon others make it out of
-    these again; must divide `sequence`; 0 = none, a plain model."""
+    """Vectors that a row is squeezed into behind `layers` blocks and restored from by others; must
+    divide `sequence`; 0 = none, a plain model."""
     bottleneck_width: Count | None = None
     """Width of these vectors; null = `width` (only with `bottleneck_length`)."""
     decoder_layers: Count | None = None
@@ -141,7 +149,7 @@ class ModelConfig:
 
 
 def check_model(config: ModelConfig) -> list[Problem]:
-    """What cannot be built as told."""
+    """What cannot be built."""
     problems = _check_recurrent(config) if config.recurrent else _check_attention(config)
     if config.positions == "sinusoidal" and config.width % 2:
         rule = "must be even for sinusoidal positions"
@@ -211,11 +219,10 @@ def _check_code(config: ModelConfig) -> list[Problem]:
 
 def _check_no_code(config: ModelConfig) -> list[Problem]:
     """What means something for an autoencoder only."""
-    plain = {"bottleneck_width": None, "decoder_layers": None, "output": "scores"}
     rule, fix = "needs a code", "set model.bottleneck_length, or leave it out"
     return [
         Problem(f"model.{key}", getattr(config, key), rule, fix)
-        for key, value in plain.items()
+        for key, value in NO_BOTTLENECK.items()
         if getattr(config, key) != value
     ]
 

@@ -14,13 +14,13 @@ def parameter_count(config: ModelConfig) -> int:
 def block_count(config: ModelConfig) -> int:
     """Number of weights of one block."""
     if config.recurrent:
-        entering = 2 * config.width + (2 if config.bias else 0)  # the token and the memory
-        return GATES[config.block] * config.width * entering + _norm_count(config)
+        widened = 2 * config.width + (2 if config.bias else 0)  # the token and the memory
+        return GATES[config.block] * config.width * widened + _norm_count(config)
     width, inner, groups = config.width, config.inner_width, config.query_groups
     projected = width + 2 * groups * config.head_width  # queries, keys, values
-    entering = (2 if config.activation == "swiglu" else 1) * inner
-    matrices = width * projected + width * width + width * entering + inner * width
-    biases = (projected + width + entering + width) if config.bias else 0
+    widened = (2 if config.activation == "swiglu" else 1) * inner
+    matrices = width * projected + width * width + width * widened + inner * width
+    biases = (projected + width + widened + width) if config.bias else 0
     return matrices + biases + 2 * _norm_count(config)
 
 

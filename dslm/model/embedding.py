@@ -17,7 +17,7 @@ from dslm.model.positions import sinusoidal
 
 
 class TokenEmbedding(nn.Module):
-    """A vector for each token id, which can also be asked for scores."""
+    """A vector for each token id, which can also score hidden vectors."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ def tied_head(embedding: TokenEmbedding, hidden: Tensor) -> Tensor:
 
 
 class Positions(nn.Module):
-    """Adds to each token vector what the model uses for its place and its segment."""
+    """Adds to each token vector what the model uses for its position and its segment."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class Positions(nn.Module):
         Args:
             hidden: [B, S, D].
             segments: [B, S], the kind of segment of each token; all of kind 0 without it.
-            position_ids: [B, S], the place of each token; start … start + S - 1 without it.
+            position_ids: [B, S], the position of each token; start … start + S - 1 without it.
             start: how many tokens came before when generating.
         """
         config = self.config

@@ -1,9 +1,9 @@
 """What models other than plain ones have between the last block and their outputs.
 
-The way of the last hidden vectors in BERT (Devlin et al. 2018): `PredictionTransform` takes them
+The path of the last hidden vectors in BERT (Devlin et al. 2018): `PredictionTransform` takes them
 through a layer of their own and, for pairs, puts the pooled first one before them; the head scores
-them; `OutputBias` adds the bias of each token id and scores the pair. Of a pair the first place is
-always among those that are picked. In an autoencoder that predicts vectors: `Regression` maps them
+them; `OutputBias` adds the bias of each token id and scores the pair. Of a pair the first position
+is always among those selected. In an autoencoder that predicts vectors: `Regression` maps them
 once more, `with_targets` puts the embeddings beside them.
 """
 

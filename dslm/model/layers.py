@@ -68,11 +68,11 @@ def draw(weight: Tensor, deviation: float) -> None:
 
 
 def select(hidden: Tensor, selected: Tensor | None) -> Tensor:
-    """What is at some places of each row.
+    """The vectors at some positions of each row.
 
     Args:
         hidden: [B, S, D].
-        selected: [B, M] places; all of them without it.
+        selected: [B, M] positions; all of them without it.
 
     Returns:
         [B, M, D].

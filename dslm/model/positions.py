@@ -1,4 +1,4 @@
-"""How a token knows its place: fixed tables, computed once for each device and kept in float32.
+"""How a token knows its position: fixed tables, computed once for each device and kept in float32.
 
 They are not buffers of a module, because a cast of the module to bfloat16 would take their
 precision, and because ZeRO-3 and checkpoints need not know them.
@@ -52,5 +52,5 @@ def rotate(heads: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
 
 def _angles(sequence: int, width: int, base: float, device: torch.device) -> Tensor:
     frequencies = base ** (-torch.arange(0, width, 2, device=device, dtype=torch.float32) / width)
-    places = torch.arange(sequence, device=device, dtype=torch.float32)
-    return places[:, None] * frequencies
+    positions = torch.arange(sequence, device=device, dtype=torch.float32)
+    return positions[:, None] * frequencies

@@ -1,9 +1,9 @@
-"""A recurrent layer in the place of attention: LSTM and GRU as baselines behind the same contract.
+"""A recurrent layer instead of attention: LSTM and GRU as baselines behind the same contract.
 
-A value's way: hidden → normalization → the recurrence over the tokens, from left to right → dropout
-→ residual sum. A block is this one sublayer, as in stacked recurrent language models (Zaremba et
-al. 2014): the gates are its feed-forward. When generating, a `State` of fixed size stands for all
-tokens before, however many there were.
+The path of a value: hidden → normalization → the recurrence over the tokens, from left to right →
+dropout → residual sum. A block is this one sublayer, as in stacked recurrent language models
+(Zaremba et al. 2014): the gates are its feed-forward. When generating, a `State` of fixed size
+stands for all tokens before, however many there were.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class State:
     """
 
     def __init__(self, config: ModelConfig, batch: int, like: Tensor) -> None:
-        self.vectors = _nothing(config, batch, like)
+        self.vectors = _empty_memory(config, batch, like)
         self.length = 0
 
     def keep(self, vectors: list[Tensor], tokens: int) -> None:
@@ -84,7 +84,7 @@ class Recurrence(nn.Module):
         Returns:
             [B, S, D].
         """
-        begin = state.vectors if state else _nothing(self.config, len(hidden), hidden)
+        begin = state.vectors if state else _empty_memory(self.config, len(hidden), hidden)
         weights: list[Tensor] = list(self.parameters())
         # Has biases, one layer, no dropout, whether to learn, one direction, batch first.
         rest = (self.config.bias, 1, 0.0, self.training, False, True)
@@ -128,7 +128,7 @@ class RecurrentBlock(nn.Module):
         return normed
 
 
-def _nothing(config: ModelConfig, batch: int, like: Tensor) -> list[Tensor]:
+def _empty_memory(config: ModelConfig, batch: int, like: Tensor) -> list[Tensor]:
     """The memory before the first token, [1, B, D] each: output and, of an LSTM, cell."""
     count = 2 if config.block == "lstm" else 1
     return [like.new_zeros(1, batch, config.width) for _ in range(count)]

@@ -1,12 +1,12 @@
 """The one definition of the model: a list of recipes, each for one layer.
 
 `dslm.model.transformer` builds the list as a plain module, `dslm.parallel.pipeline` as DeepSpeed's
-pipeline. A layer has the same place in both, hence the same names in a checkpoint, and the same
-weights, because each draws them under (seed, place).
+pipeline. A layer has the same index in both, hence the same names in a checkpoint, and the same
+weights, because each draws them under (seed, index).
 
-Beside the tensor that every layer changes, others travel that some layers only read: the segment
-of each token, what it sees, the places to be scored, the ids before any were hidden. Each goes as
-far as the last layer that reads it.
+Beside the tensor that every layer changes, extras travel that some layers only use: the segment of
+each token, what it sees, the positions to be scored, the ids before any were hidden. Each goes as
+far as the last layer that uses it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from dslm.model.heads import (
 from dslm.model.recurrent import RecurrentBlock
 
 Value: TypeAlias = "Tensor | tuple[Tensor, ...]"
-"""What goes from layer to layer: a tensor, followed by those it carries along."""
+"""What goes from layer to layer: a tensor, followed by the extras."""
 Recipe: TypeAlias = dict[str, Any]
 
 
@@ -55,14 +55,14 @@ class Stage:
     call: Callable[..., Value] | None = None
     """How to apply the module where calling it is not meant."""
     uses: tuple[str, ...] = ()
-    """Which of the tensors that travel along the layer takes, by the names of its arguments."""
+    """Which of the extras the layer takes, by the names of its arguments."""
     extras_in: tuple[str, ...] = ()
-    """What travels along when it reaches this layer."""
+    """The extras that reach this layer."""
     extras_out: tuple[str, ...] = ()
-    """What of it travels on."""
+    """Those that travel on."""
 
     def build(self) -> nn.Module:
-        """Make the layer, its weights drawn under (seed, place) whatever was drawn before."""
+        """Make the layer, its weights drawn under (seed, index) whatever was drawn before."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(layer_seed(self.seed, self.index))
             return self.module(self.config)
@@ -80,7 +80,7 @@ class Stage:
             extras = dict(zip(self.extras_in, value[1:], strict=True))
             value = next(iter(value))
         read = {name: extras[name] for name in self.uses if name in extras}
-        result: Any = (self.call or _plainly)(module, value, **read, **more)
+        result: Any = (self.call or nn.Module.__call__)(module, value, **read, **more)
         others = tuple(extras[name] for name in self.extras_out if name in extras)
         return (result, *others) if others else result
 
@@ -91,7 +91,7 @@ def stages(config: ModelConfig, seed: int, extras: Sequence[str] = ()) -> list[S
     Args:
         config: its shape, the vocabulary filled in.
         seed: decides all weights.
-        extras: names of the tensors that stand behind the token ids in its input.
+        extras: names of the tensors behind the token ids in its input.
     """
     layers = [_embedding(config), *_trunk(config), *_decoder(config), *_tail(config)]
     recipes = [{"uses": (), **recipe} for recipe in layers]
@@ -118,7 +118,7 @@ def _embedding(config: ModelConfig) -> Recipe:
 
 
 def _trunk(config: ModelConfig) -> list[Recipe]:
-    """From token vectors to the last hidden vectors, those that are picked."""
+    """From token vectors to the last hidden vectors, those selected."""
     positions = {"module": Positions, "uses": ("segments", "position_ids")}
     block: Recipe = {"module": Block, "uses": ("visibility", "position_ids")}
     last: Recipe = {"module": Block, "uses": ("visibility", "position_ids", "selected")}
@@ -133,7 +133,7 @@ def _decoder(config: ModelConfig) -> list[Recipe]:
     if not config.bottleneck_length:
         return []
     bottleneck: Recipe = {"module": Bottleneck, "uses": ("visibility",)}
-    # Nothing but the code is told to the decoder, not even where padding was.
+    # The decoder gets nothing but the code, not even where padding was.
     blocks: list[Recipe] = [{"module": Block}] * config.decoder_blocks
     final: list[Recipe] = [{"module": FinalNorm}] if config.norm_position == "pre" else []
     return [bottleneck, *blocks, *final]
@@ -154,11 +154,7 @@ def _tail(config: ModelConfig) -> list[Recipe]:
     return [head]
 
 
-def _plainly(module: nn.Module, value: Value, **arguments: Any) -> Any:
-    return module(value, **arguments)
-
-
 def layer_seed(seed: int, *index: int) -> int:
-    """A seed for one place, unrelated to that of any other place or seed."""
+    """A seed for one index, unrelated to that of any other index or seed."""
     text = "/".join(map(str, (seed, *index))).encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") >> 1

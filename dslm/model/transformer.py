@@ -15,7 +15,7 @@ from dslm.model.stages import Stage, Value
 
 
 class Transformer(nn.Module):
-    """A model built from stages; weights are named ``PLACE.…`` by the place of their stage."""
+    """A model built from stages; weights are named ``INDEX.…`` by the index of their stage."""
 
     def __init__(self, stages: Sequence[Stage]) -> None:
         super().__init__()
@@ -31,10 +31,10 @@ class Transformer(nn.Module):
             self.calls.append((key, stage))
 
     def forward(self, inputs: Value, caches: Sequence[Cache | State] | None = None) -> Any:
-        """Score token ids at every place, or at those that are picked.
+        """Score token ids at every position, or at those selected.
 
         Args:
-            inputs: [B, S] token ids, or these and what the stages carry along.
+            inputs: [B, S] token ids, or these and the extras of the stages.
             caches: one for each block when generating; the tokens then follow those cached.
 
         Returns:

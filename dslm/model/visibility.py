@@ -1,11 +1,11 @@
 """Which token sees which, in one number a token.
 
 `visibility` [B, S] holds the document each token of a row is of: equal numbers, but for the sign,
-see each other and no others, so that several documents can stand in one row and padding, 0, beside
-them. The sign says from where: a token with a negative number is seen by its whole document, one
-with a positive number by itself and those after it. So -1 everywhere is full attention, 1
-everywhere causal, and -1 … -1 1 … 1 a prefix that is seen whole and a causal rest (Raffel et al.
-2020, section 3.2.1). Numbers travel between pipeline stages at S a row, where a mask would be S².
+see each other and no others, so that one row can hold several documents and, under 0, padding. The
+sign says from where: a token with a negative number is seen by its whole document, one with a
+positive number by itself and those after it. So -1 everywhere is full attention, 1 everywhere
+causal, and -1 … -1 1 … 1 a prefix that is seen whole and a causal rest (Raffel et al. 2020, section
+3.2.1). Numbers travel between pipeline stages at S a row, where a mask would be S².
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ def attend(
 
     Args:
         queries: [B, H, S, E].
-        keys: [B, K, T, E]; K divides H, and T - S earlier tokens may stand before the S.
+        keys: [B, K, T, E]; K divides H, and T - S earlier tokens may come before the S.
         values: [B, K, T, E].
         visibility: [B, S], or `None` where `causal` says all.
-        selected: [B, M], the places whose queries are wanted; all of them without it.
+        selected: [B, M], the positions whose queries are wanted; all of them without it.
         causal: without `visibility`, whether a token sees only those up to itself.
         dropout: share of the attention weights that is dropped.
 
@@ -95,7 +95,7 @@ def _kept(store: Any, visibility: Tensor, make: Any) -> Any:
 def _flexible(
     queries: Tensor, keys: Tensor, values: Tensor, visibility: Tensor, grouped: bool
 ) -> Tensor:
-    """The same by FlexAttention (Dong et al. 2024), which skips whole blocks that nobody sees."""
+    """The same by FlexAttention (Dong et al. 2024), which skips whole blocks that no token sees."""
     attention, create = _flex()
     mask = _kept(_BLOCKS, visibility, partial(block_mask, create=create))
     mixed: Tensor = attention(queries, keys, values, block_mask=mask, enable_gqa=grouped)

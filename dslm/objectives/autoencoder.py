@@ -1,13 +1,13 @@
 """The classical autoencoder: a text through a bottleneck and back (Hinton & Salakhutdinov 2006).
 
-The way of a row: a window of text, in which some tokens may be hidden (Vincent et al. 2008,
-denoising autoencoders), goes through encoder, code and decoder, see `dslm.model.bottleneck`; asked
-for is every token of the text itself: by its id, or by its embedding.
+The path of a row: a window of text, in which some tokens may be hidden (Vincent et al. 2008,
+denoising autoencoders), goes through encoder, code and decoder, see `dslm.model.bottleneck`;
+predicted is every token of the text itself: by its id, or by its embedding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
@@ -15,10 +15,13 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from dslm.config.parse import STRICT
-from dslm.objectives.masking import MaskDraws, chosen
-from dslm.objectives.protocol import IGNORE, Batch, Context
-from dslm.sampling.stream import Samples, WindowSpec
-from dslm.shards.shard_set import ShardSet
+from dslm.errors import Problem
+from dslm.model.config import ModelConfig
+from dslm.objectives.base import Context, Objective
+from dslm.objectives.batch import IGNORE, Batch, as_batch
+from dslm.objectives.masking import select_tokens
+from dslm.sampling.stateless_random import stateless_random
+from dslm.sampling.stream import Samples
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,56 +35,63 @@ class AutoencoderConfig:
     """How what comes back is compared: its scores with the token ids, or its vectors with the
     embeddings of the tokens."""
     noise: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of the tokens that are hidden from the encoder; all are asked for."""
+    """Share of the tokens that are hidden from the encoder; all are predicted."""
+
+    @property
+    def vectors(self) -> bool:
+        """Whether vectors are compared."""
+        return self.loss == "squared_error"
 
 
-class Autoencoder:
+class Autoencoder(Objective):
     """A window of text is to come back whole."""
 
-    scored_fraction = 1.0
+    kind = "autoencoder"
+    meaning = "a text from a code that it was made into"
+    config = AutoencoderConfig
+    settings: AutoencoderConfig
 
     def __init__(self, settings: AutoencoderConfig, context: Context) -> None:
-        self.settings, self.context = settings, context
-        self.vectors = settings.loss == "squared_error"
-        special = context.vocabulary.special
+        super().__init__(settings, context)
+        special, vectors = context.vocabulary.special, settings.vectors
         self.mask = special.get("mask", context.vocabulary.size)
         self.extra_ids = 1 if settings.noise and "mask" not in special else 0
-        self.window_spec = WindowSpec(context.sequence)
         padding = ("visibility",) if context.padded else ()
-        self.extras: tuple[str, ...] = (*padding, *(("originals",) if self.vectors else ()))
-        told = ("explained_variance",) if self.vectors else ("restored_loss", "restored_accuracy")
-        self.measures: tuple[str, ...] = told
+        self.extras = (*padding, *(("originals",) if vectors else ()))
+        tokens = ("restored_loss", "restored_accuracy")
+        self.measures = ("explained_variance",) if vectors else tokens
+        self.token_loss = None if vectors else "restored_loss"
 
-    @staticmethod
-    def model(settings: AutoencoderConfig) -> Mapping[str, Any]:
+    @classmethod
+    def model(cls, settings: AutoencoderConfig) -> dict[str, Any]:
         """Encoder and decoder see the whole row; between them is a code of any size."""
-        output = "vectors" if settings.loss == "squared_error" else "scores"
+        output = "vectors" if settings.vectors else "scores"
         return {"attention": "full", "transform": False, "pair_head": False, "output": output}
 
-    def special(self) -> tuple[str, ...]:
-        """None."""
-        return ()
-
-    def source(self, shards: ShardSet) -> None:
-        """Windows or packed documents."""
+    @classmethod
+    def check(cls, settings: AutoencoderConfig, model: ModelConfig) -> list[Problem]:
+        """Also, that there is a code."""
+        problems = super().check(settings, model)
+        if not model.bottleneck_length:
+            rule = f"objective.kind = {cls.kind} needs a code"
+            fix = "set it to its vectors for a row"
+            problems.append(Problem("model.bottleneck_length", 0, rule, fix))
+        return problems
 
     def batch(self, samples: Samples) -> Batch:
         """Inputs: tokens [B, S], and what `extras` names. Labels: the tokens themselves [B, S]."""
-        import torch
-
         rows = samples.tokens.astype(np.int64)
         real = np.ones(rows.shape, dtype=np.bool_)
         if samples.padding is not None:
             real = rows != samples.padding
         inputs = rows
         if self.settings.noise:
-            draws = MaskDraws(self.context.seed, samples.numbers)
-            hidden, _ = chosen(rows, real, self.settings.noise, "token", None, draws)
+            draws = partial(stateless_random, self.context.seed, samples.numbers)
+            hidden, _ = select_tokens(rows, real, self.settings.noise, "token", None, draws)
             inputs = np.where(hidden, self.mask, rows)
-        others = {"visibility": -real.astype(np.int64), "originals": rows}
-        made = [torch.from_numpy(one) for one in (inputs, *(others[n] for n in self.extras))]
-        labels = torch.from_numpy(np.where(real, rows, IGNORE))
-        return (made[0] if len(made) == 1 else tuple(made)), labels
+        extras = {"visibility": -real.astype(np.int64), "originals": rows}
+        labels = np.where(real, rows, IGNORE)
+        return as_batch([inputs, *(extras[name] for name in self.extras)], [labels])
 
     def loss(self, outputs: Any, labels: Any) -> Tensor:
         """Mean over rows of each row's mean loss a token.
@@ -89,20 +99,21 @@ class Autoencoder:
         That is its negative log-likelihood in nats, or the squared distance of its vector from its
         embedding.
         """
-        from dslm.objectives.cross_entropy import cross_entropy
         from dslm.objectives.squared_error import squared_error
 
-        if not self.vectors:
-            return cross_entropy(outputs, labels)
+        if not self.settings.vectors:
+            return super().loss(outputs, labels)
         predicted, targets = outputs
         return squared_error(predicted, targets, labels)
 
     def measure(self, outputs: Any, labels: Any) -> Tensor:
         """Loss and accuracy over all tokens, or the share of the variance that is explained."""
-        from dslm.objectives.cross_entropy import judged
-        from dslm.objectives.squared_error import explained
+        from dslm.objectives.squared_error import explained_variance
 
-        if not self.vectors:
-            return judged(outputs, labels)
+        if not self.settings.vectors:
+            return super().measure(outputs, labels)
         predicted, targets = outputs
-        return explained(predicted, targets, labels)
+        return explained_variance(predicted, targets, labels)
+
+    def completion(self) -> None:
+        """A text is made of the whole of itself, never of its beginning."""

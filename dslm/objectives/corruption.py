@@ -1,11 +1,12 @@
-"""A text damaged, and what restores it: exact counts, drawn by sample number alone.
+"""Corrupting a text, and the target that restores it: exact counts, by sample number alone.
 
-The way of a text of n tokens: the counts of damaged tokens and of spans follow from n; distinct
-places between the tokens that stay are drawn for the spans, and a length for each; the source is
-what stays, with a mark at the place of each span; the target is what restores the text.
+The path of a text of n tokens: the counts of corrupted tokens and of spans follow from n; distinct
+positions between the tokens that are kept are drawn for the spans, and a length for each; the
+source is what is kept, with a mark at the position of each span; the target is what restores the
+text.
 
 - `spans`: each span has a mark of its own, and the target is each mark and its span (T5, Raffel et
-  al. 2020, section 3.1.4). All ways to damage that many tokens in that many spans are equally
+  al. 2020, section 3.1.4). All ways to corrupt that many tokens in that many spans are equally
   likely.
 - `infilling`: spans of Poisson lengths, 0 among them, behind one mark each (BART, Lewis et al.
   2020, section 2.2). Independent Poisson lengths of a known sum are what throwing that many tokens
@@ -21,43 +22,42 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from dslm.arrays import Flags, Int64Array
 from dslm.sampling.stateless_random import Reals
 
 Style = Literal["spans", "infilling", "masking", "deletion"]
-Integers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Corruption:
-    """How texts are damaged."""
+    """How texts are corrupted."""
 
     style: Style
     share: float
-    """Of the tokens, that are damaged."""
+    """Of the tokens, that are corrupted."""
     span: float
     """Tokens of a span, on average."""
     marks: int
     """The first mark; `spans` has others behind it."""
 
     def counts(self, length: int) -> tuple[int, int]:
-        """How many tokens of a text are damaged, and in how many spans; some always stay."""
-        damaged = min(max(1, round(self.share * length)), length - 1) if length > 1 else 0
+        """How many tokens of a text are corrupted, and in how many spans; some are always kept."""
+        corrupted = min(max(1, round(self.share * length)), length - 1) if length > 1 else 0
         if self.style in ("masking", "deletion"):
-            return damaged, damaged
-        spans = max(1, round(damaged / self.span)) if damaged else 0
-        return damaged, min(spans, damaged, length - damaged + 1)
+            return corrupted, corrupted
+        spans = max(1, round(corrupted / self.span)) if corrupted else 0
+        return corrupted, min(spans, corrupted, length - corrupted + 1)
 
     def lengths(self, length: int) -> tuple[int, int]:
         """Tokens of source and target of a text of that length, the same for every draw."""
-        damaged, spans = self.counts(length)
-        standing = {"masking": damaged, "deletion": 0}.get(self.style, spans)
-        target = damaged + spans if self.style == "spans" else length
-        return length - damaged + standing, target
+        corrupted, spans = self.counts(length)
+        marks = {"masking": corrupted, "deletion": 0}.get(self.style, spans)
+        target = corrupted + spans if self.style == "spans" else length
+        return length - corrupted + marks, target
 
-    def __call__(self, text: Integers, draws: Reals) -> tuple[Integers, Integers]:
-        """Damage a text.
+    def __call__(self, text: Int64Array, draws: Reals) -> tuple[Int64Array, Int64Array]:
+        """Corrupt a text.
 
         Args:
             text: [n].
@@ -66,37 +66,37 @@ class Corruption:
         Returns:
             The source and the target; see `lengths`.
         """
-        damaged, spans = self.counts(text.size)
-        places, sizes = draws[: text.size + 1], draws[text.size + 1 :]
+        corrupted, spans = self.counts(text.size)
+        keys, sizes = draws[: text.size + 1], draws[text.size + 1 :]
         if self.style in ("masking", "deletion"):
-            return self._single(text, _some(damaged, places[: text.size])), text
-        before = _some(spans, places[: text.size - damaged + 1])  # tokens that stay before each
-        lengths = self._span_lengths(damaged, spans, sizes)
-        inside = np.repeat(before, lengths) + np.arange(damaged)
-        own = 1 if self.style == "spans" else 0
-        marks = self.marks + own * np.arange(spans)
+            return self._single(text, _some(corrupted, keys[: text.size])), text
+        before = _some(spans, keys[: text.size - corrupted + 1])  # tokens kept before each span
+        lengths = self._span_lengths(corrupted, spans, sizes)
+        inside = np.repeat(before, lengths) + np.arange(corrupted)
+        step = 1 if self.style == "spans" else 0
+        marks = self.marks + step * np.arange(spans)
         source = _inserted(_without(text, inside), before, marks)
         if self.style == "infilling":
             return source, text
         return source, _inserted(text[inside], np.cumsum(lengths) - lengths, marks)
 
-    def _single(self, text: Integers, chosen: Integers) -> Integers:
+    def _single(self, text: Int64Array, positions: Int64Array) -> Int64Array:
         if self.style == "deletion":
-            return _without(text, chosen)
+            return _without(text, positions)
         source = text.copy()
-        source[chosen] = self.marks
+        source[positions] = self.marks
         return source
 
-    def _span_lengths(self, damaged: int, spans: int, sizes: Reals) -> Integers:
+    def _span_lengths(self, corrupted: int, spans: int, sizes: Reals) -> Int64Array:
         if self.style == "infilling":
-            return np.bincount((sizes[:damaged] * spans).astype(np.int64), minlength=spans)
+            return np.bincount((sizes[:corrupted] * spans).astype(np.int64), minlength=spans)
         borders = np.zeros(spans + 1, dtype=np.int64)
-        borders[1:-1] = 1 + _some(spans - 1, sizes[: max(0, damaged - 1)])
-        borders[-1] = damaged
+        borders[1:-1] = 1 + _some(spans - 1, sizes[: max(0, corrupted - 1)])
+        borders[-1] = corrupted
         return borders[1:] - borders[:-1]
 
 
-def filled(source: Integers, target: Integers, marks: int) -> Integers:
+def restored(source: Int64Array, target: Int64Array, marks: int) -> Int64Array:
     """The text again, from a source and a target of `spans`.
 
     Args:
@@ -112,8 +112,8 @@ def filled(source: Integers, target: Integers, marks: int) -> Integers:
     return np.concatenate([nothing, *parts])
 
 
-def _inserted(tokens: Integers, before: Integers, marks: Integers) -> Integers:
-    """Tokens with a mark before some of them, at different places in rising order."""
+def _inserted(tokens: Int64Array, before: Int64Array, marks: Int64Array) -> Int64Array:
+    """Tokens with a mark before some of them, at different positions in rising order."""
     made = np.empty(tokens.size + marks.size, dtype=np.int64)
     at = before + np.arange(marks.size)
     made[at] = marks
@@ -121,16 +121,16 @@ def _inserted(tokens: Integers, before: Integers, marks: Integers) -> Integers:
     return made
 
 
-def _without(tokens: Integers, places: Integers) -> Integers:
-    return tokens[_others(tokens.size, places)]
+def _without(tokens: Int64Array, positions: Int64Array) -> Int64Array:
+    return tokens[_others(tokens.size, positions)]
 
 
-def _others(size: int, places: Integers) -> npt.NDArray[np.bool_]:
+def _others(size: int, positions: Int64Array) -> Flags:
     others = np.ones(size, dtype=np.bool_)
-    others[places] = False
+    others[positions] = False
     return others
 
 
-def _some(count: int, keys: Reals) -> Integers:
-    """So many different places among the keys, in rising order."""
+def _some(count: int, keys: Reals) -> Int64Array:
+    """So many different positions among the keys, in rising order."""
     return np.sort(np.argsort(keys)[: max(0, count)])

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from dslm.objectives.protocol import IGNORE
+from dslm.objectives.batch import IGNORE
 
 CHUNK = 1 << 23
 """Scores turned to float32 at a time: 32 MiB."""
@@ -36,7 +36,7 @@ def cross_entropy(scores: Tensor, labels: Tensor) -> Tensor:
 
 
 class _CrossEntropy(torch.autograd.Function):
-    """Σ weight · -log softmax(scores)[label], its gradient made on the way forward."""
+    """Σ weight · -log softmax(scores)[label], its gradient computed in the forward pass."""
 
     @staticmethod
     def forward(ctx: Any, scores: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
@@ -62,15 +62,15 @@ class _CrossEntropy(torch.autograd.Function):
 
 
 @torch.no_grad()
-def judged(scores: Tensor, labels: Tensor) -> Tensor:
-    """Loss and accuracy over all places that count, as sums; the scores stay as they are.
+def loss_and_accuracy(scores: Tensor, labels: Tensor) -> Tensor:
+    """Loss and accuracy over all positions that count, as sums; the scores stay as they are.
 
     Args:
         scores: [B, M, V].
         labels: [B, M].
 
     Returns:
-        [2, 2] float32: nats and how many places, right answers and how many places.
+        [2, 2] float32: nats and how many positions, right predictions and how many positions.
     """
     counted = labels != IGNORE
     found, wanted = scores[counted], labels[counted]

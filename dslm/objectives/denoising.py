@@ -1,33 +1,31 @@
-"""Denoising: a damaged text and then, token by token, what restores it.
+"""Denoising: a corrupted text and then, token by token, what restores it.
 
-The way of a row, for one stack where T5 and BART have two: [source] begin [target], and padding up
+The path of a row, for one stack where T5 and BART have two: [source] begin [target], and padding up
 to S. The source is seen whole and the rest causally, a prefix language model (Raffel et al. 2020,
-section 3.2.1). Scores are computed from `begin` on alone, where the target and then `end` are asked
-for. What is damaged, and how, is in `corruption`.
+section 3.2.1). Scores are computed from `begin` on alone, where the target and then `end` are
+predicted. What is corrupted, and how, is in `corruption`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from dslm.arrays import Int64Array
 from dslm.config.parse import STRICT
 from dslm.errors import ConfigError, Problem
-from dslm.objectives.corruption import Corruption, Integers, Style
-from dslm.objectives.protocol import IGNORE, Batch, Context
+from dslm.objectives.base import Context, Objective
+from dslm.objectives.batch import IGNORE, Batch, as_batch
+from dslm.objectives.completion import Restore
+from dslm.objectives.corruption import Corruption, Style
 from dslm.sampling.stateless_random import RandomStream, stateless_random
 from dslm.sampling.stream import Samples, WindowSpec
-from dslm.shards.shard_set import ShardSet
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 SHORTEST = 2
-"""Tokens of a text of which one can be damaged."""
+"""Tokens of a text of which one can be corrupted."""
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
@@ -35,23 +33,28 @@ class DenoisingConfig:
     """Denoising."""
 
     style: Style = "spans"
-    """What is damaged and asked for. spans: spans, and these alone (T5); infilling: spans behind
+    """What is corrupted and predicted. spans: spans, and these alone (T5); infilling: spans behind
     one mask each, some of them empty; masking: single tokens behind a mask; deletion: single tokens
-    that are gone. The last three, of BART, ask for the whole text."""
+    that are gone. With the last three, of BART, the whole text is predicted."""
     share: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """Share of the tokens that are damaged; null = 0.15 for spans, as T5, else 0.3, as BART."""
+    """Share of the tokens that are corrupted; null = 0.15 for spans, as T5, else 0.3, as BART."""
     span: Annotated[float, Field(ge=1)] = 3.0
-    """Mean length in tokens of a damaged span (spans, infilling)."""
+    """Mean length in tokens of a corrupted span (spans, infilling)."""
 
 
-class Denoising:
-    """A window of text is damaged and restored."""
+class Denoising(Objective):
+    """A window of text is corrupted and restored."""
 
-    extras: tuple[str, ...] = ("visibility", "selected")
-    measures: tuple[str, ...] = ("restored_loss", "restored_accuracy")
+    kind = "denoising"
+    meaning = "a text from what is left of it"
+    config = DenoisingConfig
+    extras = ("visibility", "selected")
+    measures = ("restored_loss", "restored_accuracy")
+    token_loss = "restored_loss"
+    settings: DenoisingConfig
 
     def __init__(self, settings: DenoisingConfig, context: Context) -> None:
-        self.settings, self.context = settings, context
+        super().__init__(settings, context)
         self.begin = context.vocabulary.size
         self.end = self.begin + 1
         share = settings.share or (0.15 if settings.style == "spans" else 0.3)
@@ -59,61 +62,53 @@ class Denoising:
         first = self.end + 1 if mask is None else mask
         self.corruption = Corruption(settings.style, share, settings.span, first)
         length = self._longest()
-        self.window_spec = WindowSpec(length)
-        own = {"spans": self.corruption.counts(length)[1], "deletion": 0}.get(settings.style, 1)
-        self.extra_ids = 2 + (own if mask is None else 0)
+        self.window = WindowSpec(length)
+        self.spans = self.corruption.counts(length)[1]
+        marks = {"spans": self.spans, "deletion": 0}.get(settings.style, 1)
+        self.extra_ids = 2 + (marks if mask is None else 0)
         self.max_predictions = self.corruption.lengths(length)[1] + 1
         self.scored_fraction = self.max_predictions / context.sequence
 
-    @staticmethod
-    def model(settings: DenoisingConfig) -> Mapping[str, Any]:
-        """What it sees is told row by row; what is generated sees all before it."""
-        shape = {"block": "attention", "attention": "causal"}
-        return {**shape, "transform": False, "pair_head": False}
-
-    def special(self) -> tuple[str, ...]:
-        """None: the marks are ids of its own."""
-        return ()
-
-    def source(self, shards: ShardSet) -> None:
-        """Windows or packed documents."""
+    @classmethod
+    def model(cls, settings: DenoisingConfig) -> dict[str, Any]:
+        """Each row says what its tokens see; what is generated sees all before it."""
+        return {**super().model(settings), "block": "attention"}
 
     def batch(self, samples: Samples) -> Batch:
-        """Damage texts [B, L].
+        """Corrupt texts [B, L].
 
         Returns:
-            Inputs: tokens [B, S], their visibility [B, S], the places to be scored [B, M]. Labels:
-            the tokens asked for at these places [B, M].
+            Inputs: tokens [B, S], their visibility [B, S], the positions to be scored [B, M].
+            Labels: the tokens to be predicted at these positions [B, M].
         """
-        import torch
-
-        count, size = len(samples.tokens), self.context.sequence
-        inputs = np.full(
-            (count, size), self.context.vocabulary.special.get("pad", 0), dtype=np.int64
+        special, shape = (
+            self.context.vocabulary.special,
+            (len(samples.tokens), self.context.sequence),
         )
-        visibility = np.zeros((count, size), dtype=np.int64)
-        selected = np.zeros((count, self.max_predictions), dtype=np.int64)
-        labels = np.full((count, self.max_predictions), IGNORE, dtype=np.int64)
-        for row, (source, target) in enumerate(self._damaged(samples)):
-            asked, seen = target.size + 1, source.size
-            inputs[row, : seen + asked] = np.concatenate([source, [self.begin], target])
-            visibility[row, :seen], visibility[row, seen : seen + asked] = -1, 1
-            selected[row, :asked] = np.arange(seen, seen + asked)
-            labels[row, :asked] = np.append(target, self.end)
-        tensors = tuple(map(torch.from_numpy, (inputs, visibility, selected)))
-        return tensors, torch.from_numpy(labels)
+        inputs = np.full(shape, special.get("pad", 0), dtype=np.int64)
+        visibility = np.zeros(shape, dtype=np.int64)
+        selected = np.zeros((len(inputs), self.max_predictions), dtype=np.int64)
+        labels = np.full(selected.shape, IGNORE, dtype=np.int64)
+        for row, (source, target) in enumerate(self._corrupted(samples)):
+            predicted, seen = target.size + 1, source.size
+            inputs[row, : seen + predicted] = np.concatenate([source, [self.begin], target])
+            visibility[row, :seen], visibility[row, seen : seen + predicted] = -1, 1
+            selected[row, :predicted] = np.arange(seen, seen + predicted)
+            labels[row, :predicted] = np.append(target, self.end)
+        return as_batch([inputs, visibility, selected], [labels])
 
-    def loss(self, outputs: Any, labels: Any) -> Tensor:
-        """Mean negative log-likelihood of the target in nats; see `cross_entropy`."""
-        from dslm.objectives.cross_entropy import cross_entropy
-
-        return cross_entropy(outputs, labels)
-
-    def measure(self, outputs: Any, labels: Any) -> Tensor:
-        """Loss and accuracy over the tokens of the targets."""
-        from dslm.objectives.cross_entropy import judged
-
-        return judged(outputs, labels)
+    def completion(self) -> Restore:
+        """The prompt is a source, whose gaps have the marks of training."""
+        first, style = self.corruption.marks, self.settings.style
+        marks = {"spans": tuple(range(first, first + self.spans)), "deletion": ()}
+        return Restore(
+            begin=self.begin,
+            end=self.end,
+            size=self.begin + self.extra_ids,
+            longest=self.context.sequence - self.max_predictions,
+            marks=marks.get(style, (first,)),
+            in_place=style == "spans",
+        )
 
     def _longest(self) -> int:
         """The longest text whose source, `begin` and target fit into a row, whatever is drawn."""
@@ -121,12 +116,12 @@ class Denoising:
         for length in range(sequence, SHORTEST - 1, -1):
             if sum(self.corruption.lengths(length)) < sequence:
                 return length
-        rule = "leaves no room for a damaged text and what restores it"
+        rule = "leaves no room for a corrupted text and what restores it"
         raise ConfigError(Problem("model.sequence", sequence, rule, "use 8 or more"))
 
-    def _damaged(self, samples: Samples) -> list[tuple[Integers, Integers]]:
+    def _corrupted(self, samples: Samples) -> list[tuple[Int64Array, Int64Array]]:
         """Source and target of each sample; its padding is no part of its text."""
-        texts, width = samples.tokens.astype(np.int64), self.window_spec.width
+        texts, width = samples.tokens.astype(np.int64), self.window.width
         lengths = np.full(len(texts), width)
         if samples.padding is not None:
             lengths = (texts != samples.padding).sum(axis=1)

@@ -1,53 +1,57 @@
 """A row in which the middle of a text comes last (Bavarian et al. 2022).
 
-[prefix mark] prefix [suffix mark] suffix [middle mark] middle, or with what stands behind first:
+[prefix mark] prefix [suffix mark] suffix [middle mark] middle, or with the suffix first:
 [prefix mark] [suffix mark] suffix [middle mark] prefix middle (their PSM and SPM, section 3). The
 marks are three ids behind those of the tokenizer.
 """
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
+from dataclasses import dataclass
 
+import numpy as np
+
+from dslm.arrays import Int64Array
 from dslm.sampling.stateless_random import RandomStream, stateless_random
 
 SENTINELS = 3
 """The marks of prefix, suffix and middle."""
 
-Integers = npt.NDArray[np.int64]
 
+@dataclass(frozen=True)
+class FillInMiddle:
+    """How rows are rearranged."""
 
-def rearranged(
-    rows: Integers, numbers: Integers, seed: int, marks: int, share: float, suffix_first: float
-) -> Integers:
-    """Rows of which some have their middle last; the last three tokens of these are left out.
+    share: float
+    """Of the rows, that are rearranged."""
+    suffix_first: float
+    """Share of these in which the suffix comes first."""
+    marks: int
+    """The id of the first mark."""
 
-    Args:
-        rows: [B, W] ids.
-        numbers: [B] sample numbers, by which the dice fall.
-        seed: that of the run.
-        marks: the id of the first mark.
-        share: of the rows that are rearranged.
-        suffix_first: share of these in which what stands behind comes first.
+    def rearrange(self, rows: Int64Array, numbers: Int64Array, seed: int) -> Int64Array:
+        """Put the middle last in some rows; their last three tokens are left out.
 
-    Returns:
-        [B, W].
-    """
-    width = rows.shape[1]
-    draws = stateless_random(seed, numbers, 4, RandomStream.CUTS)
-    made = rows.copy()
-    for row, (chosen, order, *cuts) in enumerate(draws.tolist()):
-        if chosen < share:
-            text = rows[row, : width - SENTINELS]
-            first, last = sorted(int(cut * (text.size + 1)) for cut in cuts)
-            made[row] = _marked(text, first, last, order < suffix_first, marks)
-    return made
+        Args:
+            rows: [B, W] ids.
+            numbers: [B] sample numbers, which decide together with the seed.
+            seed: that of the run.
 
+        Returns:
+            [B, W].
+        """
+        draws = stateless_random(seed, numbers, 4, RandomStream.CUTS)
+        made = rows.copy()
+        for row, (selected, order, *cuts) in enumerate(draws.tolist()):
+            if selected < self.share:
+                text = rows[row, :-SENTINELS]
+                borders = sorted(int(cut * (text.size + 1)) for cut in cuts)
+                made[row] = self._marked(np.split(text, borders), order < self.suffix_first)
+        return made
 
-def _marked(text: Integers, first: int, last: int, suffix_first: bool, marks: int) -> Integers:
-    prefix, middle, suffix = np.split(text, [first, last])
-    before, behind, between = ([marks + number] for number in range(SENTINELS))
-    if suffix_first:
-        return np.concatenate([before, behind, suffix, between, prefix, middle])
-    return np.concatenate([before, prefix, behind, suffix, between, middle])
+    def _marked(self, parts: list[Int64Array], suffix_first: bool) -> Int64Array:
+        prefix, middle, suffix = parts
+        before, behind, between = ([self.marks + number] for number in range(SENTINELS))
+        if suffix_first:
+            return np.concatenate([before, behind, suffix, between, prefix, middle])
+        return np.concatenate([before, prefix, behind, suffix, between, middle])

@@ -1,24 +1,30 @@
 """Masked language modelling, alone or with pairs of segments (Devlin et al. 2018).
 
 A row is a window of text behind [CLS] (as Liu et al. 2019, RoBERTa, "full sentences"), or, with
-`pairs`, two segments between special ids. Scores are computed at the masked places alone: as many
-in every row, those that a short row lacks count for nothing.
+`pairs`, two segments between special ids. Scores are computed at the masked positions alone, as
+many in every row; those that a short row lacks count for nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from dslm.arrays import Int64Array
 from dslm.config.parse import STRICT
-from dslm.objectives.documents import Integers, places_of, visible
-from dslm.objectives.masking import MaskDraws, MaskUnit, changed, chosen
-from dslm.objectives.protocol import IGNORE, Batch, Context, Value
-from dslm.sampling.pairs import SPECIAL, PairRows, Relation, unrelated
+from dslm.errors import Problem
+from dslm.model.config import NO_BOTTLENECK
+from dslm.objectives.base import Context, Objective, Refusals
+from dslm.objectives.batch import IGNORE, Batch, as_batch
+from dslm.objectives.completion import Fill
+from dslm.objectives.documents import position_ids
+from dslm.objectives.masking import MaskUnit, mask_tokens, select_tokens
+from dslm.sampling.pairs import SPECIAL, PairRows, Relation, check_pairs, unrelated
+from dslm.sampling.stateless_random import stateless_random
 from dslm.sampling.stream import Samples, WindowSpec
 from dslm.shards.shard_set import ShardSet
 
@@ -49,39 +55,67 @@ class MaskedConfig:
     short: Share = 0.1
     """Share of the pairs that are made shorter than a row (only with `pairs`)."""
 
+    @property
+    def paired(self) -> bool:
+        """Whether rows are pairs of segments."""
+        return self.pairs != "none"
 
-class Masked:
-    """Some tokens are hidden and asked for."""
+
+class Masked(Objective):
+    """Some tokens are masked and predicted."""
+
+    kind = "masked"
+    meaning = "hidden tokens from all others"
+    config = MaskedConfig
+    token_loss = "masked_loss"
+    settings: MaskedConfig
 
     def __init__(self, settings: MaskedConfig, context: Context) -> None:
-        self.settings, self.context = settings, context
-        self.paired, special = settings.pairs != "none", context.vocabulary.special
+        super().__init__(settings, context)
+        special = context.vocabulary.special
         self.extra_ids = 0 if "mask" in special else 1
         self.mask = special.get("mask", context.vocabulary.size)
         self.begin = special.get("cls")
-        self.end = special.get("sep" if self.paired else "eos") if "cls" in special else None
-        self.window_spec = WindowSpec(context.sequence - (self.begin is not None))
+        self.window = WindowSpec(context.sequence - (self.begin is not None))
         self.max_predictions = max(1, round(settings.share * context.sequence))
         self.scored_fraction = self.max_predictions / context.sequence
         kept_apart = ("visibility", "position_ids") if context.borders else ()
-        shape = ("segments", "visibility") if self.paired else kept_apart
-        self.extras: tuple[str, ...] = (*shape, "selected")
-        pair = ("pair_loss", "pair_accuracy") if self.paired else ()
-        self.measures: tuple[str, ...] = ("masked_loss", "masked_accuracy", *pair)
+        shape = ("segments", "visibility") if settings.paired else kept_apart
+        self.extras = (*shape, "selected")
+        pair = ("pair_loss", "pair_accuracy") if settings.paired else ()
+        self.measures = ("masked_loss", "masked_accuracy", *pair)
         self._ordinary = context.vocabulary.ordinary()
         self._text = np.isin(np.arange(context.vocabulary.size + self.extra_ids), self._ordinary)
         self._words = None if settings.unit == "token" else context.vocabulary.words()
 
-    @staticmethod
-    def model(settings: MaskedConfig) -> Mapping[str, Any]:
+    @classmethod
+    def model(cls, settings: MaskedConfig) -> dict[str, Any]:
         """A token sees all others."""
-        if settings.pairs == "none":
-            return {"attention": "full", "pair_head": False}
-        return {"attention": "full", "segments": 2, "pair_head": True}
+        segments = {"segments": 2} if settings.paired else {}
+        return {**NO_BOTTLENECK, "attention": "full", "pair_head": settings.paired, **segments}
+
+    @classmethod
+    def refuses(cls, settings: MaskedConfig) -> Refusals:
+        """Whatever makes rows, where pairs are rows of their own."""
+        if not settings.paired:
+            return {}
+        borders = "means nothing for pairs, which are rows of their own"
+        rows = "does not go with pairs of segments, which are rows of their own"
+        return {
+            "document_borders": (borders, "leave it out, or use objective.masked.pairs=none"),
+            "packing": (rows, "leave it out"),
+            "augmentation": (rows, "leave it out"),
+        }
 
     def special(self) -> tuple[str, ...]:
-        """Pairs stand between special ids; borders between documents are told by their ends."""
-        return (*(SPECIAL if self.paired else ()), *(("eos",) if self.context.borders else ()))
+        """Those around the segments of a pair, or the end by which documents are recognized."""
+        if self.settings.paired:
+            return SPECIAL
+        return ("eos",) if self.context.borders else ()
+
+    def check_shards(self, shards: ShardSet) -> list[Problem]:
+        """Whether pairs can be made."""
+        return check_pairs(shards) if self.settings.paired else []
 
     def source(self, shards: ShardSet) -> PairRows | None:
         """Pairs, if there are to be any."""
@@ -94,88 +128,74 @@ class Masked:
         )
 
     def batch(self, samples: Samples) -> Batch:
-        """Hide tokens of rows.
+        """Mask tokens of rows.
 
         Returns:
             Inputs: tokens [B, S], what `extras` names, `selected` [B, M]. Labels: the tokens at the
-            picked places [B, M]; for pairs also whether the segments do not belong together [B],
-            and the first place is among those picked.
+            selected positions [B, M]; for pairs also whether the segments do not belong together
+            [B], and the first position is among those selected.
         """
-        rows = self._whole(samples.tokens.astype(np.int64))
-        settings = self.settings
-        numbers = samples.indices if settings.static else samples.numbers
-        draws = MaskDraws(self.context.seed, numbers)
-        masked, units = chosen(
-            rows, self._text[rows], settings.share, settings.unit, self._words, draws
-        )
-        together = units if settings.unit == "span" else None
-        shares = settings.hidden, settings.replaced
-        inputs = changed(rows, masked, together, shares, self.mask, self._ordinary, draws)
+        rows = samples.tokens.astype(np.int64)
+        if self.begin is not None and not self.settings.paired:
+            rows = np.insert(rows, 0, self.begin, axis=1)
+        inputs, masked = self._masked(rows, samples)
         selected = np.argsort(~masked, axis=1, kind="stable")[:, : self.max_predictions]
+        if self.settings.paired:
+            selected = np.insert(selected, 0, 0, axis=1)  # [CLS], which is never masked
         counted = np.take_along_axis(masked, selected, axis=1)
-        labels = np.where(counted, np.take_along_axis(rows, selected, axis=1), IGNORE)
-        if self.paired:
-            selected, labels = (
-                np.insert(selected, 0, 0, axis=1),
-                np.insert(labels, 0, IGNORE, axis=1),
-            )
-            counted = np.insert(counted, 0, False, axis=1)
-        found = {"selected": np.where(counted, selected, 0), **self._shape(rows)}
-        answers = [labels]
-        if self.paired:
-            answers.append(unrelated(self.context.seed, samples.numbers))
-        return _tensors([inputs, *(found[name] for name in self.extras)]), _tensors(answers)
+        labels = [np.where(counted, np.take_along_axis(rows, selected, axis=1), IGNORE)]
+        if self.settings.paired:
+            labels.append(unrelated(self.context.seed, samples.numbers))
+        extras = {"selected": np.where(counted, selected, 0), **self._shape(rows)}
+        return as_batch([inputs, *(extras[name] for name in self.extras)], labels)
 
     def loss(self, outputs: Any, labels: Any) -> Tensor:
         """The mean loss of the masked tokens and, for pairs, that of the pairs, added up."""
-        from dslm.objectives.cross_entropy import cross_entropy
-
-        if not self.paired:
-            return cross_entropy(outputs, labels)
+        if not self.settings.paired:
+            return super().loss(outputs, labels)
         (scores, pair), (tokens, relation) = outputs, labels
-        return cross_entropy(scores, tokens) + cross_entropy(pair[:, None], relation[:, None])
+        return super().loss(scores, tokens) + super().loss(pair[:, None], relation[:, None])
 
     def measure(self, outputs: Any, labels: Any) -> Tensor:
         """Loss and accuracy of each part."""
         import torch
 
-        from dslm.objectives.cross_entropy import judged
-
-        if not self.paired:
-            return judged(outputs, labels)
+        if not self.settings.paired:
+            return super().measure(outputs, labels)
         (scores, pair), (tokens, relation) = outputs, labels
-        return torch.cat([judged(scores, tokens), judged(pair[:, None], relation[:, None])])
+        both = super().measure(scores, tokens), super().measure(pair[:, None], relation[:, None])
+        return torch.cat(both)
 
-    def _whole(self, rows: Integers) -> Integers:
-        """Rows as the model takes them: windows get their [CLS]."""
-        if self.paired or self.begin is None:
-            return rows
-        return np.insert(rows, 0, self.begin, axis=1)
-
-    def _shape(self, rows: Integers) -> dict[str, Integers]:
-        """Segments, visibility and places of rows, as far as they are carried."""
+    def completion(self) -> Fill:
+        """Masks are filled in a text between the same ids as in training."""
         special = self.context.vocabulary.special
-        if self.paired:
+        end = None if self.begin is None else special.get("sep" if self.settings.paired else "eos")
+        return Fill(self.mask, self.begin, end)
+
+    def _masked(self, rows: Int64Array, samples: Samples) -> tuple[Int64Array, Any]:
+        """Rows as the model sees them, and where they are masked."""
+        settings = self.settings
+        numbers = samples.indices if settings.static else samples.numbers
+        draws = partial(stateless_random, self.context.seed, numbers)
+        masked, units = select_tokens(
+            rows, self._text[rows], settings.share, settings.unit, self._words, draws
+        )
+        together = units if settings.unit == "span" else None
+        shares = settings.hidden, settings.replaced
+        return mask_tokens(rows, masked, together, shares, self.mask, self._ordinary, draws), masked
+
+    def _shape(self, rows: Int64Array) -> dict[str, Int64Array]:
+        """Segments, visibility and position ids of rows, as far as `extras` names them."""
+        special = self.context.vocabulary.special
+        if self.settings.paired:
             after = np.cumsum(rows == special["sep"], axis=1) - (rows == special["sep"])
             documents = (after < 2).astype(np.int64)  # behind the second [SEP] is padding
-            return {
-                "segments": (after == 1).astype(np.int64),
-                "visibility": visible(documents, causal=False),
-            }
+            segments = (after == 1).astype(np.int64)
+            return {"segments": segments, "visibility": -documents}
         if not self.context.borders:
             return {}
         ends = rows == special["eos"]
         documents = 1 + np.cumsum(ends, axis=1) - ends
         if "pad" in special:
             documents = np.where(rows == special["pad"], 0, documents)
-        return {
-            "visibility": visible(documents, causal=False),
-            "position_ids": places_of(documents),
-        }
-
-
-def _tensors(arrays: list[Integers]) -> Value:
-    import torch
-
-    made = tuple(torch.from_numpy(np.ascontiguousarray(array)) for array in arrays)
-    return made if len(made) > 1 else made[0]
+        return {"visibility": -documents, "position_ids": position_ids(documents)}

@@ -1,25 +1,26 @@
-"""Which tokens of a row are hidden, and behind what: exact counts, drawn by sample number alone.
+"""Which tokens of a row are masked, and what they become: exact counts, by sample number alone.
 
-The way of a row: its tokens are put into units (single tokens, whole words, spans of words); the
-units are put in random order; they are taken in that order as long as they fit into what is to be
-masked, and where no unit fits any more, one is cut; most of the tokens taken become the mask, some
-another token, some stay (Devlin et al. 2018, section 3.1).
+The path of a row: its tokens are grouped into units (single tokens, whole words, spans of words);
+the units are put in random order and taken in that order as long as they fit into the number of
+tokens to be masked, and where none fits any more, one is cut; most of the tokens taken become the
+mask, some another token, some stay (Devlin et al. 2018, section 3.1).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable
+from typing import Literal, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-from dslm.sampling.stateless_random import RandomStream, Reals, stateless_random
+from dslm.arrays import Flags, Int64Array
+from dslm.sampling.stateless_random import RandomStream, Reals
 from dslm.tokenizers.vocabulary import Words
 
 MaskUnit = Literal["token", "word", "span", "ngram"]
-Integers = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
+Draws: TypeAlias = Callable[[int, RandomStream], Reals]
+"""From a width to [n, width] numbers in [0, 1), a row for each sample: `stateless_random` of a seed
+and some sample numbers."""
 
 LONGEST_SPAN = 10
 GEOMETRIC = 0.2
@@ -28,34 +29,21 @@ LONGEST_NGRAM = 3
 """Of ALBERT (Lan et al. 2020, section 4.1): 1 to 3 words, shorter ones more often, as 1/n."""
 
 
-@dataclass(frozen=True)
-class MaskDraws:
-    """What is drawn for some rows."""
-
-    seed: int
-    numbers: Integers
-    """[n]: by what the draws of each row are known; the same number draws the same."""
-
-    def __call__(self, width: int, purpose: RandomStream) -> Reals:
-        """[n, width] numbers in [0, 1)."""
-        return stateless_random(self.seed, self.numbers, width, purpose)
-
-
-def chosen(
-    tokens: Integers,
-    maskable: Mask,
+def select_tokens(
+    tokens: Int64Array,
+    maskable: Flags,
     share: float,
     unit: MaskUnit,
     words: Words | None,
-    draws: MaskDraws,
-) -> tuple[Mask, Integers]:
+    draws: Draws,
+) -> tuple[Flags, Int64Array]:
     """Which tokens are masked.
 
     Args:
         tokens: [n, S].
         maskable: [n, S], tokens that may be.
         share: how many of these, rounded, at least one.
-        unit: what is taken as a whole.
+        unit: what is masked as a whole.
         words: where words begin; not needed for tokens.
         draws: decides.
 
@@ -69,22 +57,22 @@ def chosen(
     keys = draws(tokens.shape[1], RandomStream.CHOICE)
     if unit == "token":
         order = np.argsort(np.where(maskable, keys, 2.0), axis=1)
-        taken = np.zeros_like(maskable)
-        np.put_along_axis(taken, order, np.arange(tokens.shape[1]) < wanted[:, None], axis=1)
-        return taken, units
+        masked = np.zeros_like(maskable)
+        np.put_along_axis(masked, order, np.arange(tokens.shape[1]) < wanted[:, None], axis=1)
+        return masked, units
     return _whole_units(units, maskable, wanted, keys), units
 
 
-def changed(
-    tokens: Integers,
-    masked: Mask,
-    units: Integers | None,
+def mask_tokens(
+    tokens: Int64Array,
+    masked: Flags,
+    units: Int64Array | None,
     shares: tuple[float, float],
     mask: int,
-    ordinary: Integers,
-    draws: MaskDraws,
-) -> Integers:
-    """The rows with what is masked hidden.
+    ordinary: Int64Array,
+    draws: Draws,
+) -> Int64Array:
+    """The rows as the model sees them.
 
     Args:
         tokens: [n, S].
@@ -92,13 +80,11 @@ def changed(
         units: [n, S] where the same is done to all tokens of a unit.
         shares: of the masked tokens that become the mask, and that become any other token.
         mask: the id of the mask.
-        ordinary: the ids that may take a token's place.
+        ordinary: the ids that may replace a token.
         draws: decides.
     """
-    fate, other = (
-        draws(tokens.shape[1], RandomStream.CHANGE),
-        draws(tokens.shape[1], RandomStream.IDS),
-    )
+    width = tokens.shape[1]
+    fate, other = draws(width, RandomStream.CHANGE), draws(width, RandomStream.IDS)
     if units is not None:
         fate = np.take_along_axis(fate, units, axis=1)
     hidden = masked & (fate < shares[0])
@@ -107,7 +93,7 @@ def changed(
     return np.where(hidden, mask, np.where(replaced, drawn, tokens))
 
 
-def _units(tokens: Integers, unit: MaskUnit, words: Words | None, draws: MaskDraws) -> Integers:
+def _units(tokens: Int64Array, unit: MaskUnit, words: Words | None, draws: Draws) -> Int64Array:
     """The number of the unit of each token, [n, S]."""
     if unit == "token" or words is None:
         return np.broadcast_to(np.arange(tokens.shape[1]), tokens.shape)
@@ -122,37 +108,37 @@ def _units(tokens: Integers, unit: MaskUnit, words: Words | None, draws: MaskDra
     return np.take_along_axis(spans, numbers, axis=1)
 
 
-def _lengths(unit: MaskUnit, draws: Reals) -> Integers:
+def _lengths(unit: MaskUnit, draws: Reals) -> Int64Array:
     """Words of each of the spans a row is cut into."""
     longest = LONGEST_SPAN if unit == "span" else LONGEST_NGRAM
     sizes = np.arange(1, longest + 1)
     weights = GEOMETRIC * (1 - GEOMETRIC) ** (sizes - 1) if unit == "span" else 1 / sizes
-    found: Integers = 1 + np.searchsorted(np.cumsum(weights / weights.sum()), draws, side="right")
+    found: Int64Array = 1 + np.searchsorted(np.cumsum(weights / weights.sum()), draws, side="right")
     return np.minimum(found, longest)
 
 
-def _whole_units(units: Integers, maskable: Mask, wanted: Integers, keys: Reals) -> Mask:
-    """Take units in the order of their keys, those that no longer fit left out, one cut at last."""
+def _whole_units(units: Int64Array, maskable: Flags, wanted: Int64Array, keys: Reals) -> Flags:
+    """Take units in the order of their keys, leaving out those too long; cut one at last."""
     rows, size = units.shape
     flat = units + size * np.arange(rows)[:, None]
     sizes = np.bincount(flat[maskable], minlength=rows * size).reshape(rows, size)
     order = np.argsort(np.where(sizes > 0, keys, 2.0), axis=1)
     sizes = np.take_along_axis(sizes, order, axis=1)
-    left = wanted.copy()
+    missing = wanted.copy()
     taken = np.zeros((rows, size), dtype=bool)
-    for place in range(size):  # one unit of all rows at a time
-        fits = (sizes[:, place] > 0) & (sizes[:, place] <= left)
-        taken[:, place] = fits
-        left -= np.where(fits, sizes[:, place], 0)
-        if not left.any():
+    for index in range(size):  # one unit of all rows at a time
+        fits = (sizes[:, index] > 0) & (sizes[:, index] <= missing)
+        taken[:, index] = fits
+        missing -= np.where(fits, sizes[:, index], 0)
+        if not missing.any():
             break
     of_unit = np.zeros_like(taken)
     np.put_along_axis(of_unit, order, taken, axis=1)
     masked = np.take_along_axis(of_unit, units, axis=1) & maskable
-    for row in np.flatnonzero(left).tolist():
+    for row in np.flatnonzero(missing).tolist():
         rest = np.flatnonzero(maskable[row] & ~masked[row])
         first = rest[np.argmin(keys[row, units[row, rest]])]
-        masked[row, rest[rest >= first][: left[row]]] = True
+        masked[row, rest[rest >= first][: missing[row]]] = True
         short = int(wanted[row] - masked[row].sum())
         masked[row, rest[~masked[row, rest]][:short]] = True
     return masked

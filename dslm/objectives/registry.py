@@ -1,4 +1,4 @@
-"""The objectives by name; a new one is a file, a line in `OBJECTIVES` and its settings here."""
+"""The objectives by name, and the settings that follow from the table."""
 
 from __future__ import annotations
 
@@ -8,63 +8,70 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from dslm.config.parse import STRICT
+from dslm.config.table import class_of, with_fields
 from dslm.errors import Problem
-from dslm.objectives.autoencoder import Autoencoder, AutoencoderConfig
-from dslm.objectives.causal import Causal, CausalConfig
-from dslm.objectives.denoising import Denoising, DenoisingConfig
-from dslm.objectives.masked import Masked, MaskedConfig
-from dslm.objectives.protocol import Context, Objective
+from dslm.model.config import ModelConfig
+from dslm.objectives.base import Context, Objective, Refusals
 
-OBJECTIVES: dict[str, type[Objective]] = {
-    "causal": Causal,
-    "masked": Masked,
-    "denoising": Denoising,
-    "autoencoder": Autoencoder,
-}
+KINDS = (
+    "causal",
+    "masked",
+    "denoising",
+    "autoencoder",
+)
+"""The modules of the objectives, which are their kinds as well; the first is the default."""
 
-NO_CODE = {
-    "bottleneck_length": 0,
-    "bottleneck_width": None,
-    "decoder_layers": None,
-    "output": "scores",
-}
-"""What a model has that is no autoencoder."""
+OBJECTIVES: dict[str, type[Objective]] = {kind: class_of(__package__, kind) for kind in KINDS}
+
+
+def _meaning() -> str:
+    return " ".join(f"{kind}: {objective.meaning}." for kind, objective in OBJECTIVES.items())
+
+
+def _settings(kind: str) -> tuple[type[Any], Any]:
+    config, meaning = OBJECTIVES[kind].config, f"Settings of objective.kind={kind}."
+    return config, Field(default_factory=config, description=meaning)
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
+@with_fields(
+    {
+        "kind": (Literal[KINDS], Field(default=KINDS[0], description=_meaning())),
+        **{kind: _settings(kind) for kind in KINDS},
+    }
+)
 class ObjectiveConfig:
-    """What the model learns to predict."""
+    """What the model learns to predict: a kind, and under the name of each kind its settings."""
 
-    kind: Literal["causal", "masked", "denoising", "autoencoder"] = "causal"
-    """causal: each token from those before it. masked: hidden tokens from all others. denoising: a
-    text from what is left of it. autoencoder: a text from a code that it was made into."""
-    causal: CausalConfig = Field(default_factory=CausalConfig)
-    """Settings of the causal objective."""
-    masked: MaskedConfig = Field(default_factory=MaskedConfig)
-    """Settings of the masked objective."""
-    denoising: DenoisingConfig = Field(default_factory=DenoisingConfig)
-    """Settings of the denoising objective."""
-    autoencoder: AutoencoderConfig = Field(default_factory=AutoencoderConfig)
-    """Settings of the autoencoder."""
+    kind: str = KINDS[0]
 
     @property
-    def chosen(self) -> Any:
-        """The settings of the kind that is chosen."""
+    def selected(self) -> type[Objective]:
+        """The objective of this kind."""
+        return OBJECTIVES[self.kind]
+
+    @property
+    def settings(self) -> Any:
+        """The settings of this kind."""
         return getattr(self, self.kind)
 
 
 def make_objective(config: ObjectiveConfig, context: Context) -> Objective:
     """The objective of a run."""
-    return OBJECTIVES[config.kind](config.chosen, context)
+    return config.selected(config.settings, context)
 
 
 def model_of(config: ObjectiveConfig) -> dict[str, Any]:
     """The settings of a model that an objective decides."""
-    without = {} if config.kind == "autoencoder" else NO_CODE
-    return {**without, **OBJECTIVES[config.kind].model(config.chosen)}
+    return config.selected.model(config.settings)
 
 
-def check_objective(config: ObjectiveConfig, model: Any) -> list[Problem]:
+def refused_by(config: ObjectiveConfig) -> Refusals:
+    """The settings of the data that do not go with an objective."""
+    return config.selected.refuses(config.settings)
+
+
+def check_objective(config: ObjectiveConfig, model: ModelConfig) -> list[Problem]:
     """What contradicts itself between objective and model."""
     problems = [
         Problem(
@@ -74,13 +81,6 @@ def check_objective(config: ObjectiveConfig, model: Any) -> list[Problem]:
             f"leave it out or set objective.kind={kind}",
         )
         for kind, objective in OBJECTIVES.items()
-        if kind != config.kind and getattr(config, kind) != type(getattr(config, kind))()
+        if kind != config.kind and getattr(config, kind) != objective.config()
     ]
-    for key, value in model_of(config).items():
-        if (found := getattr(model, key)) != value:
-            rule = f"objective.kind = {config.kind} needs {value!r}"
-            problems.append(Problem(f"model.{key}", found, rule, "leave it out"))
-    if config.kind == "autoencoder" and not model.bottleneck_length:
-        rule, fix = "objective.kind = autoencoder needs a code", "set it to its vectors for a row"
-        problems.append(Problem("model.bottleneck_length", 0, rule, fix))
-    return problems
+    return problems + config.selected.check(config.settings, model)

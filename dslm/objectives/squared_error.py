@@ -1,11 +1,11 @@
-"""Vectors compared with the vectors that they should be."""
+"""The squared error of predicted vectors."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from dslm.objectives.protocol import IGNORE
+from dslm.objectives.batch import IGNORE
 
 
 def squared_error(predicted: Tensor, targets: Tensor, labels: Tensor) -> Tensor:
@@ -14,7 +14,7 @@ def squared_error(predicted: Tensor, targets: Tensor, labels: Tensor) -> Tensor:
     Args:
         predicted: [B, S, D].
         targets: [B, S, D].
-        labels: [B, S], `IGNORE` where a place does not count; a row without any counts as zero.
+        labels: [B, S], `IGNORE` where a position does not count; a row without any counts as zero.
 
     Returns:
         A float32 scalar.
@@ -26,13 +26,13 @@ def squared_error(predicted: Tensor, targets: Tensor, labels: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def explained(predicted: Tensor, targets: Tensor, labels: Tensor) -> Tensor:
+def explained_variance(predicted: Tensor, targets: Tensor, labels: Tensor) -> Tensor:
     """How much of the variance of the targets is explained: 1 - squared error / variance.
 
     Args:
         predicted: [B, S, D].
-        targets: [B, S, D]; their variance is that within this micro-batch, over all places.
-        labels: [B, S], `IGNORE` where a place does not count.
+        targets: [B, S, D]; their variance is that within this micro-batch, over all positions.
+        labels: [B, S], `IGNORE` where a position does not count.
 
     Returns:
         [1, 2] float32: the variance that is explained, and the variance, both summed up.

@@ -1,4 +1,4 @@
-"""Which engine a plan asks for."""
+"""Chooses the engine of a plan."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dslm.model.stages import Stage
-from dslm.objectives.protocol import Objective
+from dslm.objectives.base import Objective
 from dslm.parallel.engine import Engine
 from dslm.parallel.loss import LossFunction
 from dslm.parallel.plan import Plan
@@ -21,7 +21,7 @@ def create(
         stages: the model.
         plan: the layout.
         config: DeepSpeed's JSON.
-        objective: how outputs are judged.
+        objective: defines the loss.
     """
     from dslm.parallel.pipeline import PipelineEngine
     from dslm.parallel.zero import ZeroEngine

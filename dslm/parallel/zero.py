@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from dslm.model.stages import Stage
 from dslm.model.transformer import Transformer
-from dslm.objectives.protocol import Batch
+from dslm.objectives.batch import Batch
 from dslm.parallel.engine import Engine
 from dslm.parallel.loss import LossFunction
 from dslm.parallel.optimizers import parameter_groups

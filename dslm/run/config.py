@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import is_dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -10,7 +11,7 @@ from pydantic.dataclasses import dataclass
 from dslm.config.parse import STRICT
 from dslm.errors import Problem
 from dslm.model.config import ModelConfig
-from dslm.objectives.registry import ObjectiveConfig, check_objective
+from dslm.objectives.registry import ObjectiveConfig, check_objective, refused_by
 from dslm.sampling.augment import AugmentationConfig
 
 Natural = Annotated[int, Field(ge=0)]
@@ -112,9 +113,7 @@ class RunConfig:
 
 def check_run(config: RunConfig) -> list[Problem]:
     """What contradicts itself within the settings."""
-    problems = _check_data(config.data) + check_objective(config.objective, config.model)
-    if config.data.document_borders:
-        problems += _check_borders(config)
+    problems = _check_data(config) + check_objective(config.objective, config.model)
     warmup = config.schedule.warmup_steps
     if warmup is not None and warmup >= config.steps:
         rule = f"leaves none of the {config.steps} steps after the warm-up"
@@ -135,30 +134,20 @@ def check_run(config: RunConfig) -> list[Problem]:
     return problems
 
 
-def _check_borders(config: RunConfig) -> list[Problem]:
-    objective, apart = config.objective, "data.document_borders"
-    if config.model.recurrent:
-        rule = f"is not possible with model.block = {config.model.block!r}, whose memory goes on"
-        return [Problem(apart, True, rule, "leave it out")]
-    if objective.kind == "masked" and objective.masked.pairs != "none":
-        rule = "means nothing for pairs, which are rows of their own"
-        return [Problem(apart, True, rule, "leave it out, or use objective.masked.pairs=none")]
-    if objective.kind == "causal" and objective.causal.fill_in_middle:
-        rule = "does not go with objective.causal.fill_in_middle, which moves text across borders"
-        return [Problem(apart, True, rule, "use one of the two")]
-    if objective.kind in ("denoising", "autoencoder"):
-        rule = f"does not go with objective.kind={objective.kind}, which takes a row as one text"
-        return [Problem(apart, True, rule, "leave it out")]
-    return []
-
-
-def _check_data(config: DataConfig) -> list[Problem]:
-    problems = []
-    if config.temperature is not None and isinstance(config.train, dict):
+def _check_data(config: RunConfig) -> list[Problem]:
+    problems, data, defaults = [], config.data, DataConfig(train="")
+    if data.temperature is not None and isinstance(data.train, dict):
         rule = "makes weights, and data.train gives some already"
         fix = 'list the folders alone: data.train=\'["shards/a", "shards/b"]\''
-        problems.append(Problem("data.temperature", config.temperature, rule, fix))
-    if config.packing != "none" and config.augmentation != AugmentationConfig():
+        problems.append(Problem("data.temperature", data.temperature, rule, fix))
+    if data.packing != "none" and data.augmentation != AugmentationConfig():
         rule = "keeps documents in one piece, which data.augmentation does not"
-        problems.append(Problem("data.packing", config.packing, rule, "use one of the two"))
+        problems.append(Problem("data.packing", data.packing, rule, "use one of the two"))
+    if data.document_borders and config.model.recurrent:
+        rule = f"is not possible with model.block = {config.model.block!r}, whose memory goes on"
+        problems.append(Problem("data.document_borders", True, rule, "leave it out"))
+    for key, (rule, fix) in refused_by(config.objective).items():
+        if (value := getattr(data, key)) != getattr(defaults, key):
+            shown = None if is_dataclass(value) else value
+            problems.append(Problem(f"data.{key}", shown, rule, fix))
     return problems

@@ -8,8 +8,8 @@ from typing import Any
 
 from dslm.config.parse import parse
 from dslm.errors import CheckpointError, Problem
-from dslm.model.config import ModelConfig
-from dslm.objectives.registry import NO_CODE, ObjectiveConfig
+from dslm.model.config import NO_BOTTLENECK, ModelConfig
+from dslm.objectives.registry import ObjectiveConfig
 from dslm.run.checkpoint import checkpoints
 from dslm.run.config import RunConfig
 from dslm.run.folder import RunFolder
@@ -18,7 +18,7 @@ from dslm.tokenizers.tokenizer import TokenizerCard
 
 FREE = ("dropout", "recompute", "initialization")
 """Settings of a model that say nothing about its weights."""
-OTHERS = ("attention", "transform", "pair_head", "layers", "vocabulary", *NO_CODE)
+OTHERS = ("attention", "transform", "pair_head", "layers", "vocabulary", *NO_BOTTLENECK)
 """Those that may differ, because what both models have means the same in both: see
 `dslm.train.weight_transfer`."""
 

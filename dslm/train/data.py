@@ -1,8 +1,8 @@
-"""The shard sets of a run: opened, checked against the model, and handed out as batches.
+"""The shard sets of a run: opened, checked against the model, and served as batches.
 
-The way of the data: `open_sources` opens the folders that the settings name and finds their shares;
-`check_sources_fit` tells what is wrong with them; `open_stream` cuts them into rows and puts these
-in order. `batches` makes a step's examples of them.
+The path of the data: `open_sources` opens the folders that the settings name and computes their
+shares; `check_sources_fit` reports what is wrong with them; `open_stream` cuts them into rows and
+orders these. `batches` makes a step's examples of them.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from dslm.errors import DataError, Problem
-from dslm.objectives.protocol import Context, Objective
+from dslm.objectives.base import Context, Objective
 from dslm.objectives.registry import make_objective
 from dslm.run.config import DataConfig, RunConfig
 from dslm.sampling.augment import AugmentationConfig, margin
 from dslm.sampling.augmented import AugmentedStream
 from dslm.sampling.order import BLOCK, apportion, tempered
 from dslm.sampling.packed import PackedRows
-from dslm.sampling.pairs import PairRows, check_pairs
 from dslm.sampling.stream import (
     Stream,
     Windows,
@@ -112,7 +111,7 @@ def check_sources_fit(sources: Sources, config: RunConfig, objective: Objective)
     problems = _check_training(sources, config.data, objective)
     validation = sources.validation
     if validation is not None:
-        problems += check_window(validation, objective.window_spec.width)
+        problems += check_window(validation, objective.window.width)
         if validation.tokenizer_sha256 != sources.train[0].tokenizer_sha256:
             rule = "was made with another tokenizer than data.train"
             fix = f"shard it with --tokenizer {sources.train[0].tokenizer}"
@@ -131,32 +130,20 @@ def check_sources_fit(sources: Sources, config: RunConfig, objective: Objective)
 
 def _check_training(sources: Sources, config: DataConfig, objective: Objective) -> list[Problem]:
     """Whether the training data can be mixed, packed and changed."""
-    width = objective.window_spec.width
+    width = objective.window.width
     needed = width + margin(width, config.augmentation.drop)
     given = sources.weights if config.temperature is None else None
     problems = check_sources(sources.train, given, needed)
     missing = _check_special(sources.train[0], config, objective)
     problems += missing
-    if not missing and isinstance(objective.source(sources.train[0]), PairRows):
-        problems += [problem for shards in sources.all for problem in check_pairs(shards)]
-        problems += _check_windows_only(config)
+    if not missing:
+        problems += [p for shards in sources.all for p in objective.check_shards(shards)]
     if config.temperature is not None and sources.weights is not None:
         counts = apportion(sources.weights, BLOCK)
         for source in (s for s, n in zip(sources.train, counts, strict=True) if n == 0):
             rule = f"leaves less than one row in {BLOCK:,} to {source.folder}"
             fix = "raise it, or leave that set out"
             problems.append(Problem("data.temperature", config.temperature, rule, fix))
-    return problems
-
-
-def _check_windows_only(config: DataConfig) -> list[Problem]:
-    """What cannot be done to rows that are pairs."""
-    rule = "does not go with pairs of segments, which are rows of their own"
-    problems = []
-    if config.packing != "none":
-        problems.append(Problem("data.packing", config.packing, rule, "leave it out"))
-    if config.augmentation != AugmentationConfig():
-        problems.append(Problem("data.augmentation", None, rule, "leave it out"))
     return problems
 
 
@@ -187,16 +174,16 @@ def open_stream(sources: Sources, config: RunConfig, objective: Objective) -> St
     Packing takes about a second for a million documents (see `packed`), and the tables of the
     augmentation as long for a large vocabulary; everything else takes no time.
     """
-    data, train, cut = config.data, sources.train, objective.window_spec
+    data, train, window = config.data, sources.train, objective.window
     own = [source for shards in train if (source := objective.source(shards)) is not None]
     if own:
         return Stream(own, sources.weights, config.seed)
     if data.packing == "best_fit":
         padding = TokenizerCard.load(train[0].tokenizer).special["pad"]
-        packed = [PackedRows(shards, cut.width, padding) for shards in train]
+        packed = [PackedRows(shards, window.width, padding) for shards in train]
         return Stream(packed, sources.weights, config.seed)
-    spare = margin(cut.width, data.augmentation.drop)
-    windows = [Windows(shards, cut, spare) for shards in train]
+    spare = margin(window.width, data.augmentation.drop)
+    windows = [Windows(shards, window, spare) for shards in train]
     if data.augmentation == AugmentationConfig():
         return Stream(windows, sources.weights, config.seed)
     tokenizer = load_tokenizer(train[0].tokenizer)

@@ -1,7 +1,7 @@
-"""From the command line to a checked job: every mistake found, all told at once, before torch.
+"""From the command line to a checked job: all mistakes are reported at once, before torch.
 
-The path: preset → ``--config`` → ``key=value`` → settings; DeepSpeed's JSON; the plan for the ranks
-there are; the shard sets; the run's folder; the machine. Each step that can be taken is taken, so
+The path: preset → ``--config`` → ``key=value`` → settings; DeepSpeed's JSON; the plan for these
+ranks; the shard sets; the run's folder; the machine. Each step that can be taken is taken, so
 that one mistake hides no other.
 """
 
@@ -21,10 +21,10 @@ from dslm.errors import ConfigError, Problem, Problems, UserError, suggest
 from dslm.files.whole import read_json
 from dslm.model.config import check_model
 from dslm.model.counts import parameter_count
-from dslm.objectives.protocol import Objective
+from dslm.objectives.base import Objective
 from dslm.objectives.registry import ObjectiveConfig, model_of
 from dslm.parallel.deepspeed_json import check as ds_check
-from dslm.parallel.optimizers import moments
+from dslm.parallel.deepspeed_json.optimizer import moments
 from dslm.parallel.plan import Plan, make_plan
 from dslm.parallel.setup import check_builds, check_disk
 from dslm.run.config import RENAMED, RunConfig, check_run
@@ -55,7 +55,7 @@ class Job:
     ops: tuple[str, ...]
     """What DeepSpeed will compile first."""
     init_from: SourceRun | None = None
-    """The run with whose weights this one begins."""
+    """The run whose weights this one begins with."""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -64,13 +64,13 @@ class Job:
 
     @cached_property
     def stream(self) -> Stream:
-        """The rows of training; made when first asked for, after the shards have been verified."""
+        """The rows of training; made when first needed, after the shards have been verified."""
         return open_stream(self.sources, self.config, self.objective)
 
     @property
     def checkpoint_bytes(self) -> int:
         """Size of one checkpoint."""
-        kept = 1 + len(moments(self.deepspeed["optimizer"], is_matrix=True))
+        kept = 1 + len(moments(self.deepspeed, is_matrix=True))
         return 4 * kept * parameter_count(self.config.model)
 
 
@@ -83,15 +83,15 @@ def prepare(
         words: a preset's name, if any, and ``key=value`` words.
         config_file: a JSON file of settings, or a ``run.json``.
         deepspeed_file: DeepSpeed's JSON.
-        world: the ranks; only the first looks at the run's folder, which it alone writes.
+        world: the ranks; only the first checks the run's folder, which it alone writes.
 
     Raises:
         UserError: with every problem found.
     """
     found = Problems()
-    config = found.take(settings, words, config_file)
-    deepspeed = found.take(_load_deepspeed, deepspeed_file)
-    sources = found.take(open_sources, config.data) if config else None
+    config = found.collect(settings, words, config_file)
+    deepspeed = found.collect(_load_deepspeed, deepspeed_file)
+    sources = found.collect(open_sources, config.data) if config else None
     objective = None
     plan = None
     if deepspeed is not None:
@@ -102,15 +102,15 @@ def prepare(
             found.problems += check_word_vectors(config.word_vectors, config.model)
     source = None
     if config and config.init_from:
-        source = found.take(open_source_run, config.init_from)
+        source = found.collect(open_source_run, config.init_from)
     if config and sources:
-        objective = found.take(objective_of, config, sources.train[0].tokenizer)
+        objective = found.collect(objective_of, config, sources.train[0].tokenizer)
     if config and sources and objective:
-        config = _roomy(config, sources, objective, source)
+        config = _with_added_ids(config, sources, objective, source)
         found.problems += check_sources_fit(sources, config, objective)
         if source:
             found.problems += check_init_from(source, config.model, sources.train[0])
-        config = _completed(config, sources, objective)
+        config = _with_vocabulary(config, sources, objective)
         if world.is_main:
             folder = RunFolder(Path(config.run))
             found.problems += check_folder(folder, asdict(config), sources.record(), config.fresh)
@@ -134,8 +134,8 @@ def settings(words: Sequence[str], config_file: str | None) -> RunConfig:
     bare = [word for word in words if "=" not in word][:1]
     named = [f"preset={word}" if word in bare else word for word in words]
     found = Problems()
-    given = found.take(parse_words, named)
-    file = found.take(_load_settings, config_file)
+    given = found.collect(parse_words, named)
+    file = found.collect(_load_settings, config_file)
     if given is None or file is None:
         raise ConfigError(*found.problems)
     values = with_current_names(merge(file, given), RENAMED)
@@ -143,12 +143,12 @@ def settings(words: Sequence[str], config_file: str | None) -> RunConfig:
     if preset is None:
         found.problems.append(_no_preset(values.get("preset")))
         values["preset"], preset = tiny.__name__, tiny  # so that the other keys are checked as well
-    started = found.take(_started, values) or {"model": tiny()["model"]}
+    started = found.collect(_started, values) or {"model": tiny()["model"]}
     base = merge({**started, **preset()}, {"model": started["model"]})
     if _kind(values) not in (None, _kind(base)):
         base.pop("objective", None)  # these settings are those of another objective
     base = merge(base, {"model": decided(merge(base, values))})
-    config: RunConfig | None = found.take(parse, RunConfig, merge(base, values))
+    config: RunConfig | None = found.collect(parse, RunConfig, merge(base, values))
     if found.problems or config is None:
         raise ConfigError(*found.problems)
     return config
@@ -217,18 +217,18 @@ def _plan(
     return plan
 
 
-def _roomy(
+def _with_added_ids(
     config: RunConfig, sources: Sources, objective: Objective, source: SourceRun | None
 ) -> RunConfig:
-    """The settings with room for the ids that the objective adds to those of the source run."""
+    """The settings, with the source run's vocabulary enlarged by the objective's own ids."""
     size, needed = config.model.vocabulary, sources.train[0].vocabulary + objective.extra_ids
     if source is None or size is None or size != source.model.vocabulary or size >= needed:
         return config
     return replace(config, model=replace(config.model, vocabulary=needed))
 
 
-def _completed(config: RunConfig, sources: Sources, objective: Objective) -> RunConfig:
-    """The settings with what follows from the data filled in."""
+def _with_vocabulary(config: RunConfig, sources: Sources, objective: Objective) -> RunConfig:
+    """The settings with the vocabulary filled in from the data."""
     vocabulary = config.model.vocabulary or sources.train[0].vocabulary + objective.extra_ids
     return replace(config, model=replace(config.model, vocabulary=vocabulary))
 

@@ -8,7 +8,7 @@ from dslm.run.config import ScheduleConfig
 
 
 def factor(config: ScheduleConfig, step: int, steps: int) -> float:
-    """The share of the peak rate with which a step is made.
+    """The learning rate of a step as a fraction of its peak.
 
     Linear warm-up to 1 at step `warmup_steps`, then: constant 1; linear or cosine (Loshchilov &
     Hutter 2017, without restarts) down to `minimum` at the last step; √(warmup / step) (Vaswani et
@@ -16,7 +16,7 @@ def factor(config: ScheduleConfig, step: int, steps: int) -> float:
     (warm-up-stable-decay, Hu et al. 2024).
 
     Args:
-        config: the course.
+        config: the schedule.
         step: number of the step from 0.
         steps: how many there are.
     """
@@ -27,11 +27,11 @@ def factor(config: ScheduleConfig, step: int, steps: int) -> float:
         return 1.0
     if config.kind == "inverse_sqrt":
         return math.sqrt((warmup + 1) / (step + 1))
-    falling = steps - warmup
+    decay = steps - warmup
     if config.kind == "warmup_stable_decay":
-        falling = min(falling, (config.decay_steps or max(1, steps // 5)) + 1)
-    gone = max(0, step - (steps - falling)) / max(1, falling - 1)
-    shape = (1 + math.cos(math.pi * gone)) / 2 if config.kind == "cosine" else 1 - gone
+        decay = min(decay, (config.decay_steps or max(1, steps // 5)) + 1)
+    progress = max(0, step - (steps - decay)) / max(1, decay - 1)
+    shape = (1 + math.cos(math.pi * progress)) / 2 if config.kind == "cosine" else 1 - progress
     return config.minimum + (1 - config.minimum) * shape
 
 

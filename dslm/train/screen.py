@@ -1,6 +1,6 @@
-"""What a user reads of a run: the first screen, the lines on the way, the last screen.
+"""What a user reads about a run: the first screen and the last one.
 
-All of it is computed by pure functions that return lines; `pretrain` and `loop` print them.
+Both are computed by pure functions that return lines, which `pretrain` prints.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from dslm.environment import World
 from dslm.model.counts import parameter_count
 from dslm.parallel.memory import estimate
 from dslm.progress import counted, human
-from dslm.run.config import RunConfig
 from dslm.train.prepare import Job
 from dslm.train.schedule import warmup_steps
 from dslm.train.word_vectors.embedding import WordVectors
@@ -25,12 +24,12 @@ GIB = 2**30
 def first_screen(
     job: Job, world: World, resumed_from: int, vectors: WordVectors | None = None
 ) -> list[str]:
-    """What is going to happen, before anything heavy starts.
+    """What is going to happen, before anything expensive starts.
 
     Args:
         job: what to do.
         world: the ranks.
-        resumed_from: the step of the checkpoint to go on from; none is below 1.
+        resumed_from: the step of the checkpoint to resume from; below 1 there is none.
         vectors: the word vectors that the run begins with.
     """
     config, plan = job.config, job.plan
@@ -56,13 +55,14 @@ def last_screen(job: Job, world: World, words: Sequence[str], how: str) -> list[
     """How the run ended, where everything is, and what to type next."""
     config, run = job.config, shlex.quote(job.folder.path.as_posix())
     held_out = config.data.validation or "SHARDS"
+    generate, completion = f"python launch/generate.py {run} --prompt", job.objective.completion()
     more = config.steps * 2
     again = [word for word in words if not word.startswith(("steps=", "fresh="))]
     lines = [
         ("ended", how),
         ("folder", f"{run}: report.html, metrics.jsonl, checkpoints/, logs/"),
         ("evaluate", f"python launch/evaluate.py {run} --data {shlex.quote(held_out)}"),
-        ("generate", f"python launch/generate.py {run} --prompt {_prompt(config)}"),
+        *([("generate", f"{generate} {completion.example}")] if completion else []),
         ("resume", f"{command(world)} {shlex.join([*again, f'steps={more}'])}"),
     ]
     return [f"{name:<9}{text}" for name, text in lines]
@@ -77,22 +77,18 @@ def command(world: World) -> str:
     return "deepspeed --hostfile HOSTS launch/pretrain.py"
 
 
-def _prompt(config: RunConfig) -> str:
-    masked = config.objective.kind == "masked"
-    return '"The <mask>"' if masked else '"The" --max-new-tokens 100'
-
-
 def _start(job: Job, resumed_from: int) -> str:
     if resumed_from > 0:
         return f"from step {resumed_from:,}"
     if job.init_from is None:
         return "from scratch"
-    from dslm.train.weight_transfer import transferred
+    from dslm.train.weight_transfer import compare
 
-    share = transferred(job.init_from.model, job.config.model)
-    taken = f"{share.taken:,} of {parameter_count(job.config.model):,}"
-    anew = f": {taken}; drawn anew: {', '.join(share.drawn)}" if share.drawn else ""
-    return f"with the weights of {job.init_from.checkpoint}{anew}"
+    transfer = compare(job.init_from.model, job.config.model)
+    count = f"{transfer.transferred:,} of {parameter_count(job.config.model):,}"
+    new = transfer.initialized
+    parts = f": {count}; newly initialized: {', '.join(new)}" if new else ""
+    return f"with the weights of {job.init_from.checkpoint}{parts}"
 
 
 def _model(job: Job) -> str:
@@ -159,8 +155,8 @@ def _rate(job: Job) -> str:
     optimizer, schedule = job.deepspeed["optimizer"], job.config.schedule
     peak = optimizer.get("params", {}).get("lr", "muon_lr, adam_lr")
     clipping = job.deepspeed.get("gradient_clipping", 1.0)
-    course = f"{schedule.kind} after {warmup_steps(schedule, job.config.steps):,} warm-up steps"
-    return f"{optimizer['type']}, peak {peak}, {course} · gradient clipped at {clipping}"
+    shape = f"{schedule.kind} after {warmup_steps(schedule, job.config.steps):,} warm-up steps"
+    return f"{optimizer['type']}, peak {peak}, {shape} · gradient clipped at {clipping}"
 
 
 def _memory(job: Job) -> str:
@@ -181,8 +177,8 @@ def _notes(job: Job) -> Iterator[str]:
     model, tokenizer = job.config.model, job.sources.train[0].vocabulary
     if model.size > tokenizer:
         yield (
-            f"the vocabulary has {model.size - tokenizer:,} ids that the tokenizer never gives; "
+            f"the vocabulary has {model.size - tokenizer:,} ids that the tokenizer never produces; "
             f"model.vocabulary={tokenizer} saves their weights"
         )
     if job.ops:
-        yield f"DeepSpeed compiles {', '.join(job.ops)} first: some minutes, once on each machine"
+        yield f"DeepSpeed compiles {', '.join(job.ops)} first: a few minutes, once on each machine"

@@ -208,7 +208,7 @@ def test_a_pipeline_with_zero_2_is_refused(tell: Any, deepspeed: Any) -> None:
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ('{"steps": 5,}', "file.json, line 1, column 13: is not JSON: "),
+        ('{"steps": 5, run}', "file.json, line 1, column 14: is not JSON: "),
         ("[1]", "file.json: must hold a JSON object; write {…} around it"),
         (
             '{"steps": 5, "steps": 6}',

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dslm.config.parse import parse
-from dslm.objectives.protocol import Context
+from dslm.objectives.base import Context
 from dslm.objectives.registry import ObjectiveConfig, make_objective
 from dslm.tokenizers.vocabulary import Vocabulary
 

@@ -29,8 +29,8 @@ from dslm.commands.cli import run
 from dslm.errors import ConfigError, UserError
 from dslm.hub.exporting import export_run
 from dslm.hub.importing import import_folder
+from dslm.inference.complete import complete
 from dslm.inference.evaluate import evaluate
-from dslm.inference.fill import fill
 from dslm.inference.generate import SamplingConfig, continue_text
 from dslm.inference.trained import Trained, load
 from dslm.preprocess.read.reading import ReadingConfig
@@ -322,7 +322,8 @@ def test_masks_are_filled_as_by_transformers(
     found[:, list(trained.tokenizer.special.values())] = -torch.inf
     ids[0, places] = found[:, : trained.tokenizer.vocabulary].argmax(-1)
     whole = tokenizer.decode(ids[0], skip_special_tokens=True)
-    assert "".join(fill(trained, prompt).split()) == "".join(whole.split())
+    filled = complete(trained, prompt, 0, SamplingConfig())
+    assert "".join(filled.split()) == "".join(whole.split())
 
 
 def test_a_tokenizer_without_a_mask_gets_the_id_that_the_objective_used(

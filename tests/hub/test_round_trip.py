@@ -174,7 +174,7 @@ def test_commands_that_need_steps_say_that_an_imported_run_has_none(
         words = [str(tmp_path / "run") if word == "RUN" else word for word in command]
         assert run(dispatch, words) == 2
     told = capsys.readouterr().err
-    assert "has made no step here: it was imported" in told
+    assert "has made no steps: it was imported" in told
     assert "holds no training step yet" in told
 
 

@@ -14,8 +14,9 @@ from dslm.commands.cli import run
 from dslm.environment import World
 from dslm.errors import ConfigError
 from dslm.inference import trained as loading
+from dslm.inference.complete import complete
 from dslm.inference.generate import SamplingConfig
-from dslm.inference.restore import _source, _written, restore_text
+from dslm.inference.restore import _source, _written
 from dslm.inference.trained import Trained
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
@@ -62,7 +63,7 @@ def answer(trained: Trained, prompt: str, said: list[int]) -> tuple[str, Any]:
     told = Trained(
         trained.run, trained.config, model, trained.objective, trained.tokenizer, 0, trained.device
     )
-    return restore_text(told, prompt, 100, GREEDY), model.read
+    return complete(told, prompt, 100, GREEDY), model.read
 
 
 def ids(trained: Trained, text: str) -> list[int]:
@@ -73,7 +74,7 @@ def ids(trained: Trained, text: str) -> list[int]:
 @torch.no_grad()
 def test_what_is_written_is_what_the_model_says_of_the_whole_row(style: str, asked: Any) -> None:
     trained = asked(style)
-    objective, size = trained.objective, trained.config.model.size
+    objective, size = trained.objective.completion(), trained.config.model.size
     prompt = "1 plus 1 is" if style == "deletion" else "1 plus<mask> is"
     source = _source(trained, objective, prompt)
     written = _written(trained, objective, source, 12, GREEDY)
@@ -122,7 +123,7 @@ def test_a_prompt_that_cannot_be_restored_is_told(
     style: str, prompt: str, told: str, asked: Any
 ) -> None:
     with pytest.raises(ConfigError, match=told):
-        restore_text(asked(style), prompt, 10, GREEDY)
+        complete(asked(style), prompt, 10, GREEDY)
 
 
 def test_the_command_restores_with_such_a_model(

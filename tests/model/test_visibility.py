@@ -14,7 +14,7 @@ from torch.nn.attention.flex_attention import flex_attention
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
 from dslm.model.visibility import attend, block_mask, sees
-from dslm.objectives.documents import places_of, visible
+from dslm.objectives.documents import position_ids
 
 LENGTHS = [[5, 1, 7, 3], [16], [4, 8]]
 """Documents of the rows; what is left of a row is padding."""
@@ -81,7 +81,8 @@ def test_documents_in_a_row_give_the_scores_and_gradients_of_each_alone(
     plain = Transformer(stages(config, 0))
     packed = Transformer(stages(config, 0, ("visibility", "position_ids")))
     known = documents()
-    shape = [torch.from_numpy(made) for made in (visible(known, causal), places_of(known))]
+    visibility = known if causal else -known
+    shape = [torch.from_numpy(made) for made in (visibility, position_ids(known))]
     weights = torch.randn(3, 16, 50, generator=DRAW)
     scores = packed((TOKENS, *shape))
     counted = torch.zeros(3, 16, dtype=torch.bool)
@@ -102,7 +103,7 @@ def test_documents_in_a_row_give_the_scores_and_gradients_of_each_alone(
 
 
 def test_places_begin_anew_with_every_document() -> None:
-    assert places_of(documents()).tolist() == [
+    assert position_ids(documents()).tolist() == [
         [0, 1, 2, 3, 4, 0, 0, 1, 2, 3, 4, 5, 6, 0, 1, 2],
         list(range(16)),
         [0, 1, 2, 3, 0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3],

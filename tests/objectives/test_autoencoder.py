@@ -13,8 +13,8 @@ from helpers.objective_kinds import SPECIAL, made
 from dslm.model.config import ModelConfig
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
-from dslm.objectives.protocol import IGNORE
-from dslm.objectives.squared_error import explained, squared_error
+from dslm.objectives.batch import IGNORE
+from dslm.objectives.squared_error import explained_variance, squared_error
 from dslm.sampling.stream import Samples
 
 SHAPE: dict[str, Any] = {
@@ -113,7 +113,7 @@ def test_explained_variance_is_one_for_the_targets_and_zero_for_their_mean() -> 
     labels[1, 3:] = IGNORE
     mean = wanted[labels == 0].mean(0).expand(2, 5, 3)
     for found, share in ((wanted, 1.0), (mean, 0.0), (2 * wanted - mean, 0.0)):
-        told = explained(found, wanted, labels)
+        told = explained_variance(found, wanted, labels)
         assert float(told[0, 0] / told[0, 1]) == pytest.approx(share, abs=1e-6)
 
 

@@ -13,8 +13,8 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from dslm.objectives import cross_entropy as module
+from dslm.objectives.batch import IGNORE
 from dslm.objectives.cross_entropy import cross_entropy
-from dslm.objectives.protocol import IGNORE
 from dslm.sampling.stream import Samples
 
 

@@ -16,8 +16,8 @@ from dslm.model.config import ModelConfig
 from dslm.model.counts import parameter_count
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
-from dslm.objectives.corruption import Corruption, Style, filled
-from dslm.objectives.protocol import IGNORE
+from dslm.objectives.batch import IGNORE
+from dslm.objectives.corruption import Corruption, Style, restored
 from dslm.run.presets import PRESETS
 from dslm.sampling.stream import Samples
 
@@ -28,7 +28,7 @@ RANDOM = np.random.default_rng(0)
 
 def samples_of(objective: Any, numbers: list[int], padding: int | None = None) -> Samples:
     """Texts without special ids, each token of which is another; some padded."""
-    width, order = objective.window_spec.width, np.array(numbers)
+    width, order = objective.window.width, np.array(numbers)
     tokens = np.stack([np.random.default_rng(n).permutation(1000)[:width] + 6 for n in numbers])
     if padding is not None:
         tokens[np.arange(width) >= (order % (width + 1))[:, None]] = padding
@@ -57,7 +57,7 @@ def test_source_and_target_give_back_the_text(style: str, padding: int | None) -
         text = text[text != padding]
         source, target = parts(objective, batch, row)
         if style == "spans":
-            assert np.array_equal(filled(source, target, marks), text)
+            assert np.array_equal(restored(source, target, marks), text)
             continue
         assert np.array_equal(target, text)
         kept = source[source != marks] if style != "deletion" else source
@@ -69,7 +69,7 @@ def test_source_and_target_give_back_the_text(style: str, padding: int | None) -
 @pytest.mark.parametrize("sequence", SEQUENCES)
 def test_every_row_is_as_long_as_the_counts_say_and_fits(style: str, sequence: int) -> None:
     objective = denoising(style, sequence)
-    length, corruption = objective.window_spec.width, objective.corruption
+    length, corruption = objective.window.width, objective.corruption
     batch = objective.batch(samples_of(objective, list(range(40))))
     used = sum(corruption.lengths(length)) + 1
     assert ((batch[0][1] != 0).sum(1) == used).all()
@@ -98,8 +98,8 @@ def test_the_counts_of_any_text_are_exact_and_leave_some_of_it(
 
 def test_a_span_has_a_mark_of_its_own_and_no_two_spans_touch() -> None:
     objective = denoising("spans", 128)
-    count, spans = objective.corruption.counts(objective.window_spec.width)
-    assert (count, spans) == (round(0.15 * objective.window_spec.width), round(count / 3))
+    count, spans = objective.corruption.counts(objective.window.width)
+    assert (count, spans) == (round(0.15 * objective.window.width), round(count / 3))
     batch = objective.batch(samples_of(objective, list(range(50))))
     marks = objective.corruption.marks + np.arange(spans)
     for row in range(50):
@@ -222,17 +222,17 @@ def test_the_model_sees_no_answer_before_it_is_asked_for(style: str) -> None:
 
 def test_the_preset_is_as_large_as_it_says() -> None:
     objective = made("denoising", 512, size=32_000)
-    assert (objective.window_spec.width, objective.extra_ids) == (465, 25)
+    assert (objective.window.width, objective.extra_ids) == (465, 25)
     config = ModelConfig(**PRESETS["t5_style_small"]()["model"], vocabulary=32_025)
     told = f"{parameter_count(config):,} weights with 32,025 ids"
     assert told in str(PRESETS["t5_style_small"].__doc__)
 
 
 def test_a_row_without_room_for_source_and_target_is_told() -> None:
-    with pytest.raises(ConfigError, match="leaves no room for a damaged text"):
+    with pytest.raises(ConfigError, match="leaves no room for a corrupted text"):
         denoising("spans", 4)
 
 
 def test_what_a_model_leaves_out_or_invents_does_no_harm_to_the_text() -> None:
     source, target = np.array([5, 100, 6, 101, 7]), np.array([9, 100, 1, 2, 107, 3])
-    assert filled(source, target, 100).tolist() == [5, 1, 2, 6, 7]
+    assert restored(source, target, 100).tolist() == [5, 1, 2, 6, 7]

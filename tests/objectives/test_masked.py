@@ -9,7 +9,7 @@ import pytest
 import torch
 from helpers.objective_kinds import SPECIAL, made
 
-from dslm.objectives.protocol import IGNORE
+from dslm.objectives.batch import IGNORE
 from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
 from dslm.sampling.stream import Samples
 from dslm.tokenizers.load import load_tokenizer
@@ -171,10 +171,10 @@ def test_a_piece_that_goes_on_with_a_word_begins_none(words: Path) -> None:
 
 @pytest.mark.parametrize(("unit", "mean"), [("span", 3.8), ("ngram", 18 / 11)])
 def test_spans_are_as_long_as_their_papers_say(words: Path, unit: str, mean: float) -> None:
-    from dslm.objectives.masking import MaskDraws, _lengths
-    from dslm.sampling.stateless_random import RandomStream
+    from dslm.objectives.masking import _lengths
+    from dslm.sampling.stateless_random import RandomStream, stateless_random
 
-    lengths = _lengths(unit, MaskDraws(0, np.arange(200))(100, RandomStream.LENGTHS))  # type: ignore[arg-type]
+    lengths = _lengths(unit, stateless_random(0, np.arange(200), 100, RandomStream.LENGTHS))  # type: ignore[arg-type]
     assert lengths.min() == 1
     assert lengths.mean() == pytest.approx(mean, rel=0.03)
 

@@ -85,7 +85,7 @@ def test_a_causal_run_begins_with_the_layers_of_one_of_masks(made: Any, start: P
     taken = parameter_count(job.config.model) - 2 * 16
     assert told["start"] == (
         f"with the weights of {begun}/checkpoints/step-00000007: "
-        f"{taken:,} of {taken + 32:,}; drawn anew: FinalNorm"
+        f"{taken:,} of {taken + 32:,}; newly initialized: FinalNorm"
     )
 
 

@@ -81,7 +81,11 @@ def test_sound_text_is_left_alone_by_the_repair_of_encodings(text: str) -> None:
 
 @settings(max_examples=300)
 @given(
-    st.text(st.characters(max_codepoint=0x2122, exclude_categories=["Cs"]), max_size=12),
+    # ftfy's encodings give the byte 0x1a for U+FFFD, which here stays what it is.
+    st.text(
+        st.characters(max_codepoint=0x2122, exclude_categories=["Cs"], exclude_characters="\x1a"),
+        max_size=12,
+    ),
     st.sampled_from(CHARMAP_ENCODINGS),
 )
 def test_no_text_that_ftfy_would_repair_is_overlooked(text: str, encoding: str) -> None:

@@ -1,0 +1,145 @@
+"""What an objective is, and what follows from it wherever it does not say otherwise.
+
+A new objective is a file with a subclass of `Objective` and a line in `registry.KINDS`.
+Everything that depends on what a model learns is an attribute or a method here; nothing outside
+this folder asks which objective a run has. The defaults are those of a causal model: windows of
+tokens, one stack, the cross-entropy of scores, a prompt that is continued.
+
+Nothing here loads torch until a batch is made, so that all of it is known before anything expensive
+starts.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+from dslm.errors import Problem
+from dslm.model.config import NO_BOTTLENECK, ModelConfig
+from dslm.objectives.batch import Batch
+from dslm.objectives.completion import Completion, Continue
+from dslm.sampling.stream import RowSource, Samples, WindowSpec
+from dslm.shards.shard_set import ShardSet
+from dslm.tokenizers.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Refusals: TypeAlias = Mapping[str, tuple[str, str]]
+"""Keys below `data`, each with why it does not go with an objective and what to do instead."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What an objective works with, whatever its own settings."""
+
+    sequence: int
+    """Tokens of a row of inputs."""
+    seed: int
+    """Decides everything that is random."""
+    borders: bool
+    """Whether documents in one row are kept apart."""
+    vocabulary: Vocabulary
+    """The tokenizer."""
+    padded: bool = False
+    """Whether rows may end with padding."""
+
+
+class Objective(ABC):
+    """What an example is, how its loss is counted, and what both require of a run.
+
+    The class methods need only the settings, before any tokenizer is read; the rest belongs to an
+    objective over the text of one tokenizer.
+
+    Args:
+        settings: an instance of `config`.
+        context: what the run decides.
+    """
+
+    kind: ClassVar[str]
+    """Its name in the settings, which is that of its module."""
+    meaning: ClassVar[str]
+    """What is predicted, as ``--help`` shows it."""
+    config: ClassVar[type[Any]]
+    """Its settings: a settings class in which every field has a default."""
+    covers_text: ClassVar[bool] = False
+    """Whether the loss is that of every token of a text but the first, so that the bits of each
+    byte follow from it."""
+
+    extras: tuple[str, ...] = ()
+    """The tensors behind the token ids in its inputs, by the names under which stages use them."""
+    measures: tuple[str, ...] = ()
+    """What is logged beside the loss."""
+    token_loss: str | None = "loss"
+    """Which of the loss and `measures` is in nats a token, if any."""
+    extra_ids: int = 0
+    """Ids it uses beyond those of the tokenizer."""
+    scored_fraction: float = 1.0
+    """The share of the positions of a row whose scores are computed."""
+    window: WindowSpec
+    """The windows of text it takes."""
+
+    def __init__(self, settings: Any, context: Context) -> None:
+        self.settings, self.context = settings, context
+        self.window = WindowSpec(context.sequence)
+
+    @classmethod
+    def model(cls, settings: Any) -> dict[str, Any]:
+        """What it decides of the model: values of `ModelConfig`."""
+        return {"attention": "causal", "transform": False, "pair_head": False, **NO_BOTTLENECK}
+
+    @classmethod
+    def check(cls, settings: Any, model: ModelConfig) -> list[Problem]:
+        """What contradicts itself between objective and model."""
+        rule = f"objective.kind = {cls.kind} needs"
+        return [
+            Problem(f"model.{key}", found, f"{rule} {value!r}", "leave it out")
+            for key, value in cls.model(settings).items()
+            if (found := getattr(model, key)) != value
+        ]
+
+    @classmethod
+    def refuses(cls, settings: Any) -> Refusals:
+        """The settings of the data that must keep their defaults."""
+        rule = f"does not go with objective.kind={cls.kind}, which takes a row as one text"
+        return {"document_borders": (rule, "leave it out")}
+
+    def special(self) -> tuple[str, ...]:
+        """The special ids that it cannot do without."""
+        return ()
+
+    def check_shards(self, shards: ShardSet) -> list[Problem]:
+        """Why it cannot be trained on a shard set; asked only where no special id is missing."""
+        return []
+
+    def source(self, shards: ShardSet) -> RowSource | None:
+        """Rows of its own kind; `None` where windows or packed documents serve."""
+        return None
+
+    @abstractmethod
+    def batch(self, samples: Samples) -> Batch:
+        """Inputs and labels of some samples, on the CPU."""
+
+    def loss(self, outputs: Any, labels: Any) -> Tensor:
+        """A float32 scalar: the mean over rows; a row without labels counts as zero.
+
+        Here the mean negative log-likelihood of the labels in nats. The outputs may be overwritten.
+        """
+        from dslm.objectives.cross_entropy import cross_entropy
+
+        return cross_entropy(outputs, labels)
+
+    def measure(self, outputs: Any, labels: Any) -> Tensor:
+        """[measures, 2] float32: a sum for each of `measures`, and how many it is a sum of.
+
+        Here those of the loss and of the accuracy; asked only where there are `measures`.
+        """
+        from dslm.objectives.cross_entropy import loss_and_accuracy
+
+        return loss_and_accuracy(outputs, labels)
+
+    def completion(self) -> Completion | None:
+        """How a trained model completes a prompt; `None` where it cannot."""
+        return Continue()

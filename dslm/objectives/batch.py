@@ -1,0 +1,32 @@
+"""What an objective makes of samples: the inputs of a model and the labels of its outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from dslm.arrays import Int64Array
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Value: TypeAlias = "Tensor | tuple[Tensor, ...]"
+Batch: TypeAlias = "tuple[Value, Value]"
+"""Inputs and labels of one micro-batch: a tensor or several, the first axis their rows."""
+
+IGNORE = -100
+"""The label of a position that does not count."""
+
+
+def as_batch(inputs: Sequence[Int64Array], labels: Sequence[Int64Array]) -> Batch:
+    """Arrays as tensors on the CPU, a single one alone."""
+    return _value(inputs), _value(labels)
+
+
+def _value(arrays: Sequence[Int64Array]) -> Value:
+    import torch
+
+    made = tuple(torch.from_numpy(np.ascontiguousarray(array)) for array in arrays)
+    return made if len(made) > 1 else made[0]

@@ -1,0 +1,53 @@
+"""The ways to complete a prompt: an objective names one, `dslm.inference` carries it out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+
+@dataclass(frozen=True)
+class Continue:
+    """The prompt goes on, token by token."""
+
+    example = '"The" --max-new-tokens 100'
+    """What to type behind ``--prompt`` for a first try."""
+
+
+@dataclass(frozen=True)
+class Fill:
+    """Each mask of the prompt becomes the likeliest token there, all masks at once."""
+
+    mask: int
+    begin: int | None = None
+    """What comes before a text, if anything."""
+    end: int | None = None
+    """What comes behind a text, if anything."""
+    example = '"The <mask>"'
+
+
+@dataclass(frozen=True)
+class Restore:
+    """The prompt is the source of a target, which is written token by token.
+
+    A row is [source] begin [target] end; the source is seen whole, the rest causally.
+    """
+
+    begin: int
+    end: int
+    size: int
+    """Ids from here on are never written."""
+    longest: int
+    """Tokens of a source at most."""
+    marks: tuple[int, ...]
+    """What the gaps of a prompt become, the last for all further ones; none = no gaps."""
+    in_place: bool
+    """Whether the target holds only what is missing, each piece behind the mark of its gap."""
+
+    @property
+    def example(self) -> str:
+        """What to type for a first try."""
+        return '"The <mask>"' if self.marks else '"The"'
+
+
+Completion: TypeAlias = Continue | Fill | Restore
