@@ -176,3 +176,4 @@ ARROW_STREAM = Format(
 DATASET = Format(
     "saved dataset", ARROW_STREAM.read, row_groups=partial(row_groups, form="arrow stream")
 )
+FORMATS = (PARQUET, ARROW_FILE, ARROW_STREAM, DATASET)
