@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from dslm.errors import DataError, Problem
-from dslm.files import record
 from dslm.files.fingerprint import Input
 from dslm.files.published import occupied, published, refuse
 from dslm.preprocess.document import Rejected
@@ -29,9 +28,9 @@ from dslm.preprocess.read.reading import ReadingConfig
 from dslm.preprocess.sentencepiece_trainer import RefusedError, TrainingProgress, train_pieces
 from dslm.progress import Advance
 from dslm.tokenizers.chunking import lines
-from dslm.tokenizers.load import load_tokenizer
+from dslm.tokenizers.load import KINDS, load_tokenizer
 from dslm.tokenizers.scores import rounded
-from dslm.tokenizers.tokenizer import CARD, MODEL, Tokenizer, TokenizerCard, TokenizerKind
+from dslm.tokenizers.tokenizer import MODEL, Tokenizer, TokenizerCard, TokenizerKind, card_path
 
 SAMPLE_BYTES = 100_000_000
 """More text hardly changes the pieces, but SentencePiece holds some twenty times as much memory."""
@@ -121,16 +120,15 @@ def train_tokenizer(
         lines = _sample(paths, training, progress)
         card, model = _pieces(lines, training, training_progress)
     card = replace(card, reading=asdict(training.reading), inputs=_described(paths))
+    files = {} if training.kind == "char" else {MODEL: model}
     with published(output) as folder:
-        record.save(card, folder / CARD)
-        if training.kind != "char":
-            (folder / MODEL).write_bytes(model)
+        KINDS[card.kind](card, files).save(folder)
     return load_tokenizer(output), True
 
 
 def _existing(paths: Sequence[Path], output: Path, training: TokenizerConfig) -> Tokenizer:
     """The existing tokenizer, if it is the one asked for."""
-    if not (output / CARD).is_file():
+    if card_path(output) is None:
         raise refuse(output, "holds something else")
     tokenizer = load_tokenizer(output)
     card = tokenizer.card

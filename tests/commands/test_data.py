@@ -81,7 +81,7 @@ def test_verify_names_every_broken_file(call: Any, folder: Path) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    (folder / "tokenizer" / "tokenizer.json").unlink()
+    (folder / "tokenizer" / "card.json").unlink()
     code, reported, error = call("verify set")
     assert (code, reported) == (2, "")
     assert error.count("error: ") == 2

@@ -121,8 +121,6 @@ def test_a_tokenizer_that_made_another_set_is_found(
 ) -> None:
     for path in text_shards.tokenizer.iterdir():
         path.unlink()
-    (text_shards.tokenizer / "tokenizer.json").write_bytes(
-        (characters / "tokenizer.json").read_bytes()
-    )
+    (text_shards.tokenizer / "card.json").write_bytes((characters / "card.json").read_bytes())
     rule = "is not the tokenizer that manifest.json names"
     assert found(text_shards.folder) == {"tokenizer": rule}

@@ -23,11 +23,10 @@ from dslm.files.fingerprint import Input
 from dslm.files.whole import appearing
 from dslm.preprocess.deduplicate.decide import REASONS, Decision, decide
 from dslm.preprocess.deduplicate.paragraphs import remove
-from dslm.preprocess.deduplicate.shingles import shingles
+from dslm.preprocess.deduplicate.shingles import Shingles, shingles
 from dslm.preprocess.deduplicate.signatures import Signatures, signatures
 from dslm.preprocess.document import Document, Reject
 from dslm.preprocess.read.inputs import describe
-from dslm.preprocess.text.ragged import Words
 from dslm.preprocess.tokenize import tokenize
 from dslm.preprocess.work.folder import UnitRecord, WorkFolder
 from dslm.preprocess.work.intermediate import Texts, clean_documents, write_texts
@@ -113,7 +112,7 @@ class Decide(Work):
         def texts(number: int) -> Texts:
             return Texts(folder.file(f"texts-{number:05d}"))
 
-        def shingles_of(document: int) -> Words:
+        def shingles_of(document: int) -> Shingles:
             number = bisect_right(firsts, document) - 1
             return shingles(texts(number).text(document - firsts[number]), settings)
 
