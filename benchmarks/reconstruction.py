@@ -28,7 +28,7 @@ from dslm.preprocess.shard import shard
 from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
 from dslm.preprocess.work.plan import ShardingConfig
 from dslm.progress import Progress
-from dslm.train.batches import held_out, validation_batches
+from dslm.train.batches import evaluation_rows, validation_batches
 from dslm.train.prepare import prepare
 
 LAUNCHER = Path(__file__).resolve().parent.parent / "launch" / "pretrain.py"
@@ -136,7 +136,7 @@ def _before(words: Sequence[str], config: str) -> tuple[dict[str, Any], str, str
     objective, shards = job.objective, job.sources.validation
     assert shards is not None, "the settings name one"
     model = Transformer(stages(job.config.model, job.config.seed, objective.extras)).eval()
-    source = held_out(shards, objective)
+    source = evaluation_rows(shards, objective)
     batches, scale = validation_batches(source, ROWS, job.plan, objective, 0, "cpu")
     losses, sums, counts = [], torch.zeros(len(objective.measures), 2), torch.zeros(1)
     for inputs, labels in batches:

@@ -1,7 +1,7 @@
 """The environment of this process: the only module that reads or sets its variables.
 
-Nothing here needs torch, so that the first rank can report mistakes for all of them before anything
-heavy starts.
+Nothing here needs torch, so that the first rank can report mistakes for all ranks before anything
+expensive starts.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dslm.errors import Problem, SetupError
 
 @dataclass(frozen=True)
 class World:
-    """This process among all of the run."""
+    """This process among those of the run."""
 
     rank: int = 0
     """Number of this process, from 0."""
@@ -32,7 +32,7 @@ class World:
 
     @property
     def is_main(self) -> bool:
-        """Whether this is the process that speaks and publishes for all."""
+        """Whether this is the process that reports and writes for all."""
         return self.rank == 0
 
 
@@ -56,7 +56,7 @@ def read_world(environment: Mapping[str, str] | None = None) -> World:
 
 @dataclass(frozen=True)
 class Task:
-    """This process among others that were started alike, for work without a process group."""
+    """This process among others started in the same way, for work without a process group."""
 
     rank: int = 0
     """Number of this process, from 0."""
@@ -91,7 +91,7 @@ def extensions_folder() -> Path:
 
 
 def gpu_architectures() -> str:
-    """The GPUs that compiled extensions are wanted for; empty for those that are here."""
+    """The GPUs to compile extensions for; empty for those of this machine."""
     return os.environ.get("TORCH_CUDA_ARCH_LIST", "")
 
 

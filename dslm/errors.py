@@ -1,4 +1,4 @@
-"""Every error the library raises on purpose, and the form in which a user reads it.
+"""Every error that the library raises on purpose, and how the user sees it.
 
     DslmError                 anything dslm raises deliberately
     ├── UserError             the user can fix it: exit code 2, one line for each problem
@@ -8,8 +8,8 @@
     │   └── SetupError        the machine: compiler, disk, MPI, a busy port
     └── TrainingError         the run itself went wrong: exit code 1
 
-A check returns a list of `Problem` and raises nothing; its caller joins the lists of all checks and
-raises once, so that a user sees every mistake in one go.
+A check returns a list of `Problem` and does not raise; its caller joins the lists of all checks and
+raises once, so that all mistakes are reported at once.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong, told so that it can be mended without looking anything up.
+    """One mistake, reported so that it can be fixed without looking anything up.
 
     ``Problem("model.heads", 5, "does not divide model.width = 128", "use 4 or 8")`` reads
     ``model.heads = 5: does not divide model.width = 128; use 4 or 8``.
@@ -51,7 +51,7 @@ class DslmError(Exception):
 
 
 class UserError(DslmError):
-    """One or more mistakes that the user can mend.
+    """One or more mistakes that the user can fix.
 
     Args:
         problems: at least one; each becomes a line of the message.
@@ -79,7 +79,7 @@ class SetupError(UserError):
 
 
 class TrainingError(DslmError):
-    """The run went wrong in a way that no check could foresee."""
+    """The run failed in a way that no check could foresee."""
 
 
 class Problems:
@@ -88,7 +88,7 @@ class Problems:
     def __init__(self) -> None:
         self.problems: list[Problem] = []
 
-    def take(self, step: Callable[P, T], *args: P.args, **named: P.kwargs) -> T | None:
+    def collect(self, step: Callable[P, T], *args: P.args, **named: P.kwargs) -> T | None:
         """The result of a step, or `None` when it raised."""
         try:
             return step(*args, **named)

@@ -16,29 +16,31 @@ def test_a_plain_python_is_a_world_of_one() -> None:
     assert read_world(CPU) == World(rank=0, size=1, local_rank=0, local_size=1, cpu=True)
 
 
-def test_torchrun_tells_rank_and_world() -> None:
-    told = {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "4"}
-    assert read_world(CPU | told) == World(rank=5, size=8, local_rank=1, local_size=4, cpu=True)
+def test_torchrun_sets_rank_and_world() -> None:
+    variables = {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "4"}
+    assert read_world(CPU | variables) == World(
+        rank=5, size=8, local_rank=1, local_size=4, cpu=True
+    )
 
 
 def test_deepspeed_calls_the_size_of_a_host_otherwise() -> None:
-    told = {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "LOCAL_SIZE": "2"}
-    assert read_world(CPU | told).local_size == 2
+    variables = {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "LOCAL_SIZE": "2"}
+    assert read_world(CPU | variables).local_size == 2
 
 
-def test_a_host_whose_size_nobody_tells_is_taken_for_the_only_one() -> None:
-    told = {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1"}
-    assert read_world(CPU | told).local_size == 2
+def test_a_host_whose_size_is_unknown_is_taken_for_the_only_one() -> None:
+    variables = {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1"}
+    assert read_world(CPU | variables).local_size == 2
 
 
 def test_only_rank_zero_is_the_main_rank() -> None:
-    told = {"WORLD_SIZE": "2", **CPU}
-    assert [read_world({**told, "RANK": rank}).is_main for rank in ("0", "1")] == [True, False]
+    variables = {"WORLD_SIZE": "2", **CPU}
+    assert [read_world({**variables, "RANK": rank}).is_main for rank in ("0", "1")] == [True, False]
 
 
 @pytest.mark.parametrize("name", ["RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"])
 @pytest.mark.parametrize("text", ["", "one", "-1", "1.0"])
-def test_a_variable_that_is_no_number_is_told(name: str, text: str) -> None:
+def test_a_variable_that_is_no_number_is_reported(name: str, text: str) -> None:
     with pytest.raises(SetupError, match=f"{name} = '{text}': must be a whole number; start"):
         read_world({"RANK": "0", name: text})
 

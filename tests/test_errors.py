@@ -34,18 +34,18 @@ def test_a_mistake_holds_all_its_problems() -> None:
     assert str(error) == "a: x\nb: y"
 
 
-def test_findings_go_on_after_a_step_that_raises() -> None:
+def test_problems_are_collected_after_a_step_that_raises() -> None:
     def fail(where: str, rule: str) -> None:
         raise UserError(Problem(where, None, rule), Problem(where, None, "too"))
 
     found = Problems()
-    assert found.take(len, "abc") == 3
-    assert found.take(fail, "a", rule="x") is None
-    assert found.take(fail, "b", rule="y") is None
+    assert found.collect(len, "abc") == 3
+    assert found.collect(fail, "a", rule="x") is None
+    assert found.collect(fail, "b", rule="y") is None
     assert [str(problem) for problem in found.problems] == ["a: x", "a: too", "b: y", "b: too"]
 
 
-def test_every_error_stands_in_the_tree_that_is_drawn() -> None:
+def test_every_error_is_in_the_tree_of_the_docstring() -> None:
     kinds = [kind for _, kind in inspect.getmembers(errors, inspect.isclass)]
     for kind in kinds:
         if issubclass(kind, Exception):

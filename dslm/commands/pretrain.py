@@ -12,10 +12,11 @@ from dslm.environment import read_world
 from dslm.errors import DslmError
 from dslm.run.config import RunConfig
 from dslm.run.presets import PRESETS
-from dslm.train.prepare import Job, decided, prepare
+from dslm.run.settings import decided
+from dslm.train.prepare import Job, prepare
 
 GRACE = 10.0
-"""Seconds the other ranks leave to the first one to speak; its end ends them."""
+"""Seconds the other ranks give the first one to report; its end ends them."""
 
 
 def main(argv: list[str]) -> None:
@@ -58,5 +59,5 @@ def _help(parser: Parser, argv: list[str]) -> str:
         keys = describe(RunConfig, merge(values, {"model": decided(values)}))
         return f"{named[0]}: {PRESETS[named[0]].__doc__}\n\nkeys (key=value):\n{keys}"
     presets = "\n".join(f"  {name:<18}{preset.__doc__}" for name, preset in PRESETS.items())
-    more = "pretrain.py PRESET --help tells every key with its type, default and meaning."
+    more = "pretrain.py PRESET --help lists every key with its type, default and meaning."
     return f"{parser.format_help()}\npresets:\n{presets}\n\n{more}"

@@ -61,12 +61,12 @@ def open_folder(path: Path) -> Folder:
     """
     found = Problems()
     where = path / SETTINGS
-    settings = found.take(read_json, where)
-    family = None if settings is None else found.take(family_of_settings, settings, str(where))
-    there = found.take(stored, path)
+    settings = found.collect(read_json, where)
+    family = None if settings is None else found.collect(family_of_settings, settings, str(where))
+    there = found.collect(stored, path)
     config = None
     if settings is not None and family is not None:
-        config = found.take(read_settings, family, settings, str(where), there or ())
+        config = found.collect(read_settings, family, settings, str(where), there or ())
     if settings is None or family is None or config is None or there is None:
         raise UserError(*found.problems)
     held = sum(math.prod(tensor.shape) for tensor in there.values())

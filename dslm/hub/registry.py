@@ -20,7 +20,7 @@ MODULES = (
 FAMILIES: list[Family] = [import_module(f"{__package__}.{name}").FAMILY for name in MODULES]
 BY_CLASS = ("architectures", {name: family for family in FAMILIES for name in family.architectures})
 BY_TYPE = ("model_type", {family.model_type: family for family in FAMILIES})
-"""Where a config.json tells the family if it names no class."""
+"""Where a config.json names the family if it names no class."""
 
 
 def family_of_settings(settings: dict[str, Any], where: str) -> Family:

@@ -50,12 +50,12 @@ def stored(folder: Path) -> dict[str, Stored]:
     """The tensors of all weight files of a folder.
 
     Raises:
-        UserError: there are none, or files are missing or damaged; all are told.
+        UserError: there are none, or files are missing or damaged; all are reported.
     """
     found = Problems()
     tensors: dict[str, Stored] = {}
     for path in _files(folder):
-        tensors |= found.take(_open, path) or {}
+        tensors |= found.collect(_open, path) or {}
     if found.problems:
         raise CheckpointError(*found.problems)
     return tensors
@@ -142,5 +142,5 @@ def _is_whole(tensor: Any) -> bool:
 
 
 def _damaged(path: Path, error: Exception) -> Problem:
-    told = next(iter(str(error).splitlines()), type(error).__name__)
-    return Problem(str(path), None, f"is damaged or cut short ({told})", AGAIN)
+    reason = next(iter(str(error).splitlines()), type(error).__name__)
+    return Problem(str(path), None, f"is damaged or cut short ({reason})", AGAIN)

@@ -1,7 +1,7 @@
-"""What a model makes of held-out text: its loss, and what else its objective tells.
+"""How well a model predicts held-out text: its loss, and what else its objective measures.
 
-A causal model predicts every token of the text but the first. Others are asked as in training, row
-after row, with what is hidden drawn by the number of the row: the same in each evaluation.
+A causal model predicts every token of the text but the first. Others are evaluated as in training,
+row after row, with what is hidden drawn by the number of the row: the same in each evaluation.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dslm.errors import DataError, Problem
 from dslm.inference.trained import Trained
 from dslm.sampling.stream import RowSource, Samples, ordered
 from dslm.shards.shard_set import ShardSet
-from dslm.train.batches import held_out, moved
+from dslm.train.batches import evaluation_rows, moved
 
 TOKENS = 8192
 """Tokens computed at once."""
@@ -60,7 +60,7 @@ def evaluate(
     Args:
         trained: the model.
         shards: the text, made with the model's tokenizer.
-        advance: told the number of tokens done.
+        advance: called with the number of tokens done.
 
     Raises:
         DataError: the shards are of another tokenizer, or hold nothing to predict.
@@ -69,7 +69,7 @@ def evaluate(
     objective, whole = trained.objective, trained.objective.covers_text
     loss, rows, tokens = 0.0, 0, 0
     sums = torch.zeros(len(objective.measures), 2)
-    for samples in _samples(held_out(shards, objective), shards, whole):
+    for samples in _samples(evaluation_rows(shards, objective), shards, whole):
         batch = objective.batch(samples)
         inputs, labels = moved(batch, lambda tensor: tensor.to(trained.device))
         outputs = trained.model(inputs)

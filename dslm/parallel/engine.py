@@ -1,7 +1,7 @@
-"""The verbs of training, the same over ZeRO and over the pipeline.
+"""The methods that train a model, the same under ZeRO and in a pipeline.
 
-The loop calls `train_batch`, `evaluate`, `mean` and the state verbs, and never asks which layout it
-runs on. `layout` picks the kind of engine from the plan.
+The loop calls `train_batch`, `evaluate`, `mean` and so on, and never asks which layout it runs on.
+`layout` chooses the kind of engine by the plan.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ class Engine(ABC):
     """A model laid out over the ranks, ready to be trained.
 
     Args:
-        engine: what ``deepspeed.initialize`` gave.
+        engine: what ``deepspeed.initialize`` returned.
         plan: the layout.
-        loss_function: how outputs are judged.
+        loss_function: the loss of its outputs.
     """
 
     def __init__(self, engine: Any, plan: Plan, loss_function: LossFunction) -> None:
         self.engine = engine
         self.plan = plan
         self.loss_function = loss_function
-        self.peak_rates = [group["lr"] for group in engine.optimizer.param_groups]
+        self.peak_learning_rates = [group["lr"] for group in engine.optimizer.param_groups]
         self._clipped_norm: Tensor | None = None
         self._weights = list(engine.module.parameters())
         engine.clip_fp32_gradients = self._clip
@@ -50,7 +50,7 @@ class Engine(ABC):
 
     @abstractmethod
     def parameters(self) -> dict[str, nn.Parameter]:
-        """The weights this rank takes part in, by their layout-free names ``PLACE.…``."""
+        """The weights this rank takes part in, by their layout-free names ``INDEX.…``."""
 
     @property
     @abstractmethod
@@ -59,7 +59,7 @@ class Engine(ABC):
 
     @abstractmethod
     def writes(self, index: int) -> bool:
-        """Whether this rank is the one to write the layer at a place into a checkpoint."""
+        """Whether this rank is the one to write the layer of an index into a checkpoint."""
 
     @property
     def half(self) -> bool:
@@ -68,8 +68,9 @@ class Engine(ABC):
         return weight.dtype != torch.float32
 
     def set_learning_rate(self, factor: float) -> None:
-        """Set the learning rate to `factor` × the peak rate of DeepSpeed's JSON."""
-        for group, peak in zip(self.engine.optimizer.param_groups, self.peak_rates, strict=True):
+        """Set the learning rate to `factor` × its peak in DeepSpeed's JSON."""
+        groups = self.engine.optimizer.param_groups
+        for group, peak in zip(groups, self.peak_learning_rates, strict=True):
             group["lr"] = peak * factor
 
     def learning_rate(self) -> float:
@@ -83,13 +84,13 @@ class Engine(ABC):
         return float(total) / self.plan.world
 
     def measures(self) -> dict[str, float]:
-        """What the judge has heard since the last call, over all ranks; every rank must call it."""
+        """The metrics collected since the last call, over all ranks; every rank must call it."""
         if not self.loss_function.objective.measures:
             return {}
-        pop_metrics = self.loss_function.pop_metrics().to(self.engine.device)
-        torch.distributed.all_reduce(pop_metrics)
-        told = (pop_metrics[:, 0] / pop_metrics[:, 1]).tolist()
-        return dict(zip(self.loss_function.objective.measures, told, strict=True))
+        metrics = self.loss_function.pop_metrics().to(self.engine.device)
+        torch.distributed.all_reduce(metrics)
+        values = (metrics[:, 0] / metrics[:, 1]).tolist()
+        return dict(zip(self.loss_function.objective.measures, values, strict=True))
 
     def gradient_norm(self) -> float | None:
         """Euclidean norm of the last step's gradient before clipping, where it is known."""

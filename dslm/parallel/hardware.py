@@ -1,4 +1,4 @@
-"""How fast and how full the device of a rank is."""
+"""The speed and the memory use of a rank's device."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ PATIENCE = 0.1
 
 
 def peak_flops(device: str, half: bool) -> float | None:
-    """What the device could do at best, for the share of it that a run uses (MFU).
+    """The device's peak in operations a second, from which a run's MFU follows.
 
     A GPU's peak is its maker's figure at 16 bits; a CPU's is measured with a large matrix product
-    in the precision of the run, because it depends on threads and neighbours. `None` if unknown.
+    in the precision of the run, as threads and other processes count. `None` if unknown.
     """
     if device.startswith("cuda"):
         name = torch.cuda.get_device_name(device)

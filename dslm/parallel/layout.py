@@ -1,4 +1,4 @@
-"""Which engine a plan asks for."""
+"""Chooses the engine of a plan."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def create(
         stages: the model.
         plan: the layout.
         config: DeepSpeed's JSON.
-        objective: how outputs are judged.
+        objective: defines the loss.
     """
     from dslm.parallel.pipeline import PipelineEngine
     from dslm.parallel.zero import ZeroEngine

@@ -1,4 +1,4 @@
-"""Outputs in, loss out; and what else there is to tell of them, when somebody asks."""
+"""From outputs to the loss, and to an objective's other metrics when they are asked for."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from dslm.objectives.base import Objective
 
 
 class LossFunction:
-    """An objective's verdict on the micro-batches of one rank.
+    """An objective's loss and metrics on the micro-batches of one rank.
 
-    In a pipeline only the last stage sees outputs; the judges of the others hear nothing.
+    In a pipeline only the last stage sees outputs; on the others nothing is collected.
 
     Args:
-        objective: whose.
+        objective: defines both.
     """
 
     def __init__(self, objective: Objective) -> None:
         self.objective = objective
         self.collect = False
-        """Whether `measures` are taken; they cost a look at all scores."""
+        """Whether metrics are collected; they take a pass over all scores."""
         self._collected: list[Tensor] = []
 
     def __call__(self, outputs: Any, labels: Any) -> Tensor:
@@ -32,7 +32,7 @@ class LossFunction:
         return self.objective.loss(outputs, labels)
 
     def pop_metrics(self) -> Tensor:
-        """[measures, 2]: sums and counts of all that was heard since the last call."""
+        """[measures, 2]: sums and counts of everything collected since the last call."""
         collected, self._collected = self._collected, []
         return (
             torch.stack(collected).sum(0)

@@ -1,4 +1,4 @@
-"""What one rank will hold, estimated before anything is allocated.
+"""The memory that one rank will need, estimated before anything is allocated.
 
 Weights, gradients and optimizer after Rajbhandari et al. 2020 (ZeRO, section 3), activations after
 Korthikanti et al. 2022 (equation 2, without the attention matrix that fused attention never forms).
@@ -12,13 +12,13 @@ from typing import Any
 
 from dslm.model.config import ModelConfig
 from dslm.model.counts import block_count, parameter_count
-from dslm.parallel.optimizers import moments
+from dslm.parallel.deepspeed_json.optimizer import moments
 from dslm.parallel.plan import Plan
 
 RECURRENT = {"lstm": 39, "gru": 20}
 """Bytes at 16 bits that a recurrent block keeps of a token for each unit of its width: its input,
-normalized too, the gates and states of every token, its output. Seen in torch's CPU kernels, of
-which the LSTM's keeps some of it twice."""
+normalized too, the gates and states of every token, its output. Measured on torch's CPU kernels;
+the LSTM's keeps some of it twice."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,11 @@ def estimate(model: ModelConfig, plan: Plan, config: Mapping[str, Any]) -> Memor
     zero = config.get("zero_optimization", {})
     half = any(config.get(kind, {}).get("enabled") for kind in ("bf16", "fp16"))
     count = _weights_on_a_stage(model, plan)
-    share = [1.0 if plan.zero_stage < stage else 1 / plan.replicas for stage in (1, 2, 3)]
-    kept = 4 * len(moments(config["optimizer"], is_matrix=True))
-    optimizer = count * share[0] * (kept + (4 if half else 0))
-    gradients = count * share[1] * (2 if half and plan.zero_stage >= 2 else 4)
-    weights = count * share[2] * (2 if half else 4)
+    parts = [1.0 if plan.zero_stage < stage else 1 / plan.replicas for stage in (1, 2, 3)]
+    kept = 4 * len(moments(config, is_matrix=True))
+    optimizer = count * parts[0] * (kept + (4 if half else 0))
+    gradients = count * parts[1] * (2 if half and plan.zero_stage >= 2 else 4)
+    weights = count * parts[2] * (2 if half else 4)
     host = 0.0
     if _offloaded(zero, "offload_optimizer"):
         optimizer, host = 0.0, optimizer

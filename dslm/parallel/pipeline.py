@@ -65,7 +65,7 @@ class PipelineEngine(Engine):
         return loss
 
     def parameters(self) -> dict[str, nn.Parameter]:
-        """See `Engine.parameters`; a tied weight goes by its first place, on both stages."""
+        """See `Engine.parameters`; a tied weight goes by its first index, on both stages."""
         found = {}
         for name, parameter in self.engine.module.named_parameters():
             index, rest = name.split(".", 1)
@@ -87,7 +87,7 @@ class PipelineEngine(Engine):
 
 
 def layer_recipe(stage: Stage) -> Any:
-    """A stage as DeepSpeed's ``LayerSpec``, its weights still drawn by `Stage.build`."""
+    """A stage as DeepSpeed's ``LayerSpec``, its weights still initialized by `Stage.build`."""
     from deepspeed.pipe import LayerSpec, TiedLayerSpec
 
     if stage.tied:

@@ -54,10 +54,10 @@ class Plan:
 def make_plan(
     config: Mapping[str, Any], world: int, pipeline_stages: int, sequence: int
 ) -> tuple[Plan | None, list[Problem]]:
-    """Derive the layout, or say why there is none.
+    """Derive the layout, or report why there is none.
 
     Args:
-        config: DeepSpeed's JSON, already checked by itself (`ds_check`).
+        config: DeepSpeed's JSON, already checked by itself (`deepspeed_json`).
         world: number of ranks.
         pipeline_stages: ranks for one copy of the model.
         sequence: tokens of a window.

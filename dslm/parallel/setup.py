@@ -1,4 +1,4 @@
-"""What a run needs of the machine: a compiler where something must be built, space on the disk."""
+"""What a run needs from the machine: a compiler where something must be built, and disk space."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ def check_builds(ops: Sequence[str], extensions: Path, architectures: str = "") 
     """What keeps DeepSpeed from compiling the operations that a JSON asks for.
 
     Args:
-        ops: their names (`ds_check.compiled_ops`).
-        extensions: where torch builds them (`world.extensions_folder`).
-        architectures: for which GPUs (`world.gpu_architectures`).
+        ops: their names (`check.compiled_ops`).
+        extensions: where torch builds them (`environment.extensions_folder`).
+        architectures: for which GPUs (`environment.gpu_architectures`).
     """
     problems = []
     wanted = ", ".join(ops)
     strange = [one for one in re.split("[; ]+", architectures) if not ARCHITECTURE.fullmatch(one)]
     if ops and strange:
         rule = f"must be numbers such as 9.0 where DeepSpeed compiles {wanted}"
-        fix = "unset it: the GPUs that are here are found by themselves"
+        fix = "unset it: the GPUs of this machine are found without it"
         problems.append(Problem("TORCH_CUDA_ARCH_LIST", architectures, rule, fix))
     for tool, package in (("c++", "g++"), ("ninja", "ninja")):
         if ops and shutil.which(tool) is None:
@@ -68,12 +68,12 @@ def _is_stale(lock: Path) -> bool:
 
 
 def _stale(lock: Path) -> Problem:
-    rule = "was left by a build that was killed; every run would wait for it without end"
+    rule = "was left by a build that was killed; every run would wait for it forever"
     return Problem(str(lock), None, rule, "remove this file")
 
 
 def has_mpi() -> bool:
-    """Whether mpi4py finds an MPI library; tried in a process of its own, as it may abort."""
+    """Whether mpi4py finds an MPI library; tried in a separate process, as it may abort."""
     command = [sys.executable, "-c", "from mpi4py import MPI"]
     tried = subprocess.run(command, capture_output=True, timeout=60, check=False)
     return tried.returncode == 0

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from dslm.parallel import muon
+from dslm.parallel.deepspeed_json.optimizer import moments
 from dslm.parallel.engine import Engine
-from dslm.parallel.optimizers import moments
 
 
 class TrainingState:
@@ -23,18 +23,18 @@ class TrainingState:
 
     Args:
         engine: whose state; it must have made a step, which creates the moments.
-        optimizer: the ``optimizer`` block of DeepSpeed's JSON.
+        config: DeepSpeed's JSON.
     """
 
-    def __init__(self, engine: Engine, optimizer: Mapping[str, Any]) -> None:
+    def __init__(self, engine: Engine, config: Mapping[str, Any]) -> None:
         self.engine = engine
-        self.optimizer = optimizer
+        self.config = config
         self.stage = engine.plan.zero_stage
         self._link_moments()
 
     def names(self, parameter: nn.Parameter) -> tuple[str, ...]:
         """The moments the optimizer keeps for a weight."""
-        return moments(self.optimizer, bool(getattr(parameter, "use_muon", False)))
+        return moments(self.config, bool(getattr(parameter, "use_muon", False)))
 
     def tensors(self, name: str, parameter: nn.Parameter) -> Iterator[tuple[str, Tensor]]:
         """The master and the moments of a weight; every rank that has it must call this.
@@ -57,12 +57,12 @@ class TrainingState:
                 yield f"{name}#{moment}", safe_get_full_optimizer_state(parameter, moment)
 
     def assign(self, name: str, parameter: nn.Parameter, read: Callable[[str], Tensor]) -> None:
-        """Put a weight's master and moments in place; the inverse of `tensors`.
+        """Set a weight's master and moments; the inverse of `tensors`.
 
         Args:
             name: the weight's layout-free name.
             parameter: the weight.
-            read: gives the whole tensor of a name.
+            read: returns the whole tensor of a name.
         """
         master = read(name)
         self._put(parameter, master, None)
@@ -97,10 +97,10 @@ class TrainingState:
     def has_moments(self) -> bool:
         """Whether there are moments to put values into (or none are kept)."""
         kept = [value for state in self._inner().state.values() for value in state.values()]
-        return any(map(torch.is_tensor, kept)) or not moments(self.optimizer, is_matrix=True)
+        return any(map(torch.is_tensor, kept)) or not moments(self.config, is_matrix=True)
 
     def _link_moments(self) -> None:
-        """Tell each weight where its moments are.
+        """Link each weight to its moments.
 
         DeepSpeed does so after the first group of weights has made its first step, when those of
         the other groups do not exist yet, and never again.

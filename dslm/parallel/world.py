@@ -1,4 +1,4 @@
-"""Joining the other ranks, speaking with them, leaving them."""
+"""Joining the other ranks, exchanging values with them, and leaving."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def broadcast(world: World, number: int) -> int:
     """The first rank's number, on every rank."""
     import torch
 
-    shared = torch.tensor([number], device=device(world))
-    torch.distributed.broadcast(shared, 0)
-    return int(shared)
+    value = torch.tensor([number], device=device(world))
+    torch.distributed.broadcast(value, 0)
+    return int(value)
 
 
 def broadcast_tensor(world: World, tensor: Tensor) -> Tensor:
@@ -49,17 +49,17 @@ def broadcast_tensor(world: World, tensor: Tensor) -> Tensor:
 
     Args:
         world: from `read_world`.
-        tensor: what to share; on other ranks any of the same shape and dtype.
+        tensor: what to broadcast; on other ranks any of the same shape and dtype.
     """
     import torch
 
-    shared = tensor.to(device(world))
-    torch.distributed.broadcast(shared, 0)
-    return shared.cpu()
+    value = tensor.to(device(world))
+    torch.distributed.broadcast(value, 0)
+    return value.cpu()
 
 
 def shutdown() -> None:
-    """Part from the other ranks, all of which must do so."""
+    """Leave the process group; every rank must call it."""
     import torch
 
     torch.distributed.barrier()

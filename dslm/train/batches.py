@@ -1,7 +1,7 @@
-"""The micro-batches of a step and of a measurement, for one replica.
+"""The micro-batches of a training step and of an evaluation, for one replica.
 
-The way of a sample: its tokens from the order of training or from held-out text, inputs and labels
-from the objective, which makes them on the CPU, and to the device.
+The path of a sample: its tokens come from the training order or from held-out text, the objective
+makes inputs and labels of them on the CPU, and these move to the device.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ def training_batch(
         plan: the layout.
         objective: makes examples of rows.
         first: number of the step's first sample.
-        replica: whose part.
+        replica: which replica's part.
         device: where the tensors go.
     """
-    share = plan.micro_batch * plan.accumulation
-    samples = stream.samples(first + replica * share, share)
-    for begin in range(0, share, plan.micro_batch):
+    count = plan.micro_batch * plan.accumulation
+    samples = stream.samples(first + replica * count, count)
+    for begin in range(0, count, plan.micro_batch):
         batch = objective.batch(samples[begin : begin + plan.micro_batch])
         yield moved(batch, lambda tensor: tensor.to(device, non_blocking=True))
 
@@ -43,12 +43,12 @@ def training_batch(
 def validation_batches(
     source: RowSource, rows: int, plan: Plan, objective: Objective, replica: int, device: str
 ) -> tuple[list[Batch], float]:
-    """The micro-batches of one replica for a measurement over the first rows of a shard set.
+    """The micro-batches of one replica for an evaluation on the first rows of a shard set.
 
     All replicas get the same number; those past the end repeat a row without labels.
 
     Returns:
-        The batches, and what their mean loss must be multiplied with to be that of the rows.
+        The batches, and the factor that turns their mean loss into that of the rows.
     """
     a_round = plan.micro_batch * plan.replicas
     rounds = -(-rows // a_round)
@@ -75,6 +75,6 @@ def _each(value: Value, change: Callable[[Tensor], Tensor]) -> Value:
     return tuple(map(change, value)) if isinstance(value, tuple) else change(value)
 
 
-def held_out(shards: ShardSet, objective: Objective) -> RowSource:
-    """A shard set cut into the rows that an objective is measured on."""
+def evaluation_rows(shards: ShardSet, objective: Objective) -> RowSource:
+    """The rows of a shard set on which an objective is evaluated."""
     return objective.source(shards) or Windows(shards, objective.window)

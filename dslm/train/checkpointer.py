@@ -1,4 +1,4 @@
-"""Saving and restoring an engine's state: what all ranks do together around `checkpoint`."""
+"""Saves and restores an engine's state: what all ranks do together around `run.checkpoint`."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from torch import Tensor, nn
 from dslm.errors import TrainingError
 from dslm.parallel.engine import Engine
 from dslm.parallel.state import TrainingState
-from dslm.run.checkpoint import Writer, layer_file, prune, read_state
+from dslm.run.checkpoint import Writer, layer_file, layer_reader, prune, read_state
 from dslm.train.prepare import Job
 
 Reader = Callable[[int], Callable[[str], Tensor]]
-"""From the place of a layer to what gives its tensors by name."""
+"""From the index of a layer to a function from a tensor's name to the tensor."""
 
-WARM_UPS = 40
-"""Steps after which float16 must have found a loss scale that does not overflow."""
+MOST_STEPS = 40
+"""Throw-away steps within which float16 must find a loss scale that does not overflow."""
 
 
 class Checkpointer:
@@ -29,13 +29,13 @@ class Checkpointer:
 
     Args:
         engine: whose state.
-        job: says where, how many are kept, and with which optimizer.
-        places: number of stages of the model.
+        job: where they go, how many are kept, and DeepSpeed's JSON.
+        layers: number of layers of the model, embedding and head included.
     """
 
-    def __init__(self, engine: Engine, job: Job, places: int) -> None:
-        self.engine, self.optimizer = engine, job.deepspeed["optimizer"]
-        self.root, self.keep, self.places = job.folder.checkpoints, job.config.keep, places
+    def __init__(self, engine: Engine, job: Job, layers: int) -> None:
+        self.engine, self.deepspeed = engine, job.deepspeed
+        self.root, self.keep, self.layers = job.folder.checkpoints, job.config.keep, layers
         self.is_main = torch.distributed.get_rank() == 0
 
     def save(self, step: int, samples: int) -> Path:
@@ -48,11 +48,11 @@ class Checkpointer:
         Raises:
             TrainingError: some rank could not write, most often because the disk is full.
         """
-        state, writer = TrainingState(self.engine, self.optimizer), Writer(self.root, step)
+        state, writer = TrainingState(self.engine, self.deepspeed), Writer(self.root, step)
         if self.is_main:
             writer.begin()
         torch.distributed.barrier()
-        files = self._share(*self._write_layers(state, writer))
+        files = self._exchange(*self._write_layers(state, writer))
         if self.is_main:
             numbers = {
                 "step": step,
@@ -83,15 +83,15 @@ class Checkpointer:
         return numbers
 
     def begin(self, weights: Reader, materialize_moments: Callable[[], object]) -> None:
-        """Begin with other weights than those drawn, as if they had been; see `restore`."""
+        """Replace the initial weights, as if the run had begun with these; see `restore`."""
         state = self._assigned(partial(_before_the_first_step, weights), materialize_moments)
         state.set_optimizer_steps(0)
 
     def _assigned(self, reader: Reader, materialize_moments: Callable[[], object]) -> TrainingState:
-        """The engine's state, every weight and moment read by the reader of its layer."""
-        for _ in range(WARM_UPS):
+        """The engine's state, with every weight and moment read by the reader of its layer."""
+        for _ in range(MOST_STEPS):
             materialize_moments()
-            state = TrainingState(self.engine, self.optimizer)
+            state = TrainingState(self.engine, self.deepspeed)
             if state.has_moments():
                 break
         for index, layer in self._layers():
@@ -102,13 +102,13 @@ class Checkpointer:
 
     def _layers(self) -> list[tuple[int, list[tuple[str, nn.Parameter]]]]:
         """The weights this rank takes part in, layer by layer."""
-        named = sorted(self.engine.parameters().items(), key=lambda item: _place(item[0]))
-        return [(p, list(layer)) for p, layer in groupby(named, key=lambda item: _place(item[0]))]
+        named = sorted(self.engine.parameters().items(), key=_layer_index)
+        return [(index, list(layer)) for index, layer in groupby(named, key=_layer_index)]
 
     def _write_layers(
         self, state: TrainingState, writer: Writer
     ) -> tuple[dict[str, tuple[int, str]], OSError | None]:
-        """Write this rank's share of the layers; gathering is everyone's work, failed or not."""
+        """Write the layers of this rank; every rank takes part in gathering, failed or not."""
         files: dict[str, tuple[int, str]] = {}
         failure = None
         for index, layer in self._layers():
@@ -127,11 +127,13 @@ class Checkpointer:
                 failure = error
         return files, failure
 
-    def _share(
+    def _exchange(
         self, files: Mapping[str, tuple[int, str]], failure: OSError | None
     ) -> dict[str, tuple[int, str]]:
-        """Bring what all ranks have written to all ranks, or all their failure."""
-        names = [layer_file(p, moments) for p in range(self.places) for moments in (False, True)]
+        """Collect on every rank what all ranks have written, or raise on all if one failed."""
+        names = [
+            layer_file(index, moments) for index in range(self.layers) for moments in (False, True)
+        ]
         table = torch.zeros(len(names) + 1, 1 + 32, dtype=torch.int64)
         for name, (size, sha256) in files.items():
             table[names.index(name)] = torch.tensor([size, *bytes.fromhex(sha256)])
@@ -148,30 +150,17 @@ class Checkpointer:
         return {n: (r[0], bytes(r[1:]).hex()) for n, r in zip(names, rows, strict=True) if r[0]}
 
 
-def _place(name: str) -> int:
-    return int(name.split(".", 1)[0])
+def _layer_index(named: tuple[str, nn.Parameter]) -> int:
+    return int(named[0].split(".", 1)[0])
 
 
 def stored(folder: Path) -> Reader:
     """Reads the tensors of a checkpoint, one at a time."""
-    return partial(_stored, folder)
-
-
-def _stored(folder: Path, index: int) -> Callable[[str], Tensor]:
-    from safetensors import safe_open
-
-    paths = (folder / layer_file(index, moments) for moments in (False, True))
-    files = [safe_open(path, framework="pt") for path in paths if path.exists()]
-
-    def read(name: str) -> Tensor:
-        tensor: Tensor = files["#" in name].get_tensor(name)  # type: ignore[no-untyped-call]
-        return tensor
-
-    return read
+    return partial(layer_reader, folder)
 
 
 def _before_the_first_step(weights: Reader, index: int) -> Callable[[str], Tensor]:
-    """Gives the weights of a layer, and zeros for their moments."""
+    """The weights of a layer, and zeros for their moments."""
     layer = weights(index)
 
     def read(name: str) -> Tensor:

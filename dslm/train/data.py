@@ -1,8 +1,8 @@
-"""The shard sets of a run: opened, checked against the model, and handed out as batches.
+"""The shard sets of a run: opened, checked against the model, and served as batches.
 
-The way of the data: `open_sources` opens the folders that the settings name and finds their shares;
-`check_sources_fit` tells what is wrong with them; `open_stream` cuts them into rows and puts these
-in order. `batches` makes a step's examples of them.
+The path of the data: `open_sources` opens the folders that the settings name and computes their
+shares; `check_sources_fit` reports what is wrong with them; `open_stream` cuts them into rows and
+orders these. `batches` makes a step's examples of them.
 """
 
 from __future__ import annotations

@@ -19,15 +19,15 @@ from dslm.model.stages import layer_seed
 from dslm.parallel.engine import Engine
 from dslm.parallel.hardware import memory_gib, peak_flops
 from dslm.run.metrics import Line
-from dslm.train.batches import held_out, training_batch, validation_batches
+from dslm.run.schedule import factor
+from dslm.train.batches import evaluation_rows, training_batch, validation_batches
 from dslm.train.checkpointer import Checkpointer
 from dslm.train.prepare import Job
 from dslm.train.run_logger import RunLogger
-from dslm.train.schedule import factor
 from dslm.train.throughput import Throughput
 
-HARDLY = 0.3
-"""Nats under ln V below which a model has learned next to nothing."""
+BARELY = 0.3
+"""Nats: a loss less than this below ln V means that next to nothing has been learned."""
 
 
 @dataclass
@@ -46,7 +46,7 @@ class Loop:
         engine: the model, laid out.
         checkpointer: its checkpoints.
         device: torch's name of this rank's device.
-        logger: writes metrics and speaks to the user.
+        logger: writes metrics and reports to the user.
     """
 
     def __init__(
@@ -69,12 +69,12 @@ class Loop:
         self.position = position
         self.throughput = Throughput(self.config.steps - position.step, self.plan.tokens_per_step)
         self.best, self.misses = math.inf, 0
-        self.engine.loss_function.pop_metrics()  # of the steps that only made room for a checkpoint
+        self.engine.loss_function.pop_metrics()  # of the steps that only materialized moments
         for loss in measured:
             self.compare(loss)
 
     def run(self) -> str:
-        """Train to the end; returns how it ended, in words."""
+        """Train to the end; returns how the run ended, in words."""
         reason = None
         while self.position.step < self.config.steps and reason is None:
             loss = self.train_step()
@@ -110,7 +110,7 @@ class Loop:
         return loss
 
     def log(self, loss: Tensor) -> None:
-        """Tell what the last step did."""
+        """Record what the last step did."""
         value = self.finite(loss)
         tokens_per_second = self.throughput.tokens_per_second()
         line: Line = {
@@ -134,12 +134,12 @@ class Loop:
         self.warn_if_stuck(value)
 
     def measure(self) -> str | None:
-        """Measure the validation loss; returns a reason to stop, if it gives one."""
+        """Measure the validation loss; returns a reason to stop, if there is one."""
         shards, config = self.job.sources.validation, self.config
         if shards is None:
             return None
         with self.throughput.paused():
-            source = held_out(shards, self.objective)
+            source = evaluation_rows(shards, self.objective)
             rows = min(len(source), config.data.validation_windows)
             batches, scale = validation_batches(
                 source, rows, self.plan, self.objective, self.engine.replica, self.device
@@ -155,10 +155,10 @@ class Loop:
             "seconds": self.throughput.seconds(),
         }
         self.logger.log(line, self.throughput)
-        return self.judge(loss)
+        return self.reason_to_stop(loss)
 
-    def judge(self, loss: float) -> str | None:
-        """Whether a validation loss is a reason to stop."""
+    def reason_to_stop(self, loss: float) -> str | None:
+        """Why to stop after a validation loss; `None` to go on."""
         config = self.config
         self.compare(loss)
         if config.target_loss is not None and loss <= config.target_loss:
@@ -182,23 +182,23 @@ class Loop:
         """The loss over all ranks.
 
         Raises:
-            TrainingError: it is not a number any more.
+            TrainingError: it is no longer a number.
         """
         value = self.engine.mean(loss)
         if not math.isfinite(value) and not self.engine.overflowed():
             raise TrainingError(
                 f"the loss is {value} at step {self.position.step}: nothing of this was saved; "
-                "lower the peak rate (optimizer.params.lr) or lengthen schedule.warmup_steps, and "
-                "run again to resume from the newest checkpoint"
+                "lower the peak learning rate (optimizer.params.lr) or lengthen "
+                "schedule.warmup_steps, and run again to resume from the newest checkpoint"
             )
         return value
 
     def warn_if_stuck(self, loss: float) -> None:
-        """One word when a fifth of the steps has taught the model next to nothing."""
+        """One warning when the model has learned next to nothing in a fifth of the steps."""
         uniform, step = math.log(self.config.model.size), self.position.step
         a_fifth = max(1, self.config.steps // 5)
-        if a_fifth <= step < a_fifth + self.config.log_interval and loss > uniform - HARDLY:
+        if a_fifth <= step < a_fifth + self.config.log_interval and loss > uniform - BARELY:
             self.logger.message(
                 f"warning: after {step} steps the loss {loss:.2f} has barely left ln(vocabulary) = "
-                f"{uniform:.2f}: look at the data, or raise the peak rate"
+                f"{uniform:.2f}: look at the data, or raise the peak learning rate"
             )

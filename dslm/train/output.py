@@ -1,7 +1,7 @@
-"""The user's screen kept for what a user wants to read: libraries' own lines go to a file.
+"""Keeps the user's screen for what a user wants to read: libraries' own output goes to a file.
 
-DeepSpeed, torch and gloo print from Python and from C++, so the two streams are turned at the level
-of the operating system's file descriptors.
+DeepSpeed, torch and gloo print from Python and from C++, so both streams are redirected at the
+level of the operating system's file descriptors.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from dslm.errors import DslmError, TrainingError
 
 @contextmanager
 def redirect_output(log: Path) -> Iterator[tuple[TextIO, TextIO]]:
-    """Send everything printed to a file; what this yields still reaches the user.
+    """Send everything printed to a file; the streams this yields still reach the user.
 
     Args:
-        log: the file; lines are added to it.
+        log: the file; lines are appended to it.
 
     Yields:
         The user's standard output and standard error.

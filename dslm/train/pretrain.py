@@ -1,7 +1,7 @@
 """A training run from its first screen to its last.
 
 check (`prepare`, before torch) → first screen → join the ranks → engine → restore → `loop` → report
-→ last screen. Every rank runs this; the first one speaks and writes for all.
+→ last screen. Every rank runs this; the first one reports and writes for all.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
-from pathlib import Path
 from typing import TextIO
 
 from dslm import __version__
@@ -22,8 +21,7 @@ from dslm.model.counts import parameter_count
 from dslm.parallel.world import broadcast, device, join, shutdown
 from dslm.progress import Progress
 from dslm.report import write_report
-from dslm.run.checkpoint import checkpoints, newest_good, verify
-from dslm.run.folder import FORMAT
+from dslm.run.checkpoint import checkpoints, newest_good, require_whole, total_bytes
 from dslm.run.metrics import Board, Metrics, validation_losses
 from dslm.train.output import redirect_output
 from dslm.train.prepare import Job
@@ -33,11 +31,12 @@ from dslm.train.word_vectors.embedding import (
     KEY,
     WordVectors,
     begin_with,
+    broadcast_vectors,
     read_word_vectors,
-    shared,
 )
 
-NONE = -1
+NO_CHECKPOINT = -1
+"""In place of a step, which can be broadcast."""
 
 
 def pretrain(job: Job, world: World, words: Sequence[str]) -> None:
@@ -46,13 +45,13 @@ def pretrain(job: Job, world: World, words: Sequence[str]) -> None:
     Args:
         job: what to do, checked.
         world: this rank among the others.
-        words: the arguments of the command, for the one that resumes.
+        words: the arguments of the command, from which that to resume is made.
 
     Raises:
-        UserError: another run writes in the folder, or data or checkpoints are damaged.
-        TrainingError: the run went wrong.
+        UserError: another run is writing to the folder, or data or checkpoints are damaged.
+        TrainingError: the run failed.
     """
-    step, vectors = _claim(job, world, words) if world.is_main else (NONE, None)
+    step, vectors = _claim(job, world, words) if world.is_main else (NO_CHECKPOINT, None)
     with redirect_output(job.folder.log(world.rank)) as (results, messages):
         how = _train(job, world, step, vectors, messages)
         shutdown()
@@ -68,28 +67,28 @@ def _train(job: Job, world: World, step: int, vectors: WordVectors | None, messa
     from dslm.parallel.layout import create
     from dslm.train.checkpointer import Checkpointer, stored
     from dslm.train.loop import Loop, Position
-    from dslm.train.weight_transfer import first_weights, transferred
+    from dslm.train.weight_transfer import compare, initial_weights
 
     join(world)
     step = broadcast(world, step)
     if step >= job.config.steps:
-        return f"all {step:,} steps had been made before, nothing was done"
+        return f"all {step:,} steps had already been made; nothing was done"
     layers = stages(job.config.model, job.config.seed, job.objective.extras)
     engine = create(layers, job.plan, job.deepspeed, job.objective)
     checkpointer = Checkpointer(engine, job, len(layers))
-    with _teller(job, world, max(step, 0), messages) as logger:
+    with _run_logger(job, world, max(step, 0), messages) as logger:
         loop = Loop(job, engine, checkpointer, device(world), logger)
         if step > 0:
             numbers = checkpointer.restore(job.folder.checkpoint(step), loop.train_step)
             measured = validation_losses(job.folder.metrics, numbers["step"])
             loop.begin(Position(numbers["step"], numbers["samples"]), measured)
         elif job.init_from is not None:
-            kept = transferred(job.init_from.model, job.config.model)
-            weights = first_weights(kept, layers, stored(job.init_from.checkpoint))
+            transfer = compare(job.init_from.model, job.config.model)
+            weights = initial_weights(transfer, layers, stored(job.init_from.checkpoint))
             checkpointer.begin(weights, loop.train_step)
             loop.begin(Position())
         elif job.config.word_vectors is not None:
-            found = shared(world, vectors, job.config.model.width)
+            found = broadcast_vectors(world, vectors, job.config.model.width)
             checkpointer.begin(begin_with(layers, *found), loop.train_step)
             loop.begin(Position())
         return loop.run()
@@ -99,14 +98,14 @@ def _claim(job: Job, world: World, words: Sequence[str]) -> tuple[int, WordVecto
     """The first rank's part before all others: data, folder, first screen.
 
     Returns:
-        The step of the checkpoint to go on from, or `NONE`, and the word vectors to begin with.
+        The step of the checkpoint to resume from, or `NO_CHECKPOINT`; the word vectors, if any.
     """
     job.folder.lock()
     if job.config.data.verify:
         _verify_data(job)
     step, problems = _choose_checkpoint(job)
-    if job.init_from is not None and step == NONE:
-        _verify_source(job.init_from.checkpoint)
+    if job.init_from is not None and step == NO_CHECKPOINT:
+        require_whole(job.init_from.checkpoint, "checking the weights to begin with")
     vectors, file = None, job.config.word_vectors
     if file is not None and step < 1:
         vectors = read_word_vectors(file, job.sources.train[0].tokenizer, job.stream)
@@ -131,29 +130,19 @@ def _choose_checkpoint(job: Job) -> tuple[int, list[Problem]]:
     """The newest whole checkpoint's step, and what is wrong with newer ones."""
     found = checkpoints(job.folder.checkpoints)
     if not found:
-        return NONE, []
-    size = sum(file.stat().st_size for file in found[0][1].iterdir())
-    with Progress(size, "B", "checking the checkpoint") as progress:
+        return NO_CHECKPOINT, []
+    with Progress(total_bytes(found[0][1]), "B", "checking the checkpoint") as progress:
         step, problems = newest_good(job.folder.checkpoints, progress.advance)
     if step is None:
         rule = "no whole checkpoint is left"
-        fix = "choose another run=, or remove this folder to begin again"
+        fix = "choose another run=, or remove this folder to start over"
         raise CheckpointError(*problems, Problem(str(job.folder.checkpoints), None, rule, fix))
     return step, problems
 
 
-def _verify_source(checkpoint: Path) -> None:
-    """Compare the checkpoint that the run begins with to its checksums."""
-    size = sum(file.stat().st_size for file in checkpoint.iterdir())
-    with Progress(size, "B", "checking the start") as progress:
-        problems = verify(checkpoint, progress.advance)
-    if problems:
-        raise CheckpointError(*problems)
-
-
 @contextmanager
-def _teller(job: Job, world: World, step: int, messages: TextIO) -> Iterator[RunLogger]:
-    """The voice of this rank: only the first has a file of metrics and a user."""
+def _run_logger(job: Job, world: World, step: int, messages: TextIO) -> Iterator[RunLogger]:
+    """The logger of this rank: only the first rank has a file of metrics and a user."""
     if not world.is_main:
         yield RunLogger(job.config.steps, None, None)
         return
@@ -162,7 +151,7 @@ def _teller(job: Job, world: World, step: int, messages: TextIO) -> Iterator[Run
 
 
 def _board(job: Job) -> Board | None:
-    """A writer of TensorBoard's event files, where they are wanted."""
+    """A writer of TensorBoard's event files, if they are wanted."""
     if not job.config.tensorboard:
         return None
     from torch.utils.tensorboard import SummaryWriter
@@ -177,7 +166,6 @@ def _record(
     """What ``run.json`` holds."""
     plan = job.plan
     return {
-        "format": FORMAT,
         "status": status,
         "command": [*command(world).split(), *words],
         "versions": {
@@ -201,7 +189,7 @@ def _record(
 
 
 def _record_of_vectors(job: Job, vectors: WordVectors | None) -> dict[str, object]:
-    """What ``run.json`` holds of word vectors; a run that goes on keeps what it held."""
+    """What ``run.json`` holds of word vectors; a resumed run keeps what it held."""
     if job.config.word_vectors is None:
         return {}
     return {KEY: vectors.record() if vectors else job.folder.read().get(KEY)}

@@ -1,8 +1,8 @@
 """Which documents a training step saw: computed from the step's number, without a replay.
 
-The way of a step: `metrics.jsonl` tells how many samples came before it; the order of training
-turns its samples into runs of tokens; a search among the ends of documents turns these into
-documents, of which the shards know the origin.
+The path of a step: `metrics.jsonl` says how many samples came before it; the training order turns
+its samples into spans of tokens; a search among the ends of documents turns these into documents,
+whose provenance is in the shards.
 """
 
 from __future__ import annotations
@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dslm.config.parse import parse
 from dslm.errors import ConfigError, Problem
-from dslm.run.config import RunConfig
 from dslm.run.folder import RunFolder
 from dslm.run.metrics import read_metrics
 from dslm.shards.provenance import Provenance, ProvenanceReader
@@ -23,7 +21,7 @@ from dslm.train.data import objective_of, open_sources, open_stream
 
 @dataclass(frozen=True)
 class SampleTrace:
-    """One run of tokens that a step saw: a row, or a part of one."""
+    """One span of tokens that a step saw: a row, or a part of one."""
 
     sample: int
     """Its number in the order of training."""
@@ -36,8 +34,8 @@ class SampleTrace:
     last: int
     """The token after its last."""
     documents: list[Provenance]
-    """The documents that have a part in it. Where tokens are left out at random, the last ones of
-    the sample may be among those that only stood by."""
+    """The documents that it touches. Where tokens are dropped at random, the last ones of the
+    sample may have lost all of theirs."""
 
 
 def trace(run: Path, step: int, rank: int | None) -> Iterator[SampleTrace]:
@@ -55,7 +53,7 @@ def trace(run: Path, step: int, rank: int | None) -> Iterator[SampleTrace]:
     record = folder.read()
     if "plan" not in record:
         raise ConfigError(Problem(str(run), None, "has made no step here: it was imported"))
-    config, plan = parse(RunConfig, record["config"]), record["plan"]
+    config, plan = folder.read_config(), record["plan"]
     if not 1 <= step <= config.steps:
         raise ConfigError(Problem("--step", step, f"the run has steps 1 to {config.steps}"))
     if rank is not None and not 0 <= rank < plan["replicas"]:
@@ -65,17 +63,17 @@ def trace(run: Path, step: int, rank: int | None) -> Iterator[SampleTrace]:
     _check_same(sources.record(), record["data"], run)
     objective = objective_of(config, sources.train[0].tokenizer)
     stream = open_stream(sources, config, objective)
-    origins = [ProvenanceReader(source) for source in sources.train]
+    readers = [ProvenanceReader(source) for source in sources.train]
     first, count = _samples(folder.metrics, step, plan)
-    share = count // plan["replicas"]
+    per_replica = count // plan["replicas"]
     ranks = range(plan["replicas"]) if rank is None else [rank]
     for replica in ranks:
-        begin = first + replica * share
-        for sample, (source, runs) in enumerate(stream.places(begin, share), begin):
-            found = origins[source]
-            for start, last in runs:
-                documents = [found(number) for number in found.between(start, last).tolist()]
-                yield SampleTrace(sample, replica, found.shards.folder, start, last, documents)
+        begin = first + replica * per_replica
+        for sample, (source, spans) in enumerate(stream.token_spans(begin, per_replica), begin):
+            reader = readers[source]
+            for start, last in spans:
+                documents = [reader(number) for number in reader.between(start, last).tolist()]
+                yield SampleTrace(sample, replica, reader.shards.folder, start, last, documents)
 
 
 def _samples(metrics: Path, step: int, plan: dict[str, Any]) -> tuple[int, int]:
@@ -93,7 +91,7 @@ def _samples(metrics: Path, step: int, plan: dict[str, Any]) -> tuple[int, int]:
 
 def _check_same(now: dict[str, Any], then: dict[str, Any], run: Path) -> None:
     changed = [
-        Problem(new["folder"], None, f"is not the shard set that {run} read any more")
+        Problem(new["folder"], None, f"is no longer the shard set that {run} read")
         for new, old in zip(now["train"], then["train"], strict=True)
         if new["fingerprint"] != old["fingerprint"]
     ]

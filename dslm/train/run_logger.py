@@ -1,4 +1,4 @@
-"""What a run says while it goes: metrics to the file, a line now and then to the user.
+"""Logs a run: metrics to the file, a line now and then to the user.
 
 Only the first rank has a user; on the others the same calls do nothing.
 """
@@ -17,11 +17,11 @@ from dslm.train.throughput import Throughput
 LINES = 40
 """Lines of training metrics a user sees in a whole run, about; the file has all."""
 SILENCE = 10.0
-"""Seconds without a line after which one is due where standard error is no terminal."""
+"""Seconds without a line after which one is due when standard error is not a terminal."""
 
 
 class RunLogger:
-    """A run's voice.
+    """Writes a run's metrics and messages.
 
     Args:
         steps: how many the run has.
@@ -38,7 +38,7 @@ class RunLogger:
 
     @classmethod
     def to_stderr(cls) -> RunLogger:
-        """A voice before there is a file of metrics."""
+        """A logger for the time before there is a file of metrics."""
         return cls(0, None, sys.stderr)
 
     def message(self, *lines: str) -> None:
@@ -49,16 +49,16 @@ class RunLogger:
             self.last_message = time.monotonic()
 
     def heartbeat(self, step: int, throughput: Throughput) -> None:
-        """A step begins: show that the run lives, if nothing else has lately."""
+        """A step begins: show that the run is alive, unless something was shown lately."""
         if self.messages is None:
             return
-        quiet = time.monotonic() - self.last_message
-        if self.terminal and quiet > 0.5:
+        silent = time.monotonic() - self.last_message
+        if self.terminal and silent > 0.5:
             print(
                 f"\r\033[K{self._where(step, throughput)}", end="", file=self.messages, flush=True
             )
             self.last_message = time.monotonic()
-        elif not self.terminal and quiet > SILENCE:
+        elif not self.terminal and silent > SILENCE:
             self.message(self._where(step, throughput))
 
     def log(self, line: Line, throughput: Throughput) -> None:
@@ -76,7 +76,7 @@ class RunLogger:
     def _where(self, step: int, throughput: Throughput) -> str:
         left = throughput.left()
         return f"step {step:,}/{self.steps:,} · " + (
-            f"{duration(left)} left" if left is not None else "pace not known yet"
+            f"{duration(left)} left" if left is not None else "time left not known yet"
         )
 
     def _figures(self, line: Line) -> str:
@@ -84,7 +84,7 @@ class RunLogger:
         figures = [
             f"loss {line['loss']:.4f}",
             *_accuracies(line),
-            f"rate {line['learning_rate']:.2e}",
+            f"learning rate {line['learning_rate']:.2e}",
             f"norm {norm:.2f}" if norm is not None else "",
             f"{human(line['tokens_per_second'] or 0)} tokens/s",
             f"MFU {100 * share:.0f} %" if share is not None else "",
@@ -93,7 +93,7 @@ class RunLogger:
 
 
 def _accuracies(line: Line) -> Iterator[str]:
-    """What an objective says of its answers, such as ``pair accuracy 71.0 %``."""
+    """The accuracies of an objective, such as ``pair accuracy 71.0 %``."""
     for key, value in line.items():
         if key.endswith("_accuracy") and value is not None:
             name = key.removeprefix("validation_").replace("_", " ")

@@ -1,6 +1,6 @@
-"""What a user reads of a run: the first screen, the lines on the way, the last screen.
+"""What a user reads about a run: the first screen and the last one.
 
-All of it is computed by pure functions that return lines; `pretrain` and `loop` print them.
+Both are computed by pure functions that return lines, which `pretrain` prints.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from dslm.environment import World
 from dslm.model.counts import parameter_count
 from dslm.parallel.memory import estimate
 from dslm.progress import counted, human
+from dslm.run.schedule import warmup_steps
 from dslm.train.prepare import Job
-from dslm.train.schedule import warmup_steps
 from dslm.train.word_vectors.embedding import WordVectors
 
 GIB = 2**30
@@ -24,12 +24,12 @@ GIB = 2**30
 def first_screen(
     job: Job, world: World, resumed_from: int, vectors: WordVectors | None = None
 ) -> list[str]:
-    """What is going to happen, before anything heavy starts.
+    """What is going to happen, before anything expensive starts.
 
     Args:
         job: what to do.
         world: the ranks.
-        resumed_from: the step of the checkpoint to go on from; none is below 1.
+        resumed_from: the step of the checkpoint to resume from; below 1 there is none.
         vectors: the word vectors that the run begins with.
     """
     config, plan = job.config, job.plan
@@ -82,12 +82,13 @@ def _start(job: Job, resumed_from: int) -> str:
         return f"from step {resumed_from:,}"
     if job.init_from is None:
         return "from scratch"
-    from dslm.train.weight_transfer import transferred
+    from dslm.train.weight_transfer import compare
 
-    share = transferred(job.init_from.model, job.config.model)
-    taken = f"{share.taken:,} of {parameter_count(job.config.model):,}"
-    anew = f": {taken}; drawn anew: {', '.join(share.drawn)}" if share.drawn else ""
-    return f"with the weights of {job.init_from.checkpoint}{anew}"
+    transfer = compare(job.init_from.model, job.config.model)
+    count = f"{transfer.transferred:,} of {parameter_count(job.config.model):,}"
+    new = transfer.initialized
+    parts = f": {count}; newly initialized: {', '.join(new)}" if new else ""
+    return f"with the weights of {job.init_from.checkpoint}{parts}"
 
 
 def _model(job: Job) -> str:
@@ -154,8 +155,8 @@ def _rate(job: Job) -> str:
     optimizer, schedule = job.deepspeed["optimizer"], job.config.schedule
     peak = optimizer.get("params", {}).get("lr", "muon_lr, adam_lr")
     clipping = job.deepspeed.get("gradient_clipping", 1.0)
-    course = f"{schedule.kind} after {warmup_steps(schedule, job.config.steps):,} warm-up steps"
-    return f"{optimizer['type']}, peak {peak}, {course} · gradient clipped at {clipping}"
+    shape = f"{schedule.kind} after {warmup_steps(schedule, job.config.steps):,} warm-up steps"
+    return f"{optimizer['type']}, peak {peak}, {shape} · gradient clipped at {clipping}"
 
 
 def _memory(job: Job) -> str:
@@ -176,8 +177,8 @@ def _notes(job: Job) -> Iterator[str]:
     model, tokenizer = job.config.model, job.sources.train[0].vocabulary
     if model.size > tokenizer:
         yield (
-            f"the vocabulary has {model.size - tokenizer:,} ids that the tokenizer never gives; "
+            f"the vocabulary has {model.size - tokenizer:,} ids that the tokenizer never produces; "
             f"model.vocabulary={tokenizer} saves their weights"
         )
     if job.ops:
-        yield f"DeepSpeed compiles {', '.join(job.ops)} first: some minutes, once on each machine"
+        yield f"DeepSpeed compiles {', '.join(job.ops)} first: a few minutes, once on each machine"

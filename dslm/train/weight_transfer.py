@@ -1,9 +1,10 @@
-"""Which weights of one model another one begins with, and which it draws.
+"""Which weights a model takes from another one, and which are newly initialized.
 
-The stages of both are compared from the first on. As long as they are of one kind, every weight is
-taken that both have; from the first difference on all are drawn, as in a run without a start. So a
-model goes on with another head, with more layers, or with the first layers of a deeper one. Where
-one has more rows, as for the ids that an objective adds to a vocabulary, those of both are taken.
+The layers of both are compared from the first on. As long as they are alike, every weight that both
+have is transferred; from the first difference on all are initialized, as in a run from scratch. So
+a model continues with another head, with more layers, or with the first layers of a deeper one.
+Where one has more rows, as for the ids that an objective adds to a vocabulary, those that both have
+are transferred.
 """
 
 from __future__ import annotations
@@ -28,30 +29,30 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class WeightTransfer:
-    """What becomes of each weight of a model; names are ``PLACE.…``, as in a checkpoint."""
+    """What becomes of each weight of a model; names are ``INDEX.…``, as in a checkpoint."""
 
     shapes: dict[str, Shape]
     """All of its weights."""
     rows: dict[str, int]
-    """How many rows of each are taken; the rest is drawn."""
+    """How many rows of each are transferred; the rest is initialized."""
     kinds: dict[str, str]
-    """The kind of the layer at each place."""
+    """The kind of each layer, by its index."""
 
     @cached_property
-    def taken(self) -> int:
-        """How many numbers are taken."""
+    def transferred(self) -> int:
+        """How many numbers are transferred."""
         return sum(self.rows[name] * prod(shape[1:]) for name, shape in self.shapes.items())
 
     @property
-    def drawn(self) -> list[str]:
-        """The layers, or the parts of them, that are drawn."""
-        told = Counter(
-            part for index in groupby(self.shapes, _place) for part in self._parts(*index)
+    def initialized(self) -> list[str]:
+        """The layers, or the parts of them, that are newly initialized."""
+        parts = Counter(
+            part for layer in groupby(self.shapes, _layer_index) for part in self._parts(*layer)
         )
-        return [f"{count} × {part}" if count > 1 else part for part, count in told.items()]
+        return [f"{count} × {part}" if count > 1 else part for part, count in parts.items()]
 
     def _parts(self, index: str, names: Iterator[str]) -> list[str]:
-        """What is drawn of one layer."""
+        """What is initialized of one layer."""
         kind, missing = self.kinds[index], dict[str, str]()
         every = list(names)
         for name in every:
@@ -63,19 +64,19 @@ class WeightTransfer:
         return [kind] if whole else list(missing.values())
 
 
-def transferred(before: ModelConfig, model: ModelConfig) -> WeightTransfer:
-    """Compare a model with the one whose weights it begins with.
+def compare(before: ModelConfig, model: ModelConfig) -> WeightTransfer:
+    """Compare a model with the one whose weights it takes.
 
     Args:
-        before: the shape of the one that is there.
-        model: the shape of the one to be made.
+        before: the shape of the existing model.
+        model: the shape of the new one.
     """
     pairs = zip(stages(before, 0), stages(model, 0), strict=False)
     shared = {str(new.index) for _, new in takewhile(_alike, pairs)}
     old, new = _shapes(before), _shapes(model)
     rows = {
         name: min(old[name][0], shape[0])
-        if _place(name) in shared and name in old and old[name][1:] == shape[1:]
+        if _layer_index(name) in shared and name in old and old[name][1:] == shape[1:]
         else 0
         for name, shape in new.items()
     }
@@ -83,34 +84,34 @@ def transferred(before: ModelConfig, model: ModelConfig) -> WeightTransfer:
     return WeightTransfer(new, rows, kinds)
 
 
-def first_weights(
-    share: WeightTransfer, layers: Sequence[Stage], stored: Callable[[int], Read]
+def initial_weights(
+    transfer: WeightTransfer, layers: Sequence[Stage], stored: Callable[[int], Read]
 ) -> Callable[[int], Read]:
     """The weights of a model that begins with those of another one.
 
     Args:
-        share: what becomes of each.
-        layers: the model; they draw what is not taken.
-        stored: from a place to what gives the other one's weights by name.
+        transfer: what becomes of each.
+        layers: of the new model; they initialize what is not transferred.
+        stored: from the index of a layer to a reader of the other model's weights by name.
 
     Returns:
-        The same for this model.
+        The same function for this model.
     """
 
     def layer(index: int) -> Read:
         before = stored(index)
 
         @lru_cache(maxsize=1)
-        def drawn() -> dict[str, Tensor]:
+        def initialized() -> dict[str, Tensor]:
             named = layers[index].build().named_parameters()
             return {f"{index}.{name}": weight.detach() for name, weight in named}
 
         def read(name: str) -> Tensor:
-            rows, all_rows = share.rows[name], share.shapes[name][0]
+            rows, all_rows = transfer.rows[name], transfer.shapes[name][0]
             if not rows:
-                return drawn()[name]
-            taken = before(name)[:rows]
-            return taken if rows == all_rows else torch.cat([taken, drawn()[name][rows:]])
+                return initialized()[name]
+            first = before(name)[:rows]
+            return first if rows == all_rows else torch.cat([first, initialized()[name][rows:]])
 
         return read
 
@@ -130,5 +131,5 @@ def _shapes(config: ModelConfig) -> dict[str, Shape]:
     return {name: tuple(weight.shape) for name, weight in named}
 
 
-def _place(name: str) -> str:
+def _layer_index(name: str) -> str:
     return name.partition(".")[0]

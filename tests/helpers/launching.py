@@ -39,7 +39,7 @@ class Ended:
 def launch(
     folder: Path, words: list[str], deepspeed: dict[str, Any], ranks: int, timeout: float = 180.0
 ) -> Ended:
-    """Train with as many ranks as told, and wait for the end.
+    """Train with a number of ranks, and wait for the end.
 
     Args:
         folder: the run's folder.

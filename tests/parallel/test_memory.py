@@ -92,8 +92,8 @@ def test_a_recurrent_block_keeps_what_torch_keeps(kind: dict[str, Any]) -> None:
     seen = sum(t.untyped_storage().nbytes() for at, t in kept.items() if at not in weights)
     plan = Plan(1, 1, 0, micro_batch=2, accumulation=1, sequence=32)
     scores = 2 * 2 * 32 * config.size * 2
-    told = estimate(config, plan, {"optimizer": ADAMW}).activations - scores
-    assert told == pytest.approx(seen, rel=0.1)
+    estimated = estimate(config, plan, {"optimizer": ADAMW}).activations - scores
+    assert estimated == pytest.approx(seen, rel=0.1)
 
 
 def test_sgd_without_momentum_keeps_nothing() -> None:

@@ -19,7 +19,7 @@ def planned(config: dict[str, Any], world: int = 1, stages: int = 1) -> Plan:
     return plan
 
 
-def told(config: dict[str, Any], world: int = 1, stages: int = 1) -> str:
+def refusal(config: dict[str, Any], world: int = 1, stages: int = 1) -> str:
     plan, problems = make_plan(config, world, stages, sequence=128)
     assert plan is None
     (problem,) = problems
@@ -41,7 +41,7 @@ def test_any_two_of_the_three_give_the_third(
 
 
 @given(batch=some.integers(1, 200), micro=small, replicas=small)
-def test_a_batch_that_cannot_be_split_is_told_with_ones_that_can(
+def test_a_batch_that_cannot_be_split_is_reported_with_ones_that_can(
     batch: int, micro: int, replicas: int
 ) -> None:
     config = {BATCH: batch, MICRO: micro}
@@ -49,34 +49,34 @@ def test_a_batch_that_cannot_be_split_is_told_with_ones_that_can(
     if batch % unit == 0:
         assert planned(config, replicas).batch == batch
         return
-    line = told(config, replicas)
+    line = refusal(config, replicas)
     advised = [int(word) for word in line.rpartition("; use ")[2].split(" or ")]
     for other in advised:
         assert planned({**config, BATCH: other}, replicas).batch == other
         assert abs(other - batch) < unit
 
 
-def test_a_batch_that_cannot_be_split_is_told() -> None:
-    assert told({BATCH: 15, MICRO: 2}, world=2) == (
+def test_a_batch_that_cannot_be_split_is_reported() -> None:
+    assert refusal({BATCH: 15, MICRO: 2}, world=2) == (
         "train_batch_size = 15: is not a multiple of "
         "train_micro_batch_size_per_gpu = 2 × 2 replicas; use 12 or 16"
     )
-    assert told({BATCH: 2, ACCUMULATION: 4}, world=1) == (
+    assert refusal({BATCH: 2, ACCUMULATION: 4}, world=1) == (
         "train_batch_size = 2: is not a multiple of "
         "gradient_accumulation_steps = 4 × 1 replicas; use 4"
     )
 
 
-def test_a_triple_that_contradicts_itself_is_told() -> None:
-    assert told({BATCH: 16, MICRO: 2, ACCUMULATION: 3}, world=2) == (
+def test_a_triple_that_contradicts_itself_is_reported() -> None:
+    assert refusal({BATCH: 16, MICRO: 2, ACCUMULATION: 3}, world=2) == (
         "train_batch_size = 16: contradicts train_micro_batch_size_per_gpu × "
         "gradient_accumulation_steps × replicas = 2 × 3 × 2 replicas; "
         "use 12, or leave one of the three out"
     )
 
 
-def test_stages_that_do_not_divide_the_ranks_are_told() -> None:
-    assert told({MICRO: 1, ACCUMULATION: 1}, world=6, stages=4) == (
+def test_stages_that_do_not_divide_the_ranks_are_reported() -> None:
+    assert refusal({MICRO: 1, ACCUMULATION: 1}, world=6, stages=4) == (
         "pipeline_stages = 4: does not divide the number of ranks, 6; "
         "use 1 or 2 or 3 or 6, or start another number of ranks"
     )

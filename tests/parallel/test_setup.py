@@ -12,13 +12,13 @@ from dslm.parallel.setup import STALE_AFTER, check_builds, check_disk
 Usage = namedtuple("Usage", "free")
 
 
-def test_a_missing_compiler_is_told_with_what_it_is_for(
+def test_a_missing_compiler_is_reported_with_what_it_is_for(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", "")
-    told = [str(problem) for problem in check_builds(["cpu_adam"], tmp_path)]
-    assert [line.partition(":")[0] for line in told] == ["c++", "ninja"]
-    assert told[0] == (
+    reported = [str(problem) for problem in check_builds(["cpu_adam"], tmp_path)]
+    assert [line.partition(":")[0] for line in reported] == ["c++", "ninja"]
+    assert reported[0] == (
         "c++: is not installed, but DeepSpeed must compile cpu_adam; "
         "install g++, or choose an optimizer with torch_adam = true"
     )
@@ -35,13 +35,13 @@ def test_where_nothing_is_compiled_no_compiler_is_missed(
     ("architectures", "problems"),
     [("", 0), ("8.0;9.0+PTX", 0), ("8.0 9.0", 0), ("9.0a", 1), ("8.0;Hopper", 1)],
 )
-def test_an_architecture_that_deepspeed_cannot_read_is_told(
+def test_an_architecture_that_deepspeed_cannot_read_is_reported(
     architectures: str, problems: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dslm.parallel.setup.shutil.which", lambda tool: tool)
-    told = [str(problem) for problem in check_builds(["fused_lamb"], tmp_path, architectures)]
-    assert len(told) == problems
-    assert all(line.startswith(f"TORCH_CUDA_ARCH_LIST = '{architectures}': ") for line in told)
+    reported = [str(problem) for problem in check_builds(["fused_lamb"], tmp_path, architectures)]
+    assert len(reported) == problems
+    assert all(line.startswith(f"TORCH_CUDA_ARCH_LIST = '{architectures}': ") for line in reported)
     assert check_builds([], tmp_path, architectures) == []
 
 
@@ -55,7 +55,7 @@ def lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_a_lock_left_by_a_killed_build_is_told(lock: Path, tmp_path: Path) -> None:
+def test_a_lock_left_by_a_killed_build_is_reported(lock: Path, tmp_path: Path) -> None:
     long_ago = time.time() - STALE_AFTER - 60
     os.utime(lock, (long_ago, long_ago))
     (problem,) = check_builds(["cpu_adam"], tmp_path)
@@ -76,11 +76,11 @@ def test_one_checkpoint_more_than_are_kept_must_fit(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free: int, problems: int
 ) -> None:
     monkeypatch.setattr("dslm.parallel.setup.shutil.disk_usage", lambda folder: Usage(free))
-    told = check_disk(tmp_path / "not" / "there", 1000, keep=3)
-    assert len(told) == problems
+    reported = check_disk(tmp_path / "not" / "there", 1000, keep=3)
+    assert len(reported) == problems
 
 
-def test_a_full_disk_is_told_with_what_to_do(
+def test_a_full_disk_is_reported_with_what_to_do(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("dslm.parallel.setup.shutil.disk_usage", lambda folder: Usage(1_500_000))

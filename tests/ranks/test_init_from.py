@@ -102,8 +102,8 @@ def test_training_goes_on_from_an_imported_model_as_a_plain_loop_does(
 ) -> None:
     run, shards, losses = imported
     ranks, stage, pipeline = LAYOUTS[layout]
-    told = words(run, shards, f"steps={STEPS}", f"pipeline_stages={pipeline}")
-    ended = launch(tmp_path / "run", told, deepspeed(stage, **SETTINGS), ranks)
+    arguments = words(run, shards, f"steps={STEPS}", f"pipeline_stages={pipeline}")
+    ended = launch(tmp_path / "run", arguments, deepspeed(stage, **SETTINGS), ranks)
     assert ended.code == 0, ended.messages
     assert f"with the weights of {run}" in ended.messages
     assert ended.metrics() == pytest.approx(losses, rel=1e-5)
@@ -132,10 +132,12 @@ def test_a_masked_run_draws_the_same_heads_at_every_layout(
     losses = {}
     for layout in OTHERS:
         ranks, stage, pipeline = LAYOUTS[layout]
-        told = words(run, shards, *more, f"pipeline_stages={pipeline}")
-        ended = launch(tmp_path / layout, told, deepspeed(stage, **SETTINGS), ranks)
+        arguments = words(run, shards, *more, f"pipeline_stages={pipeline}")
+        ended = launch(tmp_path / layout, arguments, deepspeed(stage, **SETTINGS), ranks)
         assert ended.code == 0, ended.messages
-        assert "drawn anew: Block, FinalNorm, PredictionTransform, OutputBias" in ended.messages
+        assert (
+            "newly initialized: Block, FinalNorm, PredictionTransform, OutputBias" in ended.messages
+        )
         losses[layout] = ended.metrics()
         assert losses[layout] == pytest.approx(losses[OTHERS[0]], rel=1e-5)
 
@@ -145,15 +147,15 @@ def test_a_run_that_began_with_a_model_resumes_its_own(
 ) -> None:
     run, shards, losses = imported
     for steps in (2, STEPS):
-        told = words(run, shards, f"steps={steps}")
-        ended = launch(tmp_path / "run", told, deepspeed(0, **SETTINGS), 1)
+        arguments = words(run, shards, f"steps={steps}")
+        ended = launch(tmp_path / "run", arguments, deepspeed(0, **SETTINGS), 1)
         assert ended.code == 0, ended.messages
     assert "from step 2" in ended.messages
     assert ended.metrics() == pytest.approx(losses, rel=1e-5)
     assert load(tmp_path / "run").step == STEPS
 
 
-def test_a_damaged_start_is_told_before_training(
+def test_damaged_initial_weights_are_reported_before_training(
     imported: tuple[Path, Path, list[float]], tmp_path: Path
 ) -> None:
     run, shards, _ = imported
@@ -162,7 +164,7 @@ def test_a_damaged_start_is_told_before_training(
     content = bytearray(file.read_bytes())
     content[-5] ^= 1
     file.write_bytes(content)
-    told = words(tmp_path / "copy", shards, "steps=2")
-    ended = launch(tmp_path / "run", told, deepspeed(0, **SETTINGS), 1)
+    arguments = words(tmp_path / "copy", shards, "steps=2")
+    ended = launch(tmp_path / "run", arguments, deepspeed(0, **SETTINGS), 1)
     assert ended.code == 2
     assert "layer-0003.safetensors: is damaged" in ended.messages

@@ -99,13 +99,13 @@ def test_a_hostfile_with_this_machine_gives_the_losses_of_plain_python(
     assert losses(run) == pytest.approx(plain, rel=1e-4)
 
 
-def test_a_mistake_under_the_launcher_is_told_once_with_exit_code_2(
+def test_a_mistake_under_the_launcher_is_reported_once_with_exit_code_2(
     tmp_path: Path, arguments: list[str]
 ) -> None:
     run = tmp_path / "run"
     ended = start([*launcher("deepspeed"), *arguments, f"run={run}", "model.layrs=3"])
-    told = [line for line in ended.stderr.splitlines() if line.startswith("error:")]
-    assert told == ["error: model.layrs = 3: unknown key; did you mean 'model.layers'?"]
+    reported = [line for line in ended.stderr.splitlines() if line.startswith("error:")]
+    assert reported == ["error: model.layrs = 3: unknown key; did you mean 'model.layers'?"]
     assert ended.returncode == 2
     assert "Traceback" not in ended.stderr + ended.stdout
     assert not run.exists()

@@ -67,7 +67,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_is_not_saved(
     ended = launch(tmp_path / "run", [*words, "steps=20", "schedule.warmup_steps=0"], ruin, 2)
     assert ended.code == 1
     assert ended.messages.count("error: the loss is nan at step") == 1
-    assert "lower the peak rate" in ended.messages
+    assert "lower the peak learning rate" in ended.messages
     assert not (ended.folder / "checkpoints").exists()
 
 

@@ -124,14 +124,14 @@ def test_the_documents_of_a_row_are_where_their_inputs_say(
     assert folders == set(sets)
 
 
-def test_the_command_tells_rows_and_documents(
+def test_the_command_lists_rows_and_documents(
     trained: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["trace", str(trained["run"]), "--step", "2", "--rank", "1"]
     assert run_command(main, arguments) == 0
-    told = capsys.readouterr().out.splitlines()
-    assert sum(line.startswith("sample ") for line in told) == 8
-    assert "document" in told[1]
+    reported = capsys.readouterr().out.splitlines()
+    assert sum(line.startswith("sample ") for line in reported) == 8
+    assert "document" in reported[1]
     assert run_command(main, [*arguments, "--json"]) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     named = list(trace(trained["run"], 2, 1))
@@ -140,31 +140,31 @@ def test_the_command_tells_rows_and_documents(
 
 
 @pytest.mark.parametrize(
-    ("step", "rank", "told"),
+    ("step", "rank", "reported"),
     [
         (0, None, r"--step = 0: the run has steps 1 to 6"),
         (7, None, r"--step = 7: the run has steps 1 to 6"),
         (1, 2, r"--rank = 2: the run has ranks 0 to 1 that read data"),
     ],
 )
-def test_no_such_step_or_rank_is_told(
-    trained: dict[str, Any], step: int, rank: int | None, told: str
+def test_no_such_step_or_rank_is_reported(
+    trained: dict[str, Any], step: int, rank: int | None, reported: str
 ) -> None:
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=reported):
         list(trace(trained["run"], step, rank))
 
 
-def test_a_folder_without_a_run_is_told(tmp_path: Path) -> None:
+def test_a_folder_without_a_run_is_reported(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"is not the folder of a run"):
         list(trace(tmp_path, 1, None))
 
 
-def test_shards_that_are_not_those_of_the_run_any_more_are_told(
+def test_shards_that_are_no_longer_those_of_the_run_are_reported(
     trained: dict[str, Any], sets: list[Path], tmp_path: Path
 ) -> None:
     record = json.loads((trained["run"] / "run.json").read_text())
     record["data"]["train"][0]["fingerprint"] = "0" * 64
     (tmp_path / "run.json").write_text(json.dumps(record))
-    told = rf"{sets[0].name}: is not the shard set that .* read any more"
-    with pytest.raises(UserError, match=told):
+    reported = rf"{sets[0].name}: is no longer the shard set that .* read"
+    with pytest.raises(UserError, match=reported):
         list(trace(tmp_path, 1, None))

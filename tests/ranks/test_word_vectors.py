@@ -62,10 +62,10 @@ def expected(vectors: Path, shards: Path, trained: Trained) -> Iterator[tuple[st
         yield text, row
 
 
-def started(folder: Path, told: list[str], layout: str, **changes: Any) -> Ended:
+def started(folder: Path, arguments: list[str], layout: str, **changes: Any) -> Ended:
     ranks, stage, pipeline = LAYOUTS[layout]
-    told = [*told, f"pipeline_stages={pipeline}"]
-    ended = launch(folder, told, deepspeed(stage, **changes), ranks)
+    arguments = [*arguments, f"pipeline_stages={pipeline}"]
+    ended = launch(folder, arguments, deepspeed(stage, **changes), ranks)
     assert ended.code == 0, ended.messages
     return ended
 
@@ -85,8 +85,8 @@ def started(folder: Path, told: list[str], layout: str, **changes: Any) -> Ended
 def test_a_run_begins_with_the_scaled_vectors_and_else_as_drawn_at_every_layout(
     layout: str, tied: bool, words: list[str], shards: Path, vectors: Path, tmp_path: Path
 ) -> None:
-    told = [*words, f"word_vectors={vectors}", f"model.tied={str(tied).lower()}", "steps=1"]
-    ended = started(tmp_path / "run", told, layout, optimizer=STILL)
+    arguments = [*words, f"word_vectors={vectors}", f"model.tied={str(tied).lower()}", "steps=1"]
+    ended = started(tmp_path / "run", arguments, layout, optimizer=STILL)
     assert f"vectors  {vectors} · " in ended.messages
     trained = load(tmp_path / "run")
     weights, drawn = (m.state_dict() for m in (trained.model, build(trained.config.model)))
@@ -115,23 +115,30 @@ def test_a_run_that_began_with_word_vectors_resumes_without_the_file(
 ) -> None:
     copy = tmp_path / "v.txt"
     copy.write_bytes(vectors.read_bytes())
-    told = [*words, f"word_vectors={copy}", "schedule.warmup_steps=0", "schedule.kind=constant"]
-    straight = started(tmp_path / "straight", [*told, "steps=4"], "ZeRO-0 on one rank").metrics()
-    started(tmp_path / "run", [*told, "steps=2"], "ZeRO-0 on one rank")
+    arguments = [
+        *words,
+        f"word_vectors={copy}",
+        "schedule.warmup_steps=0",
+        "schedule.kind=constant",
+    ]
+    straight = started(
+        tmp_path / "straight", [*arguments, "steps=4"], "ZeRO-0 on one rank"
+    ).metrics()
+    started(tmp_path / "run", [*arguments, "steps=2"], "ZeRO-0 on one rank")
     copy.unlink()
     before = json.loads((tmp_path / "run/run.json").read_text())["word_vectors"]
-    ended = started(tmp_path / "run", [*told, "steps=4"], "ZeRO-0 on one rank")
+    ended = started(tmp_path / "run", [*arguments, "steps=4"], "ZeRO-0 on one rank")
     assert "from step 2" in ended.messages
     assert ended.metrics() == straight
     assert json.loads((tmp_path / "run/run.json").read_text())["word_vectors"] == before
     assert before["words"] == len(LETTERS)
 
 
-def test_a_wrong_line_is_told_before_any_rank_trains(words: list[str], tmp_path: Path) -> None:
+def test_a_wrong_line_is_reported_before_any_rank_trains(words: list[str], tmp_path: Path) -> None:
     lines = [f"{c} {' '.join(['1'] * WIDTH)}" for c in LETTERS] + ["x 1 2"]
     (tmp_path / "v.txt").write_text("\n".join(lines))
-    told = [*words, f"word_vectors={tmp_path}/v.txt", "steps=1"]
-    ended = launch(tmp_path / "run", told, deepspeed(0), 1)
+    arguments = [*words, f"word_vectors={tmp_path}/v.txt", "steps=1"]
+    ended = launch(tmp_path / "run", arguments, deepspeed(0), 1)
     assert ended.code == 2
     assert (
         f"v.txt, line {len(lines)}: has 2 numbers behind its word instead of 30" in ended.messages

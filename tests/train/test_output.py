@@ -43,7 +43,7 @@ def log(folder: Path) -> str:
     return (folder / "logs" / "rank-0.log").read_text()
 
 
-def test_what_libraries_print_goes_to_the_file_and_what_we_tell_to_the_user(tmp_path: Path) -> None:
+def test_what_libraries_print_goes_to_the_file_and_our_messages_to_the_user(tmp_path: Path) -> None:
     run = ended(
         tmp_path,
         "print('from python')",
@@ -74,7 +74,7 @@ def test_an_unforeseen_error_is_one_line_and_its_traceback_is_in_the_file(tmp_pa
     assert "second line" in log(tmp_path)
 
 
-def test_an_error_without_a_message_is_told_as_well(tmp_path: Path) -> None:
+def test_an_error_without_a_message_is_reported_as_well(tmp_path: Path) -> None:
     run = ended(tmp_path, "assert False")
     assert run.returncode == 1
     assert run.stderr == "error: AssertionError: no message (traceback in logs/rank-0.log)\n"
@@ -92,7 +92,7 @@ def test_a_crash_leaves_its_stack_in_the_file(tmp_path: Path) -> None:
     assert "Segmentation fault" in log(tmp_path)
 
 
-def test_the_file_keeps_what_earlier_runs_told(tmp_path: Path) -> None:
+def test_the_file_keeps_what_earlier_runs_printed(tmp_path: Path) -> None:
     for number in range(2):
         ended(tmp_path, f"print('run {number}')")
     assert log(tmp_path) == "run 0\nrun 1\n"

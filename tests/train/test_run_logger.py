@@ -25,8 +25,8 @@ def test_a_line_has_the_figures_a_user_watches() -> None:
     messages = io.StringIO()
     RunLogger(1000, None, messages).log(line(1, mfu=0.43), Throughput(1000, 10))
     assert messages.getvalue() == (
-        "step 1/1,000 · pace not known yet · loss 2.5000 · rate 1.00e-03 · norm 0.50 · "
-        "10k tokens/s · MFU 43 %\n"
+        "step 1/1,000 · time left not known yet · loss 2.5000 · learning rate 1.00e-03 · "
+        "norm 0.50 · 10k tokens/s · MFU 43 %\n"
     )
 
 
@@ -91,10 +91,10 @@ def test_a_terminal_has_one_line_that_is_written_over(clock: list[float]) -> Non
         clock[0] = seconds
         logger.heartbeat(int(seconds), throughput)
     logger.message("a word")
-    told = messages.getvalue()
-    assert told.count("\r\033[Kstep") == 2
-    assert told.endswith("\r\033[Ka word\n")
-    assert told.count("\n") == 1
+    shown = messages.getvalue()
+    assert shown.count("\r\033[Kstep") == 2
+    assert shown.endswith("\r\033[Ka word\n")
+    assert shown.count("\n") == 1
 
 
 def test_metrics_are_written_even_where_nobody_listens(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def make_job(shard_set: Path, deepspeed_settings: dict[str, Any], tmp_path: Path
     return make
 
 
-def told(job: Job, step: int = 0, world: World = TWO) -> dict[str, str]:
+def screen(job: Job, step: int = 0, world: World = TWO) -> dict[str, str]:
     """The first screen, by the words its lines begin with."""
     lines = first_screen(job, world, step)
     return {line[:9].strip(): line[9:] for line in lines}
@@ -48,96 +48,98 @@ def test_the_first_screen_is_about_ten_lines_of_one_width(make_job: Any) -> None
     assert all(line[8] == " " and line[9] != " " for line in lines)
 
 
-def test_tokens_a_step_are_told_as_a_product_that_is_right(make_job: Any) -> None:
-    assert told(make_job())["batch"] == (
+def test_tokens_a_step_are_shown_as_a_product_that_is_right(make_job: Any) -> None:
+    assert screen(make_job())["batch"] == (
         "2 replicas × 2 windows × 4 rounds × 64 tokens = 1,024 tokens a step"
     )
 
 
-def test_parameters_and_shape_are_told(make_job: Any) -> None:
+def test_parameters_and_shape_are_shown(make_job: Any) -> None:
     job = make_job()
-    assert told(job)["model"] == (
+    assert screen(job)["model"] == (
         f"{COUNT:,} parameters · 2 layers × 32 wide, 2 heads · 64 tokens, vocabulary 17"
     )
 
 
-def test_a_recurrent_model_is_told_as_what_it_is(make_job: Any) -> None:
+def test_a_recurrent_model_is_shown_as_such(make_job: Any) -> None:
     job = make_job("model.block=lstm", "model.heads=null", "model.positions=none")
     count = 17 * 32 + 2 * (8 * 32 * 32 + 10 * 32) + 2 * 32
-    assert told(job)["model"] == (
+    assert screen(job)["model"] == (
         f"{count:,} parameters · 2 lstm layers × 32 wide · 64 tokens, vocabulary 17"
     )
 
 
-def test_tokens_and_epochs_are_told(make_job: Any, shard_set: Path) -> None:
+def test_tokens_and_epochs_are_shown(make_job: Any, shard_set: Path) -> None:
     job = make_job("steps=50")
     epochs = 50 * 16 / job.stream.samples_per_epoch
     assert epochs == pytest.approx(50 * 1024 / job.sources.tokens, rel=0.01)
-    assert told(job)["steps"] == "50 · 51.2k tokens"
-    assert told(job)["data"].endswith(f"read {epochs:.2f} times (epochs)")
-    assert told(job)["data"].startswith(str(shard_set))
+    assert screen(job)["steps"] == "50 · 51.2k tokens"
+    assert screen(job)["data"].endswith(f"read {epochs:.2f} times (epochs)")
+    assert screen(job)["data"].startswith(str(shard_set))
 
 
-def test_shares_of_several_sources_are_told_with_their_epochs(
+def test_shares_of_several_sources_are_shown_with_their_epochs(
     make_job: Any, shard_set: Path
 ) -> None:
     weights = f'data.train={{"{shard_set}": 3, "{shard_set}/": 1}}'
     job = make_job("steps=50", weights)
     epochs = 50 * 16 * 0.75 / len(job.stream.sources[0])
-    line = told(job)["data"]
+    line = screen(job)["data"]
     assert line.startswith(f"{shard_set} 75.0 %, {shard_set} 25.0 % · ")
     assert line.endswith(f"read {epochs:.2f}, {epochs / 3:.2f} times (epochs)")
 
 
-def test_changes_to_rows_are_told_if_there_are_any(make_job: Any) -> None:
-    assert "rows" not in told(make_job())
+def test_changes_to_rows_are_shown_if_there_are_any(make_job: Any) -> None:
+    assert "rows" not in screen(make_job())
     job = make_job("data.augmentation.drop=0.1", "data.augmentation.lower_case=0.5")
-    assert told(job)["rows"] == "changed at random: drop 0.1, lower_case 0.5"
+    assert screen(job)["rows"] == "changed at random: drop 0.1, lower_case 0.5"
 
 
-def test_the_fill_of_packed_rows_is_told(make_job: Any, pieces: Path) -> None:
+def test_the_fill_of_packed_rows_is_shown(make_job: Any, pieces: Path) -> None:
     job = make_job(f"data.train={pieces}", "data.packing=best_fit")
     (source,) = job.stream.sources
     rows = source.rows(np.arange(len(source)), np.arange(len(source)))
     fill = 100 * np.mean(rows != source.padding)
-    assert told(job)["rows"] == f"{len(source):,} of whole documents, packing {fill:.2f} % full"
+    assert screen(job)["rows"] == f"{len(source):,} of whole documents, packing {fill:.2f} % full"
 
 
-def test_the_layout_is_told(make_job: Any) -> None:
-    assert told(make_job())["layout"] == "2 CPU ranks = 2 replicas · ZeRO-1 · fp32"
+def test_the_layout_is_shown(make_job: Any) -> None:
+    assert screen(make_job())["layout"] == "2 CPU ranks = 2 replicas · ZeRO-1 · fp32"
     piped = make_job("pipeline_stages=2", bf16={"enabled": True})
-    assert told(piped)["layout"] == ("2 CPU ranks = 1 replica × 2 pipeline stages · ZeRO-1 · bf16")
+    assert screen(piped)["layout"] == (
+        "2 CPU ranks = 1 replica × 2 pipeline stages · ZeRO-1 · bf16"
+    )
 
 
-def test_the_rate_is_told_with_its_course(make_job: Any) -> None:
-    assert told(make_job("steps=50"))["rate"] == (
+def test_the_learning_rate_is_shown_with_its_schedule(make_job: Any) -> None:
+    assert screen(make_job("steps=50"))["rate"] == (
         "AdamW, peak 0.001, cosine after 5 warm-up steps · gradient clipped at 1.0"
     )
 
 
-def test_the_memory_of_a_rank_is_told(make_job: Any) -> None:
-    assert told(make_job())["memory"].startswith("about 0.0")
+def test_the_memory_of_a_rank_is_shown(make_job: Any) -> None:
+    assert screen(make_job())["memory"].startswith("about 0.0")
     offloaded = {"stage": 3, "offload_optimizer": {"device": "cpu"}}
-    assert "GiB offloaded" in told(make_job(zero_optimization=offloaded))["memory"]
+    assert "GiB offloaded" in screen(make_job(zero_optimization=offloaded))["memory"]
 
 
-def test_checkpoints_are_told_with_their_size(make_job: Any) -> None:
+def test_checkpoints_are_shown_with_their_size(make_job: Any) -> None:
     job = make_job("steps=50")
     assert job.checkpoint_bytes == 3 * 4 * COUNT
-    assert told(job)["saves"] == "every 50 steps, 337kB each, the newest 3 kept"
+    assert screen(job)["saves"] == "every 50 steps, 337kB each, the newest 3 kept"
 
 
 @pytest.mark.parametrize(
     ("step", "line"), [(-1, "from scratch"), (0, "from scratch"), (1200, "from step 1,200")]
 )
-def test_where_the_run_begins_is_told(make_job: Any, step: int, line: str) -> None:
-    assert told(make_job(), step)["start"] == line
+def test_where_the_run_begins_is_shown(make_job: Any, step: int, line: str) -> None:
+    assert screen(make_job(), step)["start"] == line
 
 
 def test_ids_that_never_occur_are_a_note(make_job: Any) -> None:
-    assert "note" not in told(make_job())
-    assert told(make_job("model.vocabulary=20"))["note"] == (
-        "the vocabulary has 3 ids that the tokenizer never gives; "
+    assert "note" not in screen(make_job())
+    assert screen(make_job("model.vocabulary=20"))["note"] == (
+        "the vocabulary has 3 ids that the tokenizer never produces; "
         "model.vocabulary=17 saves their weights"
     )
 

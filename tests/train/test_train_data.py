@@ -15,18 +15,18 @@ from dslm.parallel.plan import Plan
 from dslm.preprocess.shard import shard
 from dslm.preprocess.work.plan import ShardingConfig
 from dslm.run.config import DataConfig, RunConfig
+from dslm.run.settings import settings
 from dslm.sampling.order import tempered
 from dslm.sampling.packed import PackedRows
 from dslm.sampling.stream import Stream, Windows, WindowSpec
 from dslm.shards.shard_set import ShardSet
-from dslm.train.batches import held_out, training_batch, validation_batches
+from dslm.train.batches import evaluation_rows, training_batch, validation_batches
 from dslm.train.data import (
     check_sources_fit,
     objective_of,
     open_sources,
     open_stream,
 )
-from dslm.train.prepare import settings
 
 CAUSAL = made(sequence=8)
 
@@ -41,7 +41,7 @@ def config_of(*words: str) -> RunConfig:
     return settings(["tiny", "run=run", *shape, *words], None)
 
 
-def told(*words: str) -> list[str]:
+def problems_of(*words: str) -> list[str]:
     """What is wrong with the data of a run."""
     config = config_of(*words)
     sources = open_sources(config.data)
@@ -91,7 +91,7 @@ def test_a_measurement_counts_every_window_once(
 ) -> None:
     counted, losses, rounds = [], [], set()
     for replica in range(layout.replicas):
-        source = held_out(shards, CAUSAL)
+        source = evaluation_rows(shards, CAUSAL)
         batches, scale = validation_batches(source, windows, layout, CAUSAL, replica, "cpu")
         rounds.add(len(batches))
         for inputs, labels in batches:
@@ -106,10 +106,10 @@ def test_a_measurement_counts_every_window_once(
     assert np.mean(losses) * scale == pytest.approx(1.0)
 
 
-def test_all_missing_shard_sets_are_told_at_once() -> None:
-    with pytest.raises(DataError) as told:
+def test_all_missing_shard_sets_are_reported_at_once() -> None:
+    with pytest.raises(DataError) as caught:
         open_sources(DataConfig(train={"a": 1.0, "b": 2.0}, validation="c"))
-    assert [problem.where for problem in told.value.problems] == [
+    assert [problem.where for problem in caught.value.problems] == [
         "a/manifest.json",
         "b/manifest.json",
         "c/manifest.json",
@@ -124,7 +124,7 @@ def test_several_sources_keep_their_weights(shard_set: Path, make_shards: Any) -
     assert sources.validation is None
     assert sources.tokens == 2 * len(text)
     assert [source["weight"] for source in sources.record()["train"]] == [0.7, 0.3]
-    assert told(f'data.train={{"{shard_set}": 0.7, "{other}": 0.3}}') == []
+    assert problems_of(f'data.train={{"{shard_set}": 0.7, "{other}": 0.3}}') == []
 
 
 def test_a_single_source_needs_no_weight(shard_set: Path) -> None:
@@ -147,7 +147,7 @@ def test_sets_in_a_list_are_read_whole_once_an_epoch(shard_set: Path, make_shard
 
 
 @pytest.mark.parametrize("temperature", [1.0, 5.0])
-def test_a_temperature_makes_the_shares_and_the_record_tells_them(
+def test_a_temperature_makes_the_shares_and_the_record_holds_them(
     pieces: Path, temperature: float
 ) -> None:
     small = pieces.parent / "small"
@@ -158,14 +158,14 @@ def test_a_temperature_makes_the_shares_and_the_record_tells_them(
     shares = tempered([source.tokens for source in sources.train], temperature)
     assert [source["share"] for source in sources.record()["train"]] == pytest.approx(shares)
     assert stream_of(*words).shares == pytest.approx(shares)
-    assert told(*words) == []
+    assert problems_of(*words) == []
 
 
 def test_a_temperature_that_starves_a_set_is_refused(pieces: Path) -> None:
     small = pieces.parent / "small"
     (pieces.parent / "one.txt").write_text("The 1 of 1 and more. " * 4)
     shard([pieces.parent / "one.txt"], small, ShardingConfig(pieces.parent / "tokenizer"))
-    (problem,) = told(f'data.train=["{pieces}", "{small}"]', "data.temperature=0.2")
+    (problem,) = problems_of(f'data.train=["{pieces}", "{small}"]', "data.temperature=0.2")
     assert problem == (
         f"data.temperature = 0.2: leaves less than one row in 1,024 to {small}; "
         "raise it, or leave that set out"
@@ -196,7 +196,7 @@ def test_padding_of_packed_rows_is_no_label(pieces: Path, layout: Plan) -> None:
     assert torch.equal(labels[labels != IGNORE], after[labels != IGNORE])
 
 
-def test_windows_have_a_label_at_every_place(pieces: Path) -> None:
+def test_windows_have_a_label_at_every_position(pieces: Path) -> None:
     stream = stream_of(f"data.train={pieces}")
     for inputs, labels in training_batch(stream, plan(1, 4, 5), CAUSAL, 0, 0, "cpu"):
         assert inputs.min() >= 0
@@ -213,14 +213,17 @@ def test_windows_have_a_label_at_every_place(pieces: Path) -> None:
 def test_a_tokenizer_without_the_ids_needed_is_refused(
     shard_set: Path, word: str, line: str
 ) -> None:
-    (problem,) = told(f"data.train={shard_set}", word)
+    (problem,) = problems_of(f"data.train={shard_set}", word)
     assert problem.startswith(f"{word}: {line} {shard_set} lacks; ")
 
 
 def test_augmentation_that_drops_needs_tokens_to_spare(make_shards: Any) -> None:
     folder = make_shards("abcdefghijk")
-    assert told(f"data.train={folder}") == []
-    assert "less than one row of" in told(f"data.train={folder}", "data.augmentation.drop=0.5")[0]
+    assert problems_of(f"data.train={folder}") == []
+    assert (
+        "less than one row of"
+        in problems_of(f"data.train={folder}", "data.augmentation.drop=0.5")[0]
+    )
 
 
 def test_augmented_rows_are_the_same_at_any_layout(pieces: Path) -> None:

@@ -1,8 +1,8 @@
-"""DeepSpeed's JSON, read and checked as a whole before anything heavy is imported.
+"""DeepSpeed's JSON, checked as a whole before anything expensive is imported.
 
 `check` compares every key at every depth with the schema (unknown, misspelt, misplaced, removed, of
 the wrong type or out of range), then looks for keys that contradict each other; `compiled_ops`
-tells what the first start would compile. DeepSpeed itself ignores a misspelt top-level key, and
+lists what the first start would compile. DeepSpeed itself ignores a misspelt top-level key, and
 reports most other mistakes one at a time, late, once a rank.
 """
 
@@ -11,28 +11,30 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from dslm.errors import Problem, suggest
-from dslm.parallel.deepspeed_json.optimizer import implementation, offloaded, parameters
+from dslm.parallel.deepspeed_json.optimizer import allowed_parameters, implementation, offloaded
 from dslm.parallel.deepspeed_json.refused import REFUSED
 from dslm.parallel.deepspeed_json.rules import QUANTIZED, contradictions
 from dslm.parallel.deepspeed_json.schema import KNOWN, OPTIMIZER, Block, given
-from dslm.parallel.deepspeed_json.value import OneOf, ValueType, mend
+from dslm.parallel.deepspeed_json.value import accepts, mend, options, words
 
 CPU_OPS = ("fused_adam", "cpu_adam", "cpu_adagrad", "async_io")
 """The ops that can be compiled on a machine without an accelerator."""
 
 
 def check(config: Mapping[str, Any], *, pipeline_stages: int, cpu: bool) -> list[Problem]:
-    """Everything that is wrong with a DeepSpeed JSON, at any depth, all at once.
+    """All mistakes in a DeepSpeed JSON, at any depth.
 
-    Whether ``train_batch_size`` fits the number of ranks is not checked here: that takes the world.
+    Whether ``train_batch_size`` fits the number of ranks is checked later, by `make_plan`.
 
     Args:
         config: as read from the file.
         pipeline_stages: how many stages the layers are spread over; 1 is no pipeline.
         cpu: whether the ranks run without an accelerator.
     """
-    known: Block = {**KNOWN, "optimizer": {**OPTIMIZER, "params": parameters(config)}}
+    known: Block = {**KNOWN, "optimizer": {**OPTIMIZER, "params": allowed_parameters(config)}}
     rules = contradictions(config, pipeline_stages=pipeline_stages, cpu=cpu)
     return [*_walk(config, known, known, ""), *rules]
 
@@ -43,7 +45,7 @@ def _walk(found: Mapping[str, Any], block: Block, known: Block, prefix: str) -> 
         where, kind = prefix + name, block.get(name)
         if kind is None:
             yield _unknown(where, value, block, known)
-        elif isinstance(kind, ValueType):
+        elif not isinstance(kind, dict):
             yield from _value(where, value, kind)
         elif isinstance(value, Mapping):
             yield from _walk(value, kind, known, f"{where}.")
@@ -51,16 +53,15 @@ def _walk(found: Mapping[str, Any], block: Block, known: Block, prefix: str) -> 
             yield Problem(where, value, "must be a block of keys", f'write "{name}": {{…}}')
 
 
-def _value(where: str, value: Any, kind: ValueType) -> Iterator[Problem]:
-    if kind.accepts(value):
+def _value(where: str, value: Any, kind: TypeAdapter[Any]) -> Iterator[Problem]:
+    if accepts(kind, value):
         return
     if value == "auto":
         rule = "only Hugging Face's Trainer fills it in"
-        yield Problem(where, value, rule, f"write the value itself: {kind}")
+        yield Problem(where, value, rule, f"write the value itself: {words(kind)}")
     else:
-        options = kind.options if isinstance(kind, OneOf) else ()
-        fix = suggest(value, options, "delete it" if value is None else "")
-        yield Problem(where, value, f"must be {kind}", mend(kind, value) or fix)
+        fix = suggest(value, options(kind), "delete it" if value is None else "")
+        yield Problem(where, value, f"must be {words(kind)}", mend(kind, value) or fix)
 
 
 def _unknown(where: str, value: Any, block: Block, known: Block) -> Problem:
@@ -85,7 +86,7 @@ def _leaf(path: str) -> str:
 def _paths(block: Block, prefix: str) -> Iterator[str]:
     for name, kind in block.items():
         yield prefix + name
-        if not isinstance(kind, ValueType):
+        if isinstance(kind, dict):
             yield from _paths(kind, f"{prefix}{name}.")
 
 

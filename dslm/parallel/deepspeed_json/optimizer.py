@@ -1,4 +1,4 @@
-"""Which class DeepSpeed builds for an ``optimizer`` block, what it takes and what it compiles.
+"""The table of optimizers: which class DeepSpeed builds, what it takes, keeps and compiles.
 
 One name has up to three classes: torch's own (``"torch_adam": true``), DeepSpeed's kernel on the
 device, and its kernel on the host when the optimizer is offloaded. They take different parameters,
@@ -10,15 +10,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from dslm.parallel.deepspeed_json.schema import FLAG, NUMBER, Block, given
-from dslm.parallel.deepspeed_json.value import Many, Number, OneOf
+from dslm.parallel.deepspeed_json.value import value_type
 
-RATE = Number(above=0)
+RATE = value_type(Annotated[float, Field(gt=0)])
 """A peak learning rate."""
 
-FRACTION = Number(least=0, below=1)
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+FRACTION = value_type(Fraction)
+
+PARAMETERS: Block = {
+    **dict.fromkeys(("lr", "muon_lr", "adam_lr"), RATE),
+    **dict.fromkeys(("weight_decay", "eps", "momentum", "dampening", "lr_decay"), NUMBER),
+    **dict.fromkeys(("max_coeff", "min_coeff", "initial_accumulator_value"), NUMBER),
+    "alpha": FRACTION,
+    "betas": value_type(Annotated[list[Fraction], Field(min_length=2, max_length=2)]),
+    "ns_method": value_type(Literal["gram", "standard"]),
+}
+"""What the parameters of all optimizers may hold; every other one is true or false."""
+
+
+def _takes(names: str) -> Block:
+    return {name: PARAMETERS.get(name, FLAG) for name in names.split()}
 
 
 @dataclass(frozen=True)
@@ -27,8 +44,13 @@ class Implementation:
 
     name: str
     parameters: Block
+    moments: Mapping[str, str]
+    """The tensors, of the weight's own shape, that it keeps for a weight; each with the parameter
+    that asks for it, or with none when it is always kept."""
     op: str = ""
     """The DeepSpeed op that it compiles just in time, if it does."""
+    matrix_moments: Mapping[str, str] | None = None
+    """What it keeps for a matrix, where that is something else."""
 
 
 @dataclass(frozen=True)
@@ -44,94 +66,94 @@ class Optimizer:
     """Whether DeepSpeed runs it under ZeRO without ``zero_allow_untested_optimizer``."""
     gpu_only: bool = False
 
+    @property
+    def implementations(self) -> list[Implementation]:
+        """Its classes."""
+        return [each for each in (self.torch, self.device, self.host) if each is not None]
 
-_DECAYED: Block = {"lr": RATE, "weight_decay": NUMBER}
-_LION: Block = {**_DECAYED, "betas": Many(of=FRACTION, length=2)}
-_MOMENTS: Block = {**_LION, "eps": NUMBER}
-_ADAM: Block = {**_MOMENTS, "torch_adam": FLAG, "adam_w_mode": FLAG, "fp32_optimizer_states": FLAG}
-_TORCH_ADAM: Block = {**_ADAM, "amsgrad": FLAG, "foreach": FLAG, "fused": FLAG}
-_LISTS: Block = {"foreach": FLAG, "fused": FLAG}
-_MUON: Block = {
-    **_ADAM,
-    "muon_lr": RATE,
-    "adam_lr": RATE,
-    "momentum": FRACTION,
-    "ns_method": OneOf(options=("gram", "standard")),
-}
 
-_SGD = Implementation(
-    "torch.optim.SGD",
-    {**_DECAYED, **_LISTS, "momentum": NUMBER, "dampening": NUMBER, "nesterov": FLAG},
-)
-_RMSPROP = Implementation(
-    "torch.optim.RMSprop",
-    {
-        **_DECAYED,
-        "alpha": FRACTION,
-        "eps": NUMBER,
-        "momentum": NUMBER,
-        "centered": FLAG,
-        "foreach": FLAG,
-    },
-)
-_LAMB = Implementation(
-    "FusedLamb",
-    {
-        **_MOMENTS,
-        "bias_correction": FLAG,
-        "eps_inside_sqrt": FLAG,
-        "max_coeff": NUMBER,
-        "min_coeff": NUMBER,
-    },
-    op="fused_lamb",
-)
+_LION = "lr weight_decay betas"
+_ADAM = f"{_LION} eps torch_adam adam_w_mode fp32_optimizer_states"
+_MUON = f"{_ADAM} muon_lr adam_lr ns_method"
+_ADAM_MOMENTS = {"exp_avg": "", "exp_avg_sq": ""}
 
 
 def _adam(torch_name: str) -> Optimizer:
-    fused = {**_ADAM, "bias_correction": FLAG, "set_grad_none": FLAG}
-    host = {**_ADAM, "bias_correction": FLAG, "amsgrad": FLAG}
     return Optimizer(
-        device=Implementation("FusedAdam", fused, op="fused_adam"),
-        host=Implementation("DeepSpeedCPUAdam", host, op="cpu_adam"),
-        torch=Implementation(torch_name, _TORCH_ADAM),
+        Implementation(
+            "FusedAdam",
+            _takes(f"{_ADAM} bias_correction set_grad_none"),
+            _ADAM_MOMENTS,
+            "fused_adam",
+        ),
+        Implementation(
+            "DeepSpeedCPUAdam",
+            _takes(f"{_ADAM} bias_correction amsgrad"),
+            _ADAM_MOMENTS,
+            "cpu_adam",
+        ),
+        Implementation(
+            torch_name,
+            _takes(f"{_ADAM} amsgrad foreach fused"),
+            {**_ADAM_MOMENTS, "max_exp_avg_sq": "amsgrad"},
+        ),
     )
 
+
+def _muon(more: str = "", op: str = "") -> Implementation:
+    takes = {**_takes(_MUON + more), "momentum": FRACTION}
+    return Implementation("MuonWithAuxAdam", takes, _ADAM_MOMENTS, op, {"momentum_buffer": ""})
+
+
+_SGD = Implementation(
+    "torch.optim.SGD",
+    _takes("lr weight_decay foreach fused momentum dampening nesterov"),
+    {"momentum_buffer": "momentum"},
+)
+_RMSPROP = Implementation(
+    "torch.optim.RMSprop",
+    _takes("lr weight_decay alpha eps momentum centered foreach"),
+    {"square_avg": "", "momentum_buffer": "momentum", "grad_avg": "centered"},
+)
+_LAMB = Implementation(
+    "FusedLamb",
+    _takes(f"{_LION} eps bias_correction eps_inside_sqrt max_coeff min_coeff"),
+    _ADAM_MOMENTS,
+    "fused_lamb",
+)
 
 OPTIMIZERS: dict[str, Optimizer] = {
     "AdamW": _adam("torch.optim.AdamW"),
     "Adam": _adam("torch.optim.Adam"),
-    "Muon": Optimizer(
-        device=Implementation("MuonWithAuxAdam", _MUON, op="fused_adam"),
-        host=Implementation("MuonWithAuxAdam", _MUON, op="cpu_adam"),
-        torch=Implementation("MuonWithAuxAdam", {**_MUON, "foreach": FLAG}),
-    ),
+    "Muon": Optimizer(_muon(op="fused_adam"), _muon(op="cpu_adam"), _muon(" foreach")),
     "Adagrad": Optimizer(
-        device=Implementation(
+        Implementation(
             "torch.optim.Adagrad",
-            {
-                **_DECAYED,
-                **_LISTS,
-                "eps": NUMBER,
-                "lr_decay": NUMBER,
-                "initial_accumulator_value": NUMBER,
-            },
+            _takes("lr weight_decay foreach fused eps lr_decay initial_accumulator_value"),
+            {"sum": ""},
         ),
-        host=Implementation(
+        Implementation(
             "DeepSpeedCPUAdagrad",
-            {**_DECAYED, "eps": NUMBER, "amsgrad": FLAG, "fp32_optimizer_states": FLAG},
-            op="cpu_adagrad",
+            _takes("lr weight_decay eps amsgrad fp32_optimizer_states"),
+            {"exp_avg_sq": ""},
+            "cpu_adagrad",
         ),
     ),
-    "SGD": Optimizer(device=_SGD, host=_SGD, tested=False),
-    "RMSprop": Optimizer(device=_RMSPROP, host=_RMSPROP, tested=False),
+    "SGD": Optimizer(_SGD, _SGD, tested=False),
+    "RMSprop": Optimizer(_RMSPROP, _RMSPROP, tested=False),
     "Lion": Optimizer(
-        device=Implementation("FusedLion", {**_LION, "set_grad_none": FLAG}, op="fused_lion"),
-        host=Implementation(
-            "DeepSpeedCPULion", {**_LION, "fp32_optimizer_states": FLAG}, op="cpu_lion"
+        Implementation(
+            "FusedLion", _takes(f"{_LION} set_grad_none"), {"exp_avg": ""}, "fused_lion"
+        ),
+        Implementation(
+            "DeepSpeedCPULion",
+            _takes(f"{_LION} fp32_optimizer_states"),
+            {"exp_avg": ""},
+            "cpu_lion",
         ),
         gpu_only=True,
     ),
-    "Lamb": Optimizer(device=_LAMB, host=_LAMB, elementwise=False, gpu_only=True),
+    "Lamb": Optimizer(_LAMB, _LAMB, elementwise=False, gpu_only=True),
 }
 
 REMOVED = ("OneBitAdam", "ZeroOneAdam", "OneBitLamb")
@@ -141,7 +163,7 @@ _FROM_TORCH = ("SGD", "RMSprop")
 
 
 def named(name: str) -> str | None:
-    """The key of `OPTIMIZERS` that DeepSpeed takes a name for, if it takes it at all."""
+    """The key of `OPTIMIZERS` that a name means to DeepSpeed, if any."""
     spelt = {known.lower(): known for known in OPTIMIZERS if known not in _FROM_TORCH}
     return name if name in _FROM_TORCH else spelt.get(name.lower())
 
@@ -152,24 +174,37 @@ def offloaded(config: Mapping[str, Any], what: str) -> str:
 
 
 def implementation(config: Mapping[str, Any]) -> Implementation | None:
-    """The class that DeepSpeed builds, or None when the name is none that it knows."""
+    """The class that DeepSpeed builds, or None when it does not know the name."""
     name = named(given(config, "optimizer.type", "") or "")
     if name is None:
         return None
     optimizer = OPTIMIZERS[name]
-    if optimizer.torch and _torch_asked(config):
+    if optimizer.torch and _parameters(config).get("torch_adam") is True:
         return optimizer.torch
     # DeepSpeed asks where the optimizer is offloaded, not whether the ZeRO stage makes use of it.
     return optimizer.device if offloaded(config, "offload_optimizer") == "none" else optimizer.host
 
 
-def _torch_asked(config: Mapping[str, Any]) -> bool:
-    return (given(config, "optimizer.params", {}) or {}).get("torch_adam") is True
+def moments(config: Mapping[str, Any], is_matrix: bool) -> tuple[str, ...]:
+    """The names of the tensors, of the weight's own shape, that the optimizer keeps.
+
+    Args:
+        config: DeepSpeed's JSON, checked.
+        is_matrix: whether the weight is one that Muon orthogonalizes.
+    """
+    used, params = implementation(config), _parameters(config)
+    assert used is not None
+    kept = used.matrix_moments if is_matrix and used.matrix_moments else used.moments
+    return tuple(name for name, asked_by in kept.items() if not asked_by or params.get(asked_by))
 
 
-def parameters(config: Mapping[str, Any]) -> Block:
+def _parameters(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    return given(config, "optimizer.params", {}) or {}
+
+
+def allowed_parameters(config: Mapping[str, Any]) -> Block:
     """What ``optimizer.params`` may hold: for any class of the name, or of any when it has none."""
     name = named(given(config, "optimizer.type", "") or "")
     optimizers = [OPTIMIZERS[name]] if name else OPTIMIZERS.values()
-    classes = [c for o in optimizers for c in (o.torch, o.device, o.host) if c is not None]
+    classes = [each for optimizer in optimizers for each in optimizer.implementations]
     return {key: kind for each in classes for key, kind in each.parameters.items()}

@@ -1,4 +1,4 @@
-"""The keys that DeepSpeed's JSON has or had and that dslm does not take, each with its sentence.
+"""The keys that DeepSpeed's JSON has or had and that dslm does not accept, each with the reason.
 
 Four reasons: the key was removed from DeepSpeed, it has a new name, dslm owns what it sets (a
 second home for a value, or a source of history in a run that has none), or it asks for something

@@ -1,7 +1,7 @@
-"""Keys of DeepSpeed's JSON that are each right and do not go together.
+"""Keys of DeepSpeed's JSON that are valid alone and contradict each other.
 
-Each rule is a function of the whole file that yields what it finds; `contradictions` asks them all.
-A rule looks at valid values only (`given`), so that one mistake is not told twice.
+Each rule is a function of the whole file that yields what it finds; `contradictions` runs them all.
+A rule looks at valid values only (`given`), so that one mistake is not reported twice.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ QUANTIZED = tuple(
 
 @dataclass(frozen=True)
 class Case:
-    """What a rule looks at."""
+    """The file and the layout that the rules look at."""
 
     config: Mapping[str, Any]
     pipeline_stages: int
@@ -78,14 +78,14 @@ def contradictions(
 
 
 def batch(case: Case) -> Iterator[Problem]:
-    """Two of the batch sizes make the third; DeepSpeed guesses one from one, without a word."""
-    there = [name for name in BATCH if name in case.config]
+    """Two of the batch sizes make the third; DeepSpeed guesses two from one, silently."""
+    present = [name for name in BATCH if name in case.config]
     missing = [name for name in BATCH if name not in case.config]
     rule = "two of the three batch sizes are needed, so that the third follows from the world"
-    if not there:
+    if not present:
         yield Problem(BATCH[0], None, rule, f"add {BATCH[0]} and {BATCH[1]}")
-    elif len(there) == 1:
-        yield Problem(there[0], case.config[there[0]], rule, f"add {' or '.join(missing)}")
+    elif len(present) == 1:
+        yield Problem(present[0], case.config[present[0]], rule, f"add {' or '.join(missing)}")
 
 
 def precision(case: Case) -> Iterator[Problem]:
@@ -133,7 +133,7 @@ def pipeline(case: Case) -> Iterator[Problem]:
 
 
 def offload(case: Case) -> Iterator[Problem]:
-    """What is offloaded must be cut up by ZeRO first, and NVMe needs a place."""
+    """What is offloaded must be partitioned by ZeRO first, and NVMe needs a folder."""
     for what, needed in (("offload_param", 3), ("offload_optimizer", 1)):
         where, device = f"zero_optimization.{what}", offloaded(case.config, what)
         if device != "none" and case.below(needed):
@@ -157,7 +157,7 @@ def gradients(case: Case) -> Iterator[Problem]:
 
 
 def hardware(case: Case) -> Iterator[Problem]:
-    """Keys that DeepSpeed can follow on a GPU only."""
+    """Keys that DeepSpeed supports on a GPU only."""
     super_offload = "zero_optimization.offload_optimizer.super_offload"
     for where in ("compile.deepcompile", super_offload, "aio.use_gds", *QUANTIZED):
         if case.cpu and case.of(where, False):
@@ -184,10 +184,10 @@ def optimizer(case: Case) -> Iterator[Problem]:
         yield Problem(TYPE, name, f"must be one of {names}", suggest(cased, OPTIMIZERS))
 
 
-def rate(case: Case) -> Iterator[Problem]:
-    """The file holds the peak of the learning rate, the command line its course."""
-    there = case.parameters.keys()
-    if case.optimizer is None or "lr" in there or {"muon_lr", "adam_lr"} <= there:
+def learning_rate(case: Case) -> Iterator[Problem]:
+    """The file holds the peak learning rate, the command line its schedule."""
+    present = case.parameters.keys()
+    if case.optimizer is None or "lr" in present or {"muon_lr", "adam_lr"} <= present:
         return
     fix = 'add "muon_lr" and "adam_lr"' if case.optimizer == "Muon" else 'add "lr"'
     rule = "is required: the peak of the learning rate, which schedule.… shapes"
@@ -195,14 +195,15 @@ def rate(case: Case) -> Iterator[Problem]:
 
 
 def parameters(case: Case) -> Iterator[Problem]:
-    """A name stands for several classes, which take different parameters."""
+    """A name means several classes, which take different parameters."""
     used = implementation(case.config)
     if used is None or case.optimizer is None:
         return
     known = OPTIMIZERS[case.optimizer]
-    others = [other for other in (known.torch, known.device, known.host) if other is not None]
     for key, value in case.parameters.items():
-        if key in used.parameters or not any(key in other.parameters for other in others):
+        if key in used.parameters or not any(
+            key in other.parameters for other in known.implementations
+        ):
             continue
         by_torch = known.torch is not None and key in known.torch.parameters
         fix = 'add "torch_adam": true' if by_torch else "delete it"
@@ -213,7 +214,7 @@ def parameters(case: Case) -> Iterator[Problem]:
 
 
 def zero(case: Case) -> Iterator[Problem]:
-    """ZeRO cuts weights into flat pieces, which not every optimizer bears."""
+    """ZeRO cuts weights into flat pieces, which not every optimizer can work on."""
     if case.optimizer is None or case.stage in (None, 0):
         return
     known, allow = OPTIMIZERS[case.optimizer], "zero_allow_untested_optimizer"
@@ -230,7 +231,7 @@ def zero(case: Case) -> Iterator[Problem]:
 
 
 def muon(case: Case) -> Iterator[Problem]:
-    """Under ZeRO the update of Muon stands in the gradient's place before it is clipped."""
+    """Under ZeRO, Muon's update replaces the gradient before it is clipped."""
     clipping = case.of("gradient_clipping", 1.0)
     if case.optimizer != "Muon" or case.stage is None:
         return
@@ -252,7 +253,7 @@ RULES = (
     gradients,
     hardware,
     optimizer,
-    rate,
+    learning_rate,
     parameters,
     zero,
     muon,

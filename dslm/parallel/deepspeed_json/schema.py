@@ -8,34 +8,37 @@ DeepSpeed, so that a new release shows what it changed.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Union
+from typing import Annotated, Any, Literal, Union
 
-from dslm.parallel.deepspeed_json.value import (
-    Either,
-    Flag,
-    Many,
-    Number,
-    OneOf,
-    Text,
-    ValueType,
-    nullable,
-)
+from pydantic import Field, TypeAdapter
 
-Block = dict[str, Union["ValueType", "Block"]]
+from dslm.parallel.deepspeed_json.value import accepts, value_type
 
-FLAG = Flag()
-TEXT = Text()
-NAMES = Many(of=TEXT)
-COUNT = Number(whole=True, least=1)
-NUMBER = Number(least=0)
-SHARE = Number(least=0, most=1)
-ELEMENTS = Number(whole=True, exponent=True, least=0)
-DTYPE = OneOf(options=("fp32", "fp16", "bf16"))
-AUTO = OneOf(options=("auto",))
+Block = dict[str, Union[TypeAdapter[Any], "Block"]]
+
+FLAG = value_type(bool)
+FLAG_OR_NULL = value_type(bool | None)
+TEXT = value_type(str)
+TEXT_OR_NULL = value_type(str | None)
+NAMES = value_type(list[str])
+INDEX = value_type(Annotated[int, Field(ge=0)])
+COUNT = value_type(Annotated[int, Field(ge=1)])
+COUNT_OR_NULL = value_type(Annotated[int, Field(ge=1)] | None)
+NUMBER = value_type(Annotated[float, Field(ge=0)])
+SHARE = value_type(Annotated[float, Field(ge=0, le=1)])
+ELEMENTS = value_type(Annotated[float, Field(ge=0, multiple_of=1)])
+"""A whole number that may be written as 5e8, which JSON reads as a fraction."""
+
+DTYPE = Literal["fp32", "fp16", "bf16"]
+
+
+def _flags(names: str) -> Block:
+    return dict.fromkeys(names.split(), FLAG)
+
 
 _OFFLOAD: Block = {
-    "device": OneOf(options=("none", "cpu", "nvme")),
-    "nvme_path": nullable(TEXT),
+    "device": value_type(Literal["none", "cpu", "nvme"]),
+    "nvme_path": TEXT_OR_NULL,
     "buffer_count": ELEMENTS,
     "pin_memory": FLAG,
 }
@@ -46,127 +49,83 @@ _STAGE3: Block = {
     "model_persistence_threshold": ELEMENTS,
     "max_live_parameters": ELEMENTS,
     "max_reuse_distance": ELEMENTS,
-    "gather_16bit_weights_on_model_save": FLAG,
     "module_granularity_threshold": ELEMENTS,
-    "use_all_reduce_for_fetch_params": FLAG,
+    **_flags("gather_16bit_weights_on_model_save use_all_reduce_for_fetch_params"),
     "allgather_sequential": FLAG,
 }
 
 _ZERO: Block = {
-    "stage": Number(whole=True, least=0, most=3),
-    "contiguous_gradients": FLAG,
-    "reduce_scatter": FLAG,
-    "reduce_bucket_size": Number(whole=True, exponent=True, least=1),
-    "use_multi_rank_bucket_allreduce": FLAG,
-    "allgather_partitions": FLAG,
+    "stage": value_type(Annotated[int, Field(ge=0, le=3)]),
+    "reduce_bucket_size": value_type(Annotated[float, Field(ge=1, multiple_of=1)]),
     "allgather_bucket_size": ELEMENTS,
-    "overlap_comm": nullable(FLAG),
-    "load_from_fp32_weights": FLAG,
-    "elastic_checkpoint": FLAG,
+    "overlap_comm": FLAG_OR_NULL,
     "offload_param": {**_OFFLOAD, "buffer_size": ELEMENTS, "max_in_cpu": ELEMENTS},
     "offload_optimizer": {
         **_OFFLOAD,
-        "pipeline_read": FLAG,
-        "pipeline_write": FLAG,
-        "fast_init": FLAG,
+        **_flags("pipeline_read pipeline_write fast_init super_offload"),
         "ratio": SHARE,
-        "super_offload": FLAG,
         "cpuadam_cores_perc": SHARE,
     },
     "sub_group_size": ELEMENTS,
     **_STAGE3,
     **{f"stage3_{name}": kind for name, kind in _STAGE3.items()},
-    "ignore_unused_parameters": FLAG,
-    "round_robin_gradients": FLAG,
-    "parameter_alignment": FLAG,
     "zero_hpz_partition_size": ELEMENTS,
-    "zero_quantized_weights": FLAG,
-    "zero_quantized_nontrainable_weights": FLAG,
-    "zero_quantized_gradients": FLAG,
-    "memory_efficient_linear": FLAG,
-    "pipeline_loading_checkpoint": FLAG,
-    "override_module_apply": FLAG,
-    "log_trace_cache_warnings": FLAG,
-    "enable_sanity_checks": FLAG,
-    "save_muon_momentum_buffer_in_memory": FLAG,
     "leaf_module": {"classes": NAMES, "names": NAMES, "name_suffixes": NAMES},
+    **_flags("contiguous_gradients reduce_scatter use_multi_rank_bucket_allreduce"),
+    **_flags("allgather_partitions load_from_fp32_weights elastic_checkpoint"),
+    **_flags("ignore_unused_parameters round_robin_gradients parameter_alignment"),
+    **_flags("zero_quantized_weights zero_quantized_nontrainable_weights"),
+    **_flags("zero_quantized_gradients memory_efficient_linear pipeline_loading_checkpoint"),
+    **_flags("override_module_apply log_trace_cache_warnings enable_sanity_checks"),
+    **_flags("save_muon_momentum_buffer_in_memory"),
 }
 
 _PRECISION: Block = {
     "fp16": {
-        "enabled": FLAG,
-        "auto_cast": FLAG,
+        **_flags("enabled auto_cast consecutive_hysteresis fp16_master_weights_and_grads"),
         "loss_scale": NUMBER,
-        "initial_scale_power": Number(whole=True, least=0),
+        "initial_scale_power": INDEX,
         "loss_scale_window": COUNT,
         "hysteresis": COUNT,
-        "consecutive_hysteresis": FLAG,
         "min_loss_scale": COUNT,
-        "fp16_master_weights_and_grads": FLAG,
     },
     "bf16": {
-        "enabled": FLAG,
-        "immediate_grad_update": FLAG,
-        "check_grad_overflow": FLAG,
+        **_flags("enabled immediate_grad_update check_grad_overflow bf16_optimizer_states"),
         "bf16_master_weights_and_grads": FLAG,
-        "bf16_optimizer_states": FLAG,
     },
     "torch_autocast": {
         "enabled": FLAG,
-        "dtype": OneOf(options=("bfloat16", "float16", "bf16", "fp16")),
+        "dtype": value_type(Literal["bfloat16", "float16", "bf16", "fp16"]),
         "lower_precision_safe_modules": NAMES,
     },
     "data_types": {
-        "grad_accum_dtype": DTYPE,
-        "param_dtype": DTYPE,
-        "buffer_dtype": DTYPE,
-        "keep_in_fp32_modules": Either(first=AUTO, second=NAMES),
+        **dict.fromkeys(("grad_accum_dtype", "param_dtype", "buffer_dtype"), value_type(DTYPE)),
+        "keep_in_fp32_modules": value_type(Literal["auto"] | list[str]),
     },
 }
 
 _COMPILE: Block = {
-    "deepcompile": FLAG,
-    "autoep_non_moe": FLAG,
-    "free_activation": FLAG,
+    **_flags("deepcompile autoep_non_moe free_activation offload_activation offload_opt_states"),
+    **_flags("offload_activation_pin_memory double_buffer symmetric_memory debug_log"),
+    **_flags("offload_parameters sync_before_reduce sync_after_reduce sync_before_allgather"),
+    **_flags("sync_after_allgather keep_int_input_tensors keep_all_input_tensors"),
     "free_activation_threshold": ELEMENTS,
-    "offload_activation": FLAG,
-    "offload_activation_pin_memory": FLAG,
-    "offload_opt_states": FLAG,
-    "double_buffer": FLAG,
-    "symmetric_memory": FLAG,
-    "debug_log": FLAG,
-    "offload_parameters": FLAG,
-    "sync_before_reduce": FLAG,
-    "sync_after_reduce": FLAG,
-    "sync_before_allgather": FLAG,
-    "sync_after_allgather": FLAG,
-    "keep_int_input_tensors": FLAG,
-    "keep_all_input_tensors": FLAG,
-    "passes": nullable(Many(of=OneOf(options=("z1", "z3", "autosp", "autotp")))),
+    "passes": value_type(list[Literal["z1", "z3", "autosp", "autotp"]] | None),
 }
 
 _MEMORY: Block = {
     "activation_checkpointing": {
-        "partition_activations": FLAG,
-        "number_checkpoints": nullable(COUNT),
-        "contiguous_memory_optimization": FLAG,
-        "cpu_checkpointing": FLAG,
-        "profile": FLAG,
-        "synchronize_checkpoint_boundary": FLAG,
+        **_flags("partition_activations contiguous_memory_optimization cpu_checkpointing"),
+        **_flags("profile synchronize_checkpoint_boundary"),
+        "number_checkpoints": COUNT_OR_NULL,
     },
     "pipeline": {
-        "activation_checkpoint_interval": Number(whole=True, least=0),
-        "pipe_partitioned": FLAG,
-        "grad_partitioned": FLAG,
-        "use_reentrant": FLAG,
+        "activation_checkpoint_interval": INDEX,
+        **_flags("pipe_partitioned grad_partitioned use_reentrant"),
     },
     "aio": {
-        "block_size": COUNT,
-        "queue_depth": COUNT,
-        "intra_op_parallelism": COUNT,
-        "single_submit": FLAG,
-        "overlap_events": FLAG,
-        "use_gds": FLAG,
+        **dict.fromkeys(("block_size", "queue_depth", "intra_op_parallelism"), COUNT),
+        **_flags("single_submit overlap_events use_gds"),
     },
 }
 
@@ -177,43 +136,32 @@ _SCREENS: Block = {
     "csv_monitor": _FILES,
     "wandb": {
         "enabled": FLAG,
-        "group": nullable(TEXT),
-        "team": nullable(TEXT),
+        "group": TEXT_OR_NULL,
+        "team": TEXT_OR_NULL,
         "project": TEXT,
     },
     "comet": {
         "enabled": FLAG,
         "samples_log_interval": COUNT,
-        "project": nullable(TEXT),
-        "workspace": nullable(TEXT),
-        "api_key": nullable(TEXT),
-        "experiment_name": nullable(TEXT),
-        "experiment_key": nullable(TEXT),
-        "online": nullable(FLAG),
-        "mode": nullable(OneOf(options=("get", "create", "get_or_create"))),
+        **dict.fromkeys(("project", "workspace", "api_key"), TEXT_OR_NULL),
+        **dict.fromkeys(("experiment_name", "experiment_key"), TEXT_OR_NULL),
+        "online": FLAG_OR_NULL,
+        "mode": value_type(Literal["get", "create", "get_or_create"] | None),
     },
     "flops_profiler": {
         "enabled": FLAG,
         "recompute_fwd_factor": NUMBER,
         "profile_step": COUNT,
-        "module_depth": Number(whole=True, least=-1),
+        "module_depth": value_type(Annotated[int, Field(ge=-1)]),
         "top_modules": COUNT,
         "detailed": FLAG,
-        "output_file": nullable(TEXT),
+        "output_file": TEXT_OR_NULL,
     },
-    "comms_logger": {
-        "enabled": FLAG,
-        "verbose": FLAG,
-        "prof_all": FLAG,
-        "debug": FLAG,
-        "prof_ops": NAMES,
-    },
-    "timers": {"throughput": {"enabled": FLAG, "synchronized": FLAG}},
-    "log_level": OneOf(options=("debug", "info", "warning", "error", "critical")),
-    "steps_per_print": nullable(COUNT),
-    "wall_clock_breakdown": FLAG,
-    "memory_breakdown": FLAG,
-    "dump_state": FLAG,
+    "comms_logger": {**_flags("enabled verbose prof_all debug"), "prof_ops": NAMES},
+    "timers": {"throughput": _flags("enabled synchronized")},
+    "log_level": value_type(Literal["debug", "info", "warning", "error", "critical"]),
+    "steps_per_print": COUNT_OR_NULL,
+    **_flags("wall_clock_breakdown memory_breakdown dump_state"),
 }
 
 OPTIMIZER: Block = {"type": TEXT, "params": {}, "legacy_fusion": FLAG}
@@ -225,17 +173,13 @@ KNOWN: Block = {
     "gradient_accumulation_steps": COUNT,
     "optimizer": OPTIMIZER,
     "zero_optimization": _ZERO,
-    "zero_allow_untested_optimizer": FLAG,
-    "zero_force_ds_cpu_optimizer": FLAG,
     "gradient_clipping": NUMBER,
-    "prescale_gradients": FLAG,
-    "gradient_predivide_factor": Number(above=0),
-    "gradient_allreduce_op": OneOf(options=("mean", "sum")),
-    "communication_data_type": nullable(DTYPE),
-    "disable_allgather": FLAG,
-    "disable_python_gc": FLAG,
-    "dataloader_drop_last": FLAG,
-    "vocabulary_size": nullable(COUNT),
+    "gradient_predivide_factor": value_type(Annotated[float, Field(gt=0)]),
+    "gradient_allreduce_op": value_type(Literal["mean", "sum"]),
+    "communication_data_type": value_type(DTYPE | None),
+    "vocabulary_size": COUNT_OR_NULL,
+    **_flags("zero_allow_untested_optimizer zero_force_ds_cpu_optimizer prescale_gradients"),
+    **_flags("disable_allgather disable_python_gc dataloader_drop_last"),
     **_PRECISION,
     **_MEMORY,
     **_SCREENS,
@@ -250,10 +194,10 @@ def given(config: Mapping[str, Any], path: str, default: Any) -> Any:
     Args:
         config: what was read; it may hold mistakes.
         path: a key of `KNOWN`, such as ``zero_optimization.stage``.
-        default: DeepSpeed's value when the key is not there.
+        default: DeepSpeed's value when the key is absent.
 
     Returns:
-        The value; None when it is one that the key may not hold, which is told elsewhere.
+        The value; None when the key may not hold it, which is reported elsewhere.
     """
     found: Any = config
     kind: Any = KNOWN
@@ -263,6 +207,5 @@ def given(config: Mapping[str, Any], path: str, default: Any) -> Any:
         if name not in found:
             return default
         found, kind = found[name], kind[name]
-    if isinstance(kind, ValueType):
-        return found if kind.accepts(found) else None
-    return found if isinstance(found, Mapping) else None
+    valid = isinstance(found, Mapping) if isinstance(kind, dict) else accepts(kind, found)
+    return found if valid else None

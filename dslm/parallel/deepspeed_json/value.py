@@ -1,143 +1,86 @@
-"""What one key of DeepSpeed's JSON may hold, and how to say so.
+"""What one key of DeepSpeed's JSON may hold: pydantic decides, these functions put it into words.
 
-A value on its way: `accepts` tells whether it may stand, `str` of the kind completes the sentence
-"must be …", and `mend` finds what was most likely meant (``8`` for ``"8"`` or ``8.0``, ``true`` for
-``1``). JSON's own types are kept apart, as DeepSpeed does not: true is no number, 1 is no flag.
+JSON's own types are kept apart, as DeepSpeed does not: true is no number, and 1 is not true.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import math
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
 
-@dataclass(frozen=True)
-class ValueType:
-    """What a key may hold."""
+from dslm.config.parse import STRICT
 
-    null: bool = False
-    """Whether null, DeepSpeed's word for its own default, may stand as well."""
-
-    def accepts(self, value: Any) -> bool:
-        """Whether the value may stand as it is written."""
-        return (self.null and value is None) or self._holds(value)
-
-    def _holds(self, value: Any) -> bool:
-        raise NotImplementedError
-
-
-@dataclass(frozen=True)
-class Flag(ValueType):
-    """True or false."""
-
-    def _holds(self, value: Any) -> bool:
-        return isinstance(value, bool)
-
-    def __str__(self) -> str:
-        return "true or false"
+TYPES = {
+    "boolean": "true or false",
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+}
+BOUNDS = {
+    "minimum": "at least",
+    "exclusiveMinimum": "above",
+    "maximum": "at most",
+    "exclusiveMaximum": "below",
+}
+"""JSON Schema's words, and ours for the same."""
 
 
-@dataclass(frozen=True)
-class Text(ValueType):
-    """Any text."""
-
-    def _holds(self, value: Any) -> bool:
-        return isinstance(value, str)
-
-    def __str__(self) -> str:
-        return "text"
+def value_type(annotation: Any) -> TypeAdapter[Any]:
+    """The values that a Python type describes, without silent conversion."""
+    return TypeAdapter(annotation, config=STRICT)
 
 
-@dataclass(frozen=True)
-class Number(ValueType):
-    """A number, whole or not, within bounds."""
-
-    whole: bool = False
-    exponent: bool = False
-    """Whether a whole number may be written as 5e8, which JSON reads as a fraction."""
-    least: float = -math.inf
-    most: float = math.inf
-    above: float = -math.inf
-    below: float = math.inf
-
-    def _holds(self, value: Any) -> bool:
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            return False
-        if self.whole and isinstance(value, float) and not (self.exponent and value.is_integer()):
-            return False
-        return self.least <= value <= self.most and (self.above < value < self.below)
-
-    def __str__(self) -> str:
-        bounds = {
-            "at least": self.least,
-            "above": self.above,
-            "at most": self.most,
-            "below": self.below,
-        }
-        limits = [f"{word} {bound}" for word, bound in bounds.items() if math.isfinite(bound)]
-        name = "a whole number" if self.whole else "a number"
-        return ", ".join([name, " and ".join(limits)]).strip(", ")
+def accepts(kind: TypeAdapter[Any], value: Any) -> bool:
+    """Whether the value may stay as it is written."""
+    try:
+        kind.validate_python(value)
+    except ValidationError:
+        return False
+    return True
 
 
-@dataclass(frozen=True)
-class OneOf(ValueType):
-    """One of a few values."""
-
-    options: tuple[Any, ...] = ()
-
-    def _holds(self, value: Any) -> bool:
-        return any(type(value) is type(option) and value == option for option in self.options)
-
-    def __str__(self) -> str:
-        return " or ".join(json.dumps(option) for option in self.options)
+def options(kind: TypeAdapter[Any]) -> list[str]:
+    """The allowed values, where they are few."""
+    return [option for branch in _branches(kind.json_schema()) for option in branch.get("enum", ())]
 
 
-@dataclass(frozen=True)
-class Many(ValueType):
-    """A list of values of one kind."""
-
-    of: ValueType = Text()
-    length: int | None = None
-
-    def _holds(self, value: Any) -> bool:
-        right_length = isinstance(value, list) and self.length in (None, len(value))
-        return right_length and all(self.of.accepts(item) for item in value)
-
-    def __str__(self) -> str:
-        count = "" if self.length is None else f"{self.length} values, "
-        return f"a list of {count}each {self.of}"
+def words(kind: TypeAdapter[Any]) -> str:
+    """What may be written, to complete the sentence "must be …"."""
+    return _words(kind.json_schema())
 
 
-@dataclass(frozen=True)
-class Either(ValueType):
-    """A value of the one kind or of the other."""
-
-    first: ValueType = Text()
-    second: ValueType = Text()
-
-    def _holds(self, value: Any) -> bool:
-        return self.first.accepts(value) or self.second.accepts(value)
-
-    def __str__(self) -> str:
-        return f"{self.first}, or {self.second}"
+def _words(schema: Mapping[str, Any]) -> str:
+    return ", or ".join(map(_branch_words, _branches(schema)))
 
 
-def nullable(kind: ValueType) -> ValueType:
-    """The same kind, with null."""
-    return replace(kind, null=True)
+def _branches(schema: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The alternatives but null, DeepSpeed's word for its own default."""
+    branches = schema.get("anyOf", [schema])
+    return [branch for branch in branches if branch.get("type") != "null"]
 
 
-def mend(kind: ValueType, value: Any) -> str:
-    """The fix for a value that the kind does not accept: what was most likely meant.
+def _branch_words(schema: Mapping[str, Any]) -> str:
+    if "const" in schema or "enum" in schema:
+        return " or ".join(map(json.dumps, schema.get("enum") or [schema["const"]]))
+    if schema["type"] == "array":
+        count = f"{schema['minItems']} values, " if "minItems" in schema else ""
+        return f"a list of {count}each {_words(schema['items'])}"
+    name = TYPES["integer" if "multipleOf" in schema else schema["type"]]
+    limits = [f"{word} {schema[key]}" for key, word in BOUNDS.items() if key in schema]
+    return f"{name}, {' and '.join(limits)}" if limits else name
+
+
+def mend(kind: TypeAdapter[Any], value: Any) -> str:
+    """The fix for a wrong value: what was most likely meant (8 for "8" or 8.0, true for 1).
 
     Returns:
         ``write …``, or nothing when no guess is better than the rule itself.
     """
-    likely = (guess for guess in _guesses(value) if kind.accepts(guess))
+    likely = (guess for guess in _guesses(value) if accepts(kind, guess))
     return next((f"write {json.dumps(guess)}" for guess in likely), "")
 
 

@@ -21,7 +21,7 @@ from dslm.config.table import class_of, with_fields
 from dslm.preprocess.clean.personal import Personal
 from dslm.preprocess.clean.step import Step
 from dslm.preprocess.clean.word_filter import WordFilter, WordFilters
-from dslm.preprocess.document import Document, Reject, Rejected
+from dslm.preprocess.document import Document, Reject
 
 NAMES = (
     "mojibake",  # texts are repaired first, so that the filters see what will be kept
@@ -119,5 +119,5 @@ def _emptied(document: Document) -> str | None:
 def _left_out(document: Document, reason: str | None, reject: Reject) -> bool:
     if reason is None:
         return False
-    reject(Rejected(document.input, document.place, reason, text=document.text))
+    reject(document.rejected(reason))
     return True

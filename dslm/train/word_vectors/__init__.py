@@ -1,5 +1,5 @@
 """A token embedding that begins with word2vec or GloVe vectors.
 
 `file` reads the vectors, `match` says which word's vector an id begins with, `embedding` scales
-them and puts them in place.
+them and inserts them.
 """

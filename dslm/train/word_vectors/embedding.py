@@ -1,14 +1,14 @@
 """Word vectors of a file as the first token embedding of a run.
 
-    check_word_vectors   before anything else: the file's beginning, its width
+    check_word_vectors   before anything else: the beginning of the file, its width
     read_word_vectors    the first rank, before torch: all of the file, matched to the tokenizer
-    begin_with           every rank: the rows that were found, in a model drawn by the seed
+    begin_with           every rank: the rows that were found, in a model initialized by the seed
 
 The vectors are moved and scaled as one cloud: their mean becomes zero and their deviation that of
-drawn embeddings (`embedding_deviation`), while the directions from one to another stay. So the
-first scores differ as little as those of a drawn model and the first loss is near ln V, where
-vectors as GloVe has them, with a deviation of 0.4, would begin far above. The mean is common to all
-words and tells none of them apart; without it they do better (Mu & Viswanath 2018, section 2).
+initialized embeddings (`embedding_deviation`), while the directions from one to another stay. So
+the first scores differ as little as without word vectors and the first loss is near ln V, where
+GloVe's vectors, with a deviation of 0.4, would begin far above. The mean is common to all words and
+distinguishes none of them; without it they do better (Mu & Viswanath 2018, section 2).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class WordVectors:
 
     file: str
     sha256: str
-    """Of the file as it lies there."""
+    """Of the file as it is stored."""
     matched: Matched
     rows: Rows
     """The vectors of `matched.ids` with mean 0 and deviation 1, [ids, width]."""
@@ -67,7 +67,7 @@ class WordVectors:
         return self.matched.ids.size / self.vocabulary
 
     def record(self) -> dict[str, Any]:
-        """What ``run.json`` says of them."""
+        """What ``run.json`` records of them."""
         return {
             "file": self.file,
             "sha256": self.sha256,
@@ -137,8 +137,10 @@ def count_tokens(stream: Stream, vocabulary: int) -> npt.NDArray[np.int64]:
     return counts
 
 
-def shared(world: World, vectors: WordVectors | None, width: int) -> tuple[Tensor, Tensor]:
-    """The ids and the rows that the first rank has found, on every rank; see `begin_with`."""
+def broadcast_vectors(
+    world: World, vectors: WordVectors | None, width: int
+) -> tuple[Tensor, Tensor]:
+    """The ids and the rows of the first rank, on every rank; see `begin_with`."""
     import torch
 
     count = broadcast(world, vectors.matched.ids.size if vectors else 0)
@@ -151,7 +153,7 @@ def shared(world: World, vectors: WordVectors | None, width: int) -> tuple[Tenso
 def begin_with(
     layers: Sequence[Stage], ids: Tensor, rows: Tensor
 ) -> Callable[[int], Callable[[str], Tensor]]:
-    """The weights of a drawn model whose token embedding holds word vectors.
+    """The weights of an initialized model whose token embedding holds word vectors.
 
     Args:
         layers: the model.
@@ -159,8 +161,8 @@ def begin_with(
         rows: what with, mean 0 and deviation 1, [ids, D].
 
     Returns:
-        From a place to what gives the weights of its layer by name; the same on every rank, as the
-        seed decides what was drawn.
+        From the index of a layer to a reader of its weights by name; the same on every rank, as the
+        seed decides the initial weights.
     """
     from dslm.model.embedding import TokenEmbedding, embedding_deviation
 

@@ -4,9 +4,9 @@
     the 0.418 0.24968 …         a word and its numbers, a line each
     . . . -0.23084 0.26404 …    GloVe has words with spaces: the last numbers count
 
-The way of a line: cut into word and numbers by the width, looked at for what is no number, and
-parsed if the word is among those asked for. Nothing else is kept, so memory follows the vocabulary
-and not the file. Only text is read: word2vec's binary form and pickles are told as such.
+The path of a line: it is split into word and numbers by the width, checked for what is no number,
+and parsed if the word is among those wanted. Nothing else is kept, so memory follows the vocabulary
+and not the file. Only text is read: word2vec's binary form and pickles are reported as such.
 """
 
 from __future__ import annotations
@@ -22,26 +22,25 @@ import numpy as np
 import numpy.typing as npt
 
 from dslm.errors import DataError, Problem
+from dslm.files.compression import ratio
 from dslm.files.encoding import mark
-from dslm.files.kinds import FileKind, kind, text_bytes
 from dslm.files.lines import MARK, skip_line, to_line
 from dslm.files.names import LONGEST, printable
+from dslm.files.sniff import sniff, text_start
 from dslm.files.streams import CutShortError, head, opened
 from dslm.progress import Advance, Meter
 
 HEAD = 1 << 18
-"""Bytes from which the width is told."""
+"""Bytes from which the width is determined."""
 LONGEST_LINE = 1 << 21
 """Bytes: more than a word and ten thousand numbers take."""
 MOST = 10
-"""Wrong lines that are told; then reading ends."""
+"""Wrong lines that are reported; then reading ends."""
 SIGNS = b"0123456789+-.eE "
 """What numbers are written with."""
 NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 SIZES = re.compile(rb"\s*(\d+)\s+(\d+)\s*")
 """The first line of word2vec."""
-PACKED = ("parquet", "arrow file", "arrow stream", "dataset")
-"""Kinds of files that hold no lines."""
 ZIP = b"PK\x03\x04"
 
 Row = npt.NDArray[np.float32]
@@ -49,10 +48,11 @@ Row = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class VectorFile:
-    """A file of word vectors, looked at."""
+    """A file of word vectors whose beginning has been read."""
 
     path: Path
-    kind: FileKind
+    compression: str
+    """A key of `COMPRESSIONS`, or nothing."""
     encoding: str
     width: int
     """Numbers of a vector."""
@@ -62,7 +62,7 @@ class VectorFile:
     @property
     def text_bytes(self) -> int:
         """Bytes of text in it, estimated for a packed file."""
-        return text_bytes(self.path, self.kind)
+        return self.path.stat().st_size * ratio(self.compression)
 
 
 @dataclass
@@ -70,11 +70,11 @@ class VectorRows:
     """What a file had of the words asked for."""
 
     rows: dict[str, Row] = field(default_factory=dict)
-    """The vector of each word that was there, [width]."""
+    """The vector of each word that was found, [width]."""
     words: int = 0
-    """Lines with a word, asked for or not."""
+    """Lines with a word, wanted or not."""
     repeated: int = 0
-    """Lines with a word whose vector was known by then; the first one counts."""
+    """Lines with a word whose vector was already known; the first one counts."""
 
 
 class _LineError(Exception):
@@ -87,8 +87,8 @@ def open_vectors(path: Path) -> VectorFile:
     Raises:
         DataError: it cannot be read, is no text, or does not begin like word vectors.
     """
-    found = _kind(path)
-    start = head(path, found.compression, HEAD)
+    compression = _compression(path)
+    start = head(path, compression, HEAD)
     encoding = mark(start) or "utf-8"
     if encoding != "utf-8":
         start = start.decode(encoding, "ignore").encode("utf-8", "ignore")
@@ -104,22 +104,22 @@ def open_vectors(path: Path) -> VectorFile:
     if width < 1:
         raise DataError(Problem(_name(path), None, "does not hold a word and its numbers a line"))
     _check_first(path, whole, 1 if sizes else 0, width)
-    return VectorFile(path, found, encoding, width, count)
+    return VectorFile(path, compression, encoding, width, count)
 
 
 def read_vectors(
     file: VectorFile, wanted: Collection[str], advance: Advance | None = None
 ) -> VectorRows:
-    """Read the vectors of some words; the whole file is gone through, line by line.
+    """Read the vectors of some words, going through the whole file line by line.
 
     Args:
         file: from `open_vectors`.
         wanted: the words.
-        advance: told the bytes of text dealt with; the sum is `VectorFile.text_bytes`.
+        advance: called with the number of bytes of text read; the sum is `VectorFile.text_bytes`.
 
     Raises:
-        DataError: lines are no word with numbers, each told by its number, up to `MOST` of them;
-            or the file is damaged, or has not the words that its first line promises.
+        DataError: lines are no word with numbers (each is reported, up to `MOST` of them); or the
+            file is damaged, or lacks words that its first line promises.
     """
     found, wrong = VectorRows(), list[Problem]()
     name = _name(file.path)
@@ -145,7 +145,7 @@ def read_vectors(
 
 def _lines(file: VectorFile, meter: Meter) -> Iterator[tuple[int, bytes]]:
     """The lines that are not blank and not the first one of word2vec, with their numbers."""
-    with opened(file.path, file.kind.compression, file.encoding, meter) as stream:
+    with opened(file.path, file.compression, file.encoding, meter) as stream:
         to_line(stream, 0)
         for number, line in enumerate(iter(partial(stream.readline, LONGEST_LINE), b""), 1):
             if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
@@ -156,7 +156,7 @@ def _lines(file: VectorFile, meter: Meter) -> Iterator[tuple[int, bytes]]:
 
 
 def _take(line: bytes, width: int, wanted: Collection[str], found: VectorRows) -> None:
-    """Count a line, and keep its numbers if they are asked for."""
+    """Count a line, and keep its numbers if its word is wanted."""
     raw, numbers = _cut(line, width)
     try:
         word = raw.decode()
@@ -218,7 +218,7 @@ def _shown(text: bytes) -> str:
 
 
 def _check_first(path: Path, lines: Sequence[bytes], skipped: int, width: int) -> None:
-    """Tell at once of a file whose first vector is none, such as a text of sentences."""
+    """Report at once a file whose first line holds no vector, such as a text of sentences."""
     numbered = enumerate(lines[skipped:], skipped + 1)
     number, line = next(((n, line) for n, line in numbered if line.strip()), (0, b""))
     try:
@@ -239,7 +239,7 @@ def _usual_width(lines: Collection[bytes]) -> int:
     return counts.most_common(1)[0][0] if counts else 0
 
 
-def _kind(path: Path) -> FileKind:
+def _compression(path: Path) -> str:
     """How a file is packed.
 
     Raises:
@@ -248,14 +248,13 @@ def _kind(path: Path) -> FileKind:
     if path.exists() and not path.is_file():
         raise DataError(Problem(_name(path), None, "is no regular file"))
     try:
-        found = kind(path)
+        compression, start = sniff(path)
+        text_start(path, start)
     except DataError:
         if not path.exists():
             raise
         raise _not_text(path) from None
-    if found.format in PACKED:
-        raise _not_text(path)
-    return found
+    return compression
 
 
 def _not_text(path: Path) -> DataError:

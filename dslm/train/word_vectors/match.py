@@ -1,8 +1,8 @@
-"""Which word's vector stands for which id of a tokenizer.
+"""Which word's vector each id of a tokenizer gets.
 
-The way of an id: the text that it adds to a text (`piece_texts`) gives the words that may stand for
-it, best first; the file is read once for the words of all ids; each id takes the first of its words
-that was there.
+The path of an id: the text that it adds to a text (`piece_texts`) gives the words that may stand
+for it, best first; the file is read once for the words of all ids; each id takes the first of its
+words that was found.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ class Matched:
     """The ids that have a vector."""
 
     ids: npt.NDArray[np.int64]
-    """Rising."""
+    """In ascending order."""
     rows: npt.NDArray[np.float32]
-    """The vector of each as it stands in the file, [ids, width]."""
+    """The vector of each as in the file, [ids, width]."""
     words: int
     """Words of the file."""
     repeated: int
-    """Of these, lines whose word had its vector already."""
+    """Of these, lines whose word already had a vector."""
 
 
 def match(file: VectorFile, tokenizer: Tokenizer, advance: Advance | None = None) -> Matched:

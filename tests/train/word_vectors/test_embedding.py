@@ -53,8 +53,8 @@ def made(pieces: Path, deepspeed_file: Path, tmp_path: Path) -> Callable[..., Jo
 
     def make(*words: str, world: World | None = None) -> Job:
         shape = [f"model.width={WIDTH}", "model.heads=2", "model.sequence=16"]
-        told = ["tiny", *shape, f"data.train={pieces}", f"run={tmp_path / 'run'}", *words]
-        return prepare(told, None, str(deepspeed_file), world or World())
+        arguments = ["tiny", *shape, f"data.train={pieces}", f"run={tmp_path / 'run'}", *words]
+        return prepare(arguments, None, str(deepspeed_file), world or World())
 
     return make
 
@@ -65,7 +65,7 @@ def wrong(made: Callable[..., Job], *words: str) -> list[str]:
     return [str(problem) for problem in caught.value.problems]
 
 
-def test_vectors_of_another_width_are_refused_with_the_way_out(made: Any, tmp_path: Path) -> None:
+def test_vectors_of_another_width_are_refused_with_what_to_do(made: Any, tmp_path: Path) -> None:
     file = tmp_path / "v.txt"
     file.write_text("1 48\nthe" + " 1" * 48)
     assert wrong(made, f"word_vectors={file}", "patience=2") == [
@@ -75,13 +75,13 @@ def test_vectors_of_another_width_are_refused_with_the_way_out(made: Any, tmp_pa
     ]
 
 
-def test_a_file_that_does_not_begin_like_vectors_is_told_with_the_other_mistakes(
+def test_a_file_that_does_not_begin_like_vectors_is_reported_with_the_other_mistakes(
     made: Any, tmp_path: Path
 ) -> None:
     (tmp_path / "v.txt").write_text("the 1 x\n")
-    told = wrong(made, f"word_vectors={tmp_path}/v.txt", "pipeline_stages=9")
-    assert f"{tmp_path}/v.txt, line 1 = 'x': is not a number" in told
-    assert len(told) > 1
+    reported = wrong(made, f"word_vectors={tmp_path}/v.txt", "pipeline_stages=9")
+    assert f"{tmp_path}/v.txt, line 1 = 'x': is not a number" in reported
+    assert len(reported) > 1
 
 
 def test_vectors_and_the_weights_of_another_run_are_not_both_had(made: Any) -> None:
@@ -100,8 +100,10 @@ def test_a_run_that_goes_on_does_not_look_for_the_file_but_for_the_same_name(
     first.folder.write_record(record)
     vectors.unlink()
     assert made(f"word_vectors={vectors}").config.word_vectors == str(vectors)
-    (told,) = wrong(made, "word_vectors=other.txt")
-    assert told.startswith(f"word_vectors = 'other.txt': the run in this folder has '{vectors}'")
+    (reported,) = wrong(made, "word_vectors=other.txt")
+    assert reported.startswith(
+        f"word_vectors = 'other.txt': the run in this folder has '{vectors}'"
+    )
 
 
 def test_only_the_first_rank_looks_at_the_file(made: Any) -> None:
@@ -133,7 +135,7 @@ def test_coverage_counts_ids_and_the_tokens_they_make_up(made: Any, vectors: Pat
     }
 
 
-def test_coverage_is_told_on_the_first_screen(made: Any, vectors: Path) -> None:
+def test_coverage_is_reported_on_the_first_screen(made: Any, vectors: Path) -> None:
     job = made(f"word_vectors={vectors}")
     found = read(job, vectors)
     (line,) = (line for line in first_screen(job, World(), -1, found) if "vectors" in line[:9])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,11 @@ from dslm.tokenizers.vocabulary import piece_texts
 from dslm.train.word_vectors.file import open_vectors
 from dslm.train.word_vectors.match import match, words_for
 
+Make = Callable[..., Path]
+
 
 @pytest.fixture
-def vectors(tmp_path):
+def vectors(tmp_path: Path) -> Make:
     """Makes a file in which the n-th word has the vector (n, -n)."""
 
     def make(*words: str) -> Path:
@@ -29,7 +32,7 @@ def vectors(tmp_path):
 
 
 @pytest.fixture
-def bert(tmp_path) -> Tokenizer:
+def bert(tmp_path: Path) -> Tokenizer:
     """A WordPiece tokenizer, as its ``vocab.txt``."""
     words = ["[PAD]", "[UNK]", "[SEP]", "river", "##s", "Stone", "##ing", ",", "fall"]
     (tmp_path / "vocab.txt").write_text("\n".join(words) + "\n")
@@ -37,7 +40,7 @@ def bert(tmp_path) -> Tokenizer:
 
 
 @pytest.fixture
-def gpt2(tmp_path) -> Tokenizer:
+def gpt2(tmp_path: Path) -> Tokenizer:
     """A byte-level BPE, as its two files."""
     from tokenizers import pre_tokenizers
 
@@ -57,12 +60,16 @@ def matched(path: Path, tokenizer: Tokenizer) -> dict[str, int]:
     return {texts[number]: int(row) for number, row in pairs}
 
 
-def test_a_word_is_looked_up_as_it_is_written_and_then_in_lower_case(bert, vectors):
+def test_a_word_is_looked_up_as_it_is_written_and_then_in_lower_case(
+    bert: Tokenizer, vectors: Make
+) -> None:
     assert matched(vectors("stone", "Stone", "river"), bert) == {" Stone": 1, " river": 2}
     assert matched(vectors("stone", "River"), bert) == {" Stone": 0}
 
 
-def test_marks_of_pieces_are_no_part_of_a_word(bert, gpt2, vectors):
+def test_marks_of_pieces_are_no_part_of_a_word(
+    bert: Tokenizer, gpt2: Tokenizer, vectors: Make
+) -> None:
     assert matched(vectors("river", "s", ",", "ing"), bert) == {
         " river": 0,
         "s": 1,
@@ -72,28 +79,32 @@ def test_marks_of_pieces_are_no_part_of_a_word(bert, gpt2, vectors):
     assert matched(vectors("the", "ing", "th"), gpt2) == {"the": 0, " the": 0, "ing": 1, "th": 2}
 
 
-def test_vectors_of_marked_pieces_go_to_those_pieces(bert, gpt2, vectors):
+def test_vectors_of_marked_pieces_go_to_those_pieces(
+    bert: Tokenizer, gpt2: Tokenizer, vectors: Make
+) -> None:
     assert matched(vectors("##s", "s", "▁river", "river"), bert) == {"s": 0, " river": 2}
     assert matched(vectors("Ġthe", "the"), gpt2) == {" the": 0, "the": 1}
 
 
-def test_vectors_of_sentencepiece_go_to_the_pieces_that_begin_words(unigram, vectors):
+def test_vectors_of_sentencepiece_go_to_the_pieces_that_begin_words(
+    unigram: Path, vectors: Make
+) -> None:
     tokenizer = load_tokenizer(unigram)
     begins = next(text for text in piece_texts(tokenizer) if text[:1] == " " and len(text) > 3)
     found = matched(vectors(f"▁{begins.strip()}", begins.strip()), tokenizer)
     assert found[begins] == 0
 
 
-def test_special_ids_take_no_vector(bert, vectors):
+def test_special_ids_take_no_vector(bert: Tokenizer, vectors: Make) -> None:
     found = match(open_vectors(vectors("[PAD]", "[UNK]", "⁇", "river")), bert)
     assert found.ids.tolist() == [3]
 
 
-def test_each_character_of_a_character_tokenizer_is_a_word(characters, vectors):
+def test_each_character_of_a_character_tokenizer_is_a_word(characters: Path, vectors: Make) -> None:
     assert matched(vectors("a", "T", "t"), load_tokenizer(characters)) == {"a": 0, "t": 2}
 
 
-def test_vectors_without_any_piece_are_refused(bert, vectors):
+def test_vectors_without_any_piece_are_refused(bert: Tokenizer, vectors: Make) -> None:
     path = vectors("nirgends", "niemals")
     with pytest.raises(DataError) as caught:
         match(open_vectors(path), bert)
@@ -104,10 +115,10 @@ def test_vectors_without_any_piece_are_refused(bert, vectors):
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n", "\t ", "\ufffd", " \ufffdx"])
-def test_white_space_and_parts_of_characters_are_no_words(text):
+def test_white_space_and_parts_of_characters_are_no_words(text: str) -> None:
     assert words_for(text) == []
 
 
-def test_words_for_a_piece_come_best_first():
+def test_words_for_a_piece_come_best_first() -> None:
     assert words_for(" The") == ["▁The", "ĠThe", "The", "▁the", "Ġthe", "the"]
     assert words_for("ing") == ["##ing", "ing"]

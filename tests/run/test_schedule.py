@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from dslm.run.config import ScheduleConfig
-from dslm.train.schedule import factor, warmup_steps
+from dslm.run.schedule import ScheduleConfig, factor, warmup_steps
 
 KINDS = ["constant", "linear", "cosine", "inverse_sqrt", "warmup_stable_decay"]
 ENDING = ["linear", "cosine", "warmup_stable_decay"]
@@ -54,7 +53,7 @@ def test_a_decay_of_one_step_is_a_step_at_the_minimum() -> None:
     assert rates == pytest.approx([1.0] * 9 + [0.1])
 
 
-def test_decay_takes_a_fifth_of_the_steps_unless_told() -> None:
+def test_decay_takes_a_fifth_of_the_steps_unless_given() -> None:
     rates = course(100, kind="warmup_stable_decay", warmup_steps=0)
     assert sum(rate < 1 for rate in rates) == 20
 
