@@ -18,7 +18,6 @@ from dslm.sampling.augment import AugmentationConfig
 Natural = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
 
 
 RENAMED = {
