@@ -30,11 +30,11 @@ from dslm.preprocess.shard import ShardingConfig, shard
 from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
 from dslm.progress import Progress
 from dslm.run.config import DataConfig, RunConfig, ScheduleConfig
+from dslm.run.schedule import factor
 from dslm.sampling.stream import Stream, Windows
 from dslm.shards.shard_set import ShardSet
 from dslm.tokenizers.load import load_tokenizer
 from dslm.train.data import objective_of
-from dslm.train.schedule import factor
 
 COMMON: dict[str, Any] = {"sequence": 128, "vocabulary": 1000}
 SHAPES = {

@@ -14,9 +14,10 @@ import numpy as np
 from measure import Options, Table, alternate, speedup, timed
 from texts import corpus_files
 
+from dslm.arrays import Int64Array
 from dslm.preprocess.shard import ShardingConfig, shard
 from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
-from dslm.shards.shard_set import Integers, ShardSet
+from dslm.shards.shard_set import ShardSet
 
 LENGTH = 2048
 CALL = 512
@@ -54,7 +55,7 @@ def measure(options: Options) -> Table:
     return Table("Reading shards", setting, [row])
 
 
-def _read(shards: ShardSet, starts: Integers) -> None:
+def _read(shards: ShardSet, starts: Int64Array) -> None:
     for first in range(0, len(starts), CALL):
         shards.windows(starts[first : first + CALL], LENGTH)
 
@@ -78,7 +79,7 @@ def _rows(folder: Path, shards: ShardSet) -> Any:
     return datasets.load_from_disk(str(folder / "rows")).with_format("numpy")
 
 
-def _check_equal(shards: ShardSet, rows: Any, indices: Integers) -> None:
+def _check_equal(shards: ShardSet, rows: Any, indices: Int64Array) -> None:
     """Both read the same tokens, or the comparison is worth nothing."""
     windows = shards.windows(indices * LENGTH, LENGTH)
     peers = np.stack([rows[i]["tokens"] for i in indices.tolist()])

@@ -1,7 +1,7 @@
-"""From numpy's arrays to Arrow's and back, in place.
+"""The names of numpy's array types, and numpy's arrays as Arrow's and back, in place.
 
-Arrow's own ways load pandas when it is installed, which takes each worker half a second and 40 MB
-to convert what is laid out alike.
+Arrow's own conversions load pandas when it is installed, which takes each worker half a second and
+40 MB to convert what is laid out alike.
 """
 
 from __future__ import annotations

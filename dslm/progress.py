@@ -1,4 +1,4 @@
-"""Progress on standard error: a bar on a terminal, else a line at times; rate and time left."""
+"""Progress on standard error: a bar on a terminal, else a line now and then."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, TextIO
 from tqdm import tqdm
 
 Advance = Callable[[int], None]
-"""Called with the number of bytes dealt with since the last call."""
+"""Called with the number of bytes processed since the last call."""
 
 LINE_EVERY = 10.0
 """Seconds between two lines where standard error is no terminal (a log file of a cluster job)."""
@@ -23,7 +23,7 @@ class Progress:
         total: how many units make the whole.
         unit: what is counted, such as ``"B"`` or ``"tokens"``.
         label: what is being done, in a word or two.
-        stream: where to write; standard error unless told.
+        stream: where to write; standard error unless given.
     """
 
     def __init__(self, total: float, unit: str, label: str, stream: TextIO | None = None) -> None:
@@ -32,11 +32,11 @@ class Progress:
         self.begin(total, unit, label)
 
     def begin(self, total: float, unit: str, label: str) -> None:
-        """Go over to another part of the work, with a total of its own."""
+        """Begin another part of the work, with a total of its own."""
         self._close()
         self.total, self.unit, self.label = total, unit, label
         self.done = 0.0
-        self.started = self.told = time.monotonic()
+        self.started = self.printed = time.monotonic()
         if self.stream.isatty():
             self.bar = tqdm(
                 total=total,
@@ -49,7 +49,7 @@ class Progress:
             )
 
     def reach(self, done: float, total: float) -> None:
-        """Say how much is done by now, of a total that is known better by now."""
+        """Set how much is done by now, of a total that may have changed."""
         self.total = total
         if self.bar is not None:
             self.bar.total = total
@@ -61,8 +61,8 @@ class Progress:
         now = time.monotonic()
         if self.bar is not None:
             self.bar.update(amount)
-        elif now - self.told > LINE_EVERY:
-            self.told = now
+        elif now - self.printed > LINE_EVERY:
+            self.printed = now
             rate = self.done / (now - self.started)
             left = duration((self.total - self.done) / rate) if rate else "unknown"
             share = 100 * self.done / self.total if self.total else 100
@@ -96,7 +96,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A span of time in the two units that matter: 3725 → ``1h02m``."""
+    """A duration in its two largest units: 3725 → ``1h02m``."""
     total = round(max(0.0, seconds))
     if total < 60:
         return f"{total}s"
@@ -108,11 +108,11 @@ def duration(seconds: float) -> str:
 
 
 class Meter:
-    """Tells the progress through a piece, so that in the end the sum is the piece's size.
+    """Reports the progress through a piece, so that in the end the sum is the piece's size.
 
     Args:
         total: bytes of text in the piece, about.
-        advance: told the bytes dealt with since the last call.
+        advance: called with the bytes processed since the last call.
     """
 
     def __init__(self, total: int, advance: Advance | None) -> None:

@@ -53,7 +53,7 @@ HEAVY = {
 
 CHECKS = """\
 import dslm.commands.pretrain, dslm.parallel.memory, dslm.parallel.world
-import dslm.run.checkpoint, dslm.run.metrics, dslm.train.schedule, dslm.train.screen"""
+import dslm.run.checkpoint, dslm.run.metrics, dslm.run.schedule, dslm.train.screen"""
 
 
 def room(path: Path) -> str:

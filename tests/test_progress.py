@@ -41,7 +41,7 @@ def test_a_count_just_below_a_suffix_needs_no_exponent(number: float) -> None:
         (90000, "1d01h"),
     ],
 )
-def test_a_span_is_told_in_the_two_units_that_matter(seconds: float, text: str) -> None:
+def test_a_span_is_reported_in_the_two_units_that_matter(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 

@@ -1,4 +1,5 @@
 """The commands: each module parses its arguments, calls one function and prints the result.
 
-``launch/`` and ``preprocess/`` hold a thin script for each; ``dslm COMMAND`` reaches the same ones.
+``dslm COMMAND`` runs them, and so do the thin scripts in ``launch/`` and ``preprocess/``. A new
+command is one module here with a ``main`` and one line in `main.COMMANDS`.
 """

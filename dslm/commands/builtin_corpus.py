@@ -16,7 +16,7 @@ Gather the sources and documentation of Python's standard library as a small cor
 
 
 def main(arguments: list[str]) -> None:
-    """Parse, gather, tell what was made."""
+    """Parse, gather, print what was made."""
     parser = Parser("builtin_corpus", DESCRIPTION)
     parser.add_argument("--output", type=Path, required=True, help="the folder to make")
     output = parser.parse_args(arguments).output

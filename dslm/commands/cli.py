@@ -43,7 +43,7 @@ class Parser(argparse.ArgumentParser):
         return found
 
     def error(self, message: str) -> NoReturn:
-        """Tell a mistake in the arguments the way all others are told."""
+        """Report a mistake in the arguments as all others are."""
         raise UserError(Problem(self.prog, None, message, "see --help"))
 
 
@@ -59,7 +59,7 @@ def run_verb(
     arguments: list[str],
     renamed: Mapping[str, str] | None = None,
 ) -> None:
-    """Run the verb that the first argument names; without one, say what there is.
+    """Run the verb that the first argument names; without one, print the help.
 
     Args:
         name: the command.
@@ -88,7 +88,7 @@ def run(main: Callable[[list[str]], None], arguments: list[str]) -> int:
 
 
 def explain(error: BaseException) -> int:
-    """Tell the user about an exception; returns the exit code for it."""
+    """Print an exception for the user; returns the exit code for it."""
     if isinstance(error, UserError):
         for problem in error.problems:
             print(f"error: {problem}", file=sys.stderr, flush=True)
@@ -97,7 +97,7 @@ def explain(error: BaseException) -> int:
         print(f"error: {error}", file=sys.stderr, flush=True)
         return 1
     if isinstance(error, BrokenPipeError):
-        sys.stderr.close()  # the reader of our output has gone (`| head`): nobody to tell
+        sys.stderr.close()  # the reader of our output has gone (`| head`)
         return 1
     if isinstance(error, KeyboardInterrupt):
         print("interrupted", file=sys.stderr, flush=True)

@@ -92,20 +92,20 @@ def _show(arguments: list[str]) -> None:
     if not 0 <= options.document < shards.documents:
         rule = f"the set has documents 0 to {shards.documents - 1:,}"
         raise DataError(Problem("--document", options.document, rule))
-    origins = ProvenanceReader(shards)
-    origin = origins(options.document)
-    text = origins.text(options.document, load_tokenizer(shards.tokenizer))
+    reader = ProvenanceReader(shards)
+    provenance = reader(options.document)
+    text = reader.text(options.document, load_tokenizer(shards.tokenizer))
     if options.json:
-        print(json.dumps({**asdict(origin), "text": text}, ensure_ascii=False))
+        print(json.dumps({**asdict(provenance), "text": text}, ensure_ascii=False))
         return
-    for name, value in asdict(origin).items():
+    for name, value in asdict(provenance).items():
         if value != "":
             print(f"{name:<12}{value}")
     print(f"\n{_harmless(text) if sys.stdout.isatty() else text}")
 
 
 def _harmless(text: str) -> str:
-    """Text without the characters by which it could command a terminal."""
+    """Text without the characters that could control a terminal."""
     return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", lambda found: ascii(found[0])[1:-1], text)
 
 
@@ -122,10 +122,10 @@ def _trace(arguments: list[str]) -> None:
         if options.json:
             print(json.dumps({**asdict(seen), "folder": str(seen.folder)}))
             continue
-        place = f"tokens {seen.first:,} … {seen.last - 1:,} of {seen.folder}"
-        print(f"sample {seen.sample}, rank {seen.rank}: {place}")
+        tokens = f"tokens {seen.first:,} … {seen.last - 1:,} of {seen.folder}"
+        print(f"sample {seen.sample}, rank {seen.rank}: {tokens}")
         for document in seen.documents:
-            print(f"  {_told(document)}")
+            print(f"  {_described(document)}")
 
 
 def _remove(arguments: list[str]) -> None:
@@ -148,7 +148,7 @@ def _remove(arguments: list[str]) -> None:
     print("runs that read this set before cannot be resumed on it: their order has changed")
 
 
-def _told(document: Provenance) -> str:
+def _described(document: Provenance) -> str:
     return (
         f"document {document.number:<8} sha256 {document.sha256[:12]}…  "
         f"{document.input} at {document.place:,}"

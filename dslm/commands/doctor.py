@@ -1,4 +1,4 @@
-"""Look whether this machine is ready: ``doctor``."""
+"""Check whether this machine is ready: ``doctor``."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ ROOM = 5e9
 
 
 def main(argv: list[str]) -> None:
-    """Print what is there, and raise for what is missing."""
-    Parser("doctor", "Look whether this machine is ready.").parse_args(argv)
+    """Print what was found, and raise for what is missing."""
+    Parser("doctor", "Check whether this machine is ready.").parse_args(argv)
     problems = [*_packages(), *stale_locks(extensions_folder()), *_disk()]
     tools = " and ".join(tool for tool in ("c++", "ninja") if shutil.which(tool)) or "none"
     print(f"python    {sys.version.split()[0]}")

@@ -11,11 +11,11 @@ from dslm.shards.shard_set import ShardSet
 
 
 def main(argv: list[str]) -> None:
-    """Print loss, perplexity, bits per byte and what else the objective tells."""
+    """Print loss, perplexity, bits per byte and what else the objective measures."""
     parser = Parser("evaluate.py", "Measure a trained model on every token of a shard set.")
     parser.add_argument("run", metavar="RUN", type=Path, help="the folder of the run")
     parser.add_argument("--data", metavar="SHARDS", required=True, help="a shard set")
-    parser.add_argument("--step", type=int, help="which checkpoint; the newest unless told")
+    parser.add_argument("--step", type=int, help="which checkpoint; the newest unless given")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(argv)
     shards = ShardSet.open(options.data)

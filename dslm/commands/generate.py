@@ -17,7 +17,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--top-k", type=int, help="draw among this many of the likeliest")
     parser.add_argument("--top-p", type=float, help="draw among those of this share together")
     parser.add_argument("--seed", type=int, default=0, help="decides the draws; default 0")
-    parser.add_argument("--step", type=int, help="which checkpoint; the newest unless told")
+    parser.add_argument("--step", type=int, help="which checkpoint; the newest unless given")
     options = parser.parse_args(argv)
 
     from dslm.inference.complete import complete

@@ -48,7 +48,7 @@ def _export(arguments: list[str]) -> None:
     parser = Parser("dslm hub export", "Write a run's model as transformers loads it.")
     parser.add_argument("run", metavar="RUN", type=Path, help="the folder of the run")
     parser.add_argument("folder", metavar="FOLDER", type=Path, help="the folder to make")
-    parser.add_argument("--step", type=int, help="which checkpoint; the newest unless told")
+    parser.add_argument("--step", type=int, help="which checkpoint; the newest unless given")
     options = parser.parse_args(arguments)
 
     from dslm.files.whole import read_json

@@ -19,8 +19,9 @@ COMMANDS = {
     "generate": "let a trained model continue a text",
     "hub": "models in Hugging Face's form, in and out",
     "report": "write the page about a run",
-    "doctor": "look whether this machine is ready",
+    "doctor": "check whether this machine is ready",
 }
+"""The commands: their modules' names, with ``-`` for ``_``, and what each is for."""
 
 
 def main() -> None:
@@ -29,15 +30,15 @@ def main() -> None:
 
 
 def command(name: str) -> Callable[[list[str]], None]:
-    """The command of a name, loaded only when it is run: by then an interruption is understood."""
+    """The command of a name, loaded only when it runs: by then an interruption is handled."""
     return lambda arguments: dispatch([name, *arguments])
 
 
 def dispatch(argv: list[str]) -> None:
     """Run the command that the first argument names."""
     if not argv or argv[0] in ("-h", "--help"):
-        told = "\n".join(f"  {name:<17}{purpose}" for name, purpose in COMMANDS.items())
-        print(f"usage: dslm COMMAND …\n\n{told}\n\ndslm COMMAND --help tells more.")
+        listed = "\n".join(f"  {name:<17}{purpose}" for name, purpose in COMMANDS.items())
+        print(f"usage: dslm COMMAND …\n\n{listed}\n\nMore: dslm COMMAND --help")
         return
     if argv[0] not in COMMANDS:
         fix = suggest(argv[0], COMMANDS, f"choose from {', '.join(COMMANDS)}")

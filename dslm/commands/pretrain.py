@@ -12,7 +12,8 @@ from dslm.environment import read_world
 from dslm.errors import DslmError
 from dslm.run.config import RunConfig
 from dslm.run.presets import PRESETS
-from dslm.train.prepare import Job, decided, prepare
+from dslm.run.settings import decided
+from dslm.train.prepare import Job, prepare
 
 GRACE = 10.0
 """Seconds the other ranks give the first one to report; its end ends them."""

@@ -13,21 +13,22 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dslm.commands.cli import Parser, explain
+from dslm.commands.shard_config import PreprocessingConfig
 from dslm.commands.shard_screens import first_screen, last_screen
 from dslm.commands.text_options import add_text_options, count, natural, reading, size
 from dslm.config.help import describe
+from dslm.environment import Task
 from dslm.errors import DataError, Problem
 from dslm.files.fingerprint import file_sha256
-from dslm.files.kinds import text_bytes
-from dslm.files.whole import occupied
+from dslm.files.published import occupied
 from dslm.preprocess.clean.pipeline import Cleaner
 from dslm.preprocess.clean.presets import PRESETS
 from dslm.preprocess.read.inputs import expand
-from dslm.preprocess.shard import MAX_BAD, Running, shard
-from dslm.preprocess.work.coordination import Rank
+from dslm.preprocess.read.kinds import text_bytes
+from dslm.preprocess.shard import MAX_BAD, Execution, shard
 from dslm.preprocess.work.folder import WorkFolder
 from dslm.preprocess.work.mpi import Ranks, join_ranks
-from dslm.preprocess.work.plan import SHARD_SIZE, Choices, ShardingConfig
+from dslm.preprocess.work.plan import SHARD_SIZE, ShardingConfig
 from dslm.progress import Progress
 from dslm.tokenizers.load import load_tokenizer
 
@@ -47,7 +48,7 @@ STDIN = "-"
 
 
 def main(arguments: list[str]) -> None:
-    """Parse, shard, tell what was made."""
+    """Parse, shard, print what was made."""
     parser = _parser()
     if {"-h", "--help"} & set(arguments):
         print(_help(parser))
@@ -62,10 +63,10 @@ def main(arguments: list[str]) -> None:
 
 def _check(options: argparse.Namespace, tasks: int) -> None:
     """Find the mistakes that all ranks would find."""
-    Cleaner(Choices.read(options.clean, options.words).cleaning)
+    Cleaner(PreprocessingConfig.read(options.clean, options.words).cleaning)
     load_tokenizer(options.tokenizer)
     paths = expand([pattern for pattern in options.input if pattern != STDIN])
-    problems = _check_places(options, paths)
+    problems = _check_paths(options, paths)
     if STDIN in options.input and tasks > 1:
         rule = "only one of several processes can read standard input"
         problems.append(Problem("--input", STDIN, rule, "write it to a file first"))
@@ -73,13 +74,13 @@ def _check(options: argparse.Namespace, tasks: int) -> None:
         raise DataError(*problems)
 
 
-def _check_places(options: argparse.Namespace, paths: Sequence[Path]) -> list[Problem]:
+def _check_paths(options: argparse.Namespace, paths: Sequence[Path]) -> list[Problem]:
     """What is written may not be read, now or when the command is repeated."""
     read = {path.resolve() for path in (*paths, *map(Path, options.input)) if path.is_dir()}
     problems = [
-        Problem(name, str(place), "lies in a folder that is read", "choose a place outside")
-        for name, place in (("--output", options.output), ("--rejects", options.rejects))
-        if place is not None and not read.isdisjoint(place.resolve().parents)
+        Problem(name, str(path), "lies in a folder that is read", "choose a path outside")
+        for name, path in (("--output", options.output), ("--rejects", options.rejects))
+        if path is not None and not read.isdisjoint(path.resolve().parents)
     ]
     begun = occupied(options.output) or WorkFolder.beside(options.output).path.exists()
     if options.rejects is not None and options.rejects.exists() and not begun:
@@ -89,28 +90,28 @@ def _check_places(options: argparse.Namespace, paths: Sequence[Path]) -> list[Pr
 
 
 def _shard(paths: list[Path], options: argparse.Namespace, ranks: Ranks) -> None:
-    choices = Choices.read(options.clean, options.words)
+    config = PreprocessingConfig.read(options.clean, options.words)
     sharding = ShardingConfig(
         options.tokenizer,
         options.shard_size,
         reading(options),
-        choices.cleaning,
-        choices.duplicates,
+        config.cleaning,
+        config.duplicates,
     )
     if ranks.is_main:
         for line in first_screen(paths, sharding, options, ranks.size):
             print(line, file=sys.stderr)
     started, total = time.monotonic(), sharding.passes * sum(map(text_bytes, paths))
     with Progress(total, "B", "sharding") as progress:
-        running = Running(
+        execution = Execution(
             workers=options.workers,
-            member=Rank(ranks.rank, ranks.size),
+            task=Task(ranks.rank, ranks.size),
             max_bad=options.max_bad,
             rejects=options.rejects,
             progress=progress.advance if ranks.is_main else None,
             notice=_notice if ranks.is_main else None,
         )
-        shards, made = shard(paths, options.output, sharding, running)
+        shards, made = shard(paths, options.output, sharding, execution)
     ranks.wait()
     if ranks.is_main:
         seconds = time.monotonic() - started
@@ -148,7 +149,7 @@ def _spooled(path: Path) -> Path:
 
 def _help(parser: Parser) -> str:
     presets = "\n".join(f"  {name:<8}{preset.__doc__}" for name, preset in PRESETS.items())
-    keys = describe(Choices, {})
+    keys = describe(PreprocessingConfig, {})
     return f"{parser.format_help()}\n--clean:\n{presets}\n\nkeys (key=value):\n{keys}"
 
 

@@ -1,4 +1,4 @@
-"""What ``shard`` tells before its work and after it."""
+"""What ``shard`` prints before its work and after it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from dslm.files.kinds import text_bytes
+from dslm.preprocess.read.kinds import text_bytes
 from dslm.preprocess.work.folder import WorkFolder
 from dslm.preprocess.work.plan import ShardingConfig, plan
 from dslm.progress import counted, duration, human
 from dslm.shards.shard_set import ShardSet
 
-TOLD = 5
-"""Broken records that are told one by one; files that were cut short are told besides."""
+SHOWN = 5
+"""Broken records that are shown one by one; files that were cut short are shown besides."""
 CUT_SHORT = "cut short"
 """The reason of files that end too early."""
 
@@ -63,10 +63,10 @@ def last_screen(shards: ShardSet, options: argparse.Namespace, seconds: float | 
         ("broken", statistics.broken),
         ("changed", statistics.changed),
     ):
-        told = ", ".join(f"{number:,} {reason}" for reason, number in counts.items())
-        lines += [f"  {what}: {told}"] if told else []
+        listed = ", ".join(f"{number:,} {reason}" for reason, number in counts.items())
+        lines += [f"  {what}: {listed}"] if listed else []
     for number, example in enumerate(statistics.examples):
-        if number < TOLD or f": {CUT_SHORT}" in example:
+        if number < SHOWN or f": {CUT_SHORT}" in example:
             lines.append(f"    {example}")
     if lost := statistics.broken.get(CUT_SHORT):
         lines.append(f"  warning: {counted(lost, 'file')} cut short: the text behind is missing")

@@ -8,6 +8,7 @@ from typing import get_args, get_type_hints
 
 from dslm.commands.cli import Parser
 from dslm.preprocess.read.reading import ReadingConfig
+from dslm.preprocess.read.registry import FORMATS
 
 UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
@@ -26,8 +27,8 @@ def add_text_options(parser: Parser) -> None:
         action="extend",
         required=True,
         metavar="PATTERN",
-        help="files, folders or quoted patterns; text, JSON (lines), CSV, Parquet, Arrow, a saved "
-        "dataset, each plain or packed (.gz .zst .bz2 .xz); may be repeated",
+        help=f"files, folders or quoted patterns; {', '.join(form.name for form in FORMATS)}, each "
+        "plain or packed (.gz .zst .bz2 .xz); may be repeated",
     )
     hints = get_type_hints(ReadingConfig)
     for name, meaning in CHOICES.items():

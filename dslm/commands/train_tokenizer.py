@@ -8,8 +8,8 @@ from typing import get_args
 
 from dslm.commands.cli import Parser
 from dslm.commands.text_options import add_text_options, count, reading, size
-from dslm.files.kinds import text_bytes
 from dslm.preprocess.read.inputs import expand
+from dslm.preprocess.read.kinds import text_bytes
 from dslm.preprocess.train_tokenizer import SAMPLE_BYTES, TokenizerConfig, train_tokenizer
 from dslm.progress import Progress
 from dslm.tokenizers.tokenizer import TokenizerKind
@@ -23,7 +23,7 @@ Make a tokenizer from text.
 
 
 def main(arguments: list[str]) -> None:
-    """Parse, train, tell what was made."""
+    """Parse, train, print what was made."""
     options = _parser().parse_args(arguments)
     paths = expand(options.input)
     training = TokenizerConfig(
@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> None:
     )
     with Progress(sum(map(text_bytes, paths)), "B", "reading") as progress:
         tokenizer, made = train_tokenizer(
-            paths, options.output, training, progress.advance, partial(_tell, progress)
+            paths, options.output, training, progress.advance, partial(_report, progress)
         )
     end = "each document ends with <eos>" if tokenizer.end_of_document else "no special tokens"
     print(f"{options.output}{'' if made else ' (already there)'}")
@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> None:
     )
 
 
-def _tell(progress: Progress, unit: str, done: float, total: float) -> None:
+def _report(progress: Progress, unit: str, done: float, total: float) -> None:
     """The training's own progress, which follows that of the reading."""
     if progress.unit != unit:
         progress.begin(total, unit, "training")

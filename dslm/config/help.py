@@ -66,7 +66,7 @@ def describe(cls: Any, values: dict[str, Any]) -> str:
 
     Args:
         cls: a settings class.
-        values: a preset's nested values, shown in place of the defaults.
+        values: a preset's nested values, shown instead of the defaults.
     """
     lines = []
     for key in keys(cls).values():

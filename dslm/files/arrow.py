@@ -7,7 +7,7 @@ the system's to drop.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,28 @@ FILE_HEADER = 8
 """Bytes before the stream that an Arrow file contains: "ARROW1" and padding (Arrow columnar format,
 "IPC File Format"). Read as a stream, a file without its end gives the rows that it has."""
 
+DATASET = ("dataset_info.json", "state.json")
+"""The files by which `datasets` knows a folder that it saved."""
 
-def data_files(folder: Path) -> list[Path]:
-    """The Arrow files of a folder that `datasets` saved, in the order of their rows.
+
+def is_dataset(folder: Path) -> bool:
+    """Whether a folder is what `datasets.Dataset.save_to_disk` writes."""
+    return all((folder / name).is_file() for name in DATASET)
+
+
+def input_files(path: Path) -> list[Path]:
+    """The files of an input: itself, or the Arrow files of a folder that `datasets` saved.
+
+    Returns:
+        In the order of their rows.
 
     Raises:
-        DataError: the folder does not name them, names one outside of it, or lacks one.
+        DataError: the folder does not name its files, names one outside of it, or lacks one.
     """
+    return _data_files(path) if path.is_dir() else [path]
+
+
+def _data_files(folder: Path) -> list[Path]:
     state, fix = folder / "state.json", "save the data set again"
     try:
         names = [str(file["filename"]) for file in json.loads(state.read_bytes())["_data_files"]]
@@ -45,7 +60,7 @@ def batches(file: Any, form: str) -> Iterator[Any]:
 
     Args:
         file: the file.
-        form: `arrow file`; anything else is a stream.
+        form: `arrow file` or `arrow stream`.
     """
     import pyarrow as pa
 
@@ -55,12 +70,12 @@ def batches(file: Any, form: str) -> Iterator[Any]:
         yield from reader
 
 
-def mapped_batches(files: Iterable[Path], form: str) -> Iterator[Any]:
-    """The record batches of files, one file behind the other."""
+def mapped_batches(path: Path, form: str) -> Iterator[Any]:
+    """The record batches of an input, one file behind the other."""
     import pyarrow as pa
 
-    for path in files:
-        with pa.memory_map(str(path)) as file:
+    for part in input_files(path):
+        with pa.memory_map(str(part)) as file:
             yield from batches(file, form)
 
 
@@ -69,7 +84,7 @@ def row_groups(path: Path, form: str) -> list[int]:
 
     Args:
         path: a file, or a folder that `datasets` saved.
-        form: `parquet`, `arrow file` or `dataset`.
+        form: `parquet`, `arrow file` or `arrow stream`.
 
     Returns:
         Rising numbers; those before the damage where a file is damaged.
@@ -88,7 +103,6 @@ def _sizes(path: Path, form: str) -> Iterator[int]:
                 groups.row_group(number).num_rows for number in range(groups.num_row_groups)
             )
         else:
-            files = data_files(path) if form == "dataset" else [path]
-            yield from (batch.num_rows for batch in mapped_batches(files, form))
+            yield from (batch.num_rows for batch in mapped_batches(path, form))
     except (pa.ArrowException, OSError):
-        return  # who reads the file will be told
+        return  # whoever reads the file will see it

@@ -94,6 +94,11 @@ COMPRESSIONS = {
 }
 
 
+def ratio(compression: str) -> int:
+    """Bytes of text in a byte of a file that is packed so, or not at all; about."""
+    return COMPRESSIONS[compression].ratio if compression else 1
+
+
 def compression_of(head: bytes) -> str:
     """The kind of a file that begins with `head`: a key of `COMPRESSIONS`, or nothing."""
     return next((name for name, kind in COMPRESSIONS.items() if kind.magic.match(head)), "")

@@ -46,12 +46,12 @@ LEGACY = [
 which almost any short text in Latin script could be taken."""
 BEYOND_ASCII = re.compile("[^\\x00-\\x7f]")
 SAMPLES = 8
-"""Places of a plain file from which a sample is taken; of a packed one only its beginning is."""
+"""Samples taken from all over a plain file; of a packed one only the beginning is taken."""
 SAMPLE = 1 << 15
 """Bytes taken from each."""
 VALID = 10
 """Text is UTF-8 when it has more than so many valid characters beyond ASCII for each invalid
-place: one damaged byte must not turn a book into another encoding, and text of another encoding is
+one: one damaged byte must not turn a book into another encoding, and text of another encoding is
 seldom valid UTF-8 by chance."""
 
 
@@ -99,8 +99,8 @@ def _guess(sample: bytes) -> str:
         return "utf-8"
     from charset_normalizer import from_bytes
 
-    telling = b"".join(line for line in sample.splitlines(keepends=True) if not line.isascii())
-    best = min(from_bytes(telling, cp_isolation=LEGACY), key=_rank, default=None)
+    decisive = b"".join(line for line in sample.splitlines(keepends=True) if not line.isascii())
+    best = min(from_bytes(decisive, cp_isolation=LEGACY), key=_rank, default=None)
     return LEGACY[_rank(best)[2]].replace("_", "-") if best else "utf-8"
 
 

@@ -35,7 +35,7 @@ def file_sha256(path: Path, advance: Advance | None = None) -> str:
 
     Args:
         path: the file.
-        advance: told the number of bytes read, block after block.
+        advance: called with the number of bytes read, block after block.
     """
     digest = hashlib.sha256()
     with path.open("rb") as file:

@@ -41,26 +41,26 @@ def to_block(file: io.BufferedReader, start: int) -> int:
     Returns:
         Where that is, as `to_line`.
     """
-    place = to_line(file, start)
-    if start and not _follows_blank(file, place):
+    offset = to_line(file, start)
+    if start and not _follows_blank(file, offset):
         while line := file.readline(BLOCK):
-            place += len(line)
+            offset += len(line)
             if line.isspace():
                 break
             if not line.endswith(b"\n"):
-                place += skip_line(file)
-    return place
+                offset += skip_line(file)
+    return offset
 
 
-def _follows_blank(file: io.BufferedReader, place: int) -> bool:
-    """Whether the line before the one at `place` is blank; the file's place stays."""
+def _follows_blank(file: io.BufferedReader, offset: int) -> bool:
+    """Whether the line before the one at `offset` is blank; the file stays there."""
     file.seek(0)
     floor = len(MARK) if file.read(len(MARK)) == MARK else 0
-    end, rest = place - 1, b""
+    end, rest = offset - 1, b""
     while end > floor and not rest:
         begin = max(floor, end - BLOCK)
         file.seek(begin)
         rest = file.read(end - begin).rstrip(WHITE_SPACE)
         end = begin
-    file.seek(place)
+    file.seek(offset)
     return not rest or rest.endswith(b"\n")

@@ -2,9 +2,9 @@
 
     Metered (bytes of the file, counted) → Unpacked (decompressed) → Transcoded (to UTF-8)
 
-Each stage is a raw stream with a buffer above it; one that has nothing to do is left out, so that
-a plain UTF-8 file can be sought in. Whatever goes wrong with the file itself is told here, as
-`CutShortError` or as a `DataError`, and thus never mistaken for an error of those who use the text.
+Each of these is a raw stream with a buffer above it; one that has nothing to do is left out, so
+that a plain UTF-8 file is seekable. Whatever goes wrong with the file itself is raised here, as
+`CutShortError` or as a `DataError`, and never mistaken for an error of those who use the text.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from dslm.errors import DataError, Problem
-from dslm.files.compression import COMPRESSIONS, DAMAGE, TOO_MUCH
+from dslm.files.compression import COMPRESSIONS, DAMAGE, TOO_MUCH, ratio
 from dslm.files.names import printable
 
 BLOCK = 1 << 17
@@ -45,15 +45,14 @@ def opened(
         path: the file.
         compression: a key of `COMPRESSIONS`, or nothing.
         encoding: a codec of Python.
-        meter: told the bytes of text that have been read, estimated for a packed file.
+        meter: called with the bytes of text that have been read, estimated for a packed file.
 
     Raises:
         DataError: the file cannot be read; also later, from the stream.
         CutShortError: from the stream, when a packed file is not whole.
     """
-    ratio = COMPRESSIONS[compression].ratio if compression else 1
     try:
-        raw: io.RawIOBase = _Metered(path, meter, ratio)
+        raw: io.RawIOBase = _Metered(path, meter, ratio(compression))
     except OSError as error:
         raise unreadable(path, error) from None
     if compression:
@@ -71,12 +70,12 @@ def head(path: Path, compression: str, size: int) -> bytes:
             while len(found) < size and (more := file.read1(size - len(found))):
                 found += more
         except CutShortError:
-            pass  # who reads the file will be told
+            pass  # whoever reads the file will see it
     return found
 
 
 class _Metered(io.FileIO):
-    """A file that tells how much of it has been read."""
+    """A file that reports how much of it has been read."""
 
     def __init__(self, path: Path, meter: Callable[[int], None] | None, ratio: int) -> None:
         super().__init__(path, "rb")
@@ -92,11 +91,11 @@ class _Metered(io.FileIO):
         return amount
 
 
-class _Stage(io.RawIOBase):
+class _Wrapper(io.RawIOBase):
     """A stream above another one, which it closes; bytes are handed on as they come."""
 
     def __init__(self, below: BinaryIO) -> None:
-        self._below, self._place, self._left = below, 0, memoryview(b"")
+        self._below, self._position, self._left = below, 0, memoryview(b"")
 
     def more(self) -> bytes:
         """Some bytes; none at the end."""
@@ -106,7 +105,7 @@ class _Stage(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        return self._place
+        return self._position
 
     def readinto(self, buffer: Any, /) -> int:
         if not self._left:
@@ -114,7 +113,7 @@ class _Stage(io.RawIOBase):
         amount = min(len(buffer), len(self._left))
         buffer[:amount] = self._left[:amount]
         self._left = self._left[amount:]
-        self._place += amount
+        self._position += amount
         return amount
 
     def close(self) -> None:
@@ -122,7 +121,7 @@ class _Stage(io.RawIOBase):
         super().close()
 
 
-class _Unpacked(_Stage):
+class _Unpacked(_Wrapper):
     """The content of a packed file."""
 
     def __init__(self, below: BinaryIO, compression: str, path: Path) -> None:
@@ -132,17 +131,17 @@ class _Unpacked(_Stage):
 
     def more(self) -> bytes:
         try:
-            return self._content.read1(BLOCK)  # `read` would lose what stands before the damage
+            return self._content.read1(BLOCK)  # `read` would lose what comes before the damage
         except DAMAGE as error:
             if any(sign in str(error) for sign in TOO_MUCH):
                 rule, fix = "takes too much memory to unpack", "unpack it, or pipe it in as -"
                 raise DataError(Problem(str(self._path), None, rule, fix)) from None
             raise CutShortError(f"not whole {self._compression}: {error}") from None
-        except OSError as error:  # the way of bz2
+        except OSError as error:  # from bz2
             raise CutShortError(f"not whole {self._compression}: {error}") from None
 
 
-class _Transcoded(_Stage):
+class _Transcoded(_Wrapper):
     """A text of another encoding as UTF-8; what is invalid there is invalid UTF-8 here."""
 
     def __init__(self, below: BinaryIO, encoding: str) -> None:

@@ -1,22 +1,20 @@
-"""Files and folders that are whole or not there, and JSON read without mercy.
+"""Files that are written whole or not at all, and JSON that is read strictly.
 
-What a command makes is written beside its place under a hidden name and moved there by one rename.
-When something goes wrong on the way, the hidden one is removed and the place stays as it was.
+A file is written beside its target under a hidden name and moved there by one rename. When
+something goes wrong on the way, the hidden one is removed and the target stays as it was.
 """
 
 from __future__ import annotations
 
-import errno
 import json
 import os
-import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dslm.errors import ConfigError, DataError, Problem, SetupError, suggest
+from dslm.errors import ConfigError, Problem, suggest
 
 
 def beside(path: Path) -> Path:
@@ -26,10 +24,10 @@ def beside(path: Path) -> Path:
 
 @contextmanager
 def appearing(path: Path) -> Iterator[Path]:
-    """A file that is whole or not there: write the one given; on leaving it is moved to `path`.
+    """A file that is whole or does not exist: write the one given; on leaving it becomes `path`.
 
-    After an error nothing is left of it, and what stood there before still stands there. Processes
-    that write the same file at once do not meet: the last one moves it.
+    After an error nothing is left of it, and what was there before still is. Processes that write
+    the same file at once do not meet: the last one to finish wins.
     """
     partial = beside(path)
     try:
@@ -40,7 +38,7 @@ def appearing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file that is whole or not there; see `appearing`."""
+    """Write a file whole or not at all; see `appearing`."""
     with appearing(path) as partial, partial.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
@@ -98,38 +96,3 @@ def _read(path: Path) -> str:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"is not JSON: {name} is no JSON number")
-
-
-def occupied(folder: Path) -> bool:
-    """Whether something stands where a folder is to be made."""
-    return folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))
-
-
-def refuse(folder: Path, rule: str) -> DataError:
-    """The error for a place that holds something else."""
-    return DataError(Problem(str(folder), None, rule, "remove it or choose another --output"))
-
-
-@contextmanager
-def published(folder: Path) -> Iterator[Path]:
-    """An empty folder to fill; on leaving without an error it becomes `folder`.
-
-    Args:
-        folder: where the result is to be; nothing or an empty folder may stand there.
-
-    Raises:
-        SetupError: it cannot be written.
-    """
-    folder = folder.absolute()
-    beside = folder.parent / f".{folder.name}.{os.getpid()}.partial"
-    try:
-        beside.mkdir(parents=True)
-        yield beside
-        beside.replace(folder)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        fix = f"{'free some space or ' if full else ''}choose another place"
-        raise SetupError(Problem(str(folder), None, f"cannot be written: {reason}", fix)) from None
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)

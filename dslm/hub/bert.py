@@ -60,7 +60,7 @@ NAMES = {
     OutputBias: {"bias": one("cls.predictions"), "pair": one("cls.seq_relationship")},
 }
 
-BERT = Family(
+FAMILY = Family(
     name="BERT",
     model_type="bert",
     architectures={

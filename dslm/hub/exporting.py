@@ -18,20 +18,21 @@ import torch
 from torch import Tensor
 
 from dslm.errors import CheckpointError, Problem, Problems, TrainingError, UserError
-from dslm.files.whole import occupied, published, write_json, write_text
+from dslm.files.published import occupied, published
+from dslm.files.whole import write_json, write_text
 from dslm.hub.family import Family
 from dslm.hub.folder import SETTINGS, open_folder
 from dslm.hub.framing import framed
 from dslm.hub.names import weights
 from dslm.hub.registry import family_of_model
 from dslm.hub.settings import write_settings
-from dslm.hub.tokenizer_json import special_names, tokenizer_json
 from dslm.inference.trained import Trained, load
 from dslm.model.config import ModelConfig
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
 from dslm.objectives.completion import Fill
 from dslm.tokenizers.tokenizer import Tokenizer
+from dslm.tokenizers.tokenizer_json import special_names
 
 TOLERANCE = 1e-5
 """By how much scores of the exported model may differ from the run's."""
@@ -46,7 +47,7 @@ def export_run(run: Path, folder: Path, step: int | None = None) -> float:
     Args:
         run: the folder of the run.
         folder: the folder to make.
-        step: which checkpoint; the newest unless told.
+        step: which checkpoint; the newest unless given.
 
     Returns:
         The largest difference between scores of the written model and of the run's.
@@ -68,15 +69,15 @@ def export_run(run: Path, folder: Path, step: int | None = None) -> float:
         raise UserError(*found.problems)
     config = family.fitting(config)
     ids = _special_ids(trained)
-    with published(folder) as place:
+    with published(folder) as target:
         settings = {**write_settings(family, config), **ids, "dtype": "float32"}
-        write_json(place / SETTINGS, settings)
+        write_json(target / SETTINGS, settings)
         if _causal(trained):
-            write_json(place / "generation_config.json", {**ids, **_never(config, tokenizer)})
-        _write_weights(place / "model.safetensors", family, config, trained)
-        write_text(place / "tokenizer.json", content)
-        write_json(place / "tokenizer_config.json", _tokenizer_settings(trained, content))
-        difference = _difference(place, trained)
+            write_json(target / "generation_config.json", {**ids, **_never(config, tokenizer)})
+        _write_weights(target / "model.safetensors", family, config, trained)
+        write_text(target / "tokenizer.json", content)
+        write_json(target / "tokenizer_config.json", _tokenizer_settings(trained, content))
+        difference = _difference(target, trained)
         if not difference <= TOLERANCE:
             raise TrainingError(
                 f"{folder}: the written model's scores differ from the run's by {difference:.2g}, "
@@ -91,7 +92,7 @@ def _causal(trained: Trained) -> bool:
 
 def _tokenizer(trained: Trained) -> str:
     """The content of ``tokenizer.json``."""
-    content, completion = tokenizer_json(trained.tokenizer), trained.objective.completion()
+    content, completion = trained.tokenizer.tokenizer_json(), trained.objective.completion()
     if not isinstance(completion, Fill):
         return content
     return framed(content, trained.tokenizer, completion, trained.config.model.segments)
@@ -120,8 +121,8 @@ def _tokenizer_settings(trained: Trained, content: str) -> dict[str, Any]:
     completion, special = trained.objective.completion(), trained.tokenizer.special
     mask = {"mask": completion.mask} if isinstance(completion, Fill) else {}
     names = special_names({**special, **mask}, content)
-    told = _causal(trained) and "eos_token" in names
-    begin = {"bos_token": names["eos_token"]} if told else {}
+    ended = _causal(trained) and "eos_token" in names
+    begin = {"bos_token": names["eos_token"]} if ended else {}
     inputs = ["input_ids", "token_type_ids", "attention_mask"]
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",
@@ -152,12 +153,12 @@ def _write_weights(path: Path, family: Family, config: ModelConfig, trained: Tra
 
 
 @torch.no_grad()
-def _difference(place: Path, trained: Trained) -> float:
+def _difference(written: Path, trained: Trained) -> float:
     """The largest difference of scores between what was written and the run's model.
 
     Of a model that sees all tokens, with segments and padding.
     """
-    folder = open_folder(place)
+    folder = open_folder(written)
     read = {f"layers.{weight.ours}": folder.read(weight) for weight in folder.weights}
     draws = torch.Generator().manual_seed(0)
     shape = (2, min(WINDOW, folder.config.sequence))

@@ -1,7 +1,7 @@
 """What a model of masked tokens asks of ``tokenizer.json``: a mask, and special ids around texts.
 
 A tokenizer that has no mask gets one with the id behind its own, which is the id that the objective
-used. What stands around a text is what stood around one in training, unless the tokenizer has a
+used. What is put around a text is what was around one in training, unless the tokenizer has a
 frame of its own.
 """
 

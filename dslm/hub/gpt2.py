@@ -43,7 +43,7 @@ NAMES = {
 }
 
 
-GPT2 = Family(
+FAMILY = Family(
     name="GPT-2",
     model_type="gpt2",
     architectures={"GPT2LMHeadModel": {}},

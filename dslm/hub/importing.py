@@ -16,27 +16,27 @@ from dslm import __version__
 from dslm.config.overrides import merge
 from dslm.config.parse import parse
 from dslm.errors import Problem, Problems, UserError
-from dslm.files.whole import occupied, published
+from dslm.files.published import occupied, published
 from dslm.hub.folder import SETTINGS, Folder, open_folder
 from dslm.hub.names import Weight
 from dslm.model.config import ModelConfig
 from dslm.run.checkpoint import Writer, layer_file
 from dslm.run.config import RunConfig
-from dslm.run.folder import FORMAT, RunFolder
+from dslm.run.folder import RunFolder
 from dslm.run.presets import fine_tune
 from dslm.tokenizers.load import KINDS, load_tokenizer
 from dslm.tokenizers.tokenizer import Tokenizer
 
-Tell = Callable[[float, float], None]
+Reached = Callable[[float, float], None]
 
 
-def import_folder(path: Path, run: Path, tell: Tell | None = None) -> Folder:
+def import_folder(path: Path, run: Path, progress: Reached | None = None) -> Folder:
     """Make a run of a model in Hugging Face's form.
 
     Args:
         path: the folder of the model, with its tokenizer.
         run: the folder to make.
-        tell: told the bytes of weights written, and those of all.
+        progress: called with the bytes of weights written so far, and those of all.
 
     Returns:
         The model.
@@ -54,10 +54,10 @@ def import_folder(path: Path, run: Path, tell: Tell | None = None) -> Folder:
         found.problems += _check_tokenizer(folder, tokenizer)
     if found.problems or folder is None or tokenizer is None:
         raise UserError(*found.problems)
-    with published(run) as place:
-        target = RunFolder(place)
+    with published(run) as made:
+        target = RunFolder(made)
         _with_special(tokenizer, folder).save(target.tokenizer)
-        _write_weights(folder, Writer(target.checkpoints, step=0), tell)
+        _write_weights(folder, Writer(target.checkpoints, step=0), progress)
         target.write_record(_record(folder, run))
     return folder
 
@@ -74,29 +74,29 @@ def _with_special(tokenizer: Tokenizer, folder: Folder) -> Tokenizer:
     """The tokenizer with the special ids that the model was trained with."""
     special = dict(tokenizer.special)
     for name in ("bos", "eos", "pad"):
-        told = folder.settings.get(f"{name}_token_id")
-        number = told[0] if isinstance(told, list) and told else told
+        found = folder.settings.get(f"{name}_token_id")
+        number = found[0] if isinstance(found, list) and found else found
         if isinstance(number, int) and 0 <= number < tokenizer.vocabulary:
             special[name] = number
     card = replace(tokenizer.card, special=special)
     return KINDS[card.kind](card, tokenizer.files)
 
 
-def _write_weights(folder: Folder, writer: Writer, tell: Tell | None) -> None:
+def _write_weights(folder: Folder, writer: Writer, progress: Reached | None) -> None:
     """Write all layers, of which only one is in memory at a time."""
     writer.begin()
     files: dict[str, tuple[int, str]] = {}
-    for place, layer in groupby(folder.weights, key=_place):
+    for index, layer in groupby(folder.weights, key=_layer):
         tensors = {weight.ours: folder.read(weight) for weight in layer}
-        name = layer_file(place, moments=False)
+        name = layer_file(index, moments=False)
         files[name] = writer.write(name, tensors)
-        if tell is not None:
-            tell(sum(size for size, _ in files.values()), folder.bytes())
+        if progress is not None:
+            progress(sum(size for size, _ in files.values()), folder.bytes())
     numbers: dict[str, Any] = {"step": 0, "samples": 0, "optimizer_steps": 0, "loss_scale": {}}
     writer.publish(files, numbers)
 
 
-def _place(weight: Weight) -> int:
+def _layer(weight: Weight) -> int:
     return int(weight.ours.partition(".")[0])
 
 
@@ -118,7 +118,6 @@ def _record(folder: Folder, run: Path) -> dict[str, Any]:
     }
     config = parse(RunConfig, merge(fine_tune(), own))
     return {
-        "format": FORMAT,
         "status": f"imported from {folder.path}",
         "versions": {"dslm": __version__},
         "config": asdict(config),

@@ -42,7 +42,7 @@ NAMES = {
     Head: {"unembedding": one("lm_head")},
 }
 
-LLAMA = Family(
+FAMILY = Family(
     name="Llama",
     model_type="llama",
     architectures={"LlamaForCausalLM": {}},

@@ -1,7 +1,7 @@
 """The weights of a model under our names and under theirs, joined, split and turned.
 
 Ours keep what is multiplied together in one matrix (queries, keys and values; the two entries of
-SwiGLU) as [outputs, inputs]; what others do differently stands in a family's table.
+SwiGLU) as [outputs, inputs]; what others do differently is in a family's table.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Weight:
     """One of our weights, and the tensors of theirs it is made of."""
 
     ours: str
-    """``PLACE.…``, as in a checkpoint."""
+    """``LAYER.…``, as in a checkpoint."""
     theirs: tuple[str, ...]
     rows: tuple[int, ...]
     """How many rows of ours each of theirs is."""
@@ -57,11 +57,11 @@ def weights(family: Family, config: ModelConfig) -> list[Weight]:
     with torch.device("meta"):
         model = Transformer(stages(config, seed=0))
     found, block = [], 0
-    for place, layer in model.layers.items():
+    for index, layer in model.layers.items():
         table = family.names.get(type(layer), {})
         for name, parameter in layer.named_parameters():
             part, _, kind = name.rpartition(".")
-            found.append(_weight(config, f"{place}.{name}", table[part], block, kind, parameter))
+            found.append(_weight(config, f"{index}.{name}", table[part], block, kind, parameter))
         block += isinstance(layer, Block)
     return found
 

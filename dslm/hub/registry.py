@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 from dslm.errors import ConfigError, Problem
-from dslm.hub.bert import BERT
 from dslm.hub.family import Family
-from dslm.hub.gpt2 import GPT2
-from dslm.hub.llama import LLAMA
 from dslm.hub.settings import named_class, refused
 from dslm.model.config import ModelConfig
 
-FAMILIES = (GPT2, LLAMA, BERT)
+MODULES = (
+    "gpt2",
+    "llama",
+    "bert",
+)
+"""Where the families are defined; a model that several can express is written as the first."""
+
+FAMILIES: list[Family] = [import_module(f"{__package__}.{name}").FAMILY for name in MODULES]
 BY_CLASS = ("architectures", {name: family for family in FAMILIES for name in family.architectures})
 BY_TYPE = ("model_type", {family.model_type: family for family in FAMILIES})
-"""Where a config.json tells the family if it names no class."""
+"""Where a config.json names the family if it names no class."""
 
 
 def family_of_settings(settings: dict[str, Any], where: str) -> Family:

@@ -26,7 +26,7 @@ def read_settings(
         held: the names of the tensors that lie beside it.
 
     Raises:
-        ConfigError: with everything in it that we compute in no or in another way.
+        ConfigError: with everything in it that we do not compute, or compute otherwise.
     """
     values, problems = _values(family, settings)
     values |= {ours: True for ours, name in family.holds.items() if name in held}
@@ -38,8 +38,8 @@ def read_settings(
     except ConfigError as error:
         problems += [_renamed(family, p) for p in error.problems if p.where in values]
     if problems or config is None:
-        told = [Problem(f"{where}: {p.where}", p.found, p.rule, p.fix) for p in problems]
-        raise ConfigError(*told)
+        problems = [Problem(f"{where}: {p.where}", p.found, p.rule, p.fix) for p in problems]
+        raise ConfigError(*problems)
     return config
 
 
@@ -98,8 +98,8 @@ def refused(family: Family, config: ModelConfig) -> list[Problem]:
 
 def _values(family: Family, settings: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
     """What a file says of our settings; those that it says wrongly are left out."""
-    told = family.architectures.get(named_class(settings) or "", {})
-    values: dict[str, Any] = {**family.ours, **told}
+    named = family.architectures.get(named_class(settings) or "", {})
+    values: dict[str, Any] = {**family.ours, **named}
     problems: list[Problem] = []
     for ours in dict.fromkeys(key.ours for key in family.keys):
         try:
@@ -157,7 +157,7 @@ def _shape(family: Family, settings: Mapping[str, Any], config: ModelConfig) -> 
 
 
 def _renamed(family: Family, problem: Problem) -> Problem:
-    """A problem with a setting of ours, told as one with theirs."""
+    """A problem with a setting of ours, reported as one with theirs."""
     ours = problem.where.removeprefix("model.")
     theirs = next((key.theirs for key in family.keys if key.ours == ours), ours)
     return Problem(theirs, problem.found, problem.rule)

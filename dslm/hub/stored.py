@@ -50,7 +50,7 @@ def stored(folder: Path) -> dict[str, Stored]:
     """The tensors of all weight files of a folder.
 
     Raises:
-        UserError: there are none, or files are missing or damaged; all are told.
+        UserError: there are none, or files are missing or damaged; all are reported.
     """
     found = Problems()
     tensors: dict[str, Stored] = {}
@@ -142,5 +142,5 @@ def _is_whole(tensor: Any) -> bool:
 
 
 def _damaged(path: Path, error: Exception) -> Problem:
-    told = next(iter(str(error).splitlines()), type(error).__name__)
-    return Problem(str(path), None, f"is damaged or cut short ({told})", AGAIN)
+    reason = next(iter(str(error).splitlines()), type(error).__name__)
+    return Problem(str(path), None, f"is damaged or cut short ({reason})", AGAIN)

@@ -1,7 +1,7 @@
-"""What a model makes of held-out text: its loss, and what else its objective tells.
+"""How well a model predicts held-out text: its loss, and what else its objective measures.
 
-A causal model predicts every token of the text but the first. Others are asked as in training, row
-after row, with what is hidden drawn by the number of the row: the same in each evaluation.
+A causal model predicts every token of the text but the first. Others are evaluated as in training,
+row after row, with what is hidden drawn by the number of the row: the same in each evaluation.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def evaluate(
     Args:
         trained: the model.
         shards: the text, made with the model's tokenizer.
-        advance: told the number of tokens done.
+        advance: called with the number of tokens done.
 
     Raises:
         DataError: the shards are of another tokenizer, or hold nothing to predict.

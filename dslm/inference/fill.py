@@ -1,4 +1,4 @@
-"""The likeliest tokens in the places of a text that are masked, all of them asked for at once."""
+"""The likeliest token for each mask in a text, all of them predicted at once."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from dslm.objectives.completion import Fill
 from dslm.tokenizers.vocabulary import piece_texts
 
 MASK = re.compile(r"<mask>|\[MASK\]")
-"""What stands for a mask in a text, whatever the tokenizer calls it."""
+"""What marks a mask in a text, whatever the tokenizer calls it."""
 
 
 @torch.no_grad()
 def fill(trained: Trained, how: Fill, prompt: str) -> str:
-    """The prompt with a token of text in the place of each mask.
+    """The prompt with a token of text instead of each mask.
 
     A space before a mask belongs to what is asked for, as pieces of words begin with theirs; not so
     where tokens are characters.
@@ -47,18 +47,18 @@ def _likeliest(trained: Trained, how: Fill, texts: list[str]) -> list[int]:
     """The ids that fit best between texts."""
     tokenizer = trained.tokenizer
     tokens = [] if how.begin is None else [how.begin]
-    places = []
+    positions = []
     first, *others = (ids.tolist() for ids in tokenizer.encode(texts))
     tokens += first
     for ids in others:
-        places.append(len(tokens))
+        positions.append(len(tokens))
         tokens += [how.mask, *ids]
     tokens += [] if how.end is None else [how.end]
     _check(trained, len(tokens))
     scores = trained.model(torch.tensor([tokens], device=trained.device))
-    asked: Tensor = (scores if isinstance(scores, Tensor) else scores[0])[0, places]
-    asked[:, [*tokenizer.special.values()]] = -torch.inf
-    return asked[:, : tokenizer.vocabulary].argmax(-1).tolist()
+    predicted: Tensor = (scores if isinstance(scores, Tensor) else scores[0])[0, positions]
+    predicted[:, [*tokenizer.special.values()]] = -torch.inf
+    return predicted[:, : tokenizer.vocabulary].argmax(-1).tolist()
 
 
 def _check(trained: Trained, length: int) -> None:

@@ -1,4 +1,4 @@
-"""Text from a model, token by token, each one read only once thanks to a key/value cache.
+"""Text from a model, token by token, each read only once thanks to a key/value cache.
 
 A recurrent model without positions remembers by a state of fixed size, so its window has no end.
 """
@@ -35,7 +35,7 @@ class SamplingConfig:
 
 
 def check_sampling(sampling: SamplingConfig) -> list[Problem]:
-    """What cannot be sampled as told."""
+    """What is wrong with the settings of sampling."""
     problems = []
     if sampling.temperature < 0:
         problems.append(Problem("--temperature", sampling.temperature, "must be at least 0"))
@@ -69,11 +69,11 @@ def continue_text(trained: Trained, prompt: str, new_tokens: int, sampling: Samp
         problems.append(Problem("--prompt", prompt, "must hold a character for this tokenizer"))
     if problems:
         raise ConfigError(*problems)
-    told = len(tokens)
+    given = len(tokens)
     tokens = tokens or [int(end or 0)]
     stream = generate(trained.model, trained.config.model, tokens, sampling, tokenizer.vocabulary)
     made = takewhile(lambda token: token != end, islice(stream, new_tokens))
-    return tokenizer.decode([*tokens[:told], *made])
+    return tokenizer.decode([*tokens[:given], *made])
 
 
 @torch.no_grad()
@@ -109,7 +109,7 @@ def generate(
         if cached and caches is None:
             caches = _caches(model, config)
         batch = torch.tensor([unread if cached else window], device=device)
-        # A recurrent model reads a long beginning in pieces, lest their scores fill the memory.
+        # A recurrent model reads a long beginning in pieces; scores of all would fill the memory.
         for piece in torch.split(batch, config.sequence, dim=1) if cached else [batch]:
             scores = model(piece, caches)[0, -1, :vocabulary]
         token = choose(scores.float().cpu(), sampling, draws)
@@ -136,9 +136,9 @@ def choose(scores: Tensor, sampling: SamplingConfig, draws: torch.Generator) -> 
 
 def _nucleus(scores: Tensor, share: float) -> Tensor:
     """The scores with all but the likeliest tokens, of together `share`, at minus infinity."""
-    ordered, places = scores.sort(descending=True, stable=True)
+    ordered, indices = scores.sort(descending=True, stable=True)
     before = ordered.softmax(0).cumsum(0) - ordered.softmax(0)
-    return scores.masked_fill((before >= share)[places.argsort()], -torch.inf)
+    return scores.masked_fill((before >= share)[indices.argsort()], -torch.inf)
 
 
 def _caches(model: Transformer, config: ModelConfig) -> list[Cache | State]:

@@ -19,7 +19,7 @@ from dslm.objectives.completion import Restore
 from dslm.objectives.corruption import restored
 
 GAP = "<mask>"
-"""What stands in a prompt for something that is missing."""
+"""What marks in a prompt that something is missing."""
 
 
 def restore_text(
@@ -93,7 +93,7 @@ def _written(
     never[how.begin], never[how.size :] = True, True
     row = np.append(source, how.begin)
     seen = np.append(np.full(source.size, -1), 1)
-    # The first reading sees the source whole; what follows sees all before it without being told.
+    # The first reading sees the source whole; what follows sees all before it anyway.
     arrays = row, seen, np.array([source.size])
     inputs = tuple(torch.from_numpy(array)[None].to(device) for array in arrays)
     scores, written = model(inputs, caches)[0, -1], []

@@ -6,15 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 
-from dslm.config.parse import parse
-from dslm.errors import CheckpointError, Problem
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
 from dslm.objectives.base import Objective
-from dslm.progress import Progress
-from dslm.run.checkpoint import checkpoints, verify
+from dslm.run.checkpoint import read_weights, require_whole
 from dslm.run.config import RunConfig
 from dslm.run.folder import RunFolder
 from dslm.tokenizers.load import load_tokenizer
@@ -41,41 +37,18 @@ def load(run: Path, step: int | None = None) -> Trained:
 
     Args:
         run: the folder.
-        step: which checkpoint; the newest unless told.
+        step: which checkpoint; the newest unless given.
 
     Raises:
-        CheckpointError: no such run or checkpoint, or a damaged one.
+        UserError: no such run or checkpoint, or a damaged one.
     """
     folder = RunFolder(run)
-    config = parse(RunConfig, folder.read()["config"])
-    there = dict(checkpoints(folder.checkpoints))
-    if not there or (step is not None and step not in there):
-        rule = f"has no checkpoint of step {step}" if there else "has no checkpoint yet"
-        known = ", ".join(str(known) for known in sorted(there))
-        raise CheckpointError(Problem(str(run), None, rule, known and f"choose from {known}"))
-    chosen = max(there) if step is None else step
-    _verify(there[chosen])
+    config = folder.read_config()
+    step, checkpoint = folder.find_checkpoint(step)
+    require_whole(checkpoint, "checking the checkpoint")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     objective = objective_of(config, folder.tokenizer)
     model = Transformer(stages(config.model, config.seed, objective.extras))
-    model.load_state_dict(read_weights(there[chosen]))
+    model.layers.load_state_dict(read_weights(checkpoint))
     tokenizer = load_tokenizer(folder.tokenizer)
-    model = model.to(device).eval()
-    return Trained(run, config, model, objective, tokenizer, chosen, device)
-
-
-def read_weights(checkpoint: Path) -> dict[str, torch.Tensor]:
-    """The weights of a checkpoint under the names of a `Transformer`."""
-    weights = {}
-    for file in sorted(checkpoint.glob("layer-*.safetensors")):
-        if not file.name.endswith(".optimizer.safetensors"):
-            weights.update({f"layers.{name}": tensor for name, tensor in load_file(file).items()})
-    return weights
-
-
-def _verify(checkpoint: Path) -> None:
-    size = sum(file.stat().st_size for file in checkpoint.iterdir())
-    with Progress(size, "B", "checking the checkpoint") as progress:
-        problems = verify(checkpoint, progress.advance)
-    if problems:
-        raise CheckpointError(*problems)
+    return Trained(run, config, model.to(device).eval(), objective, tokenizer, step, device)

@@ -1,6 +1,6 @@
 """What an objective is, and what follows from it wherever it does not say otherwise.
 
-A new objective is a file with a subclass of `Objective` and a line in `registry.OBJECTIVES`.
+A new objective is a file with a subclass of `Objective` and a line in `registry.KINDS`.
 Everything that depends on what a model learns is an attribute or a method here; nothing outside
 this folder asks which objective a run has. The defaults are those of a causal model: windows of
 tokens, one stack, the cross-entropy of scores, a prompt that is continued.
@@ -59,7 +59,7 @@ class Objective(ABC):
     """
 
     kind: ClassVar[str]
-    """Its name in the settings."""
+    """Its name in the settings, which is that of its module."""
     meaning: ClassVar[str]
     """What is predicted, as ``--help`` shows it."""
     config: ClassVar[type[Any]]

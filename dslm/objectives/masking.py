@@ -15,7 +15,7 @@ import numpy as np
 
 from dslm.arrays import Flags, Int64Array
 from dslm.sampling.stateless_random import RandomStream, Reals
-from dslm.tokenizers.vocabulary import Words
+from dslm.tokenizers.vocabulary import WordBorders
 
 MaskUnit = Literal["token", "word", "span", "ngram"]
 Draws: TypeAlias = Callable[[int, RandomStream], Reals]
@@ -34,7 +34,7 @@ def select_tokens(
     maskable: Flags,
     share: float,
     unit: MaskUnit,
-    words: Words | None,
+    words: WordBorders | None,
     draws: Draws,
 ) -> tuple[Flags, Int64Array]:
     """Which tokens are masked.
@@ -93,7 +93,9 @@ def mask_tokens(
     return np.where(hidden, mask, np.where(replaced, drawn, tokens))
 
 
-def _units(tokens: Int64Array, unit: MaskUnit, words: Words | None, draws: Draws) -> Int64Array:
+def _units(
+    tokens: Int64Array, unit: MaskUnit, words: WordBorders | None, draws: Draws
+) -> Int64Array:
     """The number of the unit of each token, [n, S]."""
     if unit == "token" or words is None:
         return np.broadcast_to(np.arange(tokens.shape[1]), tokens.shape)

@@ -2,54 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from dslm.config.parse import STRICT
+from dslm.config.table import class_of, with_fields
 from dslm.errors import Problem
 from dslm.model.config import ModelConfig
-from dslm.objectives.autoencoder import Autoencoder
 from dslm.objectives.base import Context, Objective, Refusals
-from dslm.objectives.causal import Causal
-from dslm.objectives.denoising import Denoising
-from dslm.objectives.masked import Masked
 
-T = TypeVar("T")
+KINDS = (
+    "causal",
+    "masked",
+    "denoising",
+    "autoencoder",
+)
+"""The modules of the objectives, which are their kinds as well; the first is the default."""
 
-OBJECTIVES: dict[str, type[Objective]] = {
-    objective.kind: objective
-    for objective in (
-        Causal,
-        Masked,
-        Denoising,
-        Autoencoder,
-    )
-}
-"""Each by its kind; the first is the default."""
+OBJECTIVES: dict[str, type[Objective]] = {kind: class_of(__package__, kind) for kind in KINDS}
 
 
-def _completed(cls: type[T]) -> type[T]:
-    """Give a class the fields that follow from the table: `kind`, and the settings of each kind."""
-    meanings = " ".join(f"{kind}: {objective.meaning}." for kind, objective in OBJECTIVES.items())
-    fields = {"kind": Field(default=next(iter(OBJECTIVES)), description=meanings)}
-    cls.__annotations__ = {"kind": Literal[tuple(OBJECTIVES)]}
-    for kind, objective in OBJECTIVES.items():
-        meaning = f"Settings of objective.kind={kind}."
-        fields[kind] = Field(default_factory=objective.config, description=meaning)
-        cls.__annotations__[kind] = objective.config
-    for name, field in fields.items():
-        setattr(cls, name, field)
-    return cls
+def _meaning() -> str:
+    return " ".join(f"{kind}: {objective.meaning}." for kind, objective in OBJECTIVES.items())
+
+
+def _settings(kind: str) -> tuple[type[Any], Any]:
+    config, meaning = OBJECTIVES[kind].config, f"Settings of objective.kind={kind}."
+    return config, Field(default_factory=config, description=meaning)
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
-@_completed
+@with_fields(
+    {
+        "kind": (Literal[KINDS], Field(default=KINDS[0], description=_meaning())),
+        **{kind: _settings(kind) for kind in KINDS},
+    }
+)
 class ObjectiveConfig:
     """What the model learns to predict: a kind, and under the name of each kind its settings."""
 
-    kind: str = next(iter(OBJECTIVES))
+    kind: str = KINDS[0]
 
     @property
     def selected(self) -> type[Objective]:

@@ -21,7 +21,7 @@ from pydantic.dataclasses import dataclass
 from dslm.config.parse import STRICT
 from dslm.errors import Problem, SetupError
 from dslm.files import record
-from dslm.files.whole import occupied, published, refuse
+from dslm.files.published import occupied, published, refuse
 from dslm.progress import Advance
 
 FILE = "corpus.json"
@@ -99,7 +99,7 @@ def size() -> int:
 
 
 def _existing(output: Path) -> Corpus:
-    """The corpus that is already there, when it is this interpreter's."""
+    """The existing corpus, if it is this interpreter's."""
     if not (output / FILE).is_file():
         raise refuse(output, "holds something else")
     corpus = record.load(Corpus, output / FILE, "corpus", "builtin_corpus")
@@ -113,7 +113,7 @@ def _documents() -> Iterator[tuple[str, str]]:
     for path in _sources():
         name = ".".join(path.relative_to(_library()).with_suffix("").parts)
         try:
-            with tokenize.open(path) as file:  # minds the encoding that a source declares
+            with tokenize.open(path) as file:  # obeys the encoding that a source declares
                 text = file.read()
         except (SyntaxError, UnicodeDecodeError):
             continue

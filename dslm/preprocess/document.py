@@ -1,4 +1,4 @@
-"""What travels through the data stage: a text, where it came from, and what is known of it."""
+"""What passes through preprocessing: a text, where it came from, and what is known of it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ class Document:
     """The text; cleaning changes it in place."""
     input: int = 0
     """The number of its file among the inputs."""
-    place: int = 0
+    offset: int = 0
     """Where it begins in its file: a byte of the unpacked content for text and JSON lines, the
     number of the row (from 0) for tables."""
     language: str = ""
     """ISO 639-1 code, once it has been identified."""
+
+    def rejected(self, reason: str) -> Rejected:
+        """The same as a document that is not wanted."""
+        return Rejected(self.input, self.offset, reason, text=self.text)
 
 
 @dataclass(frozen=True)
@@ -27,8 +31,8 @@ class Rejected:
 
     input: int
     """The number of its file among the inputs."""
-    place: int
-    """As `Document.place`."""
+    offset: int
+    """As `Document.offset`."""
     reason: str
     """A few words from a fixed list, such as ``not JSON``: counts are kept by it."""
     detail: str = ""

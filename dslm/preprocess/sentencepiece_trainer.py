@@ -1,6 +1,6 @@
 """SentencePiece's trainer, with its progress.
 
-The library trains in one call that tells nothing to Python, but it writes a log. So it runs in a
+The library trains in one call that reports nothing to Python, but it writes a log. So it runs in a
 process of its own, whose standard error goes to a file; the parent reads there how far it is:
 unigram prunes its pieces in rounds (Kudo 2018), bpe counts its merges (Sennrich et al. 2016).
 """
@@ -19,7 +19,7 @@ from typing import Any
 from dslm.errors import Problem, SetupError
 from dslm.preprocess.work.workers import begin_worker
 
-Tell = Callable[[str, float, float], None]
+TrainingProgress = Callable[[str, float, float], None]
 """Called with what is counted, how many of it are done, and how many there will be."""
 
 LOOK_EVERY = 0.2
@@ -31,7 +31,6 @@ KEPT_A_ROUND = 0.75
 SPARE = 1.1
 """Unigram's rounds end with this many times the pieces wanted."""
 
-
 MOST_PIECES = 1_000_000
 """Unigram's rounds begin with so many pieces at most; finding them counts as a round too."""
 
@@ -40,13 +39,15 @@ class RefusedError(Exception):
     """SentencePiece cannot train on this text; the message is its own."""
 
 
-def train_pieces(lines: Sequence[str], settings: dict[str, Any], tell: Tell | None) -> bytes:
+def train_pieces(
+    lines: Sequence[str], settings: dict[str, Any], progress: TrainingProgress | None
+) -> bytes:
     """The bytes of a SentencePiece model.
 
     Args:
         lines: the text, without line ends.
         settings: what `SentencePieceTrainer.train` takes.
-        tell: told several times a second how far the training is.
+        progress: called several times a second.
 
     Raises:
         RefusedError: the text does not suit the settings.
@@ -63,7 +64,7 @@ def train_pieces(lines: Sequence[str], settings: dict[str, Any], tell: Tell | No
             log = _Log(folder / "log", settings["model_type"], settings["vocab_size"])
             while process.is_alive():
                 process.join(LOOK_EVERY)
-                log.look(tell)
+                log.look(progress)
         finally:
             process.kill()
             process.join()
@@ -101,16 +102,16 @@ def _lines(path: Path) -> Iterator[str]:
 
 
 class _Log:
-    """What the trainer has written, read as far as it is there."""
+    """What the trainer has logged so far."""
 
     def __init__(self, path: Path, kind: str, vocabulary: int) -> None:
         self.path, self.kind, self.vocabulary = path, kind, vocabulary
         self.read = self.rounds = self.merges = self.given = 0
         self.pieces = MOST_PIECES if kind == "unigram" else 0
 
-    def look(self, tell: Tell | None) -> None:
-        """Read what is new and tell where the training stands."""
-        if tell is None or not self.path.exists():
+    def look(self, progress: TrainingProgress | None) -> None:
+        """Read what is new and report how far the training is."""
+        if progress is None or not self.path.exists():
             return
         with self.path.open("rb") as file:
             file.seek(self.read)
@@ -123,10 +124,10 @@ class _Log:
             for size in re.findall(r"Alphabet size=(\d+)", text):
                 self.pieces = int(size)
             self.given += text.count("Adding meta_piece")
-            tell("merges", self.merges, self.vocabulary - self.given - self.pieces)
+            progress("merges", self.merges, self.vocabulary - self.given - self.pieces)
             return
         self.rounds += len(re.findall(r"EM sub_iter=1|Initialized \d+ seed pieces", text))
         if sizes := re.findall(r"EM sub_iter=1 size=(\d+)|Initialized (\d+) seed", text):
             self.pieces = int("".join(sizes[-1]))
         left = math.log(SPARE * self.vocabulary / self.pieces) / math.log(KEPT_A_ROUND)
-        tell("rounds", self.rounds, self.rounds + max(0, math.ceil(left)))
+        progress("rounds", self.rounds, self.rounds + max(0, math.ceil(left)))

@@ -1,9 +1,8 @@
 """Any pile of text in, one shard set out; on as many processes as one likes, resumed after any end.
 
-The way of the work: `plan` cuts the inputs into units; `stages` says what is done with each;
-`ranks` sees that all of it is done, here or by others; `assemble` makes the finished units one
-folder, which one rename puts in its place. What is done is kept in a folder beside that place until
-then.
+The path of the work: `plan` cuts the inputs into units; `passes` says what is done with each;
+`coordination` sees that all of it is done, here or by others; `assemble` joins the finished units
+in one folder, which one rename publishes. Until then what is done is kept in a folder beside it.
 """
 
 from __future__ import annotations
@@ -16,16 +15,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from dslm.environment import Task
 from dslm.errors import DataError, DslmError, Problem, SetupError
-from dslm.files.whole import occupied, refuse
+from dslm.files.published import occupied, refuse
 from dslm.preprocess.read.inputs import common_folder
 from dslm.preprocess.work.assemble import assemble, gather_rejects
-from dslm.preprocess.work.coordination import WAIT, Rank, WorkPass
+from dslm.preprocess.work.coordination import WAIT, WorkPass
 from dslm.preprocess.work.folder import UnitRecord, WorkFolder
 from dslm.preprocess.work.inputs import are_those, states
+from dslm.preprocess.work.passes import Clean, Decide, Write
 from dslm.preprocess.work.plan import ShardingConfig, WorkUnit, plan
 from dslm.preprocess.work.rejects import describe_broken
-from dslm.preprocess.work.stages import Clean, Decide, Write
 from dslm.preprocess.work.versions import versions
 from dslm.preprocess.work.watch import Listeners, Notice
 from dslm.preprocess.work.workers import Workers
@@ -40,35 +40,37 @@ MAX_BAD = 100
 
 
 @dataclass(frozen=True)
-class Running:
-    """How the work is done; none of this changes the shards."""
+class Execution:
+    """How the work is executed; none of this changes the shards."""
 
     workers: int = 1
     """Processes to work in."""
-    member: Rank = field(default_factory=Rank)
+    task: Task = field(default_factory=Task)
     """This process among others that were started for the same output."""
     max_bad: int = MAX_BAD
     """Broken records after which to stop."""
     rejects: Path | None = None
     """The file for records that were left out, or `None`."""
     progress: Advance | None = None
-    """Told the bytes of text dealt with since the last call, by any process; see
-    `ShardingConfig.passes`. Of a set that is there already: the bytes of inputs compared with
-    it."""
+    """Called with the bytes of text that any process has worked on since the last call; see
+    `ShardingConfig.passes`. Of a set that exists already: the bytes of inputs compared with it."""
     notice: Notice | None = None
-    """Told what the user should know meanwhile, in a sentence."""
+    """Called with a sentence that the user should read meanwhile."""
 
 
 def shard(
-    paths: Sequence[Path], output: Path, sharding: ShardingConfig, running: Running | None = None
+    paths: Sequence[Path],
+    output: Path,
+    sharding: ShardingConfig,
+    execution: Execution | None = None,
 ) -> tuple[ShardSet, bool]:
-    """Make a shard set, or find that it is already there.
+    """Make a shard set, unless it exists already.
 
     Args:
         paths: files from `read.inputs.expand`.
         output: the folder to make.
         sharding: the tokenizer and what decides the content.
-        running: what does not.
+        execution: what does not.
 
     Returns:
         The shard set, and whether it was made now.
@@ -78,14 +80,14 @@ def shard(
             something else.
         SetupError: the disk is full, or a worker was killed.
     """
-    job = _Job(paths, output, sharding, running or Running())
+    job = _Job(paths, output, sharding, execution or Execution())
     made = False
     if not occupied(output):
         try:
             made = job.make()
         except (DataError, OSError) as error:
             if not occupied(output):  # or else others have made it, and cleaned up under our feet
-                raise _told(error, output) from None
+                raise _as_user_error(error, output) from None
     shards = ShardSet.open(output) if made else job.find()
     job.folder.remove()  # left over when its process ended between publishing and cleaning up
     return shards, made
@@ -95,17 +97,17 @@ class _Job:
     """One shard set to be made or found; see `shard` for the arguments."""
 
     def __init__(
-        self, paths: Sequence[Path], output: Path, sharding: ShardingConfig, running: Running
+        self, paths: Sequence[Path], output: Path, sharding: ShardingConfig, execution: Execution
     ) -> None:
         self.paths, self.output = paths, output
-        self.sharding, self.running = sharding, running
+        self.sharding, self.execution = sharding, execution
         self.tokenizer = load_tokenizer(sharding.tokenizer)
         self.folder = WorkFolder.beside(output)
-        self.aside = running.rejects is not None
-        self.listeners = Listeners(running.max_bad, running.progress, running.notice)
+        self.aside = execution.rejects is not None
+        self.listeners = Listeners(execution.max_bad, execution.progress, execution.notice)
 
     def plan(self) -> dict[str, Any]:
-        """What must be the same when unfinished work is taken up again; see `difference`."""
+        """What must be the same when unfinished work is resumed; see `plan_difference`."""
         return {
             "inputs": self.inputs,
             "settings": self.sharding.settings(),
@@ -120,7 +122,7 @@ class _Job:
         return states(self.paths)
 
     def make(self) -> bool:
-        """See that the set is made, by this process or by others; False if it was there."""
+        """See that the set is made, by this process or by others; False if it existed."""
         units = plan(self.paths, self.sharding)
         with self.folder.joined(self.plan()) as since:
             if occupied(self.output):  # published since we looked: the folder is ours alone
@@ -134,23 +136,21 @@ class _Job:
                 if not self._ended():
                     time.sleep(WAIT)
         if not self._there():
-            rule, fix = (
-                "was removed by another process",
-                "see what that told, or repeat the command",
-            )
+            rule = "was removed by another process"
+            fix = "see what it reported, or repeat the command"
             raise DataError(Problem(str(self.folder.path), None, rule, fix))
         return True
 
     def find(self) -> ShardSet:
-        """The shard set that is already there, when it is the one asked for."""
+        """The existing shard set, if it is the one asked for."""
         if not self._there():
             raise refuse(self.output, "holds something else")
         shards = ShardSet.open(self.output)
         there = shards.manifest
         wanted = (self.tokenizer.sha256, self.sharding.settings())
         same = (there.tokenizer_sha256, there.settings) == wanted
-        prove = self.running.member.rank == 0  # once for all members
-        if not same or not are_those(self.paths, there.inputs, prove, self.running.progress):
+        prove = self.execution.task.rank == 0  # once for all
+        if not same or not are_those(self.paths, there.inputs, prove, self.execution.progress):
             rule = "holds a shard set made from other text or with other settings"
             raise refuse(self.output, rule)
         return shards
@@ -164,17 +164,17 @@ class _Job:
     def _work(
         self, units: Sequence[WorkUnit], since: int
     ) -> tuple[list[UnitRecord], list[UnitRecord]]:
-        """The records of cleaning, where that is a stage of its own, and those of writing."""
-        base, running, sharding = common_folder(self.paths), self.running, self.sharding
+        """The records of cleaning, where that is a pass of its own, and those of writing."""
+        base, execution, sharding = common_folder(self.paths), self.execution, self.sharding
         tokenizer = self.tokenizer.sha256
-        shared = (self.folder, sharding, tokenizer, base, running.max_bad, self.aside)
-        with Workers(running.workers) as workers:
+        shared = (self.folder, sharding, tokenizer, base, execution.max_bad, self.aside)
+        with Workers(execution.workers) as workers:
 
             def finish(
                 name: str, work: Clean | Decide | Write, units: list[WorkUnit]
             ) -> list[UnitRecord]:
-                stage = WorkPass(name, self.folder, work, running.member, since)
-                return stage.finish(units, workers, self.listeners, self._ended)
+                work_pass = WorkPass(name, self.folder, work, execution.task, since)
+                return work_pass.finish(units, workers, self.listeners, self._ended)
 
             cleaned: list[UnitRecord] = []
             if sharding.duplicates.any:
@@ -187,14 +187,14 @@ class _Job:
         """Put the set in its place and clean up."""
         records = [*cleaned, *written]
         self._compare_inputs()
-        if self.running.rejects is not None:
-            gather_rejects(self.folder, records, self.running.rejects)
+        if self.execution.rejects is not None:
+            gather_rejects(self.folder, records, self.execution.rejects)
         if not any(done.statistics.tokens for done in written):
             raise self._nothing(records)
         settings = self.sharding.settings()
-        place = assemble(self.folder, cleaned, written, self.tokenizer, settings)
+        made = assemble(self.folder, cleaned, written, self.tokenizer, settings)
         # Where locks do not work others may be here too; this fails for all but the first of them.
-        place.replace(self.output)
+        made.replace(self.output)
         self.folder.remove()
 
     def _compare_inputs(self) -> None:
@@ -212,17 +212,17 @@ class _Job:
             statistics.add(done.statistics)
         lost = [f"{number} {reason}" for reason, number in statistics.left_out.items()]
         broken = [f"{number} {reason}" for reason, number in statistics.broken.items()]
-        told = f"; all of it was left out: {', '.join(lost)}" if lost else ""
-        told += f"; broken: {', '.join(broken)}" if broken else ""
+        why = f"; all of it was left out: {', '.join(lost)}" if lost else ""
+        why += f"; broken: {', '.join(broken)}" if broken else ""
         if self.aside:  # whoever wants to know what was left out may have waited long for it
             self.folder.came_to_nothing()
         else:
             self.folder.remove()
-        problem = Problem("--input", None, f"holds no text to tokenize{told}")
+        problem = Problem("--input", None, f"holds no text to tokenize{why}")
         return DataError(*describe_broken(statistics.examples), problem)
 
 
-def _told(error: DataError | OSError, output: Path) -> DslmError:
+def _as_user_error(error: DataError | OSError, output: Path) -> DslmError:
     if isinstance(error, DataError):
         return error
     reason = error.strerror or str(error)

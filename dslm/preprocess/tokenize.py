@@ -1,9 +1,9 @@
-"""Documents as a shard holds them: flat arrays of tokens and sentence starts, and their origins.
+"""Documents as a shard holds them: flat arrays of tokens and sentence starts, and where they began.
 
-The way of a document: the tokenizer gives the ids of a whole batch in one flat array, each document
-closed by its end; sentences are found in the text, and since every id stands for a known number of
-bytes, a running sum turns the place of a sentence in the text into its place among the ids. A
-tokenizer whose ids lose text (lower-casing, for one) is asked for the places of its ids.
+The path of a document: the tokenizer gives the ids of a whole batch in one flat array, each
+document closed by its end; sentences are found in the text, and since every id stands for a known
+number of bytes, a running sum turns the byte at which a sentence begins into a token. A tokenizer
+whose ids lose text (lower-casing, for one) is asked where in the text its ids begin.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from dslm.arrays import Int64Array, Tokens
 from dslm.preprocess.document import Document
 from dslm.preprocess.text.sentence_batch import sentences_of
-from dslm.shards.rows import Integers, Rows, Tokens
+from dslm.shards.rows import Rows
 from dslm.tokenizers.tokenizer import Tokenizer
 
 WINDOW = 1 << 20
-"""Tokens whose places in the text are known at a time."""
+"""Tokens whose offsets in the text are held at a time."""
 
 COMPARED = 4
 """Tokens at the end of a sentence that are looked for in its document."""
@@ -54,14 +55,14 @@ def tokenize(documents: Sequence[Document], tokenizer: Tokenizer) -> Rows:
         sentences=sentences,
         sentence_ends=_running(found.counts),
         inputs=np.array([document.input for document in documents], dtype=np.int64),
-        places=np.array([document.place for document in documents], dtype=np.int64),
+        offsets=np.array([document.offset for document in documents], dtype=np.int64),
         languages=[document.language for document in documents],
         hashes=[hashlib.sha256(text).digest() for text in encoded],
         text_bytes=text_bytes,
     )
 
 
-def _among_ids(borders: Integers, ids: Tokens, lengths: Tokens) -> Integers:
+def _among_ids(borders: Int64Array, ids: Tokens, lengths: Tokens) -> Int64Array:
     """The token at which each sentence begins: the first that begins at or after it.
 
     Args:
@@ -71,7 +72,7 @@ def _among_ids(borders: Integers, ids: Tokens, lengths: Tokens) -> Integers:
     """
     found = np.empty_like(borders)
     done = end = 0
-    for first in range(0, ids.size, WINDOW):  # of a long text, all places at once are too many
+    for first in range(0, ids.size, WINDOW):  # of a long text, all offsets at once are too many
         begins = end + _running(lengths[ids[first : first + WINDOW]])
         end = begins[-1]
         more = int(np.searchsorted(borders, end, "right"))
@@ -82,15 +83,15 @@ def _among_ids(borders: Integers, ids: Tokens, lengths: Tokens) -> Integers:
 
 def _among_changed(
     texts: Sequence[str],
-    starts: Sequence[Integers],
+    starts: Sequence[Int64Array],
     ids: Tokens,
-    firsts: Integers,
+    firsts: Int64Array,
     tokenizer: Tokenizer,
-) -> Integers:
+) -> Int64Array:
     """The first token of each sentence when only the tokenizer knows what became of the text.
 
     Where the sentences of a document, each encoded by itself, are seen again in the ids of the
-    whole, they are counted there; where not, the tokenizer is asked for the place of every token.
+    whole, they are counted there; where not, the tokenizer is asked where every token begins.
 
     Args:
         texts: the documents.
@@ -101,24 +102,24 @@ def _among_changed(
     """
     parts = (
         text[a:b]
-        for text, places in zip(texts, starts, strict=True)
-        for a, b in pairwise([*places.tolist(), len(text)])
+        for text, begins in zip(texts, starts, strict=True)
+        for a, b in pairwise([*begins.tolist(), len(text)])
     )
     alone, ends = tokenizer.encode_batch(list(parts))
     ends = np.concatenate([[0], ends])
     found, done = [], 0
-    for text, places, (first, last) in zip(texts, starts, pairwise(firsts), strict=True):
-        counted = ends[done : done + places.size + 1]
-        done += places.size
+    for text, begins, (first, last) in zip(texts, starts, pairwise(firsts), strict=True):
+        counted = ends[done : done + begins.size + 1]
+        done += begins.size
         sentences = alone[counted[0] : counted[-1]]
         seen = _seen_again(sentences, counted - counted[0], ids[first:last])
         if seen is None:
-            seen = np.searchsorted(tokenizer.token_starts(text), places)
+            seen = np.searchsorted(tokenizer.token_starts(text), begins)
         found.append(seen)
     return np.concatenate(found)
 
 
-def _seen_again(alone: Tokens, ends: Integers, whole: Tokens) -> Integers | None:
+def _seen_again(alone: Tokens, ends: Int64Array, whole: Tokens) -> Int64Array | None:
     """Where the sentences of a document begin among its ids; `None` when one is not found.
 
     A tokenizer that puts a space before every text may begin a sentence that stands alone with
@@ -144,6 +145,6 @@ def _seen_again(alone: Tokens, ends: Integers, whole: Tokens) -> Integers | None
     return np.array(found[:-1], np.int64) if found[-1] == whole.size else None
 
 
-def _running(counts: npt.ArrayLike) -> Integers:
+def _running(counts: npt.ArrayLike) -> Int64Array:
     """[n + 1]: the sums of the first 0, 1, … n numbers."""
     return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])

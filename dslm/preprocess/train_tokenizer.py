@@ -1,6 +1,6 @@
 """Makes a tokenizer folder from text.
 
-The way of a line: `read` yields documents, which are cut into lines and long lines into shorter
+The path of a line: `read` yields documents, which are cut into lines and long lines into shorter
 ones; of these an evenly spread sample goes to SentencePiece, whose model and card are published as
 one folder. A character tokenizer reads all of the text instead, since it may miss no character.
 The same text and settings give the same tokenizer.
@@ -8,31 +8,29 @@ The same text and settings give the same tokenizer.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from dslm.errors import DataError, Problem
-from dslm.files import record
 from dslm.files.fingerprint import Input
-from dslm.files.kinds import text_bytes
-from dslm.files.whole import occupied, published, refuse
+from dslm.files.published import occupied, published, refuse
 from dslm.preprocess.document import Rejected
 from dslm.preprocess.read.documents import documents
 from dslm.preprocess.read.inputs import common_folder, describe
+from dslm.preprocess.read.kinds import text_bytes
 from dslm.preprocess.read.pieces import pieces
 from dslm.preprocess.read.reading import ReadingConfig
-from dslm.preprocess.sentencepiece_trainer import RefusedError, Tell, train_pieces
+from dslm.preprocess.sentencepiece_trainer import RefusedError, TrainingProgress, train_pieces
 from dslm.progress import Advance
 from dslm.tokenizers.chunking import lines
-from dslm.tokenizers.load import load_tokenizer
+from dslm.tokenizers.load import KINDS, load_tokenizer
 from dslm.tokenizers.scores import rounded
-from dslm.tokenizers.tokenizer import CARD, MODEL, Tokenizer, TokenizerCard, TokenizerKind
+from dslm.tokenizers.tokenizer import MODEL, Tokenizer, TokenizerCard, TokenizerKind, card_path
 
 SAMPLE_BYTES = 100_000_000
 """More text hardly changes the pieces, but SentencePiece holds some twenty times as much memory."""
@@ -93,16 +91,16 @@ def train_tokenizer(
     output: Path,
     training: TokenizerConfig,
     progress: Advance | None = None,
-    tell: Tell | None = None,
+    training_progress: TrainingProgress | None = None,
 ) -> tuple[Tokenizer, bool]:
-    """Make a tokenizer folder, or find that it is already there.
+    """Make a tokenizer folder, unless it exists already.
 
     Args:
         paths: inputs from `dslm.preprocess.read.inputs.expand`.
         output: the folder to make.
         training: what to make.
         progress: called with the number of bytes of text read since the last call.
-        tell: called with the progress of the training itself.
+        training_progress: called with the progress of the training itself.
 
     Returns:
         The tokenizer, and whether it was made now.
@@ -120,22 +118,17 @@ def train_tokenizer(
         card, model = _characters(_texts(paths, training.reading, progress))
     else:
         lines = _sample(paths, training, progress)
-        card, model = _pieces(lines, training, tell)
-    card = dataclasses.replace(
-        card,
-        reading=asdict(training.reading),
-        inputs=_described(paths),
-    )
+        card, model = _pieces(lines, training, training_progress)
+    card = replace(card, reading=asdict(training.reading), inputs=_described(paths))
+    files = {} if training.kind == "char" else {MODEL: model}
     with published(output) as folder:
-        record.save(card, folder / CARD)
-        if training.kind != "char":
-            (folder / MODEL).write_bytes(model)
+        KINDS[card.kind](card, files).save(folder)
     return load_tokenizer(output), True
 
 
 def _existing(paths: Sequence[Path], output: Path, training: TokenizerConfig) -> Tokenizer:
-    """The tokenizer that is already there, when it is the one asked for."""
-    if not (output / CARD).is_file():
+    """The existing tokenizer, if it is the one asked for."""
+    if card_path(output) is None:
         raise refuse(output, "holds something else")
     tokenizer = load_tokenizer(output)
     card = tokenizer.card
@@ -157,23 +150,21 @@ def _characters(texts: Iterable[str]) -> tuple[TokenizerCard, bytes]:
     model = characters.encode()
     digest = hashlib.sha256(model).hexdigest()
     size = len(characters)
-    return (
-        TokenizerCard(
-            kind="char", vocabulary=size, special={}, sha256=digest, characters=characters
-        ),
-        model,
+    card = TokenizerCard(
+        kind="char", vocabulary=size, special={}, sha256=digest, characters=characters
     )
+    return card, model
 
 
 def _pieces(
-    lines: list[str], training: TokenizerConfig, tell: Tell | None
+    lines: list[str], training: TokenizerConfig, progress: TrainingProgress | None
 ) -> tuple[TokenizerCard, bytes]:
     """A SentencePiece model of some lines."""
     if not lines:
         raise _no_text()
     settings = {"model_type": training.kind, "vocab_size": training.vocabulary, **TRAINER}
     try:
-        model = rounded(train_pieces(lines, settings, tell))
+        model = rounded(train_pieces(lines, settings, progress))
     except RefusedError as error:
         raise DataError(_translated(str(error), training)) from None
     card = TokenizerCard(
@@ -191,10 +182,8 @@ def _translated(message: str, training: TokenizerConfig) -> Problem:
     if most := re.search(r"Please set it to a value <= (\d+)", message):
         rule, fix = "is more than the text has pieces for", f"use at most {most[1]} or more text"
     elif least := re.search(r"required_chars\. \d+ vs (\d+)", message):
-        rule, fix = (
-            "is too few for the bytes and characters of the text",
-            f"use {least[1]} or more",
-        )
+        rule = "is too few for the bytes and characters of the text"
+        fix = f"use {least[1]} or more"
     else:
         rule, fix = f"SentencePiece cannot train on this text ({message})", ""
     return Problem("--vocab-size", training.vocabulary, rule, fix)
@@ -230,14 +219,8 @@ def _texts(
     def reject(rejected: Rejected) -> None:
         if rejected.broken:
             where = f"{paths[rejected.input]}: {rejected.detail}".removesuffix(": ")
-            raise DataError(
-                Problem(
-                    where,
-                    None,
-                    rejected.reason,
-                    FIXES.get(rejected.reason, "mend it or leave it out"),
-                )
-            )
+            fix = FIXES.get(rejected.reason, "mend it or leave it out")
+            raise DataError(Problem(where, None, rejected.reason, fix))
 
     for piece in pieces(paths, reading, sys.maxsize):
         for document in documents(piece, reading, reject, progress):

@@ -1,4 +1,4 @@
-"""Axes: a range of values, round numbers to mark on it, and the place of a value along it."""
+"""Axes: a range of values, round numbers to mark on it, and where a value lies along it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Axis:
         """How far the two ends lie apart."""
         return self.high - self.low
 
-    def place(self, value: float) -> float:
+    def fraction(self, value: float) -> float:
         """Where `value` lies: 0 at the low end, 1 at the high end."""
         if self.log:
             return math.log(value / self.low) / math.log(self.high / self.low)

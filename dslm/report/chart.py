@@ -1,10 +1,10 @@
 """Line charts over the steps of a run, drawn without scripts and readable at any width.
 
-Curves live in a box of 1000 by 1000 units that the page stretches to the space it has; their
-strokes keep their width. Everything with letters (marks of the axes, notes) is HTML laid over the
-box at a percentage of it, so that letters keep their size on a phone. A curve is thinned to the
-lowest and the highest point of each unit, and broken where another process carried on or a value
-is not finite.
+Curves live in a box of 100 by 100 units that the page stretches to the space it has; their strokes
+keep their width. Everything with letters (marks of the axes, notes) is HTML laid over the box, a
+unit being a percent, so that letters keep their size on a phone. A curve is thinned to the lowest
+and the highest point of each column, and broken where another process carried on or a value is not
+finite.
 """
 
 from __future__ import annotations
@@ -12,15 +12,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
+
+from markupsafe import Markup
 
 from dslm.progress import human
 from dslm.report.axis import Axis, linear_axis, log_axis, steps_axis
-from dslm.report.markup import Html, join, tag
+from dslm.report.markup import fill
 from dslm.report.series import Point, stretches, thin
 
-BOX = 1000
-"""Units along each side of the box that holds the curves."""
+COLUMNS = 1000
+"""Into which the points of a curve are thinned."""
 LOG_RATIO = 20
 """A curve whose peak is so many times its median would be flat on a linear axis."""
 
@@ -37,7 +40,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Note:
-    """Words at a place in the chart; without a step, on a dashed line across all of it."""
+    """Words at a point of the chart; without a step, on a dashed line across all of it."""
 
     text: str
     value: float
@@ -61,7 +64,7 @@ class Chart:
     """Whether it is the main chart, across the whole page."""
 
 
-def draw(chart: Chart, tokens: Callable[[int], float] | None = None) -> Html:
+def draw(chart: Chart, tokens: Callable[[int], float] | None = None) -> Markup:
     """The chart as a figure with its legend.
 
     Args:
@@ -73,21 +76,20 @@ def draw(chart: Chart, tokens: Callable[[int], float] | None = None) -> Html:
     across = steps_axis(chart.first, last, 8 if chart.wide else 5)
     up = _vertical(chart, [point.value for point in points if point.finite])
     bad = [point for point in points if not point.finite]
-    svg = tag(
-        "svg",
-        *(_rule("grid", up, tick) for tick in up.ticks),
-        *(_post("resume", across, step) for step in chart.resumes),
-        *(_post("bad", across, point.step) for point in thin(bad, across.span / BOX)),
-        *(_rule("reference", up, note.value) for note in chart.notes if note.step is None),
-        *(_curve(line, across, up) for line in chart.lines),
-        viewBox=f"0 0 {BOX} {BOX}",
-        preserveAspectRatio="none",
-        role="img",
-        aria_label=_spoken(chart),
+    return fill(
+        "chart.html",
+        chart=chart,
+        across=across,
+        up=up,
+        x=partial(_x, across),
+        y=partial(_y, up),
+        tokens=tokens,
+        bad=thin(bad, across.span / COLUMNS),
+        curves=[_curve(line, across, up) for line in chart.lines],
+        marks=zip(up.ticks, _marks(up), strict=True),
+        keys=_keys(chart, bad),
+        description=_description(chart),
     )
-    words = [*_vertical_words(up), *_horizontal_words(across, tokens), *_notes(chart, across, up)]
-    plot = tag("div", svg, *words, class_="plot", data_first=across.low, data_last=across.high)
-    return tag("figure", _legend(chart, up, bad), plot, class_="wide" if chart.wide else None)
 
 
 def _vertical(chart: Chart, values: list[float]) -> Axis:
@@ -99,48 +101,32 @@ def _vertical(chart: Chart, values: list[float]) -> Axis:
     return linear_axis(values, 5, chart.zero)
 
 
-def _x(axis: Axis, step: float) -> float:
-    return round(BOX * axis.place(step), 1)
+def _x(across: Axis, step: float) -> str:
+    return f"{100 * across.fraction(step):.4g}"
 
 
-def _y(axis: Axis, value: float) -> float:
-    return round(BOX * (1 - axis.place(value)), 1)
+def _y(up: Axis, value: float) -> str:
+    return f"{100 - 100 * up.fraction(value):.4g}"
 
 
-def _curve(line: Line, across: Axis, up: Axis) -> Html:
-    """One path, with the steps and the values it shows for the script that tells them."""
-    parts = [thin(stretch, across.span / BOX) for stretch in stretches(line.points)]
+def _curve(line: Line, across: Axis, up: Axis) -> dict[str, str]:
+    """The attributes of a path; the steps and the values it shows are for the pointer."""
+    parts = [thin(stretch, across.span / COLUMNS) for stretch in stretches(line.points)]
     shown = [point for part in parts for point in part]
     joint = "M" if "dots" in line.look else "L"
     route = "".join(
-        f"{'M' if i == 0 else joint}{_x(across, point.step):g},{_y(up, point.value):g}"
+        f"{'M' if i == 0 else joint}{_x(across, point.step)},{_y(up, point.value)}"
         + ("h0" if joint == "M" or len(part) == 1 else "")
         for part in parts
         for i, point in enumerate(part)
     )
-    return tag(
-        "path",
-        d=route or "M0,0",
-        class_=f"line {line.look}",
-        data_name=line.name,
-        data_steps=" ".join(str(point.step) for point in shown),
-        data_values=" ".join(figure(point.value) for point in shown),
-    )
-
-
-def _rule(look: str, up: Axis, value: float) -> Html:
-    return tag("path", d=f"M0,{_y(up, value):g}H{BOX}", class_=look)
-
-
-def _post(look: str, across: Axis, step: int) -> Html:
-    return tag("path", d=f"M{_x(across, step):g},0V{BOX}", class_=look)
-
-
-def _vertical_words(up: Axis) -> list[Html]:
-    return [
-        tag("span", text, class_="y", style=f"top:{_y(up, tick) / 10:g}%")
-        for tick, text in zip(up.ticks, _marks(up), strict=True)
-    ]
+    return {
+        "d": route or "M0,0",
+        "class": f"line {line.look}",
+        "data-name": line.name,
+        "data-steps": " ".join(str(point.step) for point in shown),
+        "data-values": " ".join(figure(point.value) for point in shown),
+    }
 
 
 def _marks(up: Axis) -> list[str]:
@@ -152,48 +138,22 @@ def _marks(up: Axis) -> list[str]:
     return texts
 
 
-def _horizontal_words(across: Axis, tokens: Callable[[int], float] | None) -> list[Html]:
-    words = []
-    for tick in across.ticks:
-        below = tag("small", human(tokens(int(tick)))) if tokens else ""
-        style = f"left:{_x(across, tick) / 10:g}%"
-        words.append(tag("span", f"{tick:,}", below, class_="x", style=style))
-    unit = "steps, tokens below" if tokens else "steps"
-    return [*words, tag("span", unit, class_="x-title")]
-
-
-def _notes(chart: Chart, across: Axis, up: Axis) -> list[Html]:
-    words = []
-    for note in chart.notes:
-        top = f"top:{_y(up, note.value) / 10:g}%"
-        if note.step is None:
-            words.append(tag("span", note.text, class_="note above", style=f"right:0;{top}"))
-            continue
-        share = across.place(note.step)
-        side = f"right:{100 - 100 * share:g}%" if share > 0.5 else f"left:{100 * share:g}%"
-        words.append(tag("span", note.text, class_="note below", style=f"{side};{top}"))
-    return words
-
-
-def _legend(chart: Chart, up: Axis, bad: Sequence[Point]) -> Html:
-    scale = ", logarithmic axis" if up.log else ""
+def _keys(chart: Chart, bad: Sequence[Point]) -> list[tuple[str, str]]:
+    """The names of the legend and how each looks."""
     keys = [(line.name, line.look) for line in chart.lines] if chart.wide else []
     if chart.resumes and chart.wide:
         keys.append(("resumed here", "resume"))
-    if bad:
-        keys.append(("not a finite number", "bad"))
-    marks = (tag("span", tag("i", class_=look), name, class_="key") for name, look in keys)
-    return tag("figcaption", tag("b", chart.title), f" {chart.unit}{scale} ", join(*marks))
+    return keys + ([("not a finite number", "bad")] if bad else [])
 
 
-def _spoken(chart: Chart) -> str:
+def _description(chart: Chart) -> str:
     """The chart in one sentence for those who cannot see it."""
-    told = (
+    courses = (
         f"{line.name} from {figure(line.points[0].value)} to {figure(line.points[-1].value)}"
         for line in chart.lines
         if line.points
     )
-    return f"{chart.title} over the steps: {', '.join(told)}"
+    return f"{chart.title} over the steps: {', '.join(courses)}"
 
 
 def figure(value: float) -> str:

@@ -5,22 +5,14 @@ Bars are plain elements with a width, so the page needs no script and no network
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
+from dslm.files.whole import write_text
 from dslm.progress import human
-from dslm.report.markup import Html, tag
-from dslm.report.style import STYLE
+from dslm.report.markup import fill
 from dslm.shards.manifest import Manifest
 from dslm.shards.statistics import Statistics
-
-BARS = """
-.bars { display: grid; grid-template-columns: max-content 1fr max-content; gap: 3px 12px; }
-.bars i { display: block; height: 16px; border-radius: 3px; background: var(--train); }
-.bars span { font-size: 13px; }
-.bars span:nth-child(3n) { color: var(--soft); text-align: right; }
-"""
 
 LISTED = 100
 """Inputs that are named; more would make the page long."""
@@ -34,36 +26,29 @@ def write_data_page(folder: Path, manifest: Manifest, page: Path) -> None:
         manifest: what it says of itself.
         page: the file to write.
     """
-    unfinished = page.with_name(f".{page.name}.partial")
-    unfinished.write_text(render(folder.resolve().name, manifest), encoding="utf-8")
-    os.replace(unfinished, page)
+    write_text(page, render(folder.resolve().name, manifest))
 
 
 def render(name: str, manifest: Manifest) -> str:
     """The whole page as text."""
     statistics = manifest.statistics
-    head = tag(
-        "head",
-        Html('<meta charset="utf-8">'),
-        Html('<meta name="viewport" content="width=device-width, initial-scale=1">'),
-        tag("title", f"{name} · dslm shard set"),
-        tag("style", Html(STYLE + BARS)),
-    )
     languages = {code or "?": volume.documents for code, volume in statistics.languages.items()}
-    body = tag(
-        "body",
-        tag("header", tag("h1", name), tag("dl", *map(_tile, figures(manifest)), class_="figures")),
-        _section("Documents by length, in tokens", lengths(statistics)),
-        _section("Documents by language", languages),
-        _section("Changed by cleaning", statistics.changed),
-        _section("Left out", statistics.left_out),
-        _section("Broken records", statistics.broken),
-        tag("section", tag("h2", "Broken, the first"), tag("pre", "\n".join(statistics.examples)))
-        if statistics.examples
-        else "",
-        _inputs(manifest),
+    numbers = {
+        "Documents by length, in tokens": lengths(statistics),
+        "Documents by language": languages,
+        "Changed by cleaning": statistics.changed,
+        "Left out": statistics.left_out,
+        "Broken records": statistics.broken,
+    }
+    return fill(
+        "data.html",
+        title=f"{name} · dslm shard set",
+        name=name,
+        figures=figures(manifest),
+        bars={title: _bars(counts) for title, counts in numbers.items() if counts},
+        examples=statistics.examples,
+        inputs=_inputs(manifest),
     )
-    return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
 
 
 def figures(manifest: Manifest) -> list[tuple[str, str]]:
@@ -96,29 +81,16 @@ def lengths(statistics: Statistics) -> dict[str, int]:
     }
 
 
-def _tile(told: tuple[str, str]) -> Html:
-    return tag("div", tag("dt", told[0]), tag("dd", told[1], class_="value"))
+def _bars(counts: Mapping[str, int]) -> list[tuple[str, str, str]]:
+    """The name, the width in percent and the caption of each bar; the longest is full."""
+    most, total = max(counts.values()), max(sum(counts.values()), 1)
+    return [
+        (name, f"{100 * count / most:.1f}", f"{count:,} · {100 * count / total:.1f} %")
+        for name, count in counts.items()
+    ]
 
 
-def _section(title: str, numbers: Mapping[str, int]) -> Html:
-    if not numbers:
-        return Html()
-    most, total = max(numbers.values()), max(sum(numbers.values()), 1)
-    cells: Iterable[Html] = (
-        cell
-        for name, number in numbers.items()
-        for cell in (
-            tag("span", name),
-            tag("i", style=f"width: {100 * number / most:.1f}%"),
-            tag("span", f"{number:,} · {100 * number / total:.1f} %"),
-        )
-    )
-    return tag("section", tag("h2", title), tag("div", *cells, class_="bars"))
-
-
-def _inputs(manifest: Manifest) -> Html:
+def _inputs(manifest: Manifest) -> list[str]:
     names = [f"{one.bytes:>15,}  {one.sha256[:12]}  {one.name}" for one in manifest.inputs[:LISTED]]
     more = len(manifest.inputs) - len(names)
-    if more:
-        names.append(f"… and {more:,} more")
-    return tag("section", tag("h2", "Inputs"), tag("pre", "\n".join(names)))
+    return names + ([f"… and {more:,} more"] if more else [])

@@ -43,12 +43,12 @@ def verdict(record: Record) -> str:
     goal = record.fact("config", "steps")
     extent = f"{losses[-1].step:,}" + (f" of {goal:,}" if goal else "")
     first, last = losses[0].value, losses[-1].value
-    told = f"{extent} steps: training loss went from {first:.2f} to {last:.2f}"
+    course = f"{extent} steps: training loss went from {first:.2f} to {last:.2f}"
     if evaluations:
-        told += f", validation loss to {evaluations[-1].value:.2f}"
+        course += f", validation loss to {evaluations[-1].value:.2f}"
     uniform = uniform_loss(record)
     guess = f" Guessing uniformly costs {uniform:.2f}." if uniform else ""
-    return f"{told}.{guess}{_broken(losses)}"
+    return f"{course}.{guess}{_broken(losses)}"
 
 
 def _broken(losses: list[Point]) -> str:
@@ -60,32 +60,32 @@ def _losses(record: Record) -> list[Figure]:
     losses = series(record.log.training, "loss")
     reach = smoothing(losses)
     tail = f"{settled(losses):.4f} median of the last {reach + 1} lines" if reach else ""
-    told = [Figure("Training loss", f"{losses[-1].value:.4f}", tail)]
+    shown = [Figure("Training loss", f"{losses[-1].value:.4f}", tail)]
     evaluations = series(record.log.evaluations, "validation_loss")
     if evaluations:
         lowest = best(evaluations)
         hint = f"best {lowest.value:.4f} at step {lowest.step:,}" if lowest else ""
-        told.append(Figure("Validation loss", f"{evaluations[-1].value:.4f}", hint))
-    return told
+        shown.append(Figure("Validation loss", f"{evaluations[-1].value:.4f}", hint))
+    return shown
 
 
 def _evaluation(record: Record) -> list[Figure]:
     """From `evaluation.json`; without it the perplexity of the last validation."""
     found = record.evaluation
-    told = []
+    shown = []
     if "loss" in found:
         hint = f"over {human(found['tokens'])} tokens" if "tokens" in found else ""
-        told.append(Figure("Evaluation loss", f"{found['loss']:.4f}", hint))
+        shown.append(Figure("Evaluation loss", f"{found['loss']:.4f}", hint))
     if "perplexity" in found:
-        told.append(Figure("Perplexity", f"{found['perplexity']:.2f}", "of the evaluation"))
+        shown.append(Figure("Perplexity", f"{found['perplexity']:.2f}", "of the evaluation"))
     elif _in_nats(record):
         loss = series(record.log.evaluations, "validation_loss")[-1].value
         perplexity = math.exp(min(loss, 700))  # e to the 710 is beyond a float
-        told.append(Figure("Perplexity", f"{perplexity:.2f}", "of the last validation"))
+        shown.append(Figure("Perplexity", f"{perplexity:.2f}", "of the last validation"))
     if "bits_per_byte" in found:
         value = f"{found['bits_per_byte']:.4f}"
-        told.append(Figure("Bits per byte", value, "of the evaluation"))
-    return told
+        shown.append(Figure("Bits per byte", value, "of the evaluation"))
+    return shown
 
 
 def _in_nats(record: Record) -> bool:
@@ -95,20 +95,20 @@ def _in_nats(record: Record) -> bool:
 
 
 def _extent(record: Record) -> list[Figure]:
-    told = []
+    shown = []
     tokens = series(record.log.training, "tokens")
     if tokens:
-        told.append(Figure("Tokens seen", human(tokens[-1].value), f"{tokens[-1].value:,.0f}"))
+        shown.append(Figure("Tokens seen", human(tokens[-1].value), f"{tokens[-1].value:,.0f}"))
     if record.log.seconds:
         restarts = len(record.log.resumes)
         hint = f"in {restarts + 1} processes" if restarts else ""
-        told.append(Figure("Wall time", duration(record.log.seconds), hint))
-    return told
+        shown.append(Figure("Wall time", duration(record.log.seconds), hint))
+    return shown
 
 
 def _speed(record: Record) -> list[Figure]:
     log = record.log.training
-    told = []
+    shown = []
     for key, label, unit, hint in (
         ("tokens_per_second", "Tokens per second", 1, "median"),
         ("mfu", "MFU", 100, "median"),
@@ -117,8 +117,8 @@ def _speed(record: Record) -> list[Figure]:
         if values:
             middle = unit * median(values)
             value = human(middle) if unit == 1 else f"{middle:.1f} %"
-            told.append(Figure(label, value, hint))
+            shown.append(Figure(label, value, hint))
     memory = [point.value for point in series(log, "memory_gib") if point.finite]
     if memory:
-        told.append(Figure("Memory", f"{max(memory):.2f} GiB", "highest of any step"))
-    return told
+        shown.append(Figure("Memory", f"{max(memory):.2f} GiB", "highest of any step"))
+    return shown

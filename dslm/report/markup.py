@@ -1,32 +1,34 @@
-"""HTML that is escaped by construction: text becomes markup only through `tag`."""
+"""HTML from the templates beside this file; what is filled in is escaped unless it is markup."""
 
 from __future__ import annotations
 
-from html import escape
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from dslm.progress import human
 
 
-class Html(str):
-    """Text that is markup already and is not escaped again."""
-
-    __slots__ = ()
-
-
-def tag(name: str, *children: str, **attributes: object) -> Html:
-    """An element.
+def fill(template: str, **values: Any) -> Markup:
+    """A template with values for its names.
 
     Args:
-        name: of the element; those without an end tag (`meta`, `br`) are not made here.
-        children: markup as `Html`; any other text is escaped.
-        attributes: `class_` for ``class``, `data_name` for ``data-name``; `None` leaves one out.
+        template: its file in ``templates/``.
+        values: text is escaped, `Markup` is not.
     """
-    written = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{escape(str(value))}"'
-        for key, value in attributes.items()
-        if value is not None
+    return Markup(_environment().get_template(template).render(values))
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("dslm.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
     )
-    return Html(f"<{name}{written}>{join(*children)}</{name}>")
-
-
-def join(*parts: str) -> Html:
-    """Several pieces one after the other, each escaped unless it is markup."""
-    return Html("".join(part if isinstance(part, Html) else escape(part) for part in parts))
+    environment.filters["human"] = human
+    return environment

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+from dslm.files.whole import write_text
 from dslm.progress import human
 from dslm.report.chart import draw
 from dslm.report.curves import charts
 from dslm.report.figures import figures, verdict
 from dslm.report.findings import findings
-from dslm.report.markup import Html, tag
-from dslm.report.recipe import commands, configuration, deepspeed
+from dslm.report.markup import fill
+from dslm.report.recipe import commands, deepspeed, tables
 from dslm.report.record import Record, read_record
 from dslm.report.series import interpolate, series
-from dslm.report.style import SCRIPT, STYLE
+from dslm.run.folder import RunFolder
 
 
 def write_report(run: Path) -> Path:
@@ -28,68 +28,32 @@ def write_report(run: Path) -> Path:
         The path of the page. An older page is replaced in one move.
 
     Raises:
-        CheckpointError: `run` is no run folder, or its run has logged no step yet.
+        UserError: `run` is no run folder, or its run has logged no step yet.
     """
-    page = run / "report.html"
-    unfinished = run / ".report.html.partial"
-    unfinished.write_text(render(read_record(run)), encoding="utf-8", errors="replace")
-    os.replace(unfinished, page)
+    page = RunFolder(run).report
+    # What is no Unicode in the files of the run becomes question marks.
+    write_text(page, render(read_record(run)).encode("utf-8", "replace").decode("utf-8"))
     return page
 
 
 def render(record: Record) -> str:
     """The whole page as text."""
-    title = f"{record.folder.resolve().name} · dslm run report"
-    head = tag(
-        "head",
-        Html('<meta charset="utf-8">'),
-        Html('<meta name="viewport" content="width=device-width, initial-scale=1">'),
-        tag("title", title),
-        tag("style", Html(STYLE)),
-    )
-    settings = deepspeed(record)
-    body = tag(
-        "body",
-        _header(record),
-        _curves(record),
-        _section("Sample", tag("pre", record.sample)) if record.sample else "",
-        _section("Do it again", commands(record)),
-        _section("Configuration", configuration(record)),
-        _section("DeepSpeed", settings) if settings else "",
-        tag("script", Html(SCRIPT)),
-    )
-    return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
-
-
-def _section(title: str, *content: str) -> Html:
-    return tag("section", tag("h2", title), *content)
-
-
-def _header(record: Record) -> Html:
-    """Name and state, the run in a sentence, the figures, and what was odd."""
-    status = record.fact("status")
-    badge = tag("span", status, class_=f"status {status}") if status else ""
-    tiles = [
-        tag(
-            "div",
-            tag("dt", told.label),
-            tag("dd", told.value, class_="value"),
-            tag("dd", told.hint, class_="hint"),
-        )
-        for told in figures(record)
-    ]
-    odd = [
-        tag("li", tag("b", finding.title), " ", finding.text, class_=finding.level)
-        for finding in findings(record)
-    ] or [tag("li", "Nothing odd: no spike, no slow step, nothing infinite, never resumed.")]
-    return tag(
-        "header",
-        tag("h1", record.folder.resolve().name, badge),
-        tag("p", _shape(record), class_="soft"),
-        tag("p", tag("code", str(record.folder.resolve())), class_="soft"),
-        tag("p", verdict(record), class_="verdict"),
-        tag("dl", *tiles, class_="figures"),
-        tag("ul", *odd, class_="findings"),
+    folder, tokens = record.folder.resolve(), series(record.log.training, "tokens")
+    return fill(
+        "run.html",
+        title=f"{folder.name} · dslm run report",
+        name=folder.name,
+        folder=folder,
+        status=record.fact("status"),
+        shape=_shape(record),
+        verdict=verdict(record),
+        figures=figures(record),
+        findings=findings(record),
+        charts=[draw(chart, interpolate(tokens) if tokens else None) for chart in charts(record)],
+        sample=record.sample,
+        commands=commands(record),
+        tables=tables(record),
+        deepspeed=deepspeed(record),
     )
 
 
@@ -104,10 +68,3 @@ def _shape(record: Record) -> str:
         device,
     )
     return " · ".join(str(part) for part in known if part)
-
-
-def _curves(record: Record) -> Html:
-    tokens = series(record.log.training, "tokens")
-    count = interpolate(tokens) if tokens else None
-    main, *others = (draw(chart, count) for chart in charts(record))
-    return tag("section", main, tag("div", *others, class_="charts"))

@@ -7,16 +7,15 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dslm.report.markup import Html, join, tag
 from dslm.report.record import Record
 
 
-def commands(record: Record) -> Html:
-    """What to type to evaluate the model, read it, carry on, or start over."""
+def commands(record: Record) -> list[tuple[str, str]]:
+    """What to type to evaluate the model, read it, carry on, or start over, each by its purpose."""
     run = shlex.quote(record.folder.as_posix())
     held_out = next(iter(_sources(record.fact("data", "validation"))), {}).get("folder", "SHARDS")
     prompt = '--prompt "Once upon" --max-new-tokens 100 --temperature 0.8 --top-k 50 --seed 1'
-    told = [
+    typed = [
         ("Evaluate", f"python launch/evaluate.py {run} --data {shlex.quote(held_out)} --json"),
         ("Generate", f"python launch/generate.py {run} {prompt}"),
     ]
@@ -24,13 +23,12 @@ def commands(record: Record) -> Html:
     if command:
         again = [word for word in command if not word.startswith("run=")]
         again.append(f"run={record.folder.as_posix()}-again")
-        told.append(("Resume from the newest checkpoint", shlex.join(command)))
-        told.append(("Repeat from the start, in a folder of its own", shlex.join(again)))
-    rows = (join(tag("dt", what), tag("dd", tag("pre", how))) for what, how in told)
-    return tag("dl", *rows, class_="steps")
+        typed.append(("Resume from the newest checkpoint", shlex.join(command)))
+        typed.append(("Repeat from the start, in a folder of its own", shlex.join(again)))
+    return typed
 
 
-def configuration(record: Record) -> Html:
+def tables(record: Record) -> dict[str, list[tuple[str, str]]]:
     """The resolved configuration, a table a group; then layout, data and versions."""
     config = record.fact("config") or {}
     groups = {"run": {k: v for k, v in config.items() if not isinstance(v, dict)}}
@@ -41,13 +39,7 @@ def configuration(record: Record) -> Html:
         sources = _sources(found)
         for number, source in enumerate(sources, 1):
             groups[f"{split} data" + (f" {number}" if len(sources) > 1 else "")] = source
-    tables = (_table(title, group) for title, group in groups.items() if group)
-    return tag("div", *tables, class_="tables")
-
-
-def _table(title: str, group: Mapping[str, Any]) -> Html:
-    rows = (tag("tr", tag("th", key, scope="row"), tag("td", text)) for key, text in _rows(group))
-    return tag("table", tag("caption", title), tag("tbody", *rows))
+    return {title: list(_rows(group)) for title, group in groups.items() if group}
 
 
 def _rows(group: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -68,7 +60,7 @@ def _sources(value: Any) -> list[dict[str, Any]]:
     return [source for source in found if isinstance(source, dict)]
 
 
-def deepspeed(record: Record) -> Html:
+def deepspeed(record: Record) -> str:
     """DeepSpeed's own settings, as the JSON that it takes; nothing where there are none."""
     settings = record.fact("deepspeed")
-    return tag("pre", json.dumps(settings, indent=2)) if settings else Html()
+    return json.dumps(settings, indent=2) if settings else ""

@@ -8,7 +8,6 @@ weights. The legs of that history, one a process, stay known, to be marked in th
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,6 +15,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dslm.errors import CheckpointError, Problem
+from dslm.run.folder import RunFolder
+from dslm.run.metrics import parse_line, read_lines
 
 
 class Entry(NamedTuple):
@@ -69,24 +70,14 @@ def read_record(folder: Path) -> Record:
     """Read a run folder.
 
     Raises:
-        CheckpointError: `folder` is missing, is no run folder, or its run has logged no step yet.
+        UserError: `folder` is no run folder, or its run has logged no step yet.
     """
-    if not folder.is_dir():
-        raise CheckpointError(Problem(str(folder), None, "there is no such run folder"))
-    facts = _read_object(folder / "run.json")
-    metrics = folder / "metrics.jsonl"
-    log = order(_text(metrics).splitlines())
+    run = RunFolder(folder)
+    facts, log = run.read(), order(read_lines(run.metrics))
     if not log.training:
         fix = "make the report when the run has logged a step"
-        raise CheckpointError(Problem(str(metrics), None, "holds no training step yet", fix))
-    evaluation = folder / "evaluation.json"
-    return Record(
-        folder=folder,
-        facts=facts,
-        log=log,
-        evaluation=_read_object(evaluation) if evaluation.exists() else {},
-        sample=_text(folder / "sample.txt"),
-    )
+        raise CheckpointError(Problem(str(run.metrics), None, "holds no training step yet", fix))
+    return Record(folder, facts, log, run.read_evaluation(), run.read_sample())
 
 
 def order(lines: Iterable[str]) -> Log:
@@ -100,12 +91,12 @@ def order(lines: Iterable[str]) -> Log:
     evaluations: dict[int, Entry] = {}
     leg, latest, clock, seconds, unreadable = 0, 0, 0.0, 0.0, 0
     for line in lines:
-        values = _entry(line)
+        values = parse_line(line)
         if values is None:
             unreadable += bool(line.strip())
             continue
-        step, trained = values["step"], "loss" in values
-        now = values.get("seconds", clock) if trained else clock
+        step, trained = int(values["step"] or 0), "loss" in values
+        now = float(values.get("seconds", clock) or 0) if trained else clock
         if step < latest or now < clock or (trained and step in training):
             training = {known: entry for known, entry in training.items() if known < step}
             evaluations = {known: entry for known, entry in evaluations.items() if known < step}
@@ -115,29 +106,3 @@ def order(lines: Iterable[str]) -> Log:
         kind[step] = Entry(step, leg, values)
         latest, clock = step, now
     return Log(tuple(training.values()), tuple(evaluations.values()), seconds + clock, unreadable)
-
-
-def _entry(line: str) -> dict[str, Any] | None:
-    """The object on a line, or `None` where the line is not a whole entry."""
-    try:
-        values = json.loads(line)
-    except ValueError:
-        return None
-    whole = isinstance(values, dict) and isinstance(values.get("step"), int)
-    return values if whole and ("loss" in values or "validation_loss" in values) else None
-
-
-def _read_object(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CheckpointError(Problem(str(path), None, "there is no such file")) from None
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
-        raise CheckpointError(Problem(str(path), None, "does not hold a JSON object"))
-    return value
-
-
-def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""

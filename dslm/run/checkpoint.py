@@ -1,7 +1,7 @@
 """Checkpoints that belong to the model and not to the layout.
 
     step-00000100/
-        layer-0003.safetensors             the float32 weights of the layer at place 3
+        layer-0003.safetensors             the float32 weights of the layer of index 3
         layer-0003.optimizer.safetensors   their moments, NAME#MOMENT
         state.json                         step, samples, optimizer steps, loss scale
         manifest.json                      bytes and sha256 of all of these, written last
@@ -18,12 +18,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dslm.errors import Problem, UserError
+from dslm.errors import CheckpointError, Problem, UserError
 from dslm.files.fingerprint import file_sha256
 from dslm.files.whole import read_json, write_json
+from dslm.progress import Advance, Progress
 
 FORMAT = 1
-Advance = Callable[[int], None]
+"""Version of a checkpoint."""
 
 
 def checkpoints(folder: Path) -> list[tuple[int, Path]]:
@@ -35,7 +36,7 @@ def checkpoints(folder: Path) -> list[tuple[int, Path]]:
 
 
 def checkpoint_folder(root: Path, step: int) -> Path:
-    """Where the checkpoint of a step stands."""
+    """The folder of the checkpoint of a step."""
     return root / f"step-{step:08d}"
 
 
@@ -49,15 +50,21 @@ def verify(folder: Path, advance: Advance | None = None) -> list[Problem]:
 
     Args:
         folder: the checkpoint.
-        advance: told the number of bytes read.
+        advance: called with the number of bytes read.
+
+    Raises:
+        CheckpointError: the checkpoint has a format that this version does not know.
     """
+    path = folder / "manifest.json"
     try:
-        manifest = read_json(folder / "manifest.json")
+        manifest = read_json(path)
+        found = manifest["format"]
         files = {name: (int(f["bytes"]), str(f["sha256"])) for name, f in manifest["files"].items()}
     except UserError as error:
         return list(error.problems)
     except (KeyError, TypeError, ValueError, AttributeError):
-        return [Problem(str(folder / "manifest.json"), None, "is not a checkpoint's manifest")]
+        return [Problem(str(path), None, "is not a checkpoint's manifest")]
+    check_format(path, found, FORMAT)
     return [
         problem
         for name, known in files.items()
@@ -75,6 +82,34 @@ def _verify(path: Path, size: int, sha256: str, advance: Advance | None) -> list
     return []
 
 
+def check_format(path: Path, found: Any, known: int) -> None:
+    """Refuse a file that another version of dslm wrote.
+
+    Raises:
+        CheckpointError: the format found is not the known one.
+    """
+    if found != known:
+        rule, fix = f"this version of dslm reads {known}", "use the version that wrote it"
+        raise CheckpointError(Problem(f"{path}: format", found, rule, fix))
+
+
+def require_whole(folder: Path, label: str) -> None:
+    """Compare a checkpoint with its manifest, showing the progress.
+
+    Raises:
+        CheckpointError: with everything that is wrong with it.
+    """
+    with Progress(total_bytes(folder), "B", label) as progress:
+        problems = verify(folder, progress.advance)
+    if problems:
+        raise CheckpointError(*problems)
+
+
+def total_bytes(folder: Path) -> int:
+    """The size of a checkpoint."""
+    return sum(file.stat().st_size for file in folder.iterdir())
+
+
 def newest_good(root: Path, advance: Advance | None = None) -> tuple[int | None, list[Problem]]:
     """The step of the newest whole checkpoint, and what is wrong with newer ones."""
     problems: list[Problem] = []
@@ -89,6 +124,23 @@ def newest_good(root: Path, advance: Advance | None = None) -> tuple[int | None,
 def read_state(folder: Path) -> dict[str, Any]:
     """The few numbers of a checkpoint."""
     return read_json(folder / "state.json")
+
+
+def layer_reader(folder: Path, index: int) -> Callable[[str], Any]:
+    """Reads the tensors of a layer, weights and moments, one at a time by name."""
+    from safetensors import safe_open
+
+    paths = (folder / layer_file(index, moments) for moments in (False, True))
+    files = [safe_open(path, framework="pt") for path in paths if path.exists()]
+    return lambda name: files["#" in name].get_tensor(name)  # type: ignore[no-untyped-call]
+
+
+def read_weights(folder: Path) -> dict[str, Any]:
+    """All weights of a checkpoint by name, without moments."""
+    from safetensors.torch import load_file
+
+    files = sorted(folder.glob("layer-*[0-9].safetensors"))
+    return {name: tensor for file in files for name, tensor in load_file(file).items()}
 
 
 class Writer:

@@ -1,4 +1,4 @@
-"""What dslm executes of a run; what DeepSpeed executes stands in its own JSON and nowhere here."""
+"""The settings that dslm executes; those of DeepSpeed are in its own JSON and nowhere here."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from dslm.config.parse import STRICT
 from dslm.errors import Problem
 from dslm.model.config import ModelConfig
 from dslm.objectives.registry import ObjectiveConfig, check_objective, refused_by
+from dslm.run.schedule import ScheduleConfig
 from dslm.sampling.augment import AugmentationConfig
 
 Natural = Annotated[int, Field(ge=0)]
@@ -54,21 +55,6 @@ class DataConfig:
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
-class ScheduleConfig:
-    """The learning rate's course; its peak is DeepSpeed's `optimizer.params.lr`."""
-
-    kind: Literal["constant", "linear", "cosine", "inverse_sqrt", "warmup_stable_decay"] = "cosine"
-    """Shape after the warm-up."""
-    warmup_steps: Natural | None = None
-    """Steps in which the rate rises linearly to its peak; null = a tenth of `steps`, at most
-    1,000."""
-    decay_steps: Count | None = None
-    """Steps at the end in which warmup_stable_decay falls; null = a fifth of `steps`."""
-    minimum: Share = 0.1
-    """Rate at the end as a share of the peak (linear, cosine, warmup_stable_decay)."""
-
-
-@dataclass(config=STRICT, frozen=True, kw_only=True)
 class RunConfig:
     """A training run."""
 
@@ -84,8 +70,8 @@ class RunConfig:
     """Folder of the run; run again with the same one, it resumes."""
     init_from: str | None = None
     """Folder of a run, trained or imported, with whose newest weights this one begins, as far as
-    the layers are the same from the first on, and whose shape and objective it has unless told
-    otherwise; null = weights drawn by `seed`."""
+    the layers are the same from the first on, and whose shape and objective it has unless others
+    are given; null = weights drawn by `seed`."""
     word_vectors: str | None = None
     """File of word vectors (text of word2vec, fastText or GloVe, plain or packed), as wide as the
     model, with which the token embedding begins, scaled to its deviation; null = drawn."""

@@ -1,4 +1,4 @@
-"""A run's folder: what stands where, who may write there, and whether a run may go on there.
+"""A run's folder: what is where, who may write there, and whether a run may go on there.
 
 run.json  metrics.jsonl  report.html  tokenizer/  logs/rank-0.log …  checkpoints/step-00000100/
 """
@@ -16,7 +16,7 @@ from dslm.config.parse import parse
 from dslm.config.renamed import with_current_names
 from dslm.errors import CheckpointError, ConfigError, Problem, UserError
 from dslm.files.whole import read_json, write_json
-from dslm.run.checkpoint import checkpoint_folder, checkpoints
+from dslm.run.checkpoint import check_format, checkpoint_folder, checkpoints
 from dslm.run.config import RENAMED, RunConfig
 
 DECIDES = ("model", "objective", "init_from", "word_vectors", "seed")
@@ -44,6 +44,9 @@ class RunFolder:
         self.tokenizer = path / "tokenizer"
         self.checkpoints = path / "checkpoints"
         self.logs = path / "logs"
+        self.report = path / "report.html"
+        self.evaluation = path / "evaluation.json"
+        self.sample = path / "sample.txt"
         self._lock: TextIO | None = None
 
     def read(self) -> dict[str, Any]:
@@ -53,13 +56,43 @@ class RunFolder:
             UserError: there is none, or it is broken.
         """
         if not self.record.is_file():
-            rule = "is not the folder of a run: it has no run.json"
+            reason = "it has no run.json" if self.path.exists() else "it does not exist"
+            rule = f"is not the folder of a run: {reason}"
             raise CheckpointError(Problem(str(self.path), None, rule))
         record = read_json(self.record)
-        if record.get("format") != FORMAT:
-            rule = f"is not the record of a run: its format is not {FORMAT}"
-            raise CheckpointError(Problem(str(self.record), None, rule))
-        return {**record, "config": with_current_names(record["config"], RENAMED)}
+        check_format(self.record, record.get("format"), FORMAT)
+        return {**record, "config": with_current_names(record.get("config", {}), RENAMED)}
+
+    def read_config(self) -> RunConfig:
+        """The settings of the run.
+
+        Raises:
+            UserError: there is no ``run.json``, or it is broken.
+        """
+        return parse(RunConfig, self.read()["config"])
+
+    def read_evaluation(self) -> dict[str, Any]:
+        """What ``evaluate --json`` printed into ``evaluation.json``; empty where there is none."""
+        return read_json(self.evaluation) if self.evaluation.exists() else {}
+
+    def read_sample(self) -> str:
+        """A text that the model wrote, from ``sample.txt``; empty where there is none."""
+        sample = self.sample
+        return sample.read_text(encoding="utf-8", errors="replace") if sample.exists() else ""
+
+    def find_checkpoint(self, step: int | None) -> tuple[int, Path]:
+        """A checkpoint of the run, by its step, or the newest.
+
+        Raises:
+            CheckpointError: there is none.
+        """
+        known = dict(checkpoints(self.checkpoints))
+        if not known or (step is not None and step not in known):
+            rule = f"has no checkpoint of step {step}" if known else "has no checkpoint yet"
+            fix = f"choose from {', '.join(map(str, sorted(known)))}" if known else ""
+            raise CheckpointError(Problem(str(self.path), None, rule, fix))
+        chosen = max(known) if step is None else step
+        return chosen, known[chosen]
 
     def log(self, rank: int) -> Path:
         """Where a rank's libraries print to."""
@@ -90,7 +123,7 @@ class RunFolder:
 
     def write_record(self, record: Mapping[str, Any]) -> None:
         """Write ``run.json``."""
-        write_json(self.record, record)
+        write_json(self.record, {"format": FORMAT, **record})
 
 
 def check_folder(
@@ -136,7 +169,7 @@ def _changed(
             problems.append(Problem(key, new.get(key), rule, fix))
     sources = [
         [(source["fingerprint"], source.get("share")) for source in d.get("train", [])]
-        for d in (before["data"], data)
+        for d in (before.get("data", {}), data)
     ]
     if sources[0] != sources[1]:
         rule = "is not what the run in this folder is trained on, or in other shares"
@@ -154,7 +187,7 @@ def _filled(config: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _deciding(config: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that may not change from one start to the next."""
-    rows = {key: config["data"].get(key) for key in ROWS}
+    rows = {key: config.get("data", {}).get(key) for key in ROWS}
     return {**{key: config.get(key) for key in DECIDES}, "data": rows}
 
 

@@ -6,12 +6,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from dslm.config.parse import parse
 from dslm.errors import CheckpointError, Problem
 from dslm.model.config import NO_BOTTLENECK, ModelConfig
 from dslm.objectives.registry import ObjectiveConfig
 from dslm.run.checkpoint import checkpoints
-from dslm.run.config import RunConfig
 from dslm.run.folder import RunFolder
 from dslm.shards.shard_set import ShardSet
 from dslm.tokenizers.tokenizer import TokenizerCard
@@ -47,7 +45,7 @@ def open_source_run(run: str) -> SourceRun:
         UserError: it is no run, or has no checkpoint yet.
     """
     folder = RunFolder(Path(run))
-    config = parse(RunConfig, folder.read()["config"])
+    config = folder.read_config()
     found = checkpoints(folder.checkpoints)
     if not found:
         raise CheckpointError(Problem("init_from", run, "this run has no checkpoint yet"))

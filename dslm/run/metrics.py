@@ -1,4 +1,4 @@
-"""What a run tells while it goes: ``metrics.jsonl`` always, TensorBoard on request."""
+"""What a run measures while it goes: ``metrics.jsonl`` always, TensorBoard on request."""
 
 from __future__ import annotations
 
@@ -60,13 +60,22 @@ class Metrics:
 
 def read_metrics(path: Path) -> list[Line]:
     """The whole lines of a metrics file; the last one of a killed run may be cut."""
-    lines = []
-    for text in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
-        try:
-            lines.append(json.loads(text))
-        except json.JSONDecodeError:
-            continue
-    return lines
+    return [line for line in map(parse_line, read_lines(path)) if line is not None]
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a metrics file as text."""
+    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    return text.splitlines()
+
+
+def parse_line(text: str) -> Line | None:
+    """The metrics on a line; `None` where it is not a whole one."""
+    try:
+        line = json.loads(text)
+    except ValueError:
+        return None
+    return line if isinstance(line, dict) and isinstance(line.get("step"), int) else None
 
 
 def validation_losses(path: Path, step: int) -> list[float]:

@@ -2,5 +2,6 @@
 
 `order` permutes and mixes, `stream` cuts windows out of shard sets, `packing` and `packed` put
 whole documents into rows, `pairs` draws two segments, `augment` and `augmented` change tokens, and
-`random_numbers` draws by place, never by history. Nothing here imports torch or knows of ranks.
+`stateless_random` draws by sample number, not by history. Nothing here imports torch or knows of
+ranks.
 """

@@ -1,6 +1,6 @@
 """Changes made to rows of tokens while training, other ones each time a row is seen.
 
-The way of a batch: its sentences are put in another order, some tokens are left out, some are
+The path of a batch: its sentences are put in another order, some tokens are left out, some are
 replaced by others of the corpus, some rows lose their capitals; then each row is cut to its
 length. What happens to a row is a function of (seed, sample number) and of the row: it does not
 depend on its neighbours in the batch.
@@ -14,19 +14,15 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from dslm.arrays import Flags, Int64Array, Tokens
 from dslm.config.parse import STRICT
-from dslm.sampling.order import Integers
 from dslm.sampling.stateless_random import RandomStream, Reals, stateless_random
-
-Tokens = npt.NDArray[Any]
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
@@ -48,18 +44,18 @@ class AugmentationConfig:
 class Tables:
     """What has to be known of a vocabulary."""
 
-    cumulative: Integers
+    cumulative: Int64Array
     """Occurrences of this id and of all before it; shape [vocabulary]."""
-    lower: Integers
+    lower: Int64Array
     """The id of each id in small letters; shape [vocabulary]."""
-    special: Mask
+    special: Flags
     """Ids that are never changed and never drawn; shape [vocabulary]."""
     end_of_document: int
     """The special id behind the last token of a document; -1 where documents have none."""
 
     @staticmethod
     def build(
-        pieces: Sequence[str], counts: Integers, special: Sequence[int], end_of_document: int
+        pieces: Sequence[str], counts: Int64Array, special: Sequence[int], end_of_document: int
     ) -> Tables:
         """Make the tables of a vocabulary.
 
@@ -74,7 +70,7 @@ class Tables:
         return Tables(np.cumsum(drawn), lower_cased(pieces), unchanged, end_of_document)
 
 
-def lower_cased(pieces: Sequence[str]) -> Integers:
+def lower_cased(pieces: Sequence[str]) -> Int64Array:
     """The id of each piece in small letters, or its own where the vocabulary has none.
 
     A piece without capitals keeps its id, even if another one has the same text: all parts of
@@ -109,8 +105,8 @@ def margin(length: int, drop: float) -> int:
 
 def augment(
     rows: Tokens,
-    sentences: Mask,
-    samples: Integers,
+    sentences: Flags,
+    samples: Int64Array,
     length: int,
     settings: AugmentationConfig,
     seed: int,
@@ -119,7 +115,7 @@ def augment(
     """Change rows at random.
 
     Args:
-        rows: shape [B, length + slack], of any integer type.
+        rows: shape [B, length + margin], of any integer type.
         sentences: True where a sentence begins, in the shape of the rows; read only if sentences
             are put in another order.
         samples: the sample number of each row; shape [B].
@@ -151,7 +147,7 @@ def augment(
     return rows[:, :length]
 
 
-def _shuffled(rows: Tokens, sentences: Mask, keys: Reals, end_of_document: int) -> Tokens:
+def _shuffled(rows: Tokens, sentences: Flags, keys: Reals, end_of_document: int) -> Tokens:
     """The rows with the sentences of each document in the order of their keys.
 
     Args:
@@ -169,7 +165,7 @@ def _shuffled(rows: Tokens, sentences: Mask, keys: Reals, end_of_document: int) 
     return np.take_along_axis(rows, order, axis=1)
 
 
-def _without(rows: Tokens, dropped: Mask, most: int) -> Tokens:
+def _without(rows: Tokens, dropped: Flags, most: int) -> Tokens:
     """The rows with what follows a dropped token moved up, and the dropped ones at the end.
 
     Args:
@@ -181,7 +177,7 @@ def _without(rows: Tokens, dropped: Mask, most: int) -> Tokens:
     return np.take_along_axis(rows, np.argsort(dropped, axis=1, kind="stable"), axis=1)
 
 
-def _drawn(cumulative: Integers, numbers: Reals) -> Integers:
+def _drawn(cumulative: Int64Array, numbers: Reals) -> Int64Array:
     """The id for each number in [0, 1), each id as often as it occurs."""
-    found: Integers = np.searchsorted(cumulative, numbers * cumulative[-1], side="right")
+    found: Int64Array = np.searchsorted(cumulative, numbers * cumulative[-1], side="right")
     return found

@@ -1,7 +1,7 @@
 """The rows of training with the changes of `augment`.
 
-The way of a sample number: the stream's window with tokens to spare, the sentence starts in it from
-the shards, the changes. What has to be known of the vocabulary is found out at the start: the text
+The path of a sample number: the stream's window with its margin, the sentence starts in it from the
+shards, the changes. What has to be known of the vocabulary is found out at the start: the text
 of each id from the tokenizer, and how often it occurs from the first rows of the order.
 """
 
@@ -11,8 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from dslm.arrays import Tokens
 from dslm.sampling.augment import AugmentationConfig, Tables, augment
-from dslm.sampling.stream import Stream, Tokens, Windows
+from dslm.sampling.stream import Stream, Windows
 from dslm.tokenizers.tokenizer import Tokenizer
 from dslm.tokenizers.vocabulary import piece_texts
 
@@ -24,7 +25,7 @@ class AugmentedStream(Stream):
     """A stream whose rows are changed at random.
 
     Args:
-        sources: windows with the slack that the changes need.
+        sources: windows with the margin that the changes need.
         weights: as for `Stream`.
         seed: of the order and of the changes.
         settings: what is changed.
@@ -53,7 +54,7 @@ class AugmentedStream(Stream):
         """Samples `first` … `first + count - 1` of the order, changed.
 
         Returns:
-            Shape [count, width without the slack], in the widest dtype of the sources.
+            Shape [count, width without the margin], in the widest dtype of the sources.
         """
         rows = super().rows(first, count)
         sentences = np.zeros(rows.shape, dtype=bool)

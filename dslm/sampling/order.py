@@ -1,6 +1,6 @@
-"""Which window is read at which place of the training order, computed instead of stored.
+"""Which window is read at which step of the training order, computed instead of stored.
 
-The way of a sample number: its block and its slot in the block give a source and how many samples
+The path of a sample number: its block and its slot in the block give a source and how many samples
 of that source came before it; that count is an epoch and a position within the epoch; a permutation
 keyed by (seed, source, epoch) turns the position into the index of a window. Nothing is drawn, so
 nothing has to be remembered: the order is the same for any number of replicas, and a run resumes at
@@ -14,12 +14,9 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from dslm.arrays import Int64Array, UInt64Array
 from dslm.errors import ConfigError, Problem
-
-Integers = npt.NDArray[np.int64]
-Words = npt.NDArray[np.uint64]
 
 BLOCK = 1024
 """Samples over which the shares of a mixture are exact."""
@@ -37,7 +34,7 @@ class Permutation:
 
     Args:
         size: how many values are permuted, at least 1.
-        key: anything that tells this family from others.
+        key: anything that distinguishes this family from others.
     """
 
     def __init__(self, size: int, key: str) -> None:
@@ -48,7 +45,7 @@ class Permutation:
         digest = hashlib.blake2b(key.encode(), digest_size=8 * ROUNDS).digest()
         self._keys = np.frombuffer(digest, dtype="<u8").astype(np.uint64)
 
-    def __call__(self, positions: Integers, epochs: Integers | int = 0) -> Integers:
+    def __call__(self, positions: Int64Array, epochs: Int64Array | int = 0) -> Int64Array:
         """Where each position goes.
 
         Args:
@@ -66,18 +63,18 @@ class Permutation:
             outside = outside[values[outside] >= self.size]
         return values.astype(np.int64)
 
-    def _encipher(self, values: Words, tweaks: Words) -> Words:
+    def _encipher(self, values: UInt64Array, tweaks: UInt64Array) -> UInt64Array:
         left, right = values >> self._half, values & self._mask
         for key in self._keys:
             left, right = right, left ^ (mix(right ^ mix(tweaks + key)) & self._mask)
         return (left << self._half) | right
 
 
-def mix(words: Words) -> Words:
+def mix(words: UInt64Array) -> UInt64Array:
     """Spread every bit over the whole word (the finalizer of splitmix64, Steele et al. 2014)."""
     words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed: Words = words ^ (words >> np.uint64(31))
+    mixed: UInt64Array = words ^ (words >> np.uint64(31))
     return mixed
 
 
@@ -108,7 +105,7 @@ class Mixture:
         self._slots, self._ranks = _layout(self._counts)
         self._orders = [Permutation(size, f"{seed}/{source}") for source, size in enumerate(sizes)]
 
-    def __call__(self, samples: Integers) -> tuple[Integers, Integers, Integers]:
+    def __call__(self, samples: Int64Array) -> tuple[Int64Array, Int64Array, Int64Array]:
         """The source, the epoch of that source and the window index of each sample number."""
         blocks, slots = np.divmod(samples, self._block)
         sources = self._slots[slots]
@@ -121,17 +118,17 @@ class Mixture:
         return sources, epochs, indices
 
 
-def apportion(weights: Sequence[float], block: int) -> Integers:
+def apportion(weights: Sequence[float], block: int) -> Int64Array:
     """Samples of each source in a block: shares rounded by largest remainder, `block` in sum."""
     total = math.fsum(weights)
     exact = np.array([weight / total * block for weight in weights])
-    counts: Integers = np.floor(exact).astype(np.int64)
+    counts: Int64Array = np.floor(exact).astype(np.int64)
     largest_remainders = np.argsort(counts - exact, kind="stable")
     counts[largest_remainders[: block - counts.sum()]] += 1
     return counts
 
 
-def _layout(counts: Integers) -> tuple[Integers, Integers]:
+def _layout(counts: Int64Array) -> tuple[Int64Array, Int64Array]:
     """The source of each slot of a block, and how many slots of that source come before it.
 
     The samples of a source lie at equal distances, so that a batch smaller than a block has nearly

@@ -1,6 +1,6 @@
 """A shard set as rows that hold whole documents wherever they fit.
 
-The way of a row: `packing` has told which runs of tokens it holds; they are read where they lie and
+The path of a row: `packing` says which spans of tokens it holds; they are read where they lie and
 stand one after the other, the rest of the row is padding. Every token of the set is in exactly one
 row, so an epoch reads each once.
 
@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from dslm.sampling.order import Integers
+from dslm.arrays import Int64Array, Tokens
 from dslm.sampling.packing import pack
-from dslm.sampling.stream import Tokens, TokenSpan
+from dslm.sampling.stream import TokenSpan
 from dslm.shards.shard_set import ShardSet
 
 
@@ -40,7 +40,7 @@ class PackedRows:
     def __len__(self) -> int:
         return self._rows.size - 1
 
-    def rows(self, indices: Integers, numbers: Integers) -> Tokens:
+    def rows(self, indices: Int64Array, numbers: Int64Array) -> Tokens:
         """Some of the rows; shape [len(indices), width], in the dtype of the shards."""
         rows = np.full((indices.size, self.width), self.padding, dtype=self.shards.dtype)
         counts = self._rows[indices + 1] - self._rows[indices]
@@ -48,12 +48,12 @@ class PackedRows:
         pieces = np.repeat(self._rows[indices] - ends + counts, counts) + np.arange(counts.sum())
         lengths = self._lengths[pieces]
         filled = np.bincount(np.repeat(np.arange(indices.size), counts), lengths, indices.size)
-        rows[np.arange(self.width) < filled[:, None]] = self.shards.runs(
+        rows[np.arange(self.width) < filled[:, None]] = self.shards.spans(
             self._starts[pieces], lengths
         )
         return rows
 
-    def runs(self, index: int, number: int) -> list[TokenSpan]:
+    def token_spans(self, index: int, number: int) -> list[TokenSpan]:
         """The documents, or parts of them, that a row is made of."""
         pieces = slice(self._rows[index], self._rows[index + 1])
         starts, lengths = self._starts[pieces], self._lengths[pieces]

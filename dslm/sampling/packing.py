@@ -1,6 +1,6 @@
 """Documents put together into rows of equal length, so that few are cut and little is padding.
 
-The way of a document: as many whole rows as it fills are cut from its front; what remains goes,
+The path of a document: as many whole rows as it fills are cut from its front; what remains goes,
 longest remainders first, into the row with the least room that still takes it (best-fit
 decreasing). Ding et al., "Fewer Truncations Improve Language Modeling", 2024, section 3.
 
@@ -16,28 +16,28 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dslm.sampling.order import Integers
+from dslm.arrays import Int64Array
 
 
 @dataclass(frozen=True)
 class Packing:
     """Which tokens of which documents make each row.
 
-    A piece is a run of tokens of one document. Pieces are listed row by row, and within a row in
+    A piece is a span of tokens of one document. Pieces are listed row by row, and within a row in
     the order of the documents.
     """
 
-    rows: Integers
+    rows: Int64Array
     """Row r holds the pieces rows[r] … rows[r + 1] - 1; shape [rows + 1]."""
-    document: Integers
+    document: Int64Array
     """The document of each piece; shape [pieces], like those that follow."""
-    start: Integers
+    start: Int64Array
     """Its first token, counted within the document."""
-    length: Integers
+    length: Int64Array
     """Its tokens, at least 1."""
 
 
-def pack(lengths: Integers, sequence: int) -> Packing:
+def pack(lengths: Int64Array, sequence: int) -> Packing:
     """Put documents into rows.
 
     The result depends on nothing but the arguments. Every token of every document is in exactly
@@ -65,7 +65,7 @@ def pack(lengths: Integers, sequence: int) -> Packing:
     )
 
 
-def _best_fit(lengths: Integers, sequence: int) -> Integers:
+def _best_fit(lengths: Int64Array, sequence: int) -> Int64Array:
     """The row of each piece, rows being counted from 0.
 
     Args:
@@ -92,10 +92,10 @@ class _OpenRows:
     def __init__(self, sequence: int) -> None:
         self._sequence = sequence
         self._rooms: list[int] = []  # in ascending order, those of some row
-        self._rows: dict[int, list[Integers]] = {}
+        self._rows: dict[int, list[Int64Array]] = {}
         self._count = 0
 
-    def take(self, length: int, wanted: int) -> tuple[Integers, int]:
+    def take(self, length: int, wanted: int) -> tuple[Int64Array, int]:
         """Place pieces of one length where best fit places them next.
 
         A row that has taken a piece is the tightest for the next one if it still has the room,
@@ -121,7 +121,7 @@ class _OpenRows:
         self._put(taken, room - times * length)
         return taken, times
 
-    def _put(self, rows: Integers, room: int) -> None:
+    def _put(self, rows: Int64Array, room: int) -> None:
         """Add rows of one room; full ones are done with."""
         if not (rows.size and room):
             return

@@ -1,10 +1,10 @@
 """A shard set as pairs of segments: whole sentences that follow each other, or do not.
 
-The way of a row: its index names a token, the sentence that holds it begins the row. Sentences are
+The path of a row: its index names a token, the sentence that holds it begins the row. Sentences are
 taken from there to the end of the document or until the row is full, and parted at the beginning of
-one of them: A and B (Devlin et al. 2018, appendix A.2). For half of the samples a coin says that B
-is something else: sentences from a random place in another document, or, for sentence order (Lan et
-al. 2020, section 3.1), A and B change places. The row is [CLS] A [SEP] B [SEP] and padding.
+one of them: A and B (Devlin et al. 2018, appendix A.2). For half of the samples B is
+something else: sentences of another document from a random one on, or, for sentence order (Lan et
+al. 2020, section 3.1), A and B swapped. The row is [CLS] A [SEP] B [SEP] and padding.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Literal
 
 import numpy as np
 
+from dslm.arrays import Int64Array, Tokens
 from dslm.errors import Problem
-from dslm.sampling.order import Integers
 from dslm.sampling.stateless_random import RandomStream, stateless_random
-from dslm.sampling.stream import Tokens, TokenSpan
+from dslm.sampling.stream import TokenSpan
 from dslm.shards.shard_set import ShardSet
 
 Relation = Literal["next_sentence", "sentence_order"]
@@ -56,33 +56,33 @@ class PairRows:
     def __len__(self) -> int:
         return -(-self.shards.tokens // self._room)
 
-    def rows(self, indices: Integers, numbers: Integers) -> Tokens:
+    def rows(self, indices: Int64Array, numbers: Int64Array) -> Tokens:
         """Some of the rows, as they are in these samples; shape [len(indices), width]."""
         segments = np.array(self._segments(indices, numbers)).reshape(-1, 2, 2)
         starts, lengths = segments[..., 0], segments[..., 1] - segments[..., 0]
         rows = np.full((indices.size, self.width), self.padding, dtype=self.shards.dtype)
         parted = 1 + lengths[:, :1]
         end = parted + 1 + lengths[:, 1:]
-        place = np.arange(self.width)
+        position = np.arange(self.width)
         rows[:, 0] = self._special["cls"]
-        rows[(place == parted) | (place == end)] = self._special["sep"]
-        text = (place > 0) & (place != parted) & (place < end)
-        rows[text] = self.shards.runs(starts.ravel(), lengths.ravel())
+        rows[(position == parted) | (position == end)] = self._special["sep"]
+        text = (position > 0) & (position != parted) & (position < end)
+        rows[text] = self.shards.spans(starts.ravel(), lengths.ravel())
         return rows
 
-    def runs(self, index: int, number: int) -> list[TokenSpan]:
+    def token_spans(self, index: int, number: int) -> list[TokenSpan]:
         """The two segments of a row when it is that sample."""
         return self._segments(np.array([index]), np.array([number]))[0]
 
-    def _segments(self, indices: Integers, numbers: Integers) -> list[list[TokenSpan]]:
+    def _segments(self, indices: Int64Array, numbers: Int64Array) -> list[list[TokenSpan]]:
         """The two segments of each row."""
         draws = stateless_random(self._seed, numbers, 5, RandomStream.PAIR).tolist()
-        coins = unrelated(self._seed, numbers).tolist()
-        rows = zip(indices.tolist(), draws, coins, strict=True)
-        return [self._pair(index, row, coin) for index, row, coin in rows]
+        swapped = unrelated(self._seed, numbers).tolist()
+        rows = zip(indices.tolist(), draws, swapped, strict=True)
+        return [self._pair(index, row, other) for index, row, other in rows]
 
     def _pair(self, index: int, draws: list[float], unrelated: int) -> list[TokenSpan]:
-        """The two segments of a row: some numbers decide, and the coin."""
+        """The two segments of a row: random numbers decide, and whether they are unrelated."""
         room = self._room
         if draws[0] < self._short:
             room = 2 + int(draws[1] * (room - 1))
@@ -113,7 +113,7 @@ class PairRows:
             start, end = self._text(number)
         return number
 
-    def _borders(self, document: int, room: int, choose: Callable[[Integers], int]) -> list[int]:
+    def _borders(self, document: int, room: int, choose: Callable[[Int64Array], int]) -> list[int]:
         """Where sentences of a document begin, from a chosen one on.
 
         At least two do: one more from before, or the half of a single one.
@@ -133,13 +133,13 @@ class PairRows:
             borders.add(sum(borders) // 2)
         return sorted(borders)
 
-    def _elsewhere(self, document: int, place: float, sentence: float, room: int) -> TokenSpan:
+    def _elsewhere(self, document: int, where: float, sentence: float, room: int) -> TokenSpan:
         """From a sentence of any other document on, all of its sentences equally likely.
 
         The document is that of any token, so that long ones are taken as often as they begin rows.
         """
         start, after = self.shards.document(document)
-        token = int(place * (self.shards.tokens - (after - start)))
+        token = int(where * (self.shards.tokens - (after - start)))
         other = self._document_at(token if token < start else token + after - start)
         if other == document:  # those between were too short, and this one came next
             other = self._document_at(after % self.shards.tokens)
@@ -161,7 +161,7 @@ def check_pairs(shards: ShardSet) -> list[Problem]:
     return [Problem(str(shards.folder), None, rule, fix)]
 
 
-def unrelated(seed: int, numbers: Integers) -> Integers:
-    """1 for the samples whose segments do not belong together as they stand, half of all."""
-    coins = stateless_random(seed, numbers, 1, RandomStream.RELATION)[:, 0] < 0.5
-    return coins.astype(np.int64)
+def unrelated(seed: int, numbers: Int64Array) -> Int64Array:
+    """1 for the samples whose segments do not follow each other in this order: half of all."""
+    draws = stateless_random(seed, numbers, 1, RandomStream.RELATION)[:, 0]
+    return (draws < 0.5).astype(np.int64)

@@ -1,4 +1,4 @@
-"""Random numbers without a history: each is a function of (seed, sample number, purpose, place)."""
+"""Random numbers without a history: functions of (seed, sample number, stream, position)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from enum import IntEnum, auto
 import numpy as np
 import numpy.typing as npt
 
-from dslm.sampling.order import Integers, mix
+from dslm.arrays import Int64Array
+from dslm.sampling.order import mix
 
 Reals = npt.NDArray[np.float64]
 
@@ -17,7 +18,7 @@ GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 class RandomStream(IntEnum):
-    """What random numbers are for; each has numbers of its own."""
+    """What random numbers are for; each purpose has a stream of its own."""
 
     SHUFFLE = 0
     DROP = auto()
@@ -34,19 +35,18 @@ class RandomStream(IntEnum):
     CUTS = auto()
 
 
-def stateless_random(seed: int, samples: Integers, width: int, purpose: RandomStream) -> Reals:
-    """Random numbers in [0, 1) that depend on the seed, the sample number and the purpose alone.
+def stateless_random(seed: int, samples: Int64Array, width: int, stream: RandomStream) -> Reals:
+    """Random numbers in [0, 1) that depend on the seed, the sample number and the stream alone.
 
     From SplitMix64 (Steele et al., "Fast Splittable Pseudorandom Number Generators", 2014), whose
-    numbers can be had in any order: that at a place is a mixture of where its row begins and the
-    place.
+    numbers can be had in any order: each is a mixture of where its row begins and its position.
 
     Returns:
         Shape [samples, width].
     """
-    digest = hashlib.blake2b(f"{seed}/{int(purpose)}".encode(), digest_size=16).digest()
+    digest = hashlib.blake2b(f"{seed}/{int(stream)}".encode(), digest_size=16).digest()
     before, behind = np.frombuffer(digest, dtype="<u8").astype(np.uint64)
     rows = mix(mix(samples.astype(np.uint64) + before) + behind)
-    places = np.arange(1, width + 1, dtype=np.uint64) * GOLDEN
-    bits = mix(rows[:, None] + places) >> np.uint64(11)
+    positions = np.arange(1, width + 1, dtype=np.uint64) * GOLDEN
+    bits = mix(rows[:, None] + positions) >> np.uint64(11)
     return bits.astype(np.float64) * 2.0**-53

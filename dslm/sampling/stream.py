@@ -1,6 +1,6 @@
 """What training and evaluation read: rows of tokens by sample number.
 
-The way of a sample number: `order` makes it a source and the index i of a row; the source gathers
+The path of a sample number: `order` makes it a source and the index i of a row; the source gathers
 the row's tokens from its shard set. Rows are windows, tokens i·S … of the set, in which a causal
 model's S predictions have their answers one token on; or whole documents, see `packed`; or pairs of
 segments, see `pairs`. Rows are a pure function of (seed, sample number). A replica that wants its
@@ -12,19 +12,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from dslm.arrays import Flags, Int64Array, Tokens
 from dslm.errors import DataError, Problem
-from dslm.sampling.order import Integers, Mixture, check_weights
+from dslm.sampling.order import Mixture, check_weights
 from dslm.shards.shard_set import ShardSet
 
-Tokens = npt.NDArray[Any]
 TokenSpan = tuple[int, int]
 """The first of some consecutive tokens of a shard set, and the one after the last."""
-Reader = Callable[[Integers, Integers], Tokens]
+Reader = Callable[[Int64Array, Int64Array], Tokens]
 """From the numbers of rows, and of the samples that they are, to something of each of their
 tokens; shape [rows, width]."""
 
@@ -35,9 +35,9 @@ class Samples:
 
     tokens: Tokens
     """[n, width]"""
-    numbers: Integers
+    numbers: Int64Array
     """[n]: their numbers; the same row has another one in each epoch."""
-    indices: Integers
+    indices: Int64Array
     """[n]: the numbers of their rows, the same in each epoch."""
     padding: int | None = None
     """The id that fills rows up, if any does."""
@@ -84,7 +84,7 @@ class RowSource(Protocol):
     def __len__(self) -> int:
         """How many rows there are."""
 
-    def rows(self, indices: Integers, numbers: Integers) -> Tokens:
+    def rows(self, indices: Int64Array, numbers: Int64Array) -> Tokens:
         """Some of the rows.
 
         Args:
@@ -95,53 +95,53 @@ class RowSource(Protocol):
             Shape [len(indices), width], in the dtype of the shards.
         """
 
-    def runs(self, index: int, number: int) -> list[TokenSpan]:
+    def token_spans(self, index: int, number: int) -> list[TokenSpan]:
         """What a row is made of when it is that sample."""
 
 
 class Windows:
-    """A shard set cut into windows, whatever lies there.
+    """A shard set cut into windows of equal length, across documents.
 
     Args:
         shards: the set.
-        cut: how.
+        spec: how it is cut.
         margin: tokens that follow each window in its row, for `augment`; where the set has no more,
             they are those of its beginning.
     """
 
     padding = None
 
-    def __init__(self, shards: ShardSet, cut: WindowSpec, margin: int = 0) -> None:
-        self.shards, self.cut, self.margin = shards, cut, margin
-        self.width = cut.width + margin
+    def __init__(self, shards: ShardSet, spec: WindowSpec, margin: int = 0) -> None:
+        self.shards, self.spec, self.margin = shards, spec, margin
+        self.width = spec.width + margin
 
     def __len__(self) -> int:
-        return self.cut.count(self.shards)
+        return self.spec.count(self.shards)
 
-    def rows(self, indices: Integers, numbers: Integers) -> Tokens:
-        """Some of the windows with their slack; shape [len(indices), width]."""
+    def rows(self, indices: Int64Array, numbers: Int64Array) -> Tokens:
+        """Some of the windows with their margin; shape [len(indices), width]."""
         return self._read(self.shards.windows, indices)
 
-    def sentences(self, indices: Integers, numbers: Integers) -> npt.NDArray[np.bool_]:
+    def sentences(self, indices: Int64Array, numbers: Int64Array) -> Flags:
         """True where a sentence begins, in the shape of `rows`."""
         return self._read(self.shards.sentence_starts, indices)
 
-    def runs(self, index: int, number: int) -> list[TokenSpan]:
-        """A window, and its slack."""
-        start = index * self.cut.stride
-        end = start + self.cut.width
+    def token_spans(self, index: int, number: int) -> list[TokenSpan]:
+        """A window, and its margin."""
+        start = index * self.spec.stride
+        end = start + self.spec.width
         margin = int(self._margin_starts(np.array([end]))[0])
         return [(start, end), *([(margin, margin + self.margin)] if self.margin else [])]
 
-    def _read(self, read: Callable[[Integers, int], Tokens], indices: Integers) -> Tokens:
-        starts = indices * self.cut.stride
-        rows = read(starts, self.cut.width)
+    def _read(self, read: Callable[[Int64Array, int], Tokens], indices: Int64Array) -> Tokens:
+        starts = indices * self.spec.stride
+        rows = read(starts, self.spec.width)
         if not self.margin:
             return rows
-        ends = self._margin_starts(starts + self.cut.width)
+        ends = self._margin_starts(starts + self.spec.width)
         return np.concatenate([rows, read(ends, self.margin)], axis=1)
 
-    def _margin_starts(self, ends: Integers) -> Integers:
+    def _margin_starts(self, ends: Int64Array) -> Int64Array:
         return np.where(ends + self.margin <= self.shards.tokens, ends, 0)
 
 
@@ -182,16 +182,16 @@ class Stream:
         return self._gathered(first, count, self._dtype, [source.rows for source in self.sources])
 
     def samples(self, first: int, count: int) -> Samples:
-        """The same rows with what there is to know of them."""
+        """The same rows with their numbers."""
         numbers = np.arange(first, first + count)
         _, indices = self._locate(numbers)
         return Samples(self.rows(first, count), numbers, indices, self.padding)
 
-    def places(self, first: int, count: int) -> list[tuple[int, list[TokenSpan]]]:
+    def token_spans(self, first: int, count: int) -> list[tuple[int, list[TokenSpan]]]:
         """For each of these samples the number of its source and the tokens it is made of."""
         chosen, indices = self._locate(np.arange(first, first + count))
         rows = zip(chosen.tolist(), indices.tolist(), range(first, first + count), strict=True)
-        return [(source, self.sources[source].runs(index, n)) for source, index, n in rows]
+        return [(source, self.sources[source].token_spans(index, n)) for source, index, n in rows]
 
     def epochs(self, samples: int) -> list[float]:
         """How often each source has been read after that many samples."""
@@ -210,7 +210,7 @@ class Stream:
             gathered[mine] = read(indices[mine], numbers[mine])
         return gathered
 
-    def _locate(self, samples: Integers) -> tuple[Integers, Integers]:
+    def _locate(self, samples: Int64Array) -> tuple[Int64Array, Int64Array]:
         """The source and the row of each sample."""
         chosen, _, indices = self._order(samples)
         if not self._weighted:  # one permutation over the rows of all sources together
@@ -244,13 +244,13 @@ def check_sources(
     problems = [problem for source in sources for problem in check_window(source, width)]
     if weights is not None:
         problems += check_weights(weights, len(sources))
-    strangers = [s for s in sources if s.tokenizer_sha256 != sources[0].tokenizer_sha256]
+    others = [one for one in sources if one.tokenizer_sha256 != sources[0].tokenizer_sha256]
     return problems + [
         Problem(
-            str(stranger.folder),
+            str(other.folder),
             None,
             f"made with another tokenizer than {sources[0].folder}",
             f"shard it with {sources[0].tokenizer}",
         )
-        for stranger in strangers
+        for other in others
     ]

@@ -2,6 +2,6 @@
 
 `manifest` describes it, `rows` are documents in memory, `writer` writes them into one file, and
 `shard_set` opens all of them by memory map. `statistics` counts, `provenance` leads from a document
-back to its text, `verify` compares every byte, `remove` takes documents out afterwards, and
+back to its text, `verify` compares every byte, `remove` takes documents out, and
 `datasets_files` lets Hugging Face `datasets` open the folder.
 """

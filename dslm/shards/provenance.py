@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from dslm.shards.shard_set import Integers, ShardSet
+from dslm.arrays import Int64Array
+from dslm.shards.shard_set import ShardSet
 from dslm.tokenizers.tokenizer import Tokenizer
 
 
@@ -16,7 +17,7 @@ class Provenance:
     """One document of a shard set."""
 
     number: int
-    """Its place among the documents of the set."""
+    """Its number among the documents of the set."""
     input: str
     """The file it was read from, below the folder of all inputs."""
     place: int
@@ -24,7 +25,7 @@ class Provenance:
     sha256: str
     """The hash of its text after cleaning."""
     language: str
-    """What language was identified, if any was sought."""
+    """The language that was identified, if languages were."""
     text_bytes: int
     """UTF-8 bytes of its text."""
     tokens: int
@@ -70,7 +71,7 @@ class ProvenanceReader:
         tokens = self.shards.windows(np.array([first]), last - first)[0]
         return tokenizer.decode(tokens.tolist())
 
-    def between(self, first: int, last: int) -> Integers:
+    def between(self, first: int, last: int) -> Int64Array:
         """The numbers of the documents that have a part in tokens `first` … `last - 1`."""
         ends = self.shards.documents_at(np.array([first, last - 1], dtype=np.int64))
         return np.arange(ends[0], ends[1] + 1)

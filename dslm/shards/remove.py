@@ -1,4 +1,4 @@
-"""Taking a document out of a shard set that has been made: the text is gone, the manifest tells so.
+"""Taking a document out of a finished shard set: the text is gone, and the manifest says so.
 
 The shard that holds it is written again without it, under another name; then the manifest changes
 over to the new file in one move; then the old file goes. Killed anywhere on the way, the set is
@@ -39,12 +39,12 @@ def remove(
 
     Args:
         shards: the set; open it again afterwards.
-        hashes: sha256 of the documents' texts, as `Provenance` tells it.
-        progress: told the bytes of shards looked at since the last call.
+        hashes: sha256 of the documents' texts, as in `Provenance`.
+        progress: called with the bytes of shards read since the last call.
 
     Returns:
-        What was taken out now: a text that was there twice, twice; one that was taken out before
-        is not among it.
+        What was taken out now, one entry for each copy of a text; none for what was taken out
+        before.
 
     Raises:
         DataError: a hash is none or was never in the set, or nothing would be left.
@@ -98,7 +98,7 @@ def _remove(shards: ShardSet, hashes: set[str], progress: Advance | None) -> lis
 
 
 Matches = dict[int, list[dict[str, Any]]]
-"""For each record batch the facts of the rows to take out, with their places as ``row``."""
+"""For each record batch the facts of the rows to take out, with their numbers as ``row``."""
 
 
 def _find(path: Path, wanted: set[bytes]) -> Matches:

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-Integers = npt.NDArray[np.int64]
-Tokens = npt.NDArray[Any]
+from dslm.arrays import Int64Array, Tokens
 
 
 @dataclass(frozen=True)
@@ -18,21 +13,21 @@ class Rows:
 
     tokens: Tokens
     """The ids of all documents, each with its end."""
-    ends: Integers
+    ends: Int64Array
     """[documents + 1]: where each document begins in `tokens`, and where the last one ends."""
-    sentences: Integers
+    sentences: Int64Array
     """The first token of each sentence, counted from that of its document."""
-    sentence_ends: Integers
+    sentence_ends: Int64Array
     """[documents + 1]: where the sentences of each document begin in `sentences`."""
-    inputs: Integers
+    inputs: Int64Array
     """[documents]: `Document.input`."""
-    places: Integers
-    """[documents]: `Document.place`."""
+    offsets: Int64Array
+    """[documents]: `Document.offset`."""
     languages: list[str]
     """[documents]: `Document.language`."""
     hashes: list[bytes]
     """[documents]: sha256 of the text."""
-    text_bytes: Integers
+    text_bytes: Int64Array
     """[documents]: UTF-8 bytes of the text."""
 
     def __len__(self) -> int:
@@ -48,7 +43,7 @@ class Rows:
             sentences=self.sentences[first_sentence:last_sentence],
             sentence_ends=self.sentence_ends[start : stop + 1] - first_sentence,
             inputs=self.inputs[start:stop],
-            places=self.places[start:stop],
+            offsets=self.offsets[start:stop],
             languages=self.languages[start:stop],
             hashes=self.hashes[start:stop],
             text_bytes=self.text_bytes[start:stop],

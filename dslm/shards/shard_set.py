@@ -1,8 +1,8 @@
 """A folder of shards, opened: all its documents as one long row of tokens, read in place.
 
-The way of a window: its start is looked up among the first tokens of all batches, which gives a
-shard and a place in its memory map; one indexing operation gathers all windows of a shard. Only a
-window that crosses the end of a batch is put together token by token. Opening reads the manifest
+The path of a window: its start is looked up among the first tokens of all batches, which gives a
+shard and an index into its memory map; one indexing gathers all windows of a shard. Only a window
+that crosses the end of a batch is put together token by token. Opening reads the manifest
 and the sizes of the files, no content, and needs neither torch nor pyarrow.
 """
 
@@ -11,18 +11,15 @@ from __future__ import annotations
 import hashlib
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from dslm.arrays import Flags, Int64Array, Tokens
 from dslm.errors import DataError, Problem
 from dslm.files.fingerprint import file_sha256
 from dslm.progress import Advance
 from dslm.shards.manifest import FILE, Manifest, RecordBatch
-
-Integers = npt.NDArray[np.int64]
-Tokens = npt.NDArray[Any]
 
 REPAIR = "copy it again or shard again"
 
@@ -86,18 +83,18 @@ class ShardSet:
                 problems.append(Problem(str(path), None, rule, REPAIR))
         return problems
 
-    def windows(self, starts: Integers, length: int) -> Tokens:
-        """Gather runs of consecutive tokens from the concatenation of all documents.
+    def windows(self, starts: Int64Array, length: int) -> Tokens:
+        """Gather spans of equal length from the concatenation of all documents.
 
         Args:
-            starts: one dimension, the number of each run's first token.
-            length: tokens in a run.
+            starts: one dimension, the number of each span's first token.
+            length: tokens in a span.
 
         Returns:
             Shape [len(starts), length], in the dtype of the shards.
 
         Raises:
-            IndexError: a run begins before the first token or ends after the last.
+            IndexError: a span begins before the first token or ends after the last.
         """
         if starts.size and (starts.min() < 0 or starts.max() + length > self.tokens):
             raise IndexError(f"windows of {length} tokens leave the {self.tokens} tokens there are")
@@ -112,12 +109,12 @@ class ShardSet:
             rows[row] = self._gather(starts[row] + np.arange(length))
         return rows
 
-    def runs(self, starts: Integers, lengths: Integers) -> Tokens:
-        """Gather runs of tokens of any lengths, one after the other.
+    def spans(self, starts: Int64Array, lengths: Int64Array) -> Tokens:
+        """Gather spans of any lengths, one after the other.
 
         Args:
-            starts: one dimension, the number of each run's first token.
-            lengths: tokens of each run; none reaches beyond its document.
+            starts: one dimension, the number of each span's first token.
+            lengths: tokens of each span; none reaches beyond its document.
 
         Returns:
             Shape [sum of lengths], in the dtype of the shards.
@@ -125,21 +122,21 @@ class ShardSet:
         batches = self._batches_of(starts)
         views = [self._view(shard) for shard in self._shards[batches].tolist()]
         first = starts + self._shifts[batches]
-        places = zip(views, first.tolist(), (first + lengths).tolist(), strict=True)
-        parts = [view[start:end] for view, start, end in places]
+        spans = zip(views, first.tolist(), (first + lengths).tolist(), strict=True)
+        parts = [view[start:end] for view, start, end in spans]
         return np.concatenate([np.empty(0, dtype=self.dtype), *parts])
 
-    def lengths(self) -> Integers:
+    def lengths(self) -> Int64Array:
         """Tokens of each document, its end included; shape [documents]."""
         parts = [np.diff(self._ends(batch)) for batch in range(len(self._batches))]
         return np.concatenate([np.empty(0, dtype=np.int64), *parts])
 
-    def sentence_starts(self, starts: Integers, length: int) -> npt.NDArray[np.bool_]:
-        """Where sentences begin in runs of consecutive tokens.
+    def sentence_starts(self, starts: Int64Array, length: int) -> Flags:
+        """Where sentences begin in spans of equal length.
 
         Args:
-            starts: one dimension, the number of each run's first token.
-            length: tokens in a run.
+            starts: one dimension, the number of each span's first token.
+            length: tokens in a span.
 
         Returns:
             Shape [len(starts), length].
@@ -148,11 +145,11 @@ class ShardSet:
         first, last = self._batches_of(starts), self._batches_of(starts + length - 1)
         for row, start in enumerate(starts.tolist()):
             for batch in range(first[row], last[row] + 1):
-                places = self._sentences_between(batch, start, start + length)
-                begins[row, places - start] = True
+                tokens = self._sentences_between(batch, start, start + length)
+                begins[row, tokens - start] = True
         return begins
 
-    def documents_at(self, positions: Integers) -> Integers:
+    def documents_at(self, positions: Int64Array) -> Int64Array:
         """The number of the document that holds each token."""
         found = np.empty_like(positions)
         batches = self._batches_of(positions)
@@ -169,7 +166,7 @@ class ShardSet:
         ends, first = self._ends(batch), self._first_tokens[batch]
         return int(first + ends[row]), int(first + ends[row + 1])
 
-    def sentences_of(self, number: int) -> Integers:
+    def sentences_of(self, number: int) -> Int64Array:
         """The first token of each sentence of a document, counted from that of the document."""
         batch, row = self.row_of(number)
         starts, ends = self._sentences(batch)
@@ -194,17 +191,17 @@ class ShardSet:
             batch - int(np.searchsorted(self._shards, shard)),
         )
 
-    def _gather(self, positions: Integers) -> Tokens:
+    def _gather(self, positions: Int64Array) -> Tokens:
         """The tokens at any positions, shape [positions]."""
         batches = self._batches_of(positions)
-        shards, places = self._shards[batches], positions + self._shifts[batches]
+        shards, indices = self._shards[batches], positions + self._shifts[batches]
         tokens = np.empty(positions.size, dtype=self.dtype)
         for shard in np.unique(shards).tolist():
             mine = shards == shard
-            tokens[mine] = self._view(shard)[places[mine]]
+            tokens[mine] = self._view(shard)[indices[mine]]
         return tokens
 
-    def _batches_of(self, positions: Integers) -> Integers:
+    def _batches_of(self, positions: Int64Array) -> Int64Array:
         return np.searchsorted(self._first_tokens, positions, side="right") - 1
 
     @cached_property
@@ -212,17 +209,17 @@ class ShardSet:
         return [batch for shard in self.manifest.shards for batch in shard.batches]
 
     @cached_property
-    def _first_tokens(self) -> Integers:
+    def _first_tokens(self) -> Int64Array:
         """The number of each batch's first token, and at the end the number of tokens."""
         return np.cumsum([0, *(batch.tokens for batch in self._batches)], dtype=np.int64)
 
     @cached_property
-    def _first_documents(self) -> Integers:
+    def _first_documents(self) -> Int64Array:
         """The number of each batch's first document, and at the end the number of documents."""
         return np.cumsum([0, *(batch.documents for batch in self._batches)], dtype=np.int64)
 
     @cached_property
-    def _shards(self) -> Integers:
+    def _shards(self) -> Int64Array:
         """The shard of each batch."""
         return np.repeat(
             np.arange(len(self.manifest.shards)),
@@ -230,22 +227,22 @@ class ShardSet:
         )
 
     @cached_property
-    def _shifts(self) -> Integers:
-        """What turns a token's number into its place in the view of its shard, for each batch."""
-        places = np.array([batch.tokens_at for batch in self._batches], dtype=np.int64)
-        return places // self.dtype.itemsize - self._first_tokens[:-1]
+    def _shifts(self) -> Int64Array:
+        """What turns a token's number into an index of the view of its shard, for each batch."""
+        starts = np.array([batch.tokens_at for batch in self._batches], dtype=np.int64)
+        return starts // self.dtype.itemsize - self._first_tokens[:-1]
 
-    def _ends(self, batch: int) -> Integers:
+    def _ends(self, batch: int) -> Int64Array:
         """Where each document of a record batch begins, and where the last one ends."""
         return self._array(batch, "ends_at", np.int64, self._batches[batch].documents + 1)
 
-    def _sentences(self, batch: int) -> tuple[Tokens, Integers]:
+    def _sentences(self, batch: int) -> tuple[Tokens, Int64Array]:
         """Sentence starts within their documents, and where those of each document begin."""
         facts = self._batches[batch]
         starts = self._array(batch, "sentences_at", np.uint32, facts.sentences)
         return starts, self._array(batch, "sentence_ends_at", np.int64, facts.documents + 1)
 
-    def _sentences_between(self, batch: int, first: int, last: int) -> Integers:
+    def _sentences_between(self, batch: int, first: int, last: int) -> Int64Array:
         """The tokens `first` … `last - 1` of a record batch with which a sentence begins."""
         ends, (starts, sentence_ends) = self._ends(batch), self._sentences(batch)
         origin = self._first_tokens[batch]
@@ -253,13 +250,13 @@ class ShardSet:
         end = int(np.searchsorted(ends[:-1], last - origin))
         borders = sentence_ends[begin : end + 1]
         documents = np.repeat(ends[begin:end], np.diff(borders))
-        places: Integers = origin + documents + starts[borders[0] : borders[-1]]
-        return places[(places >= first) & (places < last)]
+        tokens: Int64Array = origin + documents + starts[borders[0] : borders[-1]]
+        return tokens[(tokens >= first) & (tokens < last)]
 
-    def _array(self, batch: int, place: str, dtype: npt.DTypeLike, size: int) -> Tokens:
+    def _array(self, batch: int, name: str, dtype: npt.DTypeLike, size: int) -> Tokens:
         """A plain array of a record batch, in place."""
         raw = self._view(int(self._shards[batch])).view(np.uint8)
-        start = getattr(self._batches[batch], place)
+        start = getattr(self._batches[batch], name)
         return raw[start : start + size * np.dtype(dtype).itemsize].view(dtype)
 
     def _view(self, shard: int) -> Tokens:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 
+import numpy as np
 from pydantic.dataclasses import dataclass
 
+from dslm.arrays import Int64Array
 from dslm.config.parse import STRICT, Count
+from dslm.shards.rows import Rows
 
 EXAMPLES = 20
 """Broken records that are described one by one; the others are only counted."""
@@ -41,17 +44,17 @@ class Statistics(TextVolume):
     maximum_token: Count = 0
     """The largest id that occurs."""
     changed: dict[str, Count] = field(default_factory=dict)
-    """Documents or places that cleaning changed, by what it did."""
+    """Documents or passages that cleaning changed, by what it did."""
     left_out: dict[str, Count] = field(default_factory=dict)
     """Documents that were read but not kept, by reason."""
     broken: dict[str, Count] = field(default_factory=dict)
     """Records that could not be read, by reason."""
     examples: list[str] = field(default_factory=list)
-    """The first broken records: file, place and what is wrong."""
+    """The first broken records: file, line and what is wrong."""
     languages: dict[str, TextVolume] = field(default_factory=dict)
     """What was kept of each language, where languages were identified."""
     lengths: list[Count] = field(default_factory=list)
-    """Documents that were kept by length: place b counts those of 2^b … 2^(b+1) - 1 tokens."""
+    """Documents that were kept by length: entry b counts those of 2^b … 2^(b+1) - 1 tokens."""
 
     def add(self, other: TextVolume) -> None:
         """Add what another unit counted; its examples come after those here."""
@@ -80,3 +83,31 @@ class Statistics(TextVolume):
 
 def _sum(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
     return dict(sorted((Counter(one) + Counter(other)).items()))
+
+
+def count(rows: Rows) -> Statistics:
+    """The statistics of documents that were kept."""
+    sizes = np.diff(rows.ends)
+    lengths = np.bincount(np.log2(np.maximum(sizes, 1)).astype(np.int64))
+    names = rows.languages if any(rows.languages) else []
+    return Statistics(
+        documents=len(rows),
+        tokens=rows.tokens.size,
+        text_bytes=int(rows.text_bytes.sum()),
+        sentences=rows.sentences.size,
+        maximum_token=int(rows.tokens.max(initial=0)),
+        languages=_volumes(names, sizes, rows.text_bytes),
+        lengths=lengths.tolist(),
+    )
+
+
+def _volumes(
+    names: Sequence[str], sizes: Int64Array, text_bytes: Int64Array
+) -> dict[str, TextVolume]:
+    languages, which = np.unique(np.array(names, dtype=object), return_inverse=True)
+    return {
+        str(language): TextVolume(
+            int((which == n).sum()), int(sizes[which == n].sum()), int(text_bytes[which == n].sum())
+        )
+        for n, language in enumerate(languages)
+    }

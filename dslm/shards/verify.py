@@ -20,7 +20,7 @@ def verify(shards: ShardSet, progress: Advance | None = None) -> list[Problem]:
 
     Args:
         shards: the set, opened without any check.
-        progress: told the bytes read; in the end twice the bytes of all shards.
+        progress: called with the bytes read; in the end twice the bytes of all shards.
 
     Returns:
         One problem for each file that is not what was written.

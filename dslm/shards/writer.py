@@ -26,7 +26,7 @@ class ShardWriter:
     """Writes one shard; use it in a ``with`` block and call `finish` at its end.
 
     Args:
-        path: the file to make; see `files.appearing` for one that others may see.
+        path: the file to make; see `files.whole.appearing` for one that others may see.
         dtype: the type of a token.
         batch_tokens: tokens after which a batch is written.
 
@@ -88,8 +88,8 @@ class ShardWriter:
 def schema(dtype: np.dtype[Any]) -> Any:
     """The Arrow schema of a shard.
 
-    ``tokens`` and ``sentences`` as in `Rows`; ``input``, ``place`` and ``language`` as in
-    `Document`; ``sha256`` of the text, by which a document is known.
+    ``tokens`` and ``sentences`` as in `Rows`; ``input``, ``place`` (the offset) and ``language`` as
+    in `Document`; ``sha256`` of the text, which identifies a document.
     """
     import pyarrow as pa
 
@@ -125,7 +125,7 @@ def record_batch(parts: list[Rows], schema: Any) -> Any:
             lists("ends", "tokens", parts[0].tokens.dtype),
             lists("sentence_ends", "sentences", np.uint32),
             joined("inputs", np.uint32),
-            joined("places", np.uint64),
+            joined("offsets", np.uint64),
             strings([name.encode() for rows in parts for name in rows.languages], pa.string()),
             joined("text_bytes", np.uint32),
             strings([digest for rows in parts for digest in rows.hashes], pa.binary()),
@@ -148,9 +148,9 @@ def describe_batches(path: Path) -> tuple[RecordBatch, ...]:
 def _describe(batch: Any, origin: int) -> RecordBatch:
     tokens, sentences = batch.column("tokens"), batch.column("sentences")
 
-    def places(column: Any) -> tuple[int, int]:
+    def addresses(column: Any) -> tuple[int, int]:
         values = column.values.buffers()[1]
-        # An array without values may have no place in the file: any will do to read nothing.
+        # An array without values may have no address: any will do to read nothing.
         at = values.address - origin if len(column.values) else column.buffers()[1].address - origin
         return at, column.buffers()[1].address - origin
 
@@ -158,8 +158,8 @@ def _describe(batch: Any, origin: int) -> RecordBatch:
         documents=batch.num_rows,
         tokens=len(tokens.values),
         sentences=len(sentences.values),
-        tokens_at=places(tokens)[0],
-        ends_at=places(tokens)[1],
-        sentences_at=places(sentences)[0],
-        sentence_ends_at=places(sentences)[1],
+        tokens_at=addresses(tokens)[0],
+        ends_at=addresses(tokens)[1],
+        sentences_at=addresses(sentences)[0],
+        sentence_ends_at=addresses(sentences)[1],
     )

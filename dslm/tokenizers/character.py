@@ -6,12 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from dslm.arrays import Tokens
 from dslm.errors import DataError, Problem
-from dslm.tokenizers.tokenizer import Encoded, Tokenizer, TokenizerCard, Tokens
+from dslm.tokenizers.tokenizer import Encoded, Tokenizer, TokenizerCard
+from dslm.tokenizers.tokenizer_json import characters_json
 
 
 class CharacterTokenizer(Tokenizer):
-    """Characters by their place among those that `TokenizerCard.characters` lists."""
+    """Characters by their index among those that `TokenizerCard.characters` lists."""
 
     def __init__(self, card: TokenizerCard, files: Mapping[str, bytes]) -> None:
         super().__init__(card, files)
@@ -35,6 +37,9 @@ class CharacterTokenizer(Tokenizer):
         """The characters of some ids."""
         points: Tokens = self._points[np.fromiter(ids, dtype=np.int64)]
         return points.tobytes().decode("utf-32-le")
+
+    def _json(self) -> str:
+        return characters_json(self.card.characters or "")
 
     def _measured(self) -> Tokens:
         """UTF-8 takes one byte, and one more from each of these code points on."""

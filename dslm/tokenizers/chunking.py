@@ -1,7 +1,7 @@
 """Long texts as short parts, so that encoding takes little memory whatever the text.
 
 `lines` is for tokenizers to which a line end is a token of its own: a cut after one changes
-nothing. `safe_cuts` is for the others: it looks for a place where the ids of both sides, put
+nothing. `safe_cuts` is for the others: it looks for a cut where the ids of both sides, put
 together, are the ids of the whole.
 """
 
@@ -15,13 +15,13 @@ CHUNK = 8192
 """Characters encoded at a time: enough to hide the cost of a call, few enough for flat memory."""
 
 AROUND = 64
-"""Characters on either side of a seam whose ids are compared."""
+"""Characters on either side of a cut whose ids are compared."""
 
 TRIES = 32
-"""Places between words, and others, that are tried for a seam before looking further on."""
+"""Cuts between words, and others, that are tried before looking further on."""
 
 FAR = 16
-"""Sizes of a part after which it ends without a seam."""
+"""Sizes of a part after which it ends without a safe cut."""
 
 BETWEEN_WORDS = re.compile(r"(?<=\S)[ \n](?=\S)")
 
@@ -46,23 +46,23 @@ def lines(text: str, size: int) -> Iterator[Span]:
 def safe_cuts(text: str, size: int, ids: Callable[[str], list[int]]) -> Iterator[Span]:
     """Cut a text about every `size` characters where its ids come apart.
 
-    A place between words is looked for first, then any other. Where a tokenizer puts a space before
+    A cut between words is looked for first, then any other. Where a tokenizer puts a space before
     every text, the space at the cut belongs to neither part.
 
     Args:
         text: the whole.
-        size: characters in a part, at most, unless there is no seam.
+        size: characters in a part, at most, unless there is no safe cut.
         ids: what the tokenizer makes of a short text.
     """
     start = 0
     while len(text) - start > size:
-        end, dropped = next(_places(text, start, size, ids))
+        end, dropped = next(_cuts(text, start, size, ids))
         yield start, end
         start = end + dropped
     yield start, len(text)
 
 
-def _places(
+def _cuts(
     text: str, start: int, size: int, ids: Callable[[str], list[int]]
 ) -> Iterator[tuple[int, int]]:
     """Where a part may end, and how many spaces are dropped there; at last where it must end."""
@@ -70,16 +70,16 @@ def _places(
     for limit in range(start + size, last, size):
         middle = limit - size // 2
         words = [match.start() for match in BETWEEN_WORDS.finditer(text, middle, limit)]
-        for place in islice(chain(words[-TRIES:], range(limit, middle, -1)), 2 * TRIES):
+        for end in islice(chain(words[-TRIES:], range(limit, middle, -1)), 2 * TRIES):
             for drop in (0, 1):
-                if _comes_apart(text, place, drop, ids):
-                    yield place, drop
+                if _comes_apart(text, end, drop, ids):
+                    yield end, drop
     yield last, 0
 
 
-def _comes_apart(text: str, place: int, drop: int, ids: Callable[[str], list[int]]) -> bool:
+def _comes_apart(text: str, cut: int, drop: int, ids: Callable[[str], list[int]]) -> bool:
     """Whether a cut leaves the ids around it as they are, without the space it drops, if any."""
-    if drop and text[place] not in " \n":
+    if drop and text[cut] not in " \n":
         return False
-    left, right = text[max(0, place - AROUND) : place], text[place : place + AROUND]
+    left, right = text[max(0, cut - AROUND) : cut], text[cut : cut + AROUND]
     return ids(left) + ids(right[drop:]) == ids(left + right)

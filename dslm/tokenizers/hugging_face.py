@@ -15,18 +15,18 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from dslm.arrays import Flags, Tokens
 from dslm.errors import DataError, Problem
 from dslm.tokenizers.chunking import CHUNK, Span, safe_cuts
 from dslm.tokenizers.probes import PROBES
-from dslm.tokenizers.third_party import DamagedError, special_ids
+from dslm.tokenizers.third_party import FILES, DamagedError, special_ids
 from dslm.tokenizers.tokenizer import (
+    JSON,
     AnyTokenizerKind,
     Encoded,
     Tokenizer,
     TokenizerCard,
-    Tokens,
     model_hash,
 )
 from dslm.tokenizers.word_cache import VISIBLE, Encode, apart, cached
@@ -74,8 +74,9 @@ class HuggingFaceTokenizer(Tokenizer):
         """The text of some ids."""
         return str(self._model.decode([int(token) for token in ids], skip_special_tokens=True))
 
-    def json(self) -> str:
-        """The tokenizer as one ``tokenizer.json``."""
+    def _json(self) -> str:
+        if self.kind == "hugging-face":
+            return self.files[JSON].decode()
         return str(self._model.to_str())
 
     def _plain(self, parts: Sequence[str]) -> Encoded:
@@ -128,11 +129,11 @@ class HuggingFaceTokenizer(Tokenizer):
 
 
 def _looks_around(token: Any) -> bool:
-    """Whether an added token in a text depends on what stands beside it, or takes some of that."""
+    """Whether an added token in a text depends on what is beside it, or takes some of that."""
     return not token.special and bool(token.lstrip or token.rstrip or token.single_word)
 
 
-def _borders(added: Iterable[Any]) -> npt.NDArray[np.bool_]:
+def _borders(added: Iterable[Any]) -> Flags:
     """Where GPT-2 and BERT begin another word, whatever follows, but in no added token."""
     wide = {chr(code).encode()[-1] for code in range(0x80, 0x3001) if chr(code).isspace()}
     borders = np.zeros((256, 256), dtype=bool)
@@ -149,7 +150,7 @@ def _open(kind: str, files: Mapping[str, bytes]) -> Any:
         "bert": _bert,
     }
     try:
-        model = makers[kind](*(content.decode() for content in files.values()))
+        model = makers[kind](*(files[name].decode() for name in FILES[kind]))
     except Exception as error:  # the library raises nothing narrower
         raise DamagedError(str(error)) from None
     model.no_truncation()

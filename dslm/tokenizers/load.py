@@ -9,9 +9,17 @@ from dslm.tokenizers import third_party
 from dslm.tokenizers.character import CharacterTokenizer
 from dslm.tokenizers.hugging_face import HuggingFaceTokenizer
 from dslm.tokenizers.sentence_piece import SentencePieceTokenizer
-from dslm.tokenizers.tokenizer import CARD, MODEL, Tokenizer, TokenizerCard, model_hash
+from dslm.tokenizers.tokenizer import (
+    CARD,
+    JSON,
+    MODEL,
+    Tokenizer,
+    TokenizerCard,
+    card_path,
+    model_hash,
+)
 
-FOREIGN: dict[str, type[SentencePieceTokenizer] | type[HuggingFaceTokenizer]] = {
+THIRD_PARTY: dict[str, type[SentencePieceTokenizer] | type[HuggingFaceTokenizer]] = {
     "sentencepiece": SentencePieceTokenizer,
     "hugging-face": HuggingFaceTokenizer,
     "gpt2": HuggingFaceTokenizer,
@@ -22,7 +30,7 @@ KINDS: dict[str, type[Tokenizer]] = {
     "unigram": SentencePieceTokenizer,
     "bpe": SentencePieceTokenizer,
     "char": CharacterTokenizer,
-    **FOREIGN,
+    **THIRD_PARTY,
 }
 
 FILES = {"unigram": (MODEL,), "bpe": (MODEL,), "char": (), **third_party.FILES}
@@ -42,32 +50,37 @@ def load_tokenizer(path: Path | str) -> Tokenizer:
         DataError: there is no tokenizer, or its model is not the one it was made with.
     """
     path = Path(path)
-    found = third_party.find(path)
-    return _ours(path.parent if path.is_file() else path) if found is None else _theirs(path, found)
+    folder = path.parent if path.name in (CARD, JSON) and path.is_file() else path
+    found = None if card_path(folder) else third_party.find(path)
+    return _with_card(folder) if found is None else _without_card(found)
 
 
-def _theirs(path: Path, found: third_party.ThirdPartyFiles) -> Tokenizer:
+def _without_card(found: third_party.ThirdPartyFiles) -> Tokenizer:
     names = zip(FILES[found.kind], found.paths, strict=True)
     files = {name: third_party.read(source) for name, source in names}
     try:
-        card = FOREIGN[found.kind].describe(found.kind, files)
+        card = THIRD_PARTY[found.kind].describe(found.kind, files)
     except third_party.DamagedError as error:
         rule = f"is no {found.kind} tokenizer ({error})"
-        raise DataError(Problem(str(path), None, rule, "get the file again")) from None
+        where = " or ".join(map(str, found.paths))
+        raise DataError(Problem(where, None, rule, "get the file again")) from None
     return KINDS[found.kind](card, files)
 
 
-def _ours(folder: Path) -> Tokenizer:
+def _with_card(folder: Path) -> Tokenizer:
     card = TokenizerCard.load(folder)
-    paths = [folder / name for name in FILES[card.kind]]
-    for path in paths:
+    older = {} if (folder / CARD).is_file() else {JSON: "hugging-face.json"}
+    paths = {name: folder / older.get(name, name) for name in FILES[card.kind]}
+    for path in paths.values():
         if not path.is_file():
             rule, fix = "no such file", "copy the folder again or train again"
             raise DataError(Problem(str(path), None, rule, fix))
-    files = {path.name: third_party.read(path) for path in paths}
+    files = {name: third_party.read(path) for name, path in paths.items()}
     model = files if card.characters is None else {CARD: card.characters.encode()}
     if model_hash(model) != card.sha256:
-        changed = " or ".join(str(folder / name) for name in model)
-        rule = f"its bytes have changed since {CARD} was written"
+        changed = " or ".join(str(paths.get(name, folder / name)) for name in model)
+        rule = "its bytes have changed since the card was written"
         raise DataError(Problem(changed, None, rule, "copy the folder again or train again"))
+    if not older and (folder / JSON).is_file():
+        files[JSON] = third_party.read(folder / JSON)
     return KINDS[card.kind](card, files)

@@ -4,7 +4,7 @@ Each has something that some tokenizer changes: case, accents, compatibility for
 spaces, line ends, characters it has never seen. Whoever gives them back unchanged, byte by byte,
 changes nothing else either.
 
-What a tokenizer makes of a place in a text depends on the kinds of characters on both sides of it.
+What a tokenizer makes of a text depends on the kinds of characters that are side by side in it.
 `neighbours` puts something of every kind beside something of every kind; whoever encodes all of
 that the same in two ways does so with other texts.
 """
@@ -46,8 +46,8 @@ KINDS = (
 
 
 def neighbours() -> list[str]:
-    """Texts in which each of `KINDS` stands before each other one, and before itself."""
+    """Texts in which each of `KINDS` comes before each other one, and before itself."""
     size = len(KINDS)
     walks = (range(step, step * (size + 2), step) for step in range(1, size))
     twice = (kind * 2 for kind in KINDS)
-    return [*twice, *("".join(KINDS[place % size] for place in walk) for walk in walks)]
+    return [*twice, *("".join(KINDS[index % size] for index in walk) for walk in walks)]

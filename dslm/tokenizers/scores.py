@@ -56,7 +56,7 @@ def _fields(data: bytes, start: int, end: int) -> Iterator[Field]:
 
 
 def _number(data: bytes, start: int) -> tuple[int, int]:
-    """A number of seven bits a byte, and the place after it."""
+    """A number of seven bits a byte, and the byte after it."""
     value = shift = 0
     while data[start] >= 0x80:
         value |= (data[start] & 0x7F) << shift

@@ -14,8 +14,8 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from dslm.arrays import Int64Array, Tokens
 from dslm.tokenizers.chunking import CHUNK, Span, lines, safe_cuts
 from dslm.tokenizers.probes import PROBES
 from dslm.tokenizers.third_party import DamagedError, special_ids
@@ -25,16 +25,16 @@ from dslm.tokenizers.tokenizer import (
     Encoded,
     Tokenizer,
     TokenizerCard,
-    Tokens,
     model_hash,
 )
+from dslm.tokenizers.tokenizer_json import Pieces
 from dslm.tokenizers.word_cache import VISIBLE, Encode, apart, cached
 
 SPACE = "▁"
 """What SentencePiece writes for a space."""
 
 BETWEEN = "\udcff"
-"""What stands in no piece, for it is no character."""
+"""What is in no piece, for it is no character."""
 
 LONG = 256
 """Characters above which an array of ids costs less than a list of them."""
@@ -99,7 +99,7 @@ class SentencePieceTokenizer(Tokenizer):
         return self._flat(rows)
 
     def _with_marks(self, parts: Sequence[str]) -> Encoded:
-        """The ids, with those of the bytes of ▁ wherever it stands in the text itself."""
+        """The ids, with those of the bytes of ▁ wherever the text itself has it."""
         if SPACE not in "".join(parts):
             return self._library(parts)
         return self._flat([self._marked(part) for part in parts])
@@ -110,6 +110,15 @@ class SentencePieceTokenizer(Tokenizer):
         for after in rest:
             ids += self._space + self._model.encode(after)
         return ids
+
+    def _json(self) -> str:
+        if self.kind == "sentencepiece":
+            return super()._json()
+        kinds = (self._model.is_control, self._model.is_unknown, self._model.is_byte)
+        other = np.any([kind(self._numbers) for kind in kinds], axis=0)
+        text = {piece for piece, no in zip(self._pieces, other, strict=True) if not no}
+        scores = self._model.get_score(self._numbers)
+        return Pieces(self._pieces, scores, text).json(self.kind, self.special)
 
     def _token_starts(self, part: str) -> list[int]:
         return [start for start, _ in self._model.encode_as_offset_mapping(part)["offsets"]]
@@ -137,7 +146,7 @@ class SentencePieceTokenizer(Tokenizer):
         into pieces by itself. BPE (its scores are the ranks of merges, so whole numbers) then gives
         the ids of the whole text. So does unigram but for rounding: the library adds up the scores
         of a text in 32 bits, and after some thousand words takes the second best cut of a word for
-        the best. We take the best of each word, which does not depend on what stands before it;
+        the best. We take the best of each word, which does not depend on what comes before it;
         other people's unigram models are used as the library uses them.
         """
         borders = apart(self._pieces)
@@ -155,7 +164,7 @@ class SentencePieceTokenizer(Tokenizer):
         return next(filter(None, encoders), self._plain)
 
 
-def _ends(rows: Sequence[Sequence[int]]) -> npt.NDArray[np.int64]:
+def _ends(rows: Sequence[Sequence[int]]) -> Int64Array:
     return np.cumsum([*map(len, rows)], dtype=np.int64)
 
 

@@ -5,19 +5,18 @@ Only the data in the files is used; nothing in them is ever run and nothing is d
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from dslm.errors import DataError, Problem
-from dslm.tokenizers.tokenizer import CARD, MODEL
+from dslm.tokenizers.tokenizer import JSON, MODEL
 
-ForeignKind = Literal["sentencepiece", "hugging-face", "gpt2", "bert"]
+ThirdPartyKind = Literal["sentencepiece", "hugging-face", "gpt2", "bert"]
 
 FILES: dict[str, tuple[str, ...]] = {
     "sentencepiece": (MODEL,),
-    "hugging-face": ("hugging-face.json",),  # its own name is the one of our card
+    "hugging-face": (JSON,),
     "gpt2": ("vocab.json", "merges.txt"),
     "bert": ("vocab.txt",),
 }
@@ -41,17 +40,17 @@ class DamagedError(Exception):
 class ThirdPartyFiles(NamedTuple):
     """A tokenizer of other people."""
 
-    kind: ForeignKind
+    kind: ThirdPartyKind
     paths: tuple[Path, ...]
     """Its files, in the order of `FILES`."""
 
 
 def find(path: Path) -> ThirdPartyFiles | None:
-    """The foreign tokenizer that a file is, or that a folder holds; `None` when there is none."""
-    if not path.is_dir():
+    """The tokenizer that a file is, or that a folder without a card holds, if any."""
+    if path.is_file():
         return _file(path)
-    names = (CARD, "vocab.json", "vocab.txt")
-    there = [path / name for name in names if (path / name).is_file()]
+    paths = [path / name for name in (JSON, "vocab.json", "vocab.txt")]
+    there = [file for file in paths if file.is_file()]
     models = list(path.glob("*.model"))
     if not there and len(models) == 1:
         there = models
@@ -82,7 +81,7 @@ def special_ids(number: Callable[[str], int | None]) -> dict[str, int]:
     return {ours: ids[0] for ours, ids in known.items() if ids}
 
 
-def _file(path: Path) -> ThirdPartyFiles | None:
+def _file(path: Path) -> ThirdPartyFiles:
     name = path.name
     if name.endswith(".model"):
         return ThirdPartyFiles("sentencepiece", (path,))
@@ -90,16 +89,6 @@ def _file(path: Path) -> ThirdPartyFiles | None:
         return ThirdPartyFiles("bert", (path,))
     if name.endswith(("vocab.json", "merges.txt")):
         stem = name.removesuffix("vocab.json").removesuffix("merges.txt")
-        return ThirdPartyFiles(
-            "gpt2", (path.with_name(f"{stem}vocab.json"), path.with_name(f"{stem}merges.txt"))
-        )
-    return ThirdPartyFiles("hugging-face", (path,)) if _is_hugging_face(path) else None
-
-
-def _is_hugging_face(path: Path) -> bool:
-    """Whether a file of the name that our cards have too is one of Hugging Face's."""
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return False
-    return isinstance(content, dict) and isinstance(content.get("model"), dict)
+        files = (path.with_name(f"{stem}vocab.json"), path.with_name(f"{stem}merges.txt"))
+        return ThirdPartyFiles("gpt2", files)
+    return ThirdPartyFiles("hugging-face", (path,))

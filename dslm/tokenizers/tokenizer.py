@@ -1,36 +1,43 @@
 """Text to token ids and back.
 
-A tokenizer is a folder: `tokenizer.json`, the card, says what it is, how it was made and the hash
-of its model; the model lies beside it, in a file or two that depend on the kind, or, for single
-characters, is the text of all characters in the card itself. Other people's tokenizers open without
-a card and get one when they are saved.
+A tokenizer is a folder: `card.json` says what it is, how it was made and the hash of its model; the
+model lies beside it, in a file or two that depend on the kind, or, for single characters, is the
+text of all characters in the card itself. `tokenizer.json` is the same tokenizer for `transformers`
+and `tokenizers`, wherever it can be expressed there. Other people's tokenizers open without a card
+and get one when they are saved.
 
-The way of a text: long ones are cut where a cut changes nothing, the parts of many texts are
+The path of a text: long ones are cut where a cut changes nothing, the parts of many texts are
 encoded together, and the ids of all come back as one flat array with the end of each text in it.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import field
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from dslm.arrays import Int64Array, Tokens
 from dslm.config.parse import STRICT
+from dslm.errors import DataError, Problem
 from dslm.files import record
 from dslm.files.fingerprint import Input, Sha256
 from dslm.progress import Advance
 from dslm.tokenizers.chunking import CHUNK, Span, lines
+from dslm.tokenizers.tokenizer_json import prove
 
-CARD = "tokenizer.json"
+CARD = "card.json"
+JSON = "tokenizer.json"
+"""Hugging Face's own format; in folders of older versions the name of the card."""
 MODEL = "tokenizer.model"
 GROUP = 1 << 20
 """Characters that are encoded together, at least: many short texts cost one call."""
@@ -39,14 +46,13 @@ TokenizerKind = Literal["unigram", "bpe", "char"]
 AnyTokenizerKind = Literal[
     "unigram", "bpe", "char", "sentencepiece", "hugging-face", "gpt2", "bert"
 ]
-Tokens = npt.NDArray[Any]
-Encoded = tuple[Tokens, npt.NDArray[np.int64]]
+Encoded = tuple[Tokens, Int64Array]
 """The ids of several texts, one text after the other, and where each ends."""
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
 class TokenizerCard:
-    """The content of `tokenizer.json`."""
+    """The content of `card.json`."""
 
     kind: AnyTokenizerKind
     """How text is cut: one of ours, or whose files the model is made of."""
@@ -67,12 +73,25 @@ class TokenizerCard:
 
     @classmethod
     def load(cls, folder: Path) -> TokenizerCard:
-        """Read `tokenizer.json` from a folder.
+        """Read the card of a folder.
 
         Raises:
             DataError: it is missing or is not a card.
         """
-        return record.load(cls, folder / CARD, "tokenizer", "train_tokenizer")
+        path = card_path(folder) or folder / JSON
+        return record.load(cls, path, "tokenizer", "train_tokenizer")
+
+
+def card_path(folder: Path) -> Path | None:
+    """The card of a folder, or `None` in a folder without one."""
+    card, older = folder / CARD, folder / JSON
+    if card.is_file():
+        return card
+    try:
+        content = json.loads(older.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return older if isinstance(content, dict) and "sha256" in content else None
 
 
 class Tokenizer(ABC):
@@ -81,8 +100,9 @@ class Tokenizer(ABC):
     Our own kinds undo `encode` by `decode` exactly, as does every tokenizer with `byte_lengths`.
 
     Args:
-        card: what `tokenizer.json` says.
-        files: the model, by the names of its files beside the card; none for kind = char.
+        card: what `card.json` says.
+        files: the content of the folder's other files by name: the model (none for kind = char),
+            and `tokenizer.json` where it has been made already.
     """
 
     def __init__(self, card: TokenizerCard, files: Mapping[str, bytes]) -> None:
@@ -98,13 +118,35 @@ class Tokenizer(ABC):
     def save(self, folder: Path) -> None:
         """Write the card and the model's files, from which `load` makes the same tokenizer.
 
+        `tokenizer.json` is left out where the tokenizer cannot be expressed exactly.
+
         Args:
             folder: where; it is made if it is not there.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        for name, content in self.files.items():
+        files = dict(self.files)
+        if JSON not in files:
+            with suppress(DataError):
+                files[JSON] = self.tokenizer_json().encode()
+        for name, content in files.items():
             (folder / name).write_bytes(content)
         record.save(self.card, folder / CARD)
+
+    def tokenizer_json(self) -> str:
+        """The content of Hugging Face's `tokenizer.json`, proved on texts made to be hard.
+
+        Raises:
+            DataError: it cannot be written so that ids stay the same.
+        """
+        content = self._json()
+        prove(content, lambda text: self.encode([text])[0].tolist(), self.card.characters)
+        return content
+
+    def _json(self) -> str:
+        """The same without a proof."""
+        rule = f"a tokenizer of kind {self.kind} cannot be written as {JSON}"
+        fix = f"train with the {JSON} that belongs to it, or with one of ours"
+        raise DataError(Problem("tokenizer", None, rule, fix))
 
     def encode(self, texts: Sequence[str], progress: Advance | None = None) -> list[Tokens]:
         """The ids of each text as an array of its own; see `encode_batch`."""
@@ -120,7 +162,7 @@ class Tokenizer(ABC):
 
         Returns:
             The ids, in the smallest unsigned type that holds every id of the vocabulary, and for
-            each text the place in them after its last id.
+            each text the position after its last id.
 
         Raises:
             DataError: a character that the tokenizer does not know (only for kind = char).
@@ -162,7 +204,7 @@ class Tokenizer(ABC):
     def _encode(self, parts: Sequence[str]) -> Encoded:
         """The ids of short texts."""
 
-    def token_starts(self, text: str) -> npt.NDArray[np.int64]:
+    def token_starts(self, text: str) -> Int64Array:
         """The character of a text at which each of its ids begins, [ids], rising.
 
         Only for a tokenizer without `byte_lengths`; much slower than `encode`.
@@ -171,7 +213,7 @@ class Tokenizer(ABC):
             start + np.array(self._token_starts(text[start:end]), np.int64)
             for start, end in self._spans(text)
         ]
-        starts: npt.NDArray[np.int64] = np.maximum.accumulate(np.concatenate(parts))
+        starts: Int64Array = np.maximum.accumulate(np.concatenate(parts))
         return starts
 
     def _token_starts(self, part: str) -> list[int]:

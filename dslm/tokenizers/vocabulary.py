@@ -8,37 +8,35 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from dslm.arrays import Flags, Int64Array
 from dslm.tokenizers.load import load_tokenizer
 from dslm.tokenizers.tokenizer import Tokenizer, TokenizerCard
-
-Mask = npt.NDArray[np.bool_]
 
 ALONE = re.compile(r"[^\w]|_|[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 """A character that is no part of a longer word: no letter or digit, or Chinese or Japanese."""
 
 
 @dataclass(frozen=True)
-class Words:
+class WordBorders:
     """Which ids can stand at the borders of a word."""
 
-    opens: Mask
-    """[vocabulary]: a word begins with this id, whatever stands before it."""
-    closes: Mask
+    opens: Flags
+    """[vocabulary]: a word begins with this id, whatever comes before it."""
+    closes: Flags
     """[vocabulary]: a word ends with this id, whatever follows."""
 
     @staticmethod
-    def of(pieces: Sequence[str]) -> Words:
+    def of(pieces: Sequence[str]) -> WordBorders:
         """From the text that each id adds."""
         opens = [not piece or bool(ALONE.match(piece[0])) for piece in pieces]
         closes = [
             not piece or bool(ALONE.match(piece[-1]) and not piece[-1].isspace())
             for piece in pieces  # a space goes with the word behind it
         ]
-        return Words(np.array(opens), np.array(closes))
+        return WordBorders(np.array(opens), np.array(closes))
 
-    def begin(self, tokens: npt.NDArray[np.int64]) -> Mask:
+    def begin(self, tokens: Int64Array) -> Flags:
         """Where words begin in rows [n, S]; every row begins with one."""
         begins = self.opens[tokens]
         begins[:, 1:] |= self.closes[tokens[:, :-1]]
@@ -67,11 +65,11 @@ class Vocabulary:
         card = TokenizerCard.load(folder)
         return cls(card.vocabulary, card.special, folder)
 
-    def words(self) -> Words:
+    def words(self) -> WordBorders:
         """Where words begin; it takes a second for a large vocabulary."""
-        return Words.of(piece_texts(load_tokenizer(self.folder)))
+        return WordBorders.of(piece_texts(load_tokenizer(self.folder)))
 
-    def ordinary(self) -> npt.NDArray[np.int64]:
+    def ordinary(self) -> Int64Array:
         """The ids that stand for text."""
         return np.setdiff1d(np.arange(self.size), list(self.special.values()))
 

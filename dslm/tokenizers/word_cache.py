@@ -1,11 +1,11 @@
 """Words that were encoded before need not be encoded again.
 
 Text repeats its words, and cutting a word into pieces costs far more than finding it in a table.
-The way of some texts: their bytes are cut into words; short ones are found in a table as numbers;
+The path of some texts: their bytes are cut into words; short ones are found in a table as numbers;
 of the others Arrow finds the distinct ones, and those never seen are encoded together by the plain
 encoder and remembered; the ids of all words are then put in a row.
 
-This is exact where no token runs across a border between words and what stands on one side of it
+This is exact where no token runs across a border between words and what is on one side of it
 changes nothing on the other. Whoever makes a cache knows the borders of its tokenizer; they are
 checked all the same on texts made to be hard, and where one id differs there is no cache. That is
 decided by the tokenizer alone: had the texts at hand a say, the ids of a text could depend on which
@@ -19,11 +19,10 @@ from itertools import repeat
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from dslm.arrays import to_arrow, to_numpy
+from dslm.arrays import Flags, Int64Array, Tokens, to_arrow, to_numpy
 from dslm.tokenizers.probes import PROBES, neighbours
-from dslm.tokenizers.short_words import BLOCK, PADDING, ShortWords
+from dslm.tokenizers.short_words import BLOCK, PADDING, Numbers, ShortWords
 
 MOST_WORDS = 1 << 18
 MOST_CHARACTERS = 1 << 24
@@ -32,8 +31,7 @@ MOST_CHARACTERS = 1 << 24
 VISIBLE = range(0x21, 0x7F)
 """The bytes of ASCII that are neither white space nor control characters."""
 
-Integers = npt.NDArray[np.int64]
-Encoded = tuple[npt.NDArray[Any], Integers]
+Encoded = tuple[Tokens, Int64Array]
 Encode = Callable[[Sequence[str]], Encoded]
 """From short texts to all their ids, and where those of each end."""
 
@@ -41,7 +39,7 @@ Encode = Callable[[Sequence[str]], Encoded]
 def cached(
     plain: Encode,
     dtype: np.dtype[Any],
-    borders: npt.NDArray[np.bool_],
+    borders: Flags,
     dropped: int = 0,
 ) -> Encode | None:
     """An encoder that remembers words, or `None` where that would change an id.
@@ -61,7 +59,7 @@ def cached(
     return cache if first and again else None
 
 
-def apart(pieces: Sequence[str]) -> npt.NDArray[np.bool_]:
+def apart(pieces: Sequence[str]) -> Flags:
     """Which bytes of UTF-8 stand side by side in no piece, bool [256, 256]."""
     codes = np.frombuffer(b"\xff".join(map(str.encode, pieces)), dtype=np.uint8)
     borders = np.ones((256, 256), dtype=bool)
@@ -77,7 +75,7 @@ class WordCache:
         self,
         plain: Encode,
         dtype: np.dtype[Any],
-        borders: npt.NDArray[np.bool_],
+        borders: Flags,
         dropped: int,
     ) -> None:
         self._plain, self._dtype, self._dropped = plain, dtype, dropped
@@ -95,7 +93,7 @@ class WordCache:
         ids, id_ends = self._table.ids(self._numbers(text, starts))
         return ids, id_ends[np.searchsorted(starts, ends)]
 
-    def _cut(self, text: bytes, ends: Integers) -> Integers:
+    def _cut(self, text: bytes, ends: Int64Array) -> Int64Array:
         """The byte at which each word begins, and the one at which the last one ends."""
         size = len(text) - PADDING
         begins = np.zeros(size + 1, dtype=bool)
@@ -108,8 +106,8 @@ class WordCache:
         begins[ends] = begins[0] = True
         return np.flatnonzero(begins)
 
-    def _numbers(self, text: bytes, starts: Integers) -> npt.NDArray[np.int32]:
-        """The places of words in the table, into which those not seen before are put."""
+    def _numbers(self, text: bytes, starts: Int64Array) -> Numbers:
+        """The numbers of words in the table, into which those not seen before are put."""
         import pyarrow as pa
 
         numbers = self._table.short.find(text, starts)
@@ -126,14 +124,14 @@ class WordCache:
             self._table.short.add(text, begins, ends, distinct)
         return numbers
 
-    def _looked_up(self, words: list[str]) -> npt.NDArray[np.int32]:
+    def _looked_up(self, words: list[str]) -> Numbers:
         """The same for words that are all different."""
         known = self._table.numbers
         numbers = np.fromiter(map(known.get, words, repeat(-1)), np.int32, len(words))
-        if (places := np.flatnonzero(numbers < 0)).size:
-            new = [words[place] for place in places.tolist()]
+        if (unknown := np.flatnonzero(numbers < 0)).size:
+            new = [words[index] for index in unknown.tolist()]
             encoded = self._plain([word[self._dropped :] for word in new])
-            numbers[places] = self._table.add(new, *encoded)
+            numbers[unknown] = self._table.add(new, *encoded)
         return numbers
 
 
@@ -143,31 +141,31 @@ class _Table:
     def __init__(self, dtype: np.dtype[Any]) -> None:
         self.numbers: dict[str, int] = {}
         self.short = ShortWords()
-        self._ids: npt.NDArray[Any] = np.empty(0, dtype)
-        self._ends: Integers = np.zeros(1, np.int64)
+        self._ids: Tokens = np.empty(0, dtype)
+        self._ends: Int64Array = np.zeros(1, np.int64)
         self._counts = np.empty(0, np.int32)
-        self._firsts: npt.NDArray[Any] = np.empty(0, dtype)
+        self._firsts: Tokens = np.empty(0, dtype)
         self._characters = 0
 
     @property
     def full(self) -> bool:
         return len(self.numbers) > MOST_WORDS or self._characters > MOST_CHARACTERS
 
-    def ids(self, words: npt.NDArray[np.int32]) -> tuple[npt.NDArray[Any], Integers]:
+    def ids(self, words: Numbers) -> tuple[Tokens, Int64Array]:
         """The ids of words by their numbers, and [words + 1] where those of each begin and end."""
-        places = words.astype(np.intp)  # once, not at each use
-        counts = self._counts.take(places)
+        words = words.astype(np.intp)  # once, not at each use
+        counts = self._counts.take(words)
         ends = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
-        ids = np.empty(ends[-1] + 1, self._ids.dtype)  # a place for the first id of the last word
-        ids[ends[:-1]] = self._firsts.take(places)  # where there is none, the next comes over it
+        ids = np.empty(ends[-1] + 1, self._ids.dtype)  # room for the first id of the last word
+        ids[ends[:-1]] = self._firsts.take(words)  # where there is none, the next comes over it
         more = np.flatnonzero(counts > 1)
         sizes = counts[more]
         within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        inner = np.repeat(self._ends[places[more]], sizes) + within
+        inner = np.repeat(self._ends[words[more]], sizes) + within
         ids[np.repeat(ends[more], sizes) + within] = self._ids[inner]
         return ids[:-1], ends
 
-    def add(self, words: Sequence[str], ids: npt.NDArray[Any], ends: Integers) -> range:
+    def add(self, words: Sequence[str], ids: Tokens, ends: Int64Array) -> range:
         """Append words with their ids; returns the numbers they got."""
         added = range(len(self.numbers), len(self.numbers) + len(words))
         self.numbers.update(zip(words, added, strict=True))

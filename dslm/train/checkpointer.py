@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from dslm.errors import TrainingError
 from dslm.parallel.engine import Engine
 from dslm.parallel.state import TrainingState
-from dslm.run.checkpoint import Writer, layer_file, prune, read_state
+from dslm.run.checkpoint import Writer, layer_file, layer_reader, prune, read_state
 from dslm.train.prepare import Job
 
 Reader = Callable[[int], Callable[[str], Tensor]]
@@ -155,21 +155,8 @@ def _layer_index(named: tuple[str, nn.Parameter]) -> int:
 
 
 def stored(folder: Path) -> Reader:
-    """A reader of the tensors of a checkpoint, one at a time."""
-    return partial(_stored, folder)
-
-
-def _stored(folder: Path, index: int) -> Callable[[str], Tensor]:
-    from safetensors import safe_open
-
-    paths = (folder / layer_file(index, moments) for moments in (False, True))
-    files = [safe_open(path, framework="pt") for path in paths if path.exists()]
-
-    def read(name: str) -> Tensor:
-        tensor: Tensor = files["#" in name].get_tensor(name)  # type: ignore[no-untyped-call]
-        return tensor
-
-    return read
+    """Reads the tensors of a checkpoint, one at a time."""
+    return partial(layer_reader, folder)
 
 
 def _before_the_first_step(weights: Reader, index: int) -> Callable[[str], Tensor]:

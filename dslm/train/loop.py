@@ -19,11 +19,11 @@ from dslm.model.stages import layer_seed
 from dslm.parallel.engine import Engine
 from dslm.parallel.hardware import memory_gib, peak_flops
 from dslm.run.metrics import Line
+from dslm.run.schedule import factor
 from dslm.train.batches import evaluation_rows, training_batch, validation_batches
 from dslm.train.checkpointer import Checkpointer
 from dslm.train.prepare import Job
 from dslm.train.run_logger import RunLogger
-from dslm.train.schedule import factor
 from dslm.train.throughput import Throughput
 
 BARELY = 0.3

@@ -1,36 +1,31 @@
-"""From the command line to a checked job: all mistakes are reported at once, before torch.
+"""From the command line to a checked job: every mistake found, all reported at once, before torch.
 
-The path: preset → ``--config`` → ``key=value`` → settings; DeepSpeed's JSON; the plan for these
-ranks; the shard sets; the run's folder; the machine. Each step that can be taken is taken, so
-that one mistake hides no other.
+The path: the settings; DeepSpeed's JSON; the plan for the ranks there are; the shard sets; the
+run's folder; the machine. Each step that can be taken is taken, so that one mistake hides no other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from dslm.config.overrides import merge, parse_words
-from dslm.config.parse import parse
-from dslm.config.renamed import with_current_names
 from dslm.environment import World, extensions_folder, gpu_architectures
-from dslm.errors import ConfigError, Problem, Problems, UserError, suggest
+from dslm.errors import ConfigError, Problem, Problems, UserError
 from dslm.files.whole import read_json
 from dslm.model.config import check_model
 from dslm.model.counts import parameter_count
 from dslm.objectives.base import Objective
-from dslm.objectives.registry import ObjectiveConfig, model_of
 from dslm.parallel.deepspeed_json import check as ds_check
 from dslm.parallel.deepspeed_json.optimizer import moments
 from dslm.parallel.plan import Plan, make_plan
 from dslm.parallel.setup import check_builds, check_disk
-from dslm.run.config import RENAMED, RunConfig, check_run
+from dslm.run.config import RunConfig, check_run
 from dslm.run.folder import RunFolder, check_folder
 from dslm.run.init_from import SourceRun, check_init_from, open_source_run
-from dslm.run.presets import PRESETS, fine_tune, tiny
+from dslm.run.settings import settings
 from dslm.sampling.stream import Stream
 from dslm.train.data import (
     Sources,
@@ -123,77 +118,6 @@ def prepare(
     if wrong:
         raise UserError(*wrong)
     return job
-
-
-def settings(words: Sequence[str], config_file: str | None) -> RunConfig:
-    """The settings of a run from its preset, its file and its words.
-
-    Raises:
-        ConfigError: with every problem found.
-    """
-    bare = [word for word in words if "=" not in word][:1]
-    named = [f"preset={word}" if word in bare else word for word in words]
-    found = Problems()
-    given = found.collect(parse_words, named)
-    file = found.collect(_load_settings, config_file)
-    if given is None or file is None:
-        raise ConfigError(*found.problems)
-    values = with_current_names(merge(file, given), RENAMED)
-    preset = PRESETS.get(str(values.get("preset")))
-    if preset is None:
-        found.problems.append(_no_preset(values.get("preset")))
-        values["preset"], preset = tiny.__name__, tiny  # so that the other keys are checked as well
-    started = found.collect(_started, values) or {"model": tiny()["model"]}
-    base = merge({**started, **preset()}, {"model": started["model"]})
-    if _kind(values) not in (None, _kind(base)):
-        base.pop("objective", None)  # these settings are those of another objective
-    base = merge(base, {"model": decided(merge(base, values))})
-    config: RunConfig | None = found.collect(parse, RunConfig, merge(base, values))
-    if found.problems or config is None:
-        raise ConfigError(*found.problems)
-    return config
-
-
-def _started(values: Mapping[str, Any]) -> dict[str, Any]:
-    """What the run to begin with, if any, decides, the objective only where no preset names one."""
-    start = values.get("init_from")
-    if start is None and values["preset"] == fine_tune.__name__:
-        rule = "is required by this preset"
-        fix = "add init_from=RUN, an imported or earlier run"
-        raise ConfigError(Problem("init_from", None, rule, fix))
-    if not isinstance(start, str):
-        return {"model": {}}
-    begun = open_source_run(start)
-    return {"model": begun.shape, "objective": asdict(begun.objective)}
-
-
-def _kind(values: Mapping[str, Any]) -> Any:
-    objective = values.get("objective")
-    return objective.get("kind") if isinstance(objective, dict) else None
-
-
-def decided(values: Mapping[str, Any]) -> dict[str, Any]:
-    """What the objective decides of the model; nothing as long as its own settings are wrong."""
-    objective = values.get("objective", {})
-    try:
-        return model_of(parse(ObjectiveConfig, objective)) if isinstance(objective, dict) else {}
-    except ConfigError:
-        return {}
-
-
-def _no_preset(name: Any) -> Problem:
-    choice = ", ".join(PRESETS)
-    if name is None:
-        return Problem("preset", None, "is required", f"choose from {choice}")
-    return Problem(
-        "preset", name, "there is no such preset", suggest(name, PRESETS, f"choose from {choice}")
-    )
-
-
-def _load_settings(path: str | None) -> dict[str, Any]:
-    """A file of settings, or those within a ``run.json``."""
-    file = {} if path is None else read_json(Path(path))
-    return file["config"] if isinstance(file.get("config"), dict) else file
 
 
 def _load_deepspeed(path: str | None) -> dict[str, Any]:

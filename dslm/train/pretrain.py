@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
-from pathlib import Path
 from typing import TextIO
 
 from dslm import __version__
@@ -22,8 +21,7 @@ from dslm.model.counts import parameter_count
 from dslm.parallel.world import broadcast, device, join, shutdown
 from dslm.progress import Progress
 from dslm.report import write_report
-from dslm.run.checkpoint import checkpoints, newest_good, verify
-from dslm.run.folder import FORMAT
+from dslm.run.checkpoint import checkpoints, newest_good, require_whole, total_bytes
 from dslm.run.metrics import Board, Metrics, validation_losses
 from dslm.train.output import redirect_output
 from dslm.train.prepare import Job
@@ -107,7 +105,7 @@ def _claim(job: Job, world: World, words: Sequence[str]) -> tuple[int, WordVecto
         _verify_data(job)
     step, problems = _choose_checkpoint(job)
     if job.init_from is not None and step == NO_CHECKPOINT:
-        _verify_source(job.init_from.checkpoint)
+        require_whole(job.init_from.checkpoint, "checking the weights to begin with")
     vectors, file = None, job.config.word_vectors
     if file is not None and step < 1:
         vectors = read_word_vectors(file, job.sources.train[0].tokenizer, job.stream)
@@ -133,23 +131,13 @@ def _choose_checkpoint(job: Job) -> tuple[int, list[Problem]]:
     found = checkpoints(job.folder.checkpoints)
     if not found:
         return NO_CHECKPOINT, []
-    size = sum(file.stat().st_size for file in found[0][1].iterdir())
-    with Progress(size, "B", "checking the checkpoint") as progress:
+    with Progress(total_bytes(found[0][1]), "B", "checking the checkpoint") as progress:
         step, problems = newest_good(job.folder.checkpoints, progress.advance)
     if step is None:
         rule = "no whole checkpoint is left"
         fix = "choose another run=, or remove this folder to start over"
         raise CheckpointError(*problems, Problem(str(job.folder.checkpoints), None, rule, fix))
     return step, problems
-
-
-def _verify_source(checkpoint: Path) -> None:
-    """Compare the checkpoint that the run begins with to its checksums."""
-    size = sum(file.stat().st_size for file in checkpoint.iterdir())
-    with Progress(size, "B", "checking the initial weights") as progress:
-        problems = verify(checkpoint, progress.advance)
-    if problems:
-        raise CheckpointError(*problems)
 
 
 @contextmanager
@@ -178,7 +166,6 @@ def _record(
     """What ``run.json`` holds."""
     plan = job.plan
     return {
-        "format": FORMAT,
         "status": status,
         "command": [*command(world).split(), *words],
         "versions": {

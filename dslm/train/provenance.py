@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dslm.config.parse import parse
 from dslm.errors import ConfigError, Problem
-from dslm.run.config import RunConfig
 from dslm.run.folder import RunFolder
 from dslm.run.metrics import read_metrics
 from dslm.shards.provenance import Provenance, ProvenanceReader
@@ -54,8 +52,8 @@ def trace(run: Path, step: int, rank: int | None) -> Iterator[SampleTrace]:
     folder = RunFolder(run)
     record = folder.read()
     if "plan" not in record:
-        raise ConfigError(Problem(str(run), None, "has made no steps: it was imported"))
-    config, plan = parse(RunConfig, record["config"]), record["plan"]
+        raise ConfigError(Problem(str(run), None, "has made no step here: it was imported"))
+    config, plan = folder.read_config(), record["plan"]
     if not 1 <= step <= config.steps:
         raise ConfigError(Problem("--step", step, f"the run has steps 1 to {config.steps}"))
     if rank is not None and not 0 <= rank < plan["replicas"]:
@@ -71,9 +69,9 @@ def trace(run: Path, step: int, rank: int | None) -> Iterator[SampleTrace]:
     ranks = range(plan["replicas"]) if rank is None else [rank]
     for replica in ranks:
         begin = first + replica * per_replica
-        for sample, (source, runs) in enumerate(stream.places(begin, per_replica), begin):
+        for sample, (source, spans) in enumerate(stream.token_spans(begin, per_replica), begin):
             reader = readers[source]
-            for start, last in runs:
+            for start, last in spans:
                 documents = [reader(number) for number in reader.between(start, last).tolist()]
                 yield SampleTrace(sample, replica, reader.shards.folder, start, last, documents)
 

@@ -14,8 +14,8 @@ from dslm.environment import World
 from dslm.model.counts import parameter_count
 from dslm.parallel.memory import estimate
 from dslm.progress import counted, human
+from dslm.run.schedule import warmup_steps
 from dslm.train.prepare import Job
-from dslm.train.schedule import warmup_steps
 from dslm.train.word_vectors.embedding import WordVectors
 
 GIB = 2**30

@@ -1,4 +1,4 @@
-"""A corpus that many processes shard, what one makes of it, and a place to call commands in."""
+"""A corpus that many processes shard, what one makes of it, and a folder to call commands in."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def call(workplace: Path, capsys: pytest.CaptureFixture[str]) -> Call:
         standard = ["--tokenizer", "tok", "--output", "set"]
         inputs = [] if "--input" in words else ["--input", "corpus"]
         code = run_command(shard.main, [*inputs, *standard, *words])
-        told = capsys.readouterr()
-        return code, told.out, told.err
+        reported = capsys.readouterr()
+        return code, reported.out, reported.err
 
     return called

@@ -22,7 +22,7 @@ def test_a_command_that_returns_has_done_well() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "told"),
+    ("error", "code", "reported"),
     [
         (ConfigError(Problem("a", 1, "is wrong", "mend it")), 2, "error: a = 1: is wrong; mend it"),
         (TrainingError("the loss is nan"), 1, "error: the loss is nan"),
@@ -31,11 +31,11 @@ def test_a_command_that_returns_has_done_well() -> None:
     ],
 )
 def test_an_error_is_one_line_and_its_exit_code(
-    capsys: pytest.CaptureFixture[str], error: BaseException, code: int, told: str
+    capsys: pytest.CaptureFixture[str], error: BaseException, code: int, reported: str
 ) -> None:
     assert ending_with(error) == code
     streams = capsys.readouterr()
-    assert (streams.out, streams.err) == ("", f"{told}\n")
+    assert (streams.out, streams.err) == ("", f"{reported}\n")
 
 
 def test_every_problem_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -66,7 +66,7 @@ def parser() -> Parser:
     return parser
 
 
-def told(parser: Parser, *words: str) -> list[str]:
+def reported(parser: Parser, *words: str) -> list[str]:
     with pytest.raises(UserError) as error:
         parser.parse_args(words)
     return [str(problem) for problem in error.value.problems]
@@ -97,4 +97,4 @@ def test_options_may_stand_between_words(parser: Parser) -> None:
 def test_an_argument_that_is_not_known_is_never_guessed(
     parser: Parser, words: list[str], lines: list[str]
 ) -> None:
-    assert told(parser, *words) == lines
+    assert reported(parser, *words) == lines

@@ -35,17 +35,17 @@ def call(folder: Path, capsys: pytest.CaptureFixture[str]) -> Any:
 
     def called(words: str) -> tuple[int, str, str]:
         code = run(main, words.split())
-        told = capsys.readouterr()
-        return code, told.out, told.err
+        reported = capsys.readouterr()
+        return code, reported.out, reported.err
 
     return called
 
 
 def test_help_names_every_verb(call: Any) -> None:
     for words in ("", "--help", "-h"):
-        code, told, _ = call(words)
+        code, reported, _ = call(words)
         assert code == 0
-        assert all(f"dslm data {verb} " in told for verb in VERBS)
+        assert all(f"dslm data {verb} " in reported for verb in VERBS)
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -55,7 +55,7 @@ def test_every_verb_has_a_help_of_its_own(call: Any, verb: str) -> None:
     assert ended.value.code == 0
 
 
-def test_a_misspelt_verb_is_told_with_the_nearest(call: Any) -> None:
+def test_a_misspelt_verb_is_reported_with_the_nearest(call: Any) -> None:
     code, _, error = call("verfy set")
     assert code == 2
     assert "dslm data = 'verfy': there is no such verb; did you mean 'verify'?" in error
@@ -63,7 +63,7 @@ def test_a_misspelt_verb_is_told_with_the_nearest(call: Any) -> None:
 
 
 @pytest.mark.parametrize("verb", ["verify", "stats", "show", "remove"])
-def test_a_folder_that_is_no_shard_set_is_told(call: Any, verb: str) -> None:
+def test_a_folder_that_is_no_shard_set_is_reported(call: Any, verb: str) -> None:
     more = {"show": "--document 0", "remove": f"--sha256 {'0' * 64}"}.get(verb, "")
     code, _, error = call(f"{verb} tok {more}")
     assert code == 2
@@ -71,9 +71,9 @@ def test_a_folder_that_is_no_shard_set_is_told(call: Any, verb: str) -> None:
 
 
 def test_verify_of_a_whole_set_says_so(call: Any) -> None:
-    code, told, _ = call("verify set")
+    code, reported, _ = call("verify set")
     assert code == 0
-    assert told.startswith("set: whole\n  1 shards, 3 documents, 71 tokens")
+    assert reported.startswith("set: whole\n  1 shards, 3 documents, 71 tokens")
 
 
 def test_verify_names_every_broken_file(call: Any, folder: Path) -> None:
@@ -81,29 +81,29 @@ def test_verify_names_every_broken_file(call: Any, folder: Path) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    (folder / "tokenizer" / "tokenizer.json").unlink()
-    code, told, error = call("verify set")
-    assert (code, told) == (2, "")
+    (folder / "tokenizer" / "card.json").unlink()
+    code, reported, error = call("verify set")
+    assert (code, reported) == (2, "")
     assert error.count("error: ") == 2
     assert "set/shard-00000.arrow: its bytes have changed since" in error
     assert "tokenizer" in error
 
 
 def test_stats_are_a_table_and_a_page(call: Any, folder: Path) -> None:
-    code, told, _ = call("stats set")
+    code, reported, _ = call("stats set")
     assert code == 0
     for line in ("documents                           3", "broken                              1"):
-        assert line in told
-    assert "documents by length\n" in told
-    assert "  not JSON " in told
-    assert told.endswith("set/stats.html\n")
+        assert line in reported
+    assert "documents by length\n" in reported
+    assert "  not JSON " in reported
+    assert reported.endswith("set/stats.html\n")
     assert "<html" in (folder / "stats.html").read_text()
 
 
 def test_stats_go_where_one_wishes_and_as_json(call: Any, folder: Path) -> None:
-    code, told, _ = call("stats set --html page.html --json")
+    code, reported, _ = call("stats set --html page.html --json")
     assert code == 0
-    assert json.loads(told) == json.loads((folder / "manifest.json").read_text())["statistics"]
+    assert json.loads(reported) == json.loads((folder / "manifest.json").read_text())["statistics"]
     assert (folder.parent / "page.html").exists()
     assert not (folder / "stats.html").exists()
 
@@ -113,11 +113,11 @@ def test_a_page_in_the_set_changes_nothing_of_it(call: Any) -> None:
     assert call("verify set")[0] == 0
 
 
-def test_show_tells_a_document_and_where_it_is_from(call: Any) -> None:
-    code, told, _ = call("show set --document 1")
+def test_show_prints_a_document_and_where_it_is_from(call: Any) -> None:
+    code, reported, _ = call("show set --document 1")
     assert code == 0
-    assert told.endswith(f"\n\n{TEXTS[1]}\n")
-    facts = dict(line.split(maxsplit=1) for line in told.split("\n\n")[0].splitlines())
+    assert reported.endswith(f"\n\n{TEXTS[1]}\n")
+    facts = dict(line.split(maxsplit=1) for line in reported.split("\n\n")[0].splitlines())
     assert facts["input"] == "lines.jsonl"
     assert int(facts["place"]) == len(json.dumps({"text": TEXTS[0]})) + 1
     assert facts["text_bytes"] == "6"
@@ -130,7 +130,7 @@ def test_show_as_json_is_one_object(call: Any) -> None:
 
 
 @pytest.mark.parametrize("number", ["3", "-1"])
-def test_a_document_that_is_not_there_is_told(call: Any, number: str) -> None:
+def test_a_document_that_is_not_there_is_reported(call: Any, number: str) -> None:
     code, _, error = call(f"show set --document={number}")
     assert code == 2
     assert f"--document = {number}: the set has documents 0 to 2" in error
@@ -138,10 +138,10 @@ def test_a_document_that_is_not_there_is_told(call: Any, number: str) -> None:
 
 def test_remove_takes_a_document_out_and_says_so(call: Any, folder: Path) -> None:
     digest = json.loads(call("show set --document 0 --json")[1])["sha256"]
-    code, told, _ = call(f"remove set --sha256 {digest}")
+    code, reported, _ = call(f"remove set --sha256 {digest}")
     assert code == 0
-    assert f"removed {digest}: 32 tokens, from shard-00000.arrow" in told
-    assert "cannot be resumed" in told
+    assert f"removed {digest}: 32 tokens, from shard-00000.arrow" in reported
+    assert "cannot be resumed" in reported
     assert ShardSet.open(folder).documents == 2
     assert json.loads(call("show set --document 0 --json")[1])["text"] == TEXTS[1]
     assert call("verify set")[0] == 0
@@ -149,27 +149,27 @@ def test_remove_takes_a_document_out_and_says_so(call: Any, folder: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("digest", "told"),
+    ("digest", "reported"),
     [
         ("0" * 64, "no document of the set has this hash; see dslm data show"),
         ("x", "--sha256 = 'x': is not 64 hexadecimal digits"),
     ],
 )
-def test_a_hash_that_cannot_be_removed_is_told(call: Any, digest: str, told: str) -> None:
+def test_a_hash_that_cannot_be_removed_is_reported(call: Any, digest: str, reported: str) -> None:
     code, _, error = call(f"remove set --sha256 {digest}")
     assert code == 2
-    assert told in error
+    assert reported in error
     assert error.count("error:") == 1
 
 
-def test_trace_of_what_is_no_run_is_told(call: Any) -> None:
+def test_trace_of_what_is_no_run_is_reported(call: Any) -> None:
     code, _, error = call("trace set --step 1")
     assert code == 2
     assert "error: set: is not the folder of a run: it has no run.json" in error
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "reported"),
     [
         ("show set", "--document"),
         ("show set --document one", "--document"),
@@ -179,11 +179,11 @@ def test_trace_of_what_is_no_run_is_told(call: Any) -> None:
         ("stats set --jsn", "--jsn: unknown argument; did you mean '--json'?"),
     ],
 )
-def test_a_missing_or_unknown_argument_is_one_line(call: Any, words: str, told: str) -> None:
+def test_a_missing_or_unknown_argument_is_one_line(call: Any, words: str, reported: str) -> None:
     code, _, error = call(words)
     assert code == 2
     assert error.count("error:") == 1
-    assert told in error
+    assert reported in error
 
 
 @pytest.mark.parametrize(("before", "verb"), [("whence", "trace"), ("strike", "remove")])

@@ -36,10 +36,10 @@ def test_help_of_a_preset_shows_every_key_with_its_value(
 ) -> None:
     lines = shown(capsys, preset, "--help")
     assert lines[0].startswith(f"{preset}: ")
-    told = {line.split()[0] for line in lines if line.startswith("  ") and line[2] != " "}
+    reported = {line.split()[0] for line in lines if line.startswith("  ") and line[2] != " "}
     groups = {"model", "data", "data.augmentation", "objective", "schedule"}
     groups |= {f"objective.{kind}" for kind in OBJECTIVES}
-    assert told == keys(RunConfig).keys() - groups
+    assert reported == keys(RunConfig).keys() - groups
     layers = PRESETS[preset]().get("model", {}).get("layers")
     default = "required" if layers is None else f"default {layers}"
     assert f"  model.layers  (a whole number; {default})" in lines

@@ -14,7 +14,7 @@ from dslm.preprocess.read.reading import ReadingConfig
 from dslm.preprocess.shard import shard
 from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
 from dslm.preprocess.work.plan import ShardingConfig
-from dslm.train.prepare import settings
+from dslm.run.settings import settings
 
 
 @pytest.fixture(scope="module")

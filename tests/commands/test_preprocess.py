@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from helpers.paths import ROOT
@@ -14,7 +15,7 @@ from dslm.shards.shard_set import ShardSet
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with some text."""
     (tmp_path / "corpus").mkdir()
     for number in range(4):
@@ -34,7 +35,7 @@ def make_shards(*more: str) -> int:
     return run(shard.main, [*arguments, *more])
 
 
-def test_the_scripts_make_a_shard_set_by_their_contract(folder):
+def test_the_scripts_make_a_shard_set_by_their_contract(folder: Path) -> None:
     for line in (
         "train_tokenizer.py --input corpus/*.txt --model-type unigram --vocab-size 284"
         " --output tok",
@@ -50,17 +51,21 @@ def test_the_scripts_make_a_shard_set_by_their_contract(folder):
     assert ShardSet.open("shards/train").documents == 4
 
 
-def test_results_are_on_standard_output_and_name_the_next_step(folder, capsys):
+def test_results_are_on_standard_output_and_name_the_next_step(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert make_tokenizer() == 0
     assert "char, 21 ids, no special tokens" in capsys.readouterr().out
     assert make_shards() == 0
-    told = capsys.readouterr().out
-    assert told.startswith("shards/train in ")
-    assert "  4 documents, 8 sentences, 15.2k tokens, 1.00 bytes of text a token\n" in told
-    assert "data.train=shards/train" in told
+    reported = capsys.readouterr().out
+    assert reported.startswith("shards/train in ")
+    assert "  4 documents, 8 sentences, 15.2k tokens, 1.00 bytes of text a token\n" in reported
+    assert "data.train=shards/train" in reported
 
 
-def test_the_second_time_it_is_already_there(folder, capsys):
+def test_the_second_time_it_is_already_there(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for _ in range(2):
         capsys.readouterr()
         assert make_tokenizer() == 0
@@ -68,19 +73,21 @@ def test_the_second_time_it_is_already_there(folder, capsys):
     assert capsys.readouterr().out.count("(already there)") == 2
 
 
-def test_documents_that_were_not_whole_are_told(folder, capsys):
+def test_documents_that_were_not_whole_are_reported(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (folder / "corpus" / "x.txt").write_bytes(b"\xff")
     (folder / "corpus" / "y.txt").touch()
     assert make_tokenizer() == 2
     assert "see --encoding and --invalid-utf8" in capsys.readouterr().err
     assert make_tokenizer("--invalid-utf8", "skip") == 0
     assert make_shards("--invalid-utf8", "skip") == 0
-    told = capsys.readouterr().out
-    assert "left out: 1 empty, 1 not UTF-8" in told, told
+    reported = capsys.readouterr().out
+    assert "left out: 1 empty, 1 not UTF-8" in reported, reported
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "reported"),
     [
         (["--worker", "2"], "--worker: unknown argument; did you mean '--workers'?"),
         (["--workers", "0"], "'0' is not a whole number of at least 1"),
@@ -89,11 +96,13 @@ def test_documents_that_were_not_whole_are_told(folder, capsys):
         (["--tokenizer", "nothing"], "nothing/tokenizer.json: no such tokenizer"),
     ],
 )
-def test_a_mistake_is_one_line_and_exit_code_two(folder, capsys, arguments, told):
+def test_a_mistake_is_one_line_and_exit_code_two(
+    folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], reported: str
+) -> None:
     assert make_tokenizer() == 0
     assert make_shards(*arguments) == 2
     errors = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
-    assert told in errors[0]
+    assert reported in errors[0]
     assert not (folder / "shards").exists()
 
 
@@ -101,17 +110,19 @@ def test_a_mistake_is_one_line_and_exit_code_two(folder, capsys, arguments, told
     ("text", "bytes_"),
     [("17", 17), ("4KB", 4000), ("1.5gb", 1_500_000_000), ("256MB", 256_000_000)],
 )
-def test_sizes_are_read_with_their_units(text, bytes_):
+def test_sizes_are_read_with_their_units(text: str, bytes_: int) -> None:
     assert size(text) == bytes_
 
 
-def test_the_builtin_corpus_tells_its_splits(tmp_path, capsys, monkeypatch):
+def test_the_builtin_corpus_prints_its_splits(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("dslm.preprocess.builtin_corpus._sources", lambda: [])
     topics = {f"topic{number}": "text" for number in range(300)}
     monkeypatch.setattr("dslm.preprocess.builtin_corpus._topics", lambda: topics)
     assert run(builtin_corpus.main, ["--output", str(tmp_path / "corpus")]) == 0
-    told = capsys.readouterr().out
-    assert [part for part in ("train:", "validation:", "test:") if part in told] == [
+    reported = capsys.readouterr().out
+    assert [part for part in ("train:", "validation:", "test:") if part in reported] == [
         "train:",
         "validation:",
         "test:",

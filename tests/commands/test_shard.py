@@ -12,9 +12,9 @@ from helpers.calling import TEXT, Call
 from helpers.sharding_runs import statistics, texts
 
 from dslm.commands.shard import main
+from dslm.commands.shard_config import PreprocessingConfig
 from dslm.config.help import keys
 from dslm.preprocess.clean.presets import PRESETS
-from dslm.preprocess.work.plan import Choices
 from dslm.shards.manifest import Manifest
 
 
@@ -24,9 +24,9 @@ def rejects() -> list[dict[str, Any]]:
 
 
 def test_the_first_screen_says_what_will_be_done(call: Call) -> None:
-    code, _, told = call("--clean", "text", "duplicates.documents=true", "--workers", "2")
+    code, _, reported = call("--clean", "text", "duplicates.documents=true", "--workers", "2")
     assert code == 0
-    assert told.splitlines()[:5] == [
+    assert reported.splitlines()[:5] == [
         "input     3 files, about 204B of text",
         "cleaning  mojibake, unicode, controls, markup, whitespace, duplicates (documents)",
         "work      1 unit, 2 workers, 3 passes over the text",
@@ -39,14 +39,14 @@ def test_the_last_screen_says_what_was_made_and_what_was_not(call: Call) -> None
     Path("corpus/3.txt").write_text("<p>the river</p>")
     Path("corpus/4.txt").write_text("<p>the river</p>")
     Path("corpus/5.jsonl").write_text('{"text": "the stone"}\n{"txt": "lost"}\n')
-    code, told, _ = call("--clean", "text", "duplicates.documents=true", "--max-bad", "1")
+    code, reported, _ = call("--clean", "text", "duplicates.documents=true", "--max-bad", "1")
     assert code == 0
-    assert "  5 documents, 5 sentences, " in told
-    assert "  left out: 1 duplicate\n" in told
-    assert "  broken: 1 no text key\n" in told
-    assert "    5.jsonl: no text key (line 2" in told
-    assert "  changed: 2 markup removed" in told
-    assert told.splitlines()[-3:-1] == ["next:", "  dslm data stats set"]
+    assert "  5 documents, 5 sentences, " in reported
+    assert "  left out: 1 duplicate\n" in reported
+    assert "  broken: 1 no text key\n" in reported
+    assert "    5.jsonl: no text key (line 2" in reported
+    assert "  changed: 2 markup removed" in reported
+    assert reported.splitlines()[-3:-1] == ["next:", "  dslm data stats set"]
 
 
 def test_standard_input_is_text_like_any_other(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,8 +54,8 @@ def test_standard_input_is_text_like_any_other(call: Call, monkeypatch: pytest.M
     packed = io.TextIOWrapper(io.BytesIO(gzip.compress(lines.encode())))
     monkeypatch.setattr("sys.stdin", packed)
     before = set(os.listdir())
-    code, told, _ = call("--input", "-")
-    assert code == 0, told
+    code, reported, _ = call("--input", "-")
+    assert code == 0, reported
     assert texts() == ["0 rivers", "1 rivers", "2 rivers"]
     assert set(os.listdir()) - before == {"set"}
 
@@ -79,7 +79,7 @@ def test_every_preset_runs(call: Call, preset: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "told"),
+    ("word", "reported"),
     [
         ("cleaning.marcup.on=true", "unknown key; did you mean 'cleaning.markup'?"),
         ("cleaning.markup.om=true", "unknown key; did you mean 'cleaning.markup.on'?"),
@@ -89,33 +89,33 @@ def test_every_preset_runs(call: Call, preset: str) -> None:
         ("corpus", "corpus"),
     ],
 )
-def test_a_mistaken_setting_is_one_line(call: Call, word: str, told: str) -> None:
+def test_a_mistaken_setting_is_one_line(call: Call, word: str, reported: str) -> None:
     code, _, error = call("cleaning.language.on=true", word)
     assert code == 2
     assert error.count("error:") == 1
-    assert told in error
+    assert reported in error
     assert not Path("set").exists()
 
 
 def test_help_tells_every_option_preset_and_key(capsys: pytest.CaptureFixture[str]) -> None:
     main(["--help"])
-    told = capsys.readouterr().out
+    reported = capsys.readouterr().out
     for option in ("--input", "--tokenizer", "--workers", "--rejects", "--max-bad", "--longest"):
-        assert option in told
+        assert option in reported
     for name, preset in PRESETS.items():
-        assert f"  {name:<8}{preset.__doc__}" in told
-    for key in keys(Choices).values():
+        assert f"  {name:<8}{preset.__doc__}" in reported
+    for key in keys(PreprocessingConfig).values():
         if key.type != "a group of keys":
-            assert f"  {key.name}  (" in told
+            assert f"  {key.name}  (" in reported
 
 
 def test_rejected_records_are_written_aside_with_their_reasons(call: Call) -> None:
     Path("corpus/3.txt").write_text(f"0 {TEXT}\n")
     Path("corpus/4.jsonl").write_text('{"text": "river"}\n{"text": \n{"text": " "}\n')
     words = ("--rejects", "rejects.jsonl.gz", "duplicates.documents=true")
-    code, told, _ = call(*words)
+    code, reported, _ = call(*words)
     assert code == 0
-    assert "  what was left out: rejects.jsonl.gz" in told
+    assert "  what was left out: rejects.jsonl.gz" in reported
     found = [(one["input"], one["place"], one["reason"]) for one in rejects()]
     assert found == [
         ("4.jsonl", 18, "not JSON"),
@@ -165,7 +165,7 @@ def test_a_set_of_another_config_is_refused_in_one_sentence(call: Call) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "reported"),
     [
         (
             ['cleaning.language.allow=["en"]'],
@@ -179,13 +179,13 @@ def test_a_set_of_another_config_is_refused_in_one_sentence(call: Call) -> None:
         (["--tokenizer", "nowhere"], "nowhere/tokenizer.json: no such tokenizer"),
     ],
 )
-def test_what_would_go_wrong_later_is_told_before_anything_is_done(
-    call: Call, words: list[str], told: str
+def test_what_would_go_wrong_later_is_reported_before_anything_is_done(
+    call: Call, words: list[str], reported: str
 ) -> None:
     Path("taken").touch()
     code, results, error = call(*words)
     assert (code, results) == (2, "")
-    assert told in error
+    assert reported in error
     assert "input     " not in error, "no first screen"
     assert not list(Path().glob(".*"))
 
@@ -194,6 +194,6 @@ def test_rejected_texts_hold_no_personal_data_when_these_are_masked(call: Call) 
     Path("corpus/3.jsonl").write_text('{"text": "write to anna@example.org"}\n{"broken@x.org\n')
     assert call("cleaning.personal.on=true", "--rejects", "r.gz")[0] == 0
     with gzip.open("r.gz", "rt") as file:
-        told = file.read()
-    assert "<EMAIL>" in told
-    assert "@" not in told
+        reported = file.read()
+    assert "<EMAIL>" in reported
+    assert "@" not in reported

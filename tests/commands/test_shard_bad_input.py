@@ -18,7 +18,7 @@ from dslm.shards.provenance import ProvenanceReader
 from dslm.shards.shard_set import ShardSet
 
 
-def test_a_truncated_archive_gives_what_it_holds_and_is_told(call: Call) -> None:
+def test_a_truncated_archive_gives_what_it_holds_and_is_reported(call: Call) -> None:
     draw = random.Random(2)
     lines = "".join(json.dumps({"text": f"{draw.getrandbits(999)}"}) + "\n" for _ in range(3000))
     packed = gzip.compress(lines.encode())
@@ -93,8 +93,8 @@ def test_two_inputs_with_the_same_document_are_both_kept_unless_told(call: Call)
     assert texts()[0] == texts()[1]
     assert call("--output", "once", "duplicates.documents=true")[0] == 0
     assert [text[0] for text in texts("once")] == ["0", "2"]
-    origin = ProvenanceReader(ShardSet.open("once"))(1)
-    assert origin.input == "2.txt"
+    provenance = ProvenanceReader(ShardSet.open("once"))(1)
+    assert provenance.input == "2.txt"
 
 
 def test_a_file_that_cannot_be_read_is_refused_before_anything_is_made(
@@ -124,7 +124,7 @@ def test_a_tokenizer_that_lacks_a_character_is_refused_with_its_file(call: Call)
     assert "1.txt: character 'Ω' (U+03A9)" in error
 
 
-def test_damage_in_any_packing_is_told_and_the_rest_is_kept(call: Call) -> None:
+def test_damage_in_any_packing_is_reported_and_the_rest_is_kept(call: Call) -> None:
     packed = bytearray(bz2.compress(TEXT.encode() * 100))
     packed[len(packed) // 2] ^= 255
     Path("corpus/3.txt.bz2").write_bytes(packed)

@@ -55,7 +55,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_full_disk_is_told_and_what_is_done_is_kept(
+def test_a_full_disk_is_reported_and_what_is_done_is_kept(
     corpus: Path, alone: dict[str, str], small_disk: Path, workers: str
 ) -> None:
     words = command(corpus, small_disk / "set", "--workers", workers)

@@ -68,9 +68,9 @@ def test_two_tasks_of_a_slurm_array_make_the_same_bytes(
     words = " ".join(map(repr, command(corpus, tmp_path / "set")))
     script.write_text(f"#!/bin/bash\nexport PYTHONPATH='{ROOT}'\nexec {words}\n")
     cluster.run(script, "--array=0-1", f"--output={tmp_path}/out-%a")
-    told = [(tmp_path / f"out-{task}").read_text() for task in range(2)]
-    assert content(tmp_path / "set") == alone, told
-    assert all("2 tasks of 1 worker" in text and "next:" in text for text in told)
+    reported = [(tmp_path / f"out-{task}").read_text() for task in range(2)]
+    assert content(tmp_path / "set") == alone, reported
+    assert all("2 tasks of 1 worker" in text and "next:" in text for text in reported)
 
 
 def test_twenty_times_killed_and_begun_again_it_makes_the_same_bytes(
@@ -123,8 +123,8 @@ def test_the_exception_of_one_rank_ends_all_with_its_message(corpus: Path, tmp_p
     assert done.stderr.count("error: page 7: is torn") == 1
 
 
-def test_a_mistake_that_all_ranks_would_make_is_told_once(corpus: Path, tmp_path: Path) -> None:
-    for mistake, told in (
+def test_a_mistake_that_all_ranks_would_make_is_reported_once(corpus: Path, tmp_path: Path) -> None:
+    for mistake, reported in (
         (["--input", "nothing.txt"], "error: nothing.txt: no such file"),
         (["--tokenizer", "nothing"], "error: nothing/tokenizer.json: no such tokenizer"),
         (["--output", str(corpus)], "holds something else; remove it or choose another --output"),
@@ -132,7 +132,7 @@ def test_a_mistake_that_all_ranks_would_make_is_told_once(corpus: Path, tmp_path
         done = ended(mpirun(3, command(corpus, tmp_path / "set", *mistake)))
         assert done.returncode != 0
         assert done.stderr.count("error:") == 1
-        assert told in done.stderr
+        assert reported in done.stderr
     assert not list(tmp_path.iterdir())
 
 
@@ -193,7 +193,7 @@ def test_two_commands_for_one_output_share_the_work_and_both_end_well(
         subprocess.Popen(words, env=ENVIRONMENT, stdout=pipe, stderr=pipe, text=True)
         for _ in range(2)
     ]
-    told = [process.communicate(timeout=60) for process in both]
-    assert [process.returncode for process in both] == [0, 0], told
+    reported = [process.communicate(timeout=60) for process in both]
+    assert [process.returncode for process in both] == [0, 0], reported
     assert content(tmp_path / "set") == alone
     assert [path.name for path in tmp_path.iterdir()] == ["set"]

@@ -46,12 +46,12 @@ def test_a_value_is_read_as_json_where_it_is_json(text: str, value: Any) -> None
         (["a=1", "a.b.c=2", "d"], ["a.b.c = '2': is given twice; keep one of the two", None]),
     ],
 )
-def test_words_that_cannot_be_read_are_all_told(words: list[str], lines: list[Any]) -> None:
+def test_words_that_cannot_be_read_are_all_reported(words: list[str], lines: list[Any]) -> None:
     with pytest.raises(ConfigError) as error:
         parse_words(words)
-    told = [str(problem) for problem in error.value.problems]
-    assert len(told) == len(lines)
-    assert all(line in (None, said) for line, said in zip(lines, told, strict=True))
+    problems = [str(problem) for problem in error.value.problems]
+    assert len(problems) == len(lines)
+    assert all(line in (None, said) for line, said in zip(lines, problems, strict=True))
 
 
 def test_merging_joins_groups_and_replaces_values() -> None:

@@ -38,7 +38,7 @@ class Cart:
 GOOD: dict[str, Any] = {"wheel": {"spokes": 8}, "name": "a"}
 
 
-def told(**changes: Any) -> list[str]:
+def problems(**changes: Any) -> list[str]:
     with pytest.raises(ConfigError) as error:
         parse(Cart, {**GOOD, **changes})
     return [str(problem) for problem in error.value.problems]
@@ -84,12 +84,12 @@ def test_a_whole_number_may_stand_for_any_number() -> None:
     ],
 )
 def test_a_wrong_value_is_one_line_with_its_cure(changes: dict[str, Any], line: str) -> None:
-    (problem,) = told(**changes)
+    (problem,) = problems(**changes)
     assert problem.endswith(line)
 
 
-def test_every_mistake_is_told_at_once() -> None:
-    lines = told(wheel={"metal": "tin", "size": 3}, speed=-1, open=None)
+def test_every_mistake_is_reported_at_once() -> None:
+    lines = problems(wheel={"metal": "tin", "size": 3}, speed=-1, open=None)
     assert [line.partition(" ")[0].rstrip(":") for line in lines] == [
         "wheel.spokes",
         "wheel.metal",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from helpers.reading import Make, Read
 
 from dslm.files.encoding import encoding_of
 from dslm.preprocess.read.reading import ReadingConfig
@@ -20,7 +21,7 @@ JAPANESE = (
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32", "utf-32-be", "utf-8-sig"])
 @pytest.mark.parametrize("mode", ["file", "line"])
-def test_byte_order_marks_are_honoured(make, read, encoding, mode):
+def test_byte_order_marks_are_honoured(make: Make, read: Read, encoding: str, mode: str) -> None:
     mark = "\ufeff" if encoding.endswith("be") else ""
     found = read(make((mark + "grün\n语言 😀").encode(encoding)), documents=mode)
     assert "\n".join(found.texts) == "grün\n语言 😀"
@@ -39,27 +40,29 @@ def test_byte_order_marks_are_honoured(make, read, encoding, mode):
         ("plain words\n", "ascii"),
     ],
 )
-def test_other_encodings_are_detected(make, read, text, encoding):
+def test_other_encodings_are_detected(make: Make, read: Read, text: str, encoding: str) -> None:
     assert read(make(text.encode(encoding)), encoding="detect").texts == [text]
 
 
-def test_one_damaged_byte_does_not_change_the_encoding_of_a_text(make):
+def test_one_damaged_byte_does_not_change_the_encoding_of_a_text(make: Make) -> None:
     content = bytearray(GERMAN.encode() * 20)
     content[5] = 0xFF
     assert encoding_of(make(bytes(content)), "", detect=True) == "utf-8"
 
 
-def test_a_late_change_of_a_large_file_is_seen(make):
+def test_a_late_change_of_a_large_file_is_seen(make: Make) -> None:
     content = b"only ascii here\n" * 40_000 + GERMAN.encode("cp1252") * 1000
     assert encoding_of(make(content), "", detect=True) == "cp1252"
 
 
-def test_without_being_asked_nothing_is_guessed(make):
+def test_without_being_asked_nothing_is_guessed(make: Make) -> None:
     assert encoding_of(make(GERMAN.encode("cp1252")), "", detect=False) == "utf-8"
 
 
 @pytest.mark.parametrize("policy", ["refuse", "replace"])
-def test_what_is_invalid_in_another_encoding_follows_the_policy(make, read, policy):
+def test_what_is_invalid_in_another_encoding_follows_the_policy(
+    make: Make, read: Read, policy: str
+) -> None:
     half = "fine\nhalf ".encode("utf-16") + b"\x3d\xd8" + " pair\nfine".encode("utf-16-le")
     found = read(make(half), documents="line", invalid_utf8=policy)
     if policy == "refuse":

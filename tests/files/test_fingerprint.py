@@ -11,7 +11,7 @@ from dslm.files import fingerprint
 from dslm.files.fingerprint import file_sha256
 
 
-def test_a_hash_is_that_of_the_bytes_and_tells_how_many_it_read(
+def test_a_hash_is_that_of_the_bytes_and_reports_how_many_it_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fingerprint, "BLOCK", 1000)

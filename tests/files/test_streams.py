@@ -4,9 +4,11 @@ import bz2
 import gzip
 import json
 import lzma
+from pathlib import Path
 
 import pytest
 from backports import zstd
+from helpers.reading import Make, Read
 
 from dslm.errors import DataError
 from dslm.files.streams import opened
@@ -17,14 +19,14 @@ CONTENT = "".join(LINES).encode()
 
 
 @pytest.mark.parametrize("packing", PACKERS)
-def test_members_behind_each_other_are_one_content(make, read, packing):
+def test_members_behind_each_other_are_one_content(make: Make, read: Read, packing: str) -> None:
     packed = PACKERS[packing]
     path = make(packed(CONTENT[:1000]) + packed(CONTENT[1000:5000]) + packed(b"\n"))
     assert read(path).documents[:100] == read(make(CONTENT[:5000], "plain")).documents[:100]
 
 
 @pytest.mark.parametrize("packing", PACKERS)
-def test_what_stands_before_a_cut_is_kept(make, read, packing):
+def test_what_comes_before_a_cut_is_kept(make: Make, read: Read, packing: str) -> None:
     packed = PACKERS[packing](CONTENT)
     found = read(make(packed[: len(packed) * 9 // 10]))
     assert found.texts == [json.loads(line)["text"] for line in LINES[: len(found.texts)]]
@@ -35,7 +37,7 @@ def test_what_stands_before_a_cut_is_kept(make, read, packing):
 
 
 @pytest.mark.parametrize("packing", PACKERS)
-def test_damage_is_told_once(make, read, packing):
+def test_damage_is_reported_once(make: Make, read: Read, packing: str) -> None:
     packed = bytearray(PACKERS[packing](CONTENT))
     packed[len(packed) // 2 : len(packed) // 2 + 200] = bytes(200)
     found = read(make(bytes(packed)))
@@ -43,21 +45,21 @@ def test_damage_is_told_once(make, read, packing):
     assert found.reasons.count("cut short") == 1
 
 
-def test_a_skippable_frame_of_zstd_is_skipped(make, read):
+def test_a_skippable_frame_of_zstd_is_skipped(make: Make, read: Read) -> None:
     assert read(make(b"\x50\x2a\x4d\x18\x04\0\0\0abcd" + zstd.compress(CONTENT))).texts
 
 
-def test_a_file_that_vanished_is_one_clear_error(tmp_path):
+def test_a_file_that_vanished_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"a\.txt: No such file"):
         opened(tmp_path / "a.txt")
 
 
-def test_an_error_of_who_takes_the_rejections_is_not_an_error_of_the_file(make):
+def test_an_error_of_who_takes_the_rejections_is_not_an_error_of_the_file(make: Make) -> None:
     from dslm.preprocess.read.documents import documents
-    from dslm.preprocess.read.pieces import Piece
+    from dslm.preprocess.read.piece import Piece
     from dslm.preprocess.read.reading import ReadingConfig
 
-    def full(_):
+    def full(_: object) -> None:
         raise OSError(28, "No space left on device")
 
     path = make(gzip.compress(b'{"text": 5}\n'))
@@ -73,18 +75,20 @@ def test_an_error_of_who_takes_the_rejections_is_not_an_error_of_the_file(make):
     ],
     ids=["xz", "zstd"],
 )
-def test_a_file_that_asks_for_too_much_memory_is_refused(make, read, packed):
+def test_a_file_that_asks_for_too_much_memory_is_refused(
+    make: Make, read: Read, packed: bytes
+) -> None:
     with pytest.raises(
         DataError, match="input: takes too much memory to unpack; unpack it, or pipe"
     ):
         read(make(packed))
 
 
-def test_xz_of_the_highest_levels_and_with_padding_is_read(make, read):
+def test_xz_of_the_highest_levels_and_with_padding_is_read(make: Make, read: Read) -> None:
     packed = lzma.compress(CONTENT, preset=9) + bytes(8) + lzma.compress(CONTENT) + bytes(4)
     assert len(read(make(packed)).texts) == 2 * len(LINES)
 
 
-def test_zstd_with_the_window_of_its_long_mode_is_read(make, read):
+def test_zstd_with_the_window_of_its_long_mode_is_read(make: Make, read: Read) -> None:
     packed = zstd.compress(CONTENT, options={zstd.CompressionParameter.window_log: 27})
     assert read(make(packed)).texts

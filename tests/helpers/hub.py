@@ -22,8 +22,10 @@ from transformers import (
     LlamaForCausalLM,
 )
 
+from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
 from dslm.run.checkpoint import Writer, layer_file
 from dslm.run.folder import RunFolder
+from dslm.tokenizers.tokenizer import TokenizerKind
 
 GPT2 = {"n_layer": 3, "n_head": 6, "n_embd": 48, "n_positions": 24, "vocab_size": 301}
 
@@ -96,6 +98,15 @@ def text(seed: int, words: int) -> str:
     return "".join(draw.choice(WORDS) + draw.choice(ends) for _ in range(words))
 
 
+def train_each_kind(folder: Path) -> dict[str, Path]:
+    """The folder of a tokenizer of ours of each kind, made within a folder."""
+    (folder / "text.txt").write_text(text(1, 4000))
+    sizes: dict[TokenizerKind, int | None] = {"unigram": 400, "bpe": 400, "char": None}
+    for kind, size in sizes.items():
+        train_tokenizer([folder / "text.txt"], folder / kind, TokenizerConfig(kind, size))
+    return {kind: folder / kind for kind in sizes}
+
+
 def byte_level() -> tokenizers.Tokenizer:
     """A small tokenizer such as GPT-2's."""
     model = tokenizers.Tokenizer(models.BPE())
@@ -112,7 +123,7 @@ def byte_level() -> tokenizers.Tokenizer:
 
 
 def word_pieces() -> tokenizers.Tokenizer:
-    """A small tokenizer such as BERT's, with what stands around its texts."""
+    """A small tokenizer such as BERT's, with what is put around its texts."""
     model = tokenizers.Tokenizer(models.WordPiece(unk_token="[UNK]"))
     model.normalizer = normalizers.BertNormalizer(lowercase=True)
     model.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
@@ -129,8 +140,8 @@ def write_checkpoint(run: RunFolder, model: torch.nn.Module) -> None:
     writer, files = Writer(run.checkpoints, 7), {}
     writer.begin()
     named = [(name.removeprefix("layers."), weight) for name, weight in model.named_parameters()]
-    for place, layer in groupby(named, key=lambda item: int(item[0].split(".")[0])):
-        name = layer_file(place, moments=False)
+    for index, layer in groupby(named, key=lambda item: int(item[0].split(".")[0])):
+        name = layer_file(index, moments=False)
         files[name] = writer.write(name, dict(layer))
     writer.publish(files, {"step": 7, "samples": 0, "optimizer_steps": 7, "loss_scale": {}})
 

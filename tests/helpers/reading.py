@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from dslm.preprocess.read.reading import ReadingConfig
 
 HUGE = 1 << 40
 
+Make = Callable[..., Path]
+"""The fixture that writes a file."""
+
 
 @dataclass
 class Found:
@@ -22,7 +26,7 @@ class Found:
     documents: list[Document] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
-    told: int = 0
+    reported: int = 0
 
     @property
     def texts(self) -> list[str]:
@@ -37,7 +41,7 @@ class Found:
         return [one.detail for one in self.rejected]
 
     def advance(self, amount: int) -> None:
-        self.told += amount
+        self.reported += amount
 
 
 def read_all(path: Path, size: int = HUGE, **choices: Any) -> Found:
@@ -47,3 +51,7 @@ def read_all(path: Path, size: int = HUGE, **choices: Any) -> Found:
         made = documents(piece, reading, found.rejected.append, found.advance, found.counts)
         found.documents.extend(made)
     return found
+
+
+Read = Callable[..., Found]
+"""The fixture that reads one input."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,9 @@ from dslm.shards.rows import Rows
 from dslm.shards.shard_set import ShardSet
 from dslm.shards.statistics import Statistics
 from dslm.shards.writer import ShardWriter
+
+MakeSet = Callable[..., ShardSet]
+"""The fixture that makes a set whose n-th token is n."""
 
 WORDS = ["the", "stone", "river", "of", "light", "and", "dark", "under", "over", "never", "falls"]
 

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.hub import THEIRS, byte_level, text, word_pieces, write_checkpoint
+from helpers.hub import THEIRS, byte_level, train_each_kind, word_pieces, write_checkpoint
 from helpers.models import build, shaken
 
 from dslm.config.parse import parse
 from dslm.model.config import ModelConfig
 from dslm.model.stages import layer_seed
-from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
 from dslm.run.config import RunConfig
 from dslm.run.folder import RunFolder
 from dslm.tokenizers.load import load_tokenizer
@@ -43,12 +42,7 @@ def theirs() -> Callable[[str], Any]:
 @pytest.fixture(scope="session")
 def trained_tokenizers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Tokenizers of ours of every kind."""
-    folder = tmp_path_factory.mktemp("tokenizers")
-    (folder / "text.txt").write_text(text(1, 4000))
-    sizes = {"unigram": 400, "bpe": 400, "char": None}
-    for kind, size in sizes.items():
-        train_tokenizer([folder / "text.txt"], folder / kind, TokenizerConfig(kind, size))
-    return {kind: folder / kind for kind in sizes}
+    return train_each_kind(tmp_path_factory.mktemp("tokenizers"))
 
 
 @pytest.fixture

@@ -158,7 +158,7 @@ def test_a_pooler_without_the_head_of_pairs_is_left_out(
     assert (config.pair_head, config.transform) == (False, True)
 
 
-def test_weights_that_a_class_must_have_are_told(
+def test_weights_that_a_class_must_have_are_reported(
     home: Home, theirs: Theirs, tmp_path: Path
 ) -> None:
     folder = home(theirs("bert"))
@@ -169,7 +169,7 @@ def test_weights_that_a_class_must_have_are_told(
     assert [problem.where for problem in caught.value.problems] == list(gone)
 
 
-def test_biases_of_the_head_that_differ_are_told(
+def test_biases_of_the_head_that_differ_are_reported(
     home: Home, theirs: Theirs, tmp_path: Path
 ) -> None:
     folder = home(theirs("bert"))

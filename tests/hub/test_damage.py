@@ -1,4 +1,4 @@
-"""Folders that are not what they say: everything wrong is told by name, and nothing is run."""
+"""Folders that are not what they say: everything wrong is reported by name, and nothing is run."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def folder(home: Callable[..., Path], theirs: Callable[[str], Any]) -> Path:
 
 
 @pytest.fixture
-def told(tmp_path: Path) -> Callable[[Path], list[str]]:
+def reported(tmp_path: Path) -> Callable[[Path], list[str]]:
     """What an import says is wrong, one line for each; it must leave nothing behind."""
 
     def errors(folder: Path) -> list[str]:
@@ -53,7 +53,7 @@ def pickled(folder: Path, content: Any) -> None:
     torch.save(content, folder / "pytorch_model.bin")
 
 
-def test_every_tensor_that_does_not_fit_is_told_at_once(folder: Path, told: Any) -> None:
+def test_every_tensor_that_does_not_fit_is_reported_at_once(folder: Path, reported: Any) -> None:
     rewrite(
         folder,
         **{
@@ -63,7 +63,7 @@ def test_every_tensor_that_does_not_fit_is_told_at_once(folder: Path, told: Any)
             "transformer.h.0.ln_1.bias": torch.zeros(48, dtype=torch.int8),
         },
     )
-    lines = told(folder)
+    lines = reported(folder)
     assert len(lines) == 4
     assert f"{NORM}: is missing" in lines[0]
     text = "\n".join(lines)
@@ -72,11 +72,13 @@ def test_every_tensor_that_does_not_fit_is_told_at_once(folder: Path, told: Any)
     assert "transformer.h.0.ln_1.bias = 'I8': dslm reads only" in text
 
 
-def test_settings_weights_and_tokenizer_are_looked_at_in_one_go(folder: Path, told: Any) -> None:
+def test_settings_weights_and_tokenizer_are_looked_at_in_one_go(
+    folder: Path, reported: Any
+) -> None:
     change(folder, n_head=5, activation_function="relu", scale_attn_weights=False, n_embd="48")
     (folder / FILE).write_bytes((folder / FILE).read_bytes()[:-100])
     (folder / "tokenizer.json").unlink()
-    text = "\n".join(told(folder))
+    text = "\n".join(reported(folder))
     for part in (
         "activation_function = 'relu': dslm computes only gelu_new",
         "scale_attn_weights = False: dslm computes only true",
@@ -87,9 +89,11 @@ def test_settings_weights_and_tokenizer_are_looked_at_in_one_go(folder: Path, to
         assert part in text
 
 
-def test_heads_that_do_not_divide_the_width_are_told_by_their_name(folder: Path, told: Any) -> None:
+def test_heads_that_do_not_divide_the_width_are_reported_by_their_name(
+    folder: Path, reported: Any
+) -> None:
     change(folder, n_head=5)
-    assert "config.json: n_head = 5: does not divide" in told(folder)[0]
+    assert "config.json: n_head = 5: does not divide" in reported(folder)[0]
 
 
 @pytest.mark.parametrize(
@@ -107,7 +111,7 @@ def test_heads_that_do_not_divide_the_width_are_told_by_their_name(folder: Path,
     ],
 )
 def test_a_llama_of_another_kind_is_refused_with_the_key(
-    settings: dict[str, Any], message: str, home: Any, theirs: Any, told: Any
+    settings: dict[str, Any], message: str, home: Any, theirs: Any, reported: Any
 ) -> None:
     folder = home(theirs("llama"))
     change(folder, **settings)
@@ -116,7 +120,7 @@ def test_a_llama_of_another_kind_is_refused_with_the_key(
         for name in ("model.embed_tokens.weight", "lm_head.weight"):
             weights[name] = weights[name][:299].clone()
         save_file(weights, folder / FILE)
-    lines = told(folder)
+    lines = reported(folder)
     assert len(lines) == 1
     assert message in lines[0]
 
@@ -131,42 +135,46 @@ def test_a_llama_of_another_kind_is_refused_with_the_key(
         ({"architectures": "GPT2LMHeadModel"}, None),
     ],
 )
-def test_an_unknown_architecture_is_told_with_those_there_are(
-    settings: dict[str, Any], message: str | None, folder: Path, told: Any, tmp_path: Path
+def test_an_unknown_architecture_is_reported_with_those_there_are(
+    settings: dict[str, Any], message: str | None, folder: Path, reported: Any, tmp_path: Path
 ) -> None:
     change(folder, **settings)
     if message is None:
         import_folder(folder, tmp_path / "run")
     else:
-        (line,) = told(folder)
+        (line,) = reported(folder)
         assert re.search(message, line)
 
 
-def test_a_head_that_is_said_to_be_tied_but_is_not_is_told(folder: Path, told: Any) -> None:
+def test_a_head_that_is_said_to_be_tied_but_is_not_is_reported(folder: Path, reported: Any) -> None:
     rewrite(folder, **{"lm_head.weight": torch.ones(301, 48)})
-    (line,) = told(folder)
-    told = "lm_head.weight: differs from transformer.wte.weight, though tie_word_embeddings is true"
-    assert told in line
+    (line,) = reported(folder)
+    rule = "lm_head.weight: differs from transformer.wte.weight, though tie_word_embeddings is true"
+    assert rule in line
 
 
-def test_a_head_that_is_said_to_be_there_but_is_not_is_told(folder: Path, told: Any) -> None:
+def test_a_head_that_is_said_to_be_there_but_is_not_is_reported(
+    folder: Path, reported: Any
+) -> None:
     change(folder, tie_word_embeddings=False)
-    assert told(folder) == ["lm_head.weight: is missing from the weights"]
+    assert reported(folder) == ["lm_head.weight: is missing from the weights"]
 
 
 @pytest.mark.parametrize("huge", [{"n_layer": 10**12}, {"n_embd": 6 * 10**12}])
-def test_a_huge_claimed_shape_costs_nothing(huge: dict[str, int], folder: Path, told: Any) -> None:
+def test_a_huge_claimed_shape_costs_nothing(
+    huge: dict[str, int], folder: Path, reported: Any
+) -> None:
     change(folder, **huge)
-    (line,) = told(folder)
+    (line,) = reported(folder)
     assert re.search(r"describes [\d,]{15,} weights, but the files hold 100,", line)
 
 
 def test_a_small_storage_that_claims_to_be_a_huge_tensor_is_refused(
-    folder: Path, told: Any
+    folder: Path, reported: Any
 ) -> None:
     change(folder, n_embd=6 * 10**12)
     pickled(folder, {NORM: torch.ones(1).expand(6 * 10**12)})
-    assert told(folder)[0].endswith("is not a plain tensor; get the file again")
+    assert reported(folder)[0].endswith("is not a plain tensor; get the file again")
 
 
 class Attack:
@@ -178,10 +186,10 @@ class Attack:
 
 
 def test_a_pickle_that_would_run_a_command_is_refused(
-    folder: Path, told: Any, tmp_path: Path
+    folder: Path, reported: Any, tmp_path: Path
 ) -> None:
     pickled(folder, {NORM: Attack(tmp_path / "owned")})
-    (line,) = told(folder)
+    (line,) = reported(folder)
     assert "pytorch_model.bin: holds code or objects besides tensors, so it is not opened" in line
     assert not (tmp_path / "owned").exists()
 
@@ -193,56 +201,60 @@ def test_code_in_the_folder_is_not_run(folder: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "owned").exists()
 
 
-def test_pickles_of_old_formats_are_refused(folder: Path, told: Any) -> None:
+def test_pickles_of_old_formats_are_refused(folder: Path, reported: Any) -> None:
     (folder / FILE).unlink()
     weights = {NORM: torch.ones(48)}
     file = folder / "pytorch_model.bin"
     torch.save(weights, file, _use_new_zipfile_serialization=False)
-    assert "is not in PyTorch's format since 1.6" in told(folder)[0]
+    assert "is not in PyTorch's format since 1.6" in reported(folder)[0]
     with tarfile.open(file, "w") as archive:
         archive.add(folder / "config.json")
-    assert "is not in PyTorch's format since 1.6" in told(folder)[0]
+    assert "is not in PyTorch's format since 1.6" in reported(folder)[0]
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
-def test_a_pickle_that_was_cut_short_is_refused(share: float, folder: Path, told: Any) -> None:
+def test_a_pickle_that_was_cut_short_is_refused(share: float, folder: Path, reported: Any) -> None:
     pickled(folder, load_file(folder / FILE))
     file = folder / "pytorch_model.bin"
     file.write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
-    (line,) = told(folder)
+    (line,) = reported(folder)
     assert "pytorch_model.bin: is not in PyTorch's format since 1.6, or is cut short" in line
 
 
 @pytest.mark.parametrize("content", [[1, 2], {"a": 1}, {"a": torch.ones(2).to_sparse()}])
-def test_a_pickle_of_something_else_is_refused(content: Any, folder: Path, told: Any) -> None:
+def test_a_pickle_of_something_else_is_refused(content: Any, folder: Path, reported: Any) -> None:
     pickled(folder, content)
-    assert "get the file again" in told(folder)[0]
+    assert "get the file again" in reported(folder)[0]
 
 
 @pytest.mark.parametrize("header", [b"", b"\xff" * 16, b'\x02\0\0\0\0\0\0\0{"'])
-def test_a_file_that_is_no_safetensors_is_refused(header: bytes, folder: Path, told: Any) -> None:
+def test_a_file_that_is_no_safetensors_is_refused(
+    header: bytes, folder: Path, reported: Any
+) -> None:
     (folder / FILE).write_bytes(header)
-    assert "model.safetensors: is damaged or cut short" in told(folder)[0]
+    assert "model.safetensors: is damaged or cut short" in reported(folder)[0]
 
 
-def test_a_missing_part_of_several_files_is_told(home: Any, theirs: Any, told: Any) -> None:
+def test_a_missing_part_of_several_files_is_reported(home: Any, theirs: Any, reported: Any) -> None:
     folder = home(theirs("llama"), max_shard_size="60KB")
     lost = sorted(folder.glob("model-*.safetensors"))[:2]
     for file in lost:
         file.unlink()
-    lines = told(folder)
+    lines = reported(folder)
     assert [str(file) in line for file, line in zip(lost, lines, strict=True)] == [True, True]
 
 
-def test_an_index_cannot_reach_out_of_its_folder(folder: Path, told: Any, tmp_path: Path) -> None:
+def test_an_index_cannot_reach_out_of_its_folder(
+    folder: Path, reported: Any, tmp_path: Path
+) -> None:
     (folder / FILE).rename(tmp_path / FILE)
     (folder / f"{FILE}.index.json").write_text(f'{{"weight_map": {{"a": "../{FILE}"}}}}')
-    assert "names files that are not beside it" in told(folder)[0]
+    assert "names files that are not beside it" in reported(folder)[0]
 
 
-def test_an_empty_folder_is_told(tmp_path: Path, told: Any) -> None:
+def test_an_empty_folder_is_reported(tmp_path: Path, reported: Any) -> None:
     (tmp_path / "empty").mkdir()
-    text = "\n".join(told(tmp_path / "empty"))
+    text = "\n".join(reported(tmp_path / "empty"))
     assert "config.json: no such file" in text
     assert "tokenizer" in text
 
@@ -254,6 +266,6 @@ def test_a_run_that_is_there_is_not_written_over(folder: Path, tmp_path: Path, c
     assert "is there already; remove it or choose another RUN" in capsys.readouterr().err
 
 
-def test_a_misspelt_verb_is_told(capsys: Any) -> None:
+def test_a_misspelt_verb_is_reported(capsys: Any) -> None:
     assert run(main, ["exprot"]) == 2
     assert "did you mean 'export'?" in capsys.readouterr().err

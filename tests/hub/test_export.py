@@ -81,13 +81,13 @@ def test_transformers_continues_a_text_as_we_do(
         assert ours == tokenizer.decode(made[0], skip_special_tokens=True)
 
 
-def test_special_tokens_are_told_by_id_and_by_name(
+def test_special_tokens_are_reported_by_id_and_by_name(
     make_run: MakeRun, trained_tokenizers: dict[str, Path], tmp_path: Path
 ) -> None:
     run = make_run(trained_tokenizers["unigram"])
     export_run(run, tmp_path / "out")
-    told = settings_of(tmp_path / "out")
-    assert [told[f"{name}_token_id"] for name in ("bos", "eos", "pad")] == [1, 1, 2]
+    written = settings_of(tmp_path / "out")
+    assert [written[f"{name}_token_id"] for name in ("bos", "eos", "pad")] == [1, 1, 2]
     theirs = AutoTokenizer.from_pretrained(tmp_path / "out")
     assert (theirs.eos_token_id, theirs.pad_token_id, theirs.mask_token_id) == (1, 2, 5)
     assert (theirs.model_max_length, theirs.eos_token) == (32, "<eos>")
@@ -157,7 +157,7 @@ def test_scores_that_differ_leave_nothing(
     assert list((tmp_path / "here").iterdir()) == []
 
 
-def test_the_command_tells_how_near_the_scores_are(
+def test_the_command_says_how_near_the_scores_are(
     make_run: MakeRun, trained_tokenizers: dict[str, Path], tmp_path: Path, capsys: Any
 ) -> None:
     words = ["export", str(make_run(trained_tokenizers["char"])), str(tmp_path / "out")]
@@ -191,7 +191,7 @@ def test_what_was_exported_comes_back_as_the_same_model(
     assert after.tokenizer.end_of_document == before.tokenizer.end_of_document
 
 
-def test_a_character_that_came_back_unknown_is_told(
+def test_a_character_that_came_back_unknown_is_reported(
     make_run: MakeRun, trained_tokenizers: dict[str, Path], tmp_path: Path
 ) -> None:
     export_run(make_run(trained_tokenizers["char"]), tmp_path / "out")
@@ -200,7 +200,7 @@ def test_a_character_that_came_back_unknown_is_told(
         load(tmp_path / "again").tokenizer.encode(["Ω"])
 
 
-def test_a_model_and_a_tokenizer_that_cannot_be_written_are_told_together(
+def test_a_model_and_a_tokenizer_that_cannot_be_written_are_reported_together(
     make_run: MakeRun, trained_tokenizers: dict[str, Path], tmp_path: Path
 ) -> None:
     run = make_run(trained_tokenizers["bpe"] / "tokenizer.model", positions="none")

@@ -173,9 +173,9 @@ def test_commands_that_need_steps_say_that_an_imported_run_has_none(
     for command in (["data", "trace", "RUN", "--step", "1"], ["report", "RUN"]):
         words = [str(tmp_path / "run") if word == "RUN" else word for word in command]
         assert run(dispatch, words) == 2
-    told = capsys.readouterr().err
-    assert "has made no steps: it was imported" in told
-    assert "holds no training step yet" in told
+    error = capsys.readouterr().err
+    assert "has made no step here: it was imported" in error
+    assert "holds no training step yet" in error
 
 
 def test_the_special_ids_are_those_the_model_was_trained_with(
@@ -186,5 +186,5 @@ def test_the_special_ids_are_those_the_model_was_trained_with(
     import_folder(folder, tmp_path / "run")
     assert load(tmp_path / "run").tokenizer.special == {"bos": 5, "eos": 7}
     export_run(tmp_path / "run", tmp_path / "again")
-    told = settings_of(tmp_path / "again")
-    assert [told[f"{name}_token_id"] for name in ("bos", "eos", "pad")] == [5, 7, None]
+    written = settings_of(tmp_path / "again")
+    assert [written[f"{name}_token_id"] for name in ("bos", "eos", "pad")] == [5, 7, None]

@@ -87,7 +87,7 @@ def test_what_is_written_is_read_as_the_same_shape(preset: Any) -> None:
         assert getattr(again, key) in (getattr(config, key), filled.get(key))
 
 
-def test_everything_that_is_missing_is_told() -> None:
+def test_everything_that_is_missing_is_reported() -> None:
     with pytest.raises(ConfigError) as caught:
         read({"architectures": ["LlamaForCausalLM"]})
     missing = {problem.where.removeprefix("c: ") for problem in caught.value.problems}
@@ -100,7 +100,7 @@ def test_everything_that_is_missing_is_told() -> None:
     }
 
 
-def test_three_dropouts_that_differ_are_told_with_both_values() -> None:
+def test_three_dropouts_that_differ_are_reported_with_both_values() -> None:
     with pytest.raises(ConfigError, match=r"embd_pdrop = 0\.2: differs from resid_pdrop = 0\.1"):
         read({**SMALL_GPT2, "embd_pdrop": 0.2})
 

@@ -41,8 +41,8 @@ def test_the_same_seed_draws_the_same_and_another_draws_another() -> None:
 
 
 def draws(sampling: SamplingConfig, count: int = 2000) -> list[float]:
-    dice = torch.Generator().manual_seed(0)
-    drawn = torch.tensor([choose(SCORES, sampling, dice) for _ in range(count)])
+    stream = torch.Generator().manual_seed(0)
+    drawn = torch.tensor([choose(SCORES, sampling, stream) for _ in range(count)])
     return [float((drawn == token).float().mean()) for token in range(len(SCORES))]
 
 
@@ -80,6 +80,6 @@ def test_ids_beyond_the_tokenizer_are_never_drawn() -> None:
     assert max(islice(stream, 200)) < 5
 
 
-def test_every_wrong_setting_is_told() -> None:
+def test_every_wrong_setting_is_reported() -> None:
     problems = check_sampling(SamplingConfig(temperature=-1, top_k=0, top_p=1.5))
     assert [problem.where for problem in problems] == ["--temperature", "--top-k", "--top-p"]

@@ -45,7 +45,7 @@ def asked(tmp_path: Path, shard_set: Path, deepspeed_file: Path) -> Any:
 
 
 class Scripted(torch.nn.Module):
-    """A model that says what it was told to."""
+    """A model that says what it was given to say."""
 
     def __init__(self, trained: Trained, said: list[int]) -> None:
         super().__init__()
@@ -60,10 +60,10 @@ class Scripted(torch.nn.Module):
 
 def answer(trained: Trained, prompt: str, said: list[int]) -> tuple[str, Any]:
     model: Any = Scripted(trained, said)
-    told = Trained(
+    scripted = Trained(
         trained.run, trained.config, model, trained.objective, trained.tokenizer, 0, trained.device
     )
-    return complete(told, prompt, 100, GREEDY), model.read
+    return complete(scripted, prompt, 100, GREEDY), model.read
 
 
 def ids(trained: Trained, text: str) -> list[int]:
@@ -89,7 +89,7 @@ def test_what_is_written_is_what_the_model_says_of_the_whole_row(style: str, ask
     assert max(written, default=0) < size
 
 
-def test_spans_are_put_where_their_marks_stand(asked: Any) -> None:
+def test_spans_are_put_where_their_marks_are(asked: Any) -> None:
     trained = asked("spans")
     objective = trained.objective
     mark = objective.corruption.marks
@@ -110,7 +110,7 @@ def test_the_other_styles_write_the_whole_text(asked: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("style", "prompt", "told"),
+    ("style", "prompt", "rule"),
     [
         ("spans", "1 plus 1", "must hold <mask> where something is missing, at most 2 times"),
         ("spans", "1<mask>1<mask>1<mask>", "must hold <mask>"),
@@ -119,10 +119,10 @@ def test_the_other_styles_write_the_whole_text(asked: Any) -> None:
         ("masking", "", "has 0 tokens"),
     ],
 )
-def test_a_prompt_that_cannot_be_restored_is_told(
-    style: str, prompt: str, told: str, asked: Any
+def test_a_prompt_that_cannot_be_restored_is_reported(
+    style: str, prompt: str, rule: str, asked: Any
 ) -> None:
-    with pytest.raises(ConfigError, match=told):
+    with pytest.raises(ConfigError, match=rule):
         complete(asked(style), prompt, 10, GREEDY)
 
 

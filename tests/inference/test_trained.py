@@ -116,11 +116,11 @@ def test_a_damaged_checkpoint_is_refused_with_its_file(run_folder: Path) -> None
         load(run_folder)
 
 
-def test_a_step_that_is_not_there_is_told_with_those_that_are(run_folder: Path) -> None:
+def test_a_step_that_is_not_there_is_reported_with_those_that_are(run_folder: Path) -> None:
     with pytest.raises(CheckpointError, match="has no checkpoint of step 3; choose from 7"):
         load(run_folder, 3)
 
 
-def test_a_folder_that_is_no_run_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_is_no_run_is_reported(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="is not the folder of a run"):
         load(tmp_path)

@@ -1,4 +1,4 @@
-"""An autoencoder's shape: counted exactly, and with no way round its code."""
+"""An autoencoder's shape: counted exactly, whose decoder sees nothing but its code."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ def test_the_encoder_stands_where_the_blocks_of_a_plain_model_stand(position: st
     plain = build(small(norm_position=position, attention="full"))
     encoder = build(coded(norm_position=position))
     last = 2 + 2 + (position == "pre")
-    for place in range(last):
-        ours, theirs = (model.layers[str(place)].state_dict() for model in (encoder, plain))
+    for index in range(last):
+        ours, theirs = (model.layers[str(index)].state_dict() for model in (encoder, plain))
         assert ours.keys() == theirs.keys()
         assert all(torch.equal(ours[name], theirs[name]) for name in ours)
     assert isinstance(encoder.layers[str(last)], Bottleneck)
@@ -90,7 +90,7 @@ def test_with_the_code_held_fixed_nothing_of_the_input_comes_out(kind: str) -> N
 
 def test_every_gradient_of_the_encoder_comes_through_the_code() -> None:
     model = shaken(build(coded(tied=False)))
-    place, bottleneck = bottleneck_of(model)
+    index, bottleneck = bottleneck_of(model)
     found: list[Tensor] = []
     encode = bottleneck.encode
 
@@ -104,9 +104,9 @@ def test_every_gradient_of_the_encoder_comes_through_the_code() -> None:
     assert found[0].grad.abs().min() > 0
     for key, layer in model.layers.items():
         learns = [weight.grad is not None for weight in layer.parameters()]
-        if int(key) < int(place):
+        if int(key) < int(index):
             assert not any(learns)
-        elif int(key) > int(place):
+        elif int(key) > int(index):
             assert all(learns)
 
 
@@ -127,8 +127,8 @@ def test_the_code_is_the_mean_of_each_piece_without_its_padding() -> None:
 
 @torch.no_grad()
 def test_every_place_gets_vectors_of_its_own_from_one_code() -> None:
-    places = Bottleneck(coded(bottleneck_length=1)).decode(torch.randn(1, 1, 5))[0]
-    assert torch.cdist(places, places).add(torch.eye(16)).min() > 1e-3
+    vectors = Bottleneck(coded(bottleneck_length=1)).decode(torch.randn(1, 1, 5))[0]
+    assert torch.cdist(vectors, vectors).add(torch.eye(16)).min() > 1e-3
 
 
 @torch.no_grad()
@@ -152,7 +152,7 @@ def test_the_vectors_are_compared_with_the_embeddings_of_the_originals() -> None
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "line"),
     [
         (
             {"bottleneck_length": 5},
@@ -173,5 +173,5 @@ def test_the_vectors_are_compared_with_the_embeddings_of_the_originals() -> None
         ),
     ],
 )
-def test_a_shape_that_cannot_be_built_is_told(changes: dict[str, Any], told: str) -> None:
-    assert [str(problem) for problem in check_model(coded(**changes))] == [told]
+def test_a_shape_that_cannot_be_built_is_reported(changes: dict[str, Any], line: str) -> None:
+    assert [str(problem) for problem in check_model(coded(**changes))] == [line]

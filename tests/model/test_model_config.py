@@ -77,7 +77,7 @@ def test_swiglu_is_a_third_narrower_in_steps_of_64(width: int, inner: int) -> No
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "line"),
     [
         ({"heads": 5}, "model.heads = 5: does not divide model.width = 32; use 4 or 8"),
         ({"heads": 64}, "model.heads = 64: does not divide model.width = 32; use 32"),
@@ -96,8 +96,8 @@ def test_swiglu_is_a_third_narrower_in_steps_of_64(width: int, inner: int) -> No
         ),
     ],
 )
-def test_a_shape_that_cannot_be_built_is_told(changes: dict[str, Any], told: str) -> None:
-    assert [str(problem) for problem in check_model(small(**changes))] == [told]
+def test_a_shape_that_cannot_be_built_is_reported(changes: dict[str, Any], line: str) -> None:
+    assert [str(problem) for problem in check_model(small(**changes))] == [line]
 
 
 @pytest.mark.parametrize("preset", [name for name in PRESETS if name != "fine_tune"])

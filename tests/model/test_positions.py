@@ -11,11 +11,11 @@ CPU = torch.device("cpu")
 
 def test_waves_follow_the_formula() -> None:
     waves = sinusoidal(20, 8, CPU)
-    for place in (0, 1, 19):
+    for position in (0, 1, 19):
         for pair in range(4):
-            angle = place / 10000 ** (2 * pair / 8)
-            assert math.isclose(waves[place, 2 * pair], math.sin(angle), abs_tol=1e-6)
-            assert math.isclose(waves[place, 2 * pair + 1], math.cos(angle), abs_tol=1e-6)
+            angle = position / 10000 ** (2 * pair / 8)
+            assert math.isclose(waves[position, 2 * pair], math.sin(angle), abs_tol=1e-6)
+            assert math.isclose(waves[position, 2 * pair + 1], math.cos(angle), abs_tol=1e-6)
 
 
 def test_a_rotation_keeps_lengths_and_leaves_the_first_place_alone() -> None:

@@ -124,9 +124,9 @@ def test_a_state_changes_no_token_even_past_the_window(kind: str) -> None:
     config = small(**RECURRENT[kind])
     model = shaken(build(config))
     sampling = SamplingConfig(temperature=1.5, top_k=20, seed=3)
-    told = list(range(40))  # more than two windows
+    prompt = list(range(40))  # more than two windows
     kept, again = (
-        list(islice(generate(model, config, told, sampling, 50, cached), 48))
+        list(islice(generate(model, config, prompt, sampling, 50, cached), 48))
         for cached in (True, False)
     )
     assert kept == again
@@ -136,9 +136,9 @@ def test_without_positions_each_token_is_read_once_however_long_the_text() -> No
     config = small(**LSTM)
     model, read = build(config).eval(), []
     model.register_forward_pre_hook(lambda _, given: read.append(given[0].shape[1]))
-    told = [1, 2] * 3 * config.sequence
-    assert len(list(islice(generate(model, config, told, SamplingConfig(), 50), 100))) == 100
-    assert sum(read) == len(told) + 99
+    prompt = [1, 2] * 3 * config.sequence
+    assert len(list(islice(generate(model, config, prompt, SamplingConfig(), 50), 100))) == 100
+    assert sum(read) == len(prompt) + 99
     assert max(read) == config.sequence
 
 
@@ -173,7 +173,7 @@ def test_a_model_in_bfloat16_stays_near_the_one_in_float32(kind: str) -> None:
     assert F.cosine_similarity(rough.float(), exact, dim=-1).min() > 0.99
 
 
-def test_what_only_attention_has_is_told_at_once() -> None:
+def test_what_only_attention_has_is_reported_at_once() -> None:
     config = small(block="lstm", key_value_heads=2, activation="swiglu", feed_forward=64)
     rule = "means nothing with model.block = 'lstm'; write "
     assert [str(problem) for problem in check_model(config)] == [

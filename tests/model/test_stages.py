@@ -56,8 +56,8 @@ def test_the_tied_head_is_the_embedding_at_its_first_place() -> None:
 
 def test_only_a_pre_norm_model_ends_with_a_norm() -> None:
     names = [
-        [stage.module.__name__ for stage in stages(small(norm_position=place), 0)]
-        for place in ("pre", "post")
+        [stage.module.__name__ for stage in stages(small(norm_position=position), 0)]
+        for position in ("pre", "post")
     ]
     assert "FinalNorm" in names[0]
     assert "FinalNorm" not in names[1]
@@ -65,6 +65,6 @@ def test_only_a_pre_norm_model_ends_with_a_norm() -> None:
 
 
 def test_seeds_of_places_are_unrelated_and_fit_the_generator() -> None:
-    seeds = {layer_seed(seed, *place) for seed in range(20) for place in ((1,), (1, 1), (11,))}
+    seeds = {layer_seed(seed, *index) for seed in range(20) for index in ((1,), (1, 1), (11,))}
     assert len(seeds) == 60
     assert all(0 <= seed < 2**63 for seed in seeds)

@@ -34,7 +34,7 @@ def documents() -> np.ndarray:
 
 
 def spans() -> list[tuple[int, slice]]:
-    """Row and place of each document."""
+    """Row and position of each document."""
     ends = [(row, np.cumsum(lengths)) for row, lengths in enumerate(LENGTHS)]
     return [
         (row, slice(int(end - length), int(end)))

@@ -1,4 +1,4 @@
-"""The autoencoder: all tokens asked for, some hidden if told, and both ways to compare."""
+"""The autoencoder: all tokens predicted, some hidden on request, and both comparisons."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def autoencoder(**more: Any) -> Any:
     return made("autoencoder", 20, **more)
 
 
-def test_every_token_of_the_window_is_asked_for() -> None:
+def test_every_token_of_the_window_is_predicted() -> None:
     samples = samples_of([1, 2, 3])
     inputs, labels = autoencoder().batch(samples)
     assert inputs.tolist() == labels.tolist() == samples.tokens.tolist()
 
 
-def test_padding_is_neither_seen_nor_asked_for() -> None:
+def test_padding_is_neither_seen_nor_predicted() -> None:
     samples = samples_of([4, 20, 1], SPECIAL["pad"])
     (_, visibility), labels = autoencoder(padded=True).batch(samples)
     real = samples.tokens != SPECIAL["pad"]
@@ -86,9 +86,9 @@ def test_the_objective_decides_what_the_model_gives(loss: str) -> None:
     inputs, labels = objective.batch(samples_of(list(range(30, 42)), SPECIAL["pad"]))
     with torch.no_grad():
         outputs = model(inputs)
-        told = objective.measure(outputs, labels)
+        sums = objective.measure(outputs, labels)
         value = float(objective.loss(outputs, labels))
-    assert told.shape == (len(objective.measures), 2)
+    assert sums.shape == (len(objective.measures), 2)
     if loss == "cross_entropy":
         assert value == pytest.approx(math.log(101), abs=0.15)
     else:
@@ -113,8 +113,8 @@ def test_explained_variance_is_one_for_the_targets_and_zero_for_their_mean() -> 
     labels[1, 3:] = IGNORE
     mean = wanted[labels == 0].mean(0).expand(2, 5, 3)
     for found, share in ((wanted, 1.0), (mean, 0.0), (2 * wanted - mean, 0.0)):
-        told = explained_variance(found, wanted, labels)
-        assert float(told[0, 0] / told[0, 1]) == pytest.approx(share, abs=1e-6)
+        sums = explained_variance(found, wanted, labels)
+        assert float(sums[0, 0] / sums[0, 1]) == pytest.approx(share, abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -126,12 +126,12 @@ def test_an_autoencoder_learns_some_rows(loss: str, rate: float, reached: float)
     model = Transformer(stages(ModelConfig(**shape), 0, objective.extras))
     optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.0)
     inputs, labels = objective.batch(samples_of(list(range(8))))
-    told = []
+    accuracies = []
     for _ in range(100):
         outputs = model(inputs)
         total, count = objective.measure(outputs, labels)[-1].tolist()
-        told.append(total / count)
+        accuracies.append(total / count)
         optimizer.zero_grad()
         objective.loss(outputs, labels).backward()
         optimizer.step()
-    assert told[-1] > reached > told[0]
+    assert accuracies[-1] > reached > accuracies[0]

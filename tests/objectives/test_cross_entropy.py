@@ -18,10 +18,10 @@ from dslm.objectives.cross_entropy import cross_entropy
 from dslm.sampling.stream import Samples
 
 
-def draw(rows: int = 3, places: int = 7, vocabulary: int = 19) -> tuple[Tensor, Tensor]:
+def draw(rows: int = 3, positions: int = 7, vocabulary: int = 19) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(0)
-    scores = torch.randn(rows, places, vocabulary, generator=generator) * 3
-    return scores, torch.randint(vocabulary, (rows, places), generator=generator)
+    scores = torch.randn(rows, positions, vocabulary, generator=generator) * 3
+    return scores, torch.randint(vocabulary, (rows, positions), generator=generator)
 
 
 def ours(scores: Tensor, labels: Tensor, scale: float = 1.0) -> tuple[Tensor, Tensor]:
@@ -119,7 +119,7 @@ def test_huge_scores_overflow_nowhere() -> None:
 
 
 def test_float16_gradients_of_many_places_do_not_underflow() -> None:
-    scores, labels = draw(rows=8, places=1024, vocabulary=64)
+    scores, labels = draw(rows=8, positions=1024, vocabulary=64)
     scale = 2.0**16
     _, gradient = ours(scores.half(), labels, scale)
     _, right = theirs(scores.half(), labels)
@@ -145,7 +145,9 @@ class Largest(TorchDispatchMode):
         super().__init__()
         self.float32 = self.any = 0
 
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None):
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
         made = function(*args, **(kwargs or {}))
         for tensor in made if isinstance(made, (tuple, list)) else (made,):
             is_view = isinstance(tensor, Tensor) and any(
@@ -161,7 +163,7 @@ class Largest(TorchDispatchMode):
 
 
 def test_no_second_copy_of_the_scores_is_ever_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    scores, labels = draw(rows=4, places=64, vocabulary=100)
+    scores, labels = draw(rows=4, positions=64, vocabulary=100)
     outputs = scores.bfloat16().requires_grad_() * 1
     monkeypatch.setattr(module, "CHUNK", 1000)
     with Largest() as largest:
@@ -171,7 +173,7 @@ def test_no_second_copy_of_the_scores_is_ever_made(monkeypatch: pytest.MonkeyPat
 
 
 def test_the_watch_sees_the_copy_that_torch_makes() -> None:
-    scores, labels = draw(rows=4, places=64, vocabulary=100)
+    scores, labels = draw(rows=4, positions=64, vocabulary=100)
     with Largest() as largest:
         F.cross_entropy(scores.bfloat16().float().flatten(0, 1), labels.flatten())
     assert largest.float32 == scores.numel()

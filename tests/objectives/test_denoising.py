@@ -87,12 +87,12 @@ def test_the_counts_of_any_text_are_exact_and_leave_some_of_it(
 ) -> None:
     corruption = Corruption(style, share, span, 1000)
     for length in range(40):
-        damaged, spans = corruption.counts(length)
-        assert damaged == (min(max(1, round(share * length)), length - 1) if length > 1 else 0)
+        corrupted, spans = corruption.counts(length)
+        assert corrupted == (min(max(1, round(share * length)), length - 1) if length > 1 else 0)
         text = np.arange(length)
         source, target = corruption(text, RANDOM.random(2 * length + 1))
         assert (source.size, target.size) == corruption.lengths(length)
-        assert np.isin(text, source).sum() == length - damaged
+        assert np.isin(text, source).sum() == length - corrupted
         assert (source >= 1000).sum() == (0 if style == "deletion" else spans)
 
 
@@ -126,9 +126,9 @@ def test_the_lengths_of_masked_spans_are_poisson_with_empty_ones_among_them() ->
     text, lengths = np.arange(400), []
     for draws in RANDOM.random((300, 801)):
         source, _ = corruption(text, draws)
-        places = np.flatnonzero(source == 10_000)
-        before = np.array([source[place - 1] if place else -1 for place in places])
-        after = np.array([source[p + 1] if p + 1 < source.size else 400 for p in places])
+        positions = np.flatnonzero(source == 10_000)
+        before = np.array([source[position - 1] if position else -1 for position in positions])
+        after = np.array([source[p + 1] if p + 1 < source.size else 400 for p in positions])
         lengths += (after - before - 1).tolist()
     assert np.mean(lengths) == pytest.approx(3.0)  # 120 tokens in 40 spans, in every text
     for length in range(8):
@@ -146,9 +146,9 @@ def test_what_is_damaged_follows_from_the_sample_number_alone(style: str) -> Non
             objective.batch(samples_of(objective, list(range(first, first + share))))
             for first in range(0, 24, share)
         ]
-        for place in range(3):
-            joined = torch.cat([inputs[place] for inputs, _ in pieces])
-            assert torch.equal(joined, whole[0][place])
+        for index in range(3):
+            joined = torch.cat([inputs[index] for inputs, _ in pieces])
+            assert torch.equal(joined, whole[0][index])
         assert torch.equal(torch.cat([labels for _, labels in pieces]), whole[1])
 
 
@@ -169,13 +169,15 @@ def test_the_source_is_seen_whole_the_target_causally_and_padding_by_nobody(styl
     (inputs, visibility, selected), labels = objective.batch(samples)
     for row in range(2):
         source, target = parts(objective, ((inputs, visibility, selected), labels), row)
-        asked = target.size + 1
-        rest = 40 - source.size - asked
-        assert visibility[row].tolist() == [-1] * source.size + [1] * asked + [0] * rest
+        predicted = target.size + 1
+        rest = 40 - source.size - predicted
+        assert visibility[row].tolist() == [-1] * source.size + [1] * predicted + [0] * rest
         assert inputs[row, source.size] == objective.begin
-        assert selected[row, :asked].tolist() == list(range(source.size, source.size + asked))
-        assert inputs[row, source.size + 1 : source.size + asked].tolist() == target.tolist()
-        assert (labels[row, asked:] == IGNORE).all()
+        assert selected[row, :predicted].tolist() == list(
+            range(source.size, source.size + predicted)
+        )
+        assert inputs[row, source.size + 1 : source.size + predicted].tolist() == target.tolist()
+        assert (labels[row, predicted:] == IGNORE).all()
 
 
 @pytest.mark.parametrize("style", STYLES)
@@ -197,10 +199,10 @@ def test_the_first_loss_is_that_of_guessing(style: str) -> None:
     inputs, labels = objective.batch(samples_of(objective, list(range(16))))
     with torch.no_grad():
         outputs = model(inputs)
-        told = objective.measure(outputs, labels)
+        sums = objective.measure(outputs, labels)
         loss = float(objective.loss(outputs, labels))
     assert loss == pytest.approx(math.log(size), abs=0.15)
-    assert float(told[0, 0] / told[0, 1]) == pytest.approx(loss, rel=1e-5)
+    assert float(sums[0, 0] / sums[0, 1]) == pytest.approx(loss, rel=1e-5)
 
 
 @pytest.mark.parametrize("style", STYLES)
@@ -210,25 +212,25 @@ def test_the_model_sees_no_answer_before_it_is_asked_for(style: str) -> None:
     config = ModelConfig(**shape, vocabulary=1006 + objective.extra_ids)
     model = Transformer(stages(config, 0, objective.extras)).eval()
     (inputs, visibility, selected), labels = objective.batch(samples_of(objective, [5]))
-    asked = int((labels[0] != IGNORE).sum())
-    place = asked // 2
+    predicted = int((labels[0] != IGNORE).sum())
+    position = predicted // 2
     changed = inputs.clone()
-    changed[0, selected[0, place] :] = 9
+    changed[0, selected[0, position] :] = 9
     with torch.no_grad():
         before, after = (model((ids, visibility, selected)) for ids in (inputs, changed))
-    assert torch.allclose(before[0, :place], after[0, :place], rtol=0, atol=1e-6)
-    assert (before[0, place:asked] - after[0, place:asked]).abs().max() > 1e-4
+    assert torch.allclose(before[0, :position], after[0, :position], rtol=0, atol=1e-6)
+    assert (before[0, position:predicted] - after[0, position:predicted]).abs().max() > 1e-4
 
 
 def test_the_preset_is_as_large_as_it_says() -> None:
     objective = made("denoising", 512, size=32_000)
     assert (objective.window.width, objective.extra_ids) == (465, 25)
     config = ModelConfig(**PRESETS["t5_style_small"]()["model"], vocabulary=32_025)
-    told = f"{parameter_count(config):,} weights with 32,025 ids"
-    assert told in str(PRESETS["t5_style_small"].__doc__)
+    size = f"{parameter_count(config):,} weights with 32,025 ids"
+    assert size in str(PRESETS["t5_style_small"].__doc__)
 
 
-def test_a_row_without_room_for_source_and_target_is_told() -> None:
+def test_a_row_without_room_for_source_and_target_is_refused() -> None:
     with pytest.raises(ConfigError, match="leaves no room for a corrupted text"):
         denoising("spans", 4)
 

@@ -35,7 +35,7 @@ def restored(row: np.ndarray) -> np.ndarray:
     before, behind, between = (row.tolist().index(mark) for mark in MARKS)
     assert before == 0
     prefix, suffix = row[1:behind], row[behind + 1 : between]
-    if behind == 1:  # what stands behind came first: prefix and middle are in one piece
+    if behind == 1:  # the suffix came first: prefix and middle are in one piece
         return np.concatenate([row[between + 1 :], suffix])
     return np.concatenate([prefix, row[between + 1 :], suffix])
 
@@ -47,13 +47,13 @@ def test_nothing_of_a_text_is_lost_but_its_last_three_tokens(suffix_first: float
         assert np.array_equal(restored(row), text[:-3])
 
 
-def test_the_shares_of_rows_and_of_their_orders_are_those_told() -> None:
+def test_the_shares_of_rows_and_of_their_orders_are_those_of_the_settings() -> None:
     texts, made_of = rows(range(4000), fill_in_middle=0.3, suffix_first=0.8)
-    changed = made_of[:, 0] == BEFORE
-    assert changed.mean() == pytest.approx(0.3, abs=0.025)
-    assert np.array_equal(made_of[~changed], texts[~changed])
+    rearranged = made_of[:, 0] == BEFORE
+    assert rearranged.mean() == pytest.approx(0.3, abs=0.025)
+    assert np.array_equal(made_of[~rearranged], texts[~rearranged])
     # Nothing but an empty prefix looks the same, one row in some hundred.
-    assert (made_of[changed, 1] == BEHIND).mean() == pytest.approx(0.8 + 0.2 * 2 / 23, abs=0.035)
+    assert (made_of[rearranged, 1] == BEHIND).mean() == pytest.approx(0.8 + 0.2 * 2 / 23, abs=0.035)
 
 
 def test_every_cut_of_a_text_can_be_drawn() -> None:

@@ -14,7 +14,7 @@ from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
 from dslm.sampling.stream import Samples
 from dslm.tokenizers.load import load_tokenizer
 
-SIZE, SEQUENCE, MOST = 1000, 128, 19
+SIZE, SEQUENCE, MAX_PREDICTIONS = 1000, 128, 19
 ROWS = 1 << 13
 """Rows of 127 tokens behind their [CLS]: more than a million."""
 TEXT = np.random.default_rng(0).integers(6, SIZE, (ROWS, SEQUENCE - 1))
@@ -31,13 +31,13 @@ def masked(**changes: Any) -> Any:
 
 
 def whole(objective: Any, of: Samples) -> tuple[Any, Any, Any]:
-    """The inputs, and everywhere the token asked for or `IGNORE`."""
+    """The inputs, and everywhere the token to predict or `IGNORE`."""
     (inputs, *_, selected), labels = objective.batch(of)
-    asked = np.full(inputs.shape, IGNORE)
-    for row, places, answers in zip(asked, selected.numpy(), labels.numpy(), strict=True):
-        counted = answers != IGNORE
-        row[places[counted]] = answers[counted]
-    return inputs.numpy(), asked, asked != IGNORE
+    wanted = np.full(inputs.shape, IGNORE)
+    for row, positions, tokens in zip(wanted, selected.numpy(), labels.numpy(), strict=True):
+        counted = tokens != IGNORE
+        row[positions[counted]] = tokens[counted]
+    return inputs.numpy(), wanted, wanted != IGNORE
 
 
 @pytest.fixture(scope="module")
@@ -59,19 +59,19 @@ def written(words: Path, rows: int) -> Any:
     return ids[: 60 * rows].astype(np.int64).reshape(rows, 60)
 
 
-def test_every_row_is_asked_for_exactly_its_share() -> None:
-    inputs, asked, counted = whole(masked(), samples(TEXT))
+def test_of_every_row_exactly_its_share_is_predicted() -> None:
+    inputs, wanted, counted = whole(masked(), samples(TEXT))
     assert (counted.sum(axis=1) == round(0.15 * (SEQUENCE - 1))).all()
-    assert (asked[:, 1:][counted[:, 1:]] == TEXT[counted[:, 1:]]).all()
+    assert (wanted[:, 1:][counted[:, 1:]] == TEXT[counted[:, 1:]]).all()
     assert not counted[:, 0].any()
     assert (inputs[:, 0] == SPECIAL["cls"]).all()
 
 
 def test_of_a_million_tokens_eight_tenths_are_hidden_and_one_replaced() -> None:
-    inputs, asked, counted = whole(masked(), samples(TEXT))
+    inputs, wanted, counted = whole(masked(), samples(TEXT))
     assert TEXT.size > 1_000_000
     hidden = (inputs == SPECIAL["mask"])[counted].mean()
-    kept = (inputs == asked)[counted].mean()
+    kept = (inputs == wanted)[counted].mean()
     assert hidden == pytest.approx(0.8, abs=0.01)
     assert kept == pytest.approx(0.1, abs=0.01)
     assert (inputs[:, 1:] == TEXT)[~counted[:, 1:]].all()
@@ -84,7 +84,7 @@ def test_what_replaces_a_token_is_any_ordinary_one() -> None:
     assert seen[6:].min() > 0.5 * seen[6:].mean()
 
 
-def test_special_tokens_are_never_asked_for() -> None:
+def test_special_tokens_are_never_predicted() -> None:
     rows = TEXT[:200].copy()
     rows[:, 40:] = SPECIAL["eos"]
     _, _, counted = whole(masked(), samples(rows))
@@ -92,14 +92,14 @@ def test_special_tokens_are_never_asked_for() -> None:
     assert (counted.sum(axis=1) == 6).all()
 
 
-def test_a_row_of_special_tokens_alone_is_asked_for_nothing_and_costs_nothing() -> None:
+def test_in_a_row_of_special_tokens_alone_nothing_is_predicted_or_counted() -> None:
     objective = masked()
     rows = TEXT[:2].copy()
     rows[1] = SPECIAL["pad"]
     _, labels = objective.batch(samples(rows))
-    assert labels.shape == (2, MOST)
+    assert labels.shape == (2, MAX_PREDICTIONS)
     assert (labels[1] == IGNORE).all()
-    scores = torch.randn(2, MOST, SIZE, generator=torch.Generator().manual_seed(0))
+    scores = torch.randn(2, MAX_PREDICTIONS, SIZE, generator=torch.Generator().manual_seed(0))
     alone = objective.loss(scores[:1].clone(), labels[:1])
     assert objective.loss(scores.clone(), labels) == pytest.approx(float(alone) / 2)
     nothing = objective.loss(scores[1:].clone(), labels[1:])
@@ -194,9 +194,9 @@ def test_documents_in_a_row_are_kept_apart_on_request() -> None:
     rows[0, [9, 49]] = SPECIAL["eos"]
     rows[0, 100:] = SPECIAL["pad"]
     objective = masked(borders=True)
-    (_, visibility, places, _), _ = objective.batch(samples(rows))
+    (_, visibility, position_ids, _), _ = objective.batch(samples(rows))
     assert objective.extras == ("visibility", "position_ids", "selected")
     ends = [0, 11, 51, 101, 128]  # [CLS] goes with the first document
     for number, (start, end) in enumerate(pairwise(ends), 1):
         assert (visibility[0, start:end] == (-number if number < 4 else 0)).all()
-        assert places[0, start:end].tolist() == list(range(end - start))
+        assert position_ids[0, start:end].tolist() == list(range(end - start))

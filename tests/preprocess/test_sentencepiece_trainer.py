@@ -21,12 +21,12 @@ def settings(kind: str, size: int = 400) -> dict[str, Any]:
 
 @pytest.mark.parametrize("kind", ["unigram", "bpe"])
 def test_progress_grows_to_its_total(kind: str) -> None:
-    told: list[tuple[str, float, float]] = []
-    assert train_pieces(LINES, settings(kind), lambda *now: told.append(now))
-    done = [number for _, number, _ in told]
+    reported: list[tuple[str, float, float]] = []
+    assert train_pieces(LINES, settings(kind), lambda *now: reported.append(now))
+    done = [number for _, number, _ in reported]
     assert done == sorted(done)
-    assert 0 < done[-1] <= told[-1][2]
-    assert done[-1] >= 0.9 * told[-1][2]
+    assert 0 < done[-1] <= reported[-1][2]
+    assert done[-1] >= 0.9 * reported[-1][2]
 
 
 def test_a_refusal_is_the_trainers_own_sentence() -> None:
@@ -34,7 +34,7 @@ def test_a_refusal_is_the_trainers_own_sentence() -> None:
         train_pieces(LINES[:2], settings("unigram", 30_000), None)
 
 
-def test_a_killed_trainer_is_told_and_leaves_nothing() -> None:
+def test_a_killed_trainer_is_reported_and_leaves_nothing() -> None:
     def kill(*_: object) -> None:
         for child in multiprocessing.active_children():
             child.kill()

@@ -8,17 +8,18 @@ import numpy as np
 import pytest
 
 from dslm.errors import DataError
+from dslm.preprocess.document import Rejected
 from dslm.preprocess.read.documents import documents
 from dslm.preprocess.read.pieces import pieces
 from dslm.preprocess.read.reading import ReadingConfig
-from dslm.preprocess.shard import Running, shard
+from dslm.preprocess.shard import Execution, shard
 from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
 from dslm.preprocess.work.plan import ShardingConfig, plan
 from dslm.shards.shard_set import ShardSet
 from dslm.tokenizers.load import load_tokenizer
 
 
-def _(rejected):
+def _(rejected: Rejected) -> None:
     raise AssertionError(rejected)
 
 
@@ -31,18 +32,22 @@ def content(folder: Path) -> dict[str, str]:
     }
 
 
-def test_one_and_two_workers_give_the_same_bytes(tmp_path, corpus, unigram):
+def test_one_and_two_workers_give_the_same_bytes(
+    tmp_path: Path, corpus: list[Path], unigram: Path
+) -> None:
     sharding = ShardingConfig(unigram, shard_size=1500)
-    told: dict[int, list[int]] = {1: [], 2: []}
+    reported: dict[int, list[int]] = {1: [], 2: []}
     for workers in (1, 2):
-        running = Running(workers=workers, progress=told[workers].append)
-        shard(corpus, tmp_path / str(workers), sharding, running)
+        execution = Execution(workers=workers, progress=reported[workers].append)
+        shard(corpus, tmp_path / str(workers), sharding, execution)
     assert content(tmp_path / "1") == content(tmp_path / "2")
-    assert sum(told[1]) == sum(told[2]) == sum(path.stat().st_size for path in corpus)
+    assert sum(reported[1]) == sum(reported[2]) == sum(path.stat().st_size for path in corpus)
     assert len(ShardSet.open(tmp_path / "1").manifest.shards) > 4
 
 
-def test_shards_hold_the_documents_in_order_each_with_its_end(corpus, unigram, text_shards):
+def test_shards_hold_the_documents_in_order_each_with_its_end(
+    corpus: list[Path], unigram: Path, text_shards: ShardSet
+) -> None:
     tokenizer = load_tokenizer(unigram)
     read = (
         d
@@ -58,7 +63,9 @@ def test_shards_hold_the_documents_in_order_each_with_its_end(corpus, unigram, t
     assert text_shards.maximum_token == found.max()
 
 
-def test_character_shards_are_the_text_itself(tmp_path, corpus, characters):
+def test_character_shards_are_the_text_itself(
+    tmp_path: Path, corpus: list[Path], characters: Path
+) -> None:
     shards, _ = shard(corpus[:2], tmp_path / "set", ShardingConfig(characters))
     found = shards.windows(np.array([0]), shards.tokens)[0]
     assert load_tokenizer(shards.tokenizer).decode(found) == "".join(
@@ -66,14 +73,16 @@ def test_character_shards_are_the_text_itself(tmp_path, corpus, characters):
     )
 
 
-def test_a_shard_is_closed_once_it_is_large_enough(corpus, unigram, text_shards):
+def test_a_shard_is_closed_once_it_is_large_enough(
+    corpus: list[Path], unigram: Path, text_shards: ShardSet
+) -> None:
     sizes = [2 * part.tokens for part in text_shards.manifest.shards]
     last_of_units = [size for size in sizes if size < 1000]
     assert len(last_of_units) <= len(plan(corpus, ShardingConfig(unigram, shard_size=1000)))
     assert max(sizes) < 6000  # the largest document
 
 
-def test_small_files_share_a_unit_and_units_are_cut_by_size_alone(tmp_path):
+def test_small_files_share_a_unit_and_units_are_cut_by_size_alone(tmp_path: Path) -> None:
     for number in range(6):
         (tmp_path / f"{number}.txt").write_text("x" * 40)
     paths = sorted(tmp_path.iterdir())
@@ -82,14 +91,16 @@ def test_small_files_share_a_unit_and_units_are_cut_by_size_alone(tmp_path):
     assert [piece.path for unit in units for piece in unit.pieces] == paths
 
 
-def test_manifests_name_no_absolute_path_and_no_time(tmp_path, text_shards):
+def test_manifests_name_no_absolute_path_and_no_time(tmp_path: Path, text_shards: ShardSet) -> None:
     for name in ("manifest.json", "state.json", "dataset_info.json", "tokenizer/tokenizer.json"):
         assert str(tmp_path.parent) not in (text_shards.folder / name).read_text()
     keys = json.loads((text_shards.folder / "manifest.json").read_text())
     assert [one["name"] for one in keys["inputs"]] == ["0.txt", "1.txt", "2.txt", "lines.jsonl"]
 
 
-def test_a_set_already_there_is_found_and_left_alone(corpus, unigram, text_shards):
+def test_a_set_already_there_is_found_and_left_alone(
+    corpus: list[Path], unigram: Path, text_shards: ShardSet
+) -> None:
     before = content(text_shards.folder)
     shards, made = shard(corpus, text_shards.folder, ShardingConfig(unigram, shard_size=1000))
     assert not made
@@ -98,8 +109,8 @@ def test_a_set_already_there_is_found_and_left_alone(corpus, unigram, text_shard
 
 
 def test_a_set_of_other_text_tokenizer_or_settings_is_refused(
-    corpus, unigram, characters, text_shards
-):
+    corpus: list[Path], unigram: Path, characters: Path, text_shards: ShardSet
+) -> None:
     before = content(text_shards.folder)
     same = ShardingConfig(unigram, shard_size=1000)
     for paths, sharding in (
@@ -113,7 +124,9 @@ def test_a_set_of_other_text_tokenizer_or_settings_is_refused(
     assert content(text_shards.folder) == before
 
 
-def test_text_changed_under_the_same_name_and_size_is_noticed(tmp_path, characters):
+def test_text_changed_under_the_same_name_and_size_is_noticed(
+    tmp_path: Path, characters: Path
+) -> None:
     path = tmp_path / "a.txt"
     path.write_text("the river")
     shard([path], tmp_path / "set", ShardingConfig(characters))
@@ -122,31 +135,35 @@ def test_text_changed_under_the_same_name_and_size_is_noticed(tmp_path, characte
         shard([path], tmp_path / "set", ShardingConfig(characters))
 
 
-def test_an_output_that_holds_something_else_is_refused(tmp_path, corpus, unigram):
+def test_an_output_that_holds_something_else_is_refused(
+    tmp_path: Path, corpus: list[Path], unigram: Path
+) -> None:
     (tmp_path / "precious").touch()
     with pytest.raises(DataError, match="holds something else"):
         shard(corpus, tmp_path, ShardingConfig(unigram))
     assert [path.name for path in tmp_path.iterdir()] == ["precious"]
 
 
-def test_an_empty_folder_may_be_filled(tmp_path, corpus, unigram):
+def test_an_empty_folder_may_be_filled(tmp_path: Path, corpus: list[Path], unigram: Path) -> None:
     assert shard(corpus, tmp_path, ShardingConfig(unigram))[1]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_too_much_that_is_broken_is_told_with_file_and_line(tmp_path, corpus, unigram, workers):
+def test_too_much_that_is_broken_is_reported_with_file_and_line(
+    tmp_path: Path, corpus: list[Path], unigram: Path, workers: int
+) -> None:
     texts = tmp_path / "texts"
     texts.mkdir()
     (texts / "z.jsonl").write_bytes(b'{"text": "good"}\n{"text": "cut\n[1]\n')
-    sharding, running = (
+    sharding, execution = (
         ShardingConfig(unigram, shard_size=1000),
-        Running(workers=workers, max_bad=1),
+        Execution(workers=workers, max_bad=1),
     )
     with pytest.raises(DataError, match=r"(?s)z\.jsonl: not JSON \(line 2.*--max-bad") as caught:
-        shard([*corpus, texts / "z.jsonl"], tmp_path / "set", sharding, running)
+        shard([*corpus, texts / "z.jsonl"], tmp_path / "set", sharding, execution)
     assert "2 records are broken" in str(caught.value)
     assert not (tmp_path / "set").exists()
-    more = Running(workers=workers, max_bad=2)
+    more = Execution(workers=workers, max_bad=2)
     shards, made = shard([*corpus, texts / "z.jsonl"], tmp_path / "set", sharding, more)
     assert made
     assert shards.manifest.statistics.broken == {"not JSON": 1, "not a JSON object": 1}
@@ -158,7 +175,7 @@ def test_too_much_that_is_broken_is_told_with_file_and_line(tmp_path, corpus, un
     assert sorted(path.name for path in tmp_path.iterdir()) == ["set", "texts"]
 
 
-def test_replaced_and_skipped_documents_are_counted(tmp_path, unigram):
+def test_replaced_and_skipped_documents_are_counted(tmp_path: Path, unigram: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"the \xff river")
     (tmp_path / "b.txt").write_text("the stone")
     paths = sorted(tmp_path.iterdir())
@@ -182,7 +199,7 @@ def test_replaced_and_skipped_documents_are_counted(tmp_path, unigram):
     )
 
 
-def test_text_without_content_is_one_clear_error(tmp_path, unigram):
+def test_text_without_content_is_one_clear_error(tmp_path: Path, unigram: Path) -> None:
     texts = tmp_path / "a.txt"
     texts.write_text("  \n")
     with pytest.raises(DataError, match=r"no text to tokenize.*left out: 1 empty$"):
@@ -190,13 +207,15 @@ def test_text_without_content_is_one_clear_error(tmp_path, unigram):
     assert list(tmp_path.iterdir()) == [texts]
 
 
-def test_an_unknown_character_is_named_with_its_file(tmp_path, characters):
+def test_an_unknown_character_is_named_with_its_file(tmp_path: Path, characters: Path) -> None:
     (tmp_path / "a.txt").write_text("短")
     with pytest.raises(DataError, match=r"a\.txt: character '短' \(U\+77ED\)"):
         shard([tmp_path / "a.txt"], tmp_path / "set", ShardingConfig(characters))
 
 
-def test_a_tokenizer_made_again_at_the_same_place_is_read_again(tmp_path, corpus):
+def test_a_tokenizer_made_again_at_the_same_place_is_read_again(
+    tmp_path: Path, corpus: list[Path]
+) -> None:
     found = []
     for kind, vocabulary in (("char", None), ("unigram", 300)):
         train_tokenizer(corpus, tmp_path / kind, TokenizerConfig(kind, vocabulary))

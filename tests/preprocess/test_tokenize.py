@@ -106,7 +106,7 @@ def test_sentences_are_found_among_ids_that_lose_text(lower: Tokenizer) -> None:
 def test_what_is_known_of_a_document_comes_with_it(letters: Path) -> None:
     rows = tokenize(documents(TEXTS), load_tokenizer(letters))
     assert rows.inputs.tolist() == [0, 1, 2, 3]
-    assert rows.places.tolist() == [0, 10, 20, 30]
+    assert rows.offsets.tolist() == [0, 10, 20, 30]
     assert rows.languages == ["en"] * 4
     raw = [text.encode() for text in TEXTS]
     assert rows.text_bytes.tolist() == [len(text) for text in raw]
@@ -138,7 +138,7 @@ SLICED = Rows(
     sentences=np.array([0, 2, 0, 1, 0]),
     sentence_ends=np.array([0, 2, 2, 4, 5]),
     inputs=np.arange(4),
-    places=np.arange(4),
+    offsets=np.arange(4),
     languages=list("abcd"),
     hashes=[b"a", b"b", b"c", b"d"],
     text_bytes=np.arange(4),
@@ -225,7 +225,7 @@ def test_sentences_are_found_where_a_tokenizer_puts_a_mark_before_a_text(
     ]
 
 
-def test_the_places_of_sentences_do_not_depend_on_how_many_tokens_are_looked_at_at_once(
+def test_the_starts_of_sentences_do_not_depend_on_how_many_tokens_are_looked_at_at_once(
     tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = facts(tokenize(documents(TEXTS), tokenizer))

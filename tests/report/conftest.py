@@ -1,20 +1,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-RunMaker = Callable[..., Path]
+from helpers.run_folders import LineMaker, RunMaker
 
 
 @pytest.fixture
 def make_run(tmp_path: Path) -> RunMaker:
     """Writes a run folder: the lines of its log, and what `run.json` and the other files hold."""
 
-    def make(lines: Sequence[dict[str, Any] | str], files: dict[str, str] | None = None, **facts):
+    def make(
+        lines: Sequence[dict[str, Any] | str], files: dict[str, str] | None = None, **facts: Any
+    ) -> Path:
         run = tmp_path / "run"
         run.mkdir()
         texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
@@ -28,7 +29,7 @@ def make_run(tmp_path: Path) -> RunMaker:
 
 
 @pytest.fixture
-def training() -> Callable[..., dict[str, Any]]:
+def training() -> LineMaker:
     """A training line of the log; each step takes two seconds and 512 tokens."""
 
     def line(step: int, loss: float | None, **values: Any) -> dict[str, Any]:

@@ -69,9 +69,9 @@ class Page(HTMLParser):
             self.words.append(data)
 
 
-def test_the_page_tells_every_count_with_its_share() -> None:
+def test_the_page_shows_every_count_with_its_share() -> None:
     page = Page(render("web", manifest()))
-    told = " ".join(page.words)
+    shown = " ".join(page.words)
     for text in (
         "duplicate 3 · 75.0 %",
         "too short 1 · 25.0 %",
@@ -82,7 +82,7 @@ def test_the_page_tells_every_count_with_its_share() -> None:
         "tokens a document 200",
         "bytes a token 3.00",
     ):
-        assert text in told, text
+        assert text in shown, text
 
 
 def test_the_longest_bar_is_full_and_the_others_are_in_proportion() -> None:
@@ -108,7 +108,7 @@ def test_a_set_of_nothing_has_a_page_without_bars() -> None:
     assert dict(figures(empty))["bytes a token"] == "0.00"
 
 
-def test_removed_documents_are_told_where_there_are_any() -> None:
+def test_removed_documents_are_reported_where_there_are_any() -> None:
     removed = [{"sha256": "b" * 64, "tokens": 7, "shard": "shard-00000.arrow"}]
     assert dict(figures(manifest(removed=removed)))["removed since"] == "1"
     assert "removed since" not in dict(figures(manifest()))

@@ -2,16 +2,19 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
+
+from helpers.run_folders import LineMaker, RunMaker
 
 from dslm.report.figures import figures, uniform_loss, verdict
 from dslm.report.record import read_record
 
 
-def told(run) -> dict[str, str]:
+def values(run: Path) -> dict[str, str]:
     return {figure.label: figure.value for figure in figures(read_record(run))}
 
 
-def test_every_figure_equals_the_one_in_the_files(make_run, training):
+def test_every_figure_equals_the_one_in_the_files(make_run: RunMaker, training: LineMaker) -> None:
     evaluation = {"loss": 1.7123, "perplexity": 5.5417, "bits_per_byte": 1.1022, "tokens": 4096}
     run = make_run(
         [
@@ -23,7 +26,7 @@ def test_every_figure_equals_the_one_in_the_files(make_run, training):
         ],
         {"evaluation.json": json.dumps(evaluation)},
     )
-    assert told(run) == {
+    assert values(run) == {
         "Training loss": "2.1236",
         "Validation loss": "3.6100",
         "Evaluation loss": "1.7123",
@@ -40,26 +43,32 @@ def test_every_figure_equals_the_one_in_the_files(make_run, training):
     assert hints["Tokens seen"] == "1,536"
 
 
-def test_what_was_not_logged_has_no_figure(make_run):
-    assert told(make_run([{"step": 1, "loss": 3.0}])) == {"Training loss": "3.0000"}
+def test_what_was_not_logged_has_no_figure(make_run: RunMaker) -> None:
+    assert values(make_run([{"step": 1, "loss": 3.0}])) == {"Training loss": "3.0000"}
 
 
-def test_without_an_evaluation_the_perplexity_is_that_of_the_validation(make_run, training):
+def test_without_an_evaluation_the_perplexity_is_that_of_the_validation(
+    make_run: RunMaker, training: LineMaker
+) -> None:
     run = make_run([training(1, 3.0), {"step": 1, "validation_loss": 2.0}])
-    assert told(run)["Perplexity"] == f"{math.exp(2):.2f}"
+    assert values(run)["Perplexity"] == f"{math.exp(2):.2f}"
 
 
-def test_a_validation_loss_beyond_all_bounds_still_has_a_figure(make_run, training):
+def test_a_validation_loss_beyond_all_bounds_still_has_a_figure(
+    make_run: RunMaker, training: LineMaker
+) -> None:
     run = make_run([training(1, 3.0), {"step": 1, "validation_loss": math.inf}])
-    assert told(run)["Validation loss"] == "inf"
+    assert values(run)["Validation loss"] == "inf"
 
 
-def test_uniform_guessing_costs_the_logarithm_of_the_vocabulary(make_run, training):
+def test_uniform_guessing_costs_the_logarithm_of_the_vocabulary(
+    make_run: RunMaker, training: LineMaker
+) -> None:
     record = read_record(make_run([training(1, 3.0)], config={"model": {"vocabulary": 8000}}))
     assert uniform_loss(record) == math.log(8000)
 
 
-def test_the_verdict_tells_how_far_and_what_broke(make_run, training):
+def test_the_verdict_says_how_far_and_what_broke(make_run: RunMaker, training: LineMaker) -> None:
     run = make_run(
         [training(1, 9.0), training(2, None), training(3, 4.0)],
         config={"steps": 5000, "model": {"vocabulary": 8000}},

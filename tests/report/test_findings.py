@@ -1,25 +1,30 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
+
+from helpers.run_folders import LineMaker, RunMaker
 
 from dslm.report.findings import findings
 from dslm.report.record import read_record
 
 
-def odd(run) -> dict[str, str]:
+def odd(run: Path) -> dict[str, str]:
     return {finding.title: finding.text for finding in findings(read_record(run))}
 
 
-def test_a_steady_run_has_nothing_odd(make_run, training):
+def test_a_steady_run_has_nothing_odd(make_run: RunMaker, training: LineMaker) -> None:
     assert odd(make_run([training(step, 3.0 - step / 100) for step in range(1, 101)])) == {}
 
 
-def test_a_loss_that_is_not_finite_is_told_with_its_first_step(make_run, training):
+def test_a_loss_that_is_not_finite_is_reported_with_its_first_step(
+    make_run: RunMaker, training: LineMaker
+) -> None:
     lines = [training(1, 3.0), training(2, math.nan), training(3, math.inf), training(4, 3.0)]
     assert odd(make_run(lines)) == {"Loss not finite": "2 of 4 logged losses, the first at step 2."}
 
 
-def test_a_spike_is_told_with_its_height(make_run, training):
+def test_a_spike_is_reported_with_its_height(make_run: RunMaker, training: LineMaker) -> None:
     lines = [training(step, 7.5 if step == 60 else 2.0) for step in range(1, 101)]
     found = odd(make_run(lines))
     assert list(found) == ["Loss spikes"]
@@ -27,13 +32,15 @@ def test_a_spike_is_told_with_its_height(make_run, training):
     assert "7.50, at step 60" in found["Loss spikes"]
 
 
-def test_slow_steps_are_told_but_not_the_first_of_a_process(make_run, training):
+def test_slow_steps_are_reported_but_not_the_first_of_a_process(
+    make_run: RunMaker, training: LineMaker
+) -> None:
     lines = [training(step, 2.0) for step in range(1, 21)]
     lines[0]["tokens_per_second"] = 5.0
     assert odd(make_run(lines)) == {}
 
 
-def test_a_slow_step_is_told(make_run, training):
+def test_a_slow_step_is_reported(make_run: RunMaker, training: LineMaker) -> None:
     lines = [training(step, 2.0) for step in range(1, 21)]
     lines[12]["tokens_per_second"] = 5.0
     found = odd(make_run(lines))
@@ -41,7 +48,7 @@ def test_a_slow_step_is_told(make_run, training):
     assert "the lowest, 5, at step 13" in found["Slow steps"]
 
 
-def test_a_validation_loss_that_turned_is_told(make_run, training):
+def test_a_validation_loss_that_turned_is_reported(make_run: RunMaker, training: LineMaker) -> None:
     validation = [{"step": 2, "validation_loss": 2.0}, {"step": 3, "validation_loss": 2.5}]
     found = odd(make_run([training(1, 2.0), *validation]))
     assert found == {
@@ -49,13 +56,13 @@ def test_a_validation_loss_that_turned_is_told(make_run, training):
     }
 
 
-def test_a_loss_near_uniform_guessing_is_told(make_run, training):
+def test_a_loss_near_uniform_guessing_is_reported(make_run: RunMaker, training: LineMaker) -> None:
     config = {"model": {"vocabulary": 8000}}
     lines = [training(step, 8.9) for step in range(1, 10)]
     assert list(odd(make_run(lines, config=config))) == ["Little learnt"]
 
 
-def test_resumes_and_unreadable_lines_are_told(make_run, training):
+def test_resumes_and_unreadable_lines_are_reported(make_run: RunMaker, training: LineMaker) -> None:
     lines = [training(1, 3.0), training(2, 2.9), '{"step": 3', training(2, 2.9)]
     assert odd(make_run(lines)) == {
         "Resumed": "after step 1.",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.run_folders import LineMaker, RunMaker
 
 from dslm.commands import report
 from dslm.report import write_report
@@ -59,7 +60,7 @@ class Page(HTMLParser):
 
 
 @pytest.fixture
-def run(make_run, training) -> Path:
+def run(make_run: RunMaker, training: LineMaker) -> Path:
     draw = random.Random(2)
     lines = [
         training(step, 9 / step**0.3 + draw.gauss(0, 0.1), learning_rate=1e-3, gradient_norm=0.5)
@@ -69,28 +70,37 @@ def run(make_run, training) -> Path:
     return make_run([*lines, '{"step": 301, "lo'], {"sample.txt": HOSTILE}, **FACTS)
 
 
-def test_the_page_is_well_formed(run: Path):
+def test_the_page_is_well_formed(run: Path) -> None:
     page = Page(write_report(run))
     assert page.open == []
     assert page.tags.count("figure") == 5
     assert page.tags.count("svg") == 5
 
 
-def test_the_page_needs_nothing_from_outside(run: Path):
+@pytest.mark.parametrize("status", ["running", "all 300 steps made"])
+def test_only_a_run_that_goes_on_is_not_marked_as_finished(
+    status: str, make_run: RunMaker, training: LineMaker
+) -> None:
+    page = write_report(make_run([training(1, 2.0)], status=status)).read_text(encoding="utf-8")
+    look = "status" if status == "running" else "status finished"
+    assert f'<span class="{look}">{status}</span>' in page
+
+
+def test_the_page_needs_nothing_from_outside(run: Path) -> None:
     (run / "sample.txt").unlink()
     path = write_report(run)
     assert Page(path).links == []
     assert not re.search(r"https?:|@import|url\(|<link", path.read_text(encoding="utf-8"))
 
 
-def test_a_hostile_sample_is_shown_and_not_run(run: Path):
+def test_a_hostile_sample_is_shown_and_not_run(run: Path) -> None:
     page = Page(write_report(run))
     assert page.tags.count("script") == 1
     assert "img" not in page.tags
     assert HOSTILE in page.words["pre"]
 
 
-def test_hostile_facts_are_shown_and_not_run(make_run, training):
+def test_hostile_facts_are_shown_and_not_run(make_run: RunMaker, training: LineMaker) -> None:
     evil = '"><script>alert(1)</script>'
     facts = {"config": {"preset": evil, evil: evil}, "status": evil, "command": [evil]}
     page = Page(write_report(make_run([training(1, 2.0)], **facts)))
@@ -99,7 +109,7 @@ def test_hostile_facts_are_shown_and_not_run(make_run, training):
     assert evil in page.words["td"]
 
 
-def test_the_configuration_is_in_tables_with_dotted_keys(run: Path):
+def test_the_configuration_is_in_tables_with_dotted_keys(run: Path) -> None:
     page = Page(write_report(run))
     assert "vocabulary\n" in page.words["th"]
     assert "8000\n" in page.words["td"]
@@ -110,7 +120,7 @@ def test_the_configuration_is_in_tables_with_dotted_keys(run: Path):
     assert json.dumps(FACTS["deepspeed"], indent=2) in page.words["pre"]
 
 
-def test_the_commands_can_be_pasted(run: Path):
+def test_the_commands_can_be_pasted(run: Path) -> None:
     pasted = Page(write_report(run)).words["pre"]
     again = f"deepspeed launch/pretrain.py tiny steps=300 run={run.as_posix()}-again"
     assert f"python launch/evaluate.py {run} --data 'shards/held out' --json" in pasted
@@ -119,20 +129,20 @@ def test_the_commands_can_be_pasted(run: Path):
     assert again in pasted
 
 
-def test_a_run_folder_with_the_least_it_can_hold_has_a_page(make_run):
+def test_a_run_folder_with_the_least_it_can_hold_has_a_page(make_run: RunMaker) -> None:
     page = Page(write_report(make_run([{"step": 1, "loss": 3.0}])))
     assert page.open == []
     assert page.tags.count("figure") == 1
     assert "table" not in page.tags
 
 
-def test_a_run_that_only_ever_diverged_has_a_page(make_run, training):
+def test_a_run_that_only_ever_diverged_has_a_page(make_run: RunMaker, training: LineMaker) -> None:
     page = Page(write_report(make_run([training(step, None) for step in range(1, 101)])))
     assert page.open == []
     assert "Loss not finite" in page.words["b"]
 
 
-def test_an_older_page_is_replaced_and_nothing_else_is_left(run: Path):
+def test_an_older_page_is_replaced_and_nothing_else_is_left(run: Path) -> None:
     (run / "report.html").write_text("old")
     before = {path.name for path in run.iterdir()}
     assert write_report(run) == run / "report.html"
@@ -140,13 +150,15 @@ def test_an_older_page_is_replaced_and_nothing_else_is_left(run: Path):
     assert (run / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
-def test_text_that_is_no_unicode_does_not_stop_the_page(run: Path):
+def test_text_that_is_no_unicode_does_not_stop_the_page(run: Path) -> None:
     (run / "sample.txt").write_bytes(b"caf\xe9")
     facts = json.loads((run / "run.json").read_text()) | {"status": "\ud800"}
     (run / "run.json").write_text(json.dumps(facts))
     assert Page(write_report(run)).open == []
 
 
-def test_the_command_prints_the_path_of_the_page(run: Path, capsys: pytest.CaptureFixture[str]):
+def test_the_command_prints_the_path_of_the_page(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     report.main([str(run)])
     assert capsys.readouterr().out == f"{run / 'report.html'}\n"

@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+from helpers.run_folders import RunMaker
 
-from dslm.errors import CheckpointError
+from dslm.errors import CheckpointError, ConfigError
 from dslm.report.record import order, read_record
 
 
@@ -13,7 +14,7 @@ def lines(*entries: dict[str, object]) -> list[str]:
     return [json.dumps(entry) for entry in entries]
 
 
-def test_after_a_resume_the_later_line_of_a_step_wins():
+def test_after_a_resume_the_later_line_of_a_step_wins() -> None:
     log = order(
         lines(
             {"step": 1, "loss": 5.0},
@@ -31,7 +32,7 @@ def test_after_a_resume_the_later_line_of_a_step_wins():
     assert log.resumes == [1]
 
 
-def test_steps_that_were_taken_back_and_not_yet_repeated_are_gone():
+def test_steps_that_were_taken_back_and_not_yet_repeated_are_gone() -> None:
     log = order(
         lines(
             {"step": 10, "loss": 5.0},
@@ -45,7 +46,7 @@ def test_steps_that_were_taken_back_and_not_yet_repeated_are_gone():
     assert log.evaluations == ()
 
 
-def test_a_resume_that_repeats_no_step_shows_in_the_clock():
+def test_a_resume_that_repeats_no_step_shows_in_the_clock() -> None:
     log = order(
         lines(
             {"step": 1, "loss": 5.0, "seconds": 10.0},
@@ -57,7 +58,7 @@ def test_a_resume_that_repeats_no_step_shows_in_the_clock():
     assert log.seconds == 24.0
 
 
-def test_time_spent_on_lost_steps_counts():
+def test_time_spent_on_lost_steps_counts() -> None:
     log = order(
         lines(
             {"step": 1, "loss": 5.0, "seconds": 10.0},
@@ -70,7 +71,7 @@ def test_time_spent_on_lost_steps_counts():
     assert log.seconds == 35.0
 
 
-def test_an_evaluation_at_the_step_of_a_training_line_takes_nothing_back():
+def test_an_evaluation_at_the_step_of_a_training_line_takes_nothing_back() -> None:
     log = order(
         lines(
             {"step": 5, "loss": 2.0},
@@ -83,7 +84,7 @@ def test_an_evaluation_at_the_step_of_a_training_line_takes_nothing_back():
     assert log.resumes == []
 
 
-def test_lines_cut_short_are_counted_and_left_out():
+def test_lines_cut_short_are_counted_and_left_out() -> None:
     log = order(
         ['{"step": 1, "loss": 5.0}', '{"step": 2, "lo', '{"step": 2, "loss": 4.0}', "7", ""]
     )
@@ -91,29 +92,30 @@ def test_lines_cut_short_are_counted_and_left_out():
     assert log.unreadable == 2
 
 
-def test_a_missing_folder_is_told_in_one_sentence(tmp_path: Path):
+def test_a_missing_folder_is_reported_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError) as caught:
         read_record(tmp_path / "nowhere")
-    assert str(caught.value) == f"{tmp_path / 'nowhere'}: there is no such run folder"
+    rule = "is not the folder of a run: it does not exist"
+    assert str(caught.value) == f"{tmp_path / 'nowhere'}: {rule}"
 
 
-def test_a_folder_without_run_json_is_told(tmp_path: Path):
-    with pytest.raises(CheckpointError, match=r"run\.json: there is no such file"):
+def test_a_folder_without_run_json_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"is not the folder of a run: it has no run\.json"):
         read_record(tmp_path)
 
 
-def test_a_broken_run_json_is_told(make_run):
+def test_a_broken_run_json_is_reported(make_run: RunMaker) -> None:
     run = make_run([{"step": 1, "loss": 2.0}], {"run.json": '{"format": 1, "conf'})
-    with pytest.raises(CheckpointError, match=r"run\.json: does not hold a JSON object"):
+    with pytest.raises(ConfigError, match=r"run\.json, line 1, column 15: is not JSON"):
         read_record(run)
 
 
-def test_a_run_without_a_step_is_told(make_run):
+def test_a_run_without_a_step_is_reported(make_run: RunMaker) -> None:
     with pytest.raises(CheckpointError, match=r"metrics\.jsonl: holds no training step yet"):
         read_record(make_run([]))
 
 
-def test_a_fact_that_is_missing_anywhere_on_its_path_is_none(make_run):
+def test_a_fact_that_is_missing_anywhere_on_its_path_is_none(make_run: RunMaker) -> None:
     record = read_record(make_run([{"step": 1, "loss": 2.0}], config={"model": {"width": 8}}))
     assert record.fact("config", "model", "width") == 8
     assert record.fact("config", "model", "width", "deeper") is None

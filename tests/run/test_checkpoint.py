@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from dslm.errors import CheckpointError
 from dslm.run.checkpoint import (
     Writer,
     checkpoint_folder,
@@ -31,13 +32,13 @@ def save(root: Path, step: int) -> Path:
     return writer.final
 
 
-def told(folder: Path) -> list[str]:
+def wrong(folder: Path) -> list[str]:
     return [str(problem) for problem in verify(folder)]
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     folder = save(tmp_path, 7)
-    assert told(folder) == []
+    assert wrong(folder) == []
     assert read_state(folder) == {"format": 1, "step": 7, "samples": 112}
     (read,) = load_file(folder / FILE).values()
     assert torch.equal(read, *WEIGHTS.values())
@@ -70,54 +71,68 @@ def test_what_a_killed_run_left_is_written_over(tmp_path: Path) -> None:
 
 def test_a_damaged_checkpoint_is_replaced_by_one_of_the_same_step(tmp_path: Path) -> None:
     (save(tmp_path, 7) / FILE).unlink()
-    assert told(save(tmp_path, 7)) == []
+    assert wrong(save(tmp_path, 7)) == []
 
 
-def test_a_missing_file_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     folder = save(tmp_path, 7)
     (folder / FILE).unlink()
-    assert told(folder) == [f"{folder / FILE}: is missing"]
+    assert wrong(folder) == [f"{folder / FILE}: is missing"]
 
 
-def test_a_truncated_file_is_told(tmp_path: Path) -> None:
+def test_a_truncated_file_is_reported(tmp_path: Path) -> None:
     folder = save(tmp_path, 7)
     content = (folder / FILE).read_bytes()
     (folder / FILE).write_bytes(content[:-1])
     size = len(content)
-    assert told(folder) == [f"{folder / FILE}: has {size - 1} bytes instead of {size}"]
+    assert wrong(folder) == [f"{folder / FILE}: has {size - 1} bytes instead of {size}"]
 
 
 @pytest.mark.parametrize("name", [FILE, "state.json"])
-def test_a_flipped_bit_is_told(tmp_path: Path, name: str) -> None:
+def test_a_flipped_bit_is_reported(tmp_path: Path, name: str) -> None:
     folder = save(tmp_path, 7)
     content = bytearray((folder / name).read_bytes())
     content[-2] ^= 1
     (folder / name).write_bytes(content)
-    assert told(folder) == [f"{folder / name}: is damaged: its sha256 is not the manifest's"]
+    assert wrong(folder) == [f"{folder / name}: is damaged: its sha256 is not the manifest's"]
 
 
-def test_files_of_another_checkpoint_are_told(tmp_path: Path) -> None:
+def test_files_of_another_checkpoint_are_reported(tmp_path: Path) -> None:
     first, second = save(tmp_path, 7), save(tmp_path, 8)
     shutil.copy(first / "state.json", second / "state.json")
-    (problem,) = told(second)
+    (problem,) = wrong(second)
     assert problem.startswith(f"{second / 'state.json'}: ")
 
 
-@pytest.mark.parametrize("text", ["{}", "[]", "{", '{"files": {"a": 3}}', '{"files": 3}', "\xff"])
-def test_a_broken_manifest_is_told(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    "text", ["{}", "[]", "{", '{"format": 1}', '{"format": 1, "files": {"a": 3}}', "\xff"]
+)
+def test_a_broken_manifest_is_reported(tmp_path: Path, text: str) -> None:
     folder = save(tmp_path, 7)
     (folder / "manifest.json").write_bytes(text.encode("latin-1"))
-    (problem,) = told(folder)
+    (problem,) = wrong(folder)
     assert problem.startswith(f"{folder / 'manifest.json'}")
 
 
-def test_a_missing_manifest_is_told(tmp_path: Path) -> None:
+def test_a_missing_manifest_is_reported(tmp_path: Path) -> None:
     folder = save(tmp_path, 7)
     (folder / "manifest.json").unlink()
-    assert len(told(folder)) == 1
+    assert len(wrong(folder)) == 1
 
 
-def test_every_byte_read_is_told(tmp_path: Path) -> None:
+def test_a_checkpoint_of_an_unknown_format_is_refused(tmp_path: Path) -> None:
+    save(tmp_path, 6)
+    path = save(tmp_path, 7) / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 2}))
+    for read in (lambda: verify(path.parent), lambda: newest_good(tmp_path)):
+        with pytest.raises(CheckpointError) as caught:
+            read()
+        assert str(caught.value) == (
+            f"{path}: format = 2: this version of dslm reads 1; use the version that wrote it"
+        )
+
+
+def test_every_byte_read_is_reported(tmp_path: Path) -> None:
     folder = save(tmp_path, 7)
     blocks: list[int] = []
     verify(folder, blocks.append)
@@ -134,7 +149,7 @@ def test_the_newest_checkpoint_comes_first_and_others_names_do_not_count(tmp_pat
     assert checkpoints(tmp_path / "nowhere") == []
 
 
-def test_the_newest_whole_one_is_chosen_and_what_is_wrong_with_newer_ones_is_told(
+def test_the_newest_whole_one_is_chosen_and_what_is_wrong_with_newer_ones_is_reported(
     tmp_path: Path,
 ) -> None:
     for step in (10, 20, 30):

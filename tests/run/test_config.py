@@ -11,7 +11,7 @@ from dslm.config.help import keys
 from dslm.config.parse import parse
 from dslm.run.config import RunConfig, check_run
 from dslm.run.presets import PRESETS
-from dslm.train.prepare import settings
+from dslm.run.settings import settings
 
 REQUIRED = ["data.train=shards", "run=runs/a"]
 
@@ -57,7 +57,7 @@ def test_log_interval_is_one_for_the_smallest_preset() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "line"),
     [
         (
             ["steps=10", "schedule.warmup_steps=10"],
@@ -110,9 +110,9 @@ def test_log_interval_is_one_for_the_smallest_preset() -> None:
         ),
     ],
 )
-def test_settings_that_contradict_each_other_are_told(words: list[str], told: str) -> None:
+def test_settings_that_contradict_each_other_are_reported(words: list[str], line: str) -> None:
     (problem,) = check_run(made(*words))
-    assert str(problem).startswith(told)
+    assert str(problem).startswith(line)
 
 
 def test_settings_survive_being_written_and_read() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dslm.run.folder import RunFolder, check_folder
-from dslm.train.prepare import settings
+from dslm.run.settings import settings
 
 DATA: dict[str, Any] = {"train": []}
 
@@ -22,21 +22,21 @@ def begun(folder: Path, config: dict[str, Any]) -> RunFolder:
     return RunFolder(folder)
 
 
-def told(folder: RunFolder, *words: str) -> list[str]:
+def changed(folder: RunFolder, *words: str) -> list[str]:
     problems = check_folder(folder, resolved(*words), DATA, fresh=False)
     return [problem.where for problem in problems]
 
 
 def test_a_run_goes_on_with_its_own_settings(tmp_path: Path) -> None:
     folder = begun(tmp_path / "run", resolved())
-    assert told(folder) == []
-    assert told(folder, "steps=900", "log_interval=7") == []
+    assert changed(folder) == []
+    assert changed(folder, "steps=900", "log_interval=7") == []
 
 
 def test_settings_that_decide_what_is_learned_may_not_change(tmp_path: Path) -> None:
     folder = begun(tmp_path / "run", resolved())
-    assert told(folder, "model.width=64", "seed=3") == ["model.width", "seed"]
-    assert told(folder, "data.document_borders=true") == ["data.document_borders"]
+    assert changed(folder, "model.width=64", "seed=3") == ["model.width", "seed"]
+    assert changed(folder, "data.document_borders=true") == ["data.document_borders"]
 
 
 def test_a_run_of_a_version_without_a_setting_had_its_default(tmp_path: Path) -> None:
@@ -45,5 +45,5 @@ def test_a_run_of_a_version_without_a_setting_had_its_default(tmp_path: Path) ->
         del config["model"][key]
     del config["objective"]["masked"], config["data"]["document_borders"]
     folder = begun(tmp_path / "run", config)
-    assert told(folder) == []
-    assert told(folder, "data.document_borders=true") == ["data.document_borders"]
+    assert changed(folder) == []
+    assert changed(folder, "data.document_borders=true") == ["data.document_borders"]

@@ -25,14 +25,14 @@ def made(shard_set: Path, deepspeed_file: Path, tmp_path: Path) -> Callable[...,
     """Prepares a run: ``made(name, *words)``."""
 
     def make(name: str, *words: str) -> Job:
-        told = [*words, f"data.train={shard_set}", f"run={tmp_path / name}"]
-        return prepare(told, None, str(deepspeed_file), World())
+        given = [*words, f"data.train={shard_set}", f"run={tmp_path / name}"]
+        return prepare(given, None, str(deepspeed_file), World())
 
     return make
 
 
 @pytest.fixture
-def start(made: Callable[..., Job]) -> Path:
+def source(made: Callable[..., Job]) -> Path:
     """An earlier run with one checkpoint."""
     return finished(made("earlier", *ROTARY))
 
@@ -52,56 +52,56 @@ def wrong(made: Callable[..., Job], *words: str) -> list[str]:
     return [str(problem) for problem in caught.value.problems]
 
 
-def test_the_shape_is_that_of_the_run_it_begins_with(made: Any, start: Path) -> None:
-    job = made("later", "fine_tune", f"init_from={start}")
+def test_the_shape_is_that_of_the_run_it_begins_with(made: Any, source: Path) -> None:
+    job = made("later", "fine_tune", f"init_from={source}")
     assert job.config.model == made("again", *ROTARY).config.model
     assert job.init_from is not None
-    assert job.init_from.checkpoint == start / "checkpoints" / "step-00000007"
+    assert job.init_from.checkpoint == source / "checkpoints" / "step-00000007"
 
 
-def test_what_says_nothing_about_weights_may_change(made: Any, start: Path) -> None:
+def test_what_says_nothing_about_weights_may_change(made: Any, source: Path) -> None:
     changes = ["model.dropout=0.1", "model.recompute=true", "model.sequence=64"]
-    model = made("later", "fine_tune", f"init_from={start}", *changes).config.model
+    model = made("later", "fine_tune", f"init_from={source}", *changes).config.model
     assert (model.dropout, model.recompute, model.sequence) == (0.1, True, 64)
 
 
-def test_another_shape_is_refused_key_by_key(made: Any, start: Path) -> None:
-    told = wrong(made, "fine_tune", f"init_from={start}", "model.heads=4", "model.norm=rms")
-    assert told == [
-        f"model.heads = 4: {start} has 2; leave it out",
-        f"model.norm = 'rms': {start} has 'layer'; leave it out",
+def test_another_shape_is_refused_key_by_key(made: Any, source: Path) -> None:
+    problems = wrong(made, "fine_tune", f"init_from={source}", "model.heads=4", "model.norm=rms")
+    assert problems == [
+        f"model.heads = 4: {source} has 2; leave it out",
+        f"model.norm = 'rms': {source} has 'layer'; leave it out",
     ]
 
 
-def test_a_causal_run_begins_with_the_layers_of_one_of_masks(made: Any, start: Path) -> None:
+def test_a_causal_run_begins_with_the_layers_of_one_of_masks(made: Any, source: Path) -> None:
     causal = ["objective.kind=causal", "model.layers=1"]
-    masked = made("masked", "fine_tune", f"init_from={start}", "objective.kind=masked")
+    masked = made("masked", "fine_tune", f"init_from={source}", "objective.kind=masked")
     assert masked.config.model.attention == "full"
     assert masked.config.model.vocabulary == masked.sources.train[0].vocabulary + 1
     begun = finished(masked)
     job = made("later", "fine_tune", f"init_from={begun}", *causal)
     assert (job.config.model.attention, job.config.model.layers) == ("causal", 1)
-    told = {line[:9].strip(): line[9:] for line in first_screen(job, World(), -1)}
+    screen = {line[:9].strip(): line[9:] for line in first_screen(job, World(), -1)}
     taken = parameter_count(job.config.model) - 2 * 16
-    assert told["start"] == (
+    assert screen["start"] == (
         f"with the weights of {begun}/checkpoints/step-00000007: "
         f"{taken:,} of {taken + 32:,}; newly initialized: FinalNorm"
     )
 
 
 def test_an_encoder_begins_with_a_causal_run_and_gives_its_weights_to_one(
-    made: Any, start: Path
+    made: Any, source: Path
 ) -> None:
     code = ["objective.kind=autoencoder", "model.bottleneck_length=8", "model.bottleneck_width=4"]
-    coded = made("coded", "fine_tune", f"init_from={start}", *code)
+    coded = made("coded", "fine_tune", f"init_from={source}", *code)
     assert (coded.config.model.bottleneck_length, coded.config.model.attention) == (8, "full")
     causal = ["fine_tune", f"init_from={finished(coded)}", "objective.kind=causal"]
     assert made("back", *causal).config.model == made("plain", *ROTARY).config.model
 
 
-def test_a_start_gives_its_objective_unless_another_is_named(made: Any, start: Path) -> None:
+def test_a_source_run_gives_its_objective_unless_another_is_named(made: Any, source: Path) -> None:
     share = ["objective.kind=masked", "objective.masked.share=0.3"]
-    begun = finished(made("masked", "fine_tune", f"init_from={start}", *share))
+    begun = finished(made("masked", "fine_tune", f"init_from={source}", *share))
     again = made("again", "fine_tune", f"init_from={begun}").config.objective
     assert (again.kind, again.masked.share) == ("masked", 0.3)
     other = made("other", "fine_tune", f"init_from={begun}", "objective.masked.share=0.2")
@@ -110,47 +110,47 @@ def test_a_start_gives_its_objective_unless_another_is_named(made: Any, start: P
     assert causal.config.objective == made("tiny", *ROTARY).config.objective
 
 
-def test_segments_may_be_added_but_not_taken_away(made: Any, start: Path) -> None:
-    begun = finished(made("first", "fine_tune", f"init_from={start}", "model.segments=2"))
-    (told,) = wrong(made, "fine_tune", f"init_from={begun}", "model.segments=0")
-    assert told == f"model.segments = 0: {begun} has 2; leave it out"
+def test_segments_may_be_added_but_not_taken_away(made: Any, source: Path) -> None:
+    begun = finished(made("first", "fine_tune", f"init_from={source}", "model.segments=2"))
+    (problem,) = wrong(made, "fine_tune", f"init_from={begun}", "model.segments=0")
+    assert problem == f"model.segments = 0: {begun} has 2; leave it out"
 
 
 def test_shards_of_another_tokenizer_are_refused(
-    start: Path, make_shards: Any, deepspeed_file: Path, tmp_path: Path
+    source: Path, make_shards: Any, deepspeed_file: Path, tmp_path: Path
 ) -> None:
     other = make_shards("quite another text, with other letters" * 40)
-    words = ["fine_tune", f"init_from={start}", "model.vocabulary=null", f"data.train={other}"]
+    words = ["fine_tune", f"init_from={source}", "model.vocabulary=null", f"data.train={other}"]
     with pytest.raises(UserError) as caught:
         prepare([*words, f"run={tmp_path / 'b'}"], None, str(deepspeed_file), World())
-    told = str(caught.value.problems[-1])
-    assert f"was made with another tokenizer than {start}" in told
-    assert told.endswith(f"shard the text with --tokenizer {start}/tokenizer")
+    problem = str(caught.value.problems[-1])
+    assert f"was made with another tokenizer than {source}" in problem
+    assert problem.endswith(f"shard the text with --tokenizer {source}/tokenizer")
 
 
 def test_fine_tuning_needs_a_run_to_begin_with(made: Any) -> None:
-    (told,) = wrong(made, "fine_tune")
-    assert told.startswith("init_from: is required by this preset; add init_from=RUN")
+    (problem,) = wrong(made, "fine_tune")
+    assert problem.startswith("init_from: is required by this preset; add init_from=RUN")
 
 
-def test_a_start_that_is_no_run_does_not_hide_other_mistakes(made: Any, tmp_path: Path) -> None:
-    told = wrong(made, "fine_tune", f"init_from={tmp_path / 'none'}", "stepz=3")
-    assert len(told) == 2
-    assert "is not the folder of a run" in told[0]
-    assert "stepz" in told[1]
+def test_a_source_that_is_no_run_does_not_hide_other_mistakes(made: Any, tmp_path: Path) -> None:
+    problems = wrong(made, "fine_tune", f"init_from={tmp_path / 'none'}", "stepz=3")
+    assert len(problems) == 2
+    assert "is not the folder of a run" in problems[0]
+    assert "stepz" in problems[1]
 
 
-def test_a_run_without_a_checkpoint_is_no_start(made: Any, start: Path) -> None:
-    shutil.rmtree(start / "checkpoints")
-    (told,) = wrong(made, "fine_tune", f"init_from={start}")
-    assert "this run has no checkpoint yet" in told
+def test_a_run_without_a_checkpoint_cannot_be_the_source(made: Any, source: Path) -> None:
+    shutil.rmtree(source / "checkpoints")
+    (problem,) = wrong(made, "fine_tune", f"init_from={source}")
+    assert "this run has no checkpoint yet" in problem
 
 
-def test_a_run_cannot_be_resumed_with_another_start(made: Any, start: Path) -> None:
-    first = made("later", "fine_tune", f"init_from={start}")
+def test_a_run_cannot_be_resumed_with_another_source(made: Any, source: Path) -> None:
+    first = made("later", "fine_tune", f"init_from={source}")
     first.folder.path.mkdir()
     first.folder.write_record(
         {"format": 1, "config": first.settings, "data": first.sources.record()}
     )
-    (told,) = wrong(made, *ROTARY)
-    assert told.startswith("init_from: the run in this folder has")
+    (problem,) = wrong(made, *ROTARY)
+    assert problem.startswith("init_from: the run in this folder has")

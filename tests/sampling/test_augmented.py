@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -8,7 +11,9 @@ from dslm.preprocess.work.plan import ShardingConfig
 from dslm.sampling.augment import AugmentationConfig, margin
 from dslm.sampling.augmented import AugmentedStream
 from dslm.sampling.stream import Stream, Windows, WindowSpec
+from dslm.shards.shard_set import ShardSet
 from dslm.tokenizers.load import load_tokenizer
+from dslm.tokenizers.tokenizer import Tokenizer
 from dslm.tokenizers.vocabulary import piece_texts
 
 SEQUENCE = 63
@@ -16,12 +21,12 @@ EVERYTHING = AugmentationConfig(shuffle_sentences=True, drop=0.1, replace=0.1, l
 
 
 @pytest.fixture
-def tokenizer(unigram):
+def tokenizer(unigram: Path) -> Tokenizer:
     return load_tokenizer(unigram)
 
 
 @pytest.fixture
-def text_shards(tmp_path, unigram):
+def text_shards(tmp_path: Path, unigram: Path) -> ShardSet:
     """Documents of many short sentences."""
     file = tmp_path / "text.txt"
     file.write_text(" ".join(f"The river falls {'under ' * (n % 7)}stone." for n in range(900)))
@@ -29,10 +34,10 @@ def text_shards(tmp_path, unigram):
 
 
 @pytest.fixture
-def stream_of(text_shards, tokenizer):
+def stream_of(text_shards: ShardSet, tokenizer: Tokenizer) -> Callable[..., Stream]:
     """Makes a stream of the text with some changes."""
 
-    def make(settings, weights=None):
+    def make(settings: AugmentationConfig, weights: list[float] | None = None) -> Stream:
         windows = Windows(text_shards, WindowSpec(SEQUENCE, 1), margin(SEQUENCE + 1, settings.drop))
         sources = [windows] * (len(weights) if weights else 1)
         return AugmentedStream(sources, weights, 5, settings, tokenizer)
@@ -41,7 +46,9 @@ def stream_of(text_shards, tokenizer):
 
 
 @pytest.mark.parametrize("weights", [None, [3.0, 1.0]])
-def test_a_sample_is_changed_alike_in_any_batch(stream_of, weights):
+def test_a_sample_is_changed_alike_in_any_batch(
+    stream_of: Callable[..., Stream], weights: list[float] | None
+) -> None:
     one = stream_of(EVERYTHING, weights).rows(40, 24)
     assert one.shape == (24, SEQUENCE + 1)
     for share in (12, 8, 1):
@@ -50,7 +57,9 @@ def test_a_sample_is_changed_alike_in_any_batch(stream_of, weights):
         assert np.array_equal(np.concatenate(parts), one)
 
 
-def test_a_row_is_changed_otherwise_in_the_next_epoch(text_shards, stream_of):
+def test_a_row_is_changed_otherwise_in_the_next_epoch(
+    text_shards: ShardSet, stream_of: Callable[..., Stream]
+) -> None:
     stream = stream_of(AugmentationConfig(replace=0.2))
     plain = Stream([Windows(text_shards, WindowSpec(SEQUENCE, 1))], None, 5)
     size = stream.samples_per_epoch
@@ -61,14 +70,18 @@ def test_a_row_is_changed_otherwise_in_the_next_epoch(text_shards, stream_of):
     assert len(different) > 0.9 * len(changes[0])
 
 
-def test_sentences_are_shuffled_and_keep_their_tokens(text_shards, stream_of):
+def test_sentences_are_shuffled_and_keep_their_tokens(
+    text_shards: ShardSet, stream_of: Callable[..., Stream]
+) -> None:
     plain = Stream([Windows(text_shards, WindowSpec(SEQUENCE, 1))], None, 5).rows(0, 30)
     shuffled = stream_of(AugmentationConfig(shuffle_sentences=True)).rows(0, 30)
     assert np.array_equal(np.sort(plain), np.sort(shuffled))
     assert np.count_nonzero((plain != shuffled).any(axis=1)) > 20
 
 
-def test_replacements_are_drawn_from_the_text_itself(text_shards, stream_of, tokenizer):
+def test_replacements_are_drawn_from_the_text_itself(
+    text_shards: ShardSet, stream_of: Callable[..., Stream], tokenizer: Tokenizer
+) -> None:
     rows = stream_of(AugmentationConfig(replace=1.0)).rows(0, 200)
     everything = text_shards.windows(np.array([0]), text_shards.tokens)[0]
     occur = set(everything.tolist())
@@ -80,13 +93,17 @@ def test_replacements_are_drawn_from_the_text_itself(text_shards, stream_of, tok
     assert abs(drawn - share) < 5 * np.sqrt(share * (1 - share) / rows.size)
 
 
-def test_rows_that_lose_tokens_stay_full_to_the_end_of_the_set(text_shards, stream_of):
+def test_rows_that_lose_tokens_stay_full_to_the_end_of_the_set(
+    text_shards: ShardSet, stream_of: Callable[..., Stream]
+) -> None:
     stream = stream_of(AugmentationConfig(drop=0.3))
     rows = stream.rows(0, stream.samples_per_epoch)
     assert rows.shape == (stream.samples_per_epoch, SEQUENCE + 1)
 
 
-def test_a_tokenizer_without_ends_of_documents_may_be_used(characters, corpus, tmp_path):
+def test_a_tokenizer_without_ends_of_documents_may_be_used(
+    characters: Path, corpus: list[Path], tmp_path: Path
+) -> None:
     shards, _ = shard(corpus, tmp_path / "characters", ShardingConfig(characters))
     settings = AugmentationConfig(replace=1.0)
     stream = AugmentedStream(
@@ -96,7 +113,9 @@ def test_a_tokenizer_without_ends_of_documents_may_be_used(characters, corpus, t
 
 
 @pytest.mark.parametrize("kind", ["unigram", "characters"])
-def test_the_text_of_each_id_is_what_it_stands_for(kind, request):
+def test_the_text_of_each_id_is_what_it_stands_for(
+    kind: str, request: pytest.FixtureRequest
+) -> None:
     tokenizer = load_tokenizer(request.getfixturevalue(kind))
     texts = piece_texts(tokenizer)
     assert len(texts) == tokenizer.vocabulary
@@ -104,7 +123,7 @@ def test_the_text_of_each_id_is_what_it_stands_for(kind, request):
     assert "".join(texts[number] for number in ids.tolist()) == "under the river the stone falls."
 
 
-def test_a_piece_that_goes_on_with_a_word_has_a_text_of_its_own(tmp_path):
+def test_a_piece_that_goes_on_with_a_word_has_a_text_of_its_own(tmp_path: Path) -> None:
     words = ["[UNK]", "the", "##the", "The", "##The", "##x"]
     (tmp_path / "vocab.txt").write_text("\n".join(words))
     texts = piece_texts(load_tokenizer(tmp_path / "vocab.txt"))

@@ -10,19 +10,19 @@ from dslm.sampling.order import BLOCK, Mixture, Permutation, apportion, tempered
 
 
 @given(size=some.integers(1, 3000), key=some.text(), epoch=some.integers(0, 10**12))
-def test_a_permutation_of_any_size_gives_every_value_once(size, key, epoch):
+def test_a_permutation_of_any_size_gives_every_value_once(size: int, key: str, epoch: int) -> None:
     values = Permutation(size, key)(np.arange(size), epoch)
     assert np.array_equal(np.sort(values), np.arange(size))
 
 
-def test_a_permutation_does_not_depend_on_what_is_asked_with_it():
+def test_a_permutation_does_not_depend_on_what_is_asked_with_it() -> None:
     order = Permutation(10**12, "key")
     positions = np.array([0, 5, 10**12 - 1])
     alone = [int(order(positions[i : i + 1])[0]) for i in range(3)]
     assert order(positions).tolist() == alone
 
 
-def test_keys_and_epochs_give_different_permutations():
+def test_keys_and_epochs_give_different_permutations() -> None:
     positions = np.arange(1000)
     orders = [
         Permutation(1000, "a")(positions, 0),
@@ -33,7 +33,7 @@ def test_keys_and_epochs_give_different_permutations():
         assert np.count_nonzero(orders[first] == orders[second]) < 15  # 1 expected by chance
 
 
-def test_all_permutations_of_three_are_equally_frequent():
+def test_all_permutations_of_three_are_equally_frequent() -> None:
     positions = np.tile(np.arange(3), 6000)
     epochs = np.repeat(np.arange(6000), 3)
     orders = Permutation(3, "key")(positions, epochs).reshape(-1, 3)
@@ -42,12 +42,12 @@ def test_all_permutations_of_three_are_equally_frequent():
     assert np.sum((counts - 1000) ** 2 / 1000) < 20.5  # chi squared, 5 degrees, p = 0.001
 
 
-def test_neighbours_in_the_order_are_strangers_in_the_text():
+def test_neighbours_in_the_order_are_far_apart_in_the_text() -> None:
     order = Permutation(1 << 16, "key")(np.arange(1 << 16)).astype(float)
     assert abs(np.corrcoef(order[:-1], order[1:])[0, 1]) < 4 / 256  # four standard deviations
 
 
-def test_a_single_source_is_one_permutation_after_another():
+def test_a_single_source_is_one_permutation_after_another() -> None:
     sources, epochs, indices = Mixture([1500], [1.0], seed=3)(np.arange(4500))
     assert not sources.any()
     assert np.array_equal(epochs, np.repeat([0, 1, 2], 1500))
@@ -61,7 +61,9 @@ def test_a_single_source_is_one_permutation_after_another():
     weights=some.lists(some.floats(0.05, 1.0), min_size=5, max_size=5),
     seed=some.integers(0, 2**31),
 )
-def test_every_completed_epoch_of_every_source_is_exact(sizes, weights, seed):
+def test_every_completed_epoch_of_every_source_is_exact(
+    sizes: list[int], weights: list[float], seed: int
+) -> None:
     mixture = Mixture(sizes, weights[: len(sizes)], seed)
     sources, epochs, indices = mixture(np.arange(4 * BLOCK))
     for source, size in enumerate(sizes):
@@ -71,27 +73,27 @@ def test_every_completed_epoch_of_every_source_is_exact(sizes, weights, seed):
             assert np.array_equal(found, np.arange(size))
 
 
-def test_every_block_holds_exact_shares():
+def test_every_block_holds_exact_shares() -> None:
     sources, _, _ = Mixture([10, 20, 30], [5, 3, 2], seed=0)(np.arange(3 * BLOCK))
     for block in sources.reshape(3, BLOCK):
         assert np.bincount(block).tolist() == [512, 307, 205]
 
 
-def test_a_small_batch_holds_nearly_exact_shares():
+def test_a_small_batch_holds_nearly_exact_shares() -> None:
     sources, _, _ = Mixture([10, 20], [3, 1], seed=0)(np.arange(BLOCK))
     for batch in sources.reshape(-1, 8):
         assert np.bincount(batch).tolist() == [6, 2]
 
 
 @given(weights=some.lists(some.floats(0.01, 100), min_size=1, max_size=20))
-def test_shares_add_up_and_are_off_by_less_than_one(weights):
+def test_shares_add_up_and_are_off_by_less_than_one(weights: list[float]) -> None:
     counts = apportion(weights, BLOCK)
     assert counts.sum() == BLOCK
     assert np.all(np.abs(counts - np.array(weights) / sum(weights) * BLOCK) < 1 + 1e-9)
 
 
 @given(weights=some.lists(some.floats(0.05, 1), min_size=1, max_size=8))
-def test_shares_in_every_block_are_exact_to_one_sample(weights):
+def test_shares_in_every_block_are_exact_to_one_sample(weights: list[float]) -> None:
     sources, _, _ = Mixture([7] * len(weights), weights, seed=2)(np.arange(3 * BLOCK))
     shares = np.array(weights) / sum(weights)
     for block in sources.reshape(3, BLOCK):
@@ -100,7 +102,7 @@ def test_shares_in_every_block_are_exact_to_one_sample(weights):
 
 
 @pytest.mark.parametrize("replicas", [1, 2, 3, 4, 8])
-def test_batches_are_the_same_for_any_number_of_replicas(replicas):
+def test_batches_are_the_same_for_any_number_of_replicas(replicas: int) -> None:
     mixture, batch = Mixture([500, 40, 3], [5, 3, 2], seed=6), 24
     part = batch // replicas
     for step in (0, 1, 77):
@@ -110,31 +112,31 @@ def test_batches_are_the_same_for_any_number_of_replicas(replicas):
         assert np.array_equal(np.concatenate(parts, axis=1), whole)
 
 
-def test_any_part_of_the_order_can_be_asked_for():
+def test_any_part_of_the_order_can_be_asked_for() -> None:
     mixture = Mixture([1000, 50], [0.9, 0.1], seed=1)
     whole = np.stack(mixture(np.arange(5000)))
     part = np.stack(mixture(np.arange(3210, 3300)))
     assert np.array_equal(whole[:, 3210:3300], part)
 
 
-def test_sample_numbers_beyond_a_trillion_are_fine():
+def test_sample_numbers_beyond_a_trillion_are_fine() -> None:
     _, epochs, indices = Mixture([10**12, 7], [0.5, 0.5], seed=1)(np.array([10**15, 10**15 + 1]))
     assert epochs.tolist() == [500, 5 * 10**14 // 7]
     assert indices.min() >= 0
 
 
 @pytest.mark.parametrize("weights", [[1.0], [1.0, 0.0], [1.0, -1.0], [1.0, float("nan")]])
-def test_weights_that_do_not_fit_are_refused(weights):
+def test_weights_that_do_not_fit_are_refused(weights: list[float]) -> None:
     with pytest.raises(ConfigError, match=r"^data\.train = "):
         Mixture([10, 10], weights, seed=0)
 
 
-def test_a_share_too_small_to_be_seen_is_refused():
+def test_a_share_too_small_to_be_seen_is_refused() -> None:
     with pytest.raises(ConfigError, match="less than one sample in 1024"):
         Mixture([10, 10], [1.0, 1e-5], seed=0)
 
 
-def test_temperature_one_gives_the_sizes_and_a_very_high_one_equal_shares():
+def test_temperature_one_gives_the_sizes_and_a_very_high_one_equal_shares() -> None:
     assert tempered([10, 30, 60], 1) == pytest.approx([0.1, 0.3, 0.6], rel=1e-12)
     assert tempered([10, 30, 60], 1e9) == pytest.approx([1 / 3] * 3, rel=1e-6)
 
@@ -143,7 +145,9 @@ def test_temperature_one_gives_the_sizes_and_a_very_high_one_equal_shares():
     sizes=some.lists(some.integers(1, 10**15), min_size=1, max_size=8),
     temperature=some.floats(0.5, 100),
 )
-def test_shares_are_in_proportion_to_powers_of_the_sizes(sizes, temperature):
+def test_shares_are_in_proportion_to_powers_of_the_sizes(
+    sizes: list[int], temperature: float
+) -> None:
     weights = np.array(tempered(sizes, temperature))
     assert weights.sum() == pytest.approx(1, rel=1e-12)
     expected = np.diff(np.log(np.array(sizes, dtype=float))) / temperature

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import threading
 from pathlib import Path
+from typing import Any
 
 import datasets
 import pytest
@@ -20,8 +21,8 @@ from dslm.tokenizers.load import load_tokenizer
 
 def texts(folder: Path) -> list[str]:
     shards = ShardSet.open(folder)
-    origins, tokenizer = ProvenanceReader(shards), load_tokenizer(shards.tokenizer)
-    return [origins.text(number, tokenizer) for number in range(shards.documents)]
+    reader, tokenizer = ProvenanceReader(shards), load_tokenizer(shards.tokenizer)
+    return [reader.text(number, tokenizer) for number in range(shards.documents)]
 
 
 def hash_of(shards: ShardSet, number: int) -> str:
@@ -35,11 +36,11 @@ def names(folder: Path) -> list[str]:
 def test_a_removed_text_is_gone_and_all_others_stay(text_shards: ShardSet) -> None:
     before, folder = texts(text_shards.folder), text_shards.folder
     wanted = {hash_of(text_shards, 5), hash_of(text_shards, 20)}
-    told: list[int] = []
-    removed = remove(text_shards, wanted, told.append)
+    reported: list[int] = []
+    removed = remove(text_shards, wanted, reported.append)
     assert texts(folder) == [t for n, t in enumerate(before) if n not in (5, 20)]
     assert {one.sha256 for one in removed} == wanted
-    assert sum(told) == sum(part.bytes for part in text_shards.manifest.shards)
+    assert sum(reported) == sum(part.bytes for part in text_shards.manifest.shards)
     after = ShardSet.open(folder)
     assert verify(after) == []
     assert after.manifest.removed == tuple(removed)
@@ -91,7 +92,7 @@ def test_a_shard_can_be_removed_from_again_and_again(text_shards: ShardSet) -> N
     assert any(name.endswith(".3.arrow") for name in names(text_shards.folder))
 
 
-def test_an_unknown_hash_is_told_and_nothing_is_changed(text_shards: ShardSet) -> None:
+def test_an_unknown_hash_is_reported_and_nothing_is_changed(text_shards: ShardSet) -> None:
     before = {path: path.read_bytes() for path in text_shards.folder.glob("[!.]*.*")}
     known = hash_of(text_shards, 0)
     with pytest.raises(DataError, match="no document of the set has this hash; see dslm data show"):
@@ -132,7 +133,7 @@ def test_killed_before_the_old_shard_goes_the_same_command_removes_it(
     wanted = {hash_of(text_shards, 5)}
     save = module.Manifest.save
 
-    def save_and_die(self, folder):
+    def save_and_die(self, folder: Path) -> None:
         save(self, folder)
         raise KeyboardInterrupt
 
@@ -148,7 +149,7 @@ def test_killed_before_the_old_shard_goes_the_same_command_removes_it(
 
 
 def die_at(monkeypatch: pytest.MonkeyPatch, step: str) -> None:
-    def die(*arguments):
+    def die(*arguments: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(module, step, die)

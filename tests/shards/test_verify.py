@@ -44,10 +44,10 @@ def found(folder: Path) -> dict[str, str]:
     return {Path(problem.where).name: problem.rule for problem in problems}
 
 
-def test_a_whole_set_has_no_problem_and_progress_is_told(text_shards: ShardSet) -> None:
-    told: list[int] = []
-    assert verify(text_shards, told.append) == []
-    assert sum(told) == 2 * sum(shard.bytes for shard in text_shards.manifest.shards)
+def test_a_whole_set_has_no_problem_and_progress_is_reported(text_shards: ShardSet) -> None:
+    reported: list[int] = []
+    assert verify(text_shards, reported.append) == []
+    assert sum(reported) == 2 * sum(shard.bytes for shard in text_shards.manifest.shards)
 
 
 def test_each_broken_shard_is_named_and_no_other(text_shards: ShardSet) -> None:
@@ -121,8 +121,6 @@ def test_a_tokenizer_that_made_another_set_is_found(
 ) -> None:
     for path in text_shards.tokenizer.iterdir():
         path.unlink()
-    (text_shards.tokenizer / "tokenizer.json").write_bytes(
-        (characters / "tokenizer.json").read_bytes()
-    )
+    (text_shards.tokenizer / "card.json").write_bytes((characters / "card.json").read_bytes())
     rule = "is not the tokenizer that manifest.json names"
     assert found(text_shards.folder) == {"tokenizer": rule}

@@ -7,7 +7,7 @@ from dslm.tokenizers.chunking import FAR, lines, safe_cuts
 
 
 def letters(text: str) -> list[int]:
-    """A tokenizer to which every place is a seam."""
+    """A tokenizer for which every cut is safe."""
     return list(map(ord, text))
 
 
@@ -22,7 +22,7 @@ def words(text: str) -> list[int]:
 
 
 def whole(text: str) -> list[int]:
-    """A tokenizer without a seam."""
+    """A tokenizer without a safe cut."""
     return [hash(text)]
 
 
@@ -39,13 +39,13 @@ def test_lines_end_after_line_ends_or_before_spaces():
 
 
 @given(text=some.text(alphabet="ab \n", max_size=FAR * 4), size=some.integers(4, 20))
-def test_seams_leave_the_ids_as_they_are(text, size):
+def test_safe_cuts_leave_the_ids_as_they_are(text, size):
     for ids in (letters, words):
         parts = [text[start:end] for start, end in safe_cuts(text, size, ids)]
         assert [token for part in parts for token in ids(part)] == ids(text)
 
 
-def test_a_seam_is_before_a_space_where_that_is_possible():
+def test_a_safe_cut_is_before_a_space_where_that_is_possible():
     assert list(safe_cuts("abc def ghi", 9, letters)) == [(0, 7), (7, 11)]
 
 
@@ -56,6 +56,6 @@ def test_a_space_that_the_tokenizer_puts_back_is_left_out():
     assert [token for part in parts for token in spaced(part)] == spaced(text)
 
 
-def test_without_a_seam_a_part_grows_and_ends_all_the_same():
+def test_without_a_safe_cut_a_part_grows_and_ends_all_the_same():
     text = "a" * (FAR * 10 + 5)
     assert list(safe_cuts(text, 10, whole)) == [(0, FAR * 10), (FAR * 10, len(text))]

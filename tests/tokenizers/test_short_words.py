@@ -41,17 +41,14 @@ def test_a_word_is_found_if_it_was_put_in_and_is_short(known, asked):
     assert table.find(*laid(everything)).tolist() == expected
 
 
-@pytest.mark.parametrize("places", [8, 64])
-def test_what_finds_no_room_is_not_found_and_nothing_else_is_found_in_its_place(
-    monkeypatch, places
-):
-    monkeypatch.setattr(short_words, "PLACES", places)
-    monkeypatch.setattr(short_words, "SHIFT", np.uint64(64 - places.bit_length() + 1))
+@pytest.mark.parametrize("slots", [8, 64])
+def test_what_finds_no_room_is_not_found_and_nothing_else_is_found_in_its_place(monkeypatch, slots):
+    monkeypatch.setattr(short_words, "SLOTS", slots)
     words = [f"word {number}".encode() for number in range(100)]
     table = ShortWords()
     put(table, words)
     numbers = table.find(*laid(words))
-    assert 0 < (numbers >= 0).sum() <= places
+    assert 0 < (numbers >= 0).sum() <= slots
     assert all(number in (-1, place) for place, number in enumerate(numbers.tolist()))
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as some
 from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 
 from dslm.errors import DataError
-from dslm.tokenizers.load import load_tokenizer
+from dslm.tokenizers.load import FILES, load_tokenizer
 from dslm.tokenizers.probes import PROBES
 from dslm.tokenizers.tokenizer import Tokenizer
 from dslm.tokenizers.word_cache import WordCache
@@ -55,7 +55,7 @@ def trained(normalizer: normalizers.Normalizer | None = None) -> tokenizers.Toke
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for each kind, as other people lay out theirs."""
-    home = tmp_path_factory.mktemp("foreign")
+    home = tmp_path_factory.mktemp("third-party")
     model = trained()
     write(home / "hugging-face" / "tokenizer.json", model.to_str())
     pieces = json.loads(model.to_str())["model"]
@@ -155,7 +155,7 @@ def test_a_saved_tokenizer_gives_the_same_ids_under_the_same_hash(ours, tmp_path
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_saved_model_that_was_changed_is_refused(ours, tmp_path, kind):
     ours[kind].save(tmp_path)
-    model = next(path for path in tmp_path.iterdir() if path.name != "tokenizer.json")
+    model = tmp_path / FILES[ours[kind].kind][-1]
     model.write_bytes(model.read_bytes() + b" ")
     with pytest.raises(DataError, match="its bytes have changed"):
         load_tokenizer(tmp_path)
@@ -175,8 +175,9 @@ def test_a_file_opens_like_its_folder(home, name):
     assert load_tokenizer(home / name).card == load_tokenizer((home / name).parent).card
 
 
-def test_our_card_opens_like_its_folder(unigram):
-    assert load_tokenizer(unigram / "tokenizer.json").card == load_tokenizer(unigram).card
+def test_our_card_and_what_lies_beside_it_open_like_their_folder(unigram):
+    for name in ("card.json", "tokenizer.json"):
+        assert load_tokenizer(unigram / name).card == load_tokenizer(unigram).card
 
 
 def test_files_of_gpt2_may_have_a_name_before_theirs(home, tmp_path):
@@ -261,13 +262,13 @@ def test_byte_levels_that_change_text_have_no_byte_lengths(tmp_path, normalizer)
     assert load_tokenizer(path).byte_lengths is None
 
 
-def test_foreign_models_that_keep_text_keep_all_of_it(unigram):
-    foreign = load_tokenizer(unigram / "tokenizer.model")
+def test_third_party_models_that_keep_text_keep_all_of_it(unigram):
+    theirs = load_tokenizer(unigram / "tokenizer.model")
     ours = load_tokenizer(unigram)
-    assert (foreign.kind, foreign.sha256) == ("sentencepiece", ours.sha256)
+    assert (theirs.kind, theirs.sha256) == ("sentencepiece", ours.sha256)
     text = "the space mark ▁▁ itself"
-    assert foreign.encode([text])[0].tolist() == ours.encode([text])[0].tolist()
-    assert np.array_equal(foreign.byte_lengths, ours.byte_lengths)
+    assert theirs.encode([text])[0].tolist() == ours.encode([text])[0].tolist()
+    assert np.array_equal(theirs.byte_lengths, ours.byte_lengths)
 
 
 @pytest.mark.parametrize("kind", ["hugging-face", "gpt2", "bert", "sentencepiece-bpe"])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -86,13 +87,13 @@ def test_long_texts_are_encoded_as_their_lines(unigram):
     assert np.array_equal(whole, np.concatenate(tokenizer.encode(lines)))
 
 
-def test_encoding_tells_the_bytes_it_has_done(unigram, monkeypatch):
+def test_encoding_reports_the_bytes_it_has_done(unigram, monkeypatch):
     monkeypatch.setattr(tokenizers, "GROUP", 2 * CHUNK)
-    told: list[int] = []
+    reported: list[int] = []
     text = "ä river\n" * 3000
-    load_tokenizer(unigram).encode([text, text], told.append)
-    assert sum(told) == 2 * len(text.encode())
-    assert len(told) == 3
+    load_tokenizer(unigram).encode([text, text], reported.append)
+    assert sum(reported) == 2 * len(text.encode())
+    assert len(reported) == 3
 
 
 def test_no_training_line_is_long_enough_for_sentencepiece_to_drop_it():
@@ -128,7 +129,7 @@ def test_character_tokenizers_read_everything_whatever_the_sample(tmp_path, corp
 
 def test_training_twice_gives_the_same_bytes(tmp_path, corpus, unigram):
     train_tokenizer(corpus, tmp_path / "again", TokenizerConfig("unigram", 300))
-    for name in ("tokenizer.json", "tokenizer.model"):
+    for name in ("card.json", "tokenizer.json", "tokenizer.model"):
         assert (tmp_path / "again" / name).read_bytes() == (unigram / name).read_bytes()
 
 
@@ -200,9 +201,10 @@ def test_a_model_that_was_changed_is_refused(tmp_path, unigram):
 
 @pytest.mark.parametrize("card", ["{}", "[", '{"kind": "word"}'])
 def test_a_broken_card_is_refused(tmp_path, card):
-    (tmp_path / "tokenizer.json").write_text(card)
-    with pytest.raises(DataError, match=r"tokenizer\.json"):
-        TokenizerCard.load(tmp_path)
+    for name in ("tokenizer.json", "card.json"):
+        (tmp_path / name).write_text(card)
+        with pytest.raises(DataError, match=re.escape(name)):
+            TokenizerCard.load(tmp_path)
 
 
 def test_a_folder_without_a_card_is_no_tokenizer(tmp_path):
@@ -213,7 +215,7 @@ def test_a_folder_without_a_card_is_no_tokenizer(tmp_path):
 
 
 def test_large_vocabularies_need_wider_tokens(characters):
-    card = json.loads((characters / "tokenizer.json").read_text())
+    card = json.loads((characters / "card.json").read_text())
     text = "".join(map(chr, range(0x20000, 0x20000 + 70_000)))
     wide = load_tokenizer(characters).__class__(
         TokenizerCard(

@@ -71,7 +71,7 @@ def test_unigram_by_words_is_unigram_on_texts_too_short_to_round(unigram, texts)
     assert same(tokenizer.encode_batch(texts), tokenizer._plain(texts))
 
 
-def test_unigram_cuts_a_word_alike_wherever_it_stands(unigram):
+def test_unigram_cuts_a_word_alike_wherever_it_is(unigram):
     tokenizer = load_tokenizer(unigram)
     alone = tokenizer.encode([" stoneriver"])[0]
     late = tokenizer.encode(["the dark river never falls" * 2000 + " stoneriver"])[0]
@@ -126,7 +126,7 @@ def test_a_text_has_the_same_ids_whatever_came_before_it():
     assert same(fresh(texts), used(texts))
 
 
-def test_every_kind_of_characters_stands_beside_every_other():
+def test_every_kind_of_characters_is_beside_every_other():
     assert len(set(KINDS)) == len(KINDS)
     joined = set(neighbours())
     pairs = {(one, other) for one in KINDS[::7] for other in KINDS}

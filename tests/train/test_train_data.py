@@ -15,6 +15,7 @@ from dslm.parallel.plan import Plan
 from dslm.preprocess.shard import shard
 from dslm.preprocess.work.plan import ShardingConfig
 from dslm.run.config import DataConfig, RunConfig
+from dslm.run.settings import settings
 from dslm.sampling.order import tempered
 from dslm.sampling.packed import PackedRows
 from dslm.sampling.stream import Stream, Windows, WindowSpec
@@ -26,7 +27,6 @@ from dslm.train.data import (
     open_sources,
     open_stream,
 )
-from dslm.train.prepare import settings
 
 CAUSAL = made(sequence=8)
 

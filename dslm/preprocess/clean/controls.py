@@ -11,14 +11,12 @@ selectors, and U+FFFD, which shows that something was lost.
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Sequence
 
 from pydantic.dataclasses import dataclass
 
 from dslm.config.parse import STRICT
+from dslm.preprocess.clean.step import Formatter
 from dslm.preprocess.clean.unusual import unusual
-from dslm.preprocess.document import Document
 
 _BREAKS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 _PLANE_0 = (
@@ -48,20 +46,15 @@ class ControlsConfig:
     breaks become line feeds."""
 
 
-class Controls:
-    """The step that removes invisible characters; see `dslm.preprocess.clean.step.Step`."""
+class Controls(Formatter):
+    """The step that removes invisible characters."""
 
-    def __init__(self, settings: ControlsConfig) -> None:
-        pass
+    presets = ("text", "web")
+    counted = "control characters removed"
 
-    def __call__(self, documents: Sequence[Document], counts: Counter[str]) -> list[str | None]:
-        """Clean texts; counts ``control characters removed``; leaves out no document."""
-        for document in documents:
-            rest = unusual(document.text)
-            if not (_CHANGED_IN_PLANE_0.search(rest) or _IN_HIGHER_PLANES.search(rest)):
-                continue
-            text = _REMOVED.sub("", _BREAKS.sub("\n", document.text))
-            if text != document.text:
-                document.text = text
-                counts["control characters removed"] += 1
-        return [None] * len(documents)
+    def format(self, text: str) -> str:
+        """The text without them, all its lines ended by line feeds."""
+        rest = unusual(text)
+        if not (_CHANGED_IN_PLANE_0.search(rest) or _IN_HIGHER_PLANES.search(rest)):
+            return text
+        return _REMOVED.sub("", _BREAKS.sub("\n", text))

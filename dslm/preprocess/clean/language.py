@@ -1,8 +1,8 @@
 """Say in which language a text is written, and leave out the languages that are not wanted.
 
-Compact Language Detector 2 (Riesa and Giuliani, github.com/CLD2Owners/cld2) carries its tables
-for 160 languages in the library: no model is downloaded. A text is told from a sample of it, three
-pieces from its beginning, middle and end, so that the cost hardly depends on its length:
+Compact Language Detector 2 (Riesa and Giuliani, github.com/CLD2Owners/cld2) carries its tables for
+160 languages in the library: no model is downloaded. A text is judged by a sample, three pieces
+from its beginning, middle and end, so that the cost hardly depends on its length:
 
     text  ->  sample without runs of white space  ->  shares of languages  ->  the largest
 
@@ -14,7 +14,6 @@ either script.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -23,6 +22,7 @@ from pydantic.dataclasses import dataclass
 
 from dslm.config.parse import STRICT
 from dslm.errors import DataError, Problem, suggest
+from dslm.preprocess.clean.step import Filter
 from dslm.preprocess.document import Document
 
 UNKNOWN = "und"
@@ -48,19 +48,21 @@ class LanguageConfig:
     """The languages to keep, as ISO 639-1 codes such as ``en`` (``und`` for texts whose language
     is unclear); null keeps all."""
     minimum_confidence: Annotated[float, Field(ge=0, le=1)] = 0.3
-    """The share of a text that must be in one language, lest its language be unclear; the detector
+    """The share of a text that must be in one language, else the language is unclear; the detector
     counts formal prose of one language as a half or more."""
 
 
-class Language:
-    """The step that identifies languages; see `dslm.preprocess.clean.step.Step`.
+class Language(Filter):
+    """The step that identifies languages, and sets the language of documents.
 
     Raises:
         DataError: a language to keep is none that can be identified.
     """
 
+    presets = ("web",)
+
     def __init__(self, settings: LanguageConfig) -> None:
-        self._settings = settings
+        super().__init__(settings)
         self._allow = None if settings.allow is None else frozenset(settings.allow)
         self._codes = _codes()
         known = {*self._codes.values(), UNKNOWN}
@@ -75,17 +77,11 @@ class Language:
                 )
             )
 
-    def __call__(self, documents: Sequence[Document], counts: Counter[str]) -> list[str | None]:
-        """Set the language of documents.
-
-        Returns:
-            ``other language: de`` and so on, or ``language unclear``, for what is not to be kept.
-        """
-        reasons: list[str | None] = []
+    def reasons(self, documents: Sequence[Document]) -> list[str | None]:
+        """``other language: de`` and so on, or ``language unclear``, for what is not to be kept."""
         for document in documents:
             document.language = self._identify(document.text)
-            reasons.append(self._reason(document.language))
-        return reasons
+        return [self._reason(document.language) for document in documents]
 
     def _identify(self, text: str) -> str:
         """The largest language of a text that the detector can name."""
@@ -101,7 +97,7 @@ class Language:
 
 
 def sample(text: str) -> str:
-    """The pieces of a text by which its language is told; a short text is its own sample."""
+    """The pieces of a text by which its language is identified; a short text is its own sample."""
     if len(text) <= _PIECES * _PIECE:
         return " ".join(text.split())
     last = len(text) - _PIECE

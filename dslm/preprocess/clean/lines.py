@@ -12,7 +12,6 @@ characters. The words must have been set apart by plain white space: run `whites
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -20,7 +19,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from dslm.config.parse import STRICT
-from dslm.preprocess.document import Document
+from dslm.preprocess.clean.step import Formatter
 
 PHRASES = (
     "terms of use",
@@ -56,24 +55,22 @@ class LinesConfig:
     """Whether lines that do not end in punctuation are removed."""
 
 
-class Lines:
-    """The step that removes lines; see `dslm.preprocess.clean.step.Step`."""
+class Lines(Formatter):
+    """The step that removes lines."""
+
+    presets = ("web",)
+    counted = "lines removed"
+    nothing_left = "no lines left"
 
     def __init__(self, settings: LinesConfig) -> None:
-        self._settings = settings
+        super().__init__(settings)
         self._phrases = PHRASES * settings.policy + ("javascript",) * settings.javascript
 
-    def __call__(self, documents: Sequence[Document], counts: Counter[str]) -> list[str | None]:
-        """Remove lines; counts ``lines removed``; leaves out documents with ``no lines left``."""
-        reasons: list[str | None] = []
-        for document in documents:
-            lines = document.text.split("\n")
-            kept = self._kept(lines, self._mentioned(document.text))
-            if len(kept) < len(lines):
-                document.text = "\n".join(kept)
-                counts["lines removed"] += 1
-            reasons.append(None if any(kept) else "no lines left")
-        return reasons
+    def format(self, text: str) -> str:
+        """The text without the lines that a rule removes."""
+        lines = text.split("\n")
+        kept = self._kept(lines, self._mentioned(text))
+        return text if len(kept) == len(lines) else "\n".join(kept)
 
     def _mentioned(self, text: str) -> list[str]:
         """The unwanted phrases in a text."""

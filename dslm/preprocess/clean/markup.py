@@ -13,13 +13,11 @@ from __future__ import annotations
 
 import html
 import re
-from collections import Counter
-from collections.abc import Sequence
 
 from pydantic.dataclasses import dataclass
 
 from dslm.config.parse import STRICT
-from dslm.preprocess.document import Document
+from dslm.preprocess.clean.step import Formatter
 
 # Tags that become a line break, and tags that vanish.
 _BLOCKS = (
@@ -66,22 +64,15 @@ class MarkupConfig:
     characters."""
 
 
-class Markup:
-    """The step that removes HTML; see `dslm.preprocess.clean.step.Step`."""
+class Markup(Formatter):
+    """The step that removes HTML."""
 
-    def __init__(self, settings: MarkupConfig) -> None:
-        pass
+    presets = ("text", "web")
+    counted = "markup removed"
 
-    def __call__(self, documents: Sequence[Document], counts: Counter[str]) -> list[str | None]:
-        """Clean texts; counts ``markup removed``; leaves out no document."""
-        for document in documents:
-            if "<" not in document.text and "&" not in document.text:
-                continue
-            text = _without_entities(_without_tags(document.text))
-            if text != document.text:
-                document.text = text
-                counts["markup removed"] += 1
-        return [None] * len(documents)
+    def format(self, text: str) -> str:
+        """The text without tags, entities turned into characters."""
+        return _without_entities(_without_tags(text))
 
 
 def _without_tags(text: str) -> str:

@@ -12,15 +12,14 @@ Control characters of the C1 range are evidence here: run this step before `cont
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import lru_cache
 
 from pydantic.dataclasses import dataclass
 
 from dslm.config.parse import STRICT
+from dslm.preprocess.clean.step import Formatter
 from dslm.preprocess.clean.unusual import unusual
-from dslm.preprocess.document import Document
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
@@ -31,24 +30,23 @@ class MojibakeConfig:
     """Whether text decoded with the wrong encoding is repaired."""
 
 
-class Mojibake:
-    """The step that repairs encodings; see `dslm.preprocess.clean.step.Step`."""
+class Mojibake(Formatter):
+    """The step that repairs encodings."""
+
+    presets = ("text", "web")
+    counted = "encoding repaired"
 
     def __init__(self, settings: MojibakeConfig) -> None:
+        super().__init__(settings)
         self._possible, self._likely = _suspicion()
         self._repair = _repairer()
 
-    def __call__(self, documents: Sequence[Document], counts: Counter[str]) -> list[str | None]:
-        """Repair texts; counts ``encoding repaired``; leaves out no document."""
-        for document in documents:
-            if not self._suspect(document.text):
-                continue
-            lines = document.text.split("\n")
-            text = "\n".join(self._repair(line) if self._suspect(line) else line for line in lines)
-            if text != document.text:
-                document.text = text
-                counts["encoding repaired"] += 1
-        return [None] * len(documents)
+    def format(self, text: str) -> str:
+        """The text with wrongly decoded lines repaired."""
+        if not self._suspect(text):
+            return text
+        lines = text.split("\n")
+        return "\n".join(self._repair(line) if self._suspect(line) else line for line in lines)
 
     def _suspect(self, text: str) -> bool:
         if text.isascii():

@@ -1,8 +1,8 @@
 """All steps of cleaning, in the order in which they are taken.
 
-Texts are repaired first, so that languages are identified and rules applied on what will be kept;
-personal data is masked last, so that a placeholder counts for no rule. A new step is a file, a
-field here and a line in `_steps`.
+A new step is a file and a line in `NAMES`: the module ``name`` beside this one defines the settings
+``NameConfig`` and the step ``Name``, a `Formatter`, a `Filter` or a `WordFilter`. Its settings are
+then keys of ``cleaning.name``, and its ``presets`` say which of ``--clean`` switch it on.
 """
 
 from __future__ import annotations
@@ -10,47 +10,55 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from dslm.config.parse import STRICT
-from dslm.preprocess.clean.contamination import Contamination, ContaminationConfig
-from dslm.preprocess.clean.controls import Controls, ControlsConfig
-from dslm.preprocess.clean.language import Language, LanguageConfig
-from dslm.preprocess.clean.lines import Lines, LinesConfig
-from dslm.preprocess.clean.markup import Markup, MarkupConfig
-from dslm.preprocess.clean.mojibake import Mojibake, MojibakeConfig
-from dslm.preprocess.clean.personal.step import Personal, PersonalConfig
-from dslm.preprocess.clean.quality import Quality, QualityConfig
-from dslm.preprocess.clean.repetition import Repetition, RepetitionConfig
-from dslm.preprocess.clean.rules import Rule, WordRules
+from dslm.config.table import class_of, with_fields
+from dslm.preprocess.clean.personal import Personal
 from dslm.preprocess.clean.step import Step
-from dslm.preprocess.clean.unicode import Unicode, UnicodeConfig
-from dslm.preprocess.clean.whitespace import Whitespace, WhitespaceConfig
-from dslm.preprocess.document import Document, Reject, Rejected
+from dslm.preprocess.clean.word_filter import WordFilter, WordFilters
+from dslm.preprocess.document import Document, Reject
+
+NAMES = (
+    "mojibake",  # texts are repaired first, so that the filters see what will be kept
+    "unicode",
+    "controls",
+    "markup",
+    "whitespace",
+    "lines",
+    "language",
+    "quality",
+    "repetition",
+    "contamination",
+    "personal",  # last, so that a placeholder counts for no filter
+)
+
+STEPS: dict[str, type[Step]] = {name: class_of(__package__, name) for name in NAMES}
+
+
+def _settings(name: str) -> tuple[type[Any], Any]:
+    config = class_of(__package__, name, "Config")
+    return config, Field(default_factory=config)
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
+@with_fields({name: _settings(name) for name in NAMES})
 class CleaningConfig:
     """What is changed in documents, and which are left out."""
 
-    mojibake: MojibakeConfig = Field(default_factory=MojibakeConfig)
-    unicode: UnicodeConfig = Field(default_factory=UnicodeConfig)
-    controls: ControlsConfig = Field(default_factory=ControlsConfig)
-    markup: MarkupConfig = Field(default_factory=MarkupConfig)
-    whitespace: WhitespaceConfig = Field(default_factory=WhitespaceConfig)
-    lines: LinesConfig = Field(default_factory=LinesConfig)
-    language: LanguageConfig = Field(default_factory=LanguageConfig)
-    quality: QualityConfig = Field(default_factory=QualityConfig)
-    repetition: RepetitionConfig = Field(default_factory=RepetitionConfig)
-    contamination: ContaminationConfig = Field(default_factory=ContaminationConfig)
-    personal: PersonalConfig = Field(default_factory=PersonalConfig)
+    if TYPE_CHECKING:
+
+        def __init__(self, **steps: Any) -> None: ...
+        def __getattr__(self, name: str) -> Any: ...
 
     @property
     def active(self) -> list[str]:
         """The names of the steps that are switched on."""
-        return [name for name in self.__dataclass_fields__ if getattr(self, name).on]
+        return [name for name in NAMES if getattr(self, name).on]
 
 
 class Cleaner:
@@ -65,20 +73,14 @@ class Cleaner:
 
     def __init__(self, cleaning: CleaningConfig) -> None:
         self._steps = list(_steps(cleaning))
-        self._mask = Personal(cleaning.personal) if cleaning.personal.on else None
+        self._personal = Personal(cleaning.personal) if cleaning.personal.on else None
 
     def masked(self, reject: Reject) -> Reject:
-        """The same, told of texts without personal data if these are masked in what is kept."""
-        mask = self._mask
-        if mask is None:
+        """The same, called with texts without personal data if these are masked in what is kept."""
+        personal = self._personal
+        if personal is None:
             return reject
-
-        def told(rejected: Rejected) -> None:
-            shown = Document(rejected.text)
-            mask([shown], Counter())
-            reject(replace(rejected, text=shown.text))
-
-        return told
+        return lambda one: reject(replace(one, text=personal.format(one.text)))
 
     def __call__(
         self, documents: Sequence[Document], changed: Counter[str], reject: Reject
@@ -88,7 +90,7 @@ class Cleaner:
         Args:
             documents: some hundred, about a megabyte together.
             changed: where the steps count what they change.
-            reject: told of each document that is left out.
+            reject: called with each document that is left out.
         """
         kept = list(documents)
         for step in self._steps:
@@ -102,31 +104,12 @@ class Cleaner:
 
 
 def _steps(cleaning: CleaningConfig) -> Iterator[Step]:
-    if cleaning.mojibake.on:
-        yield Mojibake(cleaning.mojibake)
-    if cleaning.unicode.on:
-        yield Unicode(cleaning.unicode)
-    if cleaning.controls.on:
-        yield Controls(cleaning.controls)
-    if cleaning.markup.on:
-        yield Markup(cleaning.markup)
-    if cleaning.whitespace.on:
-        yield Whitespace(cleaning.whitespace)
-    if cleaning.lines.on:
-        yield Lines(cleaning.lines)
-    if cleaning.language.on:
-        yield Language(cleaning.language)
-    rules: list[Rule] = []
-    if cleaning.quality.on:
-        rules.append(Quality(cleaning.quality))
-    if cleaning.repetition.on:
-        rules.append(Repetition(cleaning.repetition))
-    if rules:
-        yield WordRules(*rules)
-    if cleaning.contamination.on:
-        yield Contamination(cleaning.contamination)
-    if cleaning.personal.on:
-        yield Personal(cleaning.personal)
+    steps = [STEPS[name](getattr(cleaning, name)) for name in cleaning.active]
+    for kind, group in groupby(steps, lambda step: isinstance(step, WordFilter)):
+        if kind:
+            yield WordFilters([step for step in group if isinstance(step, WordFilter)])
+        else:
+            yield from group
 
 
 def _emptied(document: Document) -> str | None:
@@ -136,5 +119,5 @@ def _emptied(document: Document) -> str | None:
 def _left_out(document: Document, reason: str | None, reject: Reject) -> bool:
     if reason is None:
         return False
-    reject(Rejected(document.input, document.place, reason, text=document.text))
+    reject(document.rejected(reason))
     return True

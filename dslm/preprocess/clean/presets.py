@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from dslm.preprocess.clean.pipeline import STEPS
+
 Settings = dict[str, Any]
 
 
@@ -15,28 +17,17 @@ def none() -> Settings:
 
 def text() -> Settings:
     """Repairs texts: encoding, Unicode form, control characters, markup, white space."""
-    return _on("mojibake", "unicode", "controls", "markup", "whitespace")
+    return _steps_of("text")
 
 
 def web() -> Settings:
     """Repairs, identifies languages, rules of Gopher, C4, FineWeb, personal data, duplicates."""
-    steps = _on(
-        "mojibake",
-        "unicode",
-        "controls",
-        "markup",
-        "whitespace",
-        "lines",
-        "language",
-        "quality",
-        "repetition",
-        "personal",
-    )
-    return {**steps, "duplicates": {"documents": True, "paragraphs": True}}
+    return {**_steps_of("web"), "duplicates": {"documents": True, "paragraphs": True}}
 
 
 PRESETS: dict[str, Callable[[], Settings]] = {"none": none, "text": text, "web": web}
 
 
-def _on(*steps: str) -> Settings:
-    return {"cleaning": {step: {"on": True} for step in steps}}
+def _steps_of(preset: str) -> Settings:
+    steps = [name for name, step in STEPS.items() if preset in step.presets]
+    return {"cleaning": {name: {"on": True} for name in steps}}

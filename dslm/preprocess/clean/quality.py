@@ -7,16 +7,15 @@
 - FineWeb: Penedo et al. 2024, "The FineWeb Datasets" (arXiv 2406.17557), section 3.6. Its rule
   about repeated lines is in `repetition`.
 
-What is on by default is what FineWeb used. Rules about English words are asked of English alone: of
-a document whose language was found to be English or, where none was looked for, of one mostly in
-unaccented Latin letters. In scripts without spaces a character counts as a word, and lines are
-not called short. Lines without a visible character are no lines.
+What is on by default is what FineWeb used. Rules about English words apply to English alone: to a
+document whose language was found to be English or, where none was looked for, to one mostly in
+unaccented Latin letters. In scripts without spaces a character counts as a word, and lines are not
+called short. Lines without a visible character are no lines.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Annotated
 
@@ -24,8 +23,9 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from dslm.arrays import Flags, Int64Array, UInt64Array
 from dslm.config.parse import STRICT
-from dslm.preprocess.clean.rules import WordRules
+from dslm.preprocess.clean.word_filter import WordFilter
 from dslm.preprocess.document import Document
 from dslm.preprocess.text.words import (
     CLOSES,
@@ -33,9 +33,6 @@ from dslm.preprocess.text.words import (
     ENDS,
     LETTER,
     Codes,
-    Flags,
-    Hashes,
-    Integers,
     Words,
     split,
 )
@@ -93,19 +90,17 @@ class QualityConfig:
     """Largest share of digits among the characters (NeMo Curator's filter of numbers)."""
 
 
-class Quality:
-    """Leave out documents that are no prose; see `dslm.preprocess.clean.step.Step`."""
+class Quality(WordFilter):
+    """The step that leaves out documents that are no prose."""
+
+    presets = ("web",)
 
     def __init__(self, settings: QualityConfig) -> None:
-        self._settings = settings
+        super().__init__(settings)
         self._stop_words = _hashes(STOP_WORDS)
         self._fillers = _hashes(("ipsum", "Ipsum", "IPSUM"))
 
-    def __call__(self, documents: Sequence[Document], counts: Counter[str]) -> list[str | None]:
-        """Judge documents; changes no text."""
-        return WordRules(self)(documents, counts)
-
-    def judge(self, words: Words) -> list[str | None]:
+    def reasons_by_words(self, words: Words) -> list[str | None]:
         """For each document ``few words``, ``short lines`` and so on, or `None`."""
         reasons: list[str | None] = [None] * len(words.documents)
         for reason, faulty in self._faults(words):
@@ -147,20 +142,20 @@ class Quality:
             ends[words.line_ends] = True
             yield "few sentences", english & (words.total(ends) < limits.sentences)
 
-    def _different_stop_words(self, words: Words) -> Integers:
+    def _different_stop_words(self, words: Words) -> Int64Array:
         """How many of the stop words each document holds; [N]."""
-        table = np.zeros(2**16, np.int8)  # most words are told from stop words by 16 bits
+        table = np.zeros(2**16, np.int8)  # 16 bits rule out most words
         table[_low(self._stop_words)] = np.arange(1, len(STOP_WORDS) + 1)
         which = table[_low(words.each)]
-        places = np.flatnonzero(which)
-        which = which[places] - 1
-        places, which = (
-            array[words.each[places] == self._stop_words[which]] for array in (places, which)
+        positions = np.flatnonzero(which)
+        which = which[positions] - 1
+        positions, which = (
+            array[words.each[positions] == self._stop_words[which]] for array in (positions, which)
         )
         shape = len(words.documents), len(STOP_WORDS)
         found = np.zeros(shape, np.bool_)
-        found[words.document[places], which] = True
-        different: Integers = found.sum(axis=1)
+        found[words.document[positions], which] = True
+        different: Int64Array = found.sum(axis=1)
         return different
 
     def _about_symbols(self, words: Words) -> Iterator[tuple[str, Flags]]:
@@ -199,12 +194,12 @@ class Quality:
             yield "ellipses", open_ends > limits.ellipsis_lines * number
 
 
-def _hashes(words: Sequence[str]) -> Hashes:
+def _hashes(words: Sequence[str]) -> UInt64Array:
     return split([Document(word) for word in words]).each
 
 
 def _english(words: Words) -> Flags:
-    """Whether a document is in English, as far as it has been or can be told; [N]."""
+    """Whether a document is in English, as far as is known or can be guessed; [N]."""
     letters = words.first_kinds & LETTER > 0
     plain = words.total(letters & (words.codes[words.starts] < 128))
     likely = ~words.unspaced & (2 * plain >= words.total(letters))
@@ -219,8 +214,8 @@ def _alphabetic(words: Words) -> Flags:
     if len(others):
         lengths = words.ends[others] - words.starts[others]
         begins = np.cumsum(lengths) - lengths
-        places = np.arange(lengths.sum()) + np.repeat(words.starts[others] - begins, lengths)
-        found[others] = np.maximum.reduceat(words.kinds[places] & LETTER, begins) > 0
+        positions = np.arange(lengths.sum()) + np.repeat(words.starts[others] - begins, lengths)
+        found[others] = np.maximum.reduceat(words.kinds[positions] & LETTER, begins) > 0
     return found
 
 
@@ -231,18 +226,18 @@ def _stops(words: Words) -> Flags:
     return found
 
 
-def _low(hashes: Hashes) -> Hashes:
+def _low(hashes: UInt64Array) -> UInt64Array:
     return hashes & np.uint64(0xFFFF)
 
 
 def _ellipses(text: str) -> int:
-    """How often ``…`` or three dots or more stand in a text."""
+    """How often ``…`` or three dots or more occur in a text."""
     dots = len(_DOTS.findall(text)) if "..." in text else 0
     return dots + text.count("…")
 
 
-def _trails_off(codes: Codes, ends: Integers) -> Flags:
-    """Whether ``…`` or three dots stand before each end."""
+def _trails_off(codes: Codes, ends: Int64Array) -> Flags:
+    """Whether ``…`` or three dots come before each end."""
     three = [codes[np.maximum(ends - back, 0)] == ord(".") for back in (1, 2, 3)]
     found: Flags = (codes[ends - 1] == ord("…")) | np.logical_and.reduce(three)
     return found

@@ -14,18 +14,18 @@ what is left of the shorter ones, as the pair of numbers that its two parts were
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Annotated, NamedTuple
 
 import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from dslm.arrays import Int64Array, UInt64Array
 from dslm.config.parse import STRICT
-from dslm.preprocess.clean.rules import WordRules
-from dslm.preprocess.document import Document
-from dslm.preprocess.text.words import Hashes, Integers, Words
+from dslm.preprocess.clean.word_filter import WordFilter
+from dslm.preprocess.text.hashing import combined
+from dslm.preprocess.text.words import Words
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
@@ -35,13 +35,9 @@ REPEATED = (5, 6, 7, 8, 9, 10)
 """Lengths in words of which all repeats are looked at."""
 
 CHARACTERS = 2
-"""How many characters of a script without spaces stand for a word. Chinese words have between one
+"""How many characters of a script without spaces count as a word. Chinese words have between one
 and two; with one, a fifth of sound Chinese abstracts would be left out for naming their subject
 twice."""
-
-_SALT = np.uint64(0xD6E8FEB86659FD93)
-_SPREAD = np.uint64(0x9FB21C651E98DF25)
-"""An odd number: multiplying by it modulo 2^64 loses nothing and reaches the high bits."""
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
@@ -79,36 +75,31 @@ class RepetitionConfig:
     """Largest share of characters in repeated sequences of 10 words."""
 
 
-class Measure(NamedTuple):
-    """One fraction of every document."""
+class RepeatedShare(NamedTuple):
+    """How much of every document is repetition in one sense."""
 
-    name: str
-    """The setting that limits it."""
-    part: Integers
+    setting: str
+    """The name of the setting that limits it."""
+    part: Int64Array
     """How much is repetition; [N]."""
-    whole: Integers
-    """Out of how much; [N]."""
+    whole: Int64Array
+    """Of how much; [N]."""
 
 
-class Repetition:
-    """The step that leaves out repetitive documents; see `dslm.preprocess.clean.step.Step`."""
+class Repetition(WordFilter):
+    """The step that leaves out repetitive documents."""
 
-    def __init__(self, settings: RepetitionConfig) -> None:
-        self._settings = settings
+    presets = ("web",)
 
-    def __call__(self, documents: Sequence[Document], counts: Counter[str]) -> list[str | None]:
-        """Judge documents; changes no text."""
-        return WordRules(self)(documents, counts)
-
-    def judge(self, words: Words) -> list[str | None]:
+    def reasons_by_words(self, words: Words) -> list[str | None]:
         """For each document ``repeated lines``, ``top 2-gram`` and so on, or `None`."""
         reasons: list[str | None] = [None] * len(words.documents)
-        for name, part, whole in measures(words):
-            limit = getattr(self._settings, name)
+        for setting, part, whole in repeated_shares(words):
+            limit = getattr(self._settings, setting)
             if limit is None:
                 continue
             for number in np.flatnonzero(part > limit * whole):
-                reasons[number] = reasons[number] or REASONS[name]
+                reasons[number] = reasons[number] or REASONS[setting]
         return reasons
 
 
@@ -123,22 +114,22 @@ REASONS = {
 """What a document is left out for, by the setting that it exceeds."""
 
 
-def measures(words: Words) -> Iterator[Measure]:
-    """All the fractions of table A1, in the order of the table."""
+def repeated_shares(words: Words) -> Iterator[RepeatedShare]:
+    """All rows of table A1, in the order of the table."""
     characters = np.append(0, np.cumsum(words.ends - words.starts))  # before each word; [W + 1]
     whole = words.characters
     lines = _segments(words, words.line_starts, characters)
     paragraphs = _segments(words, words.paragraph_starts, characters)
-    yield Measure("lines", lines.repeats, lines.number)
-    yield Measure("paragraphs", paragraphs.repeats, paragraphs.number)
-    yield Measure("line_characters", lines.characters, whole)
-    yield Measure("paragraph_characters", paragraphs.characters, whole)
+    yield RepeatedShare("lines", lines.repeats, lines.number)
+    yield RepeatedShare("paragraphs", paragraphs.repeats, paragraphs.number)
+    yield RepeatedShare("line_characters", lines.characters, whole)
+    yield RepeatedShare("paragraph_characters", paragraphs.characters, whole)
     for length, part in _gram_parts(words, characters).items():
         name = f"top_{length}_gram" if length in TOP else f"repeated_{length}_grams"
-        yield Measure(name, part, whole)
+        yield RepeatedShare(name, part, whole)
 
 
-def _gram_parts(words: Words, characters: Integers) -> dict[int, Integers]:
+def _gram_parts(words: Words, characters: Int64Array) -> dict[int, Int64Array]:
     """For each length in words, the characters of each document that its rule counts."""
     parts = {length: np.zeros(len(words.documents), np.int64) for length in TOP + REPEATED}
     scripts = [(1, ~words.unspaced), (CHARACTERS, words.unspaced)]
@@ -156,17 +147,17 @@ def _gram_parts(words: Words, characters: Integers) -> dict[int, Integers]:
 class _Segments(NamedTuple):
     """The lines or the paragraphs of each document; all [N]."""
 
-    number: Integers
-    repeats: Integers
-    characters: Integers
+    number: Int64Array
+    repeats: Int64Array
+    characters: Int64Array
 
 
-def _segments(words: Words, firsts: Integers, characters: Integers) -> _Segments:
+def _segments(words: Words, firsts: Int64Array, characters: Int64Array) -> _Segments:
     ends = np.append(firsts, len(words.starts))[1:]
     document = words.document[firsts]
     hashes = words.hashes(words.starts[firsts], words.ends[ends - 1])
-    groups = _alike(_salted(hashes, document))
-    repeats = groups.members[groups.members != groups.first[groups.number]]
+    groups = _alike(combined(document, hashes))
+    repeats = groups.members[groups.members != groups.openers[groups.number]]
     sizes = characters[ends[repeats]] - characters[firsts[repeats]]
     return _Segments(
         words.tally(document),
@@ -178,16 +169,16 @@ def _segments(words: Words, firsts: Integers, characters: Integers) -> _Segments
 class _Groups(NamedTuple):
     """Things that occur more than once; **M** occurrences in **G** groups."""
 
-    members: Integers
+    members: Int64Array
     """Each occurrence; [M]."""
-    number: Integers
+    number: Int64Array
     """The group of each; ascending; [M]."""
-    first: Integers
+    openers: Int64Array
     """The first occurrence in each group; [G]."""
 
 
-def _alike(keys: Hashes) -> _Groups:
-    """Group the places of equal keys, leaving out keys that occur once."""
+def _alike(keys: UInt64Array) -> _Groups:
+    """Group the positions of equal keys, leaving out keys that occur once."""
     order = _order(keys)
     ordered = keys[order]
     equal = ordered[1:] == ordered[:-1]
@@ -199,11 +190,11 @@ def _alike(keys: Hashes) -> _Groups:
     return _Groups(members, np.cumsum(opens) - 1, members[opens])
 
 
-def _order(keys: Hashes) -> Integers:
+def _order(keys: UInt64Array) -> Int64Array:
     """What sorts the keys, equal ones in their order: `np.argsort`, three times as fast.
 
-    The place of each key takes the room of its lowest bits, so that plain numbers are sorted. Only
-    where two keys differ in those bits alone has the sorting to be done the long way.
+    The position of each key replaces its lowest bits, so that plain numbers are sorted. Only where
+    two keys differ in those bits alone are they sorted the long way.
     """
     bits = np.uint64(len(keys).bit_length())
     packed = keys >> bits << bits | np.arange(len(keys), dtype=np.uint64)
@@ -216,17 +207,11 @@ def _order(keys: Hashes) -> Integers:
     return order
 
 
-def _salted(hashes: Hashes, document: Integers) -> Hashes:
-    """Hashes that differ between documents, so that a document is compared with itself alone."""
-    return hashes + document.astype(np.uint64) * _SALT
-
-
 def _repeated_grams(words: Words, longest: int) -> Iterator[tuple[int, _Groups]]:
     """The n-grams that a document holds more than once, for each n; members are first words."""
-    hashes = words.each
     pairs = np.flatnonzero(words.document[1:] == words.document[:-1])
-    keys = hashes[pairs] * _SPREAD + hashes[pairs + 1]
-    grams = _at(pairs, _alike(_salted(keys, words.document[pairs])))
+    keys = combined(words.document[pairs], words.each[pairs], words.each[pairs + 1])
+    grams = _at(pairs, _alike(keys))
     for length in range(2, longest + 1):
         yield length, grams
         grams = _longer(grams, len(words.starts))
@@ -236,28 +221,27 @@ def _longer(grams: _Groups, words: int) -> _Groups:
     """The groups of n-grams one word longer."""
     numbers = np.full(words + 1, -1, np.int64)
     numbers[grams.members] = grams.number
-    places = np.flatnonzero((numbers[:-1] >= 0) & (numbers[1:] >= 0))
-    pairs = numbers[places] << 32 | numbers[places + 1]
-    return _at(places, _alike(pairs.astype(np.uint64) * _SPREAD))
+    positions = np.flatnonzero((numbers[:-1] >= 0) & (numbers[1:] >= 0))
+    return _at(positions, _alike(combined(numbers[positions], numbers[positions + 1])))
 
 
-def _at(places: Integers, groups: _Groups) -> _Groups:
-    """Groups of indices into ascending places as groups of places."""
-    return _Groups(places[groups.members], groups.number, places[groups.first])
+def _at(positions: Int64Array, groups: _Groups) -> _Groups:
+    """Groups of indices into ascending positions as groups of positions."""
+    return _Groups(positions[groups.members], groups.number, positions[groups.openers])
 
 
-def _top(words: Words, grams: _Groups, length: int, characters: Integers) -> Integers:
+def _top(words: Words, grams: _Groups, length: int, characters: Int64Array) -> Int64Array:
     """Characters in the most frequent n-gram of each document; [N]."""
-    occurrences = np.bincount(grams.number, minlength=len(grams.first))
-    sizes = characters[grams.first + length] - characters[grams.first]
+    occurrences = np.bincount(grams.number, minlength=len(grams.openers))
+    sizes = characters[grams.openers + length] - characters[grams.openers]
     scores = np.zeros(len(words.documents), np.int64)
-    np.maximum.at(scores, words.document[grams.first], occurrences << 32 | sizes)
+    np.maximum.at(scores, words.document[grams.openers], occurrences << 32 | sizes)
     return (scores >> 32) * (scores & 0xFFFFFFFF)
 
 
-def _covered(words: Words, grams: _Groups, length: int, characters: Integers) -> Integers:
+def _covered(words: Words, grams: _Groups, length: int, characters: Int64Array) -> Int64Array:
     """Characters in repeats of n-grams of each document, each character counted once; [N]."""
-    repeats = np.sort(grams.members[grams.members != grams.first[grams.number]])
+    repeats = np.sort(grams.members[grams.members != grams.openers[grams.number]])
     uncounted = repeats.copy()
     uncounted[1:] = np.maximum(repeats[1:], repeats[:-1] + length)
     sizes = characters[repeats + length] - characters[uncounted]

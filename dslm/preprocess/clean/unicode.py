@@ -8,14 +8,12 @@ only if it is not in the chosen form already (Unicode Standard Annex 15).
 from __future__ import annotations
 
 import unicodedata
-from collections import Counter
-from collections.abc import Sequence
 from typing import Literal
 
 from pydantic.dataclasses import dataclass
 
 from dslm.config.parse import STRICT
-from dslm.preprocess.document import Document
+from dslm.preprocess.clean.step import Formatter
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
@@ -29,18 +27,18 @@ class UnicodeConfig:
     letters, ligatures, superscripts and the like into plain characters (10³ becomes 103)."""
 
 
-class Unicode:
-    """The step that normalizes; see `dslm.preprocess.clean.step.Step`."""
+class Unicode(Formatter):
+    """The step that normalizes."""
+
+    presets = ("text", "web")
+    counted = "Unicode normalized"
 
     def __init__(self, settings: UnicodeConfig) -> None:
+        super().__init__(settings)
         self._form: Literal["NFC", "NFKC"] = "NFC" if settings.form == "nfc" else "NFKC"
 
-    def __call__(self, documents: Sequence[Document], counts: Counter[str]) -> list[str | None]:
-        """Normalize texts; counts ``Unicode normalized``; leaves out no document."""
-        for document in documents:
-            text = document.text
-            if text.isascii() or unicodedata.is_normalized(self._form, text):
-                continue
-            document.text = unicodedata.normalize(self._form, text)
-            counts["Unicode normalized"] += 1
-        return [None] * len(documents)
+    def format(self, text: str) -> str:
+        """The text in the chosen form."""
+        if text.isascii() or unicodedata.is_normalized(self._form, text):
+            return text
+        return unicodedata.normalize(self._form, text)

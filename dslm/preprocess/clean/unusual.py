@@ -13,7 +13,7 @@ _PRINTABLE = bytes(range(0x20, 0x7F)) + b"\t\n"
 def unusual(text: str) -> str:
     """The characters of a text other than printable ASCII, tab and line feed, in their order.
 
-    Two unusual characters that stand side by side in the text do so here; the converse need not
+    Two unusual characters that are side by side in the text are so here; the converse need not
     hold. Lone surrogates, which a JSON escape can bring, are kept.
     """
     rest = text.encode("utf-8", "surrogatepass").translate(None, _PRINTABLE)

@@ -1,1 +1,1 @@
-"""Finding texts that are there twice, exactly or nearly."""
+"""Finding texts that occur twice, exactly or nearly."""

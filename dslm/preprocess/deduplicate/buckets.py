@@ -11,24 +11,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dslm.arrays import Flags, Int64Array, UInt64Array
 from dslm.preprocess.deduplicate.minhash import NO_WORDS
 from dslm.preprocess.deduplicate.signatures import Signatures
-from dslm.preprocess.text.ragged import Flags, Integers, Ragged, Words
+from dslm.preprocess.text.ragged import Ragged
 
 
 @dataclass(frozen=True)
 class Buckets:
     """The buckets of all bands that hold two documents or more."""
 
-    documents: Integers
+    documents: Int64Array
     """The documents that are in some bucket, in ascending order."""
     of_document: Ragged[np.int64]
     """The numbers of the buckets of each of these."""
-    sizes: Integers
+    sizes: Int64Array
     """Documents in each bucket."""
 
 
-def runs(*columns: Words) -> tuple[Integers, Flags]:
+def runs(*columns: UInt64Array) -> tuple[Int64Array, Flags]:
     """An order that brings equal rows together, the earlier first, and which repeat the one before.
 
     Args:
@@ -43,7 +44,7 @@ def runs(*columns: Words) -> tuple[Integers, Flags]:
     return order, again
 
 
-def repeated(*columns: Words) -> Flags:
+def repeated(*columns: UInt64Array) -> Flags:
     """Which rows are equal to an earlier one."""
     order, again = runs(*columns)
     flags = np.empty_like(again)
@@ -73,7 +74,7 @@ def find_buckets(parts: Sequence[Signatures], alive: Flags) -> Buckets:
     return _by_document(np.concatenate(members), np.concatenate(numbers), np.concatenate(sizes))
 
 
-def _by_document(members: Integers, numbers: Integers, sizes: Integers) -> Buckets:
+def _by_document(members: Int64Array, numbers: Int64Array, sizes: Int64Array) -> Buckets:
     order = np.argsort(members, kind="stable")
     documents, lengths = np.unique(members, return_counts=True)
     return Buckets(documents, Ragged.of_lengths(numbers[order], lengths), sizes)

@@ -1,8 +1,8 @@
-"""What goes: first equal documents, then nearly equal ones, then paragraphs of those that stay.
+"""What is removed: equal documents, then nearly equal ones, then paragraphs of those that stay.
 
-The order matters. A document that goes takes its paragraphs with it, so they are not counted as
-having been there; otherwise a paragraph could lose its only copy. Everything follows from the input
-order alone: how documents are cut into units of work changes nothing.
+The order matters. The paragraphs of a removed document are not counted as having been seen;
+otherwise a paragraph could lose its only copy. Everything follows from the input order alone: how
+documents are cut into units of work makes no difference.
 
 Texts are never held, and signatures stay in their files: a column is sorted at a time. That takes
 about 40 bytes a document, 60 a paragraph, and 16 for each band that a document shares with another.
@@ -37,7 +37,7 @@ class Decision:
     """What happens to the n documents of a unit of work."""
 
     reasons: Reasons
-    """`STAYS`, or why a document goes: ``[n]``."""
+    """`STAYS`, or why a document is removed: ``[n]``."""
     removed: Ragged[np.int64]
     """The numbers of the paragraphs to cut out of each document, ascending: n rows."""
 
@@ -60,7 +60,7 @@ def decide(
         parts: the signatures of each unit of work, in input order, made with the same settings.
         settings: what counts as being there twice.
         shingles_of: reads a document again: its number among all documents to its shingles.
-        advance: told how many more documents are decided, all of them in sum.
+        advance: called with how many more documents are decided, all of them in sum.
 
     Returns:
         One decision for each part.

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from dslm.preprocess.text.hashing import random_words, spread
-from dslm.preprocess.text.ragged import Ragged, Words
+from dslm.arrays import UInt64Array
+from dslm.preprocess.text.hashing import random_factors, spread
+from dslm.preprocess.text.ragged import Ragged
 
 NO_WORDS = np.uint64(0)
-"""All bands of a text without words: it is near to nothing."""
+"""All bands of a text without words: it is near to no other."""
 
 
-def minhash(shingles: Ragged[np.uint64], bands: int, rows: int) -> tuple[Words, ...]:
+def minhash(shingles: Ragged[np.uint64], bands: int, rows: int) -> tuple[UInt64Array, ...]:
     """The bands of the texts, a column for each band.
 
     A permutation maps the upper half h of each shingle, which is random already, to ``a h + b``
@@ -30,9 +31,9 @@ def minhash(shingles: Ragged[np.uint64], bands: int, rows: int) -> tuple[Words, 
     begins = shingles.offsets[texts]
     upper = (shingles.values >> np.uint64(32)).astype(np.uint32)
     permuted = np.empty_like(upper)
-    factors = random_words("factors", bands * rows).astype(np.uint32)
-    summands = (random_words("summands", bands * rows) >> np.uint64(32)).astype(np.uint32)
-    weights = random_words("rows", rows)
+    factors = random_factors("factors", bands * rows).astype(np.uint32)
+    summands = (random_factors("summands", bands * rows) >> np.uint64(32)).astype(np.uint32)
+    weights = random_factors("rows", rows)
     for number in range(bands * rows):
         np.multiply(upper, factors[number], out=permuted)
         permuted += summands[number]

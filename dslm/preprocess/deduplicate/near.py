@@ -1,9 +1,9 @@
 """Which documents are nearly equal to an earlier one that stays.
 
-Documents are looked at in input order. One is compared with those that stay and share a bucket
-with it, by the true similarity of their shingles; it goes when it is near to one of these, else it
-is added to its buckets. So a document never goes because of one that goes, and a chain of small
-changes does not pull in what is unlike.
+Documents are looked at in input order. One is compared with those that stay and share a bucket with
+it, by the true similarity of their shingles; it is removed when it is near to one of these, else it
+is added to its buckets. So a document is never removed because of a removed one, and a chain of
+small changes does not pull in what is unlike.
 """
 
 from __future__ import annotations
@@ -13,58 +13,58 @@ from collections.abc import Callable
 
 import numpy as np
 
+from dslm.arrays import Int64Array
 from dslm.preprocess.deduplicate.buckets import Buckets
-from dslm.preprocess.deduplicate.shingles import similarity
-from dslm.preprocess.text.ragged import Integers, Words
+from dslm.preprocess.deduplicate.shingles import Shingles, similarity
 
 Advance = Callable[[int], None]
 """Called with the number of documents decided since the last call."""
 
-ShinglesOf = Callable[[int], Words]
+ShinglesOf = Callable[[int], Shingles]
 """The shingles of a document, by its number among all."""
 
 MOST_KEPT = 32
 """Documents of a bucket that later ones are compared with, the first that stay: a bucket of many
 that are all unlike would cost the square of its size."""
 
-SHELF = 1 << 24
+CACHED = 1 << 24
 """Shingles kept in memory, 128 MiB: documents that stay are compared again and again."""
 
 
 def near_duplicates(
     buckets: Buckets, threshold: float, shingles_of: ShinglesOf, advance: Advance
-) -> Integers:
-    """The documents that go, in ascending order."""
-    stays = _Stays(buckets.sizes)
-    shelf = _Shelf(shingles_of)
-    going = []
+) -> Int64Array:
+    """The documents to remove, in ascending order."""
+    kept = _FirstOfBuckets(buckets.sizes)
+    cache = _ShingleCache(shingles_of)
+    removed = []
     for row, document in enumerate(buckets.documents.tolist()):
         mine = buckets.of_document[row]
-        if any(_near(shelf, document, other, threshold) for other in stays.likely(mine)):
-            going.append(document)
+        if any(_near(cache, document, other, threshold) for other in kept.likely(mine)):
+            removed.append(document)
         else:
-            stays.add(document, mine)
+            kept.add(document, mine)
         advance(1)
-    return np.array(going, np.int64)
+    return np.array(removed, np.int64)
 
 
-def _near(shelf: _Shelf, document: int, other: int, threshold: float) -> bool:
-    left, right = shelf(document), shelf(other)
+def _near(cache: _ShingleCache, document: int, other: int, threshold: float) -> bool:
+    left, right = cache(document), cache(other)
     smaller, larger = sorted((left.size, right.size))
     return smaller / larger >= threshold and similarity(left, right) >= threshold
 
 
-class _Stays:
+class _FirstOfBuckets:
     """The first documents of each bucket that stay, in one flat array."""
 
-    def __init__(self, sizes: Integers) -> None:
+    def __init__(self, sizes: Int64Array) -> None:
         room = np.minimum(sizes, MOST_KEPT)
         self._first = np.cumsum(room) - room
         self._room = room
         self._taken = np.zeros_like(room)
         self._documents = np.zeros(room.sum(), np.int64)
 
-    def likely(self, buckets: Integers) -> list[int]:
+    def likely(self, buckets: Int64Array) -> list[int]:
         """Those in some buckets, the one that is in most of them first."""
         spans = [
             self._documents[first : first + taken]
@@ -74,28 +74,28 @@ class _Stays:
         likely: list[int] = found[np.argsort(-shared, kind="stable")].tolist()
         return likely
 
-    def add(self, document: int, buckets: Integers) -> None:
+    def add(self, document: int, buckets: Int64Array) -> None:
         """Put a document into those buckets that have room."""
         free = buckets[self._taken[buckets] < self._room[buckets]]
         self._documents[self._first[free] + self._taken[free]] = document
         self._taken[free] += 1
 
 
-class _Shelf:
+class _ShingleCache:
     """The shingles of documents, those used last at hand."""
 
     def __init__(self, shingles_of: ShinglesOf) -> None:
         self._shingles_of = shingles_of
-        self._held: OrderedDict[int, Words] = OrderedDict()
+        self._held: OrderedDict[int, Shingles] = OrderedDict()
         self._size = 0
 
-    def __call__(self, document: int) -> Words:
+    def __call__(self, document: int) -> Shingles:
         if document in self._held:
             self._held.move_to_end(document)
             return self._held[document]
         shingles = self._held[document] = self._shingles_of(document)
         self._size += shingles.size
-        while self._size > SHELF and len(self._held) > 1:
+        while self._size > CACHED and len(self._held) > 1:
             _, oldest = self._held.popitem(last=False)
             self._size -= oldest.size
         return shingles

@@ -52,7 +52,7 @@ def remove(text: str, numbers: Iterable[int], least: int) -> str:
 
     Args:
         text: the text.
-        numbers: places in ``paragraphs(text, least)``, in ascending order.
+        numbers: indices into ``paragraphs(text, least)``, in ascending order.
         least: as for `paragraphs`.
     """
     spans = paragraphs(text, least)

@@ -14,7 +14,7 @@ Positive = Annotated[int, Field(ge=1)]
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
 class Duplicates:
-    """Which repetitions are taken out; of all that are alike the first in input order stays.
+    """Which repetitions are removed; of all that are alike the first in input order stays.
 
     Shingles of 5 words and 14 bands of 8 rows are the choice of FineWeb (Penedo et al. 2024,
     section 3.4). Two documents of similarity s share a band with probability 1 - (1 - s^8)^14: 0.92
@@ -22,12 +22,12 @@ class Duplicates:
     """
 
     documents: bool = False
-    """Take out documents that are equal to an earlier one but for white space."""
+    """Remove documents that are equal to an earlier one but for white space."""
     paragraphs: bool = False
     """Cut out paragraphs that are found earlier letter for letter; a document of which nothing is
-    left goes."""
+    left is removed."""
     near: bool = False
-    """Take out documents that are nearly equal to an earlier one that stays (MinHash)."""
+    """Remove documents that are nearly equal to an earlier one that stays (MinHash)."""
     paragraph_characters: Positive = 200
     """Shorter paragraphs may repeat. The default is about the 50 tokens of Lee et al. 2022:
     below it people repeat each other, above it they copy."""

@@ -6,15 +6,19 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from dslm.arrays import UInt64Array
 from dslm.preprocess.deduplicate.settings import Duplicates
-from dslm.preprocess.text.hashing import random_words, spread
-from dslm.preprocess.text.ragged import Ragged, Words
-from dslm.preprocess.text.shingle_words import words
+from dslm.preprocess.text.folded_words import words_between_punctuation
+from dslm.preprocess.text.hashing import random_factors, run_hashes, spread
+from dslm.preprocess.text.ragged import Ragged
+
+Shingles = UInt64Array
+"""The different shingles of a text, in ascending order."""
 
 
-def shingles(text: str, settings: Duplicates) -> Words:
-    """The different shingles of one text in ascending order, none when it has no words."""
-    different: Words = np.unique(shingle_rows([text], settings.shingle).values)
+def shingles(text: str, settings: Duplicates) -> Shingles:
+    """The shingles of one text, none when it has no words."""
+    different: Shingles = np.unique(shingle_rows([text], settings.shingle).values)
     return different
 
 
@@ -25,18 +29,14 @@ def shingle_rows(texts: Sequence[str], length: int) -> Ragged[np.uint64]:
         texts: any texts.
         length: words in a shingle; a text of fewer words is one shingle, unless it has none.
     """
-    rows = _filled(words(texts), length)
+    rows = _filled(words_between_punctuation(texts), length)
     ends = rows.offsets[1:][rows.lengths > 0]
     whole = np.ones(rows.values.size, np.bool_)
-    for place in range(1, length):
-        whole[ends - place] = False  # a shingle does not reach into the next text
-    count = max(rows.values.size - length + 1, 0)
-    sums = np.zeros(count, np.uint64)
-    factor = random_words("shingle", 1)[0]
-    for place in range(length):  # Horner's rule: nothing but the sums is held
-        sums *= factor
-        sums += rows.values[place : place + count]
-    return Ragged.of_lengths(spread(sums[whole[:count]]), np.maximum(rows.lengths - length + 1, 0))
+    for back in range(1, length):
+        whole[ends - back] = False  # a shingle does not reach into the next text
+    hashes = run_hashes(rows.values, length, int(random_factors("shingle", 1)[0]))
+    lengths = np.maximum(rows.lengths - length + 1, 0)
+    return Ragged.of_lengths(spread(hashes[whole[: hashes.size]]), lengths)
 
 
 def _filled(rows: Ragged[np.uint64], length: int) -> Ragged[np.uint64]:
@@ -46,7 +46,7 @@ def _filled(rows: Ragged[np.uint64], length: int) -> Ragged[np.uint64]:
     return Ragged.of_lengths(values, rows.lengths + missing)
 
 
-def similarity(left: Words, right: Words) -> float:
-    """The Jaccard similarity of two sets of shingles in ascending order, at least one not empty."""
+def similarity(left: Shingles, right: Shingles) -> float:
+    """The Jaccard similarity of two texts, at least one of which has shingles."""
     common = np.intersect1d(left, right, assume_unique=True).size
     return common / (left.size + right.size - common)

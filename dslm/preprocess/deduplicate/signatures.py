@@ -13,12 +13,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from dslm.arrays import UInt64Array
 from dslm.preprocess.deduplicate.minhash import minhash
 from dslm.preprocess.deduplicate.paragraphs import nothing_beside, paragraphs
 from dslm.preprocess.deduplicate.settings import Duplicates
 from dslm.preprocess.deduplicate.shingles import shingle_rows
 from dslm.preprocess.text import ragged
-from dslm.preprocess.text.ragged import Column, Ragged, Words
+from dslm.preprocess.text.ragged import Column, Ragged
 
 WHITE_SPACE = b" \t\n\r\v\f"
 
@@ -27,13 +28,13 @@ WHITE_SPACE = b" \t\n\r\v\f"
 class Signatures:
     """Of n documents; what is switched off takes no room."""
 
-    exact: tuple[Words, ...]
+    exact: tuple[UInt64Array, ...]
     """The halves of a hash of each text without its white space: 2 columns of n, or none."""
     paragraphs: Ragged[np.uint64]
     """The hashes of the paragraphs of each document: n rows."""
     bare: npt.NDArray[np.uint8]
     """Whether a document is paragraphs and nothing else, 1 or 0: ``[n]``."""
-    bands: tuple[Words, ...]
+    bands: tuple[UInt64Array, ...]
     """The hash of each group of MinHash values: a column of n for each band, or none."""
 
     def __len__(self) -> int:
@@ -71,13 +72,13 @@ class Signatures:
 def signatures(texts: Sequence[str], settings: Duplicates) -> Signatures:
     """The signatures of some documents; some hundred at a time are fastest."""
     rows, bare = _paragraphs(texts, settings)
-    bands: tuple[Words, ...] = ()
+    bands: tuple[UInt64Array, ...] = ()
     if settings.near:
         bands = minhash(shingle_rows(texts, settings.shingle), settings.bands, settings.rows)
     return Signatures(_exact(texts) if settings.documents else (), rows, bare, bands)
 
 
-def _exact(texts: Sequence[str]) -> tuple[Words, ...]:
+def _exact(texts: Sequence[str]) -> tuple[UInt64Array, ...]:
     from xxhash import xxh3_128_digest
 
     squeezed = (_bytes(text).translate(None, WHITE_SPACE) for text in texts)
@@ -105,6 +106,6 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def join_columns(parts: Sequence[tuple[Words, ...]]) -> tuple[Words, ...]:
-    """The columns of several parts, each one behind the other."""
+def join_columns(parts: Sequence[tuple[UInt64Array, ...]]) -> tuple[UInt64Array, ...]:
+    """The columns of several parts, each one after the other."""
     return tuple(np.concatenate(columns) for columns in zip(*parts, strict=True))

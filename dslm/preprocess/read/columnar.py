@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from dslm.errors import DataError, Problem
-from dslm.files.arrow import batches, data_files, mapped_batches
+from dslm.files.arrow import batches, mapped_batches, row_groups
 from dslm.files.names import alternatives, listed
 from dslm.preprocess.document import Document
+from dslm.preprocess.read.format import Format
 from dslm.preprocess.read.source import BYTES_OF_CHARACTER, Source
 
 BATCH = 1 << 22
@@ -17,7 +19,11 @@ MOST_ROWS = 1 << 12
 """Rows of a batch of Parquet, at most."""
 
 
-def read(source: Source) -> Iterator[Document]:
+Columns = Callable[[Source], Iterator[Any]]
+"""From a source to the column of text of its piece's rows, in runs."""
+
+
+def read(source: Source, columns: Columns) -> Iterator[Document]:
     """The documents of a piece of a table.
 
     Raises:
@@ -27,31 +33,26 @@ def read(source: Source) -> Iterator[Document]:
     import pyarrow as pa
 
     source.unit = "row"
-    source.place = source.piece.start
+    source.offset = source.piece.start
     try:
-        for column in _columns(source):
+        for column in columns(source):
             for value in column:
-                source.line = source.place
+                source.line = source.offset
                 document = _document(value, source)
                 if document:
                     yield document
-                source.place += 1
+                source.offset += 1
             source.meter(column.nbytes)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last from a name
         source.broken("cut short", str(error).partition("\n")[0])
 
 
-def _columns(source: Source) -> Iterator[Any]:
-    """The column of text of the piece's rows, in runs."""
-    if source.kind.format == "parquet":
-        yield from _parquet(source)
-    elif source.kind.compression:
+def _arrow(source: Source, form: str) -> Iterator[Any]:
+    if source.compression:
         with source.opened() as file:
-            yield from _between(batches(file, source.kind.format), source)
+            yield from _between(batches(file, form), source)
     else:
-        path, form = source.piece.path, source.kind.format
-        files = data_files(path) if form == "dataset" else [path]
-        yield from _between(mapped_batches(files, form), source)
+        yield from _between(mapped_batches(source.piece.path, form), source)
 
 
 def _between(found: Iterator[Any], source: Source) -> Iterator[Any]:
@@ -109,8 +110,8 @@ def _validate(column: Any) -> None:
 
     if pa.types.is_dictionary(column.type):
         _validate(column.dictionary)
-        places = pa.nulls(len(column.dictionary))
-        column = pa.DictionaryArray.from_arrays(column.indices, places)  # looks at the indices
+        values = pa.nulls(len(column.dictionary))
+        column = pa.DictionaryArray.from_arrays(column.indices, values)  # looks at the indices
     bytes_of = {
         pa.string(): pa.binary(),
         pa.large_string(): pa.large_binary(),
@@ -152,3 +153,28 @@ def _document(value: Any, source: Source) -> Document | None:
         return None
     text = source.decode(raw.to_pybytes())
     return None if text is None else source.document(text)
+
+
+PARQUET = Format(
+    "Parquet",
+    partial(read, columns=_parquet),
+    magic=b"PAR1",
+    ratio=2,
+    row_groups=partial(row_groups, form="parquet"),
+)
+ARROW_FILE = Format(
+    "Arrow file",
+    partial(read, columns=partial(_arrow, form="arrow file")),
+    magic=b"ARROW1",
+    row_groups=partial(row_groups, form="arrow file"),
+)
+ARROW_STREAM = Format(
+    "Arrow stream",
+    partial(read, columns=partial(_arrow, form="arrow stream")),
+    magic=b"\xff\xff\xff\xff",
+)
+DATASET = Format(
+    "saved dataset",
+    ARROW_STREAM.read,
+    row_groups=partial(row_groups, form="arrow stream"),
+)

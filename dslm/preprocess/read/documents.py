@@ -1,38 +1,20 @@
 """From a piece of an input to its documents, whatever the format.
 
-    path → kind (first bytes) → reader (registry) → records → decoded → documents and rejections
-
-A new format is one file with a `read` and one line in `READERS`.
+path → kind (first bytes) → format (registry) → records → decoded → documents and rejections
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from dslm.files.kinds import kind
 from dslm.files.streams import CutShortError
 from dslm.preprocess.document import Document, Reject
-from dslm.preprocess.read import columnar, json_document, json_lines, tables, text
-from dslm.preprocess.read.pieces import Piece
+from dslm.preprocess.read.kinds import kind
+from dslm.preprocess.read.piece import Piece
 from dslm.preprocess.read.reading import ReadingConfig
 from dslm.preprocess.read.source import Source
 from dslm.progress import Advance, Meter
-
-Reader = Callable[[Source], Iterator[Document]]
-
-READERS: dict[str, Reader] = {
-    "text": text.read,
-    "json lines": json_lines.read,
-    "json document": json_document.read,
-    "csv": tables.read,
-    "tsv": tables.read,
-    "parquet": columnar.read,
-    "arrow file": columnar.read,
-    "arrow stream": columnar.read,
-    "dataset": columnar.read,
-}
-"""How each `FileKind.format` is read."""
 
 
 def documents(
@@ -47,21 +29,22 @@ def documents(
     Args:
         piece: from `pieces`.
         reading: what the user chose.
-        reject: told of every record that is no document. Reasons of broken ones: `not JSON`,
+        reject: called with every record that is no document. Reasons of broken ones: `not JSON`,
             `not a JSON object`, `no text key`, `not a row`, `not text`, `not UTF-8`,
             `half a surrogate pair`, `NUL bytes`, `too long`, `cut short`; of others: `empty`, and
             what `ReadingConfig.invalid_utf8` skips.
-        advance: told the bytes of text dealt with; the sum is `Piece.text_bytes`.
-        counts: where documents are counted that were changed: `replaced` and `cut`.
+        advance: called with the bytes of text read; the sum is `Piece.text_bytes`.
+        counts: where changed documents are counted: `replaced` and `cut`.
 
     Raises:
         DataError: the file cannot be read, or has no such column.
     """
     found = kind(piece.path)
     meter = Meter(piece.text_bytes, advance)
-    source = Source(piece, found, reading, reject, Counter() if counts is None else counts, meter)
+    counts = Counter() if counts is None else counts
+    source = Source(piece, found.compression, reading, reject, counts, meter)
     try:
-        yield from READERS[found.format](source)
+        yield from found.format.read(source)
     except CutShortError as damage:
         source.broken("cut short", str(damage))
     meter.finish()

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from dslm.errors import DataError, Problem
+from dslm.files.arrow import is_dataset
 from dslm.files.fingerprint import Input, file_sha256
-from dslm.files.kinds import _sizes, is_dataset, kind
 from dslm.files.names import printable
 from dslm.files.streams import unreadable
+from dslm.preprocess.read.kinds import file_sizes, kind
 from dslm.progress import Advance
 
 SPLITS = "dataset_dict.json"
@@ -98,7 +99,7 @@ def describe(path: Path, folder: Path, advance: Advance | None = None) -> Input:
     Args:
         path: an input from `expand`.
         folder: the folder below which it is named.
-        advance: told the bytes read.
+        advance: called with the bytes read.
 
     Returns:
         For a saved data set the sizes of its Arrow files together, and the hash of their hashes.
@@ -106,7 +107,7 @@ def describe(path: Path, folder: Path, advance: Advance | None = None) -> Input:
     Raises:
         DataError: it cannot be read.
     """
-    sizes = _sizes(path)
+    sizes = file_sizes(path)
     try:
         hashes = [file_sha256(file, advance) for file, _ in sizes]
     except OSError as error:
@@ -125,5 +126,5 @@ def name_of(path: Path, folder: Path) -> str:
 
 
 def common_folder(paths: Iterable[Path]) -> Path:
-    """The deepest folder that holds all the inputs, links being where they stand."""
+    """The deepest folder that holds all the inputs; links are not followed."""
     return Path(os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in paths]))

@@ -2,7 +2,7 @@
 
 The records are the elements of the list at the top, or of the first ``[]`` of the path that has
 more behind it; without either, the file is one record. Only one record is held at a time. What is
-damaged ends the file: there is no telling where the next record begins.
+damaged ends the file: nobody knows where the next record begins.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ import ijson
 
 from dslm.files.lines import to_line
 from dslm.preprocess.document import Document
+from dslm.preprocess.read.format import Format
 from dslm.preprocess.read.record import LIST, documents_of, steps
 from dslm.preprocess.read.source import Source
 
 SIGNS = {"premature EOF": "cut short", "UTF8": "not UTF-8"}
-"""What of the parser's message tells the reason, which is ``not JSON`` otherwise."""
+"""Words of the parser's message, and the reason they stand for; otherwise it is ``not JSON``."""
 
 
 class TooLongError(Exception):
@@ -41,7 +42,7 @@ def read(source: Source) -> Iterator[Document]:
             for record in ijson.items(bounded, where):
                 bounded.restart()
                 yield from documents_of(record, path, source)
-                source.place = source.line = source.line + 1
+                source.offset = source.line = source.line + 1
         except ijson.JSONError as error:
             message = str(error).partition("\n")[0].strip()
             reason = next((why for sign, why in SIGNS.items() if sign in message), "not JSON")
@@ -86,3 +87,6 @@ class _Bounded:
         if self._read > self._most:
             raise TooLongError
         return block
+
+
+FORMAT = Format("JSON", read)

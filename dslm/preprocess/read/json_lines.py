@@ -16,6 +16,7 @@ import orjson
 
 from dslm.files.lines import skip_line, to_line
 from dslm.preprocess.document import Document
+from dslm.preprocess.read.format import Format
 from dslm.preprocess.read.record import documents_of, steps
 from dslm.preprocess.read.source import Source
 
@@ -42,10 +43,10 @@ def read(source: Source) -> Iterator[Document]:
 
 def _lines(file: io.BufferedReader, source: Source) -> Iterator[bytes]:
     """The lines of a piece that hold something and are not too long, with `source` at each."""
-    source.place = source.first = to_line(file, source.piece.start)
+    source.offset = source.first = to_line(file, source.piece.start)
     widest, end = source.widest, source.end
     for line in iter(partial(file.readline, widest), b""):
-        if source.place >= end:
+        if source.offset >= end:
             return
         size = len(line)
         if size == widest and not line.endswith(b"\n"):
@@ -53,7 +54,7 @@ def _lines(file: io.BufferedReader, source: Source) -> Iterator[bytes]:
             source.broken("too long", f"{size} bytes", line)
         elif not line.isspace():
             yield line
-        source.place += size
+        source.offset += size
         source.line += 1
 
 
@@ -72,3 +73,7 @@ def _second_look(line: bytes, source: Source) -> Any:
     except (ValueError, RecursionError) as error:  # a number too long, lists too deep
         source.broken("not JSON", str(error), text)
     return REFUSED
+
+
+SUFFIXES = (".json", ".jsonl", ".ndjson")
+FORMAT = Format("JSON lines", read, SUFFIXES, divisible=lambda _: True)

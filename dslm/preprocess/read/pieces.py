@@ -8,34 +8,16 @@ same whatever the size of a piece. A piece of a table is a range of its rows.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from dslm.files.arrow import row_groups
 from dslm.files.encoding import encoding_of
-from dslm.files.kinds import FileKind, kind, text_bytes
+from dslm.preprocess.read.kinds import FileKind, kind, text_bytes
+from dslm.preprocess.read.piece import Piece
 from dslm.preprocess.read.reading import ReadingConfig
 
 SMALLEST = 4
 """Bytes; a border must not fall into a byte order mark."""
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A part of an input that one worker reads."""
-
-    input: int
-    """The number of the input."""
-    path: Path
-    """The input."""
-    start: int = 0
-    """The first byte of plain text or JSON lines, the first row of a table."""
-    end: int | None = None
-    """The byte or row after the last one; the last piece of an input has no end."""
-    text_bytes: int = 0
-    """Bytes of text, estimated for what is packed; those of all pieces of an input add up to
-    `text_bytes` of it."""
 
 
 def pieces(paths: Sequence[Path], reading: ReadingConfig, size: int) -> list[Piece]:
@@ -60,8 +42,8 @@ def _cut(number: int, path: Path, reading: ReadingConfig, size: int) -> list[Pie
     borders = [0, total]
     if _in_bytes(path, found, reading):
         borders = [*range(0, max(total, 1), max(size, SMALLEST)), total]
-    elif found.format in ("parquet", "arrow file", "dataset") and not found.compression:
-        borders = _whole_groups(row_groups(path, found.format), total, size)
+    elif found.format.row_groups and not found.compression:
+        borders = _whole_groups(found.format.row_groups(path), total, size)
     whole = max(borders[-1], 1)
     last = borders[-1]
     return [
@@ -78,10 +60,9 @@ def _cut(number: int, path: Path, reading: ReadingConfig, size: int) -> list[Pie
 
 def _in_bytes(path: Path, found: FileKind, reading: ReadingConfig) -> bool:
     """Whether any byte of a file can be sought and belongs to one document alone."""
-    lines = found.format == "text" and reading.documents != "file"
     return (
         not found.compression
-        and (lines or found.format == "json lines")
+        and found.format.divisible(reading)
         and encoding_of(path, "", reading.detects) == "utf-8"
     )
 

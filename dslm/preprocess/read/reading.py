@@ -16,14 +16,13 @@ class ReadingConfig:
 
     invalid_utf8: Literal["refuse", "replace", "skip"] = "refuse"
     """What happens to a document that cannot be decoded: `refuse` counts it as broken, `replace`
-    puts U+FFFD in the place of what is wrong, `skip` leaves it out."""
+    puts U+FFFD for what is wrong, `skip` leaves it out."""
     text_key: str = "text"
     """Where a record holds its text: a column of a table, or a path in JSON such as `meta.body`.
     `paragraphs[]` joins the elements of a list by line ends; a `[]` with more behind it, as in
     `data[].body`, makes a document of every element."""
     documents: Literal["file", "block", "line"] = "file"
-    """What is a document in plain text: the whole file, what stands between blank lines, or a
-    line."""
+    """What is a document in plain text: the whole file, a block between blank lines, or a line."""
     encoding: Literal["utf-8", "detect"] = "utf-8"
     """`detect` guesses, once for each file, the encoding of what is not UTF-8. Byte order marks of
     UTF-16 and UTF-32 are honoured either way."""

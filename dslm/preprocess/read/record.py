@@ -19,11 +19,7 @@ STEP = re.compile(r"\[\]|[^.\[]+|\[")
 
 
 class UnfitError(Exception):
-    """A record holds no text where the path leads."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(reason, detail)
-        self.reason, self.detail = reason, detail
+    """A record holds no text where the path leads: the reason and a detail."""
 
 
 def steps(path: str) -> list[str]:
@@ -43,7 +39,7 @@ def texts(value: Any, path: Sequence[str]) -> list[str]:
         path: from `steps`.
 
     Raises:
-        UnfitError: there is none at that place, or it is no text.
+        UnfitError: there is none where the path leads, or it is no text.
     """
     if not path:
         if isinstance(value, str):
@@ -65,7 +61,7 @@ def texts(value: Any, path: Sequence[str]) -> list[str]:
 def documents_of(
     record: Any, path: Sequence[str], source: Source, checked: bool = True
 ) -> Iterator[Document]:
-    """The documents in a record; what is wrong with it is told to `source`.
+    """The documents in a record; what is wrong with it is reported to `source`.
 
     Args:
         record: what JSON can hold.
@@ -76,7 +72,8 @@ def documents_of(
     try:
         found = texts(record, path)
     except UnfitError as unfit:
-        source.broken(unfit.reason, unfit.detail, str(record))
+        reason, detail = unfit.args
+        source.broken(reason, detail, str(record))
         return
     for text in found:
         mended = text if checked else source.whole(text)

@@ -1,6 +1,6 @@
 """A piece while it is read: what a reader of any format needs, and the rules that all share.
 
-A reader keeps `place` and `line` at the record it is looking at; text goes through `decode` (bytes
+A reader keeps `offset` and `line` at the record it is looking at; text goes through `decode` (bytes
 to text, by the user's policy) and `document` (text to a document, or a rejection).
 """
 
@@ -11,10 +11,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from dslm.files.encoding import encoding_of
-from dslm.files.kinds import FileKind
 from dslm.files.streams import opened
 from dslm.preprocess.document import Document, Reject, Rejected
-from dslm.preprocess.read.pieces import Piece
+from dslm.preprocess.read.piece import Piece
 from dslm.preprocess.read.reading import ReadingConfig
 from dslm.progress import Meter
 
@@ -31,7 +30,8 @@ class Source:
     """A piece, the user's choices about it, and how far its reader has come."""
 
     piece: Piece
-    kind: FileKind
+    compression: str
+    """How its file is packed: a key of `COMPRESSIONS`, or nothing."""
     reading: ReadingConfig
     reject: Reject
     counts: Counter[str]
@@ -39,8 +39,8 @@ class Source:
     meter: Meter
     unit: str = "line"
     """What `line` counts."""
-    place: int = 0
-    """As `Document.place`."""
+    offset: int = 0
+    """As `Document.offset`."""
     line: int = 1
     """The number of the record's first line; from 1 at `first`."""
     first: int = 0
@@ -49,7 +49,7 @@ class Source:
 
     @property
     def end(self) -> float:
-        """The place at which the next piece begins."""
+        """The offset at which the next piece begins."""
         return float("inf") if self.piece.end is None else self.piece.end
 
     @property
@@ -59,8 +59,8 @@ class Source:
 
     def opened(self) -> io.BufferedReader:
         """The content of the file as UTF-8, from its beginning."""
-        encoding = encoding_of(self.piece.path, self.kind.compression, self.reading.detects)
-        return opened(self.piece.path, self.kind.compression, encoding, self.meter)
+        encoding = encoding_of(self.piece.path, self.compression, self.reading.detects)
+        return opened(self.piece.path, self.compression, encoding, self.meter)
 
     def document(self, text: str) -> Document | None:
         """A document of text; `None` when it was rejected."""
@@ -71,7 +71,7 @@ class Source:
         elif not text or text.isspace():
             self.rejected("empty")
         else:
-            return Document(text, self.piece.input, self.place)
+            return Document(text, self.piece.input, self.offset)
         return None
 
     def decode(self, raw: bytes) -> str | None:
@@ -79,7 +79,7 @@ class Source:
         try:
             return raw.decode("utf-8")
         except UnicodeDecodeError as error:
-            found = f"byte {self.place + error.start} (0x{raw[error.start]:02x})"
+            found = f"byte {self.offset + error.start} (0x{raw[error.start]:02x})"
             text = raw.decode("utf-8", "replace")
         return text if self._may_replace("not UTF-8", found, text) else None
 
@@ -106,7 +106,7 @@ class Source:
 
     def rejected(self, reason: str, text: str = "") -> None:
         """Leave out the record, which is not wanted."""
-        self.reject(Rejected(self.piece.input, self.place, reason, text=text))
+        self.reject(Rejected(self.piece.input, self.offset, reason, text=text))
 
     def broken(self, reason: str, detail: str = "", record: str | bytes = "") -> None:
         """Leave out the record, which cannot be read.
@@ -119,10 +119,9 @@ class Source:
         start = record[: SHOWN * BYTES_OF_CHARACTER]
         shown = start.decode("utf-8", "replace") if isinstance(start, bytes) else start
         where = f"{self.unit} {self.line + self._lines_before()}"
-        told = f"{where}: {detail}" if detail else where
-        self.reject(
-            Rejected(self.piece.input, self.place, reason, told, shown[:SHOWN], broken=True)
-        )
+        detail = f"{where}: {detail}" if detail else where
+        piece, text = self.piece, shown[:SHOWN]
+        self.reject(Rejected(piece.input, self.offset, reason, detail, text, broken=True))
 
     def _lines_before(self) -> int:
         """Lines of the file before the piece, counted only when a line must be named."""

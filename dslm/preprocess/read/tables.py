@@ -5,17 +5,17 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
+from functools import partial
 
 from dslm.errors import DataError, Problem
 from dslm.files.lines import skip_line, to_line
 from dslm.files.names import alternatives
 from dslm.preprocess.document import Document
+from dslm.preprocess.read.format import Format
 from dslm.preprocess.read.source import Source
 
-DELIMITERS = {"csv": ",", "tsv": "\t"}
 
-
-def read(source: Source) -> Iterator[Document]:
+def read(source: Source, delimiter: str = ",") -> Iterator[Document]:
     """The documents of a table.
 
     Raises:
@@ -25,7 +25,7 @@ def read(source: Source) -> Iterator[Document]:
     csv.field_size_limit(source.reading.longest + 1)  # of the whole process, alas
     with source.opened() as file:
         lines = _Lines(file, source)
-        rows = csv.reader(lines, delimiter=DELIMITERS[source.kind.format])
+        rows = csv.reader(lines, delimiter=delimiter)
         header = next(rows, None)
         if header is None:
             return
@@ -64,7 +64,7 @@ def _rows(rows: Iterator[list[str]], lines: _Lines, source: Source) -> Iterator[
             if not cells:
                 continue  # a blank line
             yield cells
-        source.place += 1
+        source.offset += 1
 
 
 class _LostError(Exception):
@@ -91,3 +91,7 @@ class _Lines:
         if b"\0" in line:
             raise _LostError("NUL bytes")
         return line.decode("utf-8", "surrogateescape")  # `Source.decode` sees what was invalid
+
+
+CSV = Format("CSV", read, (".csv",))
+TSV = Format("TSV", partial(read, delimiter="\t"), (".tsv",))

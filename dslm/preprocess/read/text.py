@@ -12,6 +12,7 @@ from functools import partial
 
 from dslm.files.lines import to_block, to_line
 from dslm.preprocess.document import Document
+from dslm.preprocess.read.format import Format
 from dslm.preprocess.read.source import BYTES_OF_CHARACTER, Source
 
 
@@ -30,21 +31,21 @@ def read(source: Source) -> Iterator[Document]:
 
 
 def _file(file: io.BufferedReader, source: Source) -> Iterator[bytes]:
-    source.place = to_line(file, 0)
+    source.offset = to_line(file, 0)
     if not file.peek(1):
-        yield b""  # an empty file is told of, as a document that is empty
+        yield b""  # an empty file is reported as an empty document
     yield from _parts(file.read, source)
 
 
 def _lines(file: io.BufferedReader, source: Source) -> Iterator[bytes]:
-    source.place = source.first = to_line(file, source.piece.start)
+    source.offset = source.first = to_line(file, source.piece.start)
     longest, end = source.reading.longest, source.end
     for line in iter(partial(file.readline, longest), b""):
-        if source.place >= end:
+        if source.offset >= end:
             return
         if line.endswith(b"\n"):
             yield line.rstrip(b"\r\n")
-            source.place += len(line)
+            source.offset += len(line)
             source.line += 1
         else:  # the last line, or one that goes on
             more = _gathered(_rest_of_line(file, line, longest))
@@ -52,14 +53,14 @@ def _lines(file: io.BufferedReader, source: Source) -> Iterator[bytes]:
 
 
 def _blocks(file: io.BufferedReader, source: Source) -> Iterator[bytes]:
-    source.place = source.first = to_block(file, source.piece.start)
+    source.offset = source.first = to_block(file, source.piece.start)
     longest, end = source.reading.longest, source.end
     for line in iter(partial(file.readline, longest), b""):
         if line.isspace():
-            source.place += len(line)
+            source.offset += len(line)
             source.line += line.count(b"\n")
             continue
-        if source.place >= end:
+        if source.offset >= end:
             return
         more = _gathered(_rest_of_block(file, line, longest))
         yield from (part.rstrip() for part in _parts(more, source))
@@ -122,7 +123,7 @@ def _parts(more: Callable[[int], bytes], source: Source) -> Iterator[bytes]:
             if number == 2:
                 source.counts["cut"] += 1
             yield part
-        source.place += len(part)
+        source.offset += len(part)
         source.line += part.count(b"\n")
         held = held[len(part) :]
 
@@ -138,7 +139,10 @@ def _part(held: bytes, longest: int) -> bytes:
     text = held.decode("utf-8", "surrogateescape")  # keeps what is invalid, and its length
     if len(text) <= longest:
         return held
-    least = longest // 2  # no small parts for the sake of a good place
+    least = longest // 2  # no small parts for the sake of a good end
     ends = (text.rfind(end, least, longest) + len(end) for end in ("\n\n", "\n\r\n", "\n", " "))
     best = next((end for end in ends if end > least), longest)
     return text[:best].encode("utf-8", "surrogateescape")
+
+
+FORMAT = Format("text", read, divisible=lambda reading: reading.documents != "file")

@@ -1,1 +1,1 @@
-"""What the steps of the offline stage ask of a text: its words, its sentences, hashes of both."""
+"""What the steps of preprocessing take from a text: its words, its sentences, hashes of both."""

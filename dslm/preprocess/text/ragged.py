@@ -1,7 +1,7 @@
 """Rows of different lengths in one flat array, and named arrays in one file.
 
 Files are Arrow IPC, uncompressed, one record batch: a file that was cut short is noticed, and what
-is loaded lies in the page cache and not on the heap.
+is loaded is in the page cache and not on the heap.
 """
 
 from __future__ import annotations
@@ -14,27 +14,24 @@ from typing import Any, Generic, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from dslm.arrays import Int64Array
 from dslm.errors import DataError, Problem
 from dslm.files.whole import appearing
-
-Integers = npt.NDArray[np.int64]
-Words = npt.NDArray[np.uint64]
-Flags = npt.NDArray[np.bool_]
 
 T = TypeVar("T", bound=np.generic)
 
 
 @dataclass(frozen=True)
 class Ragged(Generic[T]):
-    """Rows of numbers, one behind the other."""
+    """Rows of numbers, one after the other."""
 
     values: npt.NDArray[T]
     """All rows."""
-    offsets: Integers
+    offsets: Int64Array
     """Where each row begins in `values`, and the end of the last one."""
 
     @classmethod
-    def of_lengths(cls, values: npt.NDArray[T], lengths: Integers) -> Ragged[T]:
+    def of_lengths(cls, values: npt.NDArray[T], lengths: Int64Array) -> Ragged[T]:
         """Cut an array into rows of given lengths."""
         return cls(values, np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]))
 
@@ -45,7 +42,7 @@ class Ragged(Generic[T]):
         return cls.of_lengths(values, np.concatenate([part.lengths for part in parts]))
 
     @property
-    def lengths(self) -> Integers:
+    def lengths(self) -> Int64Array:
         """Values in each row."""
         return np.diff(self.offsets)
 

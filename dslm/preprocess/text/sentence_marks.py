@@ -1,92 +1,85 @@
-"""Where sentences end, told from a few bytes around each mark, for many texts at once.
+"""Where sentences end, decided by a few bytes around each mark, for many texts at once.
 
-The expression of `sentences` takes a microsecond or two for a place, and most places are plain: a
+The expression of `sentences` takes a microsecond or two for a mark, and most marks are plain: a
 full stop within a number ends nothing, one before a space and a capital ends a sentence. Those are
-told apart here by tables of bytes. Where these do not suffice, the expression is asked. Each rule
-names the part of it that it stands for, and tests compare both on all kinds of text.
+decided here by tables of bytes; the rest is left to the expression. Each rule names the part of the
+expression that it does the work of, and tests compare both on all kinds of text.
 
-The way of some texts: their UTF-8 is one array; marks and line ends are found in it, and each is
-dropped, told or left to be asked about; bytes become places among the characters of all texts.
+The path of some texts: their UTF-8 is one array; marks and line ends are found in it, and each is
+dropped, decided or left undecided; positions of bytes become positions of characters.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from functools import lru_cache
-from typing import NamedTuple, TypeVar
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-Flags = npt.NDArray[np.bool_]
-Integers = npt.NDArray[np.int64]
-Number = TypeVar("Number", int, Integers)
+from dslm.arrays import Flags, Int64Array
+from dslm.preprocess.text.byte_tables import (
+    BEYOND,
+    BLANK,
+    BULLET,
+    CAPITAL,
+    CLOSING,
+    DIGIT,
+    ENDS_NUMBER,
+    GOES_ON,
+    LEADS,
+    LETTER,
+    MARK,
+    ROMAN,
+    SMALL,
+    SPACE,
+    UNTITLED,
+    WORD,
+    abbreviation_tables,
+    letters,
+    table,
+)
 
 BETWEEN = b"\0"
-"""What stands behind every text; a text that holds it itself is not for us."""
+"""The byte after every text; a text that holds it itself cannot be dealt with here."""
 PADDING = 16
-"""More of it behind the last one: as far as rules look ahead."""
-DEEP, CLOSED, TRAILED, HEADED = 16, 3, 3, 6
+"""More of it after the last text: as far as rules look ahead."""
+SPACE_STEPS, CLOSING_STEPS, TRAILING_STEPS, HEADING_STEPS = 16, 3, 3, 6
 """Steps over white space, over closing marks, over white space that ends a line, and for a small
-letter in a heading; where they do not suffice, the expression is asked."""
+letter in a heading; where they do not suffice, the mark is left undecided."""
 PARAGRAPH = 120
 """Characters of a line that is not wrapped."""
 
 EIGHT_SPACES = np.uint64(0x2020202020202020)
 
 
-def _table(characters: bytes) -> Flags:
-    """Whether each byte is among some."""
-    found = np.zeros(256, dtype=bool)
-    found[list(characters)] = True
-    return found
+class Boundaries(NamedTuple):
+    """What was found, as positions among the characters of all texts, each with one after it."""
+
+    marks: Int64Array
+    """Where sentences end, ascending: the mark, …"""
+    starts: Int64Array
+    """… and where the next sentence begins."""
+    undecided: Int64Array
+    """Marks that are left to the expression, ascending."""
+    continuations: Int64Array
+    """Bytes that begin no character, ascending."""
 
 
-SMALL = _table(b"abcdefghijklmnopqrstuvwxyz")
-CAPITAL = _table(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
-LETTER = SMALL | CAPITAL
-ROMAN = _table(b"ivxlIVXL")
-WORD = LETTER | _table(b"_0123456789")
-BLANK = _table(b"\t\v\f\r\x1c\x1d\x1e\x1f ")
-SPACE = BLANK | _table(b"\n")
-MARK = _table(b".!?")
-CLOSING = _table(b"\"')]}*_")
-GOES_ON = SMALL | _table(b",;:" + BETWEEN)
-BULLET = _table(b"-*#>")
-DIGIT = _table(b"0123456789")
-ENDS_NUMBER = _table(b".)")
-UNTITLED = SMALL | _table(bytes([*range(0xC3, 0xE2), *range(0xE3, 0x100)]))
-BEYOND = np.arange(256) >= 0x80
-LEADS = (MARK | _table(b"\n;\xe2\xe3\xef")).tobytes()
-"""The first bytes of ``. ! ? … 。 ！ ？ ； ｡ ;`` and of a line end."""
+class Verdicts(NamedTuple):
+    """What a rule says about some marks."""
 
-
-class Marks(NamedTuple):
-    """What was found, as places among the characters of all texts, each with one behind it."""
-
-    marks: Integers
-    """Where sentences end, rising: the mark, …"""
-    starts: Integers
-    """… and where the next one begins."""
-    asked: Integers
-    """Marks about which the expression must be asked, rising."""
-    inner: Integers
-    """Bytes that begin no character, rising."""
-
-
-class Decided(NamedTuple):
-    """Some marks of one kind."""
-
-    sure: Flags
-    """Whether a sentence ends there."""
-    starts: Integers
+    ends: Flags
+    """Whether a sentence surely ends there."""
+    starts: Int64Array
     """The byte at which the next one then begins."""
-    asked: Flags
-    """Whether the expression must be asked."""
+    undecided: Flags
+    """Whether the mark is left to the expression."""
 
 
-def marks(encoded: Sequence[bytes], never: frozenset[str], seldom: frozenset[str]) -> Marks:
-    """Judge every place at which a sentence may end.
+def boundaries(
+    encoded: Sequence[bytes], never: frozenset[str], seldom: frozenset[str]
+) -> Boundaries:
+    """Decide every mark and line end at which a sentence may end.
 
     Args:
         encoded: texts in UTF-8, without `BETWEEN`.
@@ -94,39 +87,41 @@ def marks(encoded: Sequence[bytes], never: frozenset[str], seldom: frozenset[str
         seldom: those whose period may end one.
     """
     joined = BETWEEN.join([*encoded, BETWEEN * PADDING])
-    ends = np.cumsum([len(text) + 1 for text in encoded], dtype=np.int64)
-    judge = _Judge(joined, ends, never, seldom)
+    borders = np.cumsum([len(text) + 1 for text in encoded], dtype=np.int64)
+    rules = _Rules(joined, borders, never, seldom)
     found = np.flatnonzero(np.frombuffer(joined.translate(LEADS), bool))
-    leads = judge.codes[found]
-    starts, sure, asked = found.copy(), np.zeros(found.size, bool), np.zeros(found.size, bool)
+    leads = rules.codes[found]
+    ends, starts, undecided = np.zeros(found.size, bool), found.copy(), np.zeros(found.size, bool)
     for kind, rule in (
-        (leads == ord("\n"), judge.line_ends),
-        (MARK[leads], judge.stops),
-        (BEYOND[leads] | (leads == ord(";")), judge.chinese_marks),
+        (leads == ord("\n"), rules.line_ends),
+        (MARK[leads], rules.stops),
+        (BEYOND[leads] | (leads == ord(";")), rules.chinese_marks),
     ):
         of_kind = np.flatnonzero(kind)
-        sure[of_kind], starts[of_kind], asked[of_kind] = rule(found[of_kind])
-    ends, begins, left = map(judge.characters, (found[sure], starts[sure], found[asked]))
-    return Marks(ends, begins, left, judge.inner)
+        ends[of_kind], starts[of_kind], undecided[of_kind] = rule(found[of_kind])
+    marks, begins, left = map(rules.characters, (found[ends], starts[ends], found[undecided]))
+    return Boundaries(marks, begins, left, rules.continuations)
 
 
-class _Judge:
+class _Rules:
     """The rules, over the bytes of some texts."""
 
     def __init__(
-        self, joined: bytes, ends: Integers, never: frozenset[str], seldom: frozenset[str]
+        self, joined: bytes, ends: Int64Array, never: frozenset[str], seldom: frozenset[str]
     ) -> None:
         self.codes = np.frombuffer(joined, np.uint8)
         self.eights = np.ndarray((len(joined) - 7,), "<u8", joined, strides=(1,))
-        self.inner = np.flatnonzero((self.codes & 0xC0) == 0x80)
+        self.continuations = np.flatnonzero((self.codes & 0xC0) == 0x80)
         self.borders = self.characters(ends - 1)
-        self.endings, self.words, self.names = _listed(never, seldom)
+        self.endings, self.words, self.names = abbreviation_tables(never, seldom)
 
-    def characters(self, places: Integers) -> Integers:
-        """Places among the bytes as places among the characters."""
-        return places - np.searchsorted(self.inner, places) if self.inner.size else places
+    def characters(self, positions: Int64Array) -> Int64Array:
+        """Positions of bytes as positions of characters."""
+        if not self.continuations.size:
+            return positions
+        return positions - np.searchsorted(self.continuations, positions)
 
-    def line_ends(self, found: Integers) -> Decided:
+    def line_ends(self, found: Int64Array) -> Verdicts:
         """Line ends: before empty lines, items, indents, paragraphs and headings."""
         left = np.flatnonzero(~(SMALL[self.codes[found + 1]] & SMALL[self.codes[found + 2]]))
         at = found[left]
@@ -136,22 +131,22 @@ class _Judge:
         begins, ended, chinese, maybe_chinese = self._text_before(at)
         item, maybe_item = self._item(first)
         empty, heading = char == ord("\n"), self._heading(first)
-        told = empty | (item | self._paragraph(found)[left] | chinese) & solid
-        maybe = told | ~solid | maybe_item | maybe_chinese | heading
-        # Behind an empty line, or within several, a sentence has begun already.
+        likely = empty | (item | self._paragraph(found)[left] | chinese) & solid
+        maybe = likely | ~solid | maybe_item | maybe_chinese | heading
+        # After an empty line, or within several, a sentence has begun already.
         again = np.append(False, first[:-1] == at[1:])[: at.size]
-        starts, sure, asked = found.copy(), np.zeros(found.size, bool), np.zeros(found.size, bool)
+        ends, starts, rest = np.zeros(found.size, bool), found.copy(), np.zeros(found.size, bool)
         starts[left] = begins
-        sure[left] = told & ended & ~again
-        asked[left] = np.where(again, ~empty & heading, maybe & ~(told & ended))
-        return Decided(sure, starts, asked)
+        ends[left] = likely & ended & ~again
+        rest[left] = np.where(again, ~empty & heading, maybe & ~(likely & ended))
+        return Verdicts(ends, starts, rest)
 
-    def stops(self, found: Integers) -> Decided:
+    def stops(self, found: Int64Array) -> Verdicts:
         """The last of . ? ! and closing marks, if no small letter follows."""
         codes = self.codes
         before, after = codes[found - 1], codes[found + 1]
         end = found + 1
-        for _ in range(CLOSED):
+        for _ in range(CLOSING_STEPS):
             end = end + np.where(self._quote(end, b"\x99\x9d"), 3, CLOSING[codes[end]])
         char, gap = codes[end], self._behind(end, SPACE)
         last = ~MARK[after] & ~((after == ord(" ")) & MARK[codes[found + 2]])
@@ -161,10 +156,10 @@ class _Judge:
         apart = ~BEYOND[before] & ~MARK[before] | self._letter(found - 3)  # no run of marks
         doubt, never = self._doubt(found, end)
         sure = maybe & (SPACE[char] & self._begins(gap) | chinese) & apart & ~doubt
-        return Decided(sure, end, maybe & ~sure & ~never)
+        return Verdicts(sure, end, maybe & ~sure & ~never)
 
-    def chinese_marks(self, found: Integers) -> Decided:
-        """Chinese marks between letters; others, … and a semicolon before Chinese are asked."""
+    def chinese_marks(self, found: Int64Array) -> Verdicts:
+        """Chinese marks between letters; others, … and ; before Chinese are undecided."""
         codes = self.codes
         lead, second, third = (codes[found + step] for step in range(3))
         wide = (lead == 0xE3) & (second == 0x80) & (third == 0x82)  # 。
@@ -175,33 +170,33 @@ class _Judge:
         sure &= WORD[after] | SPACE[after] | (after == 0) | self._letter(found + 3)
         other = (lead == 0xE2) & (second == 0x80) & (third == 0xA6)  # …
         other |= (lead == ord(";")) & (second >= 0xE3)
-        return Decided(sure, found + 3, (wide | other) & ~sure)
+        return Verdicts(sure, found + 3, (wide | other) & ~sure)
 
-    def _quote(self, at: Integers, thirds: bytes = bytes(range(0x93, 0x9E))) -> Flags:
+    def _quote(self, at: Int64Array, thirds: bytes = bytes(range(0x93, 0x9E))) -> Flags:
         """Whether a character begins there that is one of – — ― ‖ ‗ ‘ ’ ‚ ‛ “ ”."""
         codes = self.codes
         found: Flags = codes[at] == 0xE2
         if found.any():
-            found &= (codes[at + 1] == 0x80) & _table(thirds)[codes[at + 2]]
+            found &= (codes[at + 1] == 0x80) & table(thirds)[codes[at + 2]]
         return found
 
-    def _letter(self, at: Integers) -> Flags:
+    def _letter(self, at: Int64Array) -> Flags:
         """Whether a character begins there that is one of U+3040 … U+9FFF."""
         lead = self.codes[at]
         found: Flags = (lead >= 0xE4) & (lead <= 0xE9)
         found |= (lead == 0xE3) & (self.codes[at + 1] >= 0x81)
         return found
 
-    def _text_before(self, at: Integers) -> tuple[Integers, Flags, Flags, Flags]:
-        """What stands before line ends.
+    def _text_before(self, at: Int64Array) -> tuple[Int64Array, Flags, Flags, Flags]:
+        """What comes before line ends.
 
         Returns:
-            The byte behind the last one that is no white space; whether that is sure; whether a
+            The byte after the last one that is no white space; whether that is sure; whether a
             Chinese character or Hiragana ends the line: surely, and perhaps.
         """
         codes = self.codes
         last = at - 1
-        for _ in range(TRAILED):
+        for _ in range(TRAILING_STEPS):
             last = last - BLANK[codes[last]]
         byte, second, lead = codes[last], codes[last - 1], codes[last - 2]
         chinese = BEYOND[byte] & (lead >= 0xE4) & (lead <= 0xE9)
@@ -211,7 +206,7 @@ class _Judge:
         bare = (last == at - 1) | (last == at - 2) & (codes[at - 1] == ord("\r"))
         return last + 1, ended, chinese & bare, chinese | BEYOND[byte] & maybe
 
-    def _item(self, at: Integers) -> tuple[Flags, Flags]:
+    def _item(self, at: Int64Array) -> tuple[Flags, Flags]:
         """Whether a line that begins there is an item of a list: surely, and perhaps."""
         codes = self.codes
         char, second = codes[at], codes[at + 1]
@@ -223,25 +218,25 @@ class _Judge:
         maybe = BULLET[char] & BEYOND[second] | letter | DIGIT[char] & ends
         return sure, sure | maybe
 
-    def _begins(self, at: Integers) -> Flags:
-        """Whether a character that may begin a sentence surely stands there."""
+    def _begins(self, at: Int64Array) -> Flags:
+        """Whether a character that may begin a sentence is surely there."""
         code = self.codes[at]
         plain: Flags = ~BEYOND[code] & ~GOES_ON[code] & ~SPACE[code] & (code != ord("-"))
         return plain | self._quote(at, b"\x98\x9c") | self._letter(at)
 
-    def _behind(self, at: Integers, space: Flags) -> Integers:
+    def _behind(self, at: Int64Array, space: Flags) -> Int64Array:
         """The first byte from there on that is no white space, if it is not too far."""
         at = at.copy()
         left = np.flatnonzero(space[self.codes[at]])
-        for _ in range(DEEP):
+        for _ in range(SPACE_STEPS):
             if not left.size:
                 break
             at[left] += np.where(self.eights[at[left]] == EIGHT_SPACES, 8, 1)
             left = left[space[self.codes[at[left]]]]
         return at
 
-    def _paragraph(self, found: Integers) -> Flags:
-        """Whether the line before or behind each line end is one that is not wrapped."""
+    def _paragraph(self, found: Int64Array) -> Flags:
+        """Whether the line before or after each line end is one that is not wrapped."""
         at = self.characters(found)
         lines = np.concatenate([at, self.borders])
         order = np.argsort(lines, kind="stable")
@@ -250,11 +245,11 @@ class _Judge:
         beside[order] = long[:-1] | long[1:]
         return beside[: at.size]
 
-    def _heading(self, at: Integers) -> Flags:
+    def _heading(self, at: Int64Array) -> Flags:
         """Whether a line may be a heading: it has no small letters, but two capitals in a row."""
         small, pair, capital = (np.zeros(at.size, bool) for _ in range(3))
         within = np.ones(at.size, bool)
-        for step in range(HEADED):
+        for step in range(HEADING_STEPS):
             code = self.codes[at + step]
             within &= code != ord("\n")
             small |= within & UNTITLED[code]
@@ -262,13 +257,13 @@ class _Judge:
             capital = CAPITAL[code]
         return ~small & (within | pair)
 
-    def _doubt(self, found: Integers, ends: Integers) -> tuple[Flags, Flags]:
+    def _doubt(self, found: Int64Array, ends: Int64Array) -> tuple[Flags, Flags]:
         """Whether a mark is a period of an abbreviation or a number: perhaps, and surely."""
         codes = self.codes
         third, second, first = (codes[found - step].astype(np.int64) for step in (3, 2, 1))
         two = LETTER[second] & LETTER[first] & SPACE[third]
         three = LETTER[third] & LETTER[second] & LETTER[first]
-        key = _letters(np.where(two, 0, third), second, first)
+        key = letters(np.where(two, 0, third), second, first)
         whole = two | three & SPACE[codes[found - 4]]
         roman = ROMAN[first] & ROMAN[second] & (two | ROMAN[third])
         small = SMALL[third] & SMALL[second] & SMALL[first]
@@ -278,22 +273,3 @@ class _Judge:
             bare & (WORD[first] | (first == ord(" "))) & ~no,
             bare & whole & self.names[key],
         )
-
-
-@lru_cache(maxsize=1)
-def _listed(never: frozenset[str], seldom: frozenset[str]) -> tuple[Flags, Flags, Flags]:
-    """By numbers of `_letters`: endings of abbreviations, short ones, and those of `never`."""
-    words = {word for word in never | seldom if word.isalpha()}
-    short = {word for word in words if len(word) <= 3}
-    return _known({word[-3:] for word in words}), _known(short), _known(short & never)
-
-
-def _known(words: Iterable[str]) -> Flags:
-    known = np.zeros(1 << 15, bool)
-    known[[_letters(*word.rjust(3, "@").encode()) for word in words]] = True
-    return known
-
-
-def _letters(third: Number, second: Number, first: Number) -> Number:
-    """Three letters of either case as a whole number below 2^15; @ stands for none."""
-    return (third & 31) << 10 | (second & 31) << 5 | first & 31

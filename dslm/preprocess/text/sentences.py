@@ -1,10 +1,10 @@
 """Where the sentences of a text begin, by rules for English and Chinese.
 
-The way of a text: one expression finds the places where a sentence may end, and decides most of
-them by the characters around; a period behind a short word is looked up among the abbreviations; a
-stretch that would be longer than `LONGEST` is cut at a clause mark or a space. A sentence begins
-right behind the end of the one before, so white space between two belongs to the second, and the
-sentences joined are the text.
+The path of a text: one expression finds where a sentence may end, and decides most marks by the
+characters around them; a period after a short word is looked up among the abbreviations; a stretch
+that would be longer than `LONGEST` is cut at a clause mark or a space. A sentence begins right
+after the end of the one before, so white space between two belongs to the second, and the sentences
+joined are the text.
 
 Kiss and Strunk, "Unsupervised Multilingual Sentence Boundary Detection", 2006, name the cues used
 here for periods: the length of the word before, its inner periods, the case of the word after and
@@ -113,36 +113,37 @@ def sentence_starts(text: str) -> list[int]:
     """
     if not text:
         return []
-    starts, _ = starts_behind(text, (match.start() for match in MARK.finditer(text)), repeat(0))
+    starts, _ = starts_after(text, (match.start() for match in MARK.finditer(text)), repeat(0))
     end = len(text.rstrip()) or 1
     return cut(text, sorted({0, *(start for start in starts if start < end)}))
 
 
-def starts_behind(
+def starts_after(
     text: str, marks: Iterable[int], before: Iterable[int]
 ) -> tuple[list[int], list[tuple[int, int]]]:
-    """The starts of sentences behind those of some marks that end one.
+    """The starts of sentences after those of some marks that end one.
 
     Args:
         text: that in which they are.
-        marks: places of characters of `MARK`, rising; one within the end of a sentence is passed.
+        marks: positions of characters of `MARK`, ascending; one within the end of a sentence is
+            passed over.
         before: for each of them, the last start that is known otherwise.
 
     Returns:
         The starts, and the headings among the sentences: from the line end before each to the one
-        behind it.
+        after it.
     """
     starts, headings, done = [0], [], 0
-    for place, last in zip(marks, before, strict=False):  # one start may do for all
-        match = CANDIDATE.match(text, place) if place >= done else None
+    for mark, last in zip(marks, before, strict=False):  # one start may do for all
+        match = CANDIDATE.match(text, mark) if mark >= done else None
         if match is None:
             continue
         done = match.end()
         if match.lastgroup == "line":
-            starts.append(_before_space(text, place))
+            starts.append(_before_space(text, mark))
         elif match.lastgroup == "heading":
-            starts += (_before_space(text, place), _before_space(text, done))
-            headings.append((place, done))
+            starts += (_before_space(text, mark), _before_space(text, done))
+            headings.append((mark, done))
         elif match.lastgroup is None or not _abbreviates(text, max(starts[-1], last), done):
             starts.append(done)
     return starts[1:], headings
@@ -156,7 +157,7 @@ def _before_space(text: str, position: int) -> int:
 
 
 def _abbreviates(text: str, last: int, end: int) -> bool:
-    """Whether the sentence that began at `last` goes on behind the period before `end`."""
+    """Whether the sentence that began at `last` goes on after the period before `end`."""
     if end - last < 10 and ITEM.fullmatch(text, last, end - 1):
         return True
     word = BETWEEN_WORDS.split(text[max(last, end - 10) : end - 1].rstrip())[-1].lstrip("'’.")
@@ -181,7 +182,7 @@ def cut(text: str, starts: list[int]) -> list[int]:
 
 
 def _late_pause(text: str, start: int) -> int:
-    """Where to cut a sentence that is too long: behind a clause, else before a space."""
+    """Where to cut a sentence that is too long: after a clause, else before a space."""
     for pause in (CLAUSE, SPACE):
         pauses = list(pause.finditer(text, start + LONGEST // 2, start + LONGEST))
         if pauses:

@@ -2,8 +2,8 @@
 
 The texts of a batch are joined into one array of code points. A table gives each code point its
 kinds, and from there everything is arithmetic on whole arrays: a word begins where white space
-ends; a line or a paragraph begins at a word that line feeds come before; and the hash of what
-stands between two places is a difference of running sums.
+ends; a line or a paragraph begins at a word that line feeds come before; and the hash of what is
+between two positions is a difference of running sums.
 
 Chinese, Japanese, Thai and others write no spaces: there each character is a word, and the
 punctuation after it belongs to it, as it does in English.
@@ -20,12 +20,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from dslm.arrays import Flags, Int64Array, UInt64Array
 from dslm.preprocess.document import Document
+from dslm.preprocess.text.hashing import SpanHashes
 
-Integers = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.uint32]
-Hashes = npt.NDArray[np.uint64]
-Flags = npt.NDArray[np.bool_]
 Kinds = npt.NDArray[np.uint8]
 
 LIMIT = 2**21 - 1
@@ -34,15 +33,13 @@ arrays stay small whatever comes in."""
 
 VISIBLE, LETTER, DIGIT, UNSPACED, CONTINUES, ENDS, CLOSES = (1 << bit for bit in range(7))
 """Kinds of character: not white space; a letter; a digit; a letter of a script without spaces; a
-letter or mark that begins a word after one; the end of a sentence; what may stand after that."""
+letter or mark that begins a word after one; the end of a sentence; what may come after that."""
 
 UNSPACED_SCRIPTS = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN")
 """How the Unicode names of their letters begin."""
 
 _CODES = 0x20000
 """Code points with an entry of their own; all above are rare Chinese characters."""
-_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
-_INVERSE = np.uint64(pow(0x9E3779B97F4A7C15, -1, 2**64))
 
 
 @dataclass(frozen=True)
@@ -57,39 +54,39 @@ class Words:
     """The code points of all the texts."""
     kinds: Kinds
     """The kinds of each code point."""
-    starts: Integers
+    starts: Int64Array
     """Where each word begins in `codes`; [W]."""
-    ends: Integers
+    ends: Int64Array
     """Where each word ends; [W]."""
-    document: Integers
+    document: Int64Array
     """The number of the document that each word is in; [W]."""
-    offsets: Integers
+    offsets: Int64Array
     """Where each document begins in `codes`, and their number; [N + 1]."""
-    bounds: Integers
+    bounds: Int64Array
     """The first word of each document, and W; [N + 1]."""
-    breaks: Integers
+    breaks: Int64Array
     """Line feeds before each word, at least 2 before the first of a document; [W]."""
-    sums: Hashes
-    """Running sums over `codes`, one longer, from which hashes are made."""
+    hashes: SpanHashes
+    """Called with starts and ends in `codes`, gives a hash of what is between them."""
 
     @cached_property
-    def each(self) -> Hashes:
+    def each(self) -> UInt64Array:
         """A hash of each word; [W]."""
         return self.hashes(self.starts, self.ends)
 
     @cached_property
-    def line_starts(self) -> Integers:
+    def line_starts(self) -> Int64Array:
         """The first word of each line that has one."""
         return np.flatnonzero(self.breaks)
 
     @cached_property
-    def line_ends(self) -> Integers:
+    def line_ends(self) -> Int64Array:
         """The last word of each line that has one."""
         return np.append(self.line_starts, len(self.starts))[1:] - 1
 
     @cached_property
-    def paragraph_starts(self) -> Integers:
-        """The first word of each paragraph: of what stands between blank lines."""
+    def paragraph_starts(self) -> Int64Array:
+        """The first word of each paragraph: of what is between blank lines."""
         return np.flatnonzero(self.breaks >= 2)
 
     @cached_property
@@ -98,7 +95,7 @@ class Words:
         return self.kinds[self.starts]
 
     @cached_property
-    def characters(self) -> Integers:
+    def characters(self) -> Int64Array:
         """Characters that are not white space in each document; [N]."""
         return self.total(self.ends - self.starts)
 
@@ -107,29 +104,20 @@ class Words:
         """Whether most words of a document are characters of a script without spaces; [N]."""
         return 2 * self.total(self.first_kinds & UNSPACED > 0) > np.diff(self.bounds)
 
-    def total(self, values: npt.NDArray[Any]) -> Integers:
+    def total(self, values: npt.NDArray[Any]) -> Int64Array:
         """The sum over each document of one value for each word; [W] to [N]."""
         sums = np.zeros(len(values) + 1, np.int64)
         np.cumsum(values, out=sums[1:])
         return np.diff(sums[self.bounds])
 
-    def tally(self, documents: Integers, weights: Integers | None = None) -> Integers:
+    def tally(self, documents: Int64Array, weights: Int64Array | None = None) -> Int64Array:
         """How often each document occurs among `documents`, or the sum of its weights; [N]."""
         totals = np.bincount(documents, weights, minlength=len(self.documents))
         return totals.astype(np.int64)
 
-    def occurrences(self, places: Flags) -> Integers:
-        """How many of the places marked in `codes` are in each document; [N]."""
-        return np.diff(np.searchsorted(np.flatnonzero(places), self.offsets))
-
-    def hashes(self, starts: Integers, ends: Integers) -> Hashes:
-        """A hash of the code points between each start and end, the same wherever they stand.
-
-        A polynomial hash (Karp and Rabin 1987) modulo 2^64, read off the running sums.
-        """
-        return _mixed(
-            (self.sums[ends] - self.sums[starts]) * _powers(len(self.codes), True)[starts]
-        )
+    def occurrences(self, positions: Flags) -> Int64Array:
+        """How many of the positions marked in `codes` are in each document; [N]."""
+        return np.diff(np.searchsorted(np.flatnonzero(positions), self.offsets))
 
 
 def split(documents: Sequence[Document]) -> Words:
@@ -145,12 +133,12 @@ def split(documents: Sequence[Document]) -> Words:
     document = np.repeat(np.arange(len(texts)), np.diff(bounds))
     return Words(
         documents, texts, codes, kinds, starts, ends, document, offsets, bounds,
-        _breaks(codes, starts, bounds), _running(codes),
+        _breaks(codes, starts, bounds), SpanHashes(codes),
     )  # fmt: skip
 
 
 def _borders(kinds: Kinds) -> tuple[Flags, Flags]:
-    """Whether a word begins at each place, and whether one ends with it."""
+    """Whether a word begins at each position, and whether one ends with it."""
     visible = (kinds & VISIBLE).view(np.bool_)
     begins = visible.copy()
     begins[1:] &= ~visible[:-1]
@@ -163,35 +151,11 @@ def _borders(kinds: Kinds) -> tuple[Flags, Flags]:
     return begins, stops
 
 
-def _breaks(codes: Codes, starts: Integers, bounds: Integers) -> Integers:
+def _breaks(codes: Codes, starts: Int64Array, bounds: Int64Array) -> Int64Array:
     feeds = np.flatnonzero(codes == ord("\n"))
     breaks = np.bincount(np.searchsorted(starts, feeds), minlength=len(starts) + 1)
     breaks[bounds[:-1]] = np.maximum(breaks[bounds[:-1]], 2)
     return breaks[: len(starts)]
-
-
-def _running(codes: Codes) -> Hashes:
-    """Before each place, and last, the sum of code point times power so far, modulo 2^64."""
-    sums = np.zeros(len(codes) + 1, np.uint64)
-    np.multiply(codes, _powers(len(codes), False), out=sums[1:])
-    return np.cumsum(sums, out=sums)
-
-
-def _mixed(hashes: Hashes) -> Hashes:
-    """Let every bit of short words, whose sums are small numbers, reach the high bits."""
-    return (hashes ^ hashes >> np.uint64(32)) * _MULTIPLIER
-
-
-def _powers(length: int, inverse: bool) -> Hashes:
-    """The powers of the multiplier or of its inverse, from the zeroth on, modulo 2^64."""
-    return _all_powers(max(20, length.bit_length()), inverse)[:length]
-
-
-@lru_cache(maxsize=4)
-def _all_powers(bits: int, inverse: bool) -> Hashes:
-    powers = np.full(1 << bits, _INVERSE if inverse else _MULTIPLIER)
-    powers[0] = 1
-    return np.cumprod(powers)
 
 
 @lru_cache

@@ -27,20 +27,20 @@ def assemble(
     tokenizer: Tokenizer,
     settings: dict[str, Any],
 ) -> Path:
-    """Make the shard set within the work folder; a rename away from its place.
+    """Make the shard set within the work folder, one rename away from being published.
 
     Where locks do not work, several processes may come here at once: each makes one of its own.
 
     Args:
         folder: where the units are.
-        cleaned: the records of cleaning, where that was a stage of its own.
+        cleaned: the records of cleaning, where that was a pass of its own.
         written: the records of writing.
         tokenizer: what made the tokens.
-        settings: what the manifest tells of how the set was made.
+        settings: how the set was made, for the manifest.
     """
-    place = beside(folder.path / "set")
-    shutil.rmtree(place, ignore_errors=True)  # what a killed process left of it
-    place.mkdir()
+    target = beside(folder.path / "set")
+    shutil.rmtree(target, ignore_errors=True)  # what a killed process left of it
+    target.mkdir()
     statistics, inputs = Statistics(), list[Input]()
     for done in (*cleaned, *written):
         statistics.add(done.statistics)
@@ -54,19 +54,19 @@ def assemble(
         settings=settings,
         made_with=versions(),
         inputs=tuple(inputs),
-        shards=_numbered((shard for done in written for shard in done.shards), folder, place),
+        shards=_numbered((shard for done in written for shard in done.shards), folder, target),
     )
-    tokenizer.save(place / "tokenizer")
-    write_datasets_files(place, manifest)
-    manifest.save(place)
-    return place
+    tokenizer.save(target / "tokenizer")
+    write_datasets_files(target, manifest)
+    manifest.save(target)
+    return target
 
 
 def gather_rejects(folder: WorkFolder, records: Iterable[UnitRecord], target: Path) -> None:
     """Join what the units rejected into one file of JSON lines in gzip.
 
     Raises:
-        DataError: another file stands there.
+        DataError: there is another file.
     """
     names = [name for done in records for name in done.files if name.startswith(("left", "reject"))]
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -81,14 +81,14 @@ def gather_rejects(folder: WorkFolder, records: Iterable[UnitRecord], target: Pa
             raise DataError(Problem("--rejects", str(target), rule, fix))
 
 
-def _numbered(shards: Iterable[Shard], folder: WorkFolder, place: Path) -> tuple[Shard, ...]:
+def _numbered(shards: Iterable[Shard], folder: WorkFolder, target: Path) -> tuple[Shard, ...]:
     """Give the shards of all units their final names; the units keep theirs until the end."""
     named = []
     for number, shard in enumerate(shards):
         name = f"shard-{number:05d}.arrow"
         try:
-            os.link(folder.file(shard.file), place / name)
+            os.link(folder.file(shard.file), target / name)
         except OSError:  # a file system without links
-            shutil.copyfile(folder.file(shard.file), place / name)
+            shutil.copyfile(folder.file(shard.file), target / name)
         named.append(replace(shard, file=name))
     return tuple(named)

@@ -1,14 +1,15 @@
 """Several processes that make one shard set together, each with its own workers.
 
-They need not speak to each other: the work folder tells each what is done. So a crew may be the
+They need no messages: the work folder shows each what is done. So they may be the
 ranks of ``mpirun``, the tasks of a SLURM array, some terminals, or one process alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from dslm.environment import Task
 from dslm.preprocess.work.folder import UnitRecord, WorkFolder
 from dslm.preprocess.work.plan import WorkUnit
 from dslm.preprocess.work.watch import Listeners, Watch
@@ -20,26 +21,17 @@ WAIT = 0.5
 
 
 @dataclass(frozen=True)
-class Rank:
-    """This process among those that work on one shard set."""
-
-    rank: int = 0
-    """Its number, from 0."""
-    size: int = 1
-    """How many there are."""
-
-
-@dataclass(frozen=True)
 class WorkPass:
-    """One thing to do with each of many units."""
+    """One thing to do with each of many units; see `passes`."""
 
     name: str
     folder: WorkFolder
     work: Callable[[WorkUnit, Advance | None], UnitRecord]
     """A function that a worker process can be sent."""
-    member: Rank = Rank()
+    task: Task = field(default_factory=Task)
+    """This process among those that work on the shard set."""
     since: int = 0
-    """When this process began, as `WorkFolder.joined` tells it."""
+    """When this process began, as `WorkFolder.joined` gives it."""
 
     def __call__(self, unit: WorkUnit, advance: Advance | None) -> bool:
         """Do a unit unless it is done or another process is at it; returns whether it is done."""
@@ -65,14 +57,14 @@ class WorkPass:
         Args:
             units: all of them, in order.
             workers: the processes of this one.
-            listeners: who is told.
+            listeners: what to call.
             ended: whether others have made the whole set, or given up: nothing is left to do.
 
         Raises:
             DataError: in all units together more records are broken than may be.
         """
         watch = Watch(self.folder, self.name, units, listeners)
-        first = len(units) * self.member.rank // self.member.size
+        first = len(units) * self.task.rank // self.task.size
         left = [*units[first:], *units[:first]]
         while left and not ended():
             finished = workers.each(self, left, watch.advance)

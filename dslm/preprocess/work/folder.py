@@ -1,10 +1,10 @@
 """The folder beside the output in which a shard set grows: what is done stays done.
 
-It holds the plan, one record for each finished unit of each stage, and the files these name. A
+It holds the plan, one record for each finished unit of each pass, and the files these name. A
 record is written last and carries the hashes of its files, so whoever finds it knows that the unit
 is done and can prove it. Any number of processes, on any hosts that share the folder, may work in
 it at once: a lock keeps two from taking one unit, and where locks do not work, two that take the
-same unit write the same bytes, each under a name of its own that it then moves to its place.
+same unit write the same bytes, each under a name of its own that it then renames.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
@@ -34,14 +34,14 @@ from dslm.shards.statistics import Statistics
 
 PLAN = "plan.json"
 NOTHING = "nothing"
-"""A file that tells: all is done, and no shard set comes of it."""
+"""The file that says: all is done, and no shard set comes of it."""
 
 FILES = {
     "clean": ("texts", "signatures", "left-out"),
     "decide": ("decision",),
     "write": ("shard", "rejected"),
 }
-"""How the names of a stage's files begin; the number of the unit follows."""
+"""How the names of the files of a pass begin; the number of the unit follows."""
 
 
 @settings(config=STRICT, frozen=True)
@@ -60,7 +60,7 @@ class UnitRecord:
 
 @dataclass(frozen=True)
 class WorkFolder:
-    """The place of a shard set that is being made."""
+    """Where a shard set grows while it is made."""
 
     path: Path
 
@@ -83,8 +83,8 @@ class WorkFolder:
         """
         for name in ("records", "locks", "files"):
             (self.path / name).mkdir(parents=True, exist_ok=True)
-        with _closing(self._lock_file("presence")) as presence:
-            with _closing(self._lock_file("begin")) as begin:
+        with self._lock_file("presence") as presence:
+            with self._lock_file("begin") as begin:
                 _locked(begin, fcntl.LOCK_EX)
                 self._agree(json.loads(json.dumps(plan)), presence)
                 _locked(presence, fcntl.LOCK_SH)
@@ -102,31 +102,31 @@ class WorkFolder:
         path = self.path / PLAN
         return _names(path, path.stat().st_mtime_ns)
 
-    def done(self, stage: str, number: int) -> UnitRecord | None:
+    def done(self, pass_name: str, number: int) -> UnitRecord | None:
         """The record of a unit, if it is finished."""
-        path = self._record(stage, number)
+        path = self._record(pass_name, number)
         return record.load(UnitRecord, path, "work folder", "shard") if path.exists() else None
 
-    def finished(self, stage: str) -> set[int]:
+    def finished(self, pass_name: str) -> set[int]:
         """The numbers of the units that are finished."""
         try:
             names = os.listdir(self.path / "records")
         except FileNotFoundError:  # another process has published the set meanwhile
             return set()
         numbers = (name.removesuffix(".json").rpartition("-") for name in names)
-        return {int(number) for begin, _, number in numbers if begin == stage}
+        return {int(number) for begin, _, number in numbers if begin == pass_name}
 
-    def finish(self, stage: str, number: int, done: UnitRecord) -> None:
+    def finish(self, pass_name: str, number: int, done: UnitRecord) -> None:
         """Write the record of a unit, which makes it finished."""
-        record.save(done, self._record(stage, number))
+        record.save(done, self._record(pass_name, number))
 
-    def kept(self, stage: str, number: int, since: int) -> bool:
+    def kept(self, pass_name: str, number: int, since: int) -> bool:
         """Whether a unit is finished and its files are what they were.
 
         A record from before `since` is proved by the hashes of its files and then made new, so
         that of all the processes that began since only one proves it, and none trusts it before.
         """
-        done, record = self.done(stage, number), self._record(stage, number)
+        done, record = self.done(pass_name, number), self._record(pass_name, number)
         if done is None:
             return False
         if record.stat().st_mtime_ns < since:
@@ -140,34 +140,34 @@ class WorkFolder:
         return {name: file_sha256(self.file(name)) for name in names}
 
     @contextmanager
-    def lock(self, stage: str, number: int) -> Iterator[bool]:
+    def lock(self, pass_name: str, number: int) -> Iterator[bool]:
         """Take a unit; gives whether it was free. A process that dies lets go of what it took."""
-        name = _name(stage, number)
+        name = _name(pass_name, number)
         tried = (self.path / "locks" / name).exists()
         try:
-            handle = self._lock_file(name)
+            file = self._lock_file(name)
         except FileNotFoundError:  # another process has published the set meanwhile
             yield False
             return
-        with _closing(handle):
-            held = _locked(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if held and tried and not self._record(stage, number).exists():
-                self._remove_strays(stage, number)
+        with file:
+            held = _locked(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if held and tried and not self._record(pass_name, number).exists():
+                self._remove_strays(pass_name, number)
             yield held is not False
 
     def came_to_nothing(self) -> None:
-        """Let another plan take the place of this one, all of which is done."""
+        """Let another plan replace this one, all of which is done."""
         (self.path / NOTHING).touch()
 
     def units_done(self) -> int:
-        """Units of all stages that are finished."""
+        """Finished units of all passes."""
         return len(list((self.path / "records").glob("[!.]*.json")))
 
     def remove(self) -> None:
         """Remove everything."""
         shutil.rmtree(self.path, ignore_errors=True)
 
-    def _agree(self, plan: dict[str, Any], presence: int) -> None:
+    def _agree(self, plan: dict[str, Any], presence: IO[bytes]) -> None:
         """See that the folder has this plan."""
         path = self.path / PLAN
         there = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
@@ -179,27 +179,27 @@ class WorkFolder:
             self._clear()
         write_json(path, plan)
 
-    def _idle(self, presence: int) -> bool:
+    def _idle(self, presence: IO[bytes]) -> bool:
         """Whether nobody is at work here, and nothing is done that is of use."""
         if _locked(presence, fcntl.LOCK_EX | fcntl.LOCK_NB) is not True:
             return False
         for path in (self.path / "locks").glob("*-*"):  # a worker may outlive its parent a little
-            with _closing(os.open(path, os.O_RDWR)) as handle:
-                if not _locked(handle, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            with self._lock_file(path.name) as file:
+                if not _locked(file, fcntl.LOCK_EX | fcntl.LOCK_NB):
                     return False
         return not self.units_done() or (self.path / NOTHING).exists()
 
     def _clear(self) -> None:
-        """Forget the work on another plan; whenever it is ended, what is left is useless too."""
+        """Remove the work on another plan; killed at any point, what is left is useless too."""
         for name in ("records", "files"):
             shutil.rmtree(self.path / name)
             (self.path / name).mkdir()
         (self.path / NOTHING).unlink(missing_ok=True)
 
-    def _remove_strays(self, stage: str, number: int) -> None:
+    def _remove_strays(self, pass_name: str, number: int) -> None:
         """Remove what a killed process of this host, where the lock is sure to hold, has begun."""
         host = f".{socket.gethostname()}."
-        for begin in FILES.get(stage, ()):
+        for begin in FILES.get(pass_name, ()):
             for stray in (self.path / "files").glob(f".{begin}-{number:05d}[-.]*.partial"):
                 if host in stray.name:
                     stray.unlink(missing_ok=True)
@@ -208,15 +208,15 @@ class WorkFolder:
         paths = {self.file(name): digest for name, digest in done.files.items()}
         return all(path.is_file() and file_sha256(path) == paths[path] for path in paths)
 
-    def _record(self, stage: str, number: int) -> Path:
-        return self.path / "records" / f"{_name(stage, number)}.json"
+    def _record(self, pass_name: str, number: int) -> Path:
+        return self.path / "records" / f"{_name(pass_name, number)}.json"
 
-    def _lock_file(self, name: str) -> int:
-        return os.open(self.path / "locks" / name, os.O_RDWR | os.O_CREAT)
+    def _lock_file(self, name: str) -> IO[bytes]:
+        return (self.path / "locks" / name).open("ab")
 
 
-def _name(stage: str, number: int) -> str:
-    return f"{stage}-{number:05d}"
+def _name(pass_name: str, number: int) -> str:
+    return f"{pass_name}-{number:05d}"
 
 
 @lru_cache(maxsize=1)
@@ -224,18 +224,10 @@ def _names(plan: Path, changed: int) -> tuple[str, ...]:
     return tuple(name for name, _ in read_json(plan)["inputs"])
 
 
-@contextmanager
-def _closing(handle: int) -> Iterator[int]:
-    try:
-        yield handle
-    finally:
-        os.close(handle)
-
-
-def _locked(handle: int, how: int) -> bool | None:
+def _locked(file: IO[bytes], how: int) -> bool | None:
     """Lock an open file; False if another process holds it, `None` where locks do not work."""
     try:
-        fcntl.flock(handle, how)
+        fcntl.flock(file, how)
     except BlockingIOError:
         return False
     except OSError:  # a file system without locks: work may be done twice, never wrongly

@@ -40,8 +40,8 @@ def clean_documents(
         reading: how to read it.
         cleaning: what to change and what to leave out.
         changed: where changes are counted.
-        reject: told of what becomes no document.
-        advance: told the bytes of text read.
+        reject: called with what becomes no document.
+        advance: called with the bytes of text read.
     """
     cleaner = _cleaner(cleaning)
     reject = cleaner.masked(reject)
@@ -57,7 +57,7 @@ def clean_documents(
 
 @lru_cache(maxsize=1)
 def _cleaner(cleaning: CleaningConfig) -> Cleaner:
-    """A worker deals with many units, and some steps are slow to make."""
+    """A worker takes many units, and some steps are slow to make."""
     return Cleaner(cleaning)
 
 
@@ -86,8 +86,8 @@ def write_texts(path: Path, batches: Iterable[list[Document]]) -> None:
         pa.ipc.new_file(sink, schema) as file,
     ):
         for batch in batches:
-            values = {name: [getattr(one, name) for one in batch] for name in schema.names}
-            file.write_batch(pa.record_batch(values, schema=schema))
+            rows = zip(*((d.text, d.input, d.offset, d.language) for d in batch), strict=True)
+            file.write_batch(pa.record_batch([*map(list, rows)], schema=schema))
 
 
 class Texts:
@@ -113,4 +113,4 @@ class Texts:
         """All documents, in the batches in which they were written."""
         for number in range(self._file.num_record_batches):
             rows = self._file.get_batch(number).to_pylist()
-            yield [Document(**row) for row in rows]
+            yield [Document(*row.values()) for row in rows]

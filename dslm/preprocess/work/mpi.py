@@ -15,7 +15,7 @@ from dslm.environment import Task, read_task
 from dslm.errors import Problem, SetupError, UserError
 
 GRACE = 2.0
-"""Seconds for which the other ranks leave a user's mistake to the first to tell: it ends them."""
+"""Seconds for which the other ranks leave it to the first to report a mistake: it ends them."""
 
 
 class Ranks:
@@ -32,17 +32,17 @@ class Ranks:
 
     @property
     def is_main(self) -> bool:
-        """Whether this process tells the user what all have in common."""
+        """Whether this process reports to the user what all have in common."""
         return self._ranks is None or self.rank == 0
 
     def check_once(self, check: Callable[[], None]) -> None:
-        """Let one rank check for all, so that a mistake is told once; the others wait for it."""
+        """Let one rank check for all, so that a mistake is reported once; the others wait."""
         if self.is_main:
             check()
         self.wait()
 
     def wait(self) -> None:
-        """Wait until all ranks have come here."""
+        """Wait until all ranks have reached this."""
         if self._ranks is not None:
             self._ranks.Barrier()
 
@@ -52,7 +52,7 @@ def join_ranks(explain: Callable[[BaseException], int]) -> Iterator[Ranks]:
     """Find the others; leave together with them.
 
     Args:
-        explain: tells the user about an exception and returns the exit code for it; called on a
+        explain: prints an exception for the user and returns the exit code for it; called on a
             rank of MPI, whose exception ends all ranks.
 
     Raises:

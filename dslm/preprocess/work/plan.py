@@ -1,4 +1,4 @@
-"""Which texts are dealt with together: units of work, which depend on inputs and settings alone.
+"""Which texts are processed together: units of work, which depend on inputs and settings alone.
 
 Because a unit is the same whoever takes it, and gives the same bytes, the shard set is the same for
 any number of processes, any order in which they finish and any number of interruptions.
@@ -7,75 +7,24 @@ any number of processes, any order in which they finish and any number of interr
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
-from pydantic.dataclasses import dataclass as settings_class
-
-from dslm.config.overrides import merge, parse_words
-from dslm.config.parse import STRICT, parse
-from dslm.errors import ConfigError, Problem
-from dslm.files.kinds import text_bytes
 from dslm.preprocess.clean.contamination import fingerprints
 from dslm.preprocess.clean.pipeline import CleaningConfig
-from dslm.preprocess.clean.presets import PRESETS
 from dslm.preprocess.deduplicate.settings import Duplicates
-from dslm.preprocess.read.pieces import Piece, pieces
+from dslm.preprocess.read.kinds import text_bytes
+from dslm.preprocess.read.piece import Piece
+from dslm.preprocess.read.pieces import pieces
 from dslm.preprocess.read.reading import ReadingConfig
-
-ANYWAY = ("documents", "paragraphs", "paragraph_characters")
-"""Settings of duplicates that do not depend on ``near``."""
 
 SHARD_SIZE = 256_000_000
 UNITS = 64
 """Units of work that some text is cut into at least, so that many workers have something to do…"""
 SMALLEST_UNIT = 16_000_000
 """… unless they would hold less text than this, which makes too many small files."""
-
-
-@settings_class(config=STRICT, frozen=True, kw_only=True)
-class Choices:
-    """What is said as ``key=value``."""
-
-    cleaning: CleaningConfig = Field(default_factory=CleaningConfig)
-    """What is changed in documents, and which are left out."""
-    duplicates: Duplicates = Field(default_factory=Duplicates)
-    """Which repeated texts are left out."""
-
-    @classmethod
-    def read(cls, preset: str, words: Iterable[str]) -> Choices:
-        """The settings of ``--clean``, and over them those of ``key=value`` words.
-
-        Raises:
-            ConfigError: with all that is wrong in the words, also those without effect.
-        """
-        chosen = parse(cls, merge(PRESETS[preset](), parse_words(words)))
-        if problems := chosen.check():
-            raise ConfigError(*problems)
-        return chosen
-
-    def check(self) -> list[Problem]:
-        """The settings of steps that are switched off: whoever gave them meant something."""
-        off = {
-            f"cleaning.{name}": (getattr(self.cleaning, name), "on")
-            for name in set(self.cleaning.__dataclass_fields__) - set(self.cleaning.active)
-        }
-        if not self.duplicates.near:
-            off["duplicates"] = (self.duplicates, "near")
-        return [
-            Problem(
-                f"{group}.{key}",
-                value,
-                f"has no effect: {group}.{switch} is false",
-                f"add {group}.{switch}=true",
-            )
-            for group, (settings, switch) in sorted(off.items())
-            for key, value in asdict(settings).items()
-            if key not in ANYWAY and value != getattr(type(settings)(), key)
-        ]
 
 
 @dataclass(frozen=True)
@@ -95,7 +44,7 @@ class ShardingConfig:
 
     @property
     def passes(self) -> int:
-        """How often all of the text is dealt with: to clean, to find duplicates, to write."""
+        """How often all of the text is gone through: to clean, to find duplicates, to write."""
         return 3 if self.duplicates.any else 1
 
     def settings(self) -> dict[str, Any]:
@@ -108,16 +57,16 @@ class ShardingConfig:
         }
         if self.cleaning.contamination.on:
             chosen["cleaning"]["contamination"]["files"] = fingerprints(self.cleaning.contamination)
-        told: dict[str, Any] = json.loads(json.dumps(chosen))
-        return told
+        plain: dict[str, Any] = json.loads(json.dumps(chosen))
+        return plain
 
 
 @dataclass(frozen=True)
 class WorkUnit:
-    """Pieces of text that one process deals with at a time."""
+    """Pieces of text that one process works on at a time."""
 
     number: int
-    """Its place among the units."""
+    """Its number among the units, from 0."""
     pieces: tuple[Piece, ...]
     """What to read, in order."""
     size: int

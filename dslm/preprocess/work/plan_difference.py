@@ -1,4 +1,4 @@
-"""What makes two plans of work two: told to a user who repeats a command, but not quite."""
+"""What differs between two plans, for a user who repeats a command with other settings."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 from dslm.errors import DataError, Problem
 
-TOLD = 5
-"""Differences that are told one by one."""
+SHOWN = 5
+"""Differences that are named one by one."""
 
 
 def refuse_other(folder: Path, there: Mapping[str, Any], wanted: Mapping[str, Any]) -> DataError:
@@ -22,16 +22,16 @@ def refuse_other(folder: Path, there: Mapping[str, Any], wanted: Mapping[str, An
         wanted: that of the command.
     """
     found = differences(there, wanted)
-    told = list(islice(found, TOLD))
+    shown = list(islice(found, SHOWN))
     if more := sum(1 for _ in found):
-        told.append(f"and {more} more")
-    rule = f"holds unfinished work of another command: {', '.join(told)}"
+        shown.append(f"and {more} more")
+    rule = f"holds unfinished work of another command: {', '.join(shown)}"
     fix = "repeat that command, remove the folder, or choose another --output"
     return DataError(Problem(str(folder), None, rule, fix))
 
 
 def differences(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
-    """What differs between two plans, each in a few words; see `sharding` for what they hold."""
+    """What differs between two plans, each in a few words; `shard` says what they hold."""
     inputs = [{name: state for name, *state in plan["inputs"]} for plan in (there, wanted)]
     yield from _inputs(*inputs)
     if inputs[0] == inputs[1] and [*inputs[0]] != [*inputs[1]]:

@@ -13,7 +13,7 @@ from dslm.errors import DataError, Problem
 from dslm.preprocess.document import Rejected
 from dslm.shards.statistics import EXAMPLES, Statistics
 
-TOLD = 5
+NAMED = 5
 """Broken records that an error names."""
 
 
@@ -48,7 +48,7 @@ class Rejects:
         if self.file is not None:
             record = {
                 "input": name,
-                "place": rejected.place,
+                "place": rejected.offset,
                 "reason": rejected.reason,
                 "detail": rejected.detail,
                 "text": rejected.text,
@@ -91,5 +91,5 @@ def check_broken(number: int, examples: list[str], most: int) -> None:
 
 def describe_broken(examples: list[str]) -> list[Problem]:
     """A problem for each of the first broken records."""
-    parted = [example.partition(": ") for example in examples[:TOLD]]
+    parted = [example.partition(": ") for example in examples[:NAMED]]
     return [Problem(name, None, rule) for name, _, rule in parted]

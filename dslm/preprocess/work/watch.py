@@ -1,4 +1,4 @@
-"""A stage as one of the processes sees it: what all have done, what is broken, who is waited for.
+"""A pass as one of the processes sees it: what all have done, what is broken, who is waited for.
 
 The process counts its own work as it goes on, and once a second looks for the records that others
 have written meanwhile.
@@ -19,42 +19,42 @@ from dslm.shards.statistics import EXAMPLES
 LOOK_EVERY = 1.0
 """Seconds between two looks at the records."""
 PATIENCE = 10.0
-"""Seconds of waiting for others after which the user is told."""
+"""Seconds of waiting for others after which the user is notified."""
 
 Notice = Callable[[str], None]
-"""Told a sentence for the user."""
+"""Called with a sentence for the user."""
 
 
 @dataclass(frozen=True)
 class Listeners:
-    """Who is told of a stage, and what ends it."""
+    """What is called during a pass, and what ends it."""
 
     max_bad: int
     """Broken records after which to stop, in all units together."""
     progress: Advance | None = None
-    """Told the bytes of text dealt with since the last call, by any process."""
+    """Called with the bytes of text that any process has worked on since the last call."""
     notice: Notice | None = None
-    """Told what the user should know meanwhile."""
+    """Called with what the user should know meanwhile."""
 
 
 class Watch:
-    """Looks at a stage from its beginning to its end.
+    """Follows a pass from its beginning to its end.
 
     Args:
         folder: where the records are.
-        stage: its name.
+        pass_name: which pass.
         units: all of them.
-        listeners: who is told.
+        listeners: what to call.
     """
 
     def __init__(
-        self, folder: WorkFolder, stage: str, units: Sequence[WorkUnit], listeners: Listeners
+        self, folder: WorkFolder, pass_name: str, units: Sequence[WorkUnit], listeners: Listeners
     ) -> None:
-        self._folder, self._stage, self._listeners = folder, stage, listeners
+        self._folder, self._pass_name, self._listeners = folder, pass_name, listeners
         self._sizes = {unit.number: unit.size for unit in units}
-        self._before = folder.finished(stage)
+        self._before = folder.finished(pass_name)
         self._seen = set[int]()
-        self._own = self._finished = self._told = self._broken = 0
+        self._own = self._finished = self._reported = self._broken = 0
         self._examples: list[str] = []
         self._looked = time.monotonic()
         self._waiting_since: float | None = None
@@ -69,12 +69,12 @@ class Watch:
         self._own += amount
         if time.monotonic() - self._looked >= LOOK_EVERY:
             self.look()
-        # Of a unit that is done, what this process has counted is part of both: nothing is told
-        # twice, and what is told lags behind by no more than the units at work.
+        # Of a unit that is done, what this process has counted is part of both: nothing is reported
+        # twice, and the report lags behind by no more than the units at work.
         now = max(self._own, self._finished)
-        if self._listeners.progress and now > self._told:
-            self._listeners.progress(now - self._told)
-            self._told = now
+        if self._listeners.progress and now > self._reported:
+            self._listeners.progress(now - self._reported)
+            self._reported = now
 
     def look(self) -> None:
         """Count what is finished, here or elsewhere.
@@ -82,8 +82,8 @@ class Watch:
         Raises:
             DataError: more records are broken than may be.
         """
-        for number in sorted(self._folder.finished(self._stage) - self._seen):
-            if done := self._folder.done(self._stage, number):
+        for number in sorted(self._folder.finished(self._pass_name) - self._seen):
+            if done := self._folder.done(self._pass_name, number):
                 self._seen.add(number)
                 self._broken += sum(done.statistics.broken.values())
                 self._examples = [*self._examples, *done.statistics.examples][:EXAMPLES]
@@ -92,7 +92,7 @@ class Watch:
         self._looked = time.monotonic()
 
     def wait(self, seconds: float, units: int) -> None:
-        """Wait a little for units that others hold, and tell the user if that takes long."""
+        """Wait a little for units that others hold, and notify the user if that takes long."""
         now = time.monotonic()
         self._waiting_since = self._waiting_since or now
         if now - self._waiting_since >= PATIENCE and not self._noticed:

@@ -57,7 +57,7 @@ class Tracker:
 
 def begin_worker() -> None:
     """Let a spawned process live as long as its parent: no shorter and no longer."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told, and stops us
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears of it and stops us
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
@@ -87,7 +87,8 @@ class Workers:
         """What `work` returns for each unit, in the order of the units.
 
         Args:
-            work: something that can be sent to a process, given a unit and where to tell progress.
+            work: called with a unit and with a function that takes its progress; can be sent to a
+                process.
             units: what to work on.
             progress: called in this process with the progress since the last call.
 
@@ -125,7 +126,7 @@ class Workers:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """What is started here never hears of Ctrl-C, not even before it can ignore it by itself."""
+    """What is started here never receives Ctrl-C, not even before it can ignore it by itself."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield
@@ -140,7 +141,7 @@ def _tracked(work: Callable[[Work, Advance | None], Result], unit: Work) -> Resu
 def _watch(
     futures: Sequence[Future[Result]],
     shared: Synchronized[int],
-    told: int,
+    reported: int,
     progress: Advance | None,
 ) -> None:
     """Pass progress on until all are done or one has failed; then raise its error."""
@@ -149,7 +150,7 @@ def _watch(
         done, pending = wait(futures, LOOK_EVERY, FIRST_EXCEPTION)
         now = shared.value
         if progress:
-            progress(now - told)
-        told, waiting = now, bool(pending)
+            progress(now - reported)
+        reported, waiting = now, bool(pending)
         for future in done:
             future.result()

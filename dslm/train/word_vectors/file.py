@@ -22,10 +22,11 @@ import numpy as np
 import numpy.typing as npt
 
 from dslm.errors import DataError, Problem
+from dslm.files.compression import ratio
 from dslm.files.encoding import mark
-from dslm.files.kinds import FileKind, kind, text_bytes
 from dslm.files.lines import MARK, skip_line, to_line
 from dslm.files.names import LONGEST, printable
+from dslm.files.sniff import sniff, text_start
 from dslm.files.streams import CutShortError, head, opened
 from dslm.progress import Advance, Meter
 
@@ -40,8 +41,6 @@ SIGNS = b"0123456789+-.eE "
 NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 SIZES = re.compile(rb"\s*(\d+)\s+(\d+)\s*")
 """The first line of word2vec."""
-PACKED = ("parquet", "arrow file", "arrow stream", "dataset")
-"""Kinds of files that hold no lines."""
 ZIP = b"PK\x03\x04"
 
 Row = npt.NDArray[np.float32]
@@ -52,7 +51,8 @@ class VectorFile:
     """A file of word vectors whose beginning has been read."""
 
     path: Path
-    kind: FileKind
+    compression: str
+    """A key of `COMPRESSIONS`, or nothing."""
     encoding: str
     width: int
     """Numbers of a vector."""
@@ -62,7 +62,7 @@ class VectorFile:
     @property
     def text_bytes(self) -> int:
         """Bytes of text in it, estimated for a packed file."""
-        return text_bytes(self.path, self.kind)
+        return self.path.stat().st_size * ratio(self.compression)
 
 
 @dataclass
@@ -87,8 +87,8 @@ def open_vectors(path: Path) -> VectorFile:
     Raises:
         DataError: it cannot be read, is no text, or does not begin like word vectors.
     """
-    found = _kind(path)
-    start = head(path, found.compression, HEAD)
+    compression = _compression(path)
+    start = head(path, compression, HEAD)
     encoding = mark(start) or "utf-8"
     if encoding != "utf-8":
         start = start.decode(encoding, "ignore").encode("utf-8", "ignore")
@@ -104,7 +104,7 @@ def open_vectors(path: Path) -> VectorFile:
     if width < 1:
         raise DataError(Problem(_name(path), None, "does not hold a word and its numbers a line"))
     _check_first(path, whole, 1 if sizes else 0, width)
-    return VectorFile(path, found, encoding, width, count)
+    return VectorFile(path, compression, encoding, width, count)
 
 
 def read_vectors(
@@ -145,7 +145,7 @@ def read_vectors(
 
 def _lines(file: VectorFile, meter: Meter) -> Iterator[tuple[int, bytes]]:
     """The lines that are not blank and not the first one of word2vec, with their numbers."""
-    with opened(file.path, file.kind.compression, file.encoding, meter) as stream:
+    with opened(file.path, file.compression, file.encoding, meter) as stream:
         to_line(stream, 0)
         for number, line in enumerate(iter(partial(stream.readline, LONGEST_LINE), b""), 1):
             if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
@@ -239,7 +239,7 @@ def _usual_width(lines: Collection[bytes]) -> int:
     return counts.most_common(1)[0][0] if counts else 0
 
 
-def _kind(path: Path) -> FileKind:
+def _compression(path: Path) -> str:
     """How a file is packed.
 
     Raises:
@@ -248,14 +248,13 @@ def _kind(path: Path) -> FileKind:
     if path.exists() and not path.is_file():
         raise DataError(Problem(_name(path), None, "is no regular file"))
     try:
-        found = kind(path)
+        compression, start = sniff(path)
+        text_start(path, start)
     except DataError:
         if not path.exists():
             raise
         raise _not_text(path) from None
-    if found.format in PACKED:
-        raise _not_text(path)
-    return found
+    return compression
 
 
 def _not_text(path: Path) -> DataError:

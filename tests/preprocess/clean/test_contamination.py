@@ -21,7 +21,9 @@ SHORT = "The seven wise owls never sleep before noon."  # eight words
 ITEMS = [QUESTION, SHORT, "Yes.", "今天的考试题目是请用三句话说明春天为什么比冬天更受人们欢迎。"]
 
 
-def judged(folder: Path, texts: list[str], items: list[str] = ITEMS, **settings: Any) -> list[bool]:
+def contaminated(
+    folder: Path, texts: list[str], items: list[str] = ITEMS, **settings: Any
+) -> list[bool]:
     file = folder / "evaluation.txt"
     file.write_text("\n".join(items), encoding="utf-8")
     step = Contamination(ContaminationConfig(on=True, files=(str(file),), **settings))
@@ -58,12 +60,12 @@ def overlap(text: str, items: list[str], length: int) -> float:
 def test_thirteen_words_in_a_row_contaminate_and_twelve_do_not(tmp_path: Path) -> None:
     words = QUESTION.split()
     texts = [f"Before {' '.join(words[3 : 3 + count])} after." for count in (12, 13)]
-    assert judged(tmp_path, texts) == [False, True]
+    assert contaminated(tmp_path, texts) == [False, True]
 
 
 def test_case_punctuation_and_line_breaks_do_not_hide_a_question(tmp_path: Path) -> None:
     hidden = QUESTION.upper().replace(",", " --").replace(" ", "\n ").replace("BOY", "“b'oy”")
-    assert judged(tmp_path, [hidden]) == [True]
+    assert contaminated(tmp_path, [hidden]) == [True]
 
 
 def test_a_short_item_counts_only_as_a_whole(tmp_path: Path) -> None:
@@ -72,7 +74,7 @@ def test_a_short_item_counts_only_as_a_whole(tmp_path: Path) -> None:
         "The seven wise owls never sleep before dawn.",
         "Yes.",
     ]
-    assert judged(tmp_path, texts) == [True, False, False]
+    assert contaminated(tmp_path, texts) == [True, False, False]
 
 
 def test_chinese_is_compared_by_characters(tmp_path: Path) -> None:
@@ -80,17 +82,17 @@ def test_chinese_is_compared_by_characters(tmp_path: Path) -> None:
         "老师说，请用三句话说明春天为什么比冬天好。",
         "老师说，请用三句话说明春天。",
     ]
-    assert judged(tmp_path, texts) == [True, False]
+    assert contaminated(tmp_path, texts) == [True, False]
 
 
 def test_no_run_reaches_from_one_document_into_the_next(tmp_path: Path) -> None:
     words = QUESTION.split()
-    assert judged(tmp_path, [" ".join(words[:9]), " ".join(words[9:])]) == [False, False]
+    assert contaminated(tmp_path, [" ".join(words[:9]), " ".join(words[9:])]) == [False, False]
 
 
 def test_a_share_asks_for_more_than_one_overlap(tmp_path: Path) -> None:
     texts = [QUESTION, QUESTION + " word" * 21, QUESTION + " word" * 20, "word " * 50]
-    assert judged(tmp_path, texts, share=0.5) == [True, False, True, False]
+    assert contaminated(tmp_path, texts, share=0.5) == [True, False, True, False]
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3])
@@ -111,7 +113,7 @@ def test_it_agrees_with_comparing_all_runs_with_all(
     items = [text(30).replace("\n", " ") for _ in range(60)]
     texts = [text(60) for _ in range(300)] + [QUESTION, QUESTION + text(60)]
     expected = [overlap(t, [*items, QUESTION], length) for t in texts]
-    found = judged(tmp_path, texts, [*items, QUESTION], words=length, share=share)
+    found = contaminated(tmp_path, texts, [*items, QUESTION], words=length, share=share)
     assert found == [value > 0 and value >= share for value in expected]
     assert len(set(found)) == 2
 
@@ -119,17 +121,17 @@ def test_it_agrees_with_comparing_all_runs_with_all(
 def test_a_question_deep_in_a_very_long_text_is_found(tmp_path: Path) -> None:
     filler = "many words without end " * 20_000
     texts = [filler + QUESTION + filler, filler, "x" * 200_000 + " " + QUESTION, "春" * 100_000]
-    assert judged(tmp_path, texts) == [True, False, True, False]
+    assert contaminated(tmp_path, texts) == [True, False, True, False]
 
 
 def test_a_document_is_judged_alike_in_any_company(tmp_path: Path) -> None:
     texts = ["nothing at all", QUESTION, "", "𠮷😀 é", SHORT, "\ud800 alone"] * 3
-    alone = [judged(tmp_path, [text])[0] for text in texts]
-    assert judged(tmp_path, texts) == alone == [False, True, False, False, True, False] * 3
+    alone = [contaminated(tmp_path, [text])[0] for text in texts]
+    assert contaminated(tmp_path, texts) == alone == [False, True, False, False, True, False] * 3
 
 
 def test_no_documents_give_no_reasons(tmp_path: Path) -> None:
-    assert judged(tmp_path, []) == []
+    assert contaminated(tmp_path, []) == []
 
 
 def test_items_are_read_from_json_lines(tmp_path: Path) -> None:

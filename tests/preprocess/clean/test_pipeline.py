@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import pytest
 
+from dslm.commands.shard_config import PreprocessingConfig
 from dslm.config.help import keys
 from dslm.config.parse import parse
 from dslm.errors import DataError
 from dslm.preprocess.clean.pipeline import Cleaner, CleaningConfig
 from dslm.preprocess.clean.presets import PRESETS
 from dslm.preprocess.document import Document, Rejected
-from dslm.preprocess.work.plan import Choices
 
 PROSE = (
     "The river that we followed in the morning had turned to the west by noon, and it was plain "
@@ -93,7 +93,7 @@ def test_a_placeholder_of_personal_data_counts_for_no_rule() -> None:
 
 
 def test_what_becomes_of_a_text_does_not_depend_on_its_neighbours() -> None:
-    choices = parse(Choices, PRESETS["web"]()).cleaning
+    choices = parse(PreprocessingConfig, PRESETS["web"]()).cleaning
     texts = [PROSE, "short", PROSE.upper(), "<p>" + PROSE, PROSE + "jane@company.com", ""]
     together = clean(choices, *texts)[0]
     alone = [kept for text in texts for kept in clean(choices, text)[0]]
@@ -106,7 +106,7 @@ def test_a_rejected_document_comes_with_its_place_and_text() -> None:
     choices = cleaning(quality={})
     Cleaner(choices)([Document("too short", 3, 17)], Counter(), rejected.append)
     (one,) = rejected
-    assert (one.input, one.place, one.text, one.broken) == (3, 17, "too short", False)
+    assert (one.input, one.offset, one.text, one.broken) == (3, 17, "too short", False)
     assert one.reason
 
 
@@ -118,19 +118,19 @@ def test_a_step_that_lacks_its_file_is_told_when_it_is_made() -> None:
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_can_be_parsed_and_tells_what_it_is(name: str) -> None:
-    choices = parse(Choices, PRESETS[name]())
+    choices = parse(PreprocessingConfig, PRESETS[name]())
     Cleaner(choices.cleaning)
     assert PRESETS[name].__doc__
     assert (choices.cleaning.active == []) == (name == "none")
 
 
 def test_every_key_of_cleaning_says_what_it_means() -> None:
-    single = [key for key in keys(Choices).values() if key.type != "a group of keys"]
+    single = [key for key in keys(PreprocessingConfig).values() if key.type != "a group of keys"]
     assert [key.name for key in single if not key.meaning] == []
 
 
 def test_settings_can_be_compared_and_kept_in_a_table() -> None:
-    choices = parse(Choices, PRESETS["web"]()).cleaning
+    choices = parse(PreprocessingConfig, PRESETS["web"]()).cleaning
     assert hash(choices) == hash(replace(choices))
     assert choices == replace(choices)
 

@@ -18,7 +18,7 @@ from dslm.preprocess.clean.repetition import (
     Repetition,
     RepetitionConfig,
     _order,
-    measures,
+    repeated_shares,
 )
 from dslm.preprocess.document import Document
 from dslm.preprocess.text.words import split
@@ -33,7 +33,7 @@ def size(words: list[str]) -> int:
 
 
 def duplicates(segments: list[str]) -> tuple[int, int]:
-    """Segments that stood before, and their characters."""
+    """Segments that occurred before, and their characters."""
     again = [segment for at, segment in enumerate(segments) if segment in segments[:at]]
     return len(again), sum(size(segment.split()) for segment in again)
 
@@ -68,7 +68,7 @@ def plain(text: str, per_word: int = 1) -> dict[str, tuple[int, int]]:
 
 def measured(texts: list[str]) -> list[dict[str, tuple[int, int]]]:
     found: list[dict[str, tuple[int, int]]] = [{} for _ in texts]
-    for name, part, whole in measures(split([Document(text) for text in texts])):
+    for name, part, whole in repeated_shares(split([Document(text) for text in texts])):
         for number, pair in enumerate(zip(part.tolist(), whole.tolist(), strict=True)):
             found[number][name] = pair
     return found

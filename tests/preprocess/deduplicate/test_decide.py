@@ -22,9 +22,8 @@ from dslm.preprocess.deduplicate.decide import (
 )
 from dslm.preprocess.deduplicate.paragraphs import paragraphs
 from dslm.preprocess.deduplicate.settings import Duplicates
-from dslm.preprocess.deduplicate.shingles import shingles, similarity
+from dslm.preprocess.deduplicate.shingles import Shingles, shingles, similarity
 from dslm.preprocess.deduplicate.signatures import signatures
-from dslm.preprocess.text.ragged import Words
 
 Outcome = list[tuple[int, list[int]]]
 """The reason and the removed paragraphs of each document."""
@@ -61,7 +60,7 @@ def run(texts: list[str], settings: Duplicates, cuts: tuple[int, ...] = ()) -> O
     ]
 
 
-def read(texts: list[str], settings: Duplicates) -> Callable[[int], Words]:
+def read(texts: list[str], settings: Duplicates) -> Callable[[int], Shingles]:
     return lambda number: shingles(texts[number], settings)
 
 
@@ -158,7 +157,7 @@ def test_thousands_of_equal_documents_are_each_read_once() -> None:
     texts, settings = ["the same few words in every document"] * 3000, Duplicates(near=True)
     reads: list[int] = []
 
-    def shingles_of(number: int) -> Words:
+    def shingles_of(number: int) -> Shingles:
         reads.append(number)
         return shingles(texts[number], settings)
 
@@ -186,7 +185,7 @@ def test_what_does_not_fit_into_memory_is_read_again(
 ) -> None:
     plenty = run(texts, settings)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(near, "SHELF", 1)
+        patch.setattr(near, "CACHED", 1)
         assert run(texts, settings) == plenty
 
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from dslm.preprocess.deduplicate.settings import Duplicates
 from dslm.preprocess.deduplicate.shingles import shingle_rows, shingles, similarity
-from dslm.preprocess.text import shingle_words as words_module
-from dslm.preprocess.text.shingle_words import words
+from dslm.preprocess.text import folded_words
+from dslm.preprocess.text.folded_words import words_between_punctuation as words
 
 SETTINGS = Duplicates(near=True)
 TEXTS = st.text(st.sampled_from("abB1_é -.\n\u0301春眠ไท😀ß\ud800") | st.characters(), max_size=40)
@@ -40,7 +40,7 @@ def same_pattern(left: Sequence[object], right: Sequence[object]) -> bool:
 @given(
     st.lists(st.text(st.sampled_from("abB1_é -.\n\u0301春眠ไท😀ß\ud800"), max_size=40), max_size=5)
 )
-def test_words_are_told_apart_as_in_plain_python(texts: list[str]) -> None:
+def test_words_are_those_of_plain_python(texts: list[str]) -> None:
     plain = [plain_words(text) for text in texts]
     found = words(texts)
     assert found.lengths.tolist() == [len(row) for row in plain]
@@ -57,7 +57,7 @@ def test_a_text_has_the_same_words_in_any_company(texts: list[str]) -> None:
 def test_a_text_longer_than_a_piece_has_all_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "one two three four five six "
     whole = words([text, "春眠", text]).values.tolist()
-    monkeypatch.setattr(words_module, "PIECE", 14)
+    monkeypatch.setattr(folded_words, "PIECE", 14)
     assert words([text, "春眠", text]).values.tolist() == whole
 
 

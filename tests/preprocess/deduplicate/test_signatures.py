@@ -1,4 +1,4 @@
-"""Signatures: what they tell apart, and their files."""
+"""Signatures: what they distinguish, and their files."""
 
 from __future__ import annotations
 

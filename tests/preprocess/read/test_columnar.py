@@ -4,11 +4,13 @@ import gzip
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
 from datasets import Dataset
+from helpers.reading import Make, Read
 
 from dslm.errors import DataError
 from dslm.preprocess.read.inputs import describe, expand
@@ -16,7 +18,7 @@ from dslm.preprocess.read.inputs import describe, expand
 TEXTS = ["one", "zwei ä", "三"]
 
 
-def write(path, table, chunk=2):
+def write(path: Path, table: pa.Table, chunk: int = 2) -> Path:
     if path.name == "parquet":
         pyarrow.parquet.write_table(table, path, row_group_size=chunk)
     elif path.name == "dataset":
@@ -29,11 +31,11 @@ def write(path, table, chunk=2):
 
 
 @pytest.mark.parametrize("form", ["parquet", "file", "stream", "dataset"])
-def test_a_column_holds_the_texts(tmp_path, read, form):
+def test_a_column_holds_the_texts(tmp_path: Path, read: Read, form: str) -> None:
     path = write(tmp_path / form, pa.table({"id": range(3), "text": TEXTS}))
     found = read(path)
     assert found.texts == TEXTS
-    assert [document.place for document in found.documents] == [0, 1, 2]
+    assert [document.offset for document in found.documents] == [0, 1, 2]
     with pytest.raises(DataError, match="has no column 'texts'; did you mean 'text'"):
         read(path, text_key="texts")
     with pytest.raises(
@@ -45,7 +47,7 @@ def test_a_column_holds_the_texts(tmp_path, read, form):
 @pytest.mark.parametrize(
     "kind", [pa.large_string(), pa.string_view(), pa.dictionary(pa.int8(), pa.string())]
 )
-def test_every_kind_of_text_column_is_read(tmp_path, read, kind):
+def test_every_kind_of_text_column_is_read(tmp_path: Path, read: Read, kind: pa.DataType) -> None:
     column = (
         pa.array(TEXTS).cast(kind)
         if "dictionary" not in str(kind)
@@ -55,13 +57,15 @@ def test_every_kind_of_text_column_is_read(tmp_path, read, kind):
 
 
 @pytest.mark.parametrize("form", ["file", "stream"])
-def test_arrow_is_read_through_gzip(tmp_path, make, read, form):
+def test_arrow_is_read_through_gzip(tmp_path: Path, make: Make, read: Read, form: str) -> None:
     path = write(tmp_path / form, pa.table({"text": TEXTS}))
     assert read(make(gzip.compress(path.read_bytes()))).texts == TEXTS
 
 
 @pytest.mark.parametrize("form", ["parquet", "stream"])
-def test_a_broken_row_is_told_and_reading_goes_on(tmp_path, read, form):
+def test_a_broken_row_is_reported_and_reading_goes_on(
+    tmp_path: Path, read: Read, form: str
+) -> None:
     raw = pa.array([b"a", None, b"\xff", b"nul \0", b" ", b"x" * 100, b"c"], pa.binary())
     column = raw.view(pa.string())
     found = read(write(tmp_path / form, pa.table({"text": column})), longest=20)
@@ -71,7 +75,9 @@ def test_a_broken_row_is_told_and_reading_goes_on(tmp_path, read, form):
 
 
 @pytest.mark.parametrize("form", ["file", "stream"])
-def test_what_stands_before_the_cut_of_an_arrow_file_is_kept(tmp_path, read, form):
+def test_what_comes_before_the_cut_of_an_arrow_file_is_kept(
+    tmp_path: Path, read: Read, form: str
+) -> None:
     table = pa.table({"text": [f"text {number}" for number in range(100)]})
     path = write(tmp_path / form, table, 10)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
@@ -81,30 +87,30 @@ def test_what_stands_before_the_cut_of_an_arrow_file_is_kept(tmp_path, read, for
     assert found.reasons == ["cut short"]
 
 
-def test_parquet_without_its_end_is_broken(tmp_path, read):
+def test_parquet_without_its_end_is_broken(tmp_path: Path, read: Read) -> None:
     path = write(tmp_path / "parquet", pa.table({"text": TEXTS}))
     path.write_bytes(path.read_bytes()[:-20])
     found = read(path)
     assert (found.texts, found.reasons) == ([], ["cut short"])
 
 
-def damaged(path):
+def damaged(path: Path) -> Path:
     """One offset of a column of text points far behind its end."""
     table = pa.table({"text": [f"text {number}" for number in range(50)]})
     content = write(path, table, 50).read_bytes()
     offsets = table["text"].chunk(0).buffers()[1].to_pybytes()
-    place = content.index(offsets) + 4 * 20
-    path.write_bytes(content[:place] + (1 << 30).to_bytes(4, "little") + content[place + 4 :])
+    offset = content.index(offsets) + 4 * 20
+    path.write_bytes(content[:offset] + (1 << 30).to_bytes(4, "little") + content[offset + 4 :])
     return path
 
 
 @pytest.mark.parametrize("form", ["file", "stream"])
-def test_a_wrong_offset_is_told_and_does_not_end_the_process(tmp_path, form):
+def test_a_wrong_offset_is_reported_and_does_not_end_the_process(tmp_path: Path, form: str) -> None:
     path = damaged(tmp_path / form)
     program = f"""
 from pathlib import Path
 from dslm.preprocess.read.documents import documents
-from dslm.preprocess.read.pieces import Piece
+from dslm.preprocess.read.piece import Piece
 from dslm.preprocess.read.reading import ReadingConfig
 rejected, piece = [], Piece(0, Path({str(path)!r}))
 texts = [one.text for one in documents(piece, ReadingConfig(), rejected.append)]
@@ -116,13 +122,13 @@ print(len(texts), [one.reason for one in rejected])
     assert (done.returncode, done.stdout) == (0, "0 ['cut short']\n")
 
 
-def test_a_wrong_index_of_a_dictionary_is_told(tmp_path, read):
+def test_a_wrong_index_of_a_dictionary_is_reported(tmp_path: Path, read: Read) -> None:
     column = pa.DictionaryArray.from_arrays(pa.array([0, 1, 9]), ["a", "b"], safe=False)
     found = read(write(tmp_path / "stream", pa.table({"text": column})))
     assert (found.texts, found.reasons) == (["a", "b"], ["cut short"])
 
 
-def test_a_file_that_a_saved_data_set_names_must_lie_in_it(tmp_path, read):
+def test_a_file_that_a_saved_data_set_names_must_lie_in_it(tmp_path: Path, read: Read) -> None:
     path = write(tmp_path / "dataset", pa.table({"text": TEXTS}))
     state = path / "state.json"
     whole = json.loads(state.read_text())
@@ -137,7 +143,7 @@ def test_a_file_that_a_saved_data_set_names_must_lie_in_it(tmp_path, read):
             read(path)
 
 
-def test_a_saved_data_set_that_lacks_a_file_is_told_which(tmp_path):
+def test_a_saved_data_set_that_lacks_a_file_is_refused_with_its_name(tmp_path: Path) -> None:
     path = write(tmp_path / "dataset", pa.table({"text": TEXTS}))
     (lacking,) = path.glob("*.arrow")
     lacking.unlink()
@@ -146,15 +152,17 @@ def test_a_saved_data_set_that_lacks_a_file_is_told_which(tmp_path):
             look()
 
 
-def test_a_message_lists_few_columns_and_the_beginnings_of_their_names(tmp_path, read):
+def test_a_message_lists_few_columns_and_the_beginnings_of_their_names(
+    tmp_path: Path, read: Read
+) -> None:
     names = [f"{number:02} {'n' * 500}" for number in range(200)]
     table = pa.table(dict.fromkeys(names, TEXTS))
-    with pytest.raises(DataError, match=r"it has 00 nnn.* and 190 more") as told:
+    with pytest.raises(DataError, match=r"it has 00 nnn.* and 190 more") as caught:
         read(write(tmp_path / "parquet", table))
-    assert len(str(told.value)) < 700
+    assert len(str(caught.value)) < 700
 
 
-def test_a_damaged_name_of_a_column_is_told(tmp_path, read):
+def test_a_damaged_name_of_a_column_is_reported(tmp_path: Path, read: Read) -> None:
     path = write(tmp_path / "stream", pa.table({"text": TEXTS, "other": TEXTS}))
     path.write_bytes(path.read_bytes().replace(b"other", b"othe\xca"))
     found = read(path)

@@ -9,34 +9,34 @@ import pytest
 from datasets import Dataset, DatasetDict
 
 from dslm.errors import DataError
-from dslm.files import kinds as magic
-from dslm.files import streams
+from dslm.files import sniff, streams
 from dslm.preprocess.read.inputs import common_folder, describe, expand
+from dslm.preprocess.read.kinds import kind
 
 
-def fill(folder, *names):
+def fill(folder: Path, *names: str) -> None:
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(name)
 
 
-def names(folder, *patterns):
+def names(folder: Path, *patterns: str | Path) -> list[str]:
     return [path.relative_to(folder).as_posix() for path in expand(map(str, patterns))]
 
 
-def test_patterns_give_sorted_files_once(tmp_path):
+def test_patterns_give_sorted_files_once(tmp_path: Path) -> None:
     fill(tmp_path, "b.txt", "a.jsonl", "c/d.txt.gz")
     patterns = [f"{tmp_path}/**/*", tmp_path / "b.txt", f"{tmp_path}/c/../b.*"]
     assert names(tmp_path, *patterns) == ["a.jsonl", "b.txt", "c/d.txt.gz"]
 
 
-def test_a_folder_stands_for_the_files_below_it_that_are_not_hidden(tmp_path):
+def test_a_folder_stands_for_the_files_below_it_that_are_not_hidden(tmp_path: Path) -> None:
     fill(tmp_path, "b/2", "b/1", "a", ".hidden", ".git/config")
     assert names(tmp_path, tmp_path) == ["a", "b/1", "b/2"]
 
 
 @pytest.mark.parametrize("pattern", ["", "/**/*"])
-def test_a_saved_data_set_is_one_input(tmp_path, pattern):
+def test_a_saved_data_set_is_one_input(tmp_path: Path, pattern: str) -> None:
     data = Dataset.from_dict({"text": ["one"]})
     data.save_to_disk(tmp_path / "whole")
     DatasetDict(train=data, test=data).save_to_disk(tmp_path / "split")
@@ -45,7 +45,7 @@ def test_a_saved_data_set_is_one_input(tmp_path, pattern):
     assert names(tmp_path, tmp_path / "whole") == ["whole"]
 
 
-def test_every_mistake_is_told_at_once(tmp_path):
+def test_every_mistake_is_reported_at_once(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "image").write_bytes(bytes(range(256)) * 8)
     patterns = [f"{tmp_path}/*.txt", f"{tmp_path}/none", f"{tmp_path}/empty", f"{tmp_path}/image"]
@@ -56,9 +56,11 @@ def test_every_mistake_is_told_at_once(tmp_path):
     assert rules == ["no such file", "no such file", "holds no files", "is not text"]
 
 
-def test_a_file_that_may_not_be_read_is_told(tmp_path, monkeypatch):
+def test_a_file_that_may_not_be_read_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Forbidden:
-        def __init__(self, *_):
+        def __init__(self, *_: object) -> None:
             raise PermissionError(13, "Permission denied")
 
     fill(tmp_path, "a", "b")
@@ -67,19 +69,19 @@ def test_a_file_that_may_not_be_read_is_told(tmp_path, monkeypatch):
         expand([str(tmp_path)])
 
 
-def test_inputs_are_named_below_their_common_folder(tmp_path):
+def test_inputs_are_named_below_their_common_folder(tmp_path: Path) -> None:
     fill(tmp_path, "x/a.txt", "y/a.txt")
     paths = expand([f"{tmp_path}/*/a.txt"])
-    told: list[int] = []
-    inputs = [describe(path, common_folder(paths), told.append) for path in paths]
+    reported: list[int] = []
+    inputs = [describe(path, common_folder(paths), reported.append) for path in paths]
     assert [one.name for one in inputs] == ["x/a.txt", "y/a.txt"]
     assert [one.sha256 for one in inputs] == [
         hashlib.sha256(name).hexdigest() for name in (b"x/a.txt", b"y/a.txt")
     ]
-    assert sum(told) == sum(one.bytes for one in inputs) == 14
+    assert sum(reported) == sum(one.bytes for one in inputs) == 14
 
 
-def test_the_hash_of_a_data_set_is_that_of_its_rows(tmp_path):
+def test_the_hash_of_a_data_set_is_that_of_its_rows(tmp_path: Path) -> None:
     made = []
     for name, text in (("a", "one"), ("b", "one"), ("c", "two")):
         Dataset.from_dict({"text": [text]}).save_to_disk(tmp_path / name)
@@ -89,12 +91,12 @@ def test_the_hash_of_a_data_set_is_that_of_its_rows(tmp_path):
     assert made[0].sha256 == made[1].sha256 != made[2].sha256
 
 
-def test_a_file_that_vanished_is_one_clear_error(tmp_path):
+def test_a_file_that_vanished_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"a\.txt: No such file"):
         describe(tmp_path / "a.txt", tmp_path)
 
 
-def test_what_is_no_regular_file_is_refused(tmp_path):
+def test_what_is_no_regular_file_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with socket.socket(socket.AF_UNIX) as collect:
         collect.bind(str(tmp_path / "socket"))
@@ -103,14 +105,14 @@ def test_what_is_no_regular_file_is_refused(tmp_path):
                 expand([str(path)])
 
 
-def test_a_name_that_is_no_text_is_refused(tmp_path):
+def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
     Path(os.fsdecode(bytes(tmp_path / "a") + b"\xff")).write_text("text")
-    with pytest.raises(DataError, match=r"a\\udcff: its name is not UTF-8; rename it") as told:
+    with pytest.raises(DataError, match=r"a\\udcff: its name is not UTF-8; rename it") as caught:
         expand([str(tmp_path)])
-    str(told.value).encode()
+    str(caught.value).encode()
 
 
-def test_a_link_is_named_as_it_was_given(tmp_path):
+def test_a_link_is_named_as_it_was_given(tmp_path: Path) -> None:
     fill(tmp_path, "store/1", "store/2", "store/3")
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.txt").symlink_to(tmp_path / "store" / "2")
@@ -122,12 +124,14 @@ def test_a_link_is_named_as_it_was_given(tmp_path):
     assert folder == tmp_path / "in"
 
 
-def test_the_kind_of_a_file_is_looked_up_once_until_it_changes(tmp_path, monkeypatch):
+def test_the_kind_of_a_file_is_looked_up_once_until_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     looks = []
-    monkeypatch.setattr(magic, "head", lambda *asked: looks.append(asked) or streams.head(*asked))
+    monkeypatch.setattr(sniff, "head", lambda *asked: looks.append(asked) or streams.head(*asked))
     path = tmp_path / "a"
     path.write_text("some text")
-    assert [magic.kind(path).format for _ in range(3)] == ["text"] * 3
+    assert [kind(path).format.name for _ in range(3)] == ["text"] * 3
     assert len(looks) == 1
     path.write_text('{"text": "one"}\n')
-    assert magic.kind(path).format == "json lines"
+    assert kind(path).format.name == "JSON lines"

@@ -3,16 +3,19 @@ from __future__ import annotations
 import json
 
 import pytest
+from helpers.reading import Make, Read
 
 POEMS = [{"title": "a", "paragraphs": ["one", "two"]}, {"title": "b", "paragraphs": ["three"]}]
 
 
 @pytest.mark.parametrize("key", ["paragraphs[]", "[].paragraphs[]"])
 @pytest.mark.parametrize("indent", [None, 2])
-def test_the_elements_of_a_list_are_documents(make, read, key, indent):
+def test_the_elements_of_a_list_are_documents(
+    make: Make, read: Read, key: str, indent: int | None
+) -> None:
     found = read(make(b"\xef\xbb\xbf" + json.dumps(POEMS, indent=indent).encode()), text_key=key)
     assert found.texts == ["one\ntwo", "three"]
-    assert [document.place for document in found.documents] == [0, 1]
+    assert [document.offset for document in found.documents] == [0, 1]
 
 
 @pytest.mark.parametrize(
@@ -25,11 +28,13 @@ def test_the_elements_of_a_list_are_documents(make, read, key, indent):
         (["one", "two"], "[]", ["one", "two"]),
     ],
 )
-def test_a_path_leads_to_the_texts(make, read, value, key, texts):
+def test_a_path_leads_to_the_texts(
+    make: Make, read: Read, value: object, key: str, texts: list[str]
+) -> None:
     assert read(make(json.dumps(value, indent=1)), text_key=key).texts == texts
 
 
-def test_a_broken_record_is_told_and_reading_goes_on(make, read):
+def test_a_broken_record_is_reported_and_reading_goes_on(make: Make, read: Read) -> None:
     values = [{"text": "a"}, {"texts": "b"}, 5, {"text": None}, {"text": "c", "id": 10**30}]
     found = read(make(json.dumps(values)))
     assert found.texts == ["a", "c"]
@@ -41,7 +46,9 @@ def test_a_broken_record_is_told_and_reading_goes_on(make, read):
     ("end", "reason"),
     [(b', {"text": "b', "cut short"), (b", x]", "not JSON"), (b', {"text": "\xff"}]', "not UTF-8")],
 )
-def test_damage_ends_the_file_and_what_came_before_is_kept(make, read, end, reason):
+def test_damage_ends_the_file_and_what_came_before_is_kept(
+    make: Make, read: Read, end: bytes, reason: str
+) -> None:
     found = read(make(b'[{"text": "a"}' + end))
     assert found.texts == ["a"]
     assert found.reasons == [reason]
@@ -49,13 +56,13 @@ def test_damage_ends_the_file_and_what_came_before_is_kept(make, read, end, reas
     assert found.details[0].startswith("record 1: ")
 
 
-def test_a_record_without_an_end_is_not_held(make, read):
+def test_a_record_without_an_end_is_not_held(make: Make, read: Read) -> None:
     found = read(make(b'[{"text": "a"}, {"text": "' + b"b" * 500_000 + b'"}]'), longest=1000)
     assert found.texts == ["a"]
     assert found.reasons == ["too long"]
 
 
-def test_a_path_to_no_list_is_told(make, read):
+def test_a_path_to_no_list_is_reported(make: Make, read: Read) -> None:
     found = read(make('{\n"text": "a"}'), text_key="data[].text")
     assert found.reasons == ["no text key"]
     assert "'data[]'" in found.details[0]

@@ -4,16 +4,17 @@ import json
 import tracemalloc
 
 import pytest
+from helpers.reading import Make, Read
 
 BROKEN = b"sound \xff\xfe text"
 NAME = "a.jsonl"
 
 
-def test_json_lines_are_documents_and_blank_lines_are_not(make, read):
+def test_json_lines_are_documents_and_blank_lines_are_not(make: Make, read: Read) -> None:
     content = b'\xef\xbb\xbf{"text": "one\\ntwo", "id": 1}\r\n\n{"text": "drei \xc3\xa4"}'
     found = read(make(content))
     assert found.texts == ["one\ntwo", "drei ä"]
-    assert [document.place for document in found.documents] == [3, content.rindex(b"{")]
+    assert [document.offset for document in found.documents] == [3, content.rindex(b"{")]
     assert not found.rejected
 
 
@@ -28,7 +29,9 @@ def test_json_lines_are_documents_and_blank_lines_are_not(make, read):
         ({"a": [["1", "2"], ["3"]]}, "a[][]", ["1\n2", "3"]),
     ],
 )
-def test_a_path_leads_to_the_text(make, read, record, key, texts):
+def test_a_path_leads_to_the_text(
+    make: Make, read: Read, record: object, key: str, texts: list[str]
+) -> None:
     assert read(make(json.dumps(record)), text_key=key).texts == texts
 
 
@@ -48,13 +51,15 @@ def test_a_path_leads_to_the_text(make, read, record, key, texts):
     ],
 )
 @pytest.mark.parametrize("size", [8, 1 << 40])
-def test_a_broken_line_is_told_and_reading_goes_on(make, read, line, reason, detail, size):
+def test_a_broken_line_is_reported_and_reading_goes_on(
+    make: Make, read: Read, line: bytes, reason: str, detail: str, size: int
+) -> None:
     found = read(make(f'{{"text": "fine"}}\n{line}\n{{"text": "fine"}}\n', NAME), size)
     assert found.texts == ["fine", "fine"]
     assert found.reasons == [reason]
     assert found.details[0].startswith(detail)
     assert found.rejected[0].broken
-    assert found.rejected[0].place == 17
+    assert found.rejected[0].offset == 17
 
 
 @pytest.mark.parametrize(
@@ -64,7 +69,9 @@ def test_a_broken_line_is_told_and_reading_goes_on(make, read, line, reason, det
         (b'{"text": "half \\ud83d!"}', "half a surrogate pair", "line 2: U+D83D"),
     ],
 )
-def test_invalid_text_follows_the_policy(make, read, line, reason, detail):
+def test_invalid_text_follows_the_policy(
+    make: Make, read: Read, line: bytes, reason: str, detail: str
+) -> None:
     path = make(b'{"text": "fine"}\n' + line + b'\n{"text": "ok"}\n')
     refused = read(path)
     assert (refused.reasons, refused.details) == ([reason], [detail])
@@ -77,24 +84,24 @@ def test_invalid_text_follows_the_policy(make, read, line, reason, detail):
     assert replaced.counts == {"replaced": 1}
 
 
-def test_what_only_python_writes_is_read(make, read):
+def test_what_only_python_writes_is_read(make: Make, read: Read) -> None:
     line = json.dumps({"text": "a", "loss": float("nan"), "id": 10**30})
     assert read(make(line)).texts == ["a"]
 
 
-def test_documents_without_text_are_rejected_as_empty(make, read):
+def test_documents_without_text_are_rejected_as_empty(make: Make, read: Read) -> None:
     found = read(make('{"text": ""}\n{"text": "b"}\n{"text": " \\n"}\n'))
     assert found.texts == ["b"]
     assert [(one.reason, one.broken) for one in found.rejected] == [("empty", False)] * 2
 
 
-def test_a_text_that_is_too_long_is_rejected(make, read):
+def test_a_text_that_is_too_long_is_rejected(make: Make, read: Read) -> None:
     found = read(make(f'{{"text": "{"a" * 17}"}}\n{{"text": "{"b" * 16}"}}'), longest=16)
     assert found.texts == ["b" * 16]
     assert (found.reasons, found.details) == (["too long"], ["line 1: 17 characters"])
 
 
-def test_a_line_that_is_too_long_is_never_held(make, read):
+def test_a_line_that_is_too_long_is_never_held(make: Make, read: Read) -> None:
     path = make(b'{"text": "fine"}\n{"text": "' + b"a" * 20_000_000 + b'"}\n{"text": "last"}')
     tracemalloc.start()
     found = read(path, longest=1000)

@@ -3,15 +3,17 @@ from __future__ import annotations
 import gzip
 import json
 from itertools import pairwise
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
 from datasets import Dataset
+from helpers.reading import Make, Read
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dslm.files.kinds import text_bytes
+from dslm.preprocess.read.kinds import text_bytes
 from dslm.preprocess.read.pieces import pieces
 from dslm.preprocess.read.reading import ReadingConfig
 
@@ -37,8 +39,8 @@ marks = st.sampled_from([b"", b"\xef\xbb\xbf"])
 sizes = st.integers(min_value=1, max_value=12)
 
 
-def blocks(text):
-    """What stands between lines of white space, by a parser of its own."""
+def blocks(text: str) -> list[str]:
+    """What is between lines of white space, by a parser of its own."""
     found, block = [], []
     for line in [*text.split("\n"), ""]:
         if line.strip():
@@ -51,7 +53,9 @@ def blocks(text):
 
 @SAME_FOLDER
 @given(text=texts, mark=marks, size=sizes)
-def test_blocks_are_the_same_for_any_size_of_a_piece(make, read, text, mark, size):
+def test_blocks_are_the_same_for_any_size_of_a_piece(
+    make: Make, read: Read, text: str, mark: bytes, size: int
+) -> None:
     path = make(mark + text.encode())
     whole = read(path, documents="block")
     assert whole.texts == blocks(text)
@@ -60,14 +64,16 @@ def test_blocks_are_the_same_for_any_size_of_a_piece(make, read, text, mark, siz
 
 @SAME_FOLDER
 @given(text=texts, mark=marks, size=sizes)
-def test_lines_are_the_same_for_any_size_of_a_piece(make, read, text, mark, size):
+def test_lines_are_the_same_for_any_size_of_a_piece(
+    make: Make, read: Read, text: str, mark: bytes, size: int
+) -> None:
     path = make(mark + text.encode())
     whole, cut = read(path, documents="line"), read(path, size, documents="line")
     assert whole.texts == [line.rstrip("\r") for line in text.split("\n") if line.strip()]
     assert (cut.documents, cut.rejected) == (whole.documents, whole.rejected)
     content = path.read_bytes()
     for document in whole.documents:
-        assert content[document.place :].startswith(document.text.encode())
+        assert content[document.offset :].startswith(document.text.encode())
 
 
 @SAME_FOLDER
@@ -77,7 +83,9 @@ def test_lines_are_the_same_for_any_size_of_a_piece(make, read, text, mark, size
     mark=marks,
     size=sizes,
 )
-def test_json_lines_are_the_same_for_any_size_of_a_piece(make, read, lines, end, mark, size):
+def test_json_lines_are_the_same_for_any_size_of_a_piece(
+    make: Make, read: Read, lines: list[str], end: str, mark: bytes, size: int
+) -> None:
     path = make(mark + ("\n".join(lines) + end).encode(), "a.jsonl")
     whole, cut = read(path), read(path, size)
     assert (cut.documents, cut.rejected) == (whole.documents, whole.rejected)
@@ -86,7 +94,9 @@ def test_json_lines_are_the_same_for_any_size_of_a_piece(make, read, lines, end,
 
 @SAME_FOLDER
 @given(text=texts, size=sizes, longest=st.integers(16, 24))
-def test_cut_documents_are_the_same_for_any_size_of_a_piece(make, read, text, size, longest):
+def test_cut_documents_are_the_same_for_any_size_of_a_piece(
+    make: Make, read: Read, text: str, size: int, longest: int
+) -> None:
     path = make(text * 3)
     for mode in ("line", "block"):
         whole = read(path, documents=mode, longest=longest)
@@ -95,7 +105,7 @@ def test_cut_documents_are_the_same_for_any_size_of_a_piece(make, read, text, si
 
 
 @pytest.mark.parametrize("form", ["parquet", "arrow", "dataset"])
-def test_tables_are_cut_between_groups_of_rows(tmp_path, read, form):
+def test_tables_are_cut_between_groups_of_rows(tmp_path: Path, read: Read, form: str) -> None:
     table = pa.table({"id": range(100), "text": [f"number {n}" for n in range(100)]})
     path = tmp_path / form
     if form == "parquet":
@@ -110,11 +120,13 @@ def test_tables_are_cut_between_groups_of_rows(tmp_path, read, form):
     assert all(before.end == after.start for before, after in pairwise(found))
     cut = read(path, text_bytes(path) // 5)
     assert cut.texts == table["text"].to_pylist()
-    assert [document.place for document in cut.documents] == list(range(100))
+    assert [document.offset for document in cut.documents] == list(range(100))
 
 
 @pytest.mark.parametrize("size", [1, 10, 1000, 1 << 40])
-def test_the_bytes_of_pieces_and_the_progress_add_up_to_the_estimate(tmp_path, read, size):
+def test_the_bytes_of_pieces_and_the_progress_add_up_to_the_estimate(
+    tmp_path: Path, read: Read, size: int
+) -> None:
     records = "".join(json.dumps({"text": f"line {n}"}) + "\n" for n in range(50)).encode()
     pyarrow.parquet.write_table(pa.table({"text": ["a"] * 50}), tmp_path / "a", row_group_size=9)
     Dataset.from_dict({"text": ["a"] * 50}).save_to_disk(tmp_path / "b")
@@ -124,10 +136,10 @@ def test_the_bytes_of_pieces_and_the_progress_add_up_to_the_estimate(tmp_path, r
     for path in tmp_path.iterdir():
         found = pieces([path], ReadingConfig(), size)
         assert sum(piece.text_bytes for piece in found) == text_bytes(path)
-        assert read(path, size).told == text_bytes(path)
+        assert read(path, size).reported == text_bytes(path)
 
 
-def test_what_cannot_be_sought_in_is_one_piece(tmp_path, make):
+def test_what_cannot_be_sought_in_is_one_piece(tmp_path: Path, make: Make) -> None:
     line = b'{"text": "a"}\n'
     paths = [
         make(gzip.compress(line * 100), "packed"),

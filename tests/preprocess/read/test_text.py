@@ -1,40 +1,43 @@
 from __future__ import annotations
 
 import pytest
+from helpers.reading import Make, Read
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 BROKEN = b"sound \xff\xfe text"
 
 
-def test_a_text_file_is_one_document_with_its_line_ends(make, read):
+def test_a_text_file_is_one_document_with_its_line_ends(make: Make, read: Read) -> None:
     found = read(make(b"\xef\xbb\xbfone\r\ntwo\n\n three \n"))
     assert found.texts == ["one\r\ntwo\n\n three \n"]
-    assert found.documents[0].place == 3
+    assert found.documents[0].offset == 3
 
 
-def test_blocks_stand_between_blank_lines(make, read):
+def test_blocks_stand_between_blank_lines(make: Make, read: Read) -> None:
     text = "\n\none\r\ntwo\r\n \t\r\n  three\n\n\n"
     found = read(make(text), documents="block")
     assert found.texts == ["one\r\ntwo", "  three"]
-    assert [document.place for document in found.documents] == [2, text.index("  three")]
+    assert [document.offset for document in found.documents] == [2, text.index("  three")]
 
 
-def test_lines_are_documents_and_blank_ones_are_rejected_as_empty(make, read):
+def test_lines_are_documents_and_blank_ones_are_rejected_as_empty(make: Make, read: Read) -> None:
     found = read(make("one\r\n\n  two\nthree"), documents="line")
     assert found.texts == ["one", "  two", "three"]
-    assert [(one.reason, one.broken, one.place) for one in found.rejected] == [("empty", False, 5)]
+    assert [(one.reason, one.broken, one.offset) for one in found.rejected] == [("empty", False, 5)]
 
 
-@pytest.mark.parametrize(("mode", "told"), [("file", ["empty"]), ("block", []), ("line", [])])
-def test_an_empty_file_yields_nothing_and_is_told_of_when_it_should_be_one(make, read, mode, told):
+@pytest.mark.parametrize(("mode", "reported"), [("file", ["empty"]), ("block", []), ("line", [])])
+def test_an_empty_file_yields_nothing_and_is_reported_when_it_should_be_one_document(
+    make: Make, read: Read, mode: str, reported: list[str]
+) -> None:
     found = read(make(""), documents=mode)
     assert not found.documents
-    assert found.reasons == told
+    assert found.reasons == reported
 
 
 @pytest.mark.parametrize("size", [1, 1 << 40])
-def test_invalid_text_is_refused_with_its_line_and_byte(make, read, size):
+def test_invalid_text_is_refused_with_its_line_and_byte(make: Make, read: Read, size: int) -> None:
     path = make(b"\xef\xbb\xbffine\n\n" + BROKEN + b"\nfine\n")
     found = read(path, size, documents="line")
     assert found.texts == ["fine", "fine"]
@@ -43,7 +46,7 @@ def test_invalid_text_is_refused_with_its_line_and_byte(make, read, size):
     assert found.rejected[1].broken
 
 
-def test_invalid_text_is_replaced_or_skipped_when_asked(make, read):
+def test_invalid_text_is_replaced_or_skipped_when_asked(make: Make, read: Read) -> None:
     path = make(b"fine\n" + BROKEN)
     replaced = read(path, documents="line", invalid_utf8="replace")
     assert replaced.texts == ["fine", "sound \ufffd\ufffd text"]
@@ -53,13 +56,13 @@ def test_invalid_text_is_replaced_or_skipped_when_asked(make, read):
     assert [(one.reason, one.broken) for one in skipped.rejected] == [("not UTF-8", False)]
 
 
-def test_a_document_with_nul_bytes_is_broken(make, read):
+def test_a_document_with_nul_bytes_is_broken(make: Make, read: Read) -> None:
     found = read(make("some fine words\nnul \0 in a line of words\n"), documents="line")
     assert found.texts == ["some fine words"]
     assert (found.reasons, found.details) == (["NUL bytes"], ["line 2"])
 
 
-def test_a_document_that_is_too_long_is_cut_at_the_best_place(make, read):
+def test_a_document_that_is_too_long_is_cut_at_the_best_place(make: Make, read: Read) -> None:
     text = "first paragraph.\n\nsecond one is here.\nwith lines and words" + "x" * 30
     found = read(make(text), longest=30)
     assert found.texts == [
@@ -76,7 +79,9 @@ def test_a_document_that_is_too_long_is_cut_at_the_best_place(make, read):
     content=st.lists(st.sampled_from([b"a", "語".encode(), "😀".encode(), b"\n", b" ", b"\xff"])),
     longest=st.integers(16, 20),
 )
-def test_the_parts_of_a_document_are_the_document(make, read, content, longest):
+def test_the_parts_of_a_document_are_the_document(
+    make: Make, read: Read, content: bytes, longest: int
+) -> None:
     raw = b"x" + b"".join(content * 3) + b"x"
     found = read(make(raw), longest=longest, invalid_utf8="replace")
     expected = raw.decode("utf-8", "replace")
@@ -89,13 +94,13 @@ def test_the_parts_of_a_document_are_the_document(make, read, content, longest):
     assert all(len(part) <= longest for part in found.texts)
 
 
-def test_a_line_of_exactly_the_longest_length_is_not_cut(make, read):
+def test_a_line_of_exactly_the_longest_length_is_not_cut(make: Make, read: Read) -> None:
     found = read(make("語" * 16 + "\r\n" + "b" * 16 + "\n"), documents="line", longest=16)
     assert found.texts == ["語" * 16, "b" * 16]
     assert not found.rejected
 
 
-def test_no_character_is_cut_in_two(make, read):
+def test_no_character_is_cut_in_two(make: Make, read: Read) -> None:
     for shift in range(8):
         text = "x" * shift + "😀" * 100
         assert "".join(read(make(text), longest=16).texts) == text

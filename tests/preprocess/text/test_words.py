@@ -1,15 +1,14 @@
-"""Words as arrays: the same words as by hand, whatever stands around them."""
+"""Words as arrays: the same words as by hand, whatever is around them."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dslm.preprocess.clean.rules import WordRules
+from dslm.preprocess.clean.word_filter import WordFilter, WordFilters
 from dslm.preprocess.document import Document
 from dslm.preprocess.text.words import LIMIT, Words, split
 
@@ -68,14 +67,15 @@ def test_a_long_document_is_looked_at_up_to_a_limit() -> None:
     assert words.bounds.tolist() == [0, (LIMIT + 1) // 2, (LIMIT + 1) // 2 + 1]
 
 
-def test_of_several_rules_the_first_reason_counts() -> None:
-    class Fixed:
+def test_of_several_filters_the_first_reason_counts() -> None:
+    class Fixed(WordFilter):
         def __init__(self, *reasons: str | None) -> None:
-            self.reasons = list(reasons)
+            super().__init__(None)
+            self.fixed = list(reasons)
 
-        def judge(self, words: Words) -> list[str | None]:
-            return self.reasons
+        def reasons_by_words(self, words: Words) -> list[str | None]:
+            return self.fixed
 
     documents: Sequence[Document] = [Document("a"), Document("b"), Document("c")]
-    rules = WordRules(Fixed(None, "first", None), Fixed("second", "second", None))
-    assert rules(documents, Counter()) == ["second", "first", None]
+    filters = WordFilters([Fixed(None, "first", None), Fixed("second", "second", None)])
+    assert filters.reasons(documents) == ["second", "first", None]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ def written(work: WorkFolder, unit: int, shards: int) -> UnitRecord:
 
 
 @pytest.fixture
-def tokenizer(make_shards) -> Tokenizer:
+def tokenizer(make_shards: Callable[[str], Path]) -> Tokenizer:
     return load_tokenizer(make_shards("abc") / "tokenizer")
 
 
@@ -36,26 +37,26 @@ def test_shards_are_numbered_over_all_units_in_their_order(
     work: WorkFolder, tokenizer: Tokenizer
 ) -> None:
     records = [written(work, 0, 2), written(work, 1, 0), written(work, 2, 1)]
-    place = assemble(work, [], records, tokenizer, {"a": 1})
+    made = assemble(work, [], records, tokenizer, {"a": 1})
     names = [f"shard-0000{number}.arrow" for number in range(3)]
-    assert sorted(path.name for path in place.glob("*.arrow")) == names
-    assert (place / names[2]).read_text() == "shard-00002-00000.arrow"
-    manifest = json.loads((place / "manifest.json").read_text())
+    assert sorted(path.name for path in made.glob("*.arrow")) == names
+    assert (made / names[2]).read_text() == "shard-00002-00000.arrow"
+    manifest = json.loads((made / "manifest.json").read_text())
     assert [shard["file"] for shard in manifest["shards"]] == names
     assert [one["name"] for one in manifest["inputs"]] == ["0.txt", "1.txt", "2.txt"]
     assert manifest["settings"] == {"a": 1}
     assert manifest["tokenizer_sha256"] == tokenizer.sha256
-    assert load_tokenizer(place / "tokenizer").sha256 == tokenizer.sha256
+    assert load_tokenizer(made / "tokenizer").sha256 == tokenizer.sha256
 
 
 def test_what_a_killed_process_left_is_not_in_the_set(
     work: WorkFolder, tokenizer: Tokenizer
 ) -> None:
-    place = beside(work.path / "set")
-    place.mkdir()
-    (place / "shard-00009.arrow").touch()
-    assert assemble(work, [], [written(work, 0, 1)], tokenizer, {}) == place
-    assert [path.name for path in place.glob("*.arrow")] == ["shard-00000.arrow"]
+    made = beside(work.path / "set")
+    made.mkdir()
+    (made / "shard-00009.arrow").touch()
+    assert assemble(work, [], [written(work, 0, 1)], tokenizer, {}) == made
+    assert [path.name for path in made.glob("*.arrow")] == ["shard-00000.arrow"]
 
 
 def test_without_hard_links_shards_are_copied(
@@ -65,34 +66,34 @@ def test_without_hard_links_shards_are_copied(
         raise OSError(1, "Operation not permitted")
 
     monkeypatch.setattr("dslm.preprocess.work.assemble.os.link", refuse)
-    place = assemble(work, [], [written(work, 0, 1)], tokenizer, {})
-    assert (place / "shard-00000.arrow").read_text() == "shard-00000-00000.arrow"
+    made = assemble(work, [], [written(work, 0, 1)], tokenizer, {})
+    assert (made / "shard-00000.arrow").read_text() == "shard-00000-00000.arrow"
 
 
 def test_counts_of_all_stages_are_added_up(work: WorkFolder, tokenizer: Tokenizer) -> None:
     cleaned = [
         UnitRecord(statistics=Statistics(left_out={"empty": 2}, examples=["a"])) for _ in range(2)
     ]
-    place = assemble(
+    made = assemble(
         work, cleaned, [UnitRecord(statistics=Statistics(left_out={"duplicate": 1}))], tokenizer, {}
     )
-    statistics = Manifest.load(place).statistics
+    statistics = Manifest.load(made).statistics
     assert statistics.left_out == {"duplicate": 1, "empty": 4}
     assert statistics.examples == ["a", "a"]
 
 
 def test_rejects_of_all_units_are_one_file_that_gzip_reads(work: WorkFolder) -> None:
     records = []
-    for stage, unit in (("left-out", 0), ("left-out", 1), ("rejected", 0)):
-        name = f"{stage}-{unit:05d}"
+    for kind, unit in (("left-out", 0), ("left-out", 1), ("rejected", 0)):
+        name = f"{kind}-{unit:05d}"
         work.file(name).write_bytes(gzip.compress(f"{name}\n".encode(), mtime=0))
         records.append(UnitRecord(work.hashed(name)))
     work.file("texts-00000").touch()
     records.append(UnitRecord(work.hashed("texts-00000")))
     target = work.path / "new" / "rejects.jsonl.gz"
     gather_rejects(work, records, target)
-    told = gzip.decompress(target.read_bytes()).decode().split()
-    assert told == ["left-out-00000", "left-out-00001", "rejected-00000"]
+    reported = gzip.decompress(target.read_bytes()).decode().split()
+    assert reported == ["left-out-00000", "left-out-00001", "rejected-00000"]
 
 
 @pytest.fixture

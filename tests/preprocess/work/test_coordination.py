@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from helpers.work_plan import PLAN
 
+from dslm.environment import Task
 from dslm.errors import DataError
 from dslm.preprocess.work import coordination as ranks
 from dslm.preprocess.work import watch
-from dslm.preprocess.work.coordination import Rank, WorkPass
+from dslm.preprocess.work.coordination import WorkPass
 from dslm.preprocess.work.folder import UnitRecord, WorkFolder
 from dslm.preprocess.work.plan import WorkUnit
 from dslm.preprocess.work.watch import Listeners, Watch
@@ -30,8 +31,8 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ranks, "WAIT", 0.01)
 
 
-def stage(folder: WorkFolder, made: list[int], member: Rank | None = None) -> WorkPass:
-    """A stage that notes the units it does."""
+def noting_pass(folder: WorkFolder, made: list[int], task: Task | None = None) -> WorkPass:
+    """A pass that notes the units it does."""
 
     def work(unit: WorkUnit, advance: Advance | None) -> UnitRecord:
         made.append(unit.number)
@@ -41,40 +42,40 @@ def stage(folder: WorkFolder, made: list[int], member: Rank | None = None) -> Wo
         return UnitRecord(folder.hashed(f"{unit.number}"), Statistics(documents=unit.number))
 
     with folder.joined(PLAN) as since:
-        return WorkPass("write", folder, work, member or Rank(), since)
+        return WorkPass("write", folder, work, task or Task(), since)
 
 
 def finish(
-    stage: WorkPass,
-    told: Advance | None = None,
+    work_pass: WorkPass,
+    reported: Advance | None = None,
     ended: Callable[[], bool] = never,
     max_bad: int = 0,
 ) -> list[UnitRecord]:
     with Workers(1) as workers:
-        return stage.finish(UNITS, workers, Listeners(max_bad, told), ended)
+        return work_pass.finish(UNITS, workers, Listeners(max_bad, reported), ended)
 
 
 def test_records_come_in_the_order_of_the_units(work: WorkFolder) -> None:
     made: list[int] = []
-    done = finish(stage(work, made, Rank(1, 3)))
-    assert made == [2, 3, 4, 5, 0, 1]  # each member begins at a place of its own
+    done = finish(noting_pass(work, made, Task(1, 3)))
+    assert made == [2, 3, 4, 5, 0, 1]  # each rank begins at a unit of its own
     assert [one.statistics.documents for one in done] == list(range(6))
 
 
 def test_what_is_done_is_not_done_again_but_counts_as_progress(work: WorkFolder) -> None:
     made: list[int] = []
-    told: list[int] = []
-    finish(stage(work, made))
-    finish(stage(work, made), told.append)
+    reported: list[int] = []
+    finish(noting_pass(work, made))
+    finish(noting_pass(work, made), reported.append)
     assert made == list(range(6))
-    assert sum(told) == 60
+    assert sum(reported) == 60
 
 
 def test_a_unit_whose_file_was_damaged_is_done_again(work: WorkFolder) -> None:
     made: list[int] = []
-    finish(stage(work, made))
+    finish(noting_pass(work, made))
     work.file("4").write_text("unit 5")
-    finish(stage(work, made, Rank(0, 2)))  # whoever of a crew finds it
+    finish(noting_pass(work, made, Task(0, 2)))  # whichever rank finds it
     assert made == [0, 1, 2, 3, 4, 5, 4]
     assert work.file("4").read_text() == "unit 4"
 
@@ -84,17 +85,17 @@ def test_a_unit_that_another_is_at_is_waited_for(work: WorkFolder) -> None:
     with work.lock("write", 3):
         other = threading.Timer(0.2, lambda: work.finish("write", 3, UnitRecord()))
         other.start()
-        done = WorkPass("write", work, stage(work, made).work)(UNITS[3], None)
+        done = WorkPass("write", work, noting_pass(work, made).work)(UNITS[3], None)
         assert not done
         other.join()
-    finish(stage(work, made))
+    finish(noting_pass(work, made))
     assert made == [0, 1, 2, 4, 5]
 
 
 def test_it_leaves_when_others_have_made_the_whole_set(work: WorkFolder) -> None:
     made: list[int] = []
     with work.lock("write", 3):
-        done = finish(stage(work, made), ended=lambda: len(made) == 5)
+        done = finish(noting_pass(work, made), ended=lambda: len(made) == 5)
     assert made == [0, 1, 2, 4, 5]
     assert len(done) == 5
 
@@ -107,7 +108,7 @@ def test_a_unit_that_fails_is_free_again_and_has_no_record(work: WorkFolder) -> 
         finish(WorkPass("write", work, fail))
     assert work.units_done() == 0
     made: list[int] = []
-    finish(stage(work, made))
+    finish(noting_pass(work, made))
     assert made == list(range(6))
 
 
@@ -115,7 +116,7 @@ def test_the_work_folder_of_one_set_is_not_that_of_another(tmp_path: Path) -> No
     made: list[int] = []
     for name in ("a", "b"):
         folder = WorkFolder.beside(tmp_path / name)
-        finish(stage(folder, made))
+        finish(noting_pass(folder, made))
     assert made == [*range(6), *range(6)]
 
 
@@ -123,19 +124,19 @@ def test_what_others_finish_counts_as_soon_as_it_is_seen(
     work: WorkFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watch, "LOOK_EVERY", 0)
-    told: list[int] = []
-    seen = Watch(work, "write", UNITS, Listeners(0, told.append))
+    reported: list[int] = []
+    seen = Watch(work, "write", UNITS, Listeners(0, reported.append))
     seen.advance(4)  # of unit 0
     for number in (1, 2, 3):
         work.finish("write", number, UnitRecord())
     seen.advance(3)
-    assert sum(told) == 30
+    assert sum(reported) == 30
     work.finish("write", 0, UnitRecord())
     seen.advance(3)  # the rest of unit 0, whose record is there too
-    assert sum(told) == 40
+    assert sum(reported) == 40
     for _ in (1, 2, 3):  # found to be done
         seen.advance(10)
-    assert sum(told) == 40
+    assert sum(reported) == 40
 
 
 def test_what_was_done_before_counts_when_it_is_proved(
@@ -143,12 +144,12 @@ def test_what_was_done_before_counts_when_it_is_proved(
 ) -> None:
     monkeypatch.setattr(watch, "LOOK_EVERY", 0)
     work.finish("write", 1, UnitRecord())
-    told: list[int] = []
-    seen = Watch(work, "write", UNITS, Listeners(0, told.append))
+    reported: list[int] = []
+    seen = Watch(work, "write", UNITS, Listeners(0, reported.append))
     seen.advance(0)
-    assert sum(told) == 0
+    assert sum(reported) == 0
     seen.advance(10)
-    assert sum(told) == 10
+    assert sum(reported) == 10
 
 
 def test_broken_records_of_all_units_together_stop_the_stage_early(
@@ -171,7 +172,7 @@ def test_broken_records_of_all_units_together_stop_the_stage_early(
     assert len(finish(WorkPass("write", work, work_on), max_bad=6)) == 6
 
 
-def test_waiting_for_others_is_told_once_when_it_takes_long(
+def test_waiting_for_others_is_reported_once_when_it_takes_long(
     work: WorkFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter(range(0, 1000, 3))
@@ -185,6 +186,6 @@ def test_waiting_for_others_is_told_once_when_it_takes_long(
 
     with work.lock("write", 3), work.lock("write", 4), Workers(1) as workers:
         listeners = Listeners(0, notice=notices.append)
-        stage(work, []).finish(UNITS, workers, listeners, ended)
+        noting_pass(work, []).finish(UNITS, workers, listeners, ended)
     assert notices == ["waiting for 2 units that another process holds"]
     assert looks.count(0) > 2  # not at once

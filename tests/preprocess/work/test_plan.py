@@ -69,16 +69,16 @@ def test_settings_are_what_json_holds_and_name_no_file_of_this_machine(tmp_path:
     assert str(tmp_path) not in json.dumps(settings)
 
 
-def test_settings_tell_the_content_of_a_file_that_cleaning_reads(tmp_path: Path) -> None:
+def test_settings_include_the_hash_of_a_file_that_cleaning_reads(tmp_path: Path) -> None:
     file = tmp_path / "questions.txt"
-    told = []
+    reported = []
     for text in ("what is the capital of a land", "what is the length of a river"):
         file.write_text(f"{text}\n")
         contamination = ContaminationConfig(on=True, files=(str(file),))
-        told.append(
+        reported.append(
             ShardingConfig(
                 tmp_path, cleaning=CleaningConfig(contamination=contamination)
             ).settings()
         )
-    assert told[0] != told[1]
-    assert str(tmp_path) not in json.dumps(told)
+    assert reported[0] != reported[1]
+    assert str(tmp_path) not in json.dumps(reported)

@@ -13,34 +13,34 @@ def other(**blocks: Any) -> dict[str, Any]:
     return {**copy.deepcopy(PLAN), **blocks}
 
 
-def told(**blocks: Any) -> list[str]:
+def reported(**blocks: Any) -> list[str]:
     return list(differences(PLAN, other(**blocks)))
 
 
 def test_two_plans_alike_differ_in_nothing() -> None:
-    assert told() == []
+    assert reported() == []
 
 
 def test_inputs_are_named_that_are_others_than_before() -> None:
-    assert told(inputs=[["a.jsonl", "11@1"], ["c.jsonl", "20@2"]]) == [
+    assert reported(inputs=[["a.jsonl", "11@1"], ["c.jsonl", "20@2"]]) == [
         "input a.jsonl has changed",
         "input b.jsonl is missing",
         "input c.jsonl is new",
     ]
-    assert told(inputs=PLAN["inputs"][::-1]) == ["the inputs had another order"]
+    assert reported(inputs=PLAN["inputs"][::-1]) == ["the inputs had another order"]
 
 
 def test_settings_are_called_as_the_user_calls_them() -> None:
     settings = {"shard_size": 300, "reading": {"text_key": "body", "documents": "file"}}
-    assert told(settings=settings) == ["reading.text_key was 'text'"]
+    assert reported(settings=settings) == ["reading.text_key was 'text'"]
 
 
-def test_a_version_that_made_the_work_is_told() -> None:
-    assert told(made_with={"numpy": "2.1"}) == ["made_with.numpy was '2.0'"]
+def test_a_version_that_made_the_work_is_reported() -> None:
+    assert reported(made_with={"numpy": "2.1"}) == ["made_with.numpy was '2.0'"]
     assert list(differences({**PLAN, "made_with": {}}, PLAN)) == ["made_with.numpy was None"]
 
 
-def test_of_many_differences_the_first_are_told() -> None:
+def test_of_many_differences_the_first_are_named() -> None:
     inputs = [[f"{number}.txt", "1@1"] for number in range(9)]
     error = str(refuse_other(Path("work"), PLAN, other(inputs=inputs)))
     assert "input a.jsonl is missing, input b.jsonl is missing, input 0.txt is new" in error

@@ -59,8 +59,8 @@ def test_one_broken_record_too_many_stops() -> None:
     with Rejects(Statistics(), NAMES, 2, None) as reject:
         reject(BROKEN)
         reject(BROKEN)
-        told = r"--max-bad = 2: 3 records are broken; mend the input"
-        with pytest.raises(DataError, match=told):
+        reported = r"--max-bad = 2: 3 records are broken; mend the input"
+        with pytest.raises(DataError, match=reported):
             reject(BROKEN)
 
 

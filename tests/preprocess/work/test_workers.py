@@ -11,32 +11,33 @@ import pytest
 import dslm
 from dslm.errors import SetupError
 from dslm.preprocess.work.workers import Workers
+from dslm.progress import Advance
 
 
-def square(number, advance):
+def square(number: int, advance: Advance) -> int:
     advance(1)
     return number * number
 
 
-def die(number, advance):
+def die(number: int, advance: Advance) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_results_come_in_the_order_of_the_units():
-    told: list[int] = []
+def test_results_come_in_the_order_of_the_units() -> None:
+    reported: list[int] = []
     with Workers(2) as workers:
-        assert workers.each(square, range(5), told.append) == [0, 1, 4, 9, 16]
-        assert workers.each(square, range(3), told.append) == [0, 1, 4]
-    assert sum(told) == 8
+        assert workers.each(square, range(5), reported.append) == [0, 1, 4, 9, 16]
+        assert workers.each(square, range(3), reported.append) == [0, 1, 4]
+    assert sum(reported) == 8
 
 
-def test_a_killed_worker_is_one_clear_error():
-    told = r"a worker was killed.*use fewer workers"
-    with Workers(2) as workers, pytest.raises(SetupError, match=told):
+def test_a_killed_worker_is_one_clear_error() -> None:
+    reported = r"a worker was killed.*use fewer workers"
+    with Workers(2) as workers, pytest.raises(SetupError, match=reported):
         workers.each(die, range(2), None)
 
 
-def test_workers_end_with_a_parent_that_was_killed(tmp_path):
+def test_workers_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
     program = tmp_path / "parent.py"
     program.write_text(
         "import os, signal, sys, time\n"

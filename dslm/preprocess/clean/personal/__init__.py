@@ -1,1 +1,5 @@
-"""Personal data in text: addresses, keys and numbers, each found by its form and its checksum."""
+"""Personal data: what has the form of it is found and masked."""
+
+from dslm.preprocess.clean.personal.step import Personal, PersonalConfig
+
+__all__ = ["Personal", "PersonalConfig"]

@@ -12,7 +12,7 @@ import re
 Span = tuple[int, int]
 """The first character, and the one after the last."""
 
-_LETTERS = "A-Za-zÀ-ÖØ-öø-ɏ"  # not \w: Chinese text stands around an address without a space
+_LETTERS = "A-Za-zÀ-ÖØ-öø-ɏ"  # not \w: Chinese text surrounds an address without a space
 _MAILBOX = re.compile(rf"[{_LETTERS}0-9_][{_LETTERS}0-9._%+'&-]*\Z")
 _HOST = re.compile(rf"(?:[{_LETTERS}0-9][{_LETTERS}0-9-]{{0,62}}\.)+([A-Za-z]{{2,24}})")
 _LONGEST_MAILBOX = 64  # RFC 5321, section 4.5.3.1.1

@@ -1,4 +1,4 @@
-"""Tests that tell a number of one kind from any other run of digits."""
+"""Checks that distinguish a number of one kind from any other run of digits."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CARD_PREFIXES = (
 )
 
 _PROVINCE = re.compile("1[1-5]|2[1-3]|3[1-7]|4[1-6]|5[0-4]|6[1-5]|71|8[1-3]")  # GB/T 2260
-_IDENTITY_WEIGHTS = tuple(2 ** (17 - place) % 11 for place in range(17))
+_IDENTITY_WEIGHTS = tuple(2 ** (17 - index) % 11 for index in range(17))
 _IDENTITY_CHECKS = "10X98765432"
 
 
@@ -53,7 +53,7 @@ def is_identity(number: str) -> bool:
     """Whether eighteen signs are a Chinese identity number, by GB 11643-1999.
 
     Six digits of a district, whose first two name a province; a day of birth from 1850 on; three of
-    a serial number; and a check sign by ISO 7064, mod 11-2, in which X stands for ten.
+    a serial number; and a check sign by ISO 7064, mod 11-2, in which X means ten.
     """
     total = sum(
         weight * int(digit) for weight, digit in zip(_IDENTITY_WEIGHTS, number[:17], strict=True)

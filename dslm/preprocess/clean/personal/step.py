@@ -1,7 +1,7 @@
 """Put placeholders for personal data: e-mail, IP, telephone, card and identity numbers, and keys.
 
 For each kind a glance at the text says whether it can hold one at all; only then are the patterns
-tried: `personal_addresses`, `personal_numbers`, `personal_keys`. What was found is replaced by the
+tried: `addresses`, `numbers`, `keys`. What was found is replaced by the
 placeholder of its kind and counted; it is kept nowhere. The numbers come from the most certain kind
 to the least, each looking at what the kinds before it left.
 
@@ -21,6 +21,7 @@ from dslm.config.parse import STRICT
 from dslm.preprocess.clean.personal.addresses import Span, addresses, emails, may_hold_ipv6
 from dslm.preprocess.clean.personal.keys import keys, may_hold_keys
 from dslm.preprocess.clean.personal.numbers import cards, identities, phones
+from dslm.preprocess.clean.step import Formatter
 from dslm.preprocess.document import Document
 
 PersonalKind = Literal["key", "email", "id", "card", "ip", "phone"]
@@ -28,7 +29,7 @@ KINDS: tuple[PersonalKind, ...] = ("key", "email", "id", "card", "ip", "phone")
 """In the order in which they are masked."""
 
 _DIGITS = {"id": 17, "card": 13, "ip": 5, "phone": 7}
-"""Of each kind of number, the fewest digits in a row, were there nothing between groups of them."""
+"""Of each kind of number, the fewest digits in a row, if what is between groups is left out."""
 
 _BETWEEN_GROUPS = b" ().+-/" + bytes(range(0x80, 0x100))
 _DIGITS_TO_ZERO = bytes(ord("0") if chr(byte) in "0123456789" else 0 for byte in range(256))
@@ -48,10 +49,14 @@ class PersonalConfig:
     documentation) are masked too."""
 
 
-class Personal:
-    """The step that masks personal data; see `dslm.preprocess.clean.step.Step`."""
+class Personal(Formatter):
+    """The step that masks personal data."""
+
+    presets = ("web",)
+    counted = "personal data masked"
 
     def __init__(self, settings: PersonalConfig) -> None:
+        super().__init__(settings)
         finders: dict[PersonalKind, Callable[[str], list[Span]]] = {
             "key": keys,
             "email": emails,
@@ -63,35 +68,31 @@ class Personal:
         self._finders = {kind: finders[kind] for kind in KINDS if kind in settings.kinds}
 
     def __call__(self, documents: Sequence[Document], counts: Counter[str]) -> list[str | None]:
-        """Mask texts; leaves out no document.
-
-        Counts ``personal data masked`` once a document, and for each kind such as ``email`` the
-        ``email documents`` and the ``email places``.
-        """
+        """Mask all texts; counts ``email documents``, ``email places`` and so on besides."""
         for document in documents:
-            found = self._mask(document)
-            counts.update({f"{kind} places": places for kind, places in found.items()})
-            counts.update({f"{kind} documents": 1 for kind in found})
-            counts.update(["personal data masked"] if found else [])
+            document.text = self._masked(document.text, counts)
         return [None] * len(documents)
 
-    def _mask(self, document: Document) -> dict[PersonalKind, int]:
-        """Mask one text; returns how often each kind was found, if it was."""
-        found: dict[PersonalKind, int] = {}
-        digits = _digits(document.text)
+    def format(self, text: str) -> str:
+        """The text with a placeholder for each personal datum."""
+        return self._masked(text, Counter())
+
+    def _masked(self, text: str, counts: Counter[str]) -> str:
+        found: Counter[str] = Counter()
+        digits = _digits(text)
         for kind, finder in self._finders.items():
-            if not _possible(kind, document.text, digits):
-                continue
-            if spans := finder(document.text):
-                document.text = _replaced(document.text, spans, f"<{kind.upper()}>")
-                found[kind] = len(spans)
-        return found
+            if _possible(kind, text, digits) and (spans := finder(text)):
+                text = _replaced(text, spans, f"<{kind.upper()}>")
+                found.update({f"{kind} documents": 1, f"{kind} places": len(spans)})
+        counts.update(found)
+        counts.update([self.counted] if found else [])
+        return text
 
 
 def _digits(text: str) -> bytes:
-    """The text with zeros for digits, nothing for what may stand between, and NUL for all else.
+    """The text with zeros for digits, nothing for what may be between them, and NUL for all else.
 
-    Nothing at all when that holds too few digits in a row for any kind of number. A table applied
+    Empty when that holds too few digits in a row for any kind of number. A table applied
     by the C library costs about two nanoseconds a byte, a regular expression twice that.
     """
     digits = text.encode("utf-8", "surrogatepass").translate(_DIGITS_TO_ZERO, _BETWEEN_GROUPS)
@@ -99,7 +100,7 @@ def _digits(text: str) -> bytes:
 
 
 def _possible(kind: PersonalKind, text: str, digits: bytes) -> bool:
-    """Whether a closer look at a text is worth while."""
+    """Whether a text deserves a closer look."""
     if kind == "email":
         return "@" in text
     if kind == "key":

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -23,11 +23,10 @@ from dslm.files.fingerprint import Input
 from dslm.files.whole import appearing
 from dslm.preprocess.deduplicate.decide import REASONS, Decision, decide
 from dslm.preprocess.deduplicate.paragraphs import remove
-from dslm.preprocess.deduplicate.shingles import shingles
+from dslm.preprocess.deduplicate.shingles import Shingles, shingles
 from dslm.preprocess.deduplicate.signatures import Signatures, signatures
-from dslm.preprocess.document import Document, Reject, Rejected
+from dslm.preprocess.document import Document, Reject
 from dslm.preprocess.read.inputs import describe
-from dslm.preprocess.text.ragged import Words
 from dslm.preprocess.tokenize import tokenize
 from dslm.preprocess.work.folder import UnitRecord, WorkFolder
 from dslm.preprocess.work.intermediate import Texts, clean_documents, write_texts
@@ -35,8 +34,8 @@ from dslm.preprocess.work.plan import ShardingConfig, WorkUnit
 from dslm.preprocess.work.rejects import Rejects
 from dslm.progress import Advance
 from dslm.shards.manifest import Shard
-from dslm.shards.rows import Integers, Rows
-from dslm.shards.statistics import Statistics, TextVolume
+from dslm.shards.rows import Rows
+from dslm.shards.statistics import Statistics, count
 from dslm.shards.writer import ShardWriter
 from dslm.tokenizers.load import load_tokenizer
 from dslm.tokenizers.tokenizer import Tokenizer
@@ -44,7 +43,7 @@ from dslm.tokenizers.tokenizer import Tokenizer
 
 @dataclass(frozen=True)
 class Work:
-    """What the stages have in common; small, for a worker process is sent it with every unit."""
+    """What the passes have in common; small, since it is sent to a worker with every unit."""
 
     folder: WorkFolder
     sharding: ShardingConfig
@@ -103,7 +102,7 @@ class Decide(Work):
     units: int
 
     def __call__(self, unit: WorkUnit, advance: Advance | None) -> UnitRecord:
-        """Make the files ``decision-…``, one for each unit of the other stages."""
+        """Make the files ``decision-…``, one for each unit of the other passes."""
         folder, settings = self.folder, self.sharding.duplicates
         numbers = range(self.units)
         parts = [Signatures.load(folder.file(f"signatures-{n:05d}")) for n in numbers]
@@ -113,7 +112,7 @@ class Decide(Work):
         def texts(number: int) -> Texts:
             return Texts(folder.file(f"texts-{number:05d}"))
 
-        def shingles_of(document: int) -> Words:
+        def shingles_of(document: int) -> Shingles:
             number = bisect_right(firsts, document) - 1
             return shingles(texts(number).text(document - firsts[number]), settings)
 
@@ -139,26 +138,28 @@ class Write(Work):
         with self.rejected(statistics, aside) as reject:
             source = _unique if self.sharding.duplicates.any else _clean
             batches = source(unit, self, statistics, reject, advance)
-            shards = self._write(unit, (_counted(self._tokenize(b), statistics) for b in batches))
+            shards = self._write(unit, (self._tokenize(b, statistics) for b in batches))
         files = {shard.file: shard.sha256 for shard in shards}
         if self.rejects:
             files |= self.folder.hashed(aside)
         inputs = () if self.sharding.duplicates.any else self.inputs(unit)
         return UnitRecord(files, statistics, inputs, shards)
 
-    def _tokenize(self, documents: list[Document]) -> Rows:
+    def _tokenize(self, documents: list[Document], statistics: Statistics) -> Rows:
         tokenizer = _tokenizer(self.sharding.tokenizer, self.tokenizer_sha256)
         try:
-            return tokenize(documents, tokenizer)
+            rows = tokenize(documents, tokenizer)
         except DataError:
             for document in documents:  # which of them is it?
                 try:
                     tokenizer.encode([document.text])
                 except DataError as error:
                     where = self.folder.names[document.input]
-                    told = [replace(p, where=f"{where}: {p.where}") for p in error.problems]
-                    raise DataError(*told) from None
+                    found = [replace(p, where=f"{where}: {p.where}") for p in error.problems]
+                    raise DataError(*found) from None
             raise
+        statistics.add(count(rows))
+        return rows
 
     def _write(self, unit: WorkUnit, batches: Iterator[Rows]) -> tuple[Shard, ...]:
         tokenizer = _tokenizer(self.sharding.tokenizer, self.tokenizer_sha256)
@@ -208,7 +209,7 @@ def _unique(
                 reason = "" if document.text.strip() else "duplicate paragraphs"
                 shortened += not reason
             if reason:
-                reject(_rejected(document, reason))
+                reject(document.rejected(reason))
             else:
                 kept.append(document)
             number += 1
@@ -220,42 +221,9 @@ def _unique(
         advance(unit.size)
 
 
-def _rejected(document: Document, reason: str) -> Rejected:
-    return Rejected(document.input, document.place, reason, text=document.text)
-
-
-def _counted(rows: Rows, statistics: Statistics) -> Rows:
-    """Count what is kept."""
-    sizes = np.diff(rows.ends)
-    lengths = np.bincount(np.log2(np.maximum(sizes, 1)).astype(np.int64))
-    names = rows.languages if any(rows.languages) else []
-    statistics.add(
-        Statistics(
-            documents=len(rows),
-            tokens=rows.tokens.size,
-            text_bytes=int(rows.text_bytes.sum()),
-            sentences=rows.sentences.size,
-            maximum_token=int(rows.tokens.max(initial=0)),
-            languages=_volumes(names, sizes, rows.text_bytes),
-            lengths=lengths.tolist(),
-        )
-    )
-    return rows
-
-
-def _volumes(names: Sequence[str], sizes: Integers, text_bytes: Integers) -> dict[str, TextVolume]:
-    languages, which = np.unique(np.array(names, dtype=object), return_inverse=True)
-    return {
-        str(language): TextVolume(
-            int((which == n).sum()), int(sizes[which == n].sum()), int(text_bytes[which == n].sum())
-        )
-        for n, language in enumerate(languages)
-    }
-
-
 @lru_cache(maxsize=1)
 def _tokenizer(path: Path, sha256: str) -> Tokenizer:
-    """A worker deals with many units; another model at the same place is another tokenizer."""
+    """A worker deals with many units; another model at the same path is another tokenizer."""
     tokenizer = load_tokenizer(path)
     if tokenizer.sha256 != sha256:
         raise DataError(Problem(str(path), None, "has changed since the work began"))

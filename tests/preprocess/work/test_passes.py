@@ -12,8 +12,8 @@ from dslm.preprocess.clean.pipeline import CleaningConfig
 from dslm.preprocess.deduplicate.settings import Duplicates
 from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
 from dslm.preprocess.work.folder import UnitRecord, WorkFolder
+from dslm.preprocess.work.passes import Clean, Decide, Work, Write
 from dslm.preprocess.work.plan import ShardingConfig, plan
-from dslm.preprocess.work.stages import Clean, Decide, Work, Write
 from dslm.shards.statistics import TextVolume
 from dslm.tokenizers.load import load_tokenizer
 
@@ -37,16 +37,16 @@ def tokenizer(tmp_path: Path, paths: list[Path]) -> Path:
     return tmp_path / "tok"
 
 
-def stage(kind: Any, work: WorkFolder, sharding: ShardingConfig, *more: Any) -> Any:
+def run_pass(kind: Any, work: WorkFolder, sharding: ShardingConfig, *more: Any) -> Any:
     sha256 = load_tokenizer(sharding.tokenizer).sha256
     return kind(work, sharding, sha256, work.path.parent, 10, True, *more)
 
 
 def write(work: WorkFolder, paths: list[Path], sharding: ShardingConfig) -> list[UnitRecord]:
-    return [stage(Write, work, sharding)(unit, None) for unit in plan(paths, sharding)]
+    return [run_pass(Write, work, sharding)(unit, None) for unit in plan(paths, sharding)]
 
 
-def test_a_unit_tells_its_inputs_counts_and_files(
+def test_the_record_of_a_unit_holds_inputs_counts_and_files(
     work: WorkFolder, paths: list[Path], tokenizer: Path
 ) -> None:
     (done,) = write(work, paths, ShardingConfig(tokenizer))
@@ -60,13 +60,13 @@ def test_a_unit_tells_its_inputs_counts_and_files(
     assert work.hashed(*done.files) == done.files
 
 
-def test_an_input_is_told_by_the_unit_that_reads_its_beginning(
+def test_an_input_is_recorded_by_the_unit_that_reads_its_beginning(
     work: WorkFolder, paths: list[Path], tokenizer: Path
 ) -> None:
     done = write(work, paths, ShardingConfig(tokenizer, 300))
-    told = [[one.name for one in unit.inputs] for unit in done]
-    assert len(told) > 2
-    assert [name for names in told for name in names] == ["a.jsonl", "b.jsonl"]
+    reported = [[one.name for one in unit.inputs] for unit in done]
+    assert len(reported) > 2
+    assert [name for names in reported for name in names] == ["a.jsonl", "b.jsonl"]
 
 
 @pytest.mark.parametrize("size", [2, 50, 90, 10_000])
@@ -75,7 +75,7 @@ def test_shards_are_closed_by_the_document_that_fills_them(
 ) -> None:
     sharding = ShardingConfig(tokenizer, size)
     (unit,) = plan(paths[:1], ShardingConfig(tokenizer))
-    done = stage(Write, work, sharding)(unit, None)
+    done = run_pass(Write, work, sharding)(unit, None)
     sizes = [2 * one.tokens for one in done.shards]
     assert all(size <= filled < size + 2 * 22 for filled in sizes[:-1])
     assert sizes[-1] < size + 2 * 22
@@ -108,19 +108,19 @@ def test_duplicates_are_left_out_over_the_borders_of_units(
 ) -> None:
     sharding = ShardingConfig(tokenizer, 300, duplicates=Duplicates(documents=True))
     units = plan(paths, sharding)
-    told: list[int] = []
-    cleaned = [stage(Clean, work, sharding)(unit, told.append) for unit in units]
+    reported: list[int] = []
+    cleaned = [run_pass(Clean, work, sharding)(unit, reported.append) for unit in units]
     assert sum(one.statistics.documents for one in cleaned) == 0  # none is kept yet
     assert [one.name for done in cleaned for one in done.inputs] == ["a.jsonl", "b.jsonl"]
-    decided = stage(Decide, work, sharding, len(units))(units[0], None)
+    decided = run_pass(Decide, work, sharding, len(units))(units[0], None)
     assert len(decided.files) == len(units)
-    written = [stage(Write, work, sharding)(unit, told.append) for unit in units]
+    written = [run_pass(Write, work, sharding)(unit, reported.append) for unit in units]
     assert sum(one.statistics.documents for one in written) == 21
     assert [one.statistics.left_out for one in written] == [
         *[{}] * (len(units) - 1),
         {"duplicate": 1},
     ]
-    assert sum(told) == 2 * sum(path.stat().st_size for path in paths)
+    assert sum(reported) == 2 * sum(path.stat().st_size for path in paths)
     assert all(done.inputs == () for done in written)
 
 
@@ -133,15 +133,15 @@ def test_a_repeated_paragraph_is_cut_out_where_it_comes_again(
     duplicates = Duplicates(paragraphs=True, paragraph_characters=20)
     sharding = ShardingConfig(tokenizer.parent / "more", duplicates=duplicates)
     units = plan(paths[:1], sharding)
-    stage(Clean, work, sharding)(units[0], None)
-    stage(Decide, work, sharding, 1)(units[0], None)
-    statistics = stage(Write, work, sharding)(units[0], None).statistics
+    run_pass(Clean, work, sharding)(units[0], None)
+    run_pass(Decide, work, sharding, 1)(units[0], None)
+    statistics = run_pass(Write, work, sharding)(units[0], None).statistics
     assert statistics.documents == 2
     assert statistics.changed == {"duplicate paragraphs removed": 1}
     assert sum(statistics.left_out.values()) == 1
 
 
-def test_an_unknown_character_is_told_with_the_file_that_holds_it(
+def test_an_unknown_character_is_reported_with_the_file_that_holds_it(
     work: WorkFolder, paths: list[Path], tokenizer: Path
 ) -> None:
     with paths[1].open("a") as file:
@@ -154,7 +154,7 @@ def test_a_tokenizer_that_changed_on_the_way_is_never_used(
     work: WorkFolder, paths: list[Path], tokenizer: Path
 ) -> None:
     sharding = ShardingConfig(tokenizer)
-    begun: Work = stage(Write, work, sharding)
+    begun: Work = run_pass(Write, work, sharding)
     (unit,) = plan(paths, sharding)
     (tokenizer.parent / "known.txt").write_text("the 0123456789 rivers. stones, all of them")
     for path in tokenizer.iterdir():

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from dslm.run.config import ScheduleConfig
-from dslm.train.schedule import factor, warmup_steps
+from dslm.run.schedule import ScheduleConfig, factor, warmup_steps
 
 KINDS = ["constant", "linear", "cosine", "inverse_sqrt", "warmup_stable_decay"]
 ENDING = ["linear", "cosine", "warmup_stable_decay"]

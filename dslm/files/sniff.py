@@ -1,0 +1,61 @@
+"""The first bytes of a file: how it is packed, and whether it holds text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dslm.errors import DataError, Problem
+from dslm.files.compression import compression_of
+from dslm.files.encoding import mark
+from dslm.files.lines import MARK
+from dslm.files.streams import head
+
+HEAD = 1 << 16
+SPOILED = 0.1
+"""Share of control characters in valid UTF-8 from which on it is no text."""
+BINARY = 0.02
+"""The same where the bytes are not UTF-8; text of any other encoding has next to none."""
+ZIP = b"PK\x03\x04"
+CONTROL = bytes(set(range(32)) - set(b"\b\t\n\v\f\r\x0e\x0f\x1a\x1b"))
+"""Control characters that no text needs; ISO 2022 needs SO, SI and ESC."""
+
+
+def sniff(path: Path) -> tuple[str, bytes]:
+    """How a file is packed, a key of `COMPRESSIONS` or nothing, and how its content begins.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    start = head(path, "", HEAD)
+    compression = compression_of(start)
+    return compression, head(path, compression, HEAD) if compression else start
+
+
+def text_start(path: Path, start: bytes) -> bytes:
+    """The beginning of a text as UTF-8, without its byte order mark.
+
+    Args:
+        path: the file, for the message.
+        start: from `sniff`.
+
+    Raises:
+        DataError: it is not text.
+    """
+    if encoding := mark(start):
+        start = start.decode(encoding, "ignore").encode("utf-8", "ignore")
+    start = start.removeprefix(MARK)
+    if not _is_text(start):
+        wide = max(start[::2].count(0), start[1::2].count(0)) > len(start) // 4
+        fix = "if it is UTF-16, it needs a byte order mark" if wide else "leave it out"
+        fix = "unpack it" if start.startswith(ZIP) else fix
+        raise DataError(Problem(str(path), None, "is not text", fix))
+    return start
+
+
+def _is_text(start: bytes) -> bool:
+    try:
+        start[:-3].decode("utf-8")  # the last character may be cut
+        most = SPOILED
+    except UnicodeDecodeError:
+        most = BINARY
+    return len(start) - len(start.translate(None, CONTROL)) <= most * len(start)

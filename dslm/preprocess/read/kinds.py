@@ -1,0 +1,106 @@
+"""What an input holds, by its first bytes: the packing, and the format of what is inside.
+
+The name decides only between formats that look alike: a table of commas is also a text, and a file
+of JSON lines whose first line is damaged looks like one.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from dslm.errors import DataError, Problem
+from dslm.files.arrow import input_files
+from dslm.files.compression import ratio
+from dslm.files.sniff import sniff, text_start
+from dslm.files.streams import unreadable
+from dslm.preprocess.read import columnar, json_document, json_lines, registry, text
+from dslm.preprocess.read.format import Format
+
+JSON = re.compile(rb'\s*(\{\s*["}]|\[\s*[\[{"\]])')
+
+
+@dataclass(frozen=True)
+class FileKind:
+    """What a file holds."""
+
+    compression: str
+    """A key of `COMPRESSIONS`; nothing for a plain file."""
+    format: Format
+    """What is inside."""
+
+
+def kind(path: Path) -> FileKind:
+    """Look at the beginning of a file, or at a folder that `datasets` saved.
+
+    Raises:
+        DataError: the file cannot be read, or is neither text nor of a format that is known.
+    """
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise unreadable(path, error) from None
+    if stat.S_ISDIR(state.st_mode):
+        input_files(path)
+        return FileKind("", columnar.DATASET)
+    return _kind(path, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=1 << 17)
+def _kind(path: Path, size: int, changed: int) -> FileKind:
+    """The kind of a file, which is asked for often; the same while its size and time are."""
+    compression, start = sniff(path)
+    signed = (form for form in registry.FORMATS if form.magic and start.startswith(form.magic))
+    form = next(signed, None) or _text_format(path, text_start(path, start), compression)
+    if form.ratio > 1 and compression:
+        rule = f"is {form.name} inside {compression}, which cannot be read"
+        fix = f"unpack it: {form.name} is packed by itself"
+        raise DataError(Problem(str(path), None, rule, fix))
+    return FileKind(compression, form)
+
+
+def _text_format(path: Path, start: bytes, compression: str) -> Format:
+    name = path.name.lower().rpartition(".")[0] if compression else path.name.lower()
+    suffix = Path(name).suffix or Path(path.name.lower()).suffix
+    named = next((form for form in registry.FORMATS if suffix in form.suffixes), text.FORMAT)
+    if named not in (text.FORMAT, json_lines.FORMAT) or not JSON.match(start):
+        return named
+    return _json_format(start)
+
+
+def _json_format(start: bytes) -> Format:
+    """An object that goes on after its first line ends that line with a bracket or a comma."""
+    start = start.lstrip()
+    first = start.partition(b"\n")[0].rstrip()
+    spans_lines = first != start.rstrip() and first.endswith((b"{", b"[", b","))
+    is_document = start.startswith(b"[") or spans_lines
+    return json_document.FORMAT if is_document else json_lines.FORMAT
+
+
+def text_bytes(path: Path, found: FileKind | None = None) -> int:
+    """Bytes of text in an input: its size, or an estimate when it is packed.
+
+    Args:
+        path: an input from `expand`.
+        found: its kind, where it is known already.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    found = found or kind(path)
+    return sum(size for _, size in file_sizes(path)) * ratio(found.compression) * found.format.ratio
+
+
+def file_sizes(path: Path) -> list[tuple[Path, int]]:
+    """The files of an input and their bytes.
+
+    Raises:
+        DataError: one cannot be read.
+    """
+    try:
+        return [(file, file.stat().st_size) for file in input_files(path)]
+    except OSError as error:
+        raise unreadable(path, error) from None

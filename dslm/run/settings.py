@@ -1,0 +1,143 @@
+"""The settings of a run: layers of plain dictionaries, each laid over those before it, then parsed.
+
+the preset → init_from → what the objective decides → --config FILE → the command line
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+from dslm.config.overrides import merge, parse_words
+from dslm.config.parse import parse
+from dslm.config.renamed import with_current_names
+from dslm.errors import ConfigError, Problem, Problems, suggest
+from dslm.files.whole import read_json
+from dslm.objectives.registry import ObjectiveConfig, model_of
+from dslm.run.config import RENAMED, RunConfig
+from dslm.run.init_from import open_source_run
+from dslm.run.presets import PRESETS, Settings, fine_tune, tiny
+
+Layers = dict[str, Settings]
+"""Settings by where they come from, the weakest first."""
+
+COMMAND_LINE = "the command line"
+
+
+def settings(words: Sequence[str], config_file: str | None) -> RunConfig:
+    """The settings of a run.
+
+    Args:
+        words: a preset's name, if any, and ``key=value`` words.
+        config_file: a JSON file of settings, or a ``run.json``.
+
+    Raises:
+        ConfigError: with every problem found.
+    """
+    found = Problems()
+    given = found.collect(_given, words)
+    file = found.collect(_file, config_file)
+    if given is None or file is None:
+        raise ConfigError(*found.problems)
+    user = {f"--config {config_file}": file, COMMAND_LINE: given}
+    preset = found.collect(_preset, folded(user))
+    if preset is None:  # the other keys are checked all the same
+        preset, given["preset"] = tiny(), tiny.__name__
+    source = found.collect(_source, folded(user), preset)
+    source = {"model": tiny()["model"]} if source is None else source
+    base = {"the preset": preset, "init_from": source}
+    if _kind(user) not in (None, _kind(base)):
+        base = {name: _without_objective(values) for name, values in base.items()}
+    decides = {"model": decided(folded({**base, **user}))}
+    config = found.collect(_parsed, {**base, "the objective": decides, **user})
+    if found.problems or config is None:
+        raise ConfigError(*found.problems)
+    return config
+
+
+def folded(layers: Layers) -> Settings:
+    """All layers in one, a later one laid over the earlier ones."""
+    return reduce(merge, layers.values(), {})
+
+
+def decided(values: Settings) -> Settings:
+    """What the objective decides of the model; nothing as long as its own settings are wrong."""
+    objective = values.get("objective", {})
+    try:
+        return model_of(parse(ObjectiveConfig, objective)) if isinstance(objective, dict) else {}
+    except ConfigError:
+        return {}
+
+
+def _given(words: Sequence[str]) -> Settings:
+    """The words of the command line; the first without ``=`` names the preset."""
+    bare = [word for word in words if "=" not in word][:1]
+    named = [f"preset={word}" if word in bare else word for word in words]
+    return with_current_names(parse_words(named), RENAMED)
+
+
+def _file(path: str | None) -> Settings:
+    """A file of settings, or those within a ``run.json``."""
+    file = {} if path is None else read_json(Path(path))
+    values = file["config"] if isinstance(file.get("config"), dict) else file
+    return with_current_names(values, RENAMED)
+
+
+def _preset(values: Settings) -> Settings:
+    name, choice = values.get("preset"), ", ".join(PRESETS)
+    if name is None:
+        raise ConfigError(Problem("preset", None, "is required", f"choose from {choice}"))
+    if str(name) not in PRESETS:
+        fix = suggest(name, PRESETS, f"choose from {choice}")
+        raise ConfigError(Problem("preset", name, "there is no such preset", fix))
+    return PRESETS[str(name)]()
+
+
+def _source(values: Settings, preset: Settings) -> Settings:
+    """What the run to begin with, if any, decides; its objective only where no preset names one."""
+    run = values.get("init_from")
+    if run is None and values["preset"] == fine_tune.__name__:
+        rule = "is required by this preset"
+        fix = "add init_from=RUN, an imported or earlier run"
+        raise ConfigError(Problem("init_from", None, rule, fix))
+    if not isinstance(run, str):
+        return {}
+    source = open_source_run(run)
+    objective = {} if "objective" in preset else {"objective": asdict(source.objective)}
+    return {"model": source.shape, **objective}
+
+
+def _kind(layers: Layers) -> Any:
+    objective = folded(layers).get("objective")
+    return objective.get("kind") if isinstance(objective, dict) else None
+
+
+def _without_objective(values: Settings) -> Settings:
+    return {key: value for key, value in values.items() if key != "objective"}
+
+
+def _parsed(layers: Layers) -> RunConfig:
+    """The settings checked; a mistake that was not typed just now says where it comes from."""
+    try:
+        return parse(RunConfig, folded(layers))
+    except ConfigError as error:
+        raise ConfigError(*(_located(problem, layers) for problem in error.problems)) from None
+
+
+def _located(problem: Problem, layers: Layers) -> Problem:
+    keys = problem.where.split(".")
+    origin = [name for name, values in layers.items() if _holds(values, keys)]
+    if not origin or origin[-1] == COMMAND_LINE:
+        return problem
+    last = "fix" if problem.fix else "rule"
+    return replace(problem, **{last: f"{getattr(problem, last)} (from {origin[-1]})"})
+
+
+def _holds(values: Any, keys: Sequence[str]) -> bool:
+    """Whether a layer sets a key."""
+    if not keys:
+        return True
+    return isinstance(values, dict) and keys[0] in values and _holds(values[keys[0]], keys[1:])
