@@ -18,7 +18,7 @@ from dslm.parallel.deepspeed_json.optimizer import allowed_parameters, implement
 from dslm.parallel.deepspeed_json.refused import REFUSED
 from dslm.parallel.deepspeed_json.rules import QUANTIZED, contradictions
 from dslm.parallel.deepspeed_json.schema import KNOWN, OPTIMIZER, Block, given
-from dslm.parallel.deepspeed_json.value import accepts, mend, options, words
+from dslm.parallel.deepspeed_json.value import accepts, likely_fix, options, words
 
 CPU_OPS = ("fused_adam", "cpu_adam", "cpu_adagrad", "async_io")
 """The ops that can be compiled on a machine without an accelerator."""
@@ -61,7 +61,7 @@ def _value(where: str, value: Any, kind: TypeAdapter[Any]) -> Iterator[Problem]:
         yield Problem(where, value, rule, f"write the value itself: {words(kind)}")
     else:
         fix = suggest(value, options(kind), "delete it" if value is None else "")
-        yield Problem(where, value, f"must be {words(kind)}", mend(kind, value) or fix)
+        yield Problem(where, value, f"must be {words(kind)}", likely_fix(kind, value) or fix)
 
 
 def _unknown(where: str, value: Any, block: Block, known: Block) -> Problem:

@@ -74,7 +74,7 @@ def _branch_words(schema: Mapping[str, Any]) -> str:
     return f"{name}, {' and '.join(limits)}" if limits else name
 
 
-def mend(kind: TypeAdapter[Any], value: Any) -> str:
+def likely_fix(kind: TypeAdapter[Any], value: Any) -> str:
     """The fix for a wrong value: what was most likely meant (8 for "8" or 8.0, true for 1).
 
     Returns:

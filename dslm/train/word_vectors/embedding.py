@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from dslm.arrays import Int64Array
 from dslm.environment import World
 from dslm.errors import DataError, Problem
 from dslm.files.fingerprint import file_sha256
@@ -128,7 +129,7 @@ def standardized(rows: Rows) -> Rows | None:
     return centred / np.float32(deviation) if spread and deviation > 0 else None
 
 
-def count_tokens(stream: Stream, vocabulary: int) -> npt.NDArray[np.int64]:
+def count_tokens(stream: Stream, vocabulary: int) -> Int64Array:
     """How often each id occurs in the first `COUNTED` tokens of training, padding left out."""
     rows = stream.rows(0, min(stream.samples_per_epoch, -(-COUNTED // stream.width)))
     counts = np.bincount(rows.ravel(), minlength=vocabulary)

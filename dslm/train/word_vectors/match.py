@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from dslm.arrays import Int64Array
 from dslm.errors import DataError, Problem
 from dslm.progress import Advance
 from dslm.tokenizers.tokenizer import Tokenizer
@@ -30,7 +31,7 @@ UNKNOWN = "\ufffd"
 class Matched:
     """The ids that have a vector."""
 
-    ids: npt.NDArray[np.int64]
+    ids: Int64Array
     """In ascending order."""
     rows: npt.NDArray[np.float32]
     """The vector of each as in the file, [ids, width]."""
