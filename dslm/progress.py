@@ -38,15 +38,8 @@ class Progress:
         self.done = 0.0
         self.started = self.printed = time.monotonic()
         if self.stream.isatty():
-            self.bar = tqdm(
-                total=total,
-                unit=unit,
-                unit_scale=True,
-                desc=label,
-                file=self.stream,
-                dynamic_ncols=True,
-                leave=False,
-            )
+            look: dict[str, Any] = {"unit_scale": True, "dynamic_ncols": True, "leave": False}
+            self.bar = tqdm(total=total, unit=unit, desc=label, file=self.stream, **look)
 
     def reach(self, done: float, total: float) -> None:
         """Set how much is done by now, of a total that may have changed."""

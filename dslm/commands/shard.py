@@ -92,11 +92,7 @@ def _check_paths(options: argparse.Namespace, paths: Sequence[Path]) -> list[Pro
 def _shard(paths: list[Path], options: argparse.Namespace, ranks: Ranks) -> None:
     config = PreprocessingConfig.read(options.clean, options.words)
     sharding = ShardingConfig(
-        options.tokenizer,
-        options.shard_size,
-        reading(options),
-        config.cleaning,
-        config.duplicates,
+        options.tokenizer, options.shard_size, reading(options), config.cleaning, config.duplicates
     )
     if ranks.is_main:
         for line in first_screen(paths, sharding, options, ranks.size):

@@ -9,7 +9,7 @@ import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from backports import zstd
 from isal import igzip, isal_zlib
@@ -38,22 +38,10 @@ class Compression:
 
     magic: re.Pattern[bytes]
     """How such a file begins."""
-    unpacked: Callable[[BinaryIO], BinaryIO]
+    unpacked: Callable[[BinaryIO], Any]
     """From the packed file to its content; members one behind the other are one content."""
     ratio: int
     """Bytes of text in a byte of the file, about; progress and pieces are measured with it."""
-
-
-def _gunzip(file: BinaryIO) -> BinaryIO:
-    return cast("BinaryIO", igzip.IGzipFile(fileobj=file, mode="rb"))  # type: ignore[no-untyped-call]
-
-
-def _unzstd(file: BinaryIO) -> BinaryIO:
-    return cast("BinaryIO", zstd.ZstdFile(file, options=WIDEST_WINDOW))
-
-
-def _unbz2(file: BinaryIO) -> BinaryIO:
-    return cast("BinaryIO", bz2.BZ2File(file, "rb"))
 
 
 class _Xz:
@@ -82,15 +70,19 @@ class _Xz:
                 return found
 
 
-def _unxz(file: BinaryIO) -> BinaryIO:
-    return cast("BinaryIO", _Xz(file))
-
-
 COMPRESSIONS = {
-    "gzip": Compression(re.compile(rb"\x1f\x8b\x08"), _gunzip, 3),
-    "zstd": Compression(re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"), _unzstd, 3),
-    "bz2": Compression(re.compile(rb"BZh[1-9](1AY&SY|\x17\x72\x45\x38\x50\x90)"), _unbz2, 4),
-    "xz": Compression(re.compile(rb"\xfd7zXZ\x00"), _unxz, 4),
+    "gzip": Compression(
+        re.compile(rb"\x1f\x8b\x08"),
+        lambda file: igzip.IGzipFile(fileobj=file, mode="rb"),  # type: ignore[no-untyped-call]
+        3,
+    ),
+    "zstd": Compression(
+        re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"),
+        lambda file: zstd.ZstdFile(file, options=WIDEST_WINDOW),
+        3,
+    ),
+    "bz2": Compression(re.compile(rb"BZh[1-9](1AY&SY|\x17\x72\x45\x38\x50\x90)"), bz2.BZ2File, 4),
+    "xz": Compression(re.compile(rb"\xfd7zXZ\x00"), _Xz, 4),
 }
 
 

@@ -13,7 +13,7 @@ import codecs
 import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 from dslm.errors import DataError, Problem
 from dslm.files.compression import COMPRESSIONS, DAMAGE, TOO_MUCH, ratio
@@ -126,7 +126,7 @@ class _Unpacked(_Wrapper):
 
     def __init__(self, below: BinaryIO, compression: str, path: Path) -> None:
         super().__init__(below)
-        self._content = cast("io.BufferedIOBase", COMPRESSIONS[compression].unpacked(below))
+        self._content: io.BufferedIOBase = COMPRESSIONS[compression].unpacked(below)
         self._compression, self._path = compression, path
 
     def more(self) -> bytes:

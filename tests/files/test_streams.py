@@ -56,8 +56,8 @@ def test_a_file_that_vanished_is_one_clear_error(tmp_path: Path) -> None:
 
 def test_an_error_of_who_takes_the_rejections_is_not_an_error_of_the_file(make: Make) -> None:
     from dslm.preprocess.read.documents import documents
-    from dslm.preprocess.read.piece import Piece
     from dslm.preprocess.read.reading import ReadingConfig
+    from dslm.preprocess.read.source import Piece
 
     def full(_: object) -> None:
         raise OSError(28, "No space left on device")

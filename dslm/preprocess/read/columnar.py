@@ -174,7 +174,6 @@ ARROW_STREAM = Format(
     magic=b"\xff\xff\xff\xff",
 )
 DATASET = Format(
-    "saved dataset",
-    ARROW_STREAM.read,
-    row_groups=partial(row_groups, form="arrow stream"),
+    "saved dataset", ARROW_STREAM.read, row_groups=partial(row_groups, form="arrow stream")
 )
+FORMATS = (PARQUET, ARROW_FILE, ARROW_STREAM, DATASET)

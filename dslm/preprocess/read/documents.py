@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from dslm.files.streams import CutShortError
 from dslm.preprocess.document import Document, Reject
 from dslm.preprocess.read.kinds import kind
-from dslm.preprocess.read.piece import Piece
 from dslm.preprocess.read.reading import ReadingConfig
-from dslm.preprocess.read.source import Source
+from dslm.preprocess.read.source import Piece, Source
 from dslm.progress import Advance, Meter
 
 

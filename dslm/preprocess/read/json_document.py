@@ -89,4 +89,5 @@ class _Bounded:
         return block
 
 
-FORMAT = Format("JSON", read)
+JSON_DOCUMENT = Format("JSON", read)
+FORMATS = (JSON_DOCUMENT,)

@@ -76,4 +76,5 @@ def _second_look(line: bytes, source: Source) -> Any:
 
 
 SUFFIXES = (".json", ".jsonl", ".ndjson")
-FORMAT = Format("JSON lines", read, SUFFIXES, divisible=lambda _: True)
+JSON_LINES = Format("JSON lines", read, SUFFIXES, divisible=lambda _: True)
+FORMATS = (JSON_LINES,)

@@ -17,8 +17,12 @@ from dslm.files.arrow import input_files
 from dslm.files.compression import ratio
 from dslm.files.sniff import sniff, text_start
 from dslm.files.streams import unreadable
-from dslm.preprocess.read import columnar, json_document, json_lines, registry, text
+from dslm.preprocess.read import registry
+from dslm.preprocess.read.columnar import DATASET
 from dslm.preprocess.read.format import Format
+from dslm.preprocess.read.json_document import JSON_DOCUMENT
+from dslm.preprocess.read.json_lines import JSON_LINES
+from dslm.preprocess.read.text import TEXT
 
 JSON = re.compile(rb'\s*(\{\s*["}]|\[\s*[\[{"\]])')
 
@@ -45,7 +49,7 @@ def kind(path: Path) -> FileKind:
         raise unreadable(path, error) from None
     if stat.S_ISDIR(state.st_mode):
         input_files(path)
-        return FileKind("", columnar.DATASET)
+        return FileKind("", DATASET)
     return _kind(path, state.st_size, state.st_mtime_ns)
 
 
@@ -65,8 +69,8 @@ def _kind(path: Path, size: int, changed: int) -> FileKind:
 def _text_format(path: Path, start: bytes, compression: str) -> Format:
     name = path.name.lower().rpartition(".")[0] if compression else path.name.lower()
     suffix = Path(name).suffix or Path(path.name.lower()).suffix
-    named = next((form for form in registry.FORMATS if suffix in form.suffixes), text.FORMAT)
-    if named not in (text.FORMAT, json_lines.FORMAT) or not JSON.match(start):
+    named = next((form for form in registry.FORMATS if suffix in form.suffixes), TEXT)
+    if named not in (TEXT, JSON_LINES) or not JSON.match(start):
         return named
     return _json_format(start)
 
@@ -77,7 +81,7 @@ def _json_format(start: bytes) -> Format:
     first = start.partition(b"\n")[0].rstrip()
     spans_lines = first != start.rstrip() and first.endswith((b"{", b"[", b","))
     is_document = start.startswith(b"[") or spans_lines
-    return json_document.FORMAT if is_document else json_lines.FORMAT
+    return JSON_DOCUMENT if is_document else JSON_LINES
 
 
 def text_bytes(path: Path, found: FileKind | None = None) -> int:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from dslm.files.encoding import encoding_of
 from dslm.preprocess.read.kinds import FileKind, kind, text_bytes
-from dslm.preprocess.read.piece import Piece
 from dslm.preprocess.read.reading import ReadingConfig
+from dslm.preprocess.read.source import Piece
 
 SMALLEST = 4
 """Bytes; a border must not fall into a byte order mark."""

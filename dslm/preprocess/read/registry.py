@@ -1,21 +1,20 @@
-"""The formats that are read.
-
-A new format is one file with a `read` and a `Format` that describes it, and one line here.
-"""
+"""The formats that are read; a new one is a new file, and its name in `READERS`."""
 
 from __future__ import annotations
 
-from dslm.preprocess.read import columnar, json_document, json_lines, tables, text
+from importlib import import_module
+
 from dslm.preprocess.read.format import Format
 
-FORMATS: tuple[Format, ...] = (
-    text.FORMAT,
-    json_lines.FORMAT,
-    json_document.FORMAT,
-    tables.CSV,
-    tables.TSV,
-    columnar.PARQUET,
-    columnar.ARROW_FILE,
-    columnar.ARROW_STREAM,
-    columnar.DATASET,
+READERS = (
+    "text",
+    "json_lines",
+    "json_document",
+    "tables",
+    "columnar",
+)
+"""The modules of the readers, each with the `FORMATS` that it reads."""
+
+FORMATS: tuple[Format, ...] = tuple(
+    form for name in READERS for form in import_module(f"{__package__}.{name}").FORMATS
 )

@@ -9,11 +9,11 @@ from __future__ import annotations
 import io
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from dslm.files.encoding import encoding_of
 from dslm.files.streams import opened
 from dslm.preprocess.document import Document, Reject, Rejected
-from dslm.preprocess.read.piece import Piece
 from dslm.preprocess.read.reading import ReadingConfig
 from dslm.progress import Meter
 
@@ -23,6 +23,23 @@ REST_OF_RECORD = 1 << 16
 """Bytes allowed for what a record of JSON holds beside its text."""
 SHOWN = 200
 """Characters of a broken record that are shown with it."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of an input that one worker reads: a range of its bytes or rows; see `pieces`."""
+
+    input: int
+    """The number of the input."""
+    path: Path
+    """The input."""
+    start: int = 0
+    """The first byte of plain text or JSON lines, the first row of a table."""
+    end: int | None = None
+    """The byte or row after the last one; the last piece of an input has no end."""
+    text_bytes: int = 0
+    """Bytes of text, estimated for what is packed; those of all pieces of an input add up to
+    `text_bytes` of it."""
 
 
 @dataclass

@@ -93,5 +93,7 @@ class _Lines:
         return line.decode("utf-8", "surrogateescape")  # `Source.decode` sees what was invalid
 
 
-CSV = Format("CSV", read, (".csv",))
-TSV = Format("TSV", partial(read, delimiter="\t"), (".tsv",))
+FORMATS = (
+    Format("CSV", read, (".csv",)),
+    Format("TSV", partial(read, delimiter="\t"), (".tsv",)),
+)

@@ -156,7 +156,8 @@ class _Rules:
         apart = ~BEYOND[before] & ~MARK[before] | self._letter(found - 3)  # no run of marks
         doubt, never = self._doubt(found, end)
         sure = maybe & (SPACE[char] & self._begins(gap) | chinese) & apart & ~doubt
-        return Verdicts(sure, end, maybe & ~sure & ~never)
+        # What closes behind the mark may be 」, which only the expression knows.
+        return Verdicts(sure, end, maybe & ~sure & ~(never & SPACE[char]))
 
     def chinese_marks(self, found: Int64Array) -> Verdicts:
         """Chinese marks between letters; others, … and ; before Chinese are undecided."""
@@ -267,7 +268,7 @@ class _Rules:
         whole = two | three & SPACE[codes[found - 4]]
         roman = ROMAN[first] & ROMAN[second] & (two | ROMAN[third])
         small = SMALL[third] & SMALL[second] & SMALL[first]
-        no = whole & ~self.words[key] & ~roman | small & ~self.endings[key]
+        no = (whole & ~self.words[key] | small & ~self.endings[key]) & ~roman
         bare = (codes[found] == ord(".")) & (ends == found + 1)
         return (
             bare & (WORD[first] | (first == ord(" "))) & ~no,

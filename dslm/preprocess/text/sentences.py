@@ -62,7 +62,10 @@ SMALL = "a-zß-öø-ÿα-ωа-џ"
 CAPITALS = r"[^\na-z\xaa\xb5\xba\xc0-\u1fff\u2070-\U0010ffff]{0,60}"  # and punctuation
 
 LISTED = BEFORE_A_NAME | BEFORE_A_NUMBER | ANYWHERE
-ENDINGS = "|".join(sorted({word[-3:] for word in LISTED if re.search("[a-z]{3}$", word)}))
+ENDINGS = "|".join(
+    ["[ivxl]{3}", *sorted({word[-3:] for word in LISTED if re.search("[a-z]{3}$", word)})]
+)
+"""Of abbreviations and of small Roman numbers, three letters each."""
 
 MARK = re.compile(rf"[.!?…{WIDE};\n]")
 # What follows a mark looks back to see which of them it was.

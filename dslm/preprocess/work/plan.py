@@ -16,9 +16,9 @@ from dslm.preprocess.clean.contamination import fingerprints
 from dslm.preprocess.clean.pipeline import CleaningConfig
 from dslm.preprocess.deduplicate.settings import Duplicates
 from dslm.preprocess.read.kinds import text_bytes
-from dslm.preprocess.read.piece import Piece
 from dslm.preprocess.read.pieces import pieces
 from dslm.preprocess.read.reading import ReadingConfig
+from dslm.preprocess.read.source import Piece
 
 SHARD_SIZE = 256_000_000
 UNITS = 64

@@ -6,15 +6,7 @@ from importlib.metadata import version
 
 import dslm
 
-LIBRARIES = (
-    "ftfy",
-    "numpy",
-    "orjson",
-    "pyarrow",
-    "pycld2",
-    "sentencepiece",
-    "tokenizers",
-)
+LIBRARIES = ("ftfy", "numpy", "orjson", "pyarrow", "pycld2", "sentencepiece", "tokenizers")
 
 
 def versions() -> dict[str, str]:

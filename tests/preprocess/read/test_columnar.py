@@ -110,7 +110,7 @@ def test_a_wrong_offset_is_reported_and_does_not_end_the_process(tmp_path: Path,
     program = f"""
 from pathlib import Path
 from dslm.preprocess.read.documents import documents
-from dslm.preprocess.read.piece import Piece
+from dslm.preprocess.read.source import Piece
 from dslm.preprocess.read.reading import ReadingConfig
 rejected, piece = [], Piece(0, Path({str(path)!r}))
 texts = [one.text for one in documents(piece, ReadingConfig(), rejected.append)]
