@@ -12,8 +12,8 @@ PACKAGES = ("torch", "deepspeed", "datasets", "transformers", "sentencepiece", "
 
 HEAD = """# Benchmarks
 
-Written by `make benchmark`. Every figure of ours is set beside a peer's, measured in the same run in
-turns; figures are medians over the rounds, ratios medians of the ratios within a round.
+Written by `make benchmark`. Every figure of ours is set beside a peer's, measured in the same run
+in turns; figures are medians over the rounds, ratios medians of the ratios within a round.
 The ratios carry over to other machines, the figures do not.
 """
 

@@ -1,6 +1,6 @@
 """Whether the objectives that restore a text learn to: held-out text before and after training.
 
-How a figure comes about: some novels become a tokenizer and a shard set, another one is held out; each
+Some novels become a tokenizer and a shard set, another one is held out; each
 objective trains by ``launch/pretrain.py`` on one rank; its accuracy on held-out rows at the end is
 what the run measured itself, that at step 0 is measured on the same rows with the weights that the
 run began with. The peer always says the likeliest token.

@@ -1,13 +1,16 @@
 """The library from Python: what the commands call, under one name.
 
+    from pathlib import Path
+
     from dslm import api
 
-    text = api.expand(["corpus"])
-    api.train_tokenizer(text, Path("tok"), api.TokenizerConfig("unigram", 8000))
-    shards, _ = api.shard(text, Path("shards"), api.ShardingConfig(Path("tok")))
-    model = api.load(Path("runs/a"))
-    print(api.evaluate(model, shards).perplexity)
-    print(api.complete(model, "Once upon", 100, api.SamplingConfig(temperature=0.8)))
+    if __name__ == "__main__":  # because processes are started that import this script
+        text = api.expand(["corpus"])
+        api.train_tokenizer(text, Path("tok"), api.TokenizerConfig("unigram", 8000))
+        shards, _ = api.shard(text, Path("shards"), api.ShardingConfig(Path("tok")))
+        model = api.load(Path("runs/a"))
+        print(api.evaluate(model, shards).perplexity)
+        print(api.complete(model, "Once upon", 100, api.SamplingConfig(temperature=0.8)))
 
 Training is started by ``launch/pretrain.py``, as a launcher must start the ranks. Every mistake is
 a `UserError`, which lists all that is wrong. Importing this module imports torch. Any other module
