@@ -15,6 +15,7 @@ HEAD = """# Benchmarks
 Written by `make benchmark`. Every figure of ours is set beside a peer's, measured in the same run
 in turns; figures are medians over the rounds, ratios medians of the ratios within a round.
 The ratios carry over to other machines, the figures do not.
+Topics about corpora also need `--corpora FOLDER`, whose folders the benchmarks name.
 """
 
 
