@@ -1,6 +1,7 @@
 # make demo       from nothing to a trained, evaluated model with a report (first time: installs)
 # make test       every test, with real DeepSpeed ranks; make test-fast leaves those out
 # make test-versions  the fast tests on the oldest versions that pyproject.toml allows, and on the newest
+# make docs       the page of the Python interface, build/api/dslm/api.html
 # make benchmark  figures beside the peers', written to docs/benchmarks.md
 
 .DEFAULT_GOAL := help
@@ -20,7 +21,7 @@ RANKS := $(GPUS)
 endif
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo test test-fast test-versions test-oldest test-newest lint benchmark clean-demo
+.PHONY: help demo test test-fast test-versions test-oldest test-newest lint docs benchmark clean-demo
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -80,7 +81,11 @@ test-oldest test-newest: test-%:
 lint: .venv/ready
 	ruff check .
 	ruff format --check .
+	codespell
 	mypy
+
+docs: .venv/ready
+	pdoc --docformat google --no-show-source --no-search -o build/api dslm.api
 
 benchmark: .venv/ready
 	python benchmarks/run.py

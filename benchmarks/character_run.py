@@ -23,8 +23,9 @@ import numpy as np
 from measure import Options, Row, Table, alternate, slowdown
 from texts import corpus_files
 
-from dslm.preprocess.shard import ShardingConfig, shard
+from dslm.preprocess.shard import shard
 from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
+from dslm.preprocess.work.plan import ShardingConfig
 from dslm.shards.shard_set import ShardSet
 
 LAUNCHER = Path(__file__).resolve().parent.parent / "launch" / "pretrain.py"

@@ -28,7 +28,7 @@ from dslm.objectives.registry import ObjectiveConfig, make_objective
 from dslm.parallel.layout import create
 from dslm.parallel.optimizers import parameter_groups
 from dslm.parallel.plan import make_plan
-from dslm.parallel.world import join, leave
+from dslm.parallel.world import join, shutdown
 from dslm.tokenizers.vocabulary import Vocabulary
 from dslm.train.output import redirect_output
 
@@ -85,7 +85,7 @@ def measure(options: Options) -> Table:
             runners |= {f"ZeRO-{stage}": Runner(_engine(stage)) for stage in WANTED}
         works = {name: timed(runner.round, STEPS) for name, runner in runners.items()}
         rates = alternate(works, ROUNDS, "engine")
-        leave()
+        shutdown()
     apart = _largest_difference(runners)
     assert apart < AGREE, f"the engines do not train as the plain loop does: {apart}"
     rows = [

@@ -46,13 +46,13 @@ class Example:
     def drawn(batch: int, sequence: int) -> Example:
         """One with padding in every fourth row."""
         draw = torch.Generator().manual_seed(0)
-        places, asked = torch.arange(sequence), round(SHARE * sequence)
+        positions, asked = torch.arange(sequence), round(SHARE * sequence)
         lengths = torch.where(torch.arange(batch) % 4 == 0, sequence * 3 // 4, sequence)
         picks = [1 + torch.randperm(int(length) - 1, generator=draw)[:asked] for length in lengths]
         return Example(
             tokens=torch.randint(VOCABULARY, (batch, sequence), generator=draw),
-            segments=(places >= sequence // 2).long().expand(batch, sequence).contiguous(),
-            real=(places < lengths[:, None]).long(),
+            segments=(positions >= sequence // 2).long().expand(batch, sequence).contiguous(),
+            real=(positions < lengths[:, None]).long(),
             selected=torch.stack([select.sort().values for select in picks]),
             labels=torch.randint(VOCABULARY, (batch, asked), generator=draw),
             relation=torch.randint(2, (batch,), generator=draw),

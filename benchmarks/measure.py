@@ -1,8 +1,8 @@
 """How a figure is taken: ours and a peer's in turns, so that a busy machine slows both alike.
 
-The way of a figure: each contender works once unmeasured; then come the rounds, in each of which
-every contender works once, in an order that turns around from one round to the next. The median of
-the rates over the rounds is the figure; the median of the ratios within a round is the ratio.
+Each contender works once unmeasured; then come the rounds, in each of which every contender works
+once, in an order that turns around from one round to the next. The median of the rates over the
+rounds is the figure; the median of the ratios within a round is the ratio.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ def measure(options: Options) -> Table:
     rows += [row for size in DOCUMENTS for row in _documents(*size)]
     setting = (
         f"{torch.cuda.get_device_name()}, torch {torch.__version__}; whole steps are a plain loop "
-        "with fused AdamW and clipping, all weights in the type told, nothing compiled; "
+        "with fused AdamW and clipping, all weights in the type named, nothing compiled; "
         f"float32 without TF32; median of {ROUNDS} rounds of {STEPS} steps"
     )
     return Table("On one GPU against transformers", setting, rows)

@@ -12,14 +12,15 @@ PACKAGES = ("torch", "deepspeed", "datasets", "transformers", "sentencepiece", "
 
 HEAD = """# Benchmarks
 
-Written by `make benchmark`. Every figure of ours stands beside a peer's that was taken in the same
-run, in turns; figures are medians over the rounds, ratios medians of the ratios within a round.
+Written by `make benchmark`. Every figure of ours is set beside a peer's, measured in the same run
+in turns; figures are medians over the rounds, ratios medians of the ratios within a round.
 The ratios carry over to other machines, the figures do not.
+Topics about corpora also need `--corpora FOLDER`, whose folders the benchmarks name.
 """
 
 
 def about_this_machine(text: str) -> str:
-    """A page whose head tells of this machine."""
+    """A page whose head describes this machine."""
     return "\n## ".join([HEAD + "\n" + _machine() + "\n", *text.split("\n## ")[1:]])
 
 

@@ -1,9 +1,9 @@
 """Whether the objectives that restore a text learn to: held-out text before and after training.
 
-The way of a figure: some novels become a tokenizer and a shard set, another one is held out; each
+Some novels become a tokenizer and a shard set, another one is held out; each
 objective trains by ``launch/pretrain.py`` on one rank; its accuracy on held-out rows at the end is
 what the run measured itself, that at step 0 is measured on the same rows with the weights that the
-run began with. Under “peer” stands whoever always says the likeliest token.
+run began with. The peer always says the likeliest token.
 """
 
 from __future__ import annotations
@@ -77,12 +77,15 @@ def measure(options: Options) -> Table:
     torch.set_num_threads(1)
     os.environ["OMP_NUM_THREADS"] = "1"
     rows = []
-    with tempfile.TemporaryDirectory() as name, Progress(len(RUNS), " runs", "learning") as told:
+    with (
+        tempfile.TemporaryDirectory() as name,
+        Progress(len(RUNS), " runs", "learning") as progress,
+    ):
         folder = Path(name)
         _shards(folder, options.corpora / FOLDER)
         for number, (claim, words) in enumerate(RUNS.items()):
             rows.append(_row(claim, folder, [*words, *_common(folder, number)]))
-            told.advance()
+            progress.advance()
     setting = (
         f"novels in a vocabulary of {VOCABULARY:,}, another novel held out; blocks of width 128, 2 "
         f"for rows of 64 tokens (denoising), 1 + 1 for rows of 32 through a code of 8 × 64 "
@@ -145,8 +148,8 @@ def _before(words: Sequence[str], config: str) -> tuple[dict[str, Any], str, str
         losses.append(float(objective.loss(outputs, labels)))
         asked = torch.as_tensor(labels)
         counts = counts + torch.bincount(asked[asked != IGNORE], minlength=job.config.model.size)
-    told = dict(zip(objective.measures, (sums[:, 0] / sums[:, 1]).tolist(), strict=True))
+    measures = dict(zip(objective.measures, (sums[:, 0] / sums[:, 1]).tolist(), strict=True))
     name = objective.measures[-1]
     likeliest = f"{100 * float(counts.max() / counts.sum()):.1f} %"
     loss = scale * sum(losses) / len(losses)
-    return {"loss": loss, **told}, name, likeliest if "accuracy" in name else "0.0 %"
+    return {"loss": loss, **measures}, name, likeliest if "accuracy" in name else "0.0 %"

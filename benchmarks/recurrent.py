@@ -26,11 +26,12 @@ from dslm.model.counts import parameter_count
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
 from dslm.parallel.optimizers import parameter_groups
-from dslm.preprocess.shard import ShardingConfig, shard
+from dslm.preprocess.shard import shard
 from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
+from dslm.preprocess.work.plan import ShardingConfig
 from dslm.progress import Progress
-from dslm.run.config import DataConfig, RunConfig, ScheduleConfig
-from dslm.run.schedule import factor
+from dslm.run.config import DataConfig, RunConfig
+from dslm.run.schedule import ScheduleConfig, factor
 from dslm.sampling.stream import Stream, Windows
 from dslm.shards.shard_set import ShardSet
 from dslm.tokenizers.load import load_tokenizer
@@ -65,7 +66,7 @@ def measure(options: Options) -> Table:
     """Find each kind's rate, train each with it, and time their steps in turns."""
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as name:
-        training, held_out, told = _corpus(Path(name), options)
+        training, held_out, corpus = _corpus(Path(name), options)
         rates, results = {}, {}
         works = len(SHAPES) * (len(RATES) * TRIAL + STEPS)
         with Progress(works, " steps", "recurrent") as progress:
@@ -79,7 +80,7 @@ def measure(options: Options) -> Table:
         speeds = _speeds(training)
     found = ", ".join(f"{kind} {rate:g}" for kind, rate in rates.items())
     setting = (
-        f"{told}, vocabulary {COMMON['vocabulary']:,}; {STEPS} steps of {BATCH} × "
+        f"{corpus}, vocabulary {COMMON['vocabulary']:,}; {STEPS} steps of {BATCH} × "
         f"{COMMON['sequence']} tokens, AdamW, warm-up and cosine, float32, one thread; peak rates "
         f"best of {', '.join(f'{rate:g}' for rate in RATES)} in {TRIAL} steps: {found}; the peer "
         f"is the {PEER}; speeds are medians of {ROUNDS} rounds, the GRU's without a fused kernel, "
@@ -92,7 +93,7 @@ def measure(options: Options) -> Table:
 def _rows(
     kind: str, results: dict[str, Evaluation], speeds: dict[str, list[float]]
 ) -> Iterator[Row]:
-    """What is to be said of a recurrent kind beside the Transformer."""
+    """The rows of a recurrent kind beside the Transformer."""
     sizes = {name: parameter_count(shape) for name, shape in SHAPES.items()}
     pairs = {
         "held-out loss, nats a token": ([results[k].loss for k in (kind, PEER)], ".3f"),

@@ -1,6 +1,6 @@
 """Measure everything side by side with its peers: ``run.py [NAME …]``; writes docs/benchmarks.md.
 
-With names it writes nothing unless told to by ``--page``, and then only their sections.
+With names it writes nothing unless ``--page`` is given, and then only their sections.
 
 Each topic is a module of this folder with a function `measure`, and runs in a process of its own:
 nothing that one loads or patches can slow another.

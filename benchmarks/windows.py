@@ -15,8 +15,9 @@ from measure import Options, Table, alternate, speedup, timed
 from texts import corpus_files
 
 from dslm.arrays import Int64Array
-from dslm.preprocess.shard import ShardingConfig, shard
+from dslm.preprocess.shard import shard
 from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
+from dslm.preprocess.work.plan import ShardingConfig
 from dslm.shards.shard_set import ShardSet
 
 LENGTH = 2048
