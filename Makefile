@@ -1,7 +1,7 @@
 # make demo       from nothing to a trained, evaluated model with a report (first time: installs)
 # make test       every test, with real DeepSpeed ranks; make test-fast leaves those out
 # make test-versions  the fast tests on the oldest versions that pyproject.toml allows, and on the newest
-# make docs       the page of the Python interface, build/api/dslm/api.html
+# make docs       the pages of the Python interface, in build/api
 # make benchmark  figures beside the peers', written to docs/benchmarks.md
 
 .DEFAULT_GOAL := help
@@ -85,7 +85,7 @@ lint: .venv/ready
 	mypy
 
 docs: .venv/ready
-	pdoc --docformat google --no-show-source --no-search -o build/api dslm.api
+	pdoc --docformat google --no-show-source --no-search -o build/api dslm.api dslm.preprocess.api
 
 benchmark: .venv/ready
 	python benchmarks/run.py

@@ -130,9 +130,9 @@ def test_no_module_needs_itself() -> None:
     TopologicalSorter(arrows).prepare()  # raises CycleError, which names the circle
 
 
-def test_only_the_two_interfaces_know_the_offline_stage() -> None:
+def test_only_commands_know_the_offline_stage() -> None:
     users = {room(path) for path in FILES[1:] if "preprocess" in rooms_imported(path)}
-    assert users == {"api", "commands"}
+    assert users == {"commands"}
 
 
 def test_no_room_holds_more_than_three_tenths_of_the_lines() -> None:
