@@ -51,10 +51,6 @@ class Causal(Objective):
         rule = "does not go with objective.causal.fill_in_middle, which moves text across borders"
         return {"document_borders": (rule, "use one of the two")}
 
-    def special(self) -> tuple[str, ...]:
-        """The end of a document, which is also how the next one is recognized."""
-        return ("eos",) if self.context.borders else ()
-
     def batch(self, samples: Samples) -> Batch:
         """Split rows [B, S + 1] into inputs [B, S] and labels [B, S]."""
         rows, context = samples.tokens.astype(np.int64), self.context

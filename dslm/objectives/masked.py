@@ -109,9 +109,7 @@ class Masked(Objective):
 
     def special(self) -> tuple[str, ...]:
         """Those around the segments of a pair, or the end by which documents are recognized."""
-        if self.settings.paired:
-            return SPECIAL
-        return ("eos",) if self.context.borders else ()
+        return SPECIAL if self.settings.paired else super().special()
 
     def check_shards(self, shards: ShardSet) -> list[Problem]:
         """Whether pairs can be made."""
