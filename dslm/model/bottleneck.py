@@ -45,12 +45,9 @@ class Bottleneck(nn.Module):
         else:
             real = (visibility != 0).to(hidden.dtype).view(*pieces.shape[:3], 1)
             means = (pieces * real).sum(2) / real.sum(2).clamp(min=1)
-        code: Tensor = self.narrow(means)
-        return code
+        return self.narrow(means)
 
     def decode(self, code: Tensor) -> Tensor:
         """Hidden vectors [B, S, D] out of a code."""
-        wide: Tensor = self.widen(code)
-        each = wide.repeat_interleave(self.sequence // self.length, dim=1)
-        of_positions: Tensor = self.embedding(torch.arange(self.sequence, device=code.device))
-        return each + of_positions
+        each = self.widen(code).repeat_interleave(self.sequence // self.length, dim=1)
+        return each + self.embedding(torch.arange(self.sequence, device=code.device))

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dslm.model.config import ModelConfig
-from dslm.model.embedding import Head, TokenEmbedding, embedding_deviation
+from dslm.model.embedding import TokenEmbedding, embedding_deviation
 from dslm.model.layers import Linear, norm
 
 
@@ -86,16 +86,9 @@ class Bias(nn.Module):
         return scores.add_(self.bias)
 
 
-def paired_tied_head(embedding: TokenEmbedding, hidden: Tensor) -> tuple[Tensor, Tensor]:
+def paired_head(head: nn.Module, hidden: Tensor, **options: bool) -> tuple[Tensor, Tensor]:
     """Scores [B, M, V], and the pair's vector [B, D], of what `PredictionTransform` gives."""
-    scores: Tensor = embedding(hidden[:, 1:], project=True)
-    return scores, hidden[:, 0]
-
-
-def paired_head(head: Head, hidden: Tensor) -> tuple[Tensor, Tensor]:
-    """The same with a head that has a weight of its own."""
-    scores: Tensor = head(hidden[:, 1:])
-    return scores, hidden[:, 0]
+    return head(hidden[:, 1:], **options), hidden[:, 0]
 
 
 class Regression(nn.Module):
@@ -108,8 +101,7 @@ class Regression(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Map [B, S, D] to [B, S, D]."""
-        predicted: Tensor = self.dense(hidden)
-        return predicted
+        return self.dense(hidden)
 
 
 def with_targets(

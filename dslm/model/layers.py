@@ -7,6 +7,8 @@ torch's default generator, seeded by `Stage.build`, so that a weight does not de
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -22,6 +24,8 @@ class Linear(nn.Linear):
         bias: whether a bias is added.
         deviation: standard deviation of the matrix at the start.
     """
+
+    __call__: Callable[..., Tensor]
 
     def __init__(self, inputs: int, outputs: int, bias: bool, deviation: float) -> None:
         self.deviation = deviation
@@ -42,6 +46,8 @@ class Table(nn.Embedding):
         width: their width.
         deviation: standard deviation at the start.
     """
+
+    __call__: Callable[..., Tensor]
 
     def __init__(self, rows: int, width: int, deviation: float) -> None:
         self.deviation = deviation

@@ -65,7 +65,8 @@ class Recurrence(nn.Module):
         if self.input.is_meta:  # a shape without values
             return
         width = self.config.width
-        self.input.copy_((2 * torch.rand(self.input.shape, device="cpu") - 1) * _glorot(width))
+        bound = math.sqrt(3 / width)  # of a uniform draw with variance 1 / width
+        self.input.copy_((2 * torch.rand(self.input.shape, device="cpu") - 1) * bound)
         gates = range(GATES[self.config.block])
         self.recurrent.copy_(torch.cat([_orthogonal(width) for _ in gates]))
         if self.config.bias:
@@ -132,11 +133,6 @@ def _empty_memory(config: ModelConfig, batch: int, like: Tensor) -> list[Tensor]
     """The memory before the first token, [1, B, D] each: output and, of an LSTM, cell."""
     count = 2 if config.block == "lstm" else 1
     return [like.new_zeros(1, batch, config.width) for _ in range(count)]
-
-
-def _glorot(width: int) -> float:
-    """The bound of a uniform draw with variance 1 / `width`."""
-    return math.sqrt(3 / width)
 
 
 def _orthogonal(width: int) -> Tensor:

@@ -10,8 +10,7 @@ from pydantic.dataclasses import dataclass
 
 from dslm.config.parse import STRICT
 from dslm.objectives.base import Context, Objective, Refusals
-from dslm.objectives.batch import IGNORE, Batch, as_batch
-from dslm.objectives.documents import position_ids
+from dslm.objectives.batch import IGNORE, Batch, as_batch, position_ids
 from dslm.objectives.fill_in_middle import SENTINELS, FillInMiddle
 from dslm.sampling.stream import Samples, WindowSpec
 

@@ -19,9 +19,8 @@ from dslm.config.parse import STRICT
 from dslm.errors import Problem
 from dslm.model.config import NO_BOTTLENECK
 from dslm.objectives.base import Context, Objective, Refusals
-from dslm.objectives.batch import IGNORE, Batch, as_batch
+from dslm.objectives.batch import IGNORE, Batch, as_batch, position_ids
 from dslm.objectives.completion import Fill
-from dslm.objectives.documents import position_ids
 from dslm.objectives.masking import MaskUnit, mask_tokens, select_tokens
 from dslm.sampling.pairs import SPECIAL, PairRows, Relation, check_pairs, unrelated
 from dslm.sampling.stateless_random import stateless_random
