@@ -19,8 +19,6 @@ from dslm.model.embedding import Head, TokenEmbedding
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
 
-Read = Callable[[str], Tensor]
-
 
 @dataclass(frozen=True)
 class Weight:
@@ -41,7 +39,7 @@ class Weight:
             shape = (rows, *self.shape[1:])
             yield name, shape[::-1] if self.turned else shape
 
-    def join(self, read: Read) -> Tensor:
+    def join(self, read: Callable[[str], Tensor]) -> Tensor:
         """Ours, of theirs."""
         parts = [read(name) for name in self.theirs]
         return torch.cat([part.T if self.turned else part for part in parts]).contiguous()
