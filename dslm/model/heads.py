@@ -107,15 +107,9 @@ class Regression(nn.Module):
 def with_targets(
     embedding: TokenEmbedding, predicted: Tensor, originals: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """What was predicted, and the embeddings that it is to be compared with.
+    """What was predicted [B, S, D], and the embeddings [B, S, D] that it is to be compared with.
 
-    Args:
-        embedding: the model's own.
-        predicted: [B, S, D].
-        originals: [B, S], the token ids before anything was done to them.
-
-    Returns:
-        Two tensors [B, S, D]; no gradient flows from the second.
+    These are of the ids [B, S] before anything was done to them; no gradient flows from them.
     """
     targets: Tensor = embedding(originals)
     # In a pipeline the last stage must have a gradient of the embedding to add to the first one's.

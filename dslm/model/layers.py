@@ -16,14 +16,7 @@ from dslm.model.config import ModelConfig
 
 
 class Linear(nn.Linear):
-    """A linear map whose matrix is drawn from N(0, `deviation`²) and whose bias starts at zero.
-
-    Args:
-        inputs: width of the input.
-        outputs: width of the output.
-        bias: whether a bias is added.
-        deviation: standard deviation of the matrix at the start.
-    """
+    """A linear map whose matrix is drawn from N(0, `deviation`²) and whose bias starts at zero."""
 
     __call__: Callable[..., Tensor]
 
@@ -39,13 +32,7 @@ class Linear(nn.Linear):
 
 
 class Table(nn.Embedding):
-    """A table of vectors drawn from N(0, `deviation`²).
-
-    Args:
-        rows: number of vectors.
-        width: their width.
-        deviation: standard deviation at the start.
-    """
+    """A table of vectors drawn from N(0, `deviation`²)."""
 
     __call__: Callable[..., Tensor]
 
@@ -74,15 +61,7 @@ def draw(weight: Tensor, deviation: float) -> None:
 
 
 def select(hidden: Tensor, selected: Tensor | None) -> Tensor:
-    """The vectors at some positions of each row.
-
-    Args:
-        hidden: [B, S, D].
-        selected: [B, M] positions; all of them without it.
-
-    Returns:
-        [B, M, D].
-    """
+    """The vectors [B, M, D] at some positions [B, M] of rows [B, S, D]; without these, all."""
     if selected is None:
         return hidden
     rows = torch.arange(len(hidden), device=hidden.device)[:, None] * hidden.shape[1]

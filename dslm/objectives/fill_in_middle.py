@@ -30,15 +30,9 @@ class FillInMiddle:
     """The id of the first mark."""
 
     def rearrange(self, rows: Int64Array, numbers: Int64Array, seed: int) -> Int64Array:
-        """Put the middle last in some rows; their last three tokens are left out.
+        """Put the middle last in some rows [B, W]; their last three tokens are left out.
 
-        Args:
-            rows: [B, W] ids.
-            numbers: [B] sample numbers, which decide together with the seed.
-            seed: that of the run.
-
-        Returns:
-            [B, W].
+        The sample numbers [B] decide together with the seed.
         """
         draws = stateless_random(seed, numbers, 4, RandomStream.CUTS)
         made = rows.copy()
