@@ -75,8 +75,7 @@ def open_folder(path: Path) -> Folder:
         raise CheckpointError(Problem(str(where), None, rule))
     needed = weights(family, config)
     tensors = _sorted_out(_named(family, config, there), family, needed)
-    problems = [*_compared(needed, tensors, family, config)]
-    if problems:
+    if problems := list(_compared(needed, tensors, family, config)):
         raise CheckpointError(*problems)
     return Folder(path, family, settings, config, needed, tensors)
 

@@ -45,8 +45,13 @@ def read_settings(
 
 def write_settings(family: Family, config: ModelConfig) -> dict[str, Any]:
     """The inverse of `read_settings`, for a model that `refused` has nothing against."""
+    architecture = next(
+        name
+        for name, ours in family.architectures.items()
+        if all(getattr(config, key) == value for key, value in ours.items())
+    )
     written: dict[str, Any] = {
-        "architectures": [architecture(family, config)],
+        "architectures": [architecture],
         "model_type": family.model_type,
     }
     fixed = {name: value for name, value in family.theirs.items() if value is not None}
@@ -59,15 +64,6 @@ def write_settings(family: Family, config: ModelConfig) -> dict[str, Any]:
             node = node.setdefault(parent, {})
         node[leaf] = value
     return written
-
-
-def architecture(family: Family, config: ModelConfig) -> str:
-    """The class of theirs that a model of ours becomes."""
-    return next(
-        name
-        for name, ours in family.architectures.items()
-        if all(getattr(config, key) == value for key, value in ours.items())
-    )
 
 
 def named_class(settings: Mapping[str, Any]) -> str | None:
