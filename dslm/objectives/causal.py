@@ -11,7 +11,8 @@ from pydantic.dataclasses import dataclass
 from dslm.config.parse import STRICT
 from dslm.objectives.base import Context, Objective, Refusals
 from dslm.objectives.batch import IGNORE, Batch, as_batch, position_ids
-from dslm.objectives.fill_in_middle import SENTINELS, FillInMiddle
+from dslm.objectives.fill_in_middle import SENTINELS, middle_last
+from dslm.sampling.stateless_random import RandomStream, stateless_random
 from dslm.sampling.stream import Samples, WindowSpec
 
 
@@ -54,8 +55,9 @@ class Causal(Objective):
         """Split rows [B, S + 1] into inputs [B, S] and labels [B, S]."""
         rows, context = samples.tokens.astype(np.int64), self.context
         if share := self.settings.fill_in_middle:
-            middle = FillInMiddle(share, self.settings.suffix_first, context.vocabulary.size)
-            rows = middle.rearrange(rows, samples.numbers, context.seed)
+            draws = stateless_random(context.seed, samples.numbers, 4, RandomStream.CUTS)
+            first = self.settings.suffix_first
+            rows = middle_last(rows, draws, share, first, context.vocabulary.size)
         inputs, labels = rows[:, :-1], rows[:, 1:]
         if samples.padding is not None:
             labels = np.where(labels == samples.padding, IGNORE, labels)
