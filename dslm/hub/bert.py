@@ -82,7 +82,6 @@ FAMILY = Family(
         "is_decoder": False,
         "add_cross_attention": False,
     },
-    widths={},
     names=NAMES,
     base="bert.",
     buffers=r"bert\.embeddings\.(position|token_type)_ids|bert\.pooler\.dense\..*",

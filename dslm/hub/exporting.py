@@ -166,14 +166,9 @@ def _difference(written: Path, trained: Trained) -> float:
     if not _causal(trained):
         inputs["segments"] = torch.randint(folder.config.segments, shape, generator=draws)
         inputs["visibility"] = -(torch.arange(shape[1]) < torch.tensor([[shape[1]], [5]])).long()
-    both = (
-        _scores(config, state, inputs, trained.device)
-        for config, state in (
-            (folder.config, read),
-            (trained.config.model, trained.model.state_dict()),
-        )
-    )
-    found = [(ours - theirs).abs().max() for ours, theirs in zip(*both, strict=True)]
+    theirs = _scores(folder.config, read, inputs, trained.device)
+    ours = _scores(trained.config.model, trained.model.state_dict(), inputs, trained.device)
+    found = [(one - other).abs().max() for one, other in zip(theirs, ours, strict=True)]
     return float(torch.stack(found).max())
 
 

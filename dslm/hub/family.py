@@ -60,13 +60,13 @@ class Family:
     """Settings of ours that are the same in all models of the family."""
     theirs: Mapping[str, Any]
     """Settings of theirs, as good as left out, of which we compute no other; dotted like keys."""
-    widths: Mapping[str, str]
-    """Settings of theirs that follow from others, and the property of `ModelConfig` they equal."""
     names: Names
     base: str
     """What all names but the head's begin with, which some files leave out."""
     buffers: str
     """Regular expression of tensors that are left out where the model has no such weights."""
+    widths: Mapping[str, str] = field(default_factory=dict)
+    """Settings of theirs that follow from others, and the property of `ModelConfig` they equal."""
     holds: Mapping[str, str] = field(default_factory=dict)
     """Settings of ours that are true where the files hold a tensor, whatever class they name."""
     least: Mapping[str, int] = field(default_factory=dict)

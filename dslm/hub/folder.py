@@ -75,8 +75,7 @@ def open_folder(path: Path) -> Folder:
         raise CheckpointError(Problem(str(where), None, rule))
     needed = weights(family, config)
     tensors = _sorted_out(_named(family, config, there), family, needed)
-    problems = [*_compared(needed, tensors, family, config)]
-    if problems:
+    if problems := list(_compared(needed, tensors, family, config)):
         raise CheckpointError(*problems)
     return Folder(path, family, settings, config, needed, tensors)
 
@@ -84,9 +83,8 @@ def open_folder(path: Path) -> Folder:
 def _named(family: Family, config: ModelConfig, tensors: dict[str, Stored]) -> dict[str, Stored]:
     """Tensors by the full names that they have today."""
     bare = not any(name.startswith(family.base) for name in tensors)
-    head = "lm_head."
     full = {
-        family.base + name if bare and not name.startswith(head) else name: tensor
+        family.base + name if bare and not name.startswith("lm_head.") else name: tensor
         for name, tensor in tensors.items()
     }
     for old, new in family.older.items():
@@ -137,10 +135,6 @@ def _compared(
 
 def _differing(where: str, copy: Stored, name: str, other: Stored | None) -> Iterator[Problem]:
     """A tensor that is said to be another one, but is not."""
-    if other is None or copy.shape != other.shape:
-        same = False
-    else:
-        same = torch.equal(copy.read(), other.read())
-    if not same:
+    if other is None or copy.shape != other.shape or not torch.equal(copy.read(), other.read()):
         rule = f"differs from {name}, though tie_word_embeddings is true"
         yield Problem(where, None, rule, f"set it to false in {SETTINGS}")

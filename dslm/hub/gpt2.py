@@ -42,7 +42,6 @@ NAMES = {
     Head: {"unembedding": one("lm_head")},
 }
 
-
 FAMILY = Family(
     name="GPT-2",
     model_type="gpt2",
@@ -60,7 +59,6 @@ FAMILY = Family(
         "scale_attn_by_inverse_layer_idx": False,
         "add_cross_attention": False,
     },
-    widths={},
     names=NAMES,
     base="transformer.",
     buffers=r"transformer\.h\.\d+\.attn\.(masked_)?bias",

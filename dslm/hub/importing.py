@@ -18,7 +18,6 @@ from dslm.config.parse import parse
 from dslm.errors import Problem, Problems, UserError
 from dslm.files.published import occupied, published
 from dslm.hub.folder import SETTINGS, Folder, open_folder
-from dslm.hub.names import Weight
 from dslm.model.config import ModelConfig
 from dslm.run.checkpoint import Writer, layer_file
 from dslm.run.config import RunConfig
@@ -86,7 +85,8 @@ def _write_weights(folder: Folder, writer: Writer, progress: Reached | None) -> 
     """Write all layers, of which only one is in memory at a time."""
     writer.begin()
     files: dict[str, tuple[int, str]] = {}
-    for index, layer in groupby(folder.weights, key=_layer):
+    layers = groupby(folder.weights, key=lambda weight: int(weight.ours.partition(".")[0]))
+    for index, layer in layers:
         tensors = {weight.ours: folder.read(weight) for weight in layer}
         name = layer_file(index, moments=False)
         files[name] = writer.write(name, tensors)
@@ -94,10 +94,6 @@ def _write_weights(folder: Folder, writer: Writer, progress: Reached | None) -> 
             progress(sum(size for size, _ in files.values()), folder.bytes())
     numbers: dict[str, Any] = {"step": 0, "samples": 0, "optimizer_steps": 0, "loss_scale": {}}
     writer.publish(files, numbers)
-
-
-def _layer(weight: Weight) -> int:
-    return int(weight.ours.partition(".")[0])
 
 
 def _objective(config: ModelConfig) -> dict[str, Any]:

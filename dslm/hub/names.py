@@ -6,20 +6,18 @@ SwiGLU) as [outputs, inputs]; what others do differently is in a family's table.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from dslm.hub.family import Family, Tensors
+from dslm.hub.family import Family
 from dslm.model.block import Block
 from dslm.model.config import ModelConfig
 from dslm.model.embedding import Head, TokenEmbedding
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
-
-Read = Callable[[str], Tensor]
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ class Weight:
             shape = (rows, *self.shape[1:])
             yield name, shape[::-1] if self.turned else shape
 
-    def join(self, read: Read) -> Tensor:
+    def join(self, read: Callable[[str], Tensor]) -> Tensor:
         """Ours, of theirs."""
         parts = [read(name) for name in self.theirs]
         return torch.cat([part.T if self.turned else part for part in parts]).contiguous()
@@ -61,7 +59,11 @@ def weights(family: Family, config: ModelConfig) -> list[Weight]:
         table = family.names.get(type(layer), {})
         for name, parameter in layer.named_parameters():
             part, _, kind = name.rpartition(".")
-            found.append(_weight(config, f"{index}.{name}", table[part], block, kind, parameter))
+            theirs = tuple(f"{stem.format(block)}.{kind}" for stem in table[part].names)
+            ours, shape = f"{index}.{name}", tuple(parameter.shape)
+            rows = _rows(config, ours, shape[0], len(theirs))
+            turned = table[part].transposed and len(shape) == 2
+            found.append(Weight(ours, theirs, rows, shape, turned))
         block += isinstance(layer, Block)
     return found
 
@@ -77,18 +79,9 @@ def copies(family: Family, config: ModelConfig) -> dict[str, str]:
     return {head: embedding, **family.twins}
 
 
-def _weight(
-    config: ModelConfig, ours: str, tensors: Tensors, block: int, kind: str, parameter: Tensor
-) -> Weight:
-    theirs = tuple(f"{name.format(block)}.{kind}" for name in tensors.names)
-    shape = tuple(parameter.shape)
-    rows = _rows(config, ours, shape[0], len(theirs))
-    return Weight(ours, theirs, tuple(rows), shape, tensors.transposed and len(shape) == 2)
-
-
-def _rows(config: ModelConfig, ours: str, rows: int, parts: int) -> Sequence[int]:
+def _rows(config: ModelConfig, ours: str, rows: int, parts: int) -> tuple[int, ...]:
     """How the rows of one of our weights are shared out among theirs."""
     if parts > 1 and ".attention.project." in ours:
         groups = config.query_groups * config.head_width
         return config.width, groups, groups
-    return [rows // parts] * parts
+    return (rows // parts,) * parts

@@ -24,11 +24,7 @@ BY_TYPE = ("model_type", {family.model_type: family for family in FAMILIES})
 
 
 def family_of_settings(settings: dict[str, Any], where: str) -> Family:
-    """The family of a config.json.
-
-    Args:
-        settings: its content.
-        where: its path.
+    """The family of a config.json with these settings, `where` being its path.
 
     Raises:
         ConfigError: it is of none.

@@ -30,7 +30,7 @@ def read_settings(
     """
     values, problems = _values(family, settings)
     values |= {ours: True for ours, name in family.holds.items() if name in held}
-    problems += [*_fixed(family, settings), *_packed(settings)]
+    problems += _fixed(family, settings)
     config = None
     try:
         config = parse(ModelConfig, values)
@@ -45,8 +45,13 @@ def read_settings(
 
 def write_settings(family: Family, config: ModelConfig) -> dict[str, Any]:
     """The inverse of `read_settings`, for a model that `refused` has nothing against."""
+    architecture = next(
+        name
+        for name, ours in family.architectures.items()
+        if all(getattr(config, key) == value for key, value in ours.items())
+    )
     written: dict[str, Any] = {
-        "architectures": [architecture(family, config)],
+        "architectures": [architecture],
         "model_type": family.model_type,
     }
     fixed = {name: value for name, value in family.theirs.items() if value is not None}
@@ -59,15 +64,6 @@ def write_settings(family: Family, config: ModelConfig) -> dict[str, Any]:
             node = node.setdefault(parent, {})
         node[leaf] = value
     return written
-
-
-def architecture(family: Family, config: ModelConfig) -> str:
-    """The class of theirs that a model of ours becomes."""
-    return next(
-        name
-        for name, ours in family.architectures.items()
-        if all(getattr(config, key) == value for key, value in ours.items())
-    )
 
 
 def named_class(settings: Mapping[str, Any]) -> str | None:
@@ -89,10 +85,8 @@ def refused(family: Family, config: ModelConfig) -> list[Problem]:
         if known and getattr(config, key.ours) not in known:
             rule = f"{family.name} has only {' and '.join(known)}"
             problems.append(Problem(f"model.{key.ours}", getattr(config, key.ours), rule))
-    if config.bottleneck_length:
-        problems.append(
-            Problem("model.bottleneck_length", config.bottleneck_length, f"{family.name} has none")
-        )
+    if length := config.bottleneck_length:
+        problems.append(Problem("model.bottleneck_length", length, f"{family.name} has none"))
     return problems + family.refuse(config)
 
 
@@ -129,20 +123,17 @@ def _value(keys: list[Key], settings: Mapping[str, Any]) -> Any:
 
 
 def _fixed(family: Family, settings: Mapping[str, Any]) -> list[Problem]:
-    """Settings of which there is only one kind here, and that are of another."""
+    """Settings of which there is only one kind here, and that are of another; packed weights."""
     found = {name: _at(settings, name) for name in family.theirs}
-    return [
+    problems = [
         Problem(name, found[name], f"dslm computes only {_json(value)}")
         for name, value in family.theirs.items()
         if found[name] is not ABSENT and found[name] != value
     ]
-
-
-def _packed(settings: Mapping[str, Any]) -> list[Problem]:
-    if settings.get("quantization_config") is None:
-        return []
-    fix = "import the model that was quantized"
-    return [Problem("quantization_config", None, "the weights are quantized", fix)]
+    if settings.get("quantization_config") is not None:
+        fix = "import the model that was quantized"
+        problems.append(Problem("quantization_config", None, "the weights are quantized", fix))
+    return problems
 
 
 def _shape(family: Family, settings: Mapping[str, Any], config: ModelConfig) -> list[Problem]:

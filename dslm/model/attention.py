@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor, nn
 
 from dslm.model.config import ModelConfig
@@ -47,7 +48,7 @@ class Attention(nn.Module):
         super().__init__()
         self.config = config
         groups = config.query_groups * config.head_width
-        self.widths = (config.width, groups, groups)
+        self.widths = [config.width, groups, groups]
         self.project = Linear(config.width, sum(self.widths), config.bias, config.initialization)
         residual = config.initialization / math.sqrt(2 * config.layers)
         self.output = Linear(config.width, config.width, config.bias, residual)
@@ -75,13 +76,13 @@ class Attention(nn.Module):
             [B, M, D].
         """
         queries, keys, values = (
-            part.unflatten(-1, (-1, self.config.head_width)).transpose(1, 2)
-            for part in self.project(hidden).split(self.widths, dim=-1)
+            part.view(*part.shape[:2], -1, self.config.head_width).transpose(1, 2)
+            for part in torch.split(self.project(hidden), self.widths, dim=-1)
         )  # [B, H, S, E], [B, K, S, E] twice
-        start = cache.length if cache is not None else 0
         if self.config.positions == "rotary":
-            queries = self._rotate(queries, start, position_ids)
-            keys = self._rotate(keys, start, position_ids)
+            start = cache.length if cache is not None else 0
+            cosines, sines = self._turns(hidden, start, position_ids)
+            queries, keys = rotate(queries, cosines, sines), rotate(keys, cosines, sines)
         if cache is not None:
             keys, values = cache.append(keys, values)
         mixed = attend(
@@ -93,15 +94,15 @@ class Attention(nn.Module):
             causal=self.config.attention == "causal",
             dropout=self.config.dropout if self.training else 0.0,
         )
-        output: Tensor = self.output(mixed.transpose(1, 2).flatten(2))
-        return output
+        return self.output(mixed.transpose(1, 2).flatten(2))
 
-    def _rotate(self, heads: Tensor, start: int, position_ids: Tensor | None) -> Tensor:
-        config = self.config
-        cosines, sines = rotary(
-            config.sequence, config.head_width, config.rotary_base, heads.device
-        )
+    def _turns(
+        self, hidden: Tensor, start: int, position_ids: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Cosines and sines of the positions of hidden vectors [B, S, D], for `rotate`."""
+        config, device = self.config, hidden.device
+        cosines, sines = rotary(config.sequence, config.head_width, config.rotary_base, device)
         if position_ids is not None:
-            return rotate(heads, cosines[position_ids][:, None], sines[position_ids][:, None])
-        stop = start + heads.shape[2]
-        return rotate(heads, cosines[start:stop], sines[start:stop])
+            return cosines[position_ids][:, None], sines[position_ids][:, None]
+        stop = start + hidden.shape[1]
+        return cosines[start:stop], sines[start:stop]

@@ -33,8 +33,7 @@ class FeedForward(nn.Module):
             inner = F.silu(gate) * inner
         else:
             inner = F.gelu(inner, approximate=self.approximate)
-        narrowed: Tensor = self.leave(inner)
-        return narrowed
+        return self.leave(inner)
 
 
 class Block(nn.Module):
@@ -59,15 +58,7 @@ class Block(nn.Module):
         selected: Tensor | None = None,
         cache: Cache | None = None,
     ) -> Tensor:
-        """Map [B, S, D] to [B, S, D]; the last block to [B, M, D], what is selected.
-
-        Args:
-            hidden: [B, S, D].
-            visibility: [B, S], what each token sees; see `Attention`.
-            position_ids: [B, S], the position of each token in its document.
-            selected: [B, M], the positions in the row whose vectors are wanted; all without it.
-            cache: this block's earlier tokens when generating.
-        """
+        """Map [B, S, D] to [B, S, D] or [B, M, D]; the arguments are those of `Attention`."""
         if self.recompute and self.training:
             # Re-entrant, because ZeRO-3 frees gathered weights between the two passes, which the
             # other kind mistakes for activations that changed their shape.

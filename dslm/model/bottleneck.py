@@ -28,16 +28,14 @@ class Bottleneck(nn.Module):
         self.embedding = Table(config.sequence, width, embedding_deviation(config))
 
     def forward(self, hidden: Tensor, visibility: Tensor | None = None) -> Tensor:
-        """Map [B, S, D] to [B, S, D] by way of the code.
-
-        Args:
-            hidden: [B, S, D], S = `sequence`.
-            visibility: [B, S], 0 where there is padding; none without it.
-        """
+        """Map [B, S, D], S = `sequence`, to [B, S, D] by way of the code."""
         return self.decode(self.encode(hidden, visibility))
 
     def encode(self, hidden: Tensor, visibility: Tensor | None = None) -> Tensor:
-        """The code, [B, `bottleneck_length`, `bottleneck_width`]; padding alone counts as zeros."""
+        """The code, [B, `bottleneck_length`, `bottleneck_width`]; padding alone counts as zeros.
+
+        There is padding where `visibility` [B, S] is 0.
+        """
         rows, sequence, width = hidden.shape
         pieces = hidden.reshape(rows, self.length, sequence // self.length, width)
         if visibility is None:
@@ -45,12 +43,9 @@ class Bottleneck(nn.Module):
         else:
             real = (visibility != 0).to(hidden.dtype).view(*pieces.shape[:3], 1)
             means = (pieces * real).sum(2) / real.sum(2).clamp(min=1)
-        code: Tensor = self.narrow(means)
-        return code
+        return self.narrow(means)
 
     def decode(self, code: Tensor) -> Tensor:
         """Hidden vectors [B, S, D] out of a code."""
-        wide: Tensor = self.widen(code)
-        each = wide.repeat_interleave(self.sequence // self.length, dim=1)
-        of_positions: Tensor = self.embedding(torch.arange(self.sequence, device=code.device))
-        return each + of_positions
+        each = self.widen(code).repeat_interleave(self.sequence // self.length, dim=1)
+        return each + self.embedding(torch.arange(self.sequence, device=code.device))

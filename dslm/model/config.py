@@ -160,20 +160,12 @@ def check_model(config: ModelConfig) -> list[Problem]:
 def _check_attention(config: ModelConfig) -> list[Problem]:
     if config.heads is None:
         return [Problem("model.heads", None, "is required", "add model.heads=…")]
-    problems = []
-    if config.width % config.heads:
-        near = _nearest_divisors(config.width, config.heads)
-        rule = f"does not divide model.width = {config.width}"
-        problems.append(Problem("model.heads", config.heads, rule, f"use {near}"))
-    elif config.positions == "rotary" and config.head_width % 2:
+    problems = _check_divisor("heads", config.heads, "width", config.width)
+    if not problems and config.positions == "rotary" and config.head_width % 2:
         rule = f"gives heads of odd width {config.head_width}, which rotary positions cannot turn"
         fix = "make model.width / model.heads even"
         problems.append(Problem("model.heads", config.heads, rule, fix))
-    if config.heads % config.query_groups:
-        near = _nearest_divisors(config.heads, config.query_groups)
-        rule = f"does not divide model.heads = {config.heads}"
-        problems.append(Problem("model.key_value_heads", config.query_groups, rule, f"use {near}"))
-    return problems
+    return problems + _check_divisor("key_value_heads", config.query_groups, "heads", config.heads)
 
 
 def _check_recurrent(config: ModelConfig) -> list[Problem]:
@@ -197,20 +189,12 @@ def _check_recurrent(config: ModelConfig) -> list[Problem]:
 
 def _check_code(config: ModelConfig) -> list[Problem]:
     """What cannot be built of an autoencoder."""
-    problems = []
-    if config.recurrent:
-        rule = "does not go with model.bottleneck_length"
-        problems.append(Problem("model.block", config.block, rule, "leave it out"))
-    if config.sequence % config.bottleneck_length:
-        near = _nearest_divisors(config.sequence, config.bottleneck_length)
-        rule = f"does not divide model.sequence = {config.sequence}"
-        problems.append(
-            Problem("model.bottleneck_length", config.bottleneck_length, rule, f"use {near}")
-        )
-    for key in ("transform", "pair_head"):
-        if getattr(config, key):
-            rule = "does not go with model.bottleneck_length"
-            problems.append(Problem(f"model.{key}", True, rule, "leave it out"))
+    length = config.bottleneck_length
+    problems = _check_divisor("bottleneck_length", length, "sequence", config.sequence)
+    rule = "does not go with model.bottleneck_length"
+    for key in ("block", "transform", "pair_head"):
+        if (found := getattr(config, key)) != getattr(ModelConfig, key):
+            problems.append(Problem(f"model.{key}", found, rule, "leave it out"))
     if config.output == "vectors" and not config.tied:
         rule = "gives a head to scores, but model.output = vectors has none"
         problems.append(Problem("model.tied", False, rule, "leave it out"))
@@ -227,8 +211,12 @@ def _check_no_code(config: ModelConfig) -> list[Problem]:
     ]
 
 
-def _nearest_divisors(number: int, near: int) -> str:
+def _check_divisor(key: str, divisor: int, other: str, number: int) -> list[Problem]:
+    """That one setting divides another; if not, the nearest that do."""
+    if number % divisor == 0:
+        return []
     divisors = [d for d in range(1, number + 1) if number % d == 0]
-    below = [d for d in divisors if d < near][-1:]
-    above = [d for d in divisors if d > near][:1]
-    return " or ".join(map(str, below + above))
+    below = [d for d in divisors if d < divisor][-1:]
+    above = [d for d in divisors if d > divisor][:1]
+    rule, fix = f"does not divide model.{other} = {number}", " or ".join(map(str, below + above))
+    return [Problem(f"model.{key}", divisor, rule, f"use {fix}")]

@@ -30,11 +30,7 @@ def flops_per_token(config: ModelConfig, scored: float = 1.0) -> float:
     6 for each weight that multiplies (all but position and untied input embeddings) plus
     12 × blocks × width × sequence for attention, without the causal half being taken off:
     the convention of PaLM (Chowdhery et al. 2022, appendix B) and nanoGPT. Recurrent blocks have
-    their weights only.
-
-    Args:
-        config: the shape.
-        scored: the share of the tokens of which scores are made.
+    their weights only. `scored` is the share of the tokens of which scores are made.
     """
     multiplying = parameter_count(config)
     if config.positions == "learned":

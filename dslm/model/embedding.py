@@ -25,8 +25,7 @@ class TokenEmbedding(nn.Module):
 
     def forward(self, inputs: Tensor, project: bool = False) -> Tensor:
         """Map ids [B, S] to vectors [B, S, D] or, to `project`, vectors to scores [B, S, V]."""
-        mapped: Tensor = self.embedding(inputs, project)
-        return mapped
+        return self.embedding(inputs, project)
 
 
 class TokenTable(Table):
@@ -112,8 +111,7 @@ class Head(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Scores [B, S, V] of hidden vectors [B, S, D]."""
-        scores: Tensor = self.unembedding(hidden)
-        return scores
+        return self.unembedding(hidden)
 
 
 def embedding_deviation(config: ModelConfig) -> float:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dslm.model.config import ModelConfig
-from dslm.model.embedding import Head, TokenEmbedding, embedding_deviation
+from dslm.model.embedding import TokenEmbedding, embedding_deviation
 from dslm.model.layers import Linear, norm
 
 
@@ -86,16 +86,9 @@ class Bias(nn.Module):
         return scores.add_(self.bias)
 
 
-def paired_tied_head(embedding: TokenEmbedding, hidden: Tensor) -> tuple[Tensor, Tensor]:
+def paired_head(head: nn.Module, hidden: Tensor, **options: bool) -> tuple[Tensor, Tensor]:
     """Scores [B, M, V], and the pair's vector [B, D], of what `PredictionTransform` gives."""
-    scores: Tensor = embedding(hidden[:, 1:], project=True)
-    return scores, hidden[:, 0]
-
-
-def paired_head(head: Head, hidden: Tensor) -> tuple[Tensor, Tensor]:
-    """The same with a head that has a weight of its own."""
-    scores: Tensor = head(hidden[:, 1:])
-    return scores, hidden[:, 0]
+    return head(hidden[:, 1:], **options), hidden[:, 0]
 
 
 class Regression(nn.Module):
@@ -108,22 +101,15 @@ class Regression(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Map [B, S, D] to [B, S, D]."""
-        predicted: Tensor = self.dense(hidden)
-        return predicted
+        return self.dense(hidden)
 
 
 def with_targets(
     embedding: TokenEmbedding, predicted: Tensor, originals: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """What was predicted, and the embeddings that it is to be compared with.
+    """What was predicted [B, S, D], and the embeddings [B, S, D] that it is to be compared with.
 
-    Args:
-        embedding: the model's own.
-        predicted: [B, S, D].
-        originals: [B, S], the token ids before anything was done to them.
-
-    Returns:
-        Two tensors [B, S, D]; no gradient flows from the second.
+    These are of the ids [B, S] before anything was done to them; no gradient flows from them.
     """
     targets: Tensor = embedding(originals)
     # In a pipeline the last stage must have a gradient of the embedding to add to the first one's.

@@ -7,6 +7,8 @@ torch's default generator, seeded by `Stage.build`, so that a weight does not de
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -14,14 +16,9 @@ from dslm.model.config import ModelConfig
 
 
 class Linear(nn.Linear):
-    """A linear map whose matrix is drawn from N(0, `deviation`²) and whose bias starts at zero.
+    """A linear map whose matrix is drawn from N(0, `deviation`²) and whose bias starts at zero."""
 
-    Args:
-        inputs: width of the input.
-        outputs: width of the output.
-        bias: whether a bias is added.
-        deviation: standard deviation of the matrix at the start.
-    """
+    __call__: Callable[..., Tensor]
 
     def __init__(self, inputs: int, outputs: int, bias: bool, deviation: float) -> None:
         self.deviation = deviation
@@ -35,13 +32,9 @@ class Linear(nn.Linear):
 
 
 class Table(nn.Embedding):
-    """A table of vectors drawn from N(0, `deviation`²).
+    """A table of vectors drawn from N(0, `deviation`²)."""
 
-    Args:
-        rows: number of vectors.
-        width: their width.
-        deviation: standard deviation at the start.
-    """
+    __call__: Callable[..., Tensor]
 
     def __init__(self, rows: int, width: int, deviation: float) -> None:
         self.deviation = deviation
@@ -68,15 +61,7 @@ def draw(weight: Tensor, deviation: float) -> None:
 
 
 def select(hidden: Tensor, selected: Tensor | None) -> Tensor:
-    """The vectors at some positions of each row.
-
-    Args:
-        hidden: [B, S, D].
-        selected: [B, M] positions; all of them without it.
-
-    Returns:
-        [B, M, D].
-    """
+    """The vectors [B, M, D] at some positions [B, M] of rows [B, S, D]; without these, all."""
     if selected is None:
         return hidden
     rows = torch.arange(len(hidden), device=hidden.device)[:, None] * hidden.shape[1]

@@ -19,13 +19,7 @@ from dslm.model.layers import norm
 
 
 class State:
-    """What a recurrent layer remembers of the tokens it has read.
-
-    Args:
-        config: the model's shape.
-        batch: number of sequences.
-        like: a tensor whose dtype and device it takes.
-    """
+    """What a recurrent layer remembers of the tokens it has read; `like` as for a `Cache`."""
 
     def __init__(self, config: ModelConfig, batch: int, like: Tensor) -> None:
         self.vectors = _empty_memory(config, batch, like)
@@ -65,7 +59,8 @@ class Recurrence(nn.Module):
         if self.input.is_meta:  # a shape without values
             return
         width = self.config.width
-        self.input.copy_((2 * torch.rand(self.input.shape, device="cpu") - 1) * _glorot(width))
+        bound = math.sqrt(3 / width)  # of a uniform draw with variance 1 / width
+        self.input.copy_((2 * torch.rand(self.input.shape, device="cpu") - 1) * bound)
         gates = range(GATES[self.config.block])
         self.recurrent.copy_(torch.cat([_orthogonal(width) for _ in gates]))
         if self.config.bias:
@@ -75,14 +70,9 @@ class Recurrence(nn.Module):
                 self.input_bias[width : 2 * width] = 1.0
 
     def forward(self, hidden: Tensor, state: State | None = None) -> Tensor:
-        """Let each token see, through what is remembered, all before it.
+        """Map [B, S, D] to [B, S, D]; each token sees, through what is remembered, all before it.
 
-        Args:
-            hidden: [B, S, D].
-            state: what earlier tokens have left, when generating; `hidden` then follows them.
-
-        Returns:
-            [B, S, D].
+        When generating, `hidden` follows the tokens of which `state` is left.
         """
         begin = state.vectors if state else _empty_memory(self.config, len(hidden), hidden)
         weights: list[Tensor] = list(self.parameters())
@@ -108,12 +98,7 @@ class RecurrentBlock(nn.Module):
         self.norm, self.recurrence = norm(config), Recurrence(config)
 
     def forward(self, hidden: Tensor, cache: State | None = None) -> Tensor:
-        """Map [B, S, D] to [B, S, D].
-
-        Args:
-            hidden: [B, S, D].
-            cache: what this block remembers of earlier tokens when generating.
-        """
+        """Map [B, S, D] to [B, S, D]; `cache` holds what earlier tokens left when generating."""
         if self.recompute and self.training:
             # Re-entrant for the reason given in `Block`.
             recomputed: Tensor = checkpoint(self._forward, hidden, use_reentrant=True)
@@ -132,11 +117,6 @@ def _empty_memory(config: ModelConfig, batch: int, like: Tensor) -> list[Tensor]
     """The memory before the first token, [1, B, D] each: output and, of an LSTM, cell."""
     count = 2 if config.block == "lstm" else 1
     return [like.new_zeros(1, batch, config.width) for _ in range(count)]
-
-
-def _glorot(width: int) -> float:
-    """The bound of a uniform draw with variance 1 / `width`."""
-    return math.sqrt(3 / width)
 
 
 def _orthogonal(width: int) -> Tensor:

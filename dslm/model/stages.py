@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 import torch
@@ -28,7 +29,6 @@ from dslm.model.heads import (
     PredictionTransform,
     Regression,
     paired_head,
-    paired_tied_head,
     with_targets,
 )
 from dslm.model.recurrent import RecurrentBlock
@@ -94,10 +94,9 @@ def stages(config: ModelConfig, seed: int, extras: Sequence[str] = ()) -> list[S
         extras: names of the tensors behind the token ids in its input.
     """
     layers = [_embedding(config), *_trunk(config), *_decoder(config), *_tail(config)]
-    recipes = [{"uses": (), **recipe} for recipe in layers]
     made, extras_in = [], tuple(extras)
-    for index, recipe in enumerate(recipes):
-        later = {name for other in recipes[index + 1 :] for name in other["uses"]}
+    for index, recipe in enumerate(layers):
+        later = {name for other in layers[index + 1 :] for name in other.get("uses", ())}
         extras_out = tuple(name for name in extras_in if name in later)
         made.append(
             Stage(
@@ -148,7 +147,7 @@ def _tail(config: ModelConfig) -> list[Recipe]:
     if config.tied:
         head = {**_embedding(config), "call": tied_head}
     if config.pair_head:
-        head["call"] = paired_tied_head if config.tied else paired_head
+        head["call"] = partial(paired_head, project=True) if config.tied else paired_head
     if config.transform or config.pair_head:
         return [{"module": PredictionTransform}, head, {"module": OutputBias}]
     return [head]

@@ -107,8 +107,8 @@ class Objective(ABC):
         return {"document_borders": (rule, "leave it out")}
 
     def special(self) -> tuple[str, ...]:
-        """The special ids that it cannot do without."""
-        return ()
+        """The special ids that it cannot do without; here the end by which documents are known."""
+        return ("eos",) if self.context.borders else ()
 
     def check_shards(self, shards: ShardSet) -> list[Problem]:
         """Why it cannot be trained on a shard set; asked only where no special id is missing."""

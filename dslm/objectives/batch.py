@@ -25,6 +25,15 @@ def as_batch(inputs: Sequence[Int64Array], labels: Sequence[Int64Array]) -> Batc
     return _value(inputs), _value(labels)
 
 
+def position_ids(documents: Int64Array) -> Int64Array:
+    """[B, S], the position of each token in its document, of which one row may hold several."""
+    positions = np.arange(documents.shape[1])
+    begins = np.diff(documents, axis=1, prepend=-1) != 0
+    firsts = np.maximum.accumulate(np.where(begins, positions, 0), axis=1)
+    found: Int64Array = positions - firsts
+    return found
+
+
 def _value(arrays: Sequence[Int64Array]) -> Value:
     import torch
 

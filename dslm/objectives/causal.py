@@ -10,9 +10,9 @@ from pydantic.dataclasses import dataclass
 
 from dslm.config.parse import STRICT
 from dslm.objectives.base import Context, Objective, Refusals
-from dslm.objectives.batch import IGNORE, Batch, as_batch
-from dslm.objectives.documents import position_ids
-from dslm.objectives.fill_in_middle import SENTINELS, FillInMiddle
+from dslm.objectives.batch import IGNORE, Batch, as_batch, position_ids
+from dslm.objectives.fill_in_middle import SENTINELS, middle_last
+from dslm.sampling.stateless_random import RandomStream, stateless_random
 from dslm.sampling.stream import Samples, WindowSpec
 
 
@@ -51,16 +51,13 @@ class Causal(Objective):
         rule = "does not go with objective.causal.fill_in_middle, which moves text across borders"
         return {"document_borders": (rule, "use one of the two")}
 
-    def special(self) -> tuple[str, ...]:
-        """The end of a document, which is also how the next one is recognized."""
-        return ("eos",) if self.context.borders else ()
-
     def batch(self, samples: Samples) -> Batch:
         """Split rows [B, S + 1] into inputs [B, S] and labels [B, S]."""
         rows, context = samples.tokens.astype(np.int64), self.context
         if share := self.settings.fill_in_middle:
-            middle = FillInMiddle(share, self.settings.suffix_first, context.vocabulary.size)
-            rows = middle.rearrange(rows, samples.numbers, context.seed)
+            draws = stateless_random(context.seed, samples.numbers, 4, RandomStream.CUTS)
+            first = self.settings.suffix_first
+            rows = middle_last(rows, draws, share, first, context.vocabulary.size)
         inputs, labels = rows[:, :-1], rows[:, 1:]
         if samples.padding is not None:
             labels = np.where(labels == samples.padding, IGNORE, labels)

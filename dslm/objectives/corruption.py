@@ -23,7 +23,7 @@ from typing import Literal
 
 import numpy as np
 
-from dslm.arrays import Flags, Int64Array
+from dslm.arrays import Int64Array
 from dslm.sampling.stateless_random import Reals
 
 Style = Literal["spans", "infilling", "masking", "deletion"]
@@ -75,14 +75,14 @@ class Corruption:
         inside = np.repeat(before, lengths) + np.arange(corrupted)
         step = 1 if self.style == "spans" else 0
         marks = self.marks + step * np.arange(spans)
-        source = _inserted(_without(text, inside), before, marks)
+        source = np.insert(np.delete(text, inside), before, marks)
         if self.style == "infilling":
             return source, text
-        return source, _inserted(text[inside], np.cumsum(lengths) - lengths, marks)
+        return source, np.insert(text[inside], np.cumsum(lengths) - lengths, marks)
 
     def _single(self, text: Int64Array, positions: Int64Array) -> Int64Array:
         if self.style == "deletion":
-            return _without(text, positions)
+            return np.delete(text, positions)
         source = text.copy()
         source[positions] = self.marks
         return source
@@ -110,25 +110,6 @@ def restored(source: Int64Array, target: Int64Array, marks: int) -> Int64Array:
     nothing = target[:0]
     parts = [spans.get(token, nothing) if token >= marks else [token] for token in source.tolist()]
     return np.concatenate([nothing, *parts])
-
-
-def _inserted(tokens: Int64Array, before: Int64Array, marks: Int64Array) -> Int64Array:
-    """Tokens with a mark before some of them, at different positions in rising order."""
-    made = np.empty(tokens.size + marks.size, dtype=np.int64)
-    at = before + np.arange(marks.size)
-    made[at] = marks
-    made[_others(made.size, at)] = tokens
-    return made
-
-
-def _without(tokens: Int64Array, positions: Int64Array) -> Int64Array:
-    return tokens[_others(tokens.size, positions)]
-
-
-def _others(size: int, positions: Int64Array) -> Flags:
-    others = np.ones(size, dtype=np.bool_)
-    others[positions] = False
-    return others
 
 
 def _some(count: int, keys: Reals) -> Int64Array:

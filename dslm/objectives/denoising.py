@@ -81,11 +81,8 @@ class Denoising(Objective):
             Inputs: tokens [B, S], their visibility [B, S], the positions to be scored [B, M].
             Labels: the tokens to be predicted at these positions [B, M].
         """
-        special, shape = (
-            self.context.vocabulary.special,
-            (len(samples.tokens), self.context.sequence),
-        )
-        inputs = np.full(shape, special.get("pad", 0), dtype=np.int64)
+        shape = len(samples.tokens), self.context.sequence
+        inputs = np.full(shape, self.context.vocabulary.special.get("pad", 0), dtype=np.int64)
         visibility = np.zeros(shape, dtype=np.int64)
         selected = np.zeros((len(inputs), self.max_predictions), dtype=np.int64)
         labels = np.full(selected.shape, IGNORE, dtype=np.int64)

@@ -19,9 +19,8 @@ from dslm.config.parse import STRICT
 from dslm.errors import Problem
 from dslm.model.config import NO_BOTTLENECK
 from dslm.objectives.base import Context, Objective, Refusals
-from dslm.objectives.batch import IGNORE, Batch, as_batch
+from dslm.objectives.batch import IGNORE, Batch, as_batch, position_ids
 from dslm.objectives.completion import Fill
-from dslm.objectives.documents import position_ids
 from dslm.objectives.masking import MaskUnit, mask_tokens, select_tokens
 from dslm.sampling.pairs import SPECIAL, PairRows, Relation, check_pairs, unrelated
 from dslm.sampling.stateless_random import stateless_random
@@ -109,9 +108,7 @@ class Masked(Objective):
 
     def special(self) -> tuple[str, ...]:
         """Those around the segments of a pair, or the end by which documents are recognized."""
-        if self.settings.paired:
-            return SPECIAL
-        return ("eos",) if self.context.borders else ()
+        return SPECIAL if self.settings.paired else super().special()
 
     def check_shards(self, shards: ShardSet) -> list[Problem]:
         """Whether pairs can be made."""

@@ -178,8 +178,8 @@ def _gpt2(vocabulary: str, merges: str) -> Any:
     model = Tokenizer(models.BPE(ids, pairs))
     model.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     model.decoder = decoders.ByteLevel()
-    names = [name for name in ("<|endoftext|>",) if name in ids]
-    model.add_special_tokens([AddedToken(name, normalized=False) for name in names])
+    if "<|endoftext|>" in ids:
+        model.add_special_tokens([AddedToken("<|endoftext|>", normalized=False)])
     return model
 
 

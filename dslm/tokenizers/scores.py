@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
 
 STEP = 1 / 256
 
@@ -19,28 +18,22 @@ SCORE = 2
 """Numbers of fields of sentencepiece_model.proto: ModelProto.pieces, SentencePiece.score."""
 
 
-class Field(NamedTuple):
-    """A field of a Protocol Buffers message."""
-
-    number: int
-    start: int
-    """The first byte of its content, and the one after its last."""
-    end: int
-
-
 def rounded(model: bytes) -> bytes:
     """A SentencePiece model whose scores are multiples of `STEP`."""
     changed = bytearray(model)
-    for piece in _fields(model, 0, len(model)):
-        for field in _fields(model, piece.start, piece.end) if piece.number == PIECES else ():
-            if field.number == SCORE:
-                (score,) = struct.unpack("<f", model[field.start : field.end])
-                changed[field.start : field.end] = struct.pack("<f", round(score / STEP) * STEP)
+    for piece, begin, stop in _fields(model, 0, len(model)):
+        for field, start, end in _fields(model, begin, stop) if piece == PIECES else ():
+            if field == SCORE:
+                (score,) = struct.unpack("<f", model[start:end])
+                changed[start:end] = struct.pack("<f", round(score / STEP) * STEP)
     return bytes(changed)
 
 
-def _fields(data: bytes, start: int, end: int) -> Iterator[Field]:
-    """The fields of a message, as https://protobuf.dev/programming-guides/encoding has them."""
+def _fields(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """The number of each field of a message, the first byte of its content, the one after its last.
+
+    As https://protobuf.dev/programming-guides/encoding has them.
+    """
     while start < end:
         tag, start = _number(data, start)
         number, kind = tag >> 3, tag & 7
@@ -51,7 +44,7 @@ def _fields(data: bytes, start: int, end: int) -> Iterator[Field]:
             stop = start + size
         else:
             stop = start + (8 if kind == 1 else 4)
-        yield Field(number, start, stop)
+        yield number, start, stop
         start = stop
 
 

@@ -41,10 +41,7 @@ LONG = 256
 
 
 class SentencePieceTokenizer(Tokenizer):
-    """Pieces of words.
-
-    Kudo 2018 (unigram) and Sennrich et al. 2016 (bpe), through the SentencePiece library.
-    """
+    """Pieces of words: unigram (Kudo 2018) and bpe (Sennrich et al. 2016), by SentencePiece."""
 
     def __init__(self, card: TokenizerCard, files: Mapping[str, bytes]) -> None:
         super().__init__(card, files)

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from dslm.errors import DataError, Problem
-from dslm.tokenizers.tokenizer import JSON, MODEL
-
-ThirdPartyKind = Literal["sentencepiece", "hugging-face", "gpt2", "bert"]
+from dslm.tokenizers.tokenizer import JSON, MODEL, ThirdPartyKind
 
 FILES: dict[str, tuple[str, ...]] = {
     "sentencepiece": (MODEL,),
@@ -71,11 +69,7 @@ def read(path: Path) -> bytes:
 
 
 def special_ids(number: Callable[[str], int | None]) -> dict[str, int]:
-    """The ids of special tokens by our names.
-
-    Args:
-        number: the id of a special token by their name, or `None` when it is not there.
-    """
+    """The ids of special tokens by our names; `number` gives them by theirs, if they are there."""
     theirs = {ours: [number(name) for name in names] for ours, names in SPECIAL.items()}
     known = {ours: [i for i in ids if i is not None] for ours, ids in theirs.items()}
     return {ours: ids[0] for ours, ids in known.items() if ids}

@@ -43,9 +43,8 @@ GROUP = 1 << 20
 """Characters that are encoded together, at least: many short texts cost one call."""
 
 TokenizerKind = Literal["unigram", "bpe", "char"]
-AnyTokenizerKind = Literal[
-    "unigram", "bpe", "char", "sentencepiece", "hugging-face", "gpt2", "bert"
-]
+ThirdPartyKind = Literal["sentencepiece", "hugging-face", "gpt2", "bert"]
+AnyTokenizerKind = Literal[TokenizerKind, ThirdPartyKind]
 Encoded = tuple[Tokens, Int64Array]
 """The ids of several texts, one text after the other, and where each ends."""
 
@@ -118,10 +117,8 @@ class Tokenizer(ABC):
     def save(self, folder: Path) -> None:
         """Write the card and the model's files, from which `load` makes the same tokenizer.
 
-        `tokenizer.json` is left out where the tokenizer cannot be expressed exactly.
-
-        Args:
-            folder: where; it is made if it is not there.
+        `tokenizer.json` is left out where the tokenizer cannot be expressed exactly. The folder is
+        made if it is not there.
         """
         folder.mkdir(parents=True, exist_ok=True)
         files = dict(self.files)

@@ -77,12 +77,7 @@ class Pieces:
     """Those that stand for text: no special token, no single byte."""
 
     def json(self, kind: str, special: Mapping[str, int]) -> str:
-        """The model as ``tokenizer.json``.
-
-        Args:
-            kind: bpe or unigram.
-            special: the ids that stand for no text, by name.
-        """
+        """The model, bpe or unigram, as ``tokenizer.json`` with special ids by name."""
         from tokenizers import AddedToken, Regex, decoders, models, pre_tokenizers
         from tokenizers import Tokenizer as Library
 

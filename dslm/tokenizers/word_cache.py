@@ -23,6 +23,7 @@ import numpy as np
 from dslm.arrays import Flags, Int64Array, Tokens, to_arrow, to_numpy
 from dslm.tokenizers.probes import PROBES, neighbours
 from dslm.tokenizers.short_words import BLOCK, PADDING, Numbers, ShortWords
+from dslm.tokenizers.tokenizer import Encoded
 
 MOST_WORDS = 1 << 18
 MOST_CHARACTERS = 1 << 24
@@ -31,7 +32,6 @@ MOST_CHARACTERS = 1 << 24
 VISIBLE = range(0x21, 0x7F)
 """The bytes of ASCII that are neither white space nor control characters."""
 
-Encoded = tuple[Tokens, Int64Array]
 Encode = Callable[[Sequence[str]], Encoded]
 """From short texts to all their ids, and where those of each end."""
 

@@ -14,7 +14,7 @@ from torch.nn.attention.flex_attention import flex_attention
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
 from dslm.model.visibility import attend, block_mask, sees
-from dslm.objectives.documents import position_ids
+from dslm.objectives.batch import position_ids
 
 LENGTHS = [[5, 1, 7, 3], [16], [4, 8]]
 """Documents of the rows; what is left of a row is padding."""
