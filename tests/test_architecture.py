@@ -24,7 +24,7 @@ SCRIPTS = sorted([*(ROOT / "launch").glob("*.py"), *(ROOT / "preprocess").glob("
 ROOMS = [
     {"errors"},
     {"arrays", "environment", "progress"},
-    {"config"},
+    {"config", "workers"},
     {"files"},
     {"tokenizers"},
     {"shards"},
@@ -181,7 +181,7 @@ def test_only_those_who_speak_to_the_user_print() -> None:
 def test_only_commands_end_the_process() -> None:
     enders = {name_of(p) for p in FILES if used(p) & {"sys.exit", "os._exit", "exit", "quit"}}
     # A worker of preprocessing whose parent has gone has nobody left to tell.
-    assert enders == {"commands/cli.py", "commands/main.py", "preprocess/work/workers.py"}
+    assert enders == {"commands/cli.py", "commands/main.py", "workers.py"}
 
 
 def test_nothing_ever_reads_a_pickle() -> None:

@@ -39,7 +39,9 @@ def first_screen(
         f"{counted(sharding.passes, 'pass')} over the text",
     ]
     if units < tasks * options.workers:
-        lines.append("          fewer units than workers: a packed file is not divided")
+        lines.append(
+            "          fewer units than workers: small files share one, packed ones are not divided"
+        )
     lines.append(f"output    {options.output}, shards of {human(options.shard_size)}B")
     if done:
         lines.append(f"resuming  {counted(done, 'unit')} done before, which are checked")

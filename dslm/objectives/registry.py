@@ -11,7 +11,7 @@ from dslm.config.parse import STRICT
 from dslm.config.table import class_of, with_fields
 from dslm.errors import Problem
 from dslm.model.config import ModelConfig
-from dslm.objectives.base import Context, Objective, Refusals
+from dslm.objectives.base import Context, Objective
 
 KINDS = (
     "causal",
@@ -59,16 +59,6 @@ class ObjectiveConfig:
 def make_objective(config: ObjectiveConfig, context: Context) -> Objective:
     """The objective of a run."""
     return config.selected(config.settings, context)
-
-
-def model_of(config: ObjectiveConfig) -> dict[str, Any]:
-    """The settings of a model that an objective decides."""
-    return config.selected.model(config.settings)
-
-
-def refused_by(config: ObjectiveConfig) -> Refusals:
-    """The settings of the data that do not go with an objective."""
-    return config.selected.refuses(config.settings)
 
 
 def check_objective(config: ObjectiveConfig, model: ModelConfig) -> list[Problem]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from dslm.errors import Problem, SetupError
-from dslm.preprocess.work.workers import begin_worker
+from dslm.workers import begin_worker
 
 TrainingProgress = Callable[[str, float, float], None]
 """Called with what is counted, how many of it are done, and how many there will be."""

@@ -28,12 +28,12 @@ from dslm.preprocess.work.plan import ShardingConfig, WorkUnit, plan
 from dslm.preprocess.work.rejects import describe_broken
 from dslm.preprocess.work.versions import versions
 from dslm.preprocess.work.watch import Listeners, Notice
-from dslm.preprocess.work.workers import Workers
 from dslm.progress import Advance
 from dslm.shards.manifest import FILE
 from dslm.shards.shard_set import ShardSet
 from dslm.shards.statistics import Statistics
 from dslm.tokenizers.load import load_tokenizer
+from dslm.workers import Workers
 
 MAX_BAD = 100
 """Broken records to let pass unless a user says otherwise."""

@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 from dslm.config.parse import STRICT
 from dslm.errors import Problem
 from dslm.model.config import ModelConfig
-from dslm.objectives.registry import ObjectiveConfig, check_objective, refused_by
+from dslm.objectives.registry import ObjectiveConfig, check_objective
 from dslm.run.schedule import ScheduleConfig
 from dslm.sampling.augment import AugmentationConfig
 
@@ -131,7 +131,8 @@ def _check_data(config: RunConfig) -> list[Problem]:
     if data.document_borders and config.model.recurrent:
         rule = f"is not possible with model.block = {config.model.block!r}, whose memory goes on"
         problems.append(Problem("data.document_borders", True, rule, "leave it out"))
-    for key, (rule, fix) in refused_by(config.objective).items():
+    objective = config.objective
+    for key, (rule, fix) in objective.selected.refuses(objective.settings).items():
         if (value := getattr(data, key)) != getattr(defaults, key):
             shown = None if is_dataclass(value) else value
             problems.append(Problem(f"data.{key}", shown, rule, fix))

@@ -16,10 +16,8 @@ def tiny() -> Settings:
     """0.4M weights beside the vocabulary: for tests and first tries, seconds on a CPU."""
     return {
         "model": {"layers": 2, "heads": 4, "width": 128, "sequence": 128},
-        "steps": 300,
         "log_interval": 1,
-        "evaluation_interval": 100,
-        "checkpoint_interval": 100,
+        **_paced(300, 100, 100),
     }
 
 
@@ -28,9 +26,7 @@ def demo() -> Settings:
     return {
         "model": {"layers": 4, "heads": 4, "width": 192, "sequence": 128, "positions": "rotary"},
         "data": {"validation_windows": 200},
-        "steps": 500,
-        "evaluation_interval": 100,
-        "checkpoint_interval": 250,
+        **_paced(500, 100, 250),
     }
 
 
@@ -45,10 +41,8 @@ def shakespeare_char() -> Settings:
             "bias": False,
             "activation": "gelu",
         },
-        "steps": 2000,
         "log_interval": 10,
-        "evaluation_interval": 250,
-        "checkpoint_interval": 1000,
+        **_paced(2000, 250, 1000),
     }
 
 
@@ -102,8 +96,7 @@ def llama_7b() -> Settings:
 def bert_tiny() -> Settings:
     """A small BERT (Turc et al. 2019: 2 layers of width 128): minutes on two CPU cores."""
     settings = _bert(layers=2, heads=2, width=128, sequence=128, dropout=0.0)
-    intervals = {"evaluation_interval": 250, "checkpoint_interval": 500}
-    return {**settings, "steps": 3000, **intervals, "data": {"validation_windows": 256}}
+    return {**settings, **_paced(3000, 250, 500), "data": {"validation_windows": 256}}
 
 
 def bert_base() -> Settings:
@@ -142,9 +135,7 @@ def t5_style_small() -> Settings:
         },
         "objective": {"kind": "denoising"},
         "schedule": {"kind": "inverse_sqrt"},
-        "steps": 100_000,
-        "evaluation_interval": 1000,
-        "checkpoint_interval": 1000,
+        **_paced(100_000, 1000, 1000),
     }
 
 
@@ -161,15 +152,21 @@ def autoencoder_small() -> Settings:
         },
         "data": {"validation_windows": 256},
         "objective": {"kind": "autoencoder"},
-        "steps": 3000,
-        "evaluation_interval": 250,
-        "checkpoint_interval": 500,
+        **_paced(3000, 250, 500),
     }
 
 
 def fine_tune() -> Settings:
     """An imported or earlier run, trained on: `init_from=RUN` gives its shape and objective."""
-    return {"steps": 1000, "evaluation_interval": 100, "checkpoint_interval": 500}
+    return _paced(1000, 100, 500)
+
+
+def _paced(steps: int, evaluation: int, checkpoint: int) -> Settings:
+    return {
+        "steps": steps,
+        "evaluation_interval": evaluation,
+        "checkpoint_interval": checkpoint,
+    }
 
 
 def _recurrent(block: str, layers: int) -> Settings:
@@ -177,9 +174,7 @@ def _recurrent(block: str, layers: int) -> Settings:
     return {
         "model": model,
         "data": {"validation_windows": 200},
-        "steps": 500,
-        "evaluation_interval": 100,
-        "checkpoint_interval": 250,
+        **_paced(500, 100, 250),
     }
 
 
@@ -187,9 +182,7 @@ def _gpt2(layers: int, heads: int, width: int) -> Settings:
     model = {"layers": layers, "heads": heads, "width": width, "sequence": 1024}
     return {
         "model": {**model, "vocabulary": 50257, "tied": True, "bias": True},
-        "steps": 100_000,
-        "evaluation_interval": 1000,
-        "checkpoint_interval": 1000,
+        **_paced(100_000, 1000, 1000),
     }
 
 
@@ -209,9 +202,7 @@ def _bert(layers: int, heads: int, width: int, sequence: int, dropout: float = 0
         },
         "objective": {"kind": "masked", "masked": {"pairs": "next_sentence"}},
         "schedule": {"kind": "linear", "minimum": 0.0},
-        "steps": 100_000,
-        "evaluation_interval": 1000,
-        "checkpoint_interval": 1000,
+        **_paced(100_000, 1000, 1000),
     }
 
 
@@ -232,9 +223,7 @@ def _llama(
             "bias": False,
             "tied": tied,
         },
-        "steps": 100_000,
-        "evaluation_interval": 1000,
-        "checkpoint_interval": 1000,
+        **_paced(100_000, 1000, 1000),
     }
 
 

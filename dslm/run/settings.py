@@ -16,7 +16,7 @@ from dslm.config.parse import parse
 from dslm.config.renamed import with_current_names
 from dslm.errors import ConfigError, Problem, Problems, suggest
 from dslm.files.whole import read_json
-from dslm.objectives.registry import ObjectiveConfig, model_of
+from dslm.objectives.registry import ObjectiveConfig
 from dslm.run.config import RENAMED, RunConfig
 from dslm.run.init_from import open_source_run
 from dslm.run.presets import PRESETS, Settings, fine_tune, tiny
@@ -65,11 +65,14 @@ def folded(layers: Layers) -> Settings:
 
 def decided(values: Settings) -> Settings:
     """What the objective decides of the model; nothing as long as its own settings are wrong."""
-    objective = values.get("objective", {})
+    given = values.get("objective", {})
+    if not isinstance(given, dict):
+        return {}
     try:
-        return model_of(parse(ObjectiveConfig, objective)) if isinstance(objective, dict) else {}
+        objective = parse(ObjectiveConfig, given)
     except ConfigError:
         return {}
+    return objective.selected.model(objective.settings)
 
 
 def _given(words: Sequence[str]) -> Settings:

@@ -147,7 +147,8 @@ def _precision(job: Job) -> str:
 
 def _batch(job: Job) -> str:
     plan = job.plan
-    factors = f"{plan.replicas} replicas × {plan.micro_batch} windows × {plan.accumulation} rounds"
+    numbers = {"replica": plan.replicas, "window": plan.micro_batch, "round": plan.accumulation}
+    factors = " × ".join(counted(number, noun) for noun, number in numbers.items())
     return f"{factors} × {plan.sequence:,} tokens = {plan.tokens_per_step:,} tokens a step"
 
 

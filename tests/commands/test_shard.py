@@ -30,7 +30,7 @@ def test_the_first_screen_says_what_will_be_done(call: Call) -> None:
         "input     3 files, about 204B of text",
         "cleaning  mojibake, unicode, controls, markup, whitespace, duplicates (documents)",
         "work      1 unit, 2 workers, 3 passes over the text",
-        "          fewer units than workers: a packed file is not divided",
+        "          fewer units than workers: small files share one, packed ones are not divided",
         "output    set, shards of 256MB",
     ]
 

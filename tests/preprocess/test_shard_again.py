@@ -25,11 +25,11 @@ from dslm.preprocess.work import versions as versions_module
 from dslm.preprocess.work.coordination import WorkPass
 from dslm.preprocess.work.folder import UnitRecord, WorkFolder
 from dslm.preprocess.work.plan import ShardingConfig
-from dslm.preprocess.work.workers import Workers
 from dslm.progress import Advance
 from dslm.shards.rows import Rows
 from dslm.shards.shard_set import ShardSet
 from dslm.shards.writer import ShardWriter
+from dslm.workers import Workers
 
 
 def test_inputs_without_text_are_reported_whole_and_written_aside(

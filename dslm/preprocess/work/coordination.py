@@ -13,8 +13,8 @@ from dslm.environment import Task
 from dslm.preprocess.work.folder import UnitRecord, WorkFolder
 from dslm.preprocess.work.plan import WorkUnit
 from dslm.preprocess.work.watch import Listeners, Watch
-from dslm.preprocess.work.workers import Workers
 from dslm.progress import Advance
+from dslm.workers import Workers
 
 WAIT = 0.5
 """Seconds between two looks at units that others have taken."""

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 import dslm
 
 LIBRARIES = ("ftfy", "numpy", "orjson", "pyarrow", "pycld2", "sentencepiece", "tokenizers")
+OPTIONAL = "gigatoken"
 
 
 def versions() -> dict[str, str]:
     """The versions in use, by name."""
-    return {"dslm": dslm.__version__, **{name: version(name) for name in LIBRARIES}}
+    found = {"dslm": dslm.__version__, **{name: version(name) for name in LIBRARIES}}
+    try:
+        return {**found, OPTIONAL: version(OPTIONAL)}
+    except PackageNotFoundError:
+        return found

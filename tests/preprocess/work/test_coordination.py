@@ -15,9 +15,9 @@ from dslm.preprocess.work.coordination import WorkPass
 from dslm.preprocess.work.folder import UnitRecord, WorkFolder
 from dslm.preprocess.work.plan import WorkUnit
 from dslm.preprocess.work.watch import Listeners, Watch
-from dslm.preprocess.work.workers import Workers
 from dslm.progress import Advance
 from dslm.shards.statistics import Statistics
+from dslm.workers import Workers
 
 UNITS = [WorkUnit(number, (), 10) for number in range(6)]
 

@@ -10,8 +10,8 @@ import pytest
 
 import dslm
 from dslm.errors import SetupError
-from dslm.preprocess.work.workers import Workers
 from dslm.progress import Advance
+from dslm.workers import Workers
 
 
 def square(number: int, advance: Advance) -> int:
@@ -41,7 +41,7 @@ def test_workers_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
     program = tmp_path / "parent.py"
     program.write_text(
         "import os, signal, sys, time\n"
-        "from dslm.preprocess.work.workers import Workers\n"
+        "from dslm.workers import Workers\n"
         "def work(number, advance):\n"
         "    print(os.getpid(), flush=True)\n"
         "    time.sleep(100)\n"
