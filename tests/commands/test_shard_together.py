@@ -142,12 +142,14 @@ def test_a_rank_that_is_killed_costs_no_unit_that_was_done(
     words = mpirun(3, command(corpus, tmp_path / "set"))
     folder = tmp_path / ".set.partial"
     with subprocess.Popen(words, env=ENVIRONMENT, stderr=subprocess.DEVNULL) as process:
+        while len(ranks := ranks_of(process.pid)) < 3:
+            assert process.poll() is None
         while len(list(folder.glob("records/clean-*.json"))) < 3:
             assert process.poll() is None
-            time.sleep(0.002)
-        ranks = ranks_of(process.pid)
-        for rank in ranks:
-            os.kill(rank, signal.SIGSTOP)  # so that the others do not end before they are ended
+            for step in (signal.SIGCONT, signal.SIGSTOP):  # lest all is done before we look again
+                for rank in ranks:
+                    os.kill(rank, step)
+                time.sleep(0.02)
         os.kill(ranks[-1], signal.SIGKILL)
         assert process.wait(60) != 0
     wait_until_gone(ranks)
