@@ -65,7 +65,7 @@ def deepspeed_file(
 
 
 @pytest.fixture(scope="session")
-def corpus(tmp_path_factory) -> list[Path]:
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Three text files and one file of JSON lines."""
     folder = tmp_path_factory.mktemp("corpus")
     for number in range(3):
@@ -76,27 +76,27 @@ def corpus(tmp_path_factory) -> list[Path]:
 
 
 @pytest.fixture(scope="session")
-def unigram(tmp_path_factory, corpus) -> Path:
+def unigram(tmp_path_factory: pytest.TempPathFactory, corpus: list[Path]) -> Path:
     folder = tmp_path_factory.mktemp("tokenizers") / "unigram"
     train_tokenizer(corpus, folder, TokenizerConfig("unigram", 300))
     return folder
 
 
 @pytest.fixture(scope="session")
-def characters(tmp_path_factory, corpus) -> Path:
+def characters(tmp_path_factory: pytest.TempPathFactory, corpus: list[Path]) -> Path:
     folder = tmp_path_factory.mktemp("tokenizers") / "char"
     train_tokenizer(corpus, folder, TokenizerConfig("char", None))
     return folder
 
 
 @pytest.fixture
-def text_shards(tmp_path, corpus, unigram) -> ShardSet:
+def text_shards(tmp_path: Path, corpus: list[Path], unigram: Path) -> ShardSet:
     """A shard set of several shards."""
     return shard(corpus, tmp_path / "set", ShardingConfig(unigram, shard_size=1000))[0]
 
 
 @pytest.fixture
-def counted_set(tmp_path):
+def counted_set(tmp_path: Path) -> Callable[..., ShardSet]:
     """Makes a set whose n-th token is n, cut into the given documents and into two shards."""
 
     def make(*lengths: int, batch_tokens: int = 50, name: str = "counted") -> ShardSet:

@@ -215,6 +215,25 @@ def test_a_function_fits_on_a_page(path: Path) -> None:
     assert {name: lines for name, lines in lengths.items() if lines > 60} == {}
 
 
+def typed(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether every parameter but `self` and `cls` has a type, and the result too."""
+    args = function.args
+    every = [*args.posonlyargs, *args.args, *args.kwonlyargs, args.vararg, args.kwarg]
+    untyped = {one.arg for one in every if one and one.annotation is None}
+    return function.returns is not None and untyped <= {"self", "cls"}
+
+
+def test_every_function_of_the_tests_is_typed() -> None:
+    functions = [
+        (path, node)
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        for node in ast.walk(tree(path))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    ]
+    assert functions
+    assert [f"{path.relative_to(ROOT)}: {f.name}" for path, f in functions if not typed(f)] == []
+
+
 def loaded_after(statement: str, folder: Path) -> set[str]:
     """The top packages in memory after a statement in a fresh interpreter."""
     code = f"{statement}\nimport sys\nprint(*{{name.split('.')[0] for name in sys.modules}})"

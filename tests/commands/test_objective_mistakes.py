@@ -30,7 +30,7 @@ def documents(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def told(
+def reported(
     tmp_path: Path,
     deepspeed_file: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -62,17 +62,17 @@ def test_the_objective_decides_what_it_needs_of_the_model() -> None:
 
 
 def test_another_objective_than_the_presets_brings_its_own_settings(
-    documents: Path, told: Any
+    documents: Path, reported: Any
 ) -> None:
-    assert told("bert_tiny", "objective.kind=causal", f"data.train={documents}") == []
+    assert reported("bert_tiny", "objective.kind=causal", f"data.train={documents}") == []
     assert model("bert_tiny", "objective.kind=causal").attention == "causal"
 
 
-def test_a_right_run_of_each_objective_is_begun(documents: Path, told: Any) -> None:
-    assert told("bert_tiny", f"data.train={documents}") == []
-    assert told("roberta_base", f"data.train={documents}", "model.sequence=64") == []
+def test_a_right_run_of_each_objective_is_begun(documents: Path, reported: Any) -> None:
+    assert reported("bert_tiny", f"data.train={documents}") == []
+    assert reported("roberta_base", f"data.train={documents}", "model.sequence=64") == []
     middle = "objective.causal.fill_in_middle=0.5"
-    assert told("tiny", f"data.train={documents}", middle) == []
+    assert reported("tiny", f"data.train={documents}", middle) == []
 
 
 @pytest.mark.parametrize(
@@ -116,31 +116,31 @@ def test_a_right_run_of_each_objective_is_begun(documents: Path, told: Any) -> N
         ),
     ],
 )
-def test_a_mistake_is_one_line(words: str, line: str, documents: Path, told: Any) -> None:
-    (found,) = told(*words.split(), f"data.train={documents}")
+def test_a_mistake_is_one_line(words: str, line: str, documents: Path, reported: Any) -> None:
+    (found,) = reported(*words.split(), f"data.train={documents}")
     assert found.startswith(line)
 
 
-def test_ids_of_the_objective_count_to_the_vocabulary(documents: Path, told: Any) -> None:
+def test_ids_of_the_objective_count_to_the_vocabulary(documents: Path, reported: Any) -> None:
     words = ["tiny", "objective.causal.fill_in_middle=0.5", "model.vocabulary=300"]
-    (found,) = told(*words, f"data.train={documents}")
+    (found,) = reported(*words, f"data.train={documents}")
     assert found == (
         "model.vocabulary = 300: is too small: the shards hold token ids up to 302, 3 of the "
         "objective's among them; use model.vocabulary=303 or more, or null"
     )
 
 
-def test_pairs_need_a_tokenizer_with_their_special_ids(shard_set: Path, told: Any) -> None:
-    (found,) = told("bert_tiny", f"data.train={shard_set}")
+def test_pairs_need_a_tokenizer_with_their_special_ids(shard_set: Path, reported: Any) -> None:
+    (found,) = reported("bert_tiny", f"data.train={shard_set}")
     assert found == (
         f"objective.kind: needs ids for cls and sep and pad, which the tokenizer of {shard_set} "
         "lacks; shard the text with one that has them (ours of pieces, or BERT's), or leave it out"
     )
 
 
-def test_a_single_document_makes_no_pairs(documents: Path, tmp_path: Path, told: Any) -> None:
+def test_a_single_document_makes_no_pairs(documents: Path, tmp_path: Path, reported: Any) -> None:
     (tmp_path / "one.txt").write_text("There are many of them. So there are more. " * 99)
     tokenizer = documents / "tokenizer"
     shard([tmp_path / "one.txt"], tmp_path / "one", ShardingConfig(tokenizer))
-    (found,) = told("bert_tiny", f"data.train={tmp_path / 'one'}")
+    (found,) = reported("bert_tiny", f"data.train={tmp_path / 'one'}")
     assert "needs two documents" in found

@@ -59,9 +59,9 @@ def tell(
         if deepspeed is not None:
             arguments += ["--deepspeed_config", str(deepspeed)]
         code = run(main, [*arguments, *more])
-        told = capsys.readouterr()
-        assert (code, told.out) == (2, "")
-        lines = told.err.splitlines()
+        reported = capsys.readouterr()
+        assert (code, reported.out) == (2, "")
+        lines = reported.err.splitlines()
         assert all(line.startswith("error: ") for line in lines)
         return [line.removeprefix("error: ") for line in lines]
 
@@ -113,26 +113,26 @@ def test_a_right_command_starts(tell: Any) -> None:
         ("--steps=100", "--steps: unknown argument; see pretrain.py --help"),
     ],
 )
-def test_a_wrong_word_is_told_with_its_cure(tell: Any, word: str, line: str) -> None:
-    told = tell(word)
-    assert len(told) == 1
-    assert line in told[0]
+def test_a_wrong_word_is_reported_with_its_cure(tell: Any, word: str, line: str) -> None:
+    reported = tell(word)
+    assert len(reported) == 1
+    assert line in reported[0]
 
 
 def test_a_folder_named_by_a_number_must_be_quoted(tell: Any) -> None:
-    told = tell(run="2024")
-    assert told == ["run = 2024: must be text; write run='\"2024\"'"]
+    reported = tell(run="2024")
+    assert reported == ["run = 2024: must be text; write run='\"2024\"'"]
 
 
 def test_an_unknown_option_hides_not_behind_its_value(tell: Any) -> None:
-    told = tell("--deepspeed_conf", "x.json", deepspeed=None)
-    assert told == ["--deepspeed_conf: unknown argument; did you mean '--deepspeed_config'?"]
+    reported = tell("--deepspeed_conf", "x.json", deepspeed=None)
+    assert reported == ["--deepspeed_conf: unknown argument; did you mean '--deepspeed_config'?"]
 
 
-def test_a_missing_deepspeed_file_is_told_with_one_to_start_from(tell: Any) -> None:
-    (told,) = tell(deepspeed=None)
-    assert told.startswith("--deepspeed_config: is required")
-    fix = told.rpartition(" ")[2]
+def test_a_missing_deepspeed_file_is_reported_with_one_to_start_from(tell: Any) -> None:
+    (reported,) = tell(deepspeed=None)
+    assert reported.startswith("--deepspeed_config: is required")
+    fix = reported.rpartition(" ")[2]
     assert (ROOT / fix).is_file()
 
 
@@ -144,30 +144,30 @@ def test_a_missing_deepspeed_file_is_told_with_one_to_start_from(tell: Any) -> N
         ("", "preset: is required; choose from tiny, demo, "),
     ],
 )
-def test_a_wrong_preset_is_told_with_the_right_ones(tell: Any, preset: str, line: str) -> None:
-    (told,) = tell(preset=preset)
-    assert told.startswith(line)
+def test_a_wrong_preset_is_reported_with_the_right_ones(tell: Any, preset: str, line: str) -> None:
+    (reported,) = tell(preset=preset)
+    assert reported.startswith(line)
 
 
 def test_two_presets_are_one_too_many(tell: Any) -> None:
-    (told,) = tell("preset=demo")
-    assert told == "preset = 'demo': is given twice; keep one of the two"
+    (reported,) = tell("preset=demo")
+    assert reported == "preset = 'demo': is given twice; keep one of the two"
 
 
 def test_what_only_the_user_knows_is_asked_for(tell: Any) -> None:
-    told = tell(**{"data.train": "", "run": ""})
-    assert told == [
+    reported = tell(**{"data.train": "", "run": ""})
+    assert reported == [
         "data.train: is required; add data.train=…",
         "run: is required; add run=…",
     ]
 
 
-def test_all_mistakes_are_told_at_once(tell: Any, deepspeed: Any, tmp_path: Path) -> None:
+def test_all_mistakes_are_reported_at_once(tell: Any, deepspeed: Any, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "thesis.txt").touch()
     file = deepspeed(gradient_cliping=1.0, train_batch_size=8.0)
-    told = tell("model.heads=5", "model.vocabulary=3", deepspeed=file)
-    keys = [line.partition(" = ")[0] for line in told]
+    reported = tell("model.heads=5", "model.vocabulary=3", deepspeed=file)
+    keys = [line.partition(" = ")[0] for line in reported]
     assert keys == [
         "train_batch_size",
         "gradient_cliping",
@@ -177,10 +177,12 @@ def test_all_mistakes_are_told_at_once(tell: Any, deepspeed: Any, tmp_path: Path
     ]
 
 
-def test_mistakes_in_preset_keys_and_deepspeed_are_told_at_once(tell: Any, deepspeed: Any) -> None:
+def test_mistakes_in_preset_keys_and_deepspeed_are_reported_at_once(
+    tell: Any, deepspeed: Any
+) -> None:
     file = deepspeed(zero_optimisation={"stage": 3})
-    told = tell("stpes=3", preset="tyny", deepspeed=file)
-    assert [line.partition(":")[0] for line in told] == [
+    reported = tell("stpes=3", preset="tyny", deepspeed=file)
+    assert [line.partition(":")[0] for line in reported] == [
         "preset = 'tyny'",
         "stpes = 3",
         "zero_optimisation",
@@ -189,20 +191,24 @@ def test_mistakes_in_preset_keys_and_deepspeed_are_told_at_once(tell: Any, deeps
 
 def test_a_key_of_deepspeed_is_checked_at_any_depth(tell: Any, deepspeed: Any) -> None:
     file = deepspeed(zero_optimization={"stage": 1, "overlap_com": True})
-    (told,) = tell(deepspeed=file)
-    assert told.endswith("did you mean 'overlap_comm'?")
+    (reported,) = tell(deepspeed=file)
+    assert reported.endswith("did you mean 'overlap_comm'?")
 
 
-def test_a_batch_that_cannot_be_split_is_told_with_the_nearest(tell: Any, deepspeed: Any) -> None:
-    (told,) = tell(deepspeed=deepspeed(train_batch_size=15))
-    assert told.startswith("train_batch_size = 15: is not a multiple of")
-    assert told.endswith("use 14 or 16")
+def test_a_batch_that_cannot_be_split_is_reported_with_the_nearest(
+    tell: Any, deepspeed: Any
+) -> None:
+    (reported,) = tell(deepspeed=deepspeed(train_batch_size=15))
+    assert reported.startswith("train_batch_size = 15: is not a multiple of")
+    assert reported.endswith("use 14 or 16")
 
 
 def test_a_pipeline_with_zero_2_is_refused(tell: Any, deepspeed: Any) -> None:
     file = deepspeed(zero_optimization={"stage": 2})
-    told = tell("pipeline_stages=2", deepspeed=file)
-    assert told[0].startswith("zero_optimization.stage = 2: does not go with pipeline_stages = 2")
+    reported = tell("pipeline_stages=2", deepspeed=file)
+    assert reported[0].startswith(
+        "zero_optimization.stage = 2: does not go with pipeline_stages = 2"
+    )
 
 
 @pytest.mark.parametrize(
@@ -219,43 +225,43 @@ def test_a_pipeline_with_zero_2_is_refused(tell: Any, deepspeed: Any) -> None:
         (None, "file.json: no such file"),
     ],
 )
-def test_a_broken_file_of_settings_is_told_with_the_place(
+def test_a_broken_file_of_settings_is_reported_with_the_place(
     tell: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, line: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     if text is not None:
         Path("file.json").write_text(text)
-    (told,) = tell("--config", "file.json")
-    assert told.startswith(line)
+    (reported,) = tell("--config", "file.json")
+    assert reported.startswith(line)
 
 
 def test_a_vocabulary_smaller_than_the_tokenizer_is_refused(tell: Any) -> None:
-    (told,) = tell("model.vocabulary=5")
-    assert told == (
+    (reported,) = tell("model.vocabulary=5")
+    assert reported == (
         "model.vocabulary = 5: is too small: the shards hold token ids up to 16; "
         "use model.vocabulary=17 or more, or null"
     )
 
 
-def test_a_missing_data_folder_is_told(tell: Any) -> None:
-    (told,) = tell(**{"data.train": "nowhere"})
-    assert told.startswith("nowhere/manifest.json: no such shard set; make one with")
+def test_a_missing_data_folder_is_reported(tell: Any) -> None:
+    (reported,) = tell(**{"data.train": "nowhere"})
+    assert reported.startswith("nowhere/manifest.json: no such shard set; make one with")
 
 
-def test_a_folder_that_is_no_shard_set_is_told(tell: Any, shard_set: Path) -> None:
-    (told,) = tell(**{"data.train": str(shard_set / "tokenizer")})
-    assert "the folder is not a shard set; make one with preprocess/shard.py" in told
+def test_a_folder_that_is_no_shard_set_is_reported(tell: Any, shard_set: Path) -> None:
+    (reported,) = tell(**{"data.train": str(shard_set / "tokenizer")})
+    assert "the folder is not a shard set; make one with preprocess/shard.py" in reported
 
 
 def test_a_mixture_of_nothing_is_refused(tell: Any) -> None:
-    (told,) = tell(**{"data.train": "{}"})
-    assert told == "data.train = {}: names no shard set; name one or more"
+    (reported,) = tell(**{"data.train": "{}"})
+    assert reported == "data.train = {}: names no shard set; name one or more"
 
 
-def test_data_shorter_than_a_window_is_told(tell: Any, make_shards: Any) -> None:
+def test_data_shorter_than_a_window_is_reported(tell: Any, make_shards: Any) -> None:
     short = make_shards("a short text")
-    (told,) = tell(**{"data.train": str(short)})
-    assert told == (
+    (reported,) = tell(**{"data.train": str(short)})
+    assert reported == (
         f"{short}: its 12 tokens are less than one row of 129; "
         "use more text or a shorter model.sequence"
     )
@@ -263,9 +269,9 @@ def test_data_shorter_than_a_window_is_told(tell: Any, make_shards: Any) -> None
 
 def test_data_of_another_tokenizer_is_refused(tell: Any, make_shards: Any, shard_set: Path) -> None:
     other = make_shards("entirely different letters " * 20)
-    (told,) = tell(f"data.validation={other}")
-    assert "was made with another tokenizer than data.train" in told
-    assert str(shard_set / "tokenizer") in told
+    (reported,) = tell(f"data.validation={other}")
+    assert "was made with another tokenizer than data.train" in reported
+    assert str(shard_set / "tokenizer") in reported
 
 
 @pytest.fixture
@@ -276,11 +282,11 @@ def damaged(words: dict[str, str], shard_set: Path, tmp_path: Path) -> Path:
     return next((tmp_path / "copy").glob("*.arrow"))
 
 
-def test_a_truncated_shard_is_told_by_its_size(tell: Any, damaged: Path) -> None:
+def test_a_truncated_shard_is_reported_by_its_size(tell: Any, damaged: Path) -> None:
     size = damaged.stat().st_size
     os.truncate(damaged, size - 8)
-    (told,) = tell()
-    assert told.startswith(f"{damaged}: {size - 8} bytes where manifest.json says {size}")
+    (reported,) = tell()
+    assert reported.startswith(f"{damaged}: {size - 8} bytes where manifest.json says {size}")
 
 
 @pytest.fixture
@@ -308,8 +314,8 @@ def test_the_same_command_goes_on_with_a_run(tell: Any, begun: Job) -> None:
     ],
 )
 def test_a_run_goes_on_only_as_it_began(tell: Any, begun: Job, word: str, line: str) -> None:
-    (told,) = tell(word)
-    assert line in told
+    (reported,) = tell(word)
+    assert line in reported
 
 
 def test_a_run_goes_on_only_with_its_data(
@@ -317,8 +323,8 @@ def test_a_run_goes_on_only_with_its_data(
 ) -> None:
     text = " ".join(f"{n} plus {n} is {2 * n}." for n in reversed(range(400)))
     other = make_shards(text)
-    (told,) = tell(**{"data.train": str(other)})
-    assert told.startswith(f"data.train = '{other}': is not what the run in this folder")
+    (reported,) = tell(**{"data.train": str(other)})
+    assert reported.startswith(f"data.train = '{other}': is not what the run in this folder")
 
 
 def test_a_moved_shard_set_is_still_the_same_data(
@@ -332,31 +338,33 @@ def test_a_moved_shard_set_is_still_the_same_data(
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"config": 3}', '{"format": 2}'])
 def test_a_broken_record_is_not_taken_for_a_run(tell: Any, begun: Job, text: str) -> None:
     begun.folder.record.write_text(text)
-    (told,) = tell()
-    assert "holds something that is not a run (it has no readable run.json)" in told
+    (reported,) = tell()
+    assert "holds something that is not a run (it has no readable run.json)" in reported
 
 
 def test_a_folder_of_something_else_is_left_alone(tell: Any, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "thesis.txt").write_text("dear reader")
-    (told,) = tell()
-    assert "holds something that is not a run" in told
+    (reported,) = tell()
+    assert "holds something that is not a run" in reported
     assert os.listdir(tmp_path / "run") == ["thesis.txt"]
 
 
 @pytest.mark.parametrize("below", ["", "/run"])
-def test_a_file_in_the_place_of_the_folder_is_told(tell: Any, tmp_path: Path, below: str) -> None:
+def test_a_file_in_the_place_of_the_folder_is_reported(
+    tell: Any, tmp_path: Path, below: str
+) -> None:
     (tmp_path / "file").touch()
-    (told,) = tell(run=f"{tmp_path}/file{below}")
-    assert told.endswith(f"{tmp_path}/file is a file; choose another run=")
+    (reported,) = tell(run=f"{tmp_path}/file{below}")
+    assert reported.endswith(f"{tmp_path}/file is a file; choose another run=")
 
 
-def test_a_rank_variable_that_is_no_number_is_told(
+def test_a_rank_variable_that_is_no_number_is_reported(
     tell: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RANK", "first")
-    (told,) = tell()
-    assert told.startswith("RANK = 'first': must be a whole number")
+    (reported,) = tell()
+    assert reported.startswith("RANK = 'first': must be a whole number")
 
 
 def test_ranks_other_than_the_first_leave_the_word_to_it(
@@ -435,7 +443,7 @@ def test_a_folder_in_which_another_run_writes_is_refused(script: Any, tmp_path: 
     )
 
 
-def test_damaged_checkpoints_are_told_and_kept(script: Any, begun: Job) -> None:
+def test_damaged_checkpoints_are_reported_and_kept(script: Any, begun: Job) -> None:
     ended = script()
     assert ended.returncode == 2
     lines = ended.stderr.splitlines()

@@ -87,7 +87,7 @@ def test_a_folder_with_no_file_is_refused(call: Call) -> None:
     assert error == "error: bare: holds no files\nerror: corpus/*.md: no such file\n"
 
 
-def test_two_inputs_with_the_same_document_are_both_kept_unless_told(call: Call) -> None:
+def test_two_inputs_with_the_same_document_are_both_kept_unless_reported(call: Call) -> None:
     Path("corpus/1.txt").write_text(Path("corpus/0.txt").read_text())
     assert call()[0] == 0
     assert texts()[0] == texts()[1]

@@ -27,7 +27,9 @@ def put(table: ShortWords, words: list[bytes]) -> None:
 
 
 @given(known=WORDS, asked=WORDS)
-def test_a_word_is_found_if_it_was_put_in_and_is_short(known, asked):
+def test_a_word_is_found_if_it_was_put_in_and_is_short(
+    known: list[bytes], asked: list[bytes]
+) -> None:
     known = list(dict.fromkeys(word for word in known if word))
     table = ShortWords()
     put(table, known)
@@ -42,7 +44,9 @@ def test_a_word_is_found_if_it_was_put_in_and_is_short(known, asked):
 
 
 @pytest.mark.parametrize("slots", [8, 64])
-def test_what_finds_no_room_is_not_found_and_nothing_else_is_found_in_its_place(monkeypatch, slots):
+def test_what_finds_no_room_is_not_found_and_nothing_else_is_found_in_its_place(
+    monkeypatch: pytest.MonkeyPatch, slots: int
+) -> None:
     monkeypatch.setattr(short_words, "SLOTS", slots)
     words = [f"word {number}".encode() for number in range(100)]
     table = ShortWords()
@@ -52,7 +56,7 @@ def test_what_finds_no_room_is_not_found_and_nothing_else_is_found_in_its_place(
     assert all(number in (-1, place) for place, number in enumerate(numbers.tolist()))
 
 
-def test_many_words_are_found_block_by_block(monkeypatch):
+def test_many_words_are_found_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(short_words, "BLOCK", 7)
     words = [str(number).encode() for number in range(100)]
     table = ShortWords()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,10 @@ TEXT = [
 ] * 20
 WORDS = "[PAD] [UNK] [CLS] [SEP] [MASK] river stone the ##s , . e a ##b 短 ecole fall 3\n"
 HARD = [*PROBES, *TEXT[:3], "<|endoftext|> [MASK] </s>", "x" * 300, "a" + " " * 50 + "\n \n b"]
+
+
+Ids = Callable[[str], list[int]]
+"""The ids of a text by another library."""
 
 
 def write(path: Path, text: str) -> Path:
@@ -88,7 +93,7 @@ def ours(home: Path) -> dict[str, Tokenizer]:
 
 
 @pytest.fixture(scope="module")
-def theirs(home):
+def theirs(home: Path) -> dict[str, Ids]:
     """The ids of a text by the libraries themselves."""
     hugging_face = transformers.PreTrainedTokenizerFast(
         tokenizer_file=str(home / "hugging-face" / "tokenizer.json")
@@ -101,12 +106,12 @@ def theirs(home):
     words = (home / "bert" / "vocab.txt").read_text().split()
     bert = transformers.BertTokenizer(vocab={word: n for n, word in enumerate(words)})
 
-    def by_transformers(model):
+    def by_transformers(model: transformers.PreTrainedTokenizerBase) -> Ids:
         return lambda text: (
             model(text, add_special_tokens=False, split_special_tokens=True).input_ids
         )
 
-    def by_sentencepiece(kind):
+    def by_sentencepiece(kind: str) -> Ids:
         path = home / f"sentencepiece-{kind}" / "own.model"
         return sentencepiece.SentencePieceProcessor(model_file=str(path)).encode
 
@@ -120,7 +125,9 @@ def theirs(home):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_ids_are_those_of_the_library_it_is_from(ours, theirs, kind):
+def test_the_ids_are_those_of_the_library_it_is_from(
+    ours: dict[str, Tokenizer], theirs: dict[str, Ids], kind: str
+) -> None:
     assert [row.tolist() for row in ours[kind].encode(HARD)] == [
         theirs[kind](text) for text in HARD
     ]
@@ -129,12 +136,16 @@ def test_the_ids_are_those_of_the_library_it_is_from(ours, theirs, kind):
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=50)
 @given(text=some.text(alphabet="the river's, 3.é\u3000\u00a0\u0301\n\r\t_短😀"))
-def test_the_ids_of_any_text_are_those_of_the_library(ours, theirs, kind, text):
+def test_the_ids_of_any_text_are_those_of_the_library(
+    ours: dict[str, Tokenizer], theirs: dict[str, Ids], kind: str, text: str
+) -> None:
     assert ours[kind].encode([text])[0].tolist() == theirs[kind](text)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_long_text_has_the_ids_of_the_library(ours, theirs, kind):
+def test_a_long_text_has_the_ids_of_the_library(
+    ours: dict[str, Tokenizer], theirs: dict[str, Ids], kind: str
+) -> None:
     draw = random.Random(1)
     words = [word for text in HARD[-6:-3] for word in text.split(" ")]
     text = " ".join(draw.choices([*words, "\n", "", "  "], k=8000))
@@ -143,7 +154,9 @@ def test_a_long_text_has_the_ids_of_the_library(ours, theirs, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_saved_tokenizer_gives_the_same_ids_under_the_same_hash(ours, tmp_path, kind):
+def test_a_saved_tokenizer_gives_the_same_ids_under_the_same_hash(
+    ours: dict[str, Tokenizer], tmp_path: Path, kind: str
+) -> None:
     first = ours[kind]
     first.save(tmp_path / "copy")
     again = load_tokenizer(tmp_path / "copy")
@@ -154,7 +167,9 @@ def test_a_saved_tokenizer_gives_the_same_ids_under_the_same_hash(ours, tmp_path
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_saved_model_that_was_changed_is_refused(ours, tmp_path, kind):
+def test_a_saved_model_that_was_changed_is_refused(
+    ours: dict[str, Tokenizer], tmp_path: Path, kind: str
+) -> None:
     ours[kind].save(tmp_path)
     model = tmp_path / FILES[ours[kind].kind][-1]
     model.write_bytes(model.read_bytes() + b" ")
@@ -172,22 +187,22 @@ def test_a_saved_model_that_was_changed_is_refused(ours, tmp_path, kind):
         "sentencepiece-bpe/own.model",
     ],
 )
-def test_a_file_opens_like_its_folder(home, name):
+def test_a_file_opens_like_its_folder(home: Path, name: str) -> None:
     assert load_tokenizer(home / name).card == load_tokenizer((home / name).parent).card
 
 
-def test_our_card_and_what_lies_beside_it_open_like_their_folder(unigram):
+def test_our_card_and_what_lies_beside_it_open_like_their_folder(unigram: Path) -> None:
     for name in ("card.json", "tokenizer.json"):
         assert load_tokenizer(unigram / name).card == load_tokenizer(unigram).card
 
 
-def test_files_of_gpt2_may_have_a_name_before_theirs(home, tmp_path):
+def test_files_of_gpt2_may_have_a_name_before_theirs(home: Path, tmp_path: Path) -> None:
     for name in ("vocab.json", "merges.txt"):
         (tmp_path / f"tiny-{name}").write_bytes((home / "gpt2" / name).read_bytes())
     assert load_tokenizer(tmp_path / "tiny-vocab.json").card == load_tokenizer(home / "gpt2").card
 
 
-def test_special_ids_go_by_our_names(ours):
+def test_special_ids_go_by_our_names(ours: dict[str, Tokenizer]) -> None:
     special = {kind: tokenizer.special for kind, tokenizer in ours.items()}
     assert special["hugging-face"] == {"pad": 0, "eos": 1}
     assert special["gpt2"] == {"eos": 1}
@@ -195,7 +210,7 @@ def test_special_ids_go_by_our_names(ours):
     assert special["sentencepiece-bpe"] == {"unk": 0, "cls": 1, "eos": 2, "sep": 2}
 
 
-def test_the_vocabulary_counts_added_tokens(tmp_path):
+def test_the_vocabulary_counts_added_tokens(tmp_path: Path) -> None:
     model = trained()
     model.add_special_tokens(["<mask>"])
     model.add_tokens(["river stone"])
@@ -206,13 +221,15 @@ def test_the_vocabulary_counts_added_tokens(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["hugging-face", "gpt2"])
-def test_the_name_of_a_special_token_in_a_text_is_text(ours, kind):
+def test_the_name_of_a_special_token_in_a_text_is_text(
+    ours: dict[str, Tokenizer], kind: str
+) -> None:
     ids = ours[kind].encode(["<|endoftext|><|padding|>"])[0]
     assert not {*ids.tolist()} & {*ours[kind].special.values()}
     assert ours[kind].decode(ids) == "<|endoftext|><|padding|>"
 
 
-def test_padding_and_truncation_in_the_file_are_not_followed(tmp_path):
+def test_padding_and_truncation_in_the_file_are_not_followed(tmp_path: Path) -> None:
     model = trained()
     model.enable_truncation(5)
     model.enable_padding(length=9)
@@ -220,7 +237,7 @@ def test_padding_and_truncation_in_the_file_are_not_followed(tmp_path):
     assert ours.decode(ours.encode([TEXT[0]])[0]) == TEXT[0]
 
 
-def test_dropout_in_the_file_is_not_followed(tmp_path):
+def test_dropout_in_the_file_is_not_followed(tmp_path: Path) -> None:
     model = trained()
     model.model.dropout = 0.5
     ours = load_tokenizer(write(tmp_path / "tokenizer.json", model.to_str()))
@@ -229,14 +246,14 @@ def test_dropout_in_the_file_is_not_followed(tmp_path):
     assert np.array_equal(ours._plain(TEXT[:1])[0], ours._plain(TEXT[:1])[0])
 
 
-def test_a_folder_with_two_models_is_not_guessed_at(home, tmp_path):
+def test_a_folder_with_two_models_is_not_guessed_at(home: Path, tmp_path: Path) -> None:
     for name in ("a.model", "b.model"):
         (tmp_path / name).write_bytes((home / "sentencepiece-bpe" / "own.model").read_bytes())
     with pytest.raises(DataError, match="the folder is not a tokenizer"):
         load_tokenizer(tmp_path)
 
 
-def test_bert_with_capital_letters_keeps_them(home, tmp_path):
+def test_bert_with_capital_letters_keeps_them(home: Path, tmp_path: Path) -> None:
     words = (home / "bert" / "vocab.txt").read_text()
     cased = load_tokenizer(write(tmp_path / "vocab.txt", words + "The\n"))
     assert cased.decode(cased.encode(["The river"])[0]) == "The river"
@@ -246,24 +263,30 @@ def test_bert_with_capital_letters_keeps_them(home, tmp_path):
 
 @given(text=some.text())
 @pytest.mark.parametrize("kind", ["hugging-face", "gpt2"])
-def test_byte_level_lengths_add_up_to_the_bytes_of_the_text(ours, kind, text):
+def test_byte_level_lengths_add_up_to_the_bytes_of_the_text(
+    ours: dict[str, Tokenizer], kind: str, text: str
+) -> None:
     ids = ours[kind].encode([text])[0]
     assert ours[kind].byte_lengths[ids].sum() == len(text.encode())
     assert ours[kind].decode(ids) == text
 
 
 @pytest.mark.parametrize("kind", ["bert", "sentencepiece-unigram", "sentencepiece-bpe"])
-def test_tokenizers_that_change_text_have_no_byte_lengths(ours, kind):
+def test_tokenizers_that_change_text_have_no_byte_lengths(
+    ours: dict[str, Tokenizer], kind: str
+) -> None:
     assert ours[kind].byte_lengths is None
 
 
 @pytest.mark.parametrize("normalizer", [normalizers.NFC(), normalizers.Lowercase()])
-def test_byte_levels_that_change_text_have_no_byte_lengths(tmp_path, normalizer):
+def test_byte_levels_that_change_text_have_no_byte_lengths(
+    tmp_path: Path, normalizer: normalizers.Normalizer
+) -> None:
     path = write(tmp_path / "tokenizer.json", trained(normalizer).to_str())
     assert load_tokenizer(path).byte_lengths is None
 
 
-def test_third_party_models_that_keep_text_keep_all_of_it(unigram):
+def test_third_party_models_that_keep_text_keep_all_of_it(unigram: Path) -> None:
     theirs = load_tokenizer(unigram / "tokenizer.model")
     ours = load_tokenizer(unigram)
     assert (theirs.kind, theirs.sha256) == ("sentencepiece", ours.sha256)
@@ -273,12 +296,14 @@ def test_third_party_models_that_keep_text_keep_all_of_it(unigram):
 
 
 @pytest.mark.parametrize("kind", ["hugging-face", "gpt2", "bert", "sentencepiece-bpe"])
-def test_words_are_remembered_where_that_is_exact(home, kind, monkeypatch):
+def test_words_are_remembered_where_that_is_exact(
+    home: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(hugging_face, "fast_encoder", lambda *_: None)
     assert isinstance(load_tokenizer(home / kind)._words, WordCache)
 
 
-def test_words_are_not_remembered_where_an_added_token_looks_around(tmp_path):
+def test_words_are_not_remembered_where_an_added_token_looks_around(tmp_path: Path) -> None:
     model = trained()
     model.add_tokens([tokenizers.AddedToken("river", lstrip=True, single_word=True)])
     ours = load_tokenizer(write(tmp_path / "tokenizer.json", model.to_str()))
@@ -296,26 +321,26 @@ def test_words_are_not_remembered_where_an_added_token_looks_around(tmp_path):
         ("vocab.txt", b"\xff\xfe"),
     ],
 )
-def test_a_damaged_file_is_one_clear_error(tmp_path, name, content):
+def test_a_damaged_file_is_one_clear_error(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=rf"{name}: is no .* tokenizer"):
         load_tokenizer(tmp_path / name)
 
 
-def test_half_of_gpt2_names_what_is_missing(home, tmp_path):
+def test_half_of_gpt2_names_what_is_missing(home: Path, tmp_path: Path) -> None:
     (tmp_path / "vocab.json").write_bytes((home / "gpt2" / "vocab.json").read_bytes())
     with pytest.raises(DataError, match=r"merges\.txt: no such file"):
         load_tokenizer(tmp_path)
 
 
-def test_json_of_another_kind_is_no_tokenizer(tmp_path):
+def test_json_of_another_kind_is_no_tokenizer(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text('{"a": 1}')
     with pytest.raises(DataError, match=r"tokenizer\.json"):
         load_tokenizer(tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["bert", "sentencepiece-unigram", "sentencepiece-bpe"])
-def test_each_token_of_a_text_has_its_place_in_it(ours, kind):
+def test_each_token_of_a_text_has_its_place_in_it(ours: dict[str, Tokenizer], kind: str) -> None:
     text = " ".join(TEXT) * 8
     starts = ours[kind].token_starts(text)
     assert len(list(ours[kind]._spans(text))) > 4

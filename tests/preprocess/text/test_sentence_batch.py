@@ -33,12 +33,12 @@ TEXTS = some.lists(some.lists(some.sampled_from(PIECES), max_size=25).map("".joi
 @example(texts=["中。!?) A", "中。！", "", "\n\n"])
 @example(texts=["「It is Mr.」 A"])
 @example(texts=["a\n\nPART ONE. II\n\nb. A", "Mr", ". A"])
-def test_many_texts_have_the_sentences_of_each(texts):
+def test_many_texts_have_the_sentences_of_each(texts: list[str]) -> None:
     assert together(texts) == [sentence_starts(text) for text in texts]
 
 
 @given(texts=TEXTS.filter(bool))
-def test_places_among_bytes_are_those_among_characters(texts):
+def test_places_among_bytes_are_those_among_characters(texts: list[str]) -> None:
     sentences = sentences_of(texts, [text.encode() for text in texts])
     owners = [text for text, n in zip(texts, sentences.counts, strict=True) for _ in range(n)]
     for text, place, byte in zip(owners, sentences.characters, sentences.bytes, strict=True):
@@ -47,7 +47,9 @@ def test_places_among_bytes_are_those_among_characters(texts):
 
 @pytest.mark.parametrize("most", [1, 4, 20, 1 << 20])
 @pytest.mark.parametrize("odd", ["é. É\n\n中。🙂\0. Ü.", "\0", "行" * 5000])
-def test_places_among_bytes_are_right_for_a_text_that_stands_alone(monkeypatch, most, odd):
+def test_places_among_bytes_are_right_for_a_text_that_stands_alone(
+    monkeypatch: pytest.MonkeyPatch, most: int, odd: str
+) -> None:
     monkeypatch.setattr(sentence_batch, "MOST", most)
     texts = ["ß. Ä", odd, "", "中。好"]
     sentences = sentences_of(texts, [text.encode() for text in texts])
@@ -57,7 +59,7 @@ def test_places_among_bytes_are_right_for_a_text_that_stands_alone(monkeypatch, 
 
 
 @given(text=some.lists(some.sampled_from(PIECES), max_size=40).map("".join))
-def test_marks_looked_at_one_by_one_are_those_a_search_finds(text):
+def test_marks_looked_at_one_by_one_are_those_a_search_finds(text: str) -> None:
     marks = [match.start() for match in re.finditer("[.!?…。！？；｡;\n]", text)]
     place, matched = 0, []
     for mark in marks:
@@ -68,24 +70,26 @@ def test_marks_looked_at_one_by_one_are_those_a_search_finds(text):
 
 
 @pytest.mark.parametrize("odd", ["Nul\0. Yes.\n\nNo.", "It is. \0 So.", "word " * LONGEST, ""])
-def test_a_text_that_stands_alone_is_in_its_place(monkeypatch, odd):
+def test_a_text_that_stands_alone_is_in_its_place(
+    monkeypatch: pytest.MonkeyPatch, odd: str
+) -> None:
     monkeypatch.setattr(sentence_batch, "MOST", 100)
     texts = ["It is. So.", odd, odd, "中文。好。", "Who? Me!"]
     assert together(texts) == [sentence_starts(text) for text in texts]
 
 
 @pytest.mark.parametrize("before", ["", "It is. So.", "1. Wash", "中", "A\n\nPART ONE. II\n\nb"])
-def test_marks_within_a_heading_are_passed_in_whichever_text_it_is(before):
+def test_marks_within_a_heading_are_passed_in_whichever_text_it_is(before: str) -> None:
     texts = [before, "It is.\n\nPART ONE. II\n\nIt was. So."]
     assert together(texts) == [sentence_starts(text) for text in texts]
 
 
-def test_a_long_sentence_is_cut_among_others():
+def test_a_long_sentence_is_cut_among_others() -> None:
     texts = ["Short. Text.", "word, " * LONGEST + "end. Next.", "。".join("行" * LONGEST), "A. B."]
     assert together(texts) == [sentence_starts(text) for text in texts]
 
 
-def test_every_sentence_end_is_that_of_a_text_alone():
+def test_every_sentence_end_is_that_of_a_text_alone() -> None:
     texts = product(
         ["", "a", "1", " ", "us", " Mr", " St", " etc", " Co", " iv", "xiii", ".", "é", "中", "の"],
         [*".!?…。；｡;", "..", ". .", "。!", "。!?"],
@@ -97,7 +101,7 @@ def test_every_sentence_end_is_that_of_a_text_alone():
     assert together(texts) == [sentence_starts(text) for text in texts]
 
 
-def test_every_line_end_is_that_of_a_text_alone():
+def test_every_line_end_is_that_of_a_text_alone() -> None:
     texts = product(
         ["", *"a1.é中のカ豈𠀀“–", "x" * 119, "x" * 120, "AB"],
         ["", " ", "\r", "    ", "\u3000", "\x85"],

@@ -74,7 +74,7 @@ def test_every_character_around_a_mark_is_known_for_what_it_is(around: str) -> N
         "The rice\n1 is here\n12 are\n123 of\na dog) is\nx, y) is\n-ed\n*ed\n#a",
     ],
 )
-def test_plain_text_is_told_without_asking(text: str) -> None:
+def test_plain_text_is_reported_without_asking(text: str) -> None:
     assert undecided(text) == []
     assert together([text]) == [sentence_starts(text)]
 

@@ -129,7 +129,7 @@ def test_what_is_closed_behind_its_period_is_no_abbreviation(close: str) -> None
     assert cut(case) == case
 
 
-def test_a_word_of_more_than_nine_characters_is_told_by_its_last_nine() -> None:
+def test_a_word_of_more_than_nine_characters_is_reported_by_its_last_nine() -> None:
     assert cut("It was abc.d.e.f.| Paul came.") == "It was abc.d.e.f.| Paul came."
     assert cut("It was abc.d.e.fg. Paul came.") == "It was abc.d.e.fg. Paul came."
 

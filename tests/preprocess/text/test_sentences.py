@@ -93,12 +93,12 @@ JAPANESE = [
 
 
 @pytest.mark.parametrize("case", ENGLISH + CHINESE + JAPANESE)
-def test_sentences_end_where_a_reader_ends_them(case):
+def test_sentences_end_where_a_reader_ends_them(case: str) -> None:
     assert cut(case) == case
 
 
 @given(some.text(alphabet=" \n\r\t.!?…。；;\"”’'aA1中と　-–(MrU", max_size=200))
-def test_the_sentences_joined_are_the_text(text):
+def test_the_sentences_joined_are_the_text(text: str) -> None:
     starts = sentence_starts(text)
     assert starts == sorted(set(starts))
     assert starts[:1] == [0][: len(text)]
@@ -106,7 +106,7 @@ def test_the_sentences_joined_are_the_text(text):
         assert all(part.strip() for part in cut(text).split("|"))
 
 
-def test_an_empty_text_has_no_sentence_and_a_blank_one_has_one():
+def test_an_empty_text_has_no_sentence_and_a_blank_one_has_one() -> None:
     assert sentence_starts("") == []
     assert sentence_starts(" \n\n ") == [0]
 
@@ -115,7 +115,7 @@ def test_an_empty_text_has_no_sentence_and_a_blank_one_has_one():
     ("piece", "border"),
     [("word " * 9 + "word, ", ","), ("word ", "d"), ("字字字，", "，"), ("x", "x")],
 )
-def test_a_text_without_ends_is_cut_at_the_best_place_there_is(piece, border):
+def test_a_text_without_ends_is_cut_at_the_best_place_there_is(piece: str, border: str) -> None:
     text = piece * 3000
     starts = sentence_starts(text)
     assert len(starts) > 1
@@ -124,7 +124,7 @@ def test_a_text_without_ends_is_cut_at_the_best_place_there_is(piece, border):
         assert end == len(text) or text[end - 1] == border
 
 
-def test_paragraphs_of_one_line_end_with_it():
+def test_paragraphs_of_one_line_end_with_it() -> None:
     line = "Some words and then some more of them " * 4
     assert sentence_starts(f"{line}\n{line}\nShort") == [0, len(line) - 1, 2 * len(line)]
 
@@ -150,6 +150,6 @@ def test_paragraphs_of_one_line_end_with_it():
         "A",
     ],
 )
-def test_endless_repetition_is_no_trouble(text):
+def test_endless_repetition_is_no_trouble(text: str) -> None:
     whole = text * (200_000 // len(text))
     assert sentence_starts(whole)[0] == 0
