@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
+from dslm.progress import counted
 from dslm.report.chart import figure
 from dslm.report.figures import best, uniform_loss
 from dslm.report.record import Record
@@ -86,8 +87,8 @@ def _spikes(losses: Sequence[Point]) -> Finding | None:
         return None
     worst = max(spikes, key=lambda point: point.value)
     text = (
-        f"{_count(spikes)} above {SPIKE} × the median of the {BEFORE} lines before; the highest, "
-        f"{worst.value:.2f}, at step {worst.step:,}."
+        f"{counted(len(spikes), 'line')} above {SPIKE} × the median of the {BEFORE} lines before; "
+        f"the highest, {worst.value:.2f}, at step {worst.step:,}."
     )
     return Finding("look", "Loss spikes", text)
 
@@ -101,8 +102,8 @@ def _slow(speeds: Sequence[Point]) -> Finding | None:
         return None
     worst = min(slow, key=lambda point: point.value)
     text = (
-        f"{_count(slow)} below half the median of {figure(middle)} tokens a second; the lowest, "
-        f"{figure(worst.value)}, at step {worst.step:,}."
+        f"{counted(len(slow), 'line')} below half the median of {figure(middle)} tokens a second; "
+        f"the lowest, {figure(worst.value)}, at step {worst.step:,}."
     )
     return Finding("look", "Slow steps", text)
 
@@ -119,7 +120,3 @@ def _unreadable(lines: int) -> Finding | None:
         return None
     text = f"{lines} in metrics.jsonl, as a killed process leaves behind; left out here."
     return Finding("note", "Unreadable lines", text)
-
-
-def _count(points: Sequence[Point]) -> str:
-    return f"{len(points):,} line{'s' if len(points) > 1 else ''}"

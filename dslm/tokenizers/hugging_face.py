@@ -12,6 +12,7 @@ import re
 import string
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -66,7 +67,8 @@ class HuggingFaceTokenizer(Tokenizer):
         """The fastest encoder that gives the same ids: gigatoken, or one that remembers words."""
         if not self._wordwise():
             return self._plain
-        if self.byte_lengths is not None and all(one.special for one in self._added.values()):
+        special = all(one.special for one in self._added.values())
+        if find_spec("gigatoken") and special and self.byte_lengths is not None:
             probes = [*PROBES, *neighbours(), *(one.content for one in self._added.values())]
             if fast := fast_encoder(self._model.to_str(), probes, self._plain):
                 return fast
