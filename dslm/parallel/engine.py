@@ -6,6 +6,7 @@ The loop calls `train_batch`, `evaluate`, `mean` and so on, and never asks which
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from dslm.objectives.batch import Batch
 from dslm.parallel.loss import LossFunction
+from dslm.parallel.loss_scale import LossScale
 from dslm.parallel.plan import Plan
 
 
@@ -32,9 +34,12 @@ class Engine(ABC):
         self.plan = plan
         self.loss_function = loss_function
         self.peak_learning_rates = [group["lr"] for group in engine.optimizer.param_groups]
-        self._clipped_norm: Tensor | None = None
+        self.loss_scale = LossScale(engine)
+        self._norm: Tensor | None = None
         self._weights = list(engine.module.parameters())
         engine.clip_fp32_gradients = self._clip
+        if plan.zero_stage == 0 and not engine.gradient_clipping():
+            engine.optimizer.register_step_pre_hook(self._measure_norm)
 
     @abstractmethod
     def train_batch(self, micro_batches: Iterator[Batch]) -> Tensor:
@@ -94,18 +99,33 @@ class Engine(ABC):
 
     def gradient_norm(self) -> float | None:
         """Euclidean norm of the last step's gradient before clipping, where it is known."""
-        norm = self._clipped_norm if self._clipped_norm is not None else self._zero_norm()
+        norm = self.norm()
         return None if norm is None else float(norm)
 
-    def overflowed(self) -> bool:
-        """Whether the last step was skipped because float16 gradients overflowed."""
-        return bool(getattr(self.engine.optimizer, "overflow", False))
+    def norm(self) -> Tensor | float | None:
+        """As `gradient_norm`, but where it is, and infinite when DeepSpeed left out the step."""
+        if getattr(self.engine.optimizer, "overflow", False):
+            return math.inf
+        norm: Tensor | float | None = self.engine.get_global_grad_norm()
+        return norm if self._norm is None else self._norm
 
-    def _zero_norm(self) -> float | None:
-        norm: float | None = self.engine.get_global_grad_norm()
-        return norm
+    def kept(self) -> dict[str, list[Tensor]]:
+        """What this rank keeps of the weights that the forward pass reads, and of the moments."""
+        wrapped = self.engine.optimizer
+        states = getattr(wrapped, "optimizer", wrapped).state.values()
+        return {
+            "the weights are": [getattr(weight, "ds_tensor", weight) for weight in self._weights],
+            "the optimizer's moments are": [
+                value for state in states for value in state.values() if torch.is_tensor(value)
+            ],
+        }
 
     def _clip(self) -> None:
         """What DeepSpeed does at ZeRO-0 in float32, but keeping the norm it drops."""
         most = self.engine.gradient_clipping()
-        self._clipped_norm = nn.utils.clip_grad_norm_(self._weights, most)
+        self._norm = nn.utils.clip_grad_norm_(self._weights, most)
+
+    def _measure_norm(self, *_: object) -> None:
+        """The norm at ZeRO-0 where nothing is clipped, which DeepSpeed would not know."""
+        gradients = [weight.grad for weight in self._weights if weight.grad is not None]
+        self._norm = nn.utils.get_total_norm(gradients)

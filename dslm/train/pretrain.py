@@ -9,20 +9,20 @@ from __future__ import annotations
 import platform
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import TextIO
 
 from dslm import __version__
 from dslm.environment import World
-from dslm.errors import CheckpointError, DataError, Problem
+from dslm.errors import CheckpointError, DataError, DslmError, Problem, UserError
 from dslm.model.counts import parameter_count
 from dslm.parallel.world import broadcast, device, join, shutdown
 from dslm.progress import Progress
 from dslm.report import write_report
 from dslm.run.checkpoint import checkpoints, newest_good, require_whole, total_bytes
-from dslm.run.metrics import Board, Metrics, validation_losses
+from dslm.run.metrics import Board, Metrics, skipped_steps, validation_losses
 from dslm.train.output import redirect_output
 from dslm.train.prepare import Job
 from dslm.train.run_logger import RunLogger
@@ -53,7 +53,12 @@ def pretrain(job: Job, world: World, words: Sequence[str]) -> None:
     """
     step, vectors = _claim(job, world, words) if world.is_main else (NO_CHECKPOINT, None)
     with redirect_output(job.folder.log(world.rank)) as (results, messages):
-        how = _train(job, world, step, vectors, messages)
+        try:
+            how = _train(job, world, step, vectors, messages)
+        except BaseException as error:
+            if world.is_main:
+                _record_failure(job, _record(job, world, words, _ending(error), vectors))
+            raise
         shutdown()
         if world.is_main:
             job.folder.write_record(_record(job, world, words, how, vectors))
@@ -81,7 +86,8 @@ def _train(job: Job, world: World, step: int, vectors: WordVectors | None, messa
         if step > 0:
             numbers = checkpointer.restore(job.folder.checkpoint(step), loop.train_step)
             measured = validation_losses(job.folder.metrics, numbers["step"])
-            loop.begin(Position(numbers["step"], numbers["samples"]), measured)
+            skipped = skipped_steps(job.folder.metrics, numbers["step"])
+            loop.begin(Position(numbers["step"], numbers["samples"], skipped), measured)
         elif job.init_from is not None:
             transfer = compare(job.init_from.model, job.config.model)
             weights = initial_weights(transfer, layers, stored(job.init_from.checkpoint))
@@ -92,6 +98,21 @@ def _train(job: Job, world: World, step: int, vectors: WordVectors | None, messa
             checkpointer.begin(begin_with(layers, *found), loop.train_step)
             loop.begin(Position())
         return loop.run()
+
+
+def _ending(error: BaseException) -> str:
+    """The status of a run that an error has ended."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    name = "" if isinstance(error, DslmError) else f"{type(error).__name__}: "
+    return f"failed: {name}{error}"
+
+
+def _record_failure(job: Job, record: dict[str, object]) -> None:
+    """Say in the run's folder how it ended, without hiding the error that ended it."""
+    with suppress(OSError, UserError):  # a full disk, or no step to report on
+        job.folder.write_record(record)
+        write_report(job.folder.path)
 
 
 def _claim(job: Job, world: World, words: Sequence[str]) -> tuple[int, WordVectors | None]:
