@@ -32,7 +32,7 @@ class LossScale:
         self.optimizer = engine.optimizer
         self.autocast = engine.torch_autocast_z0_gradscaler
         self.scaler: Any = self.optimizer.loss_scaler if engine.fp16_enabled() else None
-        if self.dynamic:
+        if self.scaler is not None and self.dynamic:
             self.scaler.raise_error_at_min_scale = False  # `EXHAUSTED` says it better
         self._before = self._state()
 
