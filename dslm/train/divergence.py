@@ -141,6 +141,6 @@ class Watch:
                 f"nothing of this was saved, and the checkpoint of step {newest} is kept ({folder})"
             )
             fix += ", and run again to resume from it"
-            if 0 < self.began == newest:
+            if found[1:] and newest == self.began:
                 fix += "; if that changes nothing, remove it to resume from the one before"
         raise TrainingError(f"{what}; {kept}; {fix}")

@@ -25,6 +25,7 @@ from dslm.run.checkpoint import checkpoints, newest_good, require_whole, total_b
 from dslm.run.metrics import Board, Metrics, skipped_steps, validation_losses
 from dslm.train.output import redirect_output
 from dslm.train.prepare import Job
+from dslm.train.resumed import resumed
 from dslm.train.run_logger import RunLogger
 from dslm.train.screen import command, first_screen, last_screen
 from dslm.train.word_vectors.embedding import (
@@ -130,10 +131,12 @@ def _claim(job: Job, world: World, words: Sequence[str]) -> tuple[int, WordVecto
     vectors, file = None, job.config.word_vectors
     if file is not None and step < 1:
         vectors = read_word_vectors(file, job.sources.train[0].tokenizer, job.stream)
+    before = job.folder.read() if step > 0 else {}
     job.folder.write_record(_record(job, world, words, "running", vectors))
     if not job.folder.tokenizer.exists():
         shutil.copytree(job.sources.train[0].tokenizer, job.folder.tokenizer)
     notes = [f"{'damaged':<9}{problem}" for problem in problems]
+    notes += resumed(job, before, step) if step > 0 else []
     RunLogger.to_stderr().message(*first_screen(job, world, step, vectors), *notes, "")
     return step, vectors
 

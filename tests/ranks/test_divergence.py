@@ -20,7 +20,6 @@ FP16 = {"fp16": {"enabled": True, "initial_scale_power": 8, "hysteresis": 1}}
 HUGE = {"type": "AdamW", "params": {"lr": 1e20, "torch_adam": True}}
 LAYOUTS: dict[str, tuple[int, int, dict[str, Any]]] = {
     "ZeRO-0": (0, 1, {}),
-    "ZeRO-0, not clipped": (0, 1, {"gradient_clipping": 0.0}),
     "ZeRO-1": (1, 1, {}),
     "ZeRO-1, bf16": (1, 1, BF16),
     "ZeRO-2": (2, 1, {}),
@@ -31,6 +30,7 @@ LAYOUTS: dict[str, tuple[int, int, dict[str, Any]]] = {
     "pipeline, bf16": (1, 2, BF16),
 }
 """ZeRO stage, pipeline stages, and more of DeepSpeed's JSON."""
+UNCLIPPED = (0, 1, {"gradient_clipping": 0.0})
 
 
 @pytest.fixture(scope="module")
@@ -90,30 +90,14 @@ def test_a_rate_that_is_too_high_is_noticed_at_the_first_bad_step(
     assert list(losses(ended).items())[-1] == (8, None)
 
 
+LOSS, HUGE_LOSS = "the loss is nan", "the loss is infinite, its gradient is not"
+GRADIENT, OVERFLOW = "the gradient is nan, the loss is not", "the gradient is huge, the loss is not"
 FAULTY = {
-    "ZeRO-0": ("the loss is nan", 1, "the loss is nan at step 8 on rank 1"),
-    "ZeRO-2, bf16": ("the loss is nan", 0, "the loss is nan at step 8 on rank 0"),
-    "ZeRO-3": (
-        "the loss is infinite, its gradient is not",
-        1,
-        "the loss is inf at step 8 on rank 1",
-    ),
-    "pipeline": ("the loss is nan", 1, "the loss is nan at step 8"),
-    "ZeRO-0, not clipped": (
-        "the gradient is nan, the loss is not",
-        1,
-        "the gradient's norm is not finite at step 8",
-    ),
-    "ZeRO-1": (
-        "the gradient is nan, the loss is not",
-        1,
-        "the gradient's norm is not finite at step 8",
-    ),
-    "pipeline, bf16": (
-        "the gradient is nan, the loss is not",
-        1,
-        "the gradient's norm is not finite at step 8",
-    ),
+    "ZeRO-0": (LOSS, 1, "the loss is nan at step 8 on rank 1"),
+    "ZeRO-0, not clipped": (GRADIENT, 1, "the gradient's norm is not finite at step 8"),
+    "ZeRO-2": (GRADIENT, 1, "the gradient's norm is not finite at step 8"),
+    "ZeRO-3, bf16": (HUGE_LOSS, 0, "the loss is inf at step 8 on rank 0"),
+    "pipeline, bf16": (LOSS, 1, "the loss is nan at step 8"),
 }
 """Layout: what goes wrong, on which rank, and the message."""
 
@@ -122,7 +106,8 @@ FAULTY = {
 def test_what_goes_wrong_on_one_rank_ends_all(
     layout: str, healthy: Ended, longer: list[str], tmp_path: Path
 ) -> None:
-    (stage, stages, more), (fault, rank, message) = LAYOUTS[layout], FAULTY[layout]
+    stage, stages, more = LAYOUTS.get(layout, UNCLIPPED)
+    fault, rank, message = FAULTY[layout]
     shutil.copytree(healthy.folder, tmp_path / "run")
     words = [*longer, f"pipeline_stages={stages}"]
     wrong = partial(inject, fault, range(8, 9), rank)
@@ -147,9 +132,50 @@ def test_float16_skips_a_step_and_goes_on(
     stage: int, stages: int, longer: list[str], tmp_path: Path
 ) -> None:
     words = [*longer, f"pipeline_stages={stages}"]
-    wrong = partial(on_float16, "the gradient is huge, the loss is not", range(5, 7), 1)
+    wrong = partial(on_float16, OVERFLOW, range(5, 7), 1)
     ended = launch(tmp_path / "run", words, deepspeed(stage, **FP16), 2, prepare=wrong)
     assert ended.code == 0, ended.messages
     assert ended.metrics("skipped_steps") == [0, 2, 2]
     assert "2 steps skipped" in ended.messages
     assert "2 were left out by float16's loss scale" in ended.results
+
+
+SCALED: dict[str, tuple[str, str, dict[str, Any], str]] = {
+    "no lower scale": (
+        "ZeRO-2",
+        OVERFLOW,
+        {**FP16["fp16"], "min_loss_scale": 64},
+        "the gradient overflows float16 at step 10, and the loss scale is as low as",
+    ),
+    "a fixed scale": (
+        "ZeRO-3",
+        OVERFLOW,
+        {"enabled": True, "loss_scale": 64},
+        "the gradient overflows float16 at step 8, and the loss scale is fixed",
+    ),
+    "no scale helps": ("pipeline", LOSS, FP16["fp16"], "the loss is nan at step 8"),
+}
+"""Where what goes wrong from step 8 on, DeepSpeed's fp16, and the message."""
+
+
+@pytest.mark.parametrize("how", SCALED)
+def test_float16_ends_where_no_lower_scale_helps(
+    how: str, healthy: Ended, longer: list[str], tmp_path: Path
+) -> None:
+    layout, fault, fp16, message = SCALED[how]
+    stage, stages, _ = LAYOUTS[layout]
+    shutil.copytree(healthy.folder, tmp_path / "run")
+    words = [word for word in longer if not word.startswith("checkpoint_interval")]
+    words += [f"pipeline_stages={stages}"]
+    wrong = partial(on_float16, fault, range(8, 13), 1)
+    ended = launch(tmp_path / "run", words, deepspeed(stage, fp16=fp16), 2, prepare=wrong)
+    check(ended, healthy, message)
+
+
+def test_autocast_to_float16_skips_and_goes_on(longer: list[str], tmp_path: Path) -> None:
+    """Torch keeps the scale there: it begins at 65,536, and each skip halves it."""
+    config = deepspeed(torch_autocast={"enabled": True, "dtype": "float16"})
+    wrong = partial(inject, "the gradient is infinite, the loss is not", range(5, 7), 0)
+    ended = launch(tmp_path / "run", longer, config, 1, prepare=wrong)
+    assert ended.code == 0, ended.messages
+    assert ended.metrics("skipped_steps") == [0, 2, 2]
