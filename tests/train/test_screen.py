@@ -153,8 +153,26 @@ def test_the_last_screen_has_commands_to_copy(make_job: Any) -> None:
     assert shlex.split(lines["generate"])[2] == job.config.run
     assert shlex.split(lines["resume"]) == [
         *["deepspeed", "--num_gpus", "2", "launch/pretrain.py"],
-        *["tiny", f"run={job.config.run}", "steps=100"],
+        *["tiny", f"run={job.config.run}", "steps=100", "schedule.steps=50"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "typed"),
+    [
+        (["schedule.kind=constant"], ["steps=100"]),
+        (["schedule.kind=linear", "schedule.minimum=0.0"], ["steps=100"]),
+        (["schedule.steps=80"], ["schedule.steps=80", "steps=80"]),
+        (["schedule.steps=30"], ["schedule.steps=30", "steps=100"]),
+    ],
+)
+def test_the_command_to_resume_goes_on_with_the_schedule(
+    make_job: Any, schedule: list[str], typed: list[str]
+) -> None:
+    job = make_job("steps=50", *schedule)
+    lines = last_screen(job, TWO, ["tiny", "steps=50", *schedule], "all 50 made")
+    (resume,) = (shlex.split(line) for line in lines if line.startswith("resume"))
+    assert [word for word in resume if "steps=" in word] == typed
 
 
 @pytest.mark.parametrize(
