@@ -30,7 +30,15 @@ LAYOUTS: dict[str, tuple[int, int, dict[str, Any]]] = {
     "pipeline, bf16": (1, 2, BF16),
 }
 """ZeRO stage, pipeline stages, and more of DeepSpeed's JSON."""
-UNCLIPPED = (0, 1, {"gradient_clipping": 0.0})
+UNUSUAL: dict[str, tuple[int, int, dict[str, Any]]] = {
+    "ZeRO-0, not clipped": (0, 1, {"gradient_clipping": 0.0}),
+    "ZeRO-2, bf16 that DeepSpeed does not check": (
+        2,
+        1,
+        {**BF16, "bf16": {"enabled": True, "check_grad_overflow": False}},
+    ),
+}
+"""DeepSpeed takes every step there."""
 
 
 @pytest.fixture(scope="module")
@@ -58,11 +66,6 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {file.relative_to(folder).as_posix(): file.read_bytes() for file in files}
 
 
-def losses(ended: Ended) -> dict[int, float | None]:
-    lines = map(json.loads, (ended.folder / "metrics.jsonl").read_text().splitlines())
-    return {line["step"]: line["loss"] for line in lines}
-
-
 def check(ended: Ended, healthy: Ended, message: str) -> None:
     """It ended with this message, once; the good checkpoint is there as it was, and no other."""
     assert ended.code == 1, ended.messages
@@ -87,7 +90,8 @@ def test_a_rate_that_is_too_high_is_noticed_at_the_first_bad_step(
     words = [*longer, f"pipeline_stages={stages}"]
     ended = launch(tmp_path / "run", words, config, 2)
     check(ended, healthy, "the loss is nan at step 8: the run has diverged")
-    assert list(losses(ended).items())[-1] == (8, None)
+    last = json.loads((ended.folder / "metrics.jsonl").read_text().splitlines()[-1])
+    assert last == {"step": 8, "tokens": 8 * 256, "loss": None}
 
 
 LOSS, HUGE_LOSS = "the loss is nan", "the loss is infinite, its gradient is not"
@@ -95,7 +99,11 @@ GRADIENT, OVERFLOW = "the gradient is nan, the loss is not", "the gradient is hu
 FAULTY = {
     "ZeRO-0": (LOSS, 1, "the loss is nan at step 8 on rank 1"),
     "ZeRO-0, not clipped": (GRADIENT, 1, "the gradient's norm is not finite at step 8"),
-    "ZeRO-2": (GRADIENT, 1, "the gradient's norm is not finite at step 8"),
+    "ZeRO-2, bf16 that DeepSpeed does not check": (
+        GRADIENT,
+        1,
+        "the gradient's norm is not finite at step 8",
+    ),
     "ZeRO-3, bf16": (HUGE_LOSS, 0, "the loss is inf at step 8 on rank 0"),
     "pipeline, bf16": (LOSS, 1, "the loss is nan at step 8"),
 }
@@ -106,7 +114,7 @@ FAULTY = {
 def test_what_goes_wrong_on_one_rank_ends_all(
     layout: str, healthy: Ended, longer: list[str], tmp_path: Path
 ) -> None:
-    stage, stages, more = LAYOUTS.get(layout, UNCLIPPED)
+    stage, stages, more = {**LAYOUTS, **UNUSUAL}[layout]
     fault, rank, message = FAULTY[layout]
     shutil.copytree(healthy.folder, tmp_path / "run")
     words = [*longer, f"pipeline_stages={stages}"]
@@ -115,16 +123,42 @@ def test_what_goes_wrong_on_one_rank_ends_all(
     check(ended, healthy, message)
 
 
-@pytest.mark.parametrize("layout", ["ZeRO-0", "ZeRO-3", "pipeline, bf16"])
+@pytest.mark.parametrize(
+    ("layout", "often", "message"),
+    [
+        ("ZeRO-0", "checkpoint_interval", "the loss with the new weights is not finite at step 7"),
+        ("ZeRO-3", "checkpoint_interval", "the loss with the new weights is not finite at step 7"),
+        ("pipeline, bf16", "evaluation_interval", "the validation loss is nan at step 7"),
+    ],
+)
 def test_weights_with_which_the_loss_is_lost_are_not_saved(
-    layout: str, healthy: Ended, base: list[str], tmp_path: Path
+    layout: str,
+    often: str,
+    message: str,
+    healthy: Ended,
+    base: list[str],
+    shards: Path,
+    tmp_path: Path,
 ) -> None:
     stage, stages, more = LAYOUTS[layout]
     shutil.copytree(healthy.folder, tmp_path / "run")
     config = deepspeed(stage, **{**more, "optimizer": HUGE})
-    words = [*base, f"pipeline_stages={stages}", "steps=12", "checkpoint_interval=1"]
+    words = [word for word in base if not word.startswith("evaluation_interval")]
+    words += [f"{often}=1", f"data.validation={shards}", f"pipeline_stages={stages}", "steps=12"]
     ended = launch(tmp_path / "run", words, config, 2)
-    check(ended, healthy, "not finite at step 7")
+    check(ended, healthy, message)
+
+
+@pytest.mark.parametrize(("rate", "said"), [(1e-9, "barely left"), (1.0, "is far above")])
+def test_a_loss_that_stays_and_one_that_rises_get_opposite_advice(
+    rate: float, said: str, base: list[str], tmp_path: Path
+) -> None:
+    config = deepspeed(optimizer={"type": "AdamW", "params": {"lr": rate, "torch_adam": True}})
+    ended = launch(tmp_path / "run", [*base, "steps=8"], config, 1)
+    assert ended.code == 0, ended.messages
+    assert f"{said} ln(vocabulary)" in ended.messages
+    advice = "raise" if rate < 1 else "lower"
+    assert f"or {advice} the peak learning rate" in ended.messages
 
 
 @pytest.mark.parametrize(("stage", "stages"), [(1, 1), (2, 1), (3, 1), (1, 2)])
