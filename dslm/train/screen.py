@@ -80,7 +80,8 @@ def command(world: World) -> str:
 
 def _start(job: Job, resumed_from: int) -> str:
     if resumed_from > 0:
-        return f"from step {resumed_from:,}"
+        moments = "" if job.restores_moments(resumed_from) else ", the optimizer's moments anew"
+        return f"from step {resumed_from:,}{moments}"
     if job.init_from is None:
         return "from scratch"
     from dslm.train.weight_transfer import compare

@@ -208,6 +208,11 @@ def moments(config: Mapping[str, Any], is_matrix: bool) -> tuple[str, ...]:
     return tuple(name for name, asked_by in kept.items() if not asked_by or params.get(asked_by))
 
 
+def all_moments(config: Mapping[str, Any]) -> frozenset[str]:
+    """The names of all the moments that the optimizer keeps, for any weight."""
+    return frozenset(moments(config, is_matrix=True) + moments(config, is_matrix=False))
+
+
 def _parameters(config: Mapping[str, Any]) -> Mapping[str, Any]:
     return given(config, "optimizer.params", {}) or {}
 

@@ -50,7 +50,8 @@ class Readers:
 
     def __init__(self) -> None:
         spec = importlib.util.find_spec("deepspeed")
-        assert spec is not None and spec.origin is not None
+        assert spec is not None
+        assert spec.origin is not None
         self.root = Path(spec.origin).parent
         self.constants: dict[str, str] = {}
         self.places: defaultdict[str, set[Place]] = defaultdict(set)
