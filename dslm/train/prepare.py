@@ -19,7 +19,8 @@ from dslm.model.config import check_model
 from dslm.model.counts import parameter_count
 from dslm.objectives.base import Objective
 from dslm.parallel.deepspeed_json import check as ds_check
-from dslm.parallel.deepspeed_json.optimizer import all_moments, moments
+from dslm.parallel.deepspeed_json.optimizer import all_moments, moments, named
+from dslm.parallel.muon import check_matrices
 from dslm.parallel.plan import Plan, make_plan
 from dslm.parallel.setup import check_builds, check_disk
 from dslm.run.checkpoint import stored_moments
@@ -98,6 +99,8 @@ def prepare(
         plan = _plan(deepspeed, config, world, found)
     if config:
         found.problems += [*check_run(config), *check_model(config.model)]
+        name = named((deepspeed or {}).get("optimizer", {}).get("type", "")) if plan else None
+        found.problems += check_matrices(name, config.model)
         if world.is_main and config.word_vectors and not RunFolder(Path(config.run)).newest_step():
             found.problems += check_word_vectors(config.word_vectors, config.model)
     source = None
