@@ -66,6 +66,8 @@ class Job:
 
     def restores_moments(self, step: int) -> bool:
         """Whether the checkpoint of a step holds the very moments that this optimizer keeps."""
+        if self.config.resume_optimizer == "stored":  # anything else has been refused
+            return True
         return stored_moments(self.folder.checkpoint(step)) == all_moments(self.deepspeed)
 
     @property
