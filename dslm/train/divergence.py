@@ -107,10 +107,11 @@ class Watch:
     def _stop(self, found: NotFinite | None) -> None:
         if found is None:
             return
+        precision = "use bf16 in place of fp16, " if self.engine.loss_scale.used else ""
         self._fail(
             f"{found}: the run has diverged",
             "lower the peak learning rate (optimizer.params.lr), lengthen schedule.warmup_steps, "
-            "or clip closer (gradient_clipping)",
+            f"{precision}or clip closer (gradient_clipping)",
         )
 
     def _exhausted(self, step: int) -> NoReturn:

@@ -40,9 +40,8 @@ def changes(job: Job, before: Mapping[str, Any]) -> Iterator[str]:
                 yield f"{key} {_shown(old.get(key))} → {_shown(new.get(key))}"
     then = (before.get("data") or {}).get("validation") or {}
     now = job.sources.record()["validation"] or {}
-    if then.get("folder") == now.get("folder") and then.get("fingerprint") != now.get(
-        "fingerprint"
-    ):
+    same = [then.get(key) == now.get(key) for key in ("folder", "fingerprint")]
+    if same == [True, False]:
         yield "the shards of data.validation"
 
 
