@@ -55,7 +55,7 @@ class Engine(ABC):
 
     @property
     @abstractmethod
-    def scores(self) -> bool:
+    def computes_loss(self) -> bool:
         """Whether this rank computes losses."""
 
     @property
@@ -74,7 +74,7 @@ class Engine(ABC):
         """
         objective = self.loss_function.objective
         counts = torch.zeros(objective.parts, dtype=torch.int64, device=self.engine.device)
-        if self.scores:
+        if self.computes_loss:
             known = list(itertools.islice(micro_batches, count))
             counts += sum(objective.counts(labels) for _, labels in known)
             micro_batches = iter(known)

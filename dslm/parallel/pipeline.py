@@ -82,7 +82,7 @@ class PipelineEngine(Engine):
         return index % self.plan.replicas == self.replica and not tied_elsewhere
 
     @property
-    def scores(self) -> bool:
+    def computes_loss(self) -> bool:
         """The last stage does."""
         return bool(self.engine.is_last_stage())
 

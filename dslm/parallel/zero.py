@@ -78,7 +78,7 @@ class ZeroEngine(Engine):
         return index % self.plan.replicas == self.replica
 
     @property
-    def scores(self) -> bool:
+    def computes_loss(self) -> bool:
         """Every rank does."""
         return True
 
