@@ -148,15 +148,16 @@ class Loop:
                 )
                 self.engine.loss_function.collect = name == "loss"
                 losses[name] = self.engine.mean(self.engine.evaluate(batches))
-            measured = {**losses, **self.engine.measures()}
+            loss, measured = losses.pop("loss"), {**losses, **self.engine.measures()}
         line: Line = {
             "step": self.position.step,
             "tokens": self.position.samples * self.plan.sequence,
+            "validation_loss": loss,
             **{f"validation_{name}": value for name, value in measured.items()},
             "seconds": self.throughput.seconds(),
         }
         self.logger.log(line, self.throughput)
-        return self.reason_to_stop(losses["loss"])
+        return self.reason_to_stop(loss)
 
     def reason_to_stop(self, loss: float) -> str | None:
         """Why to stop after a validation loss; `None` to go on."""
