@@ -11,11 +11,13 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from dslm.config.parse import STRICT
+from dslm.errors import Problem
 from dslm.objectives.base import Context, Objective, Refusals
 from dslm.objectives.batch import IGNORE, Batch, as_batch, position_ids
 from dslm.objectives.fill_in_middle import DRAWS, SENTINELS, documents_of, middle_last
 from dslm.sampling.stateless_random import RandomStream, stateless_random
 from dslm.sampling.stream import Samples, WindowSpec
+from dslm.shards.shard_set import ShardSet
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
@@ -49,6 +51,16 @@ class Causal(Objective):
     def refuses(cls, settings: CausalConfig) -> Refusals:
         """Nothing: documents can be kept apart, and only within them is text moved."""
         return {}
+
+    def check_shards(self, shards: ShardSet) -> list[Problem]:
+        """Whether the documents within which text is moved can be told from each other."""
+        ends = shards.documents == 1 or "eos" in self.context.vocabulary.special
+        if ends or not self.settings.fill_in_middle:
+            return []
+        rule = "has documents without ends, as its tokenizer has no id for them"
+        fix = "shard it as one document, or with a tokenizer that has <eos>; or leave that out"
+        where = f"objective.causal.fill_in_middle: {shards.folder}"
+        return [Problem(where, None, rule, fix)]
 
     def batch(self, samples: Samples) -> Batch:
         """Rows [B, S + 1], of which some documents have their middle last, as inputs and labels."""

@@ -134,6 +134,19 @@ def test_pairs_need_a_tokenizer_with_their_special_ids(shard_set: Path, reported
     )
 
 
+def test_a_middle_is_not_moved_between_documents_whose_ends_are_unknown(
+    tmp_path: Path, shard_set: Path, reported: Any
+) -> None:
+    words = ["tiny", "objective.causal.fill_in_middle=0.5", "model.sequence=16"]
+    assert reported(*words, f"data.train={shard_set}") == []
+    text = (shard_set.parent / "text.txt").read_text()
+    (tmp_path / "lines.txt").write_text(text[:400] + "\n" + text[400:800])
+    plan = ShardingConfig(shard_set / "tokenizer", reading=ReadingConfig(documents="line"))
+    shard([tmp_path / "lines.txt"], tmp_path / "lines", plan)
+    (found,) = reported(*words, f"data.train={tmp_path / 'lines'}")
+    assert "has documents without ends" in found
+
+
 def test_a_single_document_makes_no_pairs(documents: Path, tmp_path: Path, reported: Any) -> None:
     (tmp_path / "one.txt").write_text("There are many of them. So there are more. " * 99)
     tokenizer = documents / "tokenizer"
