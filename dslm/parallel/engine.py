@@ -6,6 +6,7 @@ The loop calls `train_batch`, `evaluate`, `mean` and so on, and never asks which
 
 from __future__ import annotations
 
+import itertools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -59,12 +60,32 @@ class Engine(ABC):
 
     @property
     @abstractmethod
+    def computes_loss(self) -> bool:
+        """Whether this rank computes losses."""
+
+    @property
+    @abstractmethod
     def replica(self) -> int:
         """Which of the replicas this rank belongs to."""
 
     @abstractmethod
     def writes(self, index: int) -> bool:
         """Whether this rank is the one to write the layer of an index into a checkpoint."""
+
+    def counted(self, micro_batches: Iterator[Batch], count: int) -> Iterator[Batch]:
+        """This rank's micro-batches, once the loss knows how many labels all ranks have in them.
+
+        Every rank must call it; those that compute no losses read nothing ahead.
+        """
+        objective = self.loss_function.objective
+        counts = torch.zeros(objective.parts, dtype=torch.int64, device=self.engine.device)
+        if self.computes_loss:
+            known = list(itertools.islice(micro_batches, count))
+            counts += sum(objective.counts(labels) for _, labels in known)
+            micro_batches = iter(known)
+        torch.distributed.all_reduce(counts)
+        self.loss_function.share(counts, count * self.plan.replicas)
+        return micro_batches
 
     @property
     def half(self) -> bool:
@@ -94,7 +115,7 @@ class Engine(ABC):
             return {}
         metrics = self.loss_function.pop_metrics().to(self.engine.device)
         torch.distributed.all_reduce(metrics)
-        values = (metrics[:, 0] / metrics[:, 1]).tolist()
+        values = (metrics[:, 0] / metrics[:, 1].where(metrics[:, 1] != 0, 1)).tolist()
         return dict(zip(self.loss_function.objective.measures, values, strict=True))
 
     def gradient_norm(self) -> float | None:

@@ -155,12 +155,14 @@ class Loop:
         with self.throughput.paused():
             source = evaluation_rows(shards, self.objective)
             rows = min(len(source), config.data.validation_windows)
-            batches, scale = validation_batches(
-                source, rows, self.plan, self.objective, self.engine.replica, self.device
-            )
-            self.engine.loss_function.collect = True
-            loss = self.engine.mean(self.engine.evaluate(batches)) * scale
-            measured = self.engine.measures()
+            losses = {}
+            for name, make in self.objective.held_out().items():
+                batches = validation_batches(
+                    source, rows, self.plan, make, self.engine.replica, self.device
+                )
+                self.engine.loss_function.collect = name == "loss"
+                losses[name] = self.engine.mean(self.engine.evaluate(batches))
+            loss, measured = losses.pop("loss"), {**losses, **self.engine.measures()}
         line: Line = {
             "step": self.position.step,
             "tokens": self.position.samples * self.plan.sequence,

@@ -7,10 +7,10 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from dslm.environment import World
+from dslm.sampling.stream import ordered
 from dslm.train.prepare import Job, prepare
 from dslm.train.screen import command, first_screen, last_screen
 
@@ -98,8 +98,7 @@ def test_changes_to_rows_are_shown_if_there_are_any(make_job: Any) -> None:
 def test_the_fill_of_packed_rows_is_shown(make_job: Any, pieces: Path) -> None:
     job = make_job(f"data.train={pieces}", "data.packing=best_fit")
     (source,) = job.stream.sources
-    rows = source.rows(np.arange(len(source)), np.arange(len(source)))
-    fill = 100 * np.mean(rows != source.padding)
+    fill = 100 * ordered(source, 0, len(source)).text.mean()
     assert screen(job)["rows"] == f"{len(source):,} of whole documents, packing {fill:.2f} % full"
 
 
