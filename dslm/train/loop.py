@@ -10,12 +10,10 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from dslm.errors import TrainingError
 from dslm.model.counts import flops_per_token
-from dslm.model.stages import layer_seed
 from dslm.parallel.engine import Engine
 from dslm.parallel.hardware import memory_gib, peak_flops
 from dslm.run.metrics import Line
@@ -97,10 +95,14 @@ class Loop:
         self.engine.set_learning_rate(
             factor(self.config.schedule, position.step, self.config.steps)
         )
-        if self.config.model.dropout:
-            torch.manual_seed(layer_seed(self.config.seed, position.step, self.engine.replica))
         batch = training_batch(
-            self.stream, plan, self.objective, position.samples, self.engine.replica, self.device
+            self.stream,
+            plan,
+            self.objective,
+            position.samples,
+            self.engine.replica,
+            self.device,
+            self.config.model.dropout > 0,
         )
         position.step += 1
         position.samples += plan.batch
@@ -142,7 +144,13 @@ class Loop:
             source = evaluation_rows(shards, self.objective)
             rows = min(len(source), config.data.validation_windows)
             batches, scale = validation_batches(
-                source, rows, self.plan, self.objective, self.engine.replica, self.device
+                source,
+                rows,
+                self.plan,
+                self.objective,
+                self.engine.replica,
+                self.device,
+                config.model.dropout > 0,
             )
             self.engine.loss_function.collect = True
             loss = self.engine.mean(self.engine.evaluate(batches)) * scale
