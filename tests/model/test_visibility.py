@@ -11,7 +11,7 @@ from helpers.models import small
 from torch import Tensor
 
 from dslm.model.block import Block
-from dslm.model.stages import DROPOUT_KEYS, stages
+from dslm.model.stages import DROPOUT_KEYS, stages, with_mask, without_mask
 from dslm.model.transformer import Transformer
 from dslm.model.visibility import attend, block_mask, flexible, sees, visible
 from dslm.objectives.batch import position_ids
@@ -152,9 +152,20 @@ def test_the_mask_of_a_micro_batch_is_made_once_for_all_blocks_and_both_passes(
     monkeypatch.setattr("dslm.model.visibility.sees", counted)
     config = small(layers=6, recompute=recompute, dropout=dropout)
     model = Transformer(stages(config, 0, ("visibility", DROPOUT_KEYS)))
+    given = (TOKENS, torch.from_numpy(documents()), torch.arange(3))
     for _ in range(2):
-        model((TOKENS, torch.from_numpy(documents()), torch.arange(3))).sum().backward()
+        model(given).sum().backward()
     assert len(made) == 2
+    # In a pipeline every stage makes it of the numbers that have travelled.
+    value, whole = given, [stage for _, stage in model.calls]
+    for own in (whole[:4], whole[4:]):
+        value = with_mask(value, own, training=True)
+        for stage in own:
+            value = stage.apply(model.layers["0" if stage.tied else str(stage.index)], value)
+        value = without_mask(value)
+        assert all(isinstance(one, Tensor) for one in value)
+    assert len(made) == 4
+    assert torch.equal(value, model(given))
 
 
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # Dynamo asks for it
