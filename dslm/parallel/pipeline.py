@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from dslm.model.stages import Stage, Value
+from dslm.model.stages import Stage, Value, with_mask, without_mask
 from dslm.objectives.batch import Batch
 from dslm.parallel.engine import Engine
 from dslm.parallel.loss import LossFunction
@@ -42,6 +42,11 @@ class PipelineEngine(Engine):
             loss_fn=loss_function,
             partition_method="type:Block",
         )
+        own = stages[module.parts[module.stage_id] : module.parts[module.stage_id + 1]]
+        module.register_forward_pre_hook(
+            lambda _, given: (with_mask(given[0], own, module.training),)
+        )
+        module.register_forward_hook(lambda *given: without_mask(given[-1]))
         groups = parameter_groups(module, config)
         engine, *_ = deepspeed.initialize(
             model=module, model_parameters=groups, config=dict(config), dist_init_required=False

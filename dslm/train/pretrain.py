@@ -75,7 +75,7 @@ def pretrain(job: Job, world: World, words: Sequence[str]) -> None:
 
 def _train(job: Job, world: World, step: int, vectors: WordVectors | None, messages: TextIO) -> str:
     """Everything that needs torch; returns how the run ended."""
-    from dslm.model.stages import stages
+    from dslm.model.stages import DROPOUT_KEYS, stages
     from dslm.parallel.layout import create
     from dslm.train.checkpointer import Checkpointer, stored
     from dslm.train.loop import Loop, Position
@@ -85,7 +85,8 @@ def _train(job: Job, world: World, step: int, vectors: WordVectors | None, messa
     step = broadcast(world, step)
     if step >= job.config.steps:
         return f"all {step:,} steps had already been made; nothing was done"
-    layers = stages(job.config.model, job.config.seed, job.objective.extras)
+    extras = (*job.objective.extras, *([DROPOUT_KEYS] if job.config.model.dropout else []))
+    layers = stages(job.config.model, job.config.seed, extras)
     engine = create(layers, job.plan, job.deepspeed, job.objective)
     checkpointer = Checkpointer(engine, job, len(layers))
     with _run_logger(job, world, max(step, 0), messages) as logger:
