@@ -58,8 +58,8 @@ class Engine(ABC):
         """Which of the replicas this rank belongs to."""
 
     @abstractmethod
-    def writes(self, index: int) -> bool:
-        """Whether this rank is the one to write the layer of an index into a checkpoint."""
+    def owns(self, index: int) -> bool:
+        """Whether the layer of an index is saved by the replicas of this rank's stage."""
 
     @property
     def half(self) -> bool:

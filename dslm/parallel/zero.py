@@ -39,7 +39,7 @@ class ZeroEngine(Engine):
 
         whole = plan.zero_stage < 3
         with nullcontext() if whole else deepspeed.zero.Init(config_dict_or_path=dict(config)):
-            model = Transformer(stages)
+            model = Transformer(stages, drawn=False)
         groups = parameter_groups(model, config)
         engine, *_ = deepspeed.initialize(
             model=model, model_parameters=groups, config=dict(config), dist_init_required=False
@@ -73,9 +73,9 @@ class ZeroEngine(Engine):
         named = self.engine.module.named_parameters()
         return {name.removeprefix("layers."): parameter for name, parameter in named}
 
-    def writes(self, index: int) -> bool:
-        """The ranks take turns."""
-        return index % self.plan.replicas == self.replica
+    def owns(self, index: int) -> bool:
+        """There is one stage."""
+        return True
 
     @property
     def replica(self) -> int:

@@ -12,9 +12,11 @@ writes the manifest and publishes the folder by one rename. Any layout loads it,
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from dslm.errors import CheckpointError, Problem, UserError
 from dslm.files.fingerprint import file_sha256
 from dslm.files.whole import read_json, write_json
 from dslm.progress import Advance, Progress
+from dslm.run.tensor_file import write_tensors
 
 FORMAT = 1
 """Version of a checkpoint."""
@@ -126,15 +129,6 @@ def read_state(folder: Path) -> dict[str, Any]:
     return read_json(folder / "state.json")
 
 
-def layer_reader(folder: Path, index: int) -> Callable[[str], Any]:
-    """Reads the tensors of a layer, weights and moments, one at a time by name."""
-    from safetensors import safe_open
-
-    paths = (folder / layer_file(index, moments) for moments in (False, True))
-    files = [safe_open(path, framework="pt") for path in paths if path.exists()]
-    return lambda name: files["#" in name].get_tensor(name)  # type: ignore[no-untyped-call]
-
-
 def read_weights(folder: Path) -> dict[str, Any]:
     """All weights of a checkpoint by name, without moments."""
     from safetensors.torch import load_file
@@ -166,15 +160,8 @@ class Writer:
         Raises:
             OSError: most often because the disk is full.
         """
-        from safetensors import SafetensorError
-        from safetensors.torch import save_file
-
-        path = self.partial / name
-        try:
-            save_file({key: t.detach().contiguous().cpu() for key, t in tensors.items()}, path)
-        except SafetensorError as error:
-            raise OSError(str(error)) from error
-        return path.stat().st_size, file_sha256(path)
+        whole = {key: tensor.detach().float().cpu().numpy() for key, tensor in tensors.items()}
+        return write_tensors(self.partial / name, whole)
 
     def publish(self, files: Mapping[str, tuple[int, str]], state: Mapping[str, Any]) -> None:
         """Write state and manifest and show the checkpoint; the first rank only."""
@@ -184,7 +171,17 @@ class Writer:
         listed = {name: {"bytes": b, "sha256": s} for name, (b, s) in sorted(known.items())}
         write_json(self.partial / "manifest.json", {"format": FORMAT, "files": listed})
         shutil.rmtree(self.final, ignore_errors=True)
+        sync_folder(self.partial)
         self.partial.rename(self.final)
+        sync_folder(self.final.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk, where the file system can tell."""
+    number = os.open(folder, os.O_RDONLY)
+    with suppress(OSError):
+        os.fsync(number)
+    os.close(number)
 
 
 def prune(root: Path, keep: int) -> None:

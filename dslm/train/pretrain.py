@@ -63,7 +63,7 @@ def pretrain(job: Job, world: World, words: Sequence[str]) -> None:
 
 def _train(job: Job, world: World, step: int, vectors: WordVectors | None, messages: TextIO) -> str:
     """Everything that needs torch; returns how the run ended."""
-    from dslm.model.stages import stages
+    from dslm.model.stages import drawn, stages
     from dslm.parallel.layout import create
     from dslm.train.checkpointer import Checkpointer, stored
     from dslm.train.loop import Loop, Position
@@ -84,13 +84,13 @@ def _train(job: Job, world: World, step: int, vectors: WordVectors | None, messa
             loop.begin(Position(numbers["step"], numbers["samples"]), measured)
         elif job.init_from is not None:
             transfer = compare(job.init_from.model, job.config.model)
-            weights = initial_weights(transfer, layers, stored(job.init_from.checkpoint))
-            checkpointer.begin(weights, loop.train_step)
-            loop.begin(Position())
+            before = stored(job.init_from.checkpoint)
+            checkpointer.begin(initial_weights(transfer, drawn(layers), before))
         elif job.config.word_vectors is not None:
             found = broadcast_vectors(world, vectors, job.config.model.width)
-            checkpointer.begin(begin_with(layers, *found), loop.train_step)
-            loop.begin(Position())
+            checkpointer.begin(begin_with(layers, *found))
+        else:
+            checkpointer.begin(drawn(layers))
         return loop.run()
 
 
