@@ -6,7 +6,7 @@ once or, part by part, by the ranks that keep them is decided by who builds the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -55,6 +55,17 @@ def norm(config: ModelConfig) -> nn.Module:
     for name, weight in made.named_parameters():
         mark(weight, ONES if name == "weight" else ZEROS)
     return made
+
+
+def stacked_rows(model: nn.Module) -> Iterator[tuple[nn.Parameter, tuple[int, ...]]]:
+    """The weights that hold several matrices one under the other, with the rows of each.
+
+    Queries, keys and values, the two halves of a gated feed-forward layer and the gates of a
+    recurrence are computed by one product; their modules name them in ``stacked``.
+    """
+    for module in model.modules():
+        for name, rows in getattr(module, "stacked", {}).items():
+            yield module.get_parameter(name), rows
 
 
 def select(hidden: Tensor, selected: Tensor | None) -> Tensor:

@@ -78,6 +78,9 @@ class RunConfig:
     """Decides weights, sample order and dropout."""
     fresh: bool = False
     """Refuse to start unless the run folder is empty or missing."""
+    resume_optimizer: Literal["stored", "fresh"] = "stored"
+    """fresh = where the checkpoint to resume from was made by another optimizer, the weights go on
+    and the moments begin anew; stored = this is a mistake."""
     pipeline_stages: Count = 1
     """Ranks that share one copy of the model, each holding some of its layers."""
     log_interval: Count = 10

@@ -21,10 +21,16 @@ from dslm.model.counts import parameter_count
 from dslm.parallel.world import broadcast, device, join, shutdown
 from dslm.progress import Progress
 from dslm.report import write_report
-from dslm.run.checkpoint import checkpoints, newest_good, require_whole, total_bytes
+from dslm.run.checkpoint import (
+    checkpoints,
+    newest_good,
+    read_state,
+    require_whole,
+    total_bytes,
+)
 from dslm.run.metrics import Board, Metrics, validation_losses
 from dslm.train.output import redirect_output
-from dslm.train.prepare import Job
+from dslm.train.prepare import Job, check_optimizer
 from dslm.train.run_logger import RunLogger
 from dslm.train.screen import command, first_screen, last_screen
 from dslm.train.word_vectors.embedding import (
@@ -79,7 +85,12 @@ def _train(job: Job, world: World, step: int, vectors: WordVectors | None, messa
     with _run_logger(job, world, max(step, 0), messages) as logger:
         loop = Loop(job, engine, checkpointer, device(world), logger)
         if step > 0:
-            numbers = checkpointer.restore(job.folder.checkpoint(step), loop.train_step)
+            folder = job.folder.checkpoint(step)
+            if job.restores_moments(step):
+                numbers = checkpointer.restore(folder, loop.train_step)
+            else:
+                checkpointer.begin(stored(folder))
+                numbers = read_state(folder)
             measured = validation_losses(job.folder.metrics, numbers["step"])
             loop.begin(Position(numbers["step"], numbers["samples"]), measured)
         elif job.init_from is not None:
@@ -137,6 +148,8 @@ def _choose_checkpoint(job: Job) -> tuple[int, list[Problem]]:
         rule = "no whole checkpoint is left"
         fix = "choose another run=, or remove this folder to start over"
         raise CheckpointError(*problems, Problem(str(job.folder.checkpoints), None, rule, fix))
+    if other := check_optimizer(job.folder, step, job.config, job.deepspeed):
+        raise CheckpointError(*problems, *other)
     return step, problems
 
 

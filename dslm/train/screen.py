@@ -12,6 +12,7 @@ from dataclasses import asdict
 from dslm import __version__
 from dslm.environment import World
 from dslm.model.counts import parameter_count
+from dslm.parallel.deepspeed_json.optimizer import decouples_decay
 from dslm.parallel.memory import estimate
 from dslm.progress import counted, human
 from dslm.run.schedule import warmup_steps
@@ -79,7 +80,8 @@ def command(world: World) -> str:
 
 def _start(job: Job, resumed_from: int) -> str:
     if resumed_from > 0:
-        return f"from step {resumed_from:,}"
+        moments = "" if job.restores_moments(resumed_from) else ", the optimizer's moments anew"
+        return f"from step {resumed_from:,}{moments}"
     if job.init_from is None:
         return "from scratch"
     from dslm.train.weight_transfer import compare
@@ -180,6 +182,11 @@ def _notes(job: Job) -> Iterator[str]:
         yield (
             f"the vocabulary has {model.size - tokenizer:,} ids that the tokenizer never produces; "
             f"model.vocabulary={tokenizer} saves their weights"
+        )
+    if decouples_decay(job.deepspeed) and job.deepspeed["optimizer"]["params"].get("weight_decay"):
+        yield (
+            'DeepSpeed\'s "Adam" with weight_decay computes AdamW; "type": "AdamW" says so, '
+            '"adam_w_mode": false computes Adam'
         )
     if job.ops:
         yield f"DeepSpeed compiles {', '.join(job.ops)} first: a few minutes, once on each machine"
