@@ -16,13 +16,14 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from math import inf
 from pathlib import Path
 from typing import Any
 
 from dslm.errors import CheckpointError, Problem, UserError
-from dslm.files.fingerprint import file_sha256
+from dslm.files.fingerprint import Expected, file_sha256
 from dslm.files.whole import read_json, write_json
 from dslm.progress import Advance, Progress
 from dslm.run.tensor_file import write_tensors
@@ -49,6 +50,37 @@ def layer_file(index: int, moments: bool) -> str:
     return f"layer-{index:04d}{'.optimizer' if moments else ''}.safetensors"
 
 
+def listed(folder: Path) -> tuple[list[Expected], list[Problem]]:
+    """The files in the manifest of a checkpoint, or what is wrong with the manifest.
+
+    Raises:
+        CheckpointError: the checkpoint has a format that this version does not know.
+    """
+    path, rule = folder / "manifest.json", "is damaged: its sha256 is not the manifest's"
+    try:
+        manifest = read_json(path)
+        found = manifest["format"]
+        files = [
+            Expected(
+                file, int(known["bytes"]), str(known["sha256"]), Problem(str(file), None, rule)
+            )
+            for name, known in manifest["files"].items()
+            for file in [folder / name]
+        ]
+    except UserError as error:
+        return [], list(error.problems)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return [], [Problem(str(path), None, "is not a checkpoint's manifest")]
+    check_format(path, found, FORMAT)
+    return files, []
+
+
+def verify_sizes(folder: Path) -> list[Problem]:
+    """What is wrong with a checkpoint as far as can be seen without reading its tensors."""
+    files, problems = listed(folder)
+    return problems + [problem for file in files for problem in _verify_size(file)]
+
+
 def verify(folder: Path, advance: Advance | None = None) -> list[Problem]:
     """Compare every file of a checkpoint with its manifest.
 
@@ -59,30 +91,18 @@ def verify(folder: Path, advance: Advance | None = None) -> list[Problem]:
     Raises:
         CheckpointError: the checkpoint has a format that this version does not know.
     """
-    path = folder / "manifest.json"
-    try:
-        manifest = read_json(path)
-        found = manifest["format"]
-        files = {name: (int(f["bytes"]), str(f["sha256"])) for name, f in manifest["files"].items()}
-    except UserError as error:
-        return list(error.problems)
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return [Problem(str(path), None, "is not a checkpoint's manifest")]
-    check_format(path, found, FORMAT)
-    return [
-        problem
-        for name, known in files.items()
-        for problem in _verify(folder / name, *known, advance)
-    ]
+    files, problems = listed(folder)
+    for file in files:
+        found = _verify_size(file)
+        problems += found or ([] if file.whole(advance) else [file.damage])
+    return problems
 
 
-def _verify(path: Path, size: int, sha256: str, advance: Advance | None) -> list[Problem]:
-    if not path.is_file():
-        return [Problem(str(path), None, "is missing")]
-    if path.stat().st_size != size:
-        return [Problem(str(path), None, f"has {path.stat().st_size} bytes instead of {size}")]
-    if file_sha256(path, advance) != sha256:
-        return [Problem(str(path), None, "is damaged: its sha256 is not the manifest's")]
+def _verify_size(file: Expected) -> list[Problem]:
+    if not file.path.is_file():
+        return [Problem(str(file.path), None, "is missing")]
+    if (size := file.path.stat().st_size) != file.bytes:
+        return [Problem(str(file.path), None, f"has {size} bytes instead of {file.bytes}")]
     return []
 
 
@@ -114,14 +134,23 @@ def total_bytes(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.iterdir())
 
 
-def newest_good(root: Path, advance: Advance | None = None) -> tuple[int | None, list[Problem]]:
-    """The step of the newest whole checkpoint, and what is wrong with newer ones."""
+def newest_good(
+    root: Path, check: Callable[[Path], list[Problem]], before: float = inf
+) -> tuple[int | None, list[Problem]]:
+    """The step of the newest whole checkpoint, and what is wrong with newer ones.
+
+    Args:
+        root: the run's folder of checkpoints.
+        check: finds what is wrong with a checkpoint: `verify`, or a part of it.
+        before: only checkpoints of earlier steps than this are looked at.
+    """
     problems: list[Problem] = []
     for step, folder in checkpoints(root):
-        found = verify(folder, advance)
-        if not found:
-            return step, problems
-        problems += found
+        if step < before:
+            found = check(folder)
+            if not found:
+                return step, problems
+            problems += found
     return None, problems
 
 
