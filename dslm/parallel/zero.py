@@ -88,9 +88,9 @@ def in_pieces(config: Mapping[str, Any]) -> AbstractContextManager[Any]:
     DeepSpeed has the first rank broadcast every weight before it is cut; here all ranks have built
     the same.
     """
-    from deepspeed.zero import Init
+    import deepspeed
 
-    class Pieces(Init):  # type: ignore[misc]
+    class Pieces(deepspeed.zero.Init):  # type: ignore[misc]
         def _zero_init_param(self, weight: Any) -> None:
             self._convert_to_deepspeed_param(weight)
             weight.partition()
