@@ -68,9 +68,10 @@ class TensorFile:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("rb", buffering=0)
-        length = int.from_bytes(self._file.read(8), "little")
-        self._header = json.loads(os.pread(self._file.fileno(), length, 8))
+        self._path = path
+        with path.open("rb", buffering=0) as file:
+            length = int.from_bytes(file.read(8), "little")
+            self._header = json.loads(os.pread(file.fileno(), length, 8))
         self._origin = 8 + length
 
     def read(self, name: str, start: int, stop: int) -> Numbers:
@@ -86,11 +87,13 @@ class TensorFile:
         first = self._origin + self._header[name]["data_offsets"][0] + start * size
         found = np.empty(stop - start, kind)
         left = found.view(np.uint8).data
-        while left:
-            count = os.preadv(self._file.fileno(), [left], first)
-            if not count:
-                raise EOFError(f"{self._file.name}: ends within {name}")
-            left, first = left[count:], first + count
+        with self._path.open("rb", buffering=0) as file:
+            file.seek(first)
+            while left:
+                count = file.readinto(left)
+                if not count:
+                    raise EOFError(f"{self._path}: ends within {name}")
+                left = left[count:]
         if kind is np.uint16:
             return (found.astype(np.uint32) << 16).view(np.float32)
         return found.astype(np.float32, copy=False)

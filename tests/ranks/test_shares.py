@@ -186,3 +186,45 @@ def test_no_layout_changes_a_bit_of_the_weights(counted: Counted) -> None:
     ]
     assert hashes[0]
     assert hashes == hashes[:1] * len(hashes)
+
+
+def damage(file: Path) -> None:
+    """Change a byte, not the size."""
+    content = bytearray(file.read_bytes())
+    content[-5] ^= 1
+    file.write_bytes(content)
+
+
+def test_what_each_of_two_ranks_finds_is_reported_at_once(
+    tmp_path: Path, words: list[str], shards: Path
+) -> None:
+    sets = [shutil.copytree(shards, tmp_path / name) for name in ("one", "two")]
+    files = [file for copy in sets for file in sorted(copy.glob("*.arrow"))]
+    for file in files:
+        damage(file)
+    named = json.dumps([str(copy) for copy in sets])
+    words = [f"data.train={named}" if w.startswith("data.train=") else w for w in words]
+    ended = launching.launch(tmp_path / "run", [*words, "steps=2"], deepspeed(1), 2)
+    assert ended.code == 2
+    changed = [line for line in ended.messages.splitlines() if "bytes have changed" in line]
+    assert len(files) > 1
+    assert [line.split(": ")[1] for line in changed] == [str(file) for file in files]
+    assert not (tmp_path / "run/run.json").exists()
+
+
+def test_two_ranks_fall_back_to_the_newest_checkpoint_that_is_whole(
+    counted: Counted, tmp_path: Path, shards: Path
+) -> None:
+    run = shutil.copytree(counted.folder, tmp_path / "run")
+    newest, *older = sorted((run / "checkpoints").iterdir(), reverse=True)
+    damaged = sorted(newest.glob("layer-000[24]*"))
+    for file in damaged:
+        damage(file)
+    (older[0] / "state.json").unlink()
+    words = ["tiny", *SHAPE, f"data.train={shards}", "evaluation_interval=1000", "keep=9"]
+    ended = launching.launch(run, [*words, "steps=7"], deepspeed(1, optimizer=STILL), 2)
+    assert ended.code == 0, ended.messages
+    assert f"from step {len(LAYOUTS) - 2}\n" in ended.messages
+    for file in damaged:
+        assert f"{file}: is damaged" in ended.messages
+    assert f"{older[0] / 'state.json'}: is missing" in ended.messages
