@@ -10,21 +10,22 @@ import platform
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import TextIO
 
 from dslm import __version__
 from dslm.environment import World
-from dslm.errors import CheckpointError, Problem
+from dslm.errors import CheckpointError, DslmError, Problem, UserError
 from dslm.model.counts import parameter_count
 from dslm.parallel.world import device, join, shutdown
 from dslm.report import write_report
 from dslm.run.checkpoint import read_state, verify_sizes
-from dslm.run.metrics import Board, Metrics, validation_losses
+from dslm.run.metrics import Board, Metrics, skipped_steps, validation_losses
 from dslm.train.output import redirect_output
 from dslm.train.prepare import Job
+from dslm.train.resumed import resumed
 from dslm.train.run_logger import RunLogger
 from dslm.train.screen import command, first_screen, last_screen
 from dslm.train.verification import (
@@ -58,7 +59,12 @@ def pretrain(job: Job, world: World, words: Sequence[str]) -> None:
     found = _lock(job) if world.is_main else (NO_CHECKPOINT, [])
     with redirect_output(job.folder.log(world.rank)) as (results, messages):
         step, vectors = _claim(job, world, words, found, messages)
-        how = _train(job, world, step, vectors, messages)
+        try:
+            how = _train(job, world, step, vectors, messages)
+        except BaseException as error:
+            if world.is_main:
+                _record_failure(job, _record(job, world, words, _ending(error), vectors))
+            raise
         shutdown()
         if world.is_main:
             job.folder.write_record(_record(job, world, words, how, vectors))
@@ -68,7 +74,7 @@ def pretrain(job: Job, world: World, words: Sequence[str]) -> None:
 
 def _train(job: Job, world: World, step: int, vectors: WordVectors | None, messages: TextIO) -> str:
     """Everything that needs torch; returns how the run ended."""
-    from dslm.model.stages import drawn, stages
+    from dslm.model.stages import DROPOUT_KEYS, drawn, stages
     from dslm.parallel.layout import create
     from dslm.train.checkpointer import Checkpointer, stored
     from dslm.train.loop import Loop, Position
@@ -77,7 +83,8 @@ def _train(job: Job, world: World, step: int, vectors: WordVectors | None, messa
     join(world)
     if step >= job.config.steps:
         return f"all {step:,} steps had already been made; nothing was done"
-    layers = stages(job.config.model, job.config.seed, job.objective.extras)
+    extras = (*job.objective.extras, *([DROPOUT_KEYS] if job.config.model.dropout else []))
+    layers = stages(job.config.model, job.config.seed, extras)
     engine = create(layers, job.plan, job.deepspeed, job.objective)
     checkpointer = Checkpointer(engine, job, len(layers))
     with _run_logger(job, world, max(step, 0), messages) as logger:
@@ -90,7 +97,8 @@ def _train(job: Job, world: World, step: int, vectors: WordVectors | None, messa
                 checkpointer.begin(stored(folder))
                 numbers = read_state(folder)
             measured = validation_losses(job.folder.metrics, numbers["step"])
-            loop.begin(Position(numbers["step"], numbers["samples"]), measured)
+            skipped = skipped_steps(job.folder.metrics, numbers["step"])
+            loop.begin(Position(numbers["step"], numbers["samples"], skipped), measured)
         elif job.init_from is not None:
             transfer = compare(job.init_from.model, job.config.model)
             before = stored(job.init_from.checkpoint)
@@ -101,6 +109,21 @@ def _train(job: Job, world: World, step: int, vectors: WordVectors | None, messa
         else:
             checkpointer.begin(drawn(layers))
         return loop.run()
+
+
+def _ending(error: BaseException) -> str:
+    """The status of a run that an error has ended."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    name = "" if isinstance(error, DslmError) else f"{type(error).__name__}: "
+    return f"failed: {name}{error}"
+
+
+def _record_failure(job: Job, record: dict[str, object]) -> None:
+    """Say in the run's folder how it ended, without hiding the error that ended it."""
+    with suppress(OSError, UserError):  # a full disk, or no step to report on
+        job.folder.write_record(record)
+        write_report(job.folder.path)
 
 
 def _lock(job: Job) -> tuple[int, list[Problem]]:
@@ -140,10 +163,12 @@ def _claim(
     vectors, file = None, job.config.word_vectors
     if file is not None and step < 1:
         vectors = read_word_vectors(file, job.sources.train[0].tokenizer, job.stream)
+    before = job.folder.read() if step > 0 else {}
     job.folder.write_record(_record(job, world, words, "running", vectors))
     if not job.folder.tokenizer.exists():
         shutil.copytree(job.sources.train[0].tokenizer, job.folder.tokenizer)
     notes = [f"{'damaged':<9}{problem}" for problem in problems]
+    notes += resumed(job, before, step) if step > 0 else []
     RunLogger(0, None, messages).message(*first_screen(job, world, step, vectors), *notes, "")
     return step, vectors
 

@@ -15,7 +15,7 @@ from dslm.model.counts import parameter_count
 from dslm.parallel.deepspeed_json.optimizer import decouples_decay
 from dslm.parallel.memory import estimate
 from dslm.progress import counted, human
-from dslm.run.schedule import warmup_steps
+from dslm.run.schedule import length, settled, warmup_steps
 from dslm.train.prepare import Job
 from dslm.train.word_vectors.embedding import WordVectors
 
@@ -57,14 +57,13 @@ def last_screen(job: Job, world: World, words: Sequence[str], how: str) -> list[
     config, run = job.config, shlex.quote(job.folder.path.as_posix())
     held_out = config.data.validation or "SHARDS"
     generate, completion = f"python launch/generate.py {run} --prompt", job.objective.completion()
-    more = config.steps * 2
     again = [word for word in words if not word.startswith(("steps=", "fresh="))]
     lines = [
         ("ended", how),
         ("folder", f"{run}: report.html, metrics.jsonl, checkpoints/, logs/"),
         ("evaluate", f"python launch/evaluate.py {run} --data {shlex.quote(held_out)}"),
         *([("generate", f"{generate} {completion.example}")] if completion else []),
-        ("resume", f"{command(world)} {shlex.join([*again, f'steps={more}'])}"),
+        ("resume", f"{command(world)} {shlex.join([*again, *_longer(job)])}"),
     ]
     return [f"{name:<9}{text}" for name, text in lines]
 
@@ -76,6 +75,15 @@ def command(world: World) -> str:
     if world.size == world.local_size:
         return f"deepspeed --num_gpus {world.size} launch/pretrain.py"
     return "deepspeed --hostfile HOSTS launch/pretrain.py"
+
+
+def _longer(job: Job) -> list[str]:
+    """The words with which the run goes on, without a jump of the learning rate if there is one."""
+    schedule, steps = job.config.schedule, job.config.steps
+    planned = length(schedule, steps)
+    more = planned if planned > steps else 2 * steps
+    kept = settled(schedule, steps, more)
+    return [f"steps={more}", *([f"schedule.steps={kept.steps}"] if kept != schedule else [])]
 
 
 def _start(job: Job, resumed_from: int) -> str:
