@@ -24,7 +24,7 @@ from dslm.report import write_report
 from dslm.run.checkpoint import read_state, verify_sizes
 from dslm.run.metrics import Board, Metrics, skipped_steps, validation_losses
 from dslm.train.output import redirect_output
-from dslm.train.prepare import Job, check_optimizer
+from dslm.train.prepare import Job
 from dslm.train.resumed import resumed
 from dslm.train.run_logger import RunLogger
 from dslm.train.screen import command, first_screen, last_screen

@@ -15,7 +15,7 @@ from dslm.files.fingerprint import Expected
 from dslm.parallel.world import any_rank, broadcast
 from dslm.progress import Progress
 from dslm.run.checkpoint import checkpoints, listed, newest_good, verify_sizes
-from dslm.train.prepare import Job
+from dslm.train.prepare import Job, check_optimizer
 from dslm.train.shares import shares
 
 NO_CHECKPOINT = -1
@@ -83,12 +83,14 @@ def choose_checkpoint(
         messages: see `damaged`.
 
     Raises:
-        CheckpointError: none is whole.
+        CheckpointError: none is whole, or that one holds the moments of another optimizer.
     """
     while (step := broadcast(world, step)) >= 0:
         files, _ = listed(job.folder.checkpoint(step))
         found = damaged(files, world, "checking the checkpoint", messages)
         if not found:
+            if other := check_optimizer(job.folder, step, job.config, job.deepspeed):
+                raise CheckpointError(*problems, *other)
             return step, problems
         problems += found
         if world.is_main:

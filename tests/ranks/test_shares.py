@@ -7,12 +7,13 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import launching
 from helpers.deepspeed_json import deepspeed
+from helpers.launching import launch
 
 from dslm.model.counts import parameter_count
 from dslm.run.config import RunConfig
@@ -36,11 +37,10 @@ LAYOUTS = {
 }
 """Ranks, ZeRO stage, pipeline stages of one run that goes on at each layout for a step."""
 RESUMED = [layout for layout in LAYOUTS if layout != START]
-PLAIN_RANK = launching._rank
 
 
-def counting_rank(rank: int, ranks: int, port: int, arguments: list[str], output: str) -> None:
-    """A rank that counts, and whose first file waits until another rank writes one as well."""
+def count(folder: Path, ranks: int, rank: int) -> None:
+    """Let a rank count, and its first file wait until another rank writes one as well."""
     from dslm.files import fingerprint
     from dslm.model import initial
     from dslm.parallel.state import TrainingState
@@ -48,7 +48,7 @@ def counting_rank(rank: int, ranks: int, port: int, arguments: list[str], output
     from dslm.train.loop import Loop
 
     counts = {"drawn": 0, "read": 0, "rchar": 0, "hashed": 0, "written": 0, "at_once": 0}
-    marks = Path(output).parent / "writing"
+    marks = folder / "writing"
 
     def counted(owner: Any, name: str, key: str, size: Callable[[Any, Any], int]) -> None:
         plain = getattr(owner, name)
@@ -78,7 +78,7 @@ def counting_rank(rank: int, ranks: int, port: int, arguments: list[str], output
 
     def loop(self: Loop) -> str:
         result = run(self)
-        Path(f"{output}.counts").write_text(json.dumps(counts))
+        (folder / f"{rank}.counts").write_text(json.dumps(counts))
         return result
 
     for kind in (initial.Normal, initial.Uniform, initial.Orthogonal):
@@ -88,7 +88,6 @@ def counting_rank(rank: int, ranks: int, port: int, arguments: list[str], output
     write, checkpoint.write_tensors = checkpoint.write_tensors, writing
     fill, TrainingState.fill = TrainingState.fill, filling  # type: ignore[method-assign]
     run, Loop.run = Loop.run, loop  # type: ignore[method-assign]
-    PLAIN_RANK(rank, ranks, port, arguments, output)
 
 
 def read_by_process() -> int:
@@ -122,17 +121,15 @@ class Counted:
 def counted(tmp_path_factory: pytest.TempPathFactory, shards: Path) -> Counted:
     folder, ranks_of = tmp_path_factory.mktemp("shares"), {}
     words = ["tiny", *SHAPE, f"data.train={shards}", "evaluation_interval=1000", "keep=9"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(launching, "_rank", counting_rank)
-        for step, (layout, (ranks, stage, pipeline)) in enumerate(LAYOUTS.items(), start=1):
-            shutil.rmtree(folder / "writing", ignore_errors=True)
-            (folder / "writing").mkdir()
-            arguments = [*words, f"steps={step}", f"pipeline_stages={pipeline}"]
-            config = deepspeed(stage, optimizer=STILL)
-            ended = launching.launch(folder / "run", arguments, config, ranks)
-            assert ended.code == 0, ended.messages
-            files = [folder / f"run.{rank}.counts" for rank in range(ranks)]
-            ranks_of[layout] = [json.loads(file.read_text()) for file in files]
+    for step, (layout, (ranks, stage, pipeline)) in enumerate(LAYOUTS.items(), start=1):
+        shutil.rmtree(folder / "writing", ignore_errors=True)
+        (folder / "writing").mkdir()
+        arguments = [*words, f"steps={step}", f"pipeline_stages={pipeline}"]
+        config, counting = deepspeed(stage, optimizer=STILL), partial(count, folder, ranks)
+        ended = launch(folder / "run", arguments, config, ranks, prepare=counting)
+        assert ended.code == 0, ended.messages
+        files = [folder / f"{rank}.counts" for rank in range(ranks)]
+        ranks_of[layout] = [json.loads(file.read_text()) for file in files]
     return Counted(folder / "run", ranks_of)
 
 
@@ -204,7 +201,7 @@ def test_what_each_of_two_ranks_finds_is_reported_at_once(
         damage(file)
     named = json.dumps([str(copy) for copy in sets])
     words = [f"data.train={named}" if w.startswith("data.train=") else w for w in words]
-    ended = launching.launch(tmp_path / "run", [*words, "steps=2"], deepspeed(1), 2)
+    ended = launch(tmp_path / "run", [*words, "steps=2"], deepspeed(1), 2)
     assert ended.code == 2
     changed = [line for line in ended.messages.splitlines() if "bytes have changed" in line]
     assert len(files) > 1
@@ -222,7 +219,7 @@ def test_two_ranks_fall_back_to_the_newest_checkpoint_that_is_whole(
         damage(file)
     (older[0] / "state.json").unlink()
     words = ["tiny", *SHAPE, f"data.train={shards}", "evaluation_interval=1000", "keep=9"]
-    ended = launching.launch(run, [*words, "steps=7"], deepspeed(1, optimizer=STILL), 2)
+    ended = launch(run, [*words, "steps=7"], deepspeed(1, optimizer=STILL), 2)
     assert ended.code == 0, ended.messages
     assert f"from step {len(LAYOUTS) - 2}\n" in ended.messages
     for file in damaged:
