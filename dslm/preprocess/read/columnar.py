@@ -28,7 +28,6 @@ def read(source: Source, columns: Columns) -> Iterator[Document]:
 
     Raises:
         DataError: there is no such column, or it holds no text.
-        CutShortError: it is packed and not whole.
     """
     import pyarrow as pa
 

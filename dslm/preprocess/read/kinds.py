@@ -57,8 +57,8 @@ def kind(path: Path) -> FileKind:
 def _kind(path: Path, size: int, changed: int) -> FileKind:
     """The kind of a file, which is asked for often; the same while its size and time are."""
     compression, start = sniff(path)
-    signed = (form for form in registry.FORMATS if form.magic and start.startswith(form.magic))
-    form = next(signed, None) or _text_format(path, text_start(path, start), compression)
+    signed = (form for form in registry.FORMATS if form.magic and form.begins(start))
+    form = next(signed, None) or _without_magic(path, start, compression)
     if form.ratio > 1 and compression:
         rule = f"is {form.name} inside {compression}, which cannot be read"
         fix = f"unpack it: {form.name} is packed by itself"
@@ -66,12 +66,16 @@ def _kind(path: Path, size: int, changed: int) -> FileKind:
     return FileKind(compression, form)
 
 
-def _text_format(path: Path, start: bytes, compression: str) -> Format:
+def _without_magic(path: Path, start: bytes, compression: str) -> Format:
+    """The format of text, or the one that the name tells where the beginning is damaged."""
     name = path.name.lower().rpartition(".")[0] if compression else path.name.lower()
     suffix = Path(name).suffix or Path(path.name.lower()).suffix
-    named = next((form for form in registry.FORMATS if suffix in form.suffixes), TEXT)
-    if named not in (TEXT, JSON_LINES) or not JSON.match(start):
+    named = next((form for form in registry.FORMATS if suffix in form.suffixes), None)
+    if named and named.magic:
         return named
+    start = text_start(path, start, named is not None)
+    if named not in (None, JSON_LINES) or not JSON.match(start):
+        return named or TEXT
     return _json_format(start)
 
 

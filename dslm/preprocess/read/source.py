@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dslm.files.encoding import encoding_of
-from dslm.files.streams import opened
+from dslm.files.streams import opened, universal
 from dslm.preprocess.document import Document, Reject, Rejected
 from dslm.preprocess.read.reading import ReadingConfig
 from dslm.progress import Meter
@@ -63,6 +63,8 @@ class Source:
     first: int = 0
     """The byte at which the piece's first line begins."""
     _before: int | None = field(default=None, repr=False)
+    _file: io.BufferedReader | None = field(default=None, repr=False)
+    _damages: list[tuple[int, str]] = field(default_factory=list, repr=False)
 
     @property
     def end(self) -> float:
@@ -75,12 +77,35 @@ class Source:
         return self.reading.longest * BYTES_OF_CHARACTER + REST_OF_RECORD
 
     def opened(self) -> io.BufferedReader:
-        """The content of the file as UTF-8, from its beginning."""
-        encoding = encoding_of(self.piece.path, self.compression, self.reading.detects)
-        return opened(self.piece.path, self.compression, encoding, self.meter)
+        """The content of the file as UTF-8, from its beginning; see `files.streams.Damaged`."""
+        path, packing = self.piece.path, self.compression
+        encoding = encoding_of(path, packing, self.reading.detects)
+        self._file = opened(path, packing, encoding, self.meter, self._damage)
+        return self._file
+
+    @property
+    def damaged(self) -> bool:
+        """Whether a damaged place of a packed file has been met and not been counted yet."""
+        return bool(self._damages)
+
+    def _damage(self, place: int, what: str) -> None:
+        self._damages.append((place, what))
+
+    def finish(self) -> None:
+        """Count the damaged places of a packed file at which no record was known to be broken."""
+        while self._damages:
+            self.broken("cut short")
+
+    def _passed_damage(self) -> bool:
+        """Whether the reader of lines has just come to a damaged place."""
+        if not self._damages or self.unit != "line" or self._file is None:
+            return False
+        return self._file.closed or self._file.tell() >= self._damages[0][0]
 
     def document(self, text: str) -> Document | None:
         """A document of text; `None` when it was rejected."""
+        while self._passed_damage():
+            self.broken("cut short")
         if len(text) > self.reading.longest:
             self.broken("too long", f"{len(text)} characters", text)
         elif "\0" in text:
@@ -132,7 +157,12 @@ class Source:
             reason: a few words from a fixed list.
             detail: what was found; the line is put before it.
             record: its beginning, as text or bytes.
+
+        A record that ends at a damaged place of a packed file is counted once, as that.
         """
+        here = reason == "cut short" or self.unit != "line" or self._passed_damage()
+        if self._damages and here:
+            reason, detail = "cut short", self._damages.pop(0)[1]
         start = record[: SHOWN * BYTES_OF_CHARACTER]
         shown = start.decode("utf-8", "replace") if isinstance(start, bytes) else start
         where = f"{self.unit} {self.line + self._lines_before()}"
@@ -144,7 +174,7 @@ class Source:
         """Lines of the file before the piece, counted only when a line must be named."""
         if self._before is None:
             self._before, left = 0, self.first
-            with opened(self.piece.path) as file:
+            with universal(opened(self.piece.path)) as file:
                 while left and (block := file.read(min(left, io.DEFAULT_BUFFER_SIZE << 7))):
                     self._before += block.count(b"\n")
                     left -= len(block)
