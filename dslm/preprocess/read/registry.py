@@ -12,6 +12,7 @@ READERS = (
     "json_document",
     "tables",
     "columnar",
+    "web_archive",
 )
 """The modules of the readers, each with the `FORMATS` that it reads."""
 
