@@ -69,7 +69,12 @@ def encoding_of(path: Path, compression: str, detect: bool) -> str:
     marked = mark(head(path, compression, len(codecs.BOM_UTF32_LE)))
     if marked or not detect:
         return marked or "utf-8"
-    return _guess(_sample(path, compression))
+    return encoding_in(_sample(path, compression), detect)
+
+
+def encoding_in(sample: bytes, detect: bool) -> str:
+    """The same for a text of which a sample from its beginning is at hand."""
+    return mark(sample) or (_guess(sample) if detect else "utf-8")
 
 
 def mark(start: bytes) -> str:

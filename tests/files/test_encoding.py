@@ -69,4 +69,4 @@ def test_what_is_invalid_in_another_encoding_follows_the_policy(
         assert (found.texts, found.reasons) == (["fine", "fine"], ["not UTF-8"])
     else:
         assert found.texts == ["fine", "half \ufffd pair", "fine"]
-        assert found.counts == {"replaced": 1}
+        assert found.counts == {"replaced": 1, "files read as utf-16": 1}

@@ -57,13 +57,22 @@ def kind(path: Path) -> FileKind:
 def _kind(path: Path, size: int, changed: int) -> FileKind:
     """The kind of a file, which is asked for often; the same while its size and time are."""
     compression, start = sniff(path)
-    signed = (form for form in registry.FORMATS if form.magic and form.begins(start))
-    form = next(signed, None) or _without_magic(path, start, compression)
+    form = format_of(path, start, compression)
     if form.ratio > 1 and compression:
         rule = f"is {form.name} inside {compression}, which cannot be read"
         fix = f"unpack it: {form.name} is packed by itself"
         raise DataError(Problem(str(path), None, rule, fix))
     return FileKind(compression, form)
+
+
+def format_of(path: Path, start: bytes, compression: str) -> Format:
+    """The format of a file of some name, whose unpacked content begins with `start`.
+
+    Raises:
+        DataError: it is neither text nor of a format that is known.
+    """
+    signed = (form for form in registry.FORMATS if form.magic and form.begins(start))
+    return next(signed, None) or _without_magic(path, start, compression)
 
 
 def _without_magic(path: Path, start: bytes, compression: str) -> Format:

@@ -13,6 +13,7 @@ READERS = (
     "tables",
     "columnar",
     "web_archive",
+    "tar",
 )
 """The modules of the readers, each with the `FORMATS` that it reads."""
 
