@@ -13,9 +13,9 @@ from dslm.progress import counted, duration, human
 from dslm.shards.shard_set import ShardSet
 
 SHOWN = 5
-"""Broken records that are shown one by one; files that were cut short are shown besides."""
+"""Broken records that are shown one by one; those that were cut short are shown besides."""
 CUT_SHORT = "cut short"
-"""The reason of files that end too early."""
+"""The reason of damaged places in packed files and archives."""
 
 
 def first_screen(
@@ -71,7 +71,7 @@ def last_screen(shards: ShardSet, options: argparse.Namespace, seconds: float | 
         if number < SHOWN or f": {CUT_SHORT}" in example:
             lines.append(f"    {example}")
     if lost := statistics.broken.get(CUT_SHORT):
-        lines.append(f"  warning: {counted(lost, 'file')} cut short: the text behind is missing")
+        lines.append(f"  warning: {counted(lost, 'place')} cut short: the text there is missing")
     if options.rejects and seconds is not None:
         lines.append(f"  what was left out: {options.rejects}")
     command = "deepspeed launch/pretrain.py tiny --deepspeed_config ds_configs/zero1_fp32.json"

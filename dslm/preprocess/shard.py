@@ -23,7 +23,8 @@ from dslm.preprocess.work.assemble import assemble, gather_rejects
 from dslm.preprocess.work.coordination import WAIT, WorkPass
 from dslm.preprocess.work.folder import UnitRecord, WorkFolder
 from dslm.preprocess.work.inputs import are_those, states
-from dslm.preprocess.work.passes import Clean, Decide, Write
+from dslm.preprocess.work.known import known_sets
+from dslm.preprocess.work.passes import Clean, Decide, Sign, Write
 from dslm.preprocess.work.plan import ShardingConfig, WorkUnit, plan
 from dslm.preprocess.work.rejects import describe_broken
 from dslm.preprocess.work.versions import versions
@@ -171,13 +172,15 @@ class _Job:
         with Workers(execution.workers) as workers:
 
             def finish(
-                name: str, work: Clean | Decide | Write, units: list[WorkUnit]
+                name: str, work: Sign | Clean | Decide | Write, units: list[WorkUnit]
             ) -> list[UnitRecord]:
                 work_pass = WorkPass(name, self.folder, work, execution.task, since)
                 return work_pass.finish(units, workers, self.listeners, self._ended)
 
             cleaned: list[UnitRecord] = []
             if sharding.duplicates.any:
+                if sharding.against:
+                    finish("sign", Sign(*shared), known_sets(sharding.against).units)
                 cleaned = finish("clean", Clean(*shared), [*units])
                 whole = WorkUnit(0, (), sum(unit.size for unit in units))
                 finish("decide", Decide(*shared, len(units)), [whole])
