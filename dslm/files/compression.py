@@ -40,6 +40,8 @@ STEP = 1 << 10
 """Packed bytes that are taken at a time where the last good one is looked for."""
 BACK = 1 << 20
 """Damage may be noticed late; the next member is looked for from so many bytes before that."""
+NEAR = 64
+"""The same where something else follows what looked whole."""
 HEADER = 16
 """Bytes by which a member is recognised, at most."""
 
@@ -127,26 +129,29 @@ def unpacked(file: BinaryIO, compression: str, damaged: Callable[[str], None]) -
     Raises:
         TooMuchMemoryError: see there.
     """
-    kind, packed, start = COMPRESSIONS[compression], _Packed(file), -1
+    kind, packed, member = COMPRESSIONS[compression], _Packed(file), -1
+    refused = False
     while packed.skip_padding():
-        before, start, given = start, packed.position, 0
+        start, given = packed.position, 0
         if kind.magic.match(packed.start()):
+            member = start
             try:
                 for block in _member(kind.unpacker(), packed):
-                    given += len(block)
+                    given, refused = given + len(block), False
                     yield block
                 continue
             except DAMAGE as error:
                 what = str(error)
-                if any(sign in what for sign in TOO_MUCH):
-                    raise TooMuchMemoryError(what) from None
-            before, noticed = start, packed.position
+                refused = any(sign in what for sign in TOO_MUCH)
+            back = max(start + 1, packed.position - BACK)
             yield from _before_damage(kind.careful(), packed, start, given)
         else:
-            what, noticed = f"something else at byte {start}", start
+            # without a checksum, one that lacks bytes ends within the next one and looks whole
+            what, back = f"something else at byte {start}", max(start - NEAR, member + 1)
         damaged(f"not whole {compression}: {what}")
-        # without a checksum, a member that lacks bytes ends within the next one and looks whole
-        packed.find(kind.member, max(before + 1, noticed - BACK))
+        packed.find(kind.member, back)
+    if refused:  # and nothing that could be unpacked follows, so that it is no damage
+        raise TooMuchMemoryError
 
 
 def _member(unpacker: Any, packed: _Packed) -> Iterator[bytes]:

@@ -15,9 +15,6 @@ SPOILED = 0.1
 """Share of control characters in valid UTF-8 from which on it is no text."""
 BINARY = 0.02
 """The same where the bytes are not UTF-8; text of any other encoding has next to none."""
-NAMED = 0.06
-"""The same for a file whose name says that it holds records: garbage, in which a tenth is control
-characters, may fill half of it."""
 ZIP = b"PK\x03\x04"
 CONTROL = bytes(set(range(32)) - set(b"\b\t\n\v\f\r\x0e\x0f\x1a\x1b"))
 """Control characters that no text needs; ISO 2022 needs SO, SI and ESC."""
@@ -36,13 +33,14 @@ def sniff(path: Path) -> tuple[str, bytes]:
     return compression, head(path, compression, HEAD) if compression else start
 
 
-def text_start(path: Path, start: bytes, named: bool = False) -> bytes:
+def text_start(path: Path, start: bytes, trusted: bool = False) -> bytes:
     """The beginning of a text as UTF-8, without its byte order mark.
 
     Args:
         path: the file, for the message.
         start: from `sniff`.
-        named: whether the name of the file says that it holds records of text.
+        trusted: whether there is a reason to think so; what damage has made of packed text may
+            fill the beginning.
 
     Raises:
         DataError: it is not text.
@@ -50,18 +48,18 @@ def text_start(path: Path, start: bytes, named: bool = False) -> bytes:
     if encoding := mark(start):
         start = start.decode(encoding, "ignore").encode("utf-8", "ignore")
     start = start.removeprefix(MARK)
-    if not _is_text(start, NAMED if named else BINARY):
-        wide = max(start[::2].count(0), start[1::2].count(0)) > len(start) // 4
+    wide = max(start[::2].count(0), start[1::2].count(0)) > len(start) // 4
+    if not _is_text(start) and (wide or not trusted):
         fix = "if it is UTF-16, it needs a byte order mark" if wide else "leave it out"
         fix = "unpack it" if start.startswith(ZIP) else fix
         raise DataError(Problem(str(path), None, "is not text", fix))
     return start
 
 
-def _is_text(start: bytes, binary: float = BINARY) -> bool:
+def _is_text(start: bytes) -> bool:
     try:
         start[:-3].decode("utf-8")  # the last character may be cut
         most = SPOILED
     except UnicodeDecodeError:
-        most = binary
+        most = BINARY
     return len(start) - len(start.translate(None, CONTROL)) <= most * len(start)

@@ -70,7 +70,7 @@ def test_what_is_invalid_in_another_encoding_follows_the_policy(
         assert (found.texts, found.reasons) == (["fine", "fine"], ["not UTF-8"])
     else:
         assert found.texts == ["fine", "half \ufffd pair", "fine"]
-        assert found.counts == {"replaced": 1, "files read as utf-16": 1}
+        assert found.counts == {"replaced": 1, "read as utf-16": 1}
 
 
 @pytest.mark.parametrize(
@@ -92,6 +92,4 @@ def test_what_is_in_no_encoding_that_is_known_is_not_made_into_a_text() -> None:
 
 
 def test_which_encodings_were_taken_is_counted(make: Make, read: Read) -> None:
-    assert read(make(GERMAN.encode("cp1252")), encoding="detect").counts == {
-        "files read as cp1252": 1
-    }
+    assert read(make(GERMAN.encode("cp1252")), encoding="detect").counts == {"read as cp1252": 1}

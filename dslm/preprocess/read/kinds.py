@@ -82,7 +82,7 @@ def _without_magic(path: Path, start: bytes, compression: str) -> Format:
     named = next((form for form in registry.FORMATS if suffix in form.suffixes), None)
     if named and named.magic:
         return named
-    start = text_start(path, start, named is not None)
+    start = text_start(path, start, bool(named and compression))
     if named not in (None, JSON_LINES) or not JSON.match(start):
         return named or TEXT
     return _json_format(start)

@@ -94,7 +94,7 @@ class Source:
     def taken_for(self, encoding: str) -> str:
         """Count a file that is not read as UTF-8; gives the encoding."""
         if encoding != "utf-8":
-            self.counts[f"files read as {encoding}"] += 1
+            self.counts[f"read as {encoding}"] += 1
         return encoding
 
     @property

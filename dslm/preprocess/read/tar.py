@@ -53,7 +53,7 @@ def read(source: Source) -> Iterator[Document]:
                 source.broken(entry.reason)
                 continue
             path = PurePosixPath(entry.name)
-            if any(part.startswith(".") for part in path.parts):
+            if any(part.startswith(".") and part != ".." for part in path.parts):
                 continue
             stem, _, end = path.name.lower().partition(".")
             if record.key != (key := f"{path.parent}/{stem}"):
