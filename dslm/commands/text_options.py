@@ -7,6 +7,7 @@ import re
 from typing import get_args, get_type_hints
 
 from dslm.commands.cli import Parser
+from dslm.errors import Problem, UserError
 from dslm.preprocess.read.reading import ReadingConfig
 from dslm.preprocess.read.registry import FORMATS
 
@@ -46,6 +47,18 @@ def add_text_options(parser: Parser) -> None:
         "paragraphs[], a column (default: %(default)s)",
     )
     parser.add_argument(
+        "--delimiter",
+        type=character,
+        metavar="C",
+        help="tables: what stands between cells (default: a comma in .csv, a tab in .tsv)",
+    )
+    parser.add_argument(
+        "--quote",
+        type=lambda text: text if text == "none" else character(text),
+        metavar="C",
+        help='tables: what stands around cells, or none (default: " in .csv, none in .tsv)',
+    )
+    parser.add_argument(
         "--longest",
         type=size,
         default=ReadingConfig.longest,
@@ -56,10 +69,16 @@ def add_text_options(parser: Parser) -> None:
 
 
 def reading(options: argparse.Namespace) -> ReadingConfig:
-    """How to read text, as the options say."""
-    return ReadingConfig(
-        **{name: getattr(options, name) for name in (*CHOICES, "text_key", "longest")}
-    )
+    """How to read text, as the options say.
+
+    Raises:
+        UserError: delimiter and quote are one character.
+    """
+    if options.quote in ((options.delimiter,) if options.delimiter else (",", "\t")):
+        rule = "stands between cells already"
+        raise UserError(Problem("--quote", options.quote, rule, "choose another, or none"))
+    names = (*CHOICES, "text_key", "longest", "delimiter", "quote")
+    return ReadingConfig(**{name: getattr(options, name) for name in names})
 
 
 def size(text: str) -> int:
@@ -68,6 +87,14 @@ def size(text: str) -> int:
     if not found or float(found[1]) * UNITS[found[2]] < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 256MB")
     return int(float(found[1]) * UNITS[found[2]])
+
+
+def character(text: str) -> str:
+    """One character that can stand in a line, such as ``;``; a tab is also written ``tab``."""
+    text = "\t" if text in ("\\t", "tab") else text
+    if len(text) != 1 or text in "\r\n\0":
+        raise argparse.ArgumentTypeError(f"{text!r} is not one character, such as ;")
+    return text
 
 
 def count(text: str) -> int:

@@ -12,7 +12,7 @@ import hashlib
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +119,7 @@ def train_tokenizer(
     else:
         lines = _sample(paths, training, progress)
         card, model = _pieces(lines, training, training_progress)
-    card = replace(card, reading=asdict(training.reading), inputs=_described(paths))
+    card = replace(card, reading=training.reading.settings, inputs=_described(paths))
     files = {} if training.kind == "char" else {MODEL: model}
     with published(output) as folder:
         KINDS[card.kind](card, files).save(folder)
@@ -132,7 +132,7 @@ def _existing(paths: Sequence[Path], output: Path, training: TokenizerConfig) ->
         raise refuse(output, "holds something else")
     tokenizer = load_tokenizer(output)
     card = tokenizer.card
-    wanted = (training.kind, asdict(training.reading), _described(paths))
+    wanted = (training.kind, training.reading.settings, _described(paths))
     same = (card.kind, card.reading, card.inputs) == wanted
     if training.kind != "char":
         wanted_size = (training.vocabulary, training.sample_bytes)
