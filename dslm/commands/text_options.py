@@ -10,6 +10,7 @@ from dslm.commands.cli import Parser
 from dslm.errors import Problem, UserError
 from dslm.preprocess.read.reading import ReadingConfig
 from dslm.preprocess.read.registry import FORMATS
+from dslm.preprocess.work.rejects import MAX_BAD
 
 UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
@@ -65,6 +66,13 @@ def add_text_options(parser: Parser) -> None:
         metavar="SIZE",
         help="characters: longer text is cut at a paragraph's end, a longer record is refused "
         f"(default: {ReadingConfig.longest // 10**6}MB)",
+    )
+    parser.add_argument(
+        "--max-bad",
+        type=natural,
+        default=MAX_BAD,
+        metavar="N",
+        help="broken records to leave out before stopping (default: %(default)s)",
     )
 
 

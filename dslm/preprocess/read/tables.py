@@ -10,15 +10,15 @@ from __future__ import annotations
 import csv
 import io
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from dslm.errors import DataError, Problem
-from dslm.files.lines import LongLine, to_line, universal_lines
+from dslm.files.line_reader import Line, LineReader, LongLineError
+from dslm.files.lines import to_line
 from dslm.files.names import alternatives
-from dslm.files.streams import CutShortError
 from dslm.preprocess.document import Document
 from dslm.preprocess.read.chat import RENDERED, conversation
 from dslm.preprocess.read.format import Format
@@ -79,7 +79,6 @@ def _chat(header: list[str], cells: list[str]) -> str:
     return conversation(dict(zip(header, cells, strict=True))) or ""
 
 
-Line = str | LongLine
 Row = tuple[list[Line], list[str], tuple[str, str] | None]
 """Some lines, and the cells in them or what is wrong with them."""
 
@@ -90,7 +89,7 @@ class _Table:
     def __init__(self, file: io.BufferedReader, source: Source, dialect: dict[str, Any]) -> None:
         to_line(file, 0)
         self._source, self._dialect = source, dialect
-        self._lines = _Lines(file, source.widest)
+        self._lines = LineReader(file, source.widest)
         self._reader = csv.reader(self._lines, strict=True, **dialect)
         self._ready: deque[Row] = deque()
 
@@ -147,7 +146,7 @@ class _Table:
             cells = next(self._reader)
         except StopIteration:
             return None
-        except _LongLineError:
+        except LongLineError:
             problem = ("too long", f"{int(lines[-1])} bytes")
         except csv.Error as error:
             problem = ("not a row", str(error))
@@ -186,64 +185,6 @@ class _Table:
         if not even:
             self._lines.drop(len(lines) - 1)
         return not even
-
-
-class _LongLineError(Exception):
-    """The last of the lines that were taken is too long."""
-
-
-class _Lines:
-    """The lines of a table, for the `csv` module; goes on after an error, as no generator does."""
-
-    def __init__(self, file: io.BufferedReader, widest: int) -> None:
-        self._widest = widest
-        self._more = _decoded(universal_lines(file, widest))
-        self._back: deque[Line] = deque()
-        self._damage: CutShortError | None = None
-        self._taken: list[Line] = []
-        self._size = 0
-
-    def begin(self) -> list[Line]:
-        """The list of the lines that will be taken for the next row."""
-        self._taken, self._size = [], 0
-        return self._taken
-
-    def give_back(self, lines: Sequence[Line]) -> None:
-        """Lines to be taken again."""
-        self._back.extendleft(reversed(lines))
-
-    def drop(self, lines: int) -> None:
-        """Take some lines that were given back for nothing."""
-        for _ in range(lines):
-            self._back.popleft()
-
-    def finish(self) -> None:
-        """Raise what ended the file, if it was not its end."""
-        if self._damage:
-            raise self._damage
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        if self._size > self._widest:
-            raise StopIteration  # within quotes, where `csv` makes an error of it
-        try:
-            line = self._back.popleft() if self._back else next(self._more)
-        except CutShortError as damage:
-            self._damage = damage
-            raise StopIteration from None
-        self._taken.append(line)
-        if isinstance(line, LongLine):
-            raise _LongLineError
-        self._size += len(line)
-        return line
-
-
-def _decoded(lines: Iterator[bytes | LongLine]) -> Iterator[Line]:
-    """Lines as text, in which `Source.decode` sees what was invalid."""
-    for line in lines:
-        yield line.decode("utf-8", "surrogateescape") if isinstance(line, bytes) else line
 
 
 FORMATS = (
