@@ -14,7 +14,7 @@ So are rendered, where a record has no text of its own and no ``--text-key`` was
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 RENDERED = "rendered from chat"
@@ -22,6 +22,7 @@ RENDERED = "rendered from chat"
 
 TURNS = ("messages", "conversations")
 PAIRS = (("instruction", "output"), ("prompt", "completion"))
+BESIDE = ("system", "input", "history")
 ROLES = {"human": "User", "gpt": "Assistant", "bot": "Assistant", "model": "Assistant"}
 """Names of roles other than their own with a capital."""
 
@@ -43,6 +44,13 @@ def conversation(record: Mapping[str, Any]) -> str | None:
     turns.insert(0, ("system", _text(record.get("system"))))
     named = ((ROLES.get(role, role.capitalize()), text) for role, text in turns)
     return "\n\n".join(f"{role}: {text}" for role, text in named if text)
+
+
+def chat_keys(names: Sequence[str]) -> list[str]:
+    """Those columns of a table that `conversation` reads; none where it is no chat."""
+    shapes = [*((name,) for name in TURNS), *PAIRS]
+    shape = next((shape for shape in shapes if {*shape} <= {*names}), ())
+    return [name for name in (*shape, *BESIDE) if shape and name in names]
 
 
 def _pairs(record: Mapping[str, Any], asked: str, answered: str) -> Iterator[tuple[str, str]]:
