@@ -15,7 +15,7 @@ from pathlib import Path
 from dslm.commands.cli import Parser, explain
 from dslm.commands.shard_config import PreprocessingConfig
 from dslm.commands.shard_screens import first_screen, last_screen
-from dslm.commands.text_options import add_text_options, count, natural, reading, size
+from dslm.commands.text_options import add_text_options, count, reading, size
 from dslm.config.help import describe
 from dslm.environment import Task
 from dslm.errors import DataError, Problem
@@ -25,7 +25,7 @@ from dslm.preprocess.clean.pipeline import Cleaner
 from dslm.preprocess.clean.presets import PRESETS
 from dslm.preprocess.read.inputs import expand
 from dslm.preprocess.read.kinds import text_bytes
-from dslm.preprocess.shard import MAX_BAD, Execution, shard
+from dslm.preprocess.shard import Execution, shard
 from dslm.preprocess.work.folder import WorkFolder
 from dslm.preprocess.work.known import known_sets
 from dslm.preprocess.work.mpi import Ranks, join_ranks
@@ -197,12 +197,5 @@ def _parser() -> Parser:
     )
     parser.add_argument(
         "--rejects", type=Path, metavar="FILE", help="write what is left out, as JSON lines in gzip"
-    )
-    parser.add_argument(
-        "--max-bad",
-        type=natural,
-        default=MAX_BAD,
-        metavar="N",
-        help="broken records to leave out before stopping (default: %(default)s)",
     )
     return parser

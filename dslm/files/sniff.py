@@ -16,8 +16,8 @@ SPOILED = 0.1
 BINARY = 0.02
 """The same where the bytes are not UTF-8; text of any other encoding has next to none."""
 ZIP = b"PK\x03\x04"
-CONTROL = bytes(set(range(32)) - set(b"\b\t\n\v\f\r\x0e\x0f\x1a\x1b"))
-"""Control characters that no text needs; ISO 2022 needs SO, SI and ESC."""
+CONTROL = bytes(set(range(32)) - set(b"\b\t\n\v\f\r\x0e\x0f\x1a\x1b\x1e"))
+"""Control characters that no text needs; ISO 2022 needs SO, SI and ESC, JSON text sequences RS."""
 
 
 def sniff(path: Path) -> tuple[str, bytes]:

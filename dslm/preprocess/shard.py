@@ -26,7 +26,7 @@ from dslm.preprocess.work.inputs import are_those, states
 from dslm.preprocess.work.known import known_sets
 from dslm.preprocess.work.passes import Clean, Decide, Sign, Write
 from dslm.preprocess.work.plan import ShardingConfig, WorkUnit, plan
-from dslm.preprocess.work.rejects import describe_broken
+from dslm.preprocess.work.rejects import MAX_BAD, describe_broken
 from dslm.preprocess.work.versions import versions
 from dslm.preprocess.work.watch import Listeners, Notice
 from dslm.progress import Advance
@@ -35,9 +35,6 @@ from dslm.shards.shard_set import ShardSet
 from dslm.shards.statistics import Statistics
 from dslm.tokenizers.load import load_tokenizer
 from dslm.workers import Workers
-
-MAX_BAD = 100
-"""Broken records to let pass unless a user says otherwise."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 from dslm.errors import DataError, Problem
 from dslm.files.arrow import input_files
 from dslm.files.compression import ratio
+from dslm.files.json_stream import JsonStream, Lost
 from dslm.files.sniff import sniff, text_start
 from dslm.files.streams import unreadable
 from dslm.preprocess.read import registry
@@ -24,7 +25,9 @@ from dslm.preprocess.read.json_document import JSON_DOCUMENT
 from dslm.preprocess.read.json_lines import JSON_LINES
 from dslm.preprocess.read.text import TEXT
 
-JSON = re.compile(rb'\s*(\{\s*["}]|\[\s*[\[{"\]])')
+JSON = re.compile(rb'[\s\x1e]*(\{\s*["}]|\[\s*[\[{"\]])')
+
+OBJECTS = re.compile(rb"\s*\[\s*\{")
 
 
 @dataclass(frozen=True)
@@ -83,18 +86,43 @@ def _without_magic(path: Path, start: bytes, compression: str) -> Format:
     if named and named.magic:
         return named
     start = text_start(path, start, bool(named and compression))
-    if named not in (None, JSON_LINES) or not JSON.match(start):
-        return named or TEXT
-    return _json_format(start)
+    form = named or TEXT
+    is_json = form is JSON_LINES or (form is TEXT and JSON.match(start))
+    return _json_format(start, suffix == ".json" or form is TEXT) if is_json else form
 
 
-def _json_format(start: bytes) -> Format:
-    """An object that goes on after its first line ends that line with a bracket or a comma."""
-    start = start.lstrip()
-    first = start.partition(b"\n")[0].rstrip()
-    spans_lines = first != start.rstrip() and first.endswith((b"{", b"[", b","))
-    is_document = start.startswith(b"[") or spans_lines
-    return JSON_DOCUMENT if is_document else JSON_LINES
+def _json_format(start: bytes, may_be_one: bool) -> Format:
+    """JSON lines where the first line holds whole records, or is damaged while others do.
+
+    Args:
+        start: the beginning of the file.
+        may_be_one: whether its name allows for one value over several lines.
+    """
+    start = start.removesuffix(b"\r")  # perhaps half a line end
+    first, *others = [line for line in start.splitlines() if line.strip()] or [b""]
+    if b"\r" in start.replace(b"\r\n", b"\n"):
+        return JSON_DOCUMENT
+    found, is_list = _look(first), first.lstrip().startswith(b"[")
+    if found == "records":
+        is_one = is_list and (not others or OBJECTS.match(first))
+    elif not others:
+        is_one = is_list or (found == "damaged" and first.startswith(b"{"))
+    else:
+        inner = any(line[:1] in b" \t]}" for line in others)
+        whole = any(line[:1] in b"{[" and _look(line) == "records" for line in others)
+        is_one = is_list or (inner and not whole)
+        is_one |= found == "begun" and (inner or may_be_one)
+    return JSON_DOCUMENT if is_one else JSON_LINES
+
+
+def _look(line: bytes) -> str:
+    """Whether a line of JSON holds whole records, the beginning of one, or damage."""
+    blocks = iter([line, b""])
+    found = [*JsonStream(blocks.__next__, len(line), (), False, lambda *_: False)]
+    lost = next((one for one in found if isinstance(one, Lost)), None)
+    if lost and lost.reason == "cut short" and not lost.detail.startswith("Unterminated"):
+        return "begun"  # a text does not go on in the next line
+    return "records" if found and not lost else "damaged"
 
 
 def text_bytes(path: Path, found: FileKind | None = None) -> int:

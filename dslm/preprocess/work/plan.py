@@ -54,7 +54,7 @@ class ShardingConfig:
         """What decides the content of the shards, inputs and tokenizer aside, as JSON holds it."""
         chosen: dict[str, Any] = {
             "shard_size": self.shard_size,
-            "reading": asdict(self.reading),
+            "reading": self.reading.settings,
             "cleaning": asdict(self.cleaning),
             "duplicates": asdict(self.duplicates),
         }

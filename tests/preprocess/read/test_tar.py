@@ -55,7 +55,7 @@ def test_each_file_is_read_as_what_it_is(make: Make, read: Read, packed: Packer,
     texts = ["one file", "first", "second", "cell", "packed", "weit", "langer Name"]
     assert found.texts == texts
     assert found.reasons == ["empty", "no text"]
-    assert found.counts == {"read as utf-16": 1}
+    assert +found.counts == {"read as utf-16": 1}
 
 
 def test_a_document_says_where_it_lies_and_an_error_in_which_file(make: Make, read: Read) -> None:
