@@ -66,6 +66,8 @@ class Compression:
     """Bytes of text in a byte of the file, about; progress and pieces are measured with it."""
     suffix: str
     """How the name of such a file usually ends."""
+    begins: bytes
+    """Its first bytes, as far as they are always the same."""
 
 
 def _xz() -> lzma.LZMADecompressor:
@@ -87,6 +89,7 @@ COMPRESSIONS = {
         partial(zlib.decompressobj, 16 + zlib.MAX_WBITS),
         3,
         ".gz",
+        b"\x1f\x8b\x08",
     ),
     "zstd": Compression(
         re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"),
@@ -95,9 +98,10 @@ COMPRESSIONS = {
         _zstd,
         3,
         ".zst",
+        b"\x28\xb5\x2f\xfd",
     ),
-    "bz2": Compression(BZ2, BZ2, bz2.BZ2Decompressor, bz2.BZ2Decompressor, 4, ".bz2"),
-    "xz": Compression(XZ, XZ, _xz, _xz, 4, ".xz"),
+    "bz2": Compression(BZ2, BZ2, bz2.BZ2Decompressor, bz2.BZ2Decompressor, 4, ".bz2", b"BZh"),
+    "xz": Compression(XZ, XZ, _xz, _xz, 4, ".xz", b"\xfd7zXZ\x00"),
 }
 
 
@@ -112,7 +116,7 @@ def compression_of(head: bytes) -> str:
 
 
 def kind_named(name: str) -> str:
-    """The kind of a file of some name, for one whose beginning is damaged."""
+    """The kind that the name of a file tells."""
     name = name.lower()
     return next((key for key, kind in COMPRESSIONS.items() if name.endswith(kind.suffix)), "")
 
@@ -131,6 +135,8 @@ def unpacked(file: BinaryIO, compression: str, damaged: Callable[[str], None]) -
     """
     kind, packed, member = COMPRESSIONS[compression], _Packed(file), -1
     refused = False
+    if not packed.start():
+        damaged(f"not whole {compression}: it is empty")
     while packed.skip_padding():
         start, given = packed.position, 0
         if kind.magic.match(packed.start()):

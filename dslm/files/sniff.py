@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dslm.errors import DataError, Problem
-from dslm.files.compression import compression_of, kind_named
+from dslm.files.compression import COMPRESSIONS, compression_of, kind_named
 from dslm.files.encoding import mark
 from dslm.files.lines import MARK
 from dslm.files.streams import head
@@ -28,8 +28,10 @@ def sniff(path: Path) -> tuple[str, bytes]:
     """
     start = head(path, "", HEAD)
     compression = compression_of(start)
-    if not compression and kind_named(path.name) and not _is_text(start):
-        compression = kind_named(path.name)  # its first bytes are damaged
+    if not compression and (name := kind_named(path.name)):
+        begins = COMPRESSIONS[name].begins
+        cut = start[: len(begins)] == begins[: len(start)]
+        compression = name if cut or not _is_text(start) else ""  # its first bytes are damaged
     return compression, head(path, compression, HEAD) if compression else start
 
 

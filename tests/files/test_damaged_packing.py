@@ -101,6 +101,17 @@ def test_a_file_whose_first_bytes_are_damaged_is_known_by_its_name(make: Make, r
     assert found.reasons == ["cut short"]
 
 
+@pytest.mark.parametrize("size", [0, 1, 2, 5, 11])
+@pytest.mark.parametrize("packing", PACKERS)
+def test_a_file_of_which_next_to_nothing_is_left_is_counted(
+    make: Make, read: Read, packing: str, size: int
+) -> None:
+    found = read(make(PACKERS[packing](MANY)[:size], f"a.jsonl.{SUFFIXES[packing]}"))
+    assert (found.texts, found.reasons) == ([], ["cut short"])
+    plain = read(make("words", f"a.txt.{SUFFIXES[packing]}"))
+    assert plain.texts == ["words"], "a name does not make a text a packed file"
+
+
 def test_who_cannot_do_with_a_part_of_a_file_is_told_by_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.gz").write_bytes(gzip.compress(MANY)[:-9])
     with opened(tmp_path / "a.gz", "gzip") as file, pytest.raises(CutShortError, match="not whole"):

@@ -153,5 +153,5 @@ def _part(held: bytes, longest: int) -> bytes:
     return text[:best].encode("utf-8", "surrogateescape")
 
 
-TEXT = Format("text", read, divisible=lambda reading: reading.documents != "file")
+TEXT = Format("text", read, (".txt",), divisible=lambda reading: reading.documents != "file")
 FORMATS = (TEXT,)
