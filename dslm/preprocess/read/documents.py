@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from dslm.files.streams import CutShortError
 from dslm.preprocess.document import Document, Reject
 from dslm.preprocess.read.kinds import kind
 from dslm.preprocess.read.reading import ReadingConfig
@@ -42,8 +41,6 @@ def documents(
     meter = Meter(piece.text_bytes, advance)
     counts = Counter() if counts is None else counts
     source = Source(piece, found.compression, reading, reject, counts, meter)
-    try:
-        yield from found.format.read(source)
-    except CutShortError as damage:
-        source.broken("cut short", str(damage))
+    yield from found.format.read(source)
+    source.finish()
     meter.finish()

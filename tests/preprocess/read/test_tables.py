@@ -19,7 +19,7 @@ def test_a_column_holds_the_texts_and_cells_go_over_lines(
     with (tmp_path / name).open("w", newline="", encoding="utf-8") as file:
         file.write(mark)
         csv.writer(file, delimiter=delimiter).writerows(ROWS)
-    found = read(tmp_path / name)
+    found = read(tmp_path / name, quote='"')
     assert found.texts == [row[1] for row in ROWS[1:]]
     assert [document.offset for document in found.documents] == [0, 1, 2]
 
