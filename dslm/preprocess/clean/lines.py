@@ -6,7 +6,8 @@ long words and phrases of legal notices. FineWeb (Penedo et al. 2024, arXiv 2406
 kept all but the one about punctuation, which costs a third of the text; so do the defaults.
 
 Blank lines stay: they part paragraphs. A line in a script without spaces has as many words as such
-characters. The words must have been set apart by plain white space: run `whitespace` before.
+characters. A text of one line may mention what it likes. The words must have been set apart by
+plain white space: run `whitespace` before.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pydantic.dataclasses import dataclass
 
 from dslm.config.parse import STRICT
 from dslm.preprocess.clean.step import Formatter
+from dslm.preprocess.text.scripts import PUNCTUATION, QUOTES, SEPARATORS, UNSPACED_LETTERS
 
 PHRASES = (
     "terms of use",
@@ -30,10 +32,10 @@ PHRASES = (
     "use cookies",
 )
 """What C4 takes a line of legal notices by."""
-PUNCTUATION = (".", "?", "!", '"', "'", "”", "’", "。", "？", "！", "」", "』")
-"""C4's ends of sentences, and what they are in curly quotes, Chinese and Japanese."""
 
-_UNSPACED = re.compile("[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
+_UNSPACED = re.compile(f"[{''.join(sorted(UNSPACED_LETTERS | SEPARATORS))}]")
+_STOPLESS = re.compile("[\u0e00-\u0eff]")
+_ENDS = tuple((PUNCTUATION | QUOTES) - {"…"})
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -91,7 +93,7 @@ class Lines(Formatter):
             lines = [line for line in lines if not _holds_long(line, most)]
         if limits.unpunctuated:
             lines = [line for line in lines if not line or _is_punctuated(line)]
-        if phrases:
+        if phrases and len(lines) > 1:
             lines = [line for line in lines if not any(part in line.lower() for part in phrases)]
         return lines
 
@@ -102,7 +104,8 @@ def _unspaced(line: str) -> int:
 
 
 def _is_punctuated(line: str) -> bool:
-    return line.endswith(PUNCTUATION) and not line.endswith("...")
+    ended = line.endswith(_ENDS) and not line.endswith("...")
+    return ended or _STOPLESS.search(line) is not None
 
 
 def _holds_long(line: str, most: int) -> bool:
