@@ -21,6 +21,8 @@ from dslm.config.parse import STRICT
 from dslm.preprocess.clean.step import Formatter
 from dslm.preprocess.clean.unusual import unusual
 
+_LOST = re.compile("([\ufffd\x1a]+)")
+
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
 class MojibakeConfig:
@@ -67,7 +69,14 @@ def _repairer() -> Callable[[str], str]:
         fix_c1_controls=True,  # Windows-1252 read as Latin-1
         replace_lossy_sequences=False,  # would put U+FFFD where bytes are missing
     )
-    return lambda line: ftfy.fix_encoding(line, config)
+
+    def repair(line: str) -> str:
+        # U+FFFD and U+001A are one byte in ftfy's encodings: neither may pass through them.
+        parts = _LOST.split(line)
+        parts[::2] = [ftfy.fix_encoding(part, config) for part in parts[::2]]
+        return "".join(parts)
+
+    return repair
 
 
 @lru_cache(maxsize=1)
