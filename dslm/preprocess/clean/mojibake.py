@@ -21,8 +21,6 @@ from dslm.config.parse import STRICT
 from dslm.preprocess.clean.step import Formatter
 from dslm.preprocess.clean.unusual import unusual
 
-_LOST = re.compile("([\ufffd\x1a]+)")
-
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
 class MojibakeConfig:
@@ -69,14 +67,8 @@ def _repairer() -> Callable[[str], str]:
         fix_c1_controls=True,  # Windows-1252 read as Latin-1
         replace_lossy_sequences=False,  # would put U+FFFD where bytes are missing
     )
-
-    def repair(line: str) -> str:
-        # U+FFFD and U+001A are one byte in ftfy's encodings: neither may pass through them.
-        parts = _LOST.split(line)
-        parts[::2] = [ftfy.fix_encoding(part, config) for part in parts[::2]]
-        return "".join(parts)
-
-    return repair
+    lost = "\ufffd"  # for ftfy it is the byte 0x1a, which it would leave
+    return lambda line: lost.join(ftfy.fix_encoding(part, config) for part in line.split(lost))
 
 
 @lru_cache(maxsize=1)

@@ -29,7 +29,7 @@ from dslm.config.parse import STRICT
 from dslm.preprocess.clean.language import is_english
 from dslm.preprocess.clean.word_filter import WordFilter
 from dslm.preprocess.document import Document
-from dslm.preprocess.text.scripts import ELLIPSES, QUOTES
+from dslm.preprocess.text.scripts import ELLIPSES, QUOTES, STOPLESS_END
 from dslm.preprocess.text.words import (
     CLOSES,
     DIGIT,
@@ -56,6 +56,8 @@ SHORT_LINE = 30
 """Characters up to which FineWeb calls a line short."""
 WORD = 5
 """Characters of an English word: as many are one in languages that put more into a word."""
+DENSE = 2
+"""Characters that one of Chinese or Japanese saves, which have less than two to a word."""
 CLOSING_STEPS = 4
 """Most brackets, quotes and spaces between the end of a sentence and that of its line."""
 
@@ -139,7 +141,7 @@ class Quality(WordFilter):
             yield "words without letters", alphabetic < fewest
         if limits.digits is not None:
             digits = words.occurrences(words.kinds & DIGIT > 0)
-            yield "digits", digits > limits.digits * words.characters
+            yield "digits", digits > limits.digits * (words.characters + DENSE * words.syllables)
 
     def _about_english(self, words: Words) -> Iterator[tuple[str, Flags]]:
         faults = list(self._faults_in_english(words))
@@ -199,18 +201,23 @@ class Quality(WordFilter):
         limits, document = self._settings, words.document[words.line_starts]
         first, end = words.starts[words.line_starts], words.ends[words.line_ends]
         number = words.tally(document)
-        several = number > 1
+        several, punctuated = number > 1, _punctuated(words, end)
         if limits.punctuated_lines is not None:
-            punctuated = words.tally(document[_punctuated(words, end)])
-            few = punctuated <= limits.punctuated_lines * number
-            yield "unpunctuated lines", several & ~words.stopless & few
+            few = words.tally(document[punctuated]) <= limits.punctuated_lines * number
+            stopless = 2 * words.unspaced_below(STOPLESS_END) > np.diff(words.bounds)
+            yield "unpunctuated lines", several & ~stopless & few
         if limits.short_lines is not None:
             short = words.tally(document[end - first <= SHORT_LINE])
             many = short >= limits.short_lines * number
             yield "short lines", several & ~words.unspaced & many
         if limits.bullet_lines is not None:
-            bullets = words.tally(document[_among(words.codes[first], BULLETS)])
-            yield "bullets", several & (bullets > limits.bullet_lines * number)
+            bullets = _among(words.codes[first], BULLETS)
+            spoken = punctuated & (words.codes[first] == ord("-"))
+            many, sure = (
+                words.tally(document[lines]) > limits.bullet_lines * number
+                for lines in (bullets, bullets & ~spoken)
+            )
+            yield "bullets", several & many & (sure | _english(words, many))
         if limits.ellipsis_lines is not None:
             open_ends = words.tally(document[_trails_off(words.codes, end)])
             yield "ellipses", several & (open_ends > limits.ellipsis_lines * number)

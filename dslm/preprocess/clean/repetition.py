@@ -33,6 +33,7 @@ from dslm.config.parse import STRICT
 from dslm.preprocess.clean.language import is_english
 from dslm.preprocess.clean.word_filter import WordFilter
 from dslm.preprocess.text.hashing import combined
+from dslm.preprocess.text.scripts import PHONETIC_END
 from dslm.preprocess.text.words import PHONETIC, Words
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -145,8 +146,12 @@ def repeated_shares(words: Words) -> Iterator[RepeatedShare]:
 def _gram_parts(words: Words, characters: Int64Array) -> dict[int, Int64Array]:
     """For each length in words, the characters of each document that its rule counts."""
     parts = {length: np.zeros(len(words.documents), np.int64) for length in TOP + REPEATED}
-    east = words.unspaced & ~words.phonetic
-    scripts = [(1, ~words.unspaced), (CHARACTERS, east), (PHONETIC, words.phonetic)]
+    phonetic = words.unspaced & (words.unspaced_below(PHONETIC_END) > words.syllables)
+    scripts = [
+        (1, ~words.unspaced),
+        (CHARACTERS, words.unspaced & ~phonetic),
+        (PHONETIC, phonetic),
+    ]
     scripts = [(per_word, documents) for per_word, documents in scripts if documents.any()]
     wanted = {length * per_word for length in parts for per_word, _ in scripts}
     for size, grams in _repeated_grams(words, max(wanted, default=0)):

@@ -28,7 +28,6 @@ from dslm.preprocess.text.scripts import (
     PHONETIC_END,
     PUNCTUATION,
     SEPARATORS,
-    STOPLESS_END,
     UNSPACED_LETTERS,
 )
 
@@ -108,32 +107,27 @@ class Words:
         return self.total(self.ends - self.starts)
 
     @cached_property
-    def unspaced(self) -> Flags:
-        """Whether most words of a document are characters of a script without spaces; [N]."""
-        return 2 * self.total(self.first_kinds & UNSPACED > 0) > np.diff(self.bounds)
-
-    @cached_property
     def number(self) -> Int64Array:
         """How many words each document has, `PHONETIC` letters of Thai and the like to one; [N]."""
-        letters = self._unspaced_below(PHONETIC_END)
+        letters = self.unspaced_below(PHONETIC_END)
         return np.diff(self.bounds) - letters + letters // PHONETIC
 
     @cached_property
-    def phonetic(self) -> Flags:
-        """Whether most words of a document are letters of Thai, Lao, Khmer or the like; [N]."""
-        return 2 * self._unspaced_below(PHONETIC_END) > np.diff(self.bounds)
+    def syllables(self) -> Int64Array:
+        """Letters of Chinese, Japanese and the like in each document; [N]."""
+        return self.unspaced_below(_CODES + 1) - self.unspaced_below(PHONETIC_END)
 
     @cached_property
-    def stopless(self) -> Flags:
-        """Whether most words of a document are letters of a script without a full stop; [N]."""
-        return 2 * self._unspaced_below(STOPLESS_END) > np.diff(self.bounds)
+    def unspaced(self) -> Flags:
+        """Whether most words of a document are letters of a script without spaces; [N]."""
+        return 2 * self.unspaced_below(_CODES + 1) > np.diff(self.bounds)
 
-    def _unspaced_below(self, end: int) -> Int64Array:
-        """How many words of each document are letters of `UNSPACED` before a code point; [N]."""
-        unspaced = self.first_kinds & UNSPACED > 0
-        return self.total(
-            unspaced & (self.codes[self.starts] < end) if unspaced.any() else unspaced
-        )
+    def unspaced_below(self, end: int) -> Int64Array:
+        """How many letters of scripts without spaces each document has before a code point; [N]."""
+        letters = np.flatnonzero(self.first_kinds & UNSPACED)
+        if end <= _CODES:
+            letters = letters[self.codes[self.starts[letters]] < end]
+        return self.tally(self.document[letters])
 
     def total(self, values: npt.NDArray[Any]) -> Int64Array:
         """The sum over each document of one value for each word; [W] to [N]."""
