@@ -33,7 +33,8 @@ PHRASES = (
 )
 """What C4 takes a line of legal notices by."""
 
-_UNSPACED = re.compile(f"[{''.join(sorted(UNSPACED_LETTERS | SEPARATORS))}]")
+_UNSPACED = re.compile(f"[{''.join(sorted(UNSPACED_LETTERS))}]")
+_SPACED = dict.fromkeys(map(ord, SEPARATORS), " ")
 _STOPLESS = re.compile("[\u0e00-\u0eff]")
 _ENDS = tuple((PUNCTUATION | QUOTES) - {"…"})
 Count = Annotated[int, Field(ge=1)]
@@ -86,7 +87,7 @@ class Lines(Formatter):
             lines = [
                 line
                 for line in lines
-                if not line or len(line.split(None, last)) > last or _unspaced(line) > last
+                if not line or len(line.split(None, last)) > last or _words(line) > last
             ]
         most = limits.maximum_word
         if most is not None and max(map(len, lines), default=0) > most:
@@ -98,9 +99,11 @@ class Lines(Formatter):
         return lines
 
 
-def _unspaced(line: str) -> int:
-    """How many characters of a line are words of their own."""
-    return 0 if line.isascii() else len(_UNSPACED.findall(line))
+def _words(line: str) -> int:
+    """How many words a line has, where not only spaces part them."""
+    if line.isascii():
+        return 0
+    return len(_UNSPACED.findall(line)) or len(line.translate(_SPACED).split())
 
 
 def _is_punctuated(line: str) -> bool:

@@ -44,6 +44,13 @@ def test_other_lines_stay_as_they_are(text: str) -> None:
     assert kept(text) == text
 
 
+@pytest.mark.parametrize("text", ["JavaScript is a language.", "እያንዳንዱ፡ሰው፡ነው", "བྲན་གཡོག་ཏུ།"])
+def test_the_only_line_of_a_text_may_mention_what_it_likes_and_part_words_by_marks(
+    text: str,
+) -> None:
+    assert kept(text) == text
+
+
 def test_lines_without_punctuation_go_only_if_asked() -> None:
     text = "This one ends well.\nThis one does not\nThis one trails off...\n“So does this.”"
     assert kept(text) == text
