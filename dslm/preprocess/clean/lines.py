@@ -21,7 +21,7 @@ from pydantic.dataclasses import dataclass
 
 from dslm.config.parse import STRICT
 from dslm.preprocess.clean.step import Formatter
-from dslm.preprocess.text.scripts import PUNCTUATION, QUOTES, SEPARATORS, UNSPACED_LETTERS
+from dslm.preprocess.text.scripts import PUNCTUATION, QUOTES, SEPARATORS, UNSPACED_BLOCKS
 
 PHRASES = (
     "terms of use",
@@ -33,7 +33,9 @@ PHRASES = (
 )
 """What C4 takes a line of legal notices by."""
 
-_UNSPACED = re.compile(f"[{''.join(sorted(UNSPACED_LETTERS))}]")
+_BLOCKS = re.sub(r"\s*(\w+)", r"\\u\1", UNSPACED_BLOCKS)
+# The basic plane: a set with a character of a higher one is searched ten times as slowly.
+_UNSPACED = re.compile(f"[{_BLOCKS}]")
 _SPACED = dict.fromkeys(map(ord, SEPARATORS), " ")
 _STOPLESS = re.compile("[\u0e00-\u0eff]")
 _ENDS = tuple((PUNCTUATION | QUOTES) - {"…"})

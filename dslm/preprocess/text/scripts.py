@@ -41,13 +41,11 @@ ELLIPSES = "…⋯‥᠁"
 SEPARATORS = _characters("0F0B-0F0C 1361 16EB-16ED 10100-10101 1039F 103D0 1091F")
 """Marks that part words or syllables where other scripts have a space: Tibetan, Ethiopic, …"""
 
-UNSPACED_LETTERS = _characters(
-    """
+UNSPACED_BLOCKS = """
     0E00-0EFF 1000-109F 1780-17FF 1950-19DF 1A20-1AAF 2E80-2FDF 3005-3007 3021-3029 3031-30FF
     3100-312F 31A0-31BF 31F0-31FF 3400-4DBF 4E00-9FFF A000-A4CF A980-A9FF AA60-AADF F900-FAFF
-    FF66-FF9F 17000-18DFF 1B000-1B2FF 20000
-    """
-)
+    FF66-FF9F"""
+UNSPACED_LETTERS = _characters(f"{UNSPACED_BLOCKS} 17000-18DFF 1B000-1B2FF 20000")
 """The blocks of the letters of scripts without spaces, the last for all above: Thai, Lao, Burmese,
 Khmer, Tai, Chinese, Japanese, Yi, Javanese, Tangut."""
 
