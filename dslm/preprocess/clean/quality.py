@@ -40,7 +40,7 @@ from dslm.preprocess.text.words import (
     split,
 )
 
-_ELLIPSIS = re.compile(rf"\.{{3,}}|[{ELLIPSES}]+")
+_DOTS = re.compile(r"\.{3,}")
 _ROUND = re.compile(r"""(?<![\w$\\)}])\{(?! )[^\n{}()[\]<>=:;"'$&|+*/\\#]+(?<! )\}(?!\})""")
 """A pair of curly brackets that are used like round ones: ``217-A-{3}``."""
 _WITHIN_A_WORD = re.compile(r"\w\{(?=\w)")
@@ -274,8 +274,9 @@ def _is_program(text: str) -> bool:
 
 def _ellipses(text: str) -> int:
     """How often ``…``, its like in other scripts, or three dots or more occur in a text."""
-    possible = "..." in text or any(mark in text for mark in ELLIPSES)
-    return len(_ELLIPSIS.findall(text)) if possible else 0
+    dots = len(_DOTS.findall(text)) if "..." in text else 0
+    others = [mark for mark in ELLIPSES if mark in text]
+    return dots + sum(text.count(mark) - text.count(mark * 2) for mark in others)
 
 
 def _trails_off(codes: Codes, ends: Int64Array) -> Flags:

@@ -124,10 +124,14 @@ class Words:
 
     def unspaced_below(self, end: int) -> Int64Array:
         """How many letters of scripts without spaces each document has before a code point; [N]."""
-        letters = np.flatnonzero(self.first_kinds & UNSPACED)
+        letters = self._unspaced_letters
         if end <= _CODES:
             letters = letters[self.codes[self.starts[letters]] < end]
         return self.tally(self.document[letters])
+
+    @cached_property
+    def _unspaced_letters(self) -> Int64Array:
+        return np.flatnonzero(self.first_kinds & UNSPACED)
 
     def total(self, values: npt.NDArray[Any]) -> Int64Array:
         """The sum over each document of one value for each word; [W] to [N]."""
