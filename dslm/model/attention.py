@@ -49,6 +49,7 @@ class Attention(nn.Module):
         self.config = config
         groups = config.query_groups * config.head_width
         self.widths = [config.width, groups, groups]
+        self.stacked = {"project.weight": tuple(self.widths)}
         self.project = Linear(config.width, sum(self.widths), config.bias, config.initialization)
         residual = config.initialization / math.sqrt(2 * config.layers)
         self.output = Linear(config.width, config.width, config.bias, residual)

@@ -21,6 +21,7 @@ class FeedForward(nn.Module):
         self.gated = config.activation == "swiglu"
         self.approximate = "tanh" if config.activation == "gelu_tanh" else "none"
         widened = config.inner_width * (2 if self.gated else 1)
+        self.stacked = {"enter.weight": (config.inner_width,) * (widened // config.inner_width)}
         self.enter = Linear(config.width, widened, config.bias, config.initialization)
         residual = config.initialization / math.sqrt(2 * config.layers)
         self.leave = Linear(config.inner_width, config.width, config.bias, residual)

@@ -42,6 +42,8 @@ class Recurrence(nn.Module):
         super().__init__()
         self.config = config
         width, rows = config.width, GATES[config.block] * config.width
+        gates = (width,) * GATES[config.block]
+        self.stacked = {"input": gates, "recurrent": gates}
         self.input = nn.Parameter(torch.empty(rows, width))
         self.recurrent = nn.Parameter(torch.empty(rows, width))
         if config.bias:

@@ -54,14 +54,15 @@ class PipelineEngine(Engine):
 
     def train_batch(self, micro_batches: Iterator[Batch]) -> Tensor:
         """See `Engine.train_batch`; DeepSpeed has the loss averaged over the replicas already."""
-        loss: Tensor = self.engine.train_batch(micro_batches)
+        counted = self.counted(micro_batches, self.plan.accumulation)
+        loss: Tensor = self.engine.train_batch(counted)
         return loss
 
     def evaluate(self, micro_batches: Sequence[Batch]) -> Tensor:
         """See `Engine.evaluate`; DeepSpeed averages over the replicas already."""
-        loss: Tensor = self.engine.eval_batch(
-            iter(micro_batches), num_micro_batches=len(micro_batches)
-        )
+        count = len(micro_batches)
+        counted = self.counted(iter(micro_batches), count)
+        loss: Tensor = self.engine.eval_batch(counted, num_micro_batches=count)
         return loss
 
     def parameters(self) -> dict[str, nn.Parameter]:
@@ -79,6 +80,11 @@ class PipelineEngine(Engine):
         """The replicas of a pipeline stage take turns; of two with a tied weight, the first."""
         tied_elsewhere = index in self.owners.values() and not self.engine.is_first_stage()
         return index % self.plan.replicas == self.replica and not tied_elsewhere
+
+    @property
+    def computes_loss(self) -> bool:
+        """The last stage does."""
+        return bool(self.engine.is_last_stage())
 
     @property
     def replica(self) -> int:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from dslm.objectives.base import Objective
 from dslm.objectives.batch import IGNORE, Batch, Value
 from dslm.parallel.plan import Plan
-from dslm.sampling.stream import RowSource, Stream, Windows, ordered
+from dslm.sampling.stream import RowSource, Samples, Stream, Windows, ordered
 from dslm.shards.shard_set import ShardSet
 
 if TYPE_CHECKING:
@@ -41,23 +41,33 @@ def training_batch(
 
 
 def validation_batches(
-    source: RowSource, rows: int, plan: Plan, objective: Objective, replica: int, device: str
-) -> tuple[list[Batch], float]:
+    source: RowSource,
+    rows: int,
+    plan: Plan,
+    make: Callable[[Samples], Batch],
+    replica: int,
+    device: str,
+) -> list[Batch]:
     """The micro-batches of one replica for an evaluation on the first rows of a shard set.
 
     All replicas get the same number; those past the end repeat a row without labels.
 
-    Returns:
-        The batches, and the factor that turns their mean loss into that of the rows.
+    Args:
+        source: the rows of the shard set.
+        rows: how many of them.
+        plan: the layout.
+        make: makes examples of rows, see `Objective.held_out`.
+        replica: which replica's part.
+        device: where the tensors go.
     """
     a_round = plan.micro_batch * plan.replicas
     rounds = -(-rows // a_round)
     batches = []
     for first in range(replica * plan.micro_batch, rounds * a_round, a_round):
-        inputs, labels = objective.batch(ordered(source, first, plan.micro_batch))
+        inputs, labels = make(ordered(source, first, plan.micro_batch))
         labels = _each(labels, partial(_without_rows_from, rows - first))
         batches.append(moved((inputs, labels), lambda tensor: tensor.to(device)))
-    return batches, rounds * a_round / rows
+    return batches
 
 
 def _without_rows_from(first: int, labels: Tensor) -> Tensor:

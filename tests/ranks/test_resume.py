@@ -89,6 +89,25 @@ def test_the_order_of_samples_survives_another_batch_size(tmp_path: Path, words:
     assert json.loads(state.read_text())["samples"] == 4 * 16 + 2 * 32
 
 
+def test_a_longer_run_says_what_the_rate_does_and_the_last_screens_command_keeps_it(
+    tmp_path: Path, words: list[str]
+) -> None:
+    words = [*words, "schedule.warmup_steps=0", "log_interval=1"]
+    first = launch(tmp_path / "run", [*words, "steps=4"], deepspeed(), 1)
+    assert first.results.rstrip().endswith("steps=8 schedule.steps=4"), first.messages
+    shutil.copytree(first.folder, tmp_path / "kept")
+    longer = launch(tmp_path / "run", [*words, "steps=8"], deepspeed(), 1)
+    kept = launch(tmp_path / "kept", [*words, "steps=8", "schedule.steps=4"], deepspeed(), 1)
+    assert (
+        "was 1.00e-03 at step 4, goes on with 4.50e-03; schedule.steps=4 goes on with 1.00e-03"
+        in longer.messages
+    )
+    assert "changed  steps 4 → 8" in longer.messages
+    assert longer.metrics("learning_rate")[4] == pytest.approx(4.50e-3, rel=1e-3)
+    assert "goes on with" not in kept.messages
+    assert kept.metrics("learning_rate")[3:] == pytest.approx([1e-3] * 5)
+
+
 def test_a_finished_run_makes_no_further_step(tmp_path: Path, words: list[str]) -> None:
     first = launch(tmp_path / "run", [*words, "steps=3"], deepspeed(), 1)
     again = launch(tmp_path / "run", [*words, "steps=3"], deepspeed(), 1)
