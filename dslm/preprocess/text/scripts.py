@@ -27,6 +27,13 @@ SENTENCE_ENDS = _characters(
 )
 """Unicode's property Sentence_Terminal (version 17)."""
 
+STOPS = "".join(
+    mark
+    for mark in sorted(SENTENCE_ENDS - {"\u104a"})
+    if "@" < mark < "\u2000" or "。" < mark < "﹒"
+)
+"""Those of scripts but Latin and Chinese, without the Burmese comma."""
+
 PUNCTUATION = SENTENCE_ENDS | _characters("2026 05C3 0E5A-0E5B 0F0D-0F12 1361 17DA")
 """What a line of prose ends in: also an ellipsis, the sof pasuq of Hebrew verse, the closing marks
 of Thai and Khmer, the shad of Tibetan, and the Ethiopic word space, which people write twice for
