@@ -41,8 +41,10 @@ from dslm.preprocess.text.words import (
 )
 
 _DOTS = re.compile(r"\.{3,}")
-_ROUND = re.compile(r"""(?<![\w$\\)}])\{(?! )[^\n{}()[\]<>=:;"'$&|+*/\\#]+(?<! )\}(?!\})""")
-"""A pair of curly brackets that are used like round ones: ``217-A-{3}``."""
+_ROUND = re.compile(
+    r"""(?<![\w$\\)}])\{(?! |[A-Za-z_][\w-]*\})[^\n{}()[\]<>=:;"'$&|+*/\\#]+(?<! )\}(?!\})"""
+)
+"""A pair of curly brackets that are used like round ones: ``217-A-{3}``, but not ``{name}``."""
 _WITHIN_A_WORD = re.compile(r"\w\{(?=\w)")
 
 Count = Annotated[int, Field(ge=0)]

@@ -109,6 +109,7 @@ def test_a_bracket_ends_a_line_only_after_a_sentence(end: str, stop: str) -> Non
         ("The set {a, b} and {सर्वांगीण}", False),
         ("a slip{of the hand", False),
         ("x = {a: 1}", True),
+        ("lives in {prefix}", True),
         ("{{name}} and \\\\frac{a}{b}", True),
         ("void f() { return x }", True),
         ("f(){", True),
