@@ -114,5 +114,5 @@ def _is_punctuated(line: str) -> bool:
 
 
 def _holds_long(line: str, most: int) -> bool:
-    words = [word for word in line.split() if len(word) > most]
+    words = [word for word in line.translate(_SPACED).split() if len(word) > most]
     return any(not _UNSPACED.search(word) for word in words)

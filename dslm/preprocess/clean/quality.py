@@ -56,6 +56,8 @@ STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
 BULLETS = "•‣▶◀◦■□▪▫●○*-·∙⁃・►▸➢➤◆◇๏"
 SHORT_LINE = 30
 """Characters up to which FineWeb calls a line short."""
+SHORT_LINE_WORDS = 5
+"""Words of such a line in English: more are no short line in Korean or Amharic."""
 WORD = 5
 """Characters of an English word: as many are one in languages that put more into a word."""
 DENSE = 2
@@ -209,9 +211,13 @@ class Quality(WordFilter):
             stopless = 2 * words.unspaced_below(STOPLESS_END) > np.diff(words.bounds)
             yield "unpunctuated lines", several & ~stopless & few
         if limits.short_lines is not None:
-            short = words.tally(document[end - first <= SHORT_LINE])
-            many = short >= limits.short_lines * number
-            yield "short lines", several & ~words.unspaced & many
+            short = end - first <= SHORT_LINE
+            few = short & (words.line_ends - words.line_starts < SHORT_LINE_WORDS)
+            many, sure = (
+                words.tally(document[lines]) >= limits.short_lines * number
+                for lines in (short, few)
+            )
+            yield "short lines", several & ~words.unspaced & many & (sure | _english(words, many))
         if limits.bullet_lines is not None:
             bullets = _among(words.codes[first], BULLETS)
             spoken = punctuated & (words.codes[first] == ord("-"))

@@ -38,6 +38,8 @@ def test_a_line_that_is_no_text_is_removed(line: str) -> None:
         "Just three words",
         "She manuscripted a description of the rookie.\n\n    indented by four spaces",
         "白日依山盡，黃河入海流。\n" + "山" * 1200,
+        "እያንዳንዱ፡ሰው፡" * 120,
+        "བྲན་གཡོག་" * 150,
     ],
 )
 def test_other_lines_stay_as_they_are(text: str) -> None:

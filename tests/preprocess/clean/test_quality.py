@@ -122,6 +122,13 @@ def test_curly_brackets_are_of_programs_unless_they_are_used_as_round_ones(
     assert (reason(text, replace(OFF, curly_brackets=False)) is not None) is is_program
 
 
+def test_a_line_of_few_characters_but_many_words_is_not_short() -> None:
+    only = replace(OFF, short_lines=0.67)
+    lines = "그는 그 날 그 집 앞 길 에 섰다.\n비 가 내려 온 길 이 다 젖었다.\n" * 3
+    assert reason(lines, only) is None
+    assert reason("그는 갔다.\n비가 왔다.\n" * 3, only) == "short lines"
+
+
 def test_speech_after_dashes_is_no_list_but_in_english() -> None:
     only = replace(OFF, bullet_lines=0.9)
     speech = "- Wo bist du gewesen?\n- Im Wald.\n"
