@@ -7,14 +7,13 @@ loop's own state is those two integers.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from dslm.model.counts import flops_per_token
-from dslm.model.stages import layer_seed
+from dslm.objectives.batch import Batch
 from dslm.parallel.engine import Engine
 from dslm.parallel.hardware import memory_gib, peak_flops
 from dslm.run.metrics import Line
@@ -108,17 +107,25 @@ class Loop:
         self.engine.set_learning_rate(
             factor(self.config.schedule, position.step, self.config.steps)
         )
-        if self.config.model.dropout:
-            torch.manual_seed(layer_seed(self.config.seed, position.step, self.engine.replica))
-        batch = training_batch(
-            self.stream, plan, self.objective, position.samples, self.engine.replica, self.device
-        )
+        batch = self.coming_batch()
         position.step += 1
         position.samples += plan.batch
         self.engine.loss_function.collect = self.due(self.config.log_interval)
         loss = self.engine.train_batch(batch)
         self.throughput.step()
         return loss
+
+    def coming_batch(self) -> Iterator[Batch]:
+        """This replica's micro-batches of the next step."""
+        return training_batch(
+            self.stream,
+            self.plan,
+            self.objective,
+            self.position.samples,
+            self.engine.replica,
+            self.device,
+            self.config.model.dropout > 0,
+        )
 
     def log(self, loss: Tensor) -> None:
         """Record what the last step did."""
@@ -158,7 +165,13 @@ class Loop:
             losses = {}
             for name, make in self.objective.held_out().items():
                 batches = validation_batches(
-                    source, rows, self.plan, make, self.engine.replica, self.device
+                    source,
+                    rows,
+                    self.plan,
+                    make,
+                    self.engine.replica,
+                    self.device,
+                    config.model.dropout > 0,
                 )
                 self.engine.loss_function.collect = name == "loss"
                 losses[name] = self.engine.mean(self.engine.evaluate(batches))
@@ -194,15 +207,7 @@ class Loop:
         position = self.position
         self.watch.stop_if_diverged()
         with self.throughput.paused():
-            ahead = training_batch(
-                self.stream,
-                self.plan,
-                self.objective,
-                position.samples,
-                self.engine.replica,
-                self.device,
-            )
-            self.watch.before_saving(position.step, next(ahead))
+            self.watch.before_saving(position.step, next(self.coming_batch()))
             self.checkpointer.save(position.step, position.samples)
 
     def warn_if_stuck(self, loss: float) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from dslm.commands import evaluate as evaluate_command
 from dslm.commands import generate as generate_command
@@ -20,7 +21,7 @@ from dslm.inference.evaluate import evaluate
 from dslm.inference.trained import Trained, load
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
-from dslm.run.checkpoint import Writer, layer_file
+from dslm.run.checkpoint import Writer, layer_file, read_weights
 from dslm.shards.shard_set import ShardSet
 from dslm.train.prepare import prepare
 
@@ -88,6 +89,40 @@ def nats_of(trained: Trained, shards: ShardSet) -> float:
         scores = trained.model(window[None, :-1])[0]
         nats += float(F.cross_entropy(scores, window[1:], reduction="sum").detach())
     return nats
+
+
+class Draws(TorchDispatchMode):
+    """Counts the tensors that are filled with random numbers."""
+
+    count = 0
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, arguments: Any = (), named: Any = None
+    ) -> Any:
+        self.count += torch.Tag.nondeterministic_seeded in function.tags
+        return function(*arguments, **(named or {}))
+
+
+def test_a_model_is_read_without_being_drawn_or_held_twice(
+    run_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: dict[str, torch.Tensor] = {}
+
+    def noted(folder: Path) -> dict[str, torch.Tensor]:
+        read.update(read_weights(folder))
+        return read
+
+    monkeypatch.setattr("dslm.inference.trained.read_weights", noted)
+    with Draws() as draws:
+        model = load(run_folder).model
+    assert draws.count == 0
+    with Draws() as draws:
+        Transformer([call for _, call in model.calls])
+    assert draws.count > 0
+    weights = dict(model.layers.named_parameters())
+    assert weights.keys() == read.keys()
+    for name, weight in weights.items():
+        assert weight.data_ptr() == read[name].data_ptr()
 
 
 def test_the_command_prints_one_json_object(

@@ -27,15 +27,15 @@ LAYOUTS = {
 SHAPE = ["model.layers=2", "model.heads=2", "model.width=32", "model.sequence=32"]
 OBJECTIVES = {
     "masked and next sentence": ["bert_tiny"],
-    "masked in packed rows": ["roberta_base", "model.dropout=0.0"],
-    "spans": ["t5_style_small", "model.dropout=0.0"],
+    "masked in packed rows": ["roberta_base"],
+    "spans": ["t5_style_small"],
     "infilling in packed rows": [
         "tiny",
         "objective.kind=denoising",
         "objective.denoising.style=infilling",
         "data.packing=best_fit",
     ],
-    "autoencoder": ["autoencoder_small", "model.bottleneck_length=8"],
+    "autoencoder": ["autoencoder_small", "model.bottleneck_length=8", "model.dropout=0.1"],
     "autoencoder of vectors in packed rows": [
         "autoencoder_small",
         "model.norm_position=post",

@@ -62,11 +62,14 @@ def test_a_run_goes_on_at_another_layout(
     assert resumed.metrics()[20:30] == pytest.approx(whole.metrics()[20:30], rel=1e-5)
 
 
-def test_dropout_goes_on_with_the_same_dice(tmp_path: Path, words: list[str]) -> None:
+def test_dropout_goes_on_with_the_same_masks(tmp_path: Path, words: list[str]) -> None:
     words = [*words, "model.dropout=0.2", "schedule.kind=constant", "schedule.warmup_steps=2"]
     whole = train(tmp_path / "whole", [*words, "steps=12"], 2, 1)
     train(tmp_path / "half", [*words, "steps=6"], 2, 1)
+    shutil.copytree(tmp_path / "half", tmp_path / "elsewhere")
     assert train(tmp_path / "half", [*words, "steps=12"], 2, 1).metrics() == whole.metrics()
+    elsewhere = train(tmp_path / "elsewhere", [*words, "steps=12"], 1, 0)
+    assert elsewhere.metrics() == pytest.approx(whole.metrics(), rel=1e-5)
 
 
 def test_bf16_goes_on_to_the_last_bit(tmp_path: Path, words: list[str]) -> None:
