@@ -64,6 +64,9 @@ class Causal(Objective):
         tensors = [inputs]
         if context.borders:
             # The end of a document begins the next one, whose first token has so a predecessor.
-            documents = 1 + np.cumsum(inputs == context.vocabulary.special["eos"], axis=1)
+            end, begin = context.vocabulary.special["eos"], context.vocabulary.begin
+            documents = 1 + np.cumsum(inputs == end, axis=1)
+            if begin and end not in begin:  # which has a first token without
+                documents -= inputs == end
             tensors += [documents, position_ids(documents)]
         return as_batch(tensors, [labels])
