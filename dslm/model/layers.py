@@ -7,7 +7,7 @@ torch's default generator, seeded by `Stage.build`, so that a weight does not de
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -50,6 +50,17 @@ def norm(config: ModelConfig) -> nn.Module:
     if config.norm == "rms":
         return nn.RMSNorm(config.width, eps=config.norm_epsilon)
     return nn.LayerNorm(config.width, eps=config.norm_epsilon, bias=config.bias)
+
+
+def stacked_rows(model: nn.Module) -> Iterator[tuple[nn.Parameter, tuple[int, ...]]]:
+    """The weights that hold several matrices one under the other, with the rows of each.
+
+    Queries, keys and values, the two halves of a gated feed-forward layer and the gates of a
+    recurrence are computed by one product; their modules name them in ``stacked``.
+    """
+    for module in model.modules():
+        for name, rows in getattr(module, "stacked", {}).items():
+            yield module.get_parameter(name), rows
 
 
 @torch.no_grad()

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from dslm.model.config import GATES, ModelConfig
+from dslm.model.dropout import Dropout, Site
 from dslm.model.layers import norm
 
 
@@ -42,6 +43,8 @@ class Recurrence(nn.Module):
         super().__init__()
         self.config = config
         width, rows = config.width, GATES[config.block] * config.width
+        gates = (width,) * GATES[config.block]
+        self.stacked = {"input": gates, "recurrent": gates}
         self.input = nn.Parameter(torch.empty(rows, width))
         self.recurrent = nn.Parameter(torch.empty(rows, width))
         if config.bias:
@@ -94,23 +97,31 @@ class RecurrentBlock(nn.Module):
         super().__init__()
         self.pre = config.norm_position == "pre"
         self.recompute = config.recompute
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout, Site.MIXED)
         self.norm, self.recurrence = norm(config), Recurrence(config)
 
-    def forward(self, hidden: Tensor, cache: State | None = None) -> Tensor:
-        """Map [B, S, D] to [B, S, D]; `cache` holds what earlier tokens left when generating."""
+    def forward(
+        self, hidden: Tensor, dropout_keys: Tensor | None = None, cache: State | None = None
+    ) -> Tensor:
+        """Map [B, S, D] to [B, S, D].
+
+        Args:
+            hidden: [B, S, D].
+            dropout_keys: [B], see `dslm.model.dropout`; needed in training.
+            cache: holds what earlier tokens left when generating.
+        """
         if self.recompute and self.training:
             # Re-entrant for the reason given in `Block`.
-            recomputed: Tensor = checkpoint(self._forward, hidden, use_reentrant=True)
+            recomputed: Tensor = checkpoint(
+                self._forward, hidden, dropout_keys, use_reentrant=True, preserve_rng_state=False
+            )
             return recomputed
-        return self._forward(hidden, cache)
+        return self._forward(hidden, dropout_keys, cache)
 
-    def _forward(self, hidden: Tensor, state: State | None = None) -> Tensor:
-        if self.pre:
-            change: Tensor = self.dropout(self.recurrence(self.norm(hidden), state))
-            return hidden + change
-        normed: Tensor = self.norm(hidden + self.dropout(self.recurrence(hidden, state)))
-        return normed
+    def _forward(self, hidden: Tensor, keys: Tensor | None, state: State | None = None) -> Tensor:
+        change = self.recurrence(self.norm(hidden) if self.pre else hidden, state)
+        hidden = hidden + self.dropout(change, keys)
+        return hidden if self.pre else self.norm(hidden)
 
 
 def _empty_memory(config: ModelConfig, batch: int, like: Tensor) -> list[Tensor]:

@@ -11,7 +11,7 @@ from dslm.model.attention import Cache
 from dslm.model.block import Block
 from dslm.model.embedding import Positions
 from dslm.model.recurrent import RecurrentBlock, State
-from dslm.model.stages import Stage, Value
+from dslm.model.stages import Stage, Value, with_mask
 
 
 class Transformer(nn.Module):
@@ -41,7 +41,7 @@ class Transformer(nn.Module):
             [B, S, V] scores of the next token for a causal model; see `Stage` for others.
         """
         waiting = iter(caches or ())
-        value = inputs
+        value = with_mask(inputs, [stage for _, stage in self.calls], self.training)
         for key, stage in self.calls:
             layer = self.layers[key]
             more: dict[str, Any] = {}

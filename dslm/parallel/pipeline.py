@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from dslm.model.stages import Stage, Value
+from dslm.model.stages import Stage, Value, with_mask, without_mask
 from dslm.objectives.batch import Batch
 from dslm.parallel.engine import Engine
 from dslm.parallel.loss import LossFunction
@@ -42,6 +42,11 @@ class PipelineEngine(Engine):
             loss_fn=loss_function,
             partition_method="type:Block",
         )
+        own = stages[module.parts[module.stage_id] : module.parts[module.stage_id + 1]]
+        module.register_forward_pre_hook(
+            lambda _, given: (with_mask(given[0], own, module.training),)
+        )
+        module.register_forward_hook(lambda *given: without_mask(given[-1]))
         groups = parameter_groups(module, config)
         engine, *_ = deepspeed.initialize(
             model=module, model_parameters=groups, config=dict(config), dist_init_required=False
@@ -54,14 +59,15 @@ class PipelineEngine(Engine):
 
     def train_batch(self, micro_batches: Iterator[Batch]) -> Tensor:
         """See `Engine.train_batch`; DeepSpeed has the loss averaged over the replicas already."""
-        loss: Tensor = self.engine.train_batch(micro_batches)
+        counted = self.counted(micro_batches, self.plan.accumulation)
+        loss: Tensor = self.engine.train_batch(counted)
         return loss
 
     def evaluate(self, micro_batches: Sequence[Batch]) -> Tensor:
         """See `Engine.evaluate`; DeepSpeed averages over the replicas already."""
-        loss: Tensor = self.engine.eval_batch(
-            iter(micro_batches), num_micro_batches=len(micro_batches)
-        )
+        count = len(micro_batches)
+        counted = self.counted(iter(micro_batches), count)
+        loss: Tensor = self.engine.eval_batch(counted, num_micro_batches=count)
         return loss
 
     def parameters(self) -> dict[str, nn.Parameter]:
@@ -79,6 +85,11 @@ class PipelineEngine(Engine):
         """The replicas of a pipeline stage take turns; of two with a tied weight, the first."""
         tied_elsewhere = index in self.owners.values() and not self.engine.is_first_stage()
         return index % self.plan.replicas == self.replica and not tied_elsewhere
+
+    @property
+    def computes_loss(self) -> bool:
+        """The last stage does."""
+        return bool(self.engine.is_last_stage())
 
     @property
     def replica(self) -> int:

@@ -64,10 +64,13 @@ class TrainingState:
             parameter: the weight.
             read: returns the whole tensor of a name.
         """
-        master = read(name)
-        self._put(parameter, master, None)
         for moment in self.names(parameter):
             self._put(parameter, read(f"{name}#{moment}"), moment)
+        self.assign_weight(parameter, read(name))
+
+    def assign_weight(self, parameter: nn.Parameter, master: Tensor) -> None:
+        """Set a weight's float32 master and what the forward pass reads."""
+        self._put(parameter, master, None)
         self._renew_working_copy(parameter, master)
 
     def optimizer_steps(self) -> int:

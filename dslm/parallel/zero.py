@@ -51,8 +51,7 @@ class ZeroEngine(Engine):
         losses = []
         if not self.engine.module.training:  # the engine itself never says
             self.engine.train()
-        for _ in range(self.plan.accumulation):
-            inputs, labels = next(micro_batches)
+        for inputs, labels in self.counted(micro_batches, self.plan.accumulation):
             loss = self.loss_function(self.engine(inputs), labels)
             self.engine.backward(loss)
             self.engine.step()
@@ -64,7 +63,8 @@ class ZeroEngine(Engine):
         """See `Engine.evaluate`."""
         self.engine.eval()
         losses = [
-            self.loss_function(self.engine(inputs), labels) for inputs, labels in micro_batches
+            self.loss_function(self.engine(inputs), labels)
+            for inputs, labels in self.counted(iter(micro_batches), len(micro_batches))
         ]
         return torch.stack(losses).mean()
 
@@ -76,6 +76,11 @@ class ZeroEngine(Engine):
     def writes(self, index: int) -> bool:
         """The ranks take turns."""
         return index % self.plan.replicas == self.replica
+
+    @property
+    def computes_loss(self) -> bool:
+        """Every rank does."""
+        return True
 
     @property
     def replica(self) -> int:

@@ -12,6 +12,7 @@ writes the manifest and publishes the folder by one rename. Any layout loads it,
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Callable, Mapping
@@ -124,6 +125,20 @@ def newest_good(root: Path, advance: Advance | None = None) -> tuple[int | None,
 def read_state(folder: Path) -> dict[str, Any]:
     """The few numbers of a checkpoint."""
     return read_json(folder / "state.json")
+
+
+def stored_moments(folder: Path) -> frozenset[str]:
+    """The names of the moments in a checkpoint, such as exp_avg, from the heads of its files.
+
+    Raises:
+        ValueError: some file is no safetensors file.
+    """
+    names: set[str] = set()
+    for file in folder.glob("layer-*.optimizer.safetensors"):
+        with file.open("rb") as stream:
+            head = stream.read(int.from_bytes(stream.read(8), "little"))
+        names.update(key.rpartition("#")[2] for key in json.loads(head) if "#" in key)
+    return frozenset(names)
 
 
 def layer_reader(folder: Path, index: int) -> Callable[[str], Any]:

@@ -76,29 +76,30 @@ class Checkpointer:
         Returns:
             The numbers that `save` stored.
         """
-        state = self._assigned(stored(folder), materialize_moments)
-        numbers = read_state(folder)
-        state.set_optimizer_steps(numbers["optimizer_steps"])
-        state.set_loss_scale(numbers["loss_scale"])
-        return numbers
-
-    def begin(self, weights: Reader, materialize_moments: Callable[[], object]) -> None:
-        """Replace the initial weights, as if the run had begun with these; see `restore`."""
-        state = self._assigned(partial(_before_the_first_step, weights), materialize_moments)
-        state.set_optimizer_steps(0)
-
-    def _assigned(self, reader: Reader, materialize_moments: Callable[[], object]) -> TrainingState:
-        """The engine's state, with every weight and moment read by the reader of its layer."""
         for _ in range(MOST_STEPS):
             materialize_moments()
             state = TrainingState(self.engine, self.deepspeed)
             if state.has_moments():
                 break
         for index, layer in self._layers():
-            read = reader(index)
+            read = layer_reader(folder, index)
             for name, parameter in layer:
                 state.assign(name, parameter, read)
-        return state
+        numbers = read_state(folder)
+        state.set_optimizer_steps(numbers["optimizer_steps"])
+        state.set_loss_scale(numbers["loss_scale"])
+        return numbers
+
+    def begin(self, weights: Reader) -> None:
+        """Replace the initial weights before the first step, as if they had been drawn so.
+
+        Moments there are none yet: the optimizer begins them in its own way.
+        """
+        state = TrainingState(self.engine, self.deepspeed)
+        for index, layer in self._layers():
+            read = weights(index)
+            for name, parameter in layer:
+                state.assign_weight(parameter, read(name))
 
     def _layers(self) -> list[tuple[int, list[tuple[str, nn.Parameter]]]]:
         """The weights this rank takes part in, layer by layer."""
@@ -157,14 +158,3 @@ def _layer_index(named: tuple[str, nn.Parameter]) -> int:
 def stored(folder: Path) -> Reader:
     """Reads the tensors of a checkpoint, one at a time."""
     return partial(layer_reader, folder)
-
-
-def _before_the_first_step(weights: Reader, index: int) -> Callable[[str], Tensor]:
-    """The weights of a layer, and zeros for their moments."""
-    layer = weights(index)
-
-    def read(name: str) -> Tensor:
-        weight, _, moment = name.partition("#")
-        return torch.zeros_like(layer(weight)) if moment else layer(weight)
-
-    return read

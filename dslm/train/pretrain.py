@@ -9,22 +9,29 @@ from __future__ import annotations
 import platform
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import TextIO
 
 from dslm import __version__
 from dslm.environment import World
-from dslm.errors import CheckpointError, DataError, Problem
+from dslm.errors import CheckpointError, DataError, DslmError, Problem, UserError
 from dslm.model.counts import parameter_count
 from dslm.parallel.world import broadcast, device, join, shutdown
 from dslm.progress import Progress
 from dslm.report import write_report
-from dslm.run.checkpoint import checkpoints, newest_good, require_whole, total_bytes
-from dslm.run.metrics import Board, Metrics, validation_losses
+from dslm.run.checkpoint import (
+    checkpoints,
+    newest_good,
+    read_state,
+    require_whole,
+    total_bytes,
+)
+from dslm.run.metrics import Board, Metrics, skipped_steps, validation_losses
 from dslm.train.output import redirect_output
-from dslm.train.prepare import Job
+from dslm.train.prepare import Job, check_optimizer
+from dslm.train.resumed import resumed
 from dslm.train.run_logger import RunLogger
 from dslm.train.screen import command, first_screen, last_screen
 from dslm.train.word_vectors.embedding import (
@@ -53,7 +60,12 @@ def pretrain(job: Job, world: World, words: Sequence[str]) -> None:
     """
     step, vectors = _claim(job, world, words) if world.is_main else (NO_CHECKPOINT, None)
     with redirect_output(job.folder.log(world.rank)) as (results, messages):
-        how = _train(job, world, step, vectors, messages)
+        try:
+            how = _train(job, world, step, vectors, messages)
+        except BaseException as error:
+            if world.is_main:
+                _record_failure(job, _record(job, world, words, _ending(error), vectors))
+            raise
         shutdown()
         if world.is_main:
             job.folder.write_record(_record(job, world, words, how, vectors))
@@ -63,7 +75,7 @@ def pretrain(job: Job, world: World, words: Sequence[str]) -> None:
 
 def _train(job: Job, world: World, step: int, vectors: WordVectors | None, messages: TextIO) -> str:
     """Everything that needs torch; returns how the run ended."""
-    from dslm.model.stages import stages
+    from dslm.model.stages import DROPOUT_KEYS, stages
     from dslm.parallel.layout import create
     from dslm.train.checkpointer import Checkpointer, stored
     from dslm.train.loop import Loop, Position
@@ -73,25 +85,45 @@ def _train(job: Job, world: World, step: int, vectors: WordVectors | None, messa
     step = broadcast(world, step)
     if step >= job.config.steps:
         return f"all {step:,} steps had already been made; nothing was done"
-    layers = stages(job.config.model, job.config.seed, job.objective.extras)
+    extras = (*job.objective.extras, *([DROPOUT_KEYS] if job.config.model.dropout else []))
+    layers = stages(job.config.model, job.config.seed, extras)
     engine = create(layers, job.plan, job.deepspeed, job.objective)
     checkpointer = Checkpointer(engine, job, len(layers))
     with _run_logger(job, world, max(step, 0), messages) as logger:
         loop = Loop(job, engine, checkpointer, device(world), logger)
         if step > 0:
-            numbers = checkpointer.restore(job.folder.checkpoint(step), loop.train_step)
+            folder = job.folder.checkpoint(step)
+            if job.restores_moments(step):
+                numbers = checkpointer.restore(folder, loop.train_step)
+            else:
+                checkpointer.begin(stored(folder))
+                numbers = read_state(folder)
             measured = validation_losses(job.folder.metrics, numbers["step"])
-            loop.begin(Position(numbers["step"], numbers["samples"]), measured)
+            skipped = skipped_steps(job.folder.metrics, numbers["step"])
+            loop.begin(Position(numbers["step"], numbers["samples"], skipped), measured)
         elif job.init_from is not None:
             transfer = compare(job.init_from.model, job.config.model)
             weights = initial_weights(transfer, layers, stored(job.init_from.checkpoint))
-            checkpointer.begin(weights, loop.train_step)
-            loop.begin(Position())
+            checkpointer.begin(weights)
         elif job.config.word_vectors is not None:
             found = broadcast_vectors(world, vectors, job.config.model.width)
-            checkpointer.begin(begin_with(layers, *found), loop.train_step)
-            loop.begin(Position())
+            checkpointer.begin(begin_with(layers, *found))
         return loop.run()
+
+
+def _ending(error: BaseException) -> str:
+    """The status of a run that an error has ended."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    name = "" if isinstance(error, DslmError) else f"{type(error).__name__}: "
+    return f"failed: {name}{error}"
+
+
+def _record_failure(job: Job, record: dict[str, object]) -> None:
+    """Say in the run's folder how it ended, without hiding the error that ended it."""
+    with suppress(OSError, UserError):  # a full disk, or no step to report on
+        job.folder.write_record(record)
+        write_report(job.folder.path)
 
 
 def _claim(job: Job, world: World, words: Sequence[str]) -> tuple[int, WordVectors | None]:
@@ -109,10 +141,12 @@ def _claim(job: Job, world: World, words: Sequence[str]) -> tuple[int, WordVecto
     vectors, file = None, job.config.word_vectors
     if file is not None and step < 1:
         vectors = read_word_vectors(file, job.sources.train[0].tokenizer, job.stream)
+    before = job.folder.read() if step > 0 else {}
     job.folder.write_record(_record(job, world, words, "running", vectors))
     if not job.folder.tokenizer.exists():
         shutil.copytree(job.sources.train[0].tokenizer, job.folder.tokenizer)
     notes = [f"{'damaged':<9}{problem}" for problem in problems]
+    notes += resumed(job, before, step) if step > 0 else []
     RunLogger.to_stderr().message(*first_screen(job, world, step, vectors), *notes, "")
     return step, vectors
 
@@ -137,6 +171,8 @@ def _choose_checkpoint(job: Job) -> tuple[int, list[Problem]]:
         rule = "no whole checkpoint is left"
         fix = "choose another run=, or remove this folder to start over"
         raise CheckpointError(*problems, Problem(str(job.folder.checkpoints), None, rule, fix))
+    if other := check_optimizer(job.folder, step, job.config, job.deepspeed):
+        raise CheckpointError(*problems, *other)
     return step, problems
 
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from typing import TextIO
 
-from dslm.progress import duration, human
+from dslm.progress import counted, duration, human
 from dslm.run.metrics import Line, Metrics
 from dslm.train.throughput import Throughput
 
@@ -81,6 +81,7 @@ class RunLogger:
 
     def _figures(self, line: Line) -> str:
         norm, share = line.get("gradient_norm"), line.get("mfu")
+        skipped = int(line.get("skipped_steps") or 0)
         figures = [
             f"loss {line['loss']:.4f}",
             *_accuracies(line),
@@ -88,6 +89,7 @@ class RunLogger:
             f"norm {norm:.2f}" if norm is not None else "",
             f"{human(line['tokens_per_second'] or 0)} tokens/s",
             f"MFU {100 * share:.0f} %" if share is not None else "",
+            f"{counted(skipped, 'step')} skipped" if skipped else "",
         ]
         return " · ".join(figure for figure in figures if figure)
 

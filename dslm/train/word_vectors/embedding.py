@@ -131,11 +131,8 @@ def standardized(rows: Rows) -> Rows | None:
 
 def count_tokens(stream: Stream, vocabulary: int) -> Int64Array:
     """How often each id occurs in the first `COUNTED` tokens of training, padding left out."""
-    rows = stream.rows(0, min(stream.samples_per_epoch, -(-COUNTED // stream.width)))
-    counts = np.bincount(rows.ravel(), minlength=vocabulary)
-    if stream.padding is not None:
-        counts[stream.padding] = 0
-    return counts
+    samples = stream.samples(0, min(stream.samples_per_epoch, -(-COUNTED // stream.width)))
+    return np.bincount(samples.tokens[samples.text], minlength=vocabulary)
 
 
 def broadcast_vectors(

@@ -148,10 +148,14 @@ def test_coverage_is_reported_on_the_first_screen(made: Any, vectors: Path) -> N
 
 def test_padding_is_no_token_of_the_text(pieces: Path) -> None:
     shards = ShardSet.open(pieces)
-    padding = load_tokenizer(shards.tokenizer).special["pad"]
-    packed = count_tokens(Stream([PackedRows(shards, 65, padding)], None, 0), 300)
-    assert packed[padding] == 0
-    assert packed.sum() == shards.tokens
+    special = load_tokenizer(shards.tokenizer).special
+    by_pad, by_end = (
+        count_tokens(Stream([PackedRows(shards, 65, special[name])], None, 0), 300)
+        for name in ("pad", "eos")
+    )
+    assert by_pad[special["pad"]] == 0
+    assert by_pad.sum() == shards.tokens
+    assert by_end.tolist() == by_pad.tolist()
     windows = count_tokens(Stream([Windows(shards, WindowSpec(64, 1))], None, 0), 300)
     assert windows.sum() == (shards.tokens - 1) // 64 * 65
 
