@@ -49,7 +49,7 @@ def _with(trained: Trained, text: str, ids: list[int]) -> str:
 def _likeliest(trained: Trained, how: Fill, texts: list[str]) -> list[int]:
     """The ids that fit best between texts."""
     tokenizer = trained.tokenizer
-    tokens = [] if how.begin is None else [how.begin]
+    tokens = [*tokenizer.begin] if how.begin is None else [how.begin]
     positions = []
     first, *others = (ids.tolist() for ids in tokenizer.encode(texts))
     tokens += first

@@ -9,6 +9,7 @@ and the sizes of the files, no content, and needs neither torch nor pyarrow.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -41,6 +42,7 @@ class ShardSet:
         self.maximum_token = manifest.statistics.maximum_token
         self.text_bytes = manifest.statistics.text_bytes
         self.tokenizer_sha256 = manifest.tokenizer_sha256
+        self.begin = manifest.begin
         self.dtype = np.dtype(manifest.dtype)
         self._views: dict[int, Tokens] = {}
 
@@ -77,6 +79,21 @@ class ShardSet:
             for shard in self.manifest.shards
             for path in [self.folder / shard.file]
         ]
+
+    def unlike(self, sha256: str, begin: Sequence[int], other: str) -> str | None:
+        """What keeps this text from being read as another's, if anything does.
+
+        Args:
+            sha256: the hash of the other's tokenizer.
+            begin: the ids with which its documents begin.
+            other: what it is, for the answer.
+        """
+        if self.tokenizer_sha256 != sha256:
+            return f"was made with another tokenizer than {other}"
+        if self.begin == tuple(begin):
+            return None
+        own, others = (str([*ids]) if ids else "no id" for ids in (self.begin, begin))
+        return f"has {own} before each document, but {other} has {others} there"
 
     def verify(self, progress: Advance | None = None) -> list[Problem]:
         """Hash every shard and compare: one problem for each that is not what was written.

@@ -54,6 +54,8 @@ class Vocabulary:
     """Ids that stand for no text, by name."""
     folder: Path
     """Where the tokenizer is."""
+    begin: tuple[int, ...] = ()
+    """Ids with which every document begins."""
 
     @classmethod
     def load(cls, folder: Path) -> Vocabulary:
@@ -63,7 +65,7 @@ class Vocabulary:
             DataError: there is no tokenizer.
         """
         card = TokenizerCard.load(folder)
-        return cls(card.vocabulary, card.special, folder)
+        return cls(card.vocabulary, card.special, folder, card.begin)
 
     def words(self) -> WordBorders:
         """Where words begin; it takes a second for a large vocabulary."""
@@ -71,7 +73,7 @@ class Vocabulary:
 
     def ordinary(self) -> Int64Array:
         """The ids that stand for text."""
-        return np.setdiff1d(np.arange(self.size), list(self.special.values()))
+        return np.setdiff1d(np.arange(self.size), [*self.special.values(), *self.begin])
 
 
 def piece_texts(tokenizer: Tokenizer) -> list[str]:
