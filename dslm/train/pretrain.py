@@ -156,10 +156,6 @@ def _claim(
     if job.config.data.verify:
         verify_data(job, world, progress)
     step, problems = choose_checkpoint(job, world, *found, progress)
-    if 0 < step < job.folder.newest_step():  # which is the one that `prepare` has looked at
-        other = check_optimizer(job.folder, step, job.config, job.deepspeed)
-        if other:
-            raise CheckpointError(*other)
     if step == NO_CHECKPOINT:
         verify_source(job, world, progress)
     if not world.is_main:
