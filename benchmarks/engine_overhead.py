@@ -111,7 +111,7 @@ def _plain() -> Step:
 
     def step(batch: Batch) -> Tensor:
         inputs, labels = batch
-        loss = cross_entropy(model(inputs), labels)
+        loss = cross_entropy(model(inputs), labels) / labels.numel()
         torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(model.parameters(), CONFIG["gradient_clipping"])
         optimizer.step()

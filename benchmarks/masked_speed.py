@@ -117,7 +117,8 @@ def our_loss(model: nn.Module, example: Example) -> Tensor:
     labels = functional.pad(example.labels, (1, 0), value=IGNORE)
     scores, pair = model((example.tokens, example.segments, -example.real, first))
     relation = cross_entropy(pair[:, None], example.relation[:, None])
-    return cross_entropy(scores, labels) + relation
+    masked = cross_entropy(scores, labels) / (labels != IGNORE).sum()
+    return masked + relation / len(pair)
 
 
 def peer(layers: int, width: int, sequence: int = SEQUENCE) -> nn.Module:

@@ -140,16 +140,20 @@ def _before(words: Sequence[str], config: str) -> tuple[dict[str, Any], str, str
     assert shards is not None, "the settings name one"
     model = Transformer(stages(job.config.model, job.config.seed, objective.extras)).eval()
     source = evaluation_rows(shards, objective)
-    batches, scale = validation_batches(source, ROWS, job.plan, objective, 0, "cpu")
-    losses, sums, counts = [], torch.zeros(len(objective.measures), 2), torch.zeros(1)
+    batches = validation_batches(source, ROWS, job.plan, objective.batch, 0, "cpu")
+    total, labelled = torch.zeros(objective.parts), torch.zeros(objective.parts)
+    sums, counts = torch.zeros(len(objective.measures), 2), torch.zeros(1)
     for inputs, labels in batches:
         outputs = model(inputs)
         sums += objective.measure(outputs, labels)
-        losses.append(float(objective.loss(outputs, labels)))
+        total, labelled = (
+            total + objective.loss(outputs, labels),
+            labelled + objective.counts(labels),
+        )
         asked = torch.as_tensor(labels)
         counts = counts + torch.bincount(asked[asked != IGNORE], minlength=job.config.model.size)
     measures = dict(zip(objective.measures, (sums[:, 0] / sums[:, 1]).tolist(), strict=True))
     name = objective.measures[-1]
     likeliest = f"{100 * float(counts.max() / counts.sum()):.1f} %"
-    loss = scale * sum(losses) / len(losses)
+    loss = float((total / labelled).sum())
     return {"loss": loss, **measures}, name, likeliest if "accuracy" in name else "0.0 %"

@@ -146,7 +146,8 @@ def _contender(
         for group in optimizer.param_groups:
             group["lr"] = rate * factor(ScheduleConfig(), number, steps)
         inputs, labels = objective.batch(stream.samples(number * BATCH, BATCH))
-        torch.autograd.backward(objective.loss(model(inputs), labels))
+        loss = objective.loss(model(inputs), labels) / objective.counts(labels)
+        torch.autograd.backward(loss.sum())
         nn.utils.clip_grad_norm_(model.parameters(), CLIP)
         optimizer.step()
         optimizer.zero_grad()

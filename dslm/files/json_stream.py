@@ -153,7 +153,7 @@ class JsonStream:
         """The steps of the path to here."""
         if self._within.startswith("{"):
             return len(self._names) + 1
-        return int(self._within.startswith("[") and self._path[:1] == [LIST])
+        return int((self._walks or self._within != "") and self._path[:1] == [LIST])
 
     @property
     def _begins(self) -> str:

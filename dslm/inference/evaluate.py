@@ -1,7 +1,8 @@
 """How well a model predicts held-out text: its loss, and what else its objective measures.
 
-A causal model predicts every token of the text but the first. Others are evaluated as in training,
-row after row, with what is hidden drawn by the number of the row: the same in each evaluation.
+A causal model predicts every token of the text but the first, also one that has learned to fill in
+the middle. Others are evaluated as in training, row after row, with what is hidden drawn by the
+number of the row: the same in each evaluation.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from dslm.errors import DataError, Problem
 from dslm.inference.trained import Trained
@@ -28,7 +30,7 @@ class Evaluation:
     """How well a model predicts a text."""
 
     loss: float
-    """Nats; a token for a causal model."""
+    """The mean over everything that is scored; in nats a token for a causal model."""
     tokens: int
     """How many were read; by a causal model all but the first are predicted."""
     text_bytes: int | None
@@ -36,7 +38,7 @@ class Evaluation:
     token_loss: float | None = None
     """Nats a token, if the objective predicts tokens."""
     measures: Mapping[str, float] = field(default_factory=dict)
-    """What else the objective measures."""
+    """What else the objective measures, other losses among it."""
 
     @property
     def perplexity(self) -> float | None:
@@ -67,24 +69,31 @@ def evaluate(
     """
     _check(trained, shards)
     objective, whole = trained.objective, trained.objective.covers_text
-    loss, rows, tokens = 0.0, 0, 0
-    sums = torch.zeros(len(objective.measures), 2)
+    makers, tokens = objective.held_out(), 0
+    losses = {name: torch.zeros(objective.parts, 2, dtype=torch.float64) for name in makers}
+    sums = torch.zeros(len(objective.measures), 2, dtype=torch.float64)
     for samples in _samples(evaluation_rows(shards, objective), shards, whole):
-        batch = objective.batch(samples)
-        inputs, labels = moved(batch, lambda tensor: tensor.to(trained.device))
-        outputs = trained.model(inputs)
-        if objective.measures:
-            sums += objective.measure(outputs, labels).cpu()
-        # The mean is over rows; a causal one counts for its tokens, as the last is shorter.
-        size = samples.tokens[:, 1:].size if whole else len(samples.tokens)
-        loss, rows = loss + float(objective.loss(outputs, labels)) * size, rows + size
+        for name, make in makers.items():
+            inputs, labels = moved(make(samples), lambda tensor: tensor.to(trained.device))
+            outputs = trained.model(inputs)
+            if objective.measures and name == "loss":
+                sums += objective.measure(outputs, labels).cpu()
+            pair = objective.loss(outputs, labels), objective.counts(labels)
+            losses[name] += torch.stack(pair, dim=1).cpu()
         tokens += samples.tokens[:, 1:].size
         if advance is not None:
             advance(samples.tokens[:, 1:].size)
-    measures = dict(zip(objective.measures, (sums[:, 0] / sums[:, 1]).tolist(), strict=True))
-    token_loss = {"loss": loss / rows, **measures}.get(objective.token_loss or "")
-    text_bytes = shards.text_bytes if whole else None
-    return Evaluation(loss / rows, tokens, text_bytes, token_loss, measures)
+    means = {name: float(_means(found).sum()) for name, found in losses.items()}
+    measures = dict(zip(objective.measures, _means(sums).tolist(), strict=True))
+    in_nats = objective.token_loss(objective.settings)
+    token_loss = None if in_nats is None else {**means, **measures}[in_nats]
+    text_bytes, loss = shards.text_bytes if whole else None, means.pop("loss")
+    return Evaluation(loss, tokens, text_bytes, token_loss, {**means, **measures})
+
+
+def _means(sums: Tensor) -> Tensor:
+    """From sums and counts [n, 2] to means [n]; nothing counts as zero."""
+    return sums[:, 0] / sums[:, 1].where(sums[:, 1] != 0, 1)
 
 
 def _samples(source: RowSource, shards: ShardSet, whole: bool) -> Iterator[Samples]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from dslm.errors import ConfigError, Problem
+from dslm.inference.prompts import around_gaps
 from dslm.inference.trained import Trained
 from dslm.objectives.completion import Fill
 from dslm.tokenizers.vocabulary import piece_texts
@@ -18,10 +19,7 @@ MASK = re.compile(r"<mask>|\[MASK\]")
 
 @torch.no_grad()
 def fill(trained: Trained, how: Fill, prompt: str) -> str:
-    """The prompt with a token of text instead of each mask.
-
-    A space before a mask belongs to what is asked for, as pieces of words begin with theirs; not so
-    where tokens are characters.
+    """The prompt with a token of text instead of each mask, see `around_gaps`.
 
     Args:
         trained: the model.
@@ -31,12 +29,9 @@ def fill(trained: Trained, how: Fill, prompt: str) -> str:
     Raises:
         UserError: there is no mask, or the text is longer than the model's window.
     """
-    first, *others = MASK.split(prompt)
-    if not others:
+    texts = around_gaps(trained.tokenizer, MASK.split(prompt))
+    if len(texts) == 1:
         raise ConfigError(Problem("--prompt", prompt, "must hold <mask>, which is to be filled"))
-    texts = [first, *others]
-    if trained.tokenizer.kind != "char":
-        texts = [*(text.removesuffix(" ") for text in texts[:-1]), texts[-1]]
     made, pieces = texts[0], piece_texts(trained.tokenizer)
     for number, text in zip(_likeliest(trained, how, texts), texts[1:], strict=True):
         made += (pieces[number] if made else pieces[number].lstrip()) + text

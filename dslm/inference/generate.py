@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice, takewhile
+from itertools import takewhile
 
 import torch
 from torch import Tensor
@@ -71,8 +71,9 @@ def continue_text(trained: Trained, prompt: str, new_tokens: int, sampling: Samp
         raise ConfigError(*problems)
     given = len(tokens)
     tokens = tokens or [int(end or 0)]
-    stream = generate(trained.model, trained.config.model, tokens, sampling, tokenizer.vocabulary)
-    made = takewhile(lambda token: token != end, islice(stream, new_tokens))
+    model, config = trained.model, trained.config.model
+    stream = generate(model, config, tokens, sampling, tokenizer.vocabulary, new_tokens)
+    made = takewhile(lambda token: token != end, stream)
     return tokenizer.decode([*tokens[:given], *made])
 
 
@@ -83,9 +84,10 @@ def generate(
     tokens: Sequence[int],
     sampling: SamplingConfig,
     vocabulary: int,
+    new_tokens: int,
     cached: bool = True,
 ) -> Iterator[int]:
-    """Tokens that follow, without end.
+    """Tokens that follow, as many as are asked for.
 
     When the model's window is full, if it has one, its second half is read again as the new
     beginning.
@@ -96,29 +98,31 @@ def generate(
         tokens: at least one to begin with.
         sampling: how the next is chosen.
         vocabulary: ids from here on are never chosen (the padding of a vocabulary).
+        new_tokens: how many.
         cached: whether to keep keys and values, or a recurrent state, or to read everything again
             for each token.
     """
     device = next(model.parameters()).device
     draws = torch.Generator().manual_seed(sampling.seed)
-    reach, window, caches = config.reach, list(tokens), None
+    reach, window, kept = config.reach, list(tokens), None
     if reach is not None:
         window = window[-reach:]
     unread = window
-    while True:
-        if cached and caches is None:
-            caches = _caches(model, config)
+    for left in range(new_tokens, 0, -1):
+        if cached and kept is None:
+            most = len(window) + left
+            kept = caches(model, config, most if reach is None else min(most, reach))
         batch = torch.tensor([unread if cached else window], device=device)
         # A recurrent model reads a long beginning in pieces; scores of all would fill the memory.
         for piece in torch.split(batch, config.sequence, dim=1) if cached else [batch]:
-            scores = model(piece, caches)[0, -1, :vocabulary]
+            scores = model(piece, kept)[0, -1, :vocabulary]
         token = choose(scores.float().cpu(), sampling, draws)
         yield token
         window.append(token)
         unread = [token]
         if reach is not None and len(window) > reach:
             window = window[-(reach // 2 + 1) :]
-            unread, caches = window, None
+            unread, kept = window, None
 
 
 def choose(scores: Tensor, sampling: SamplingConfig, draws: torch.Generator) -> int:
@@ -141,8 +145,9 @@ def _nucleus(scores: Tensor, share: float) -> Tensor:
     return scores.masked_fill((before >= share)[indices.argsort()], -torch.inf)
 
 
-def _caches(model: Transformer, config: ModelConfig) -> list[Cache | State]:
+def caches(model: Transformer, config: ModelConfig, capacity: int) -> list[Cache | State]:
+    """What every block of a model remembers of one text, of `capacity` tokens at most."""
     weight = next(model.parameters())
     if config.recurrent:
         return [State(config, 1, weight) for _ in range(config.layers)]
-    return [Cache(config, 1, config.sequence, weight) for _ in range(config.layers)]
+    return [Cache(config, 1, capacity, weight) for _ in range(config.layers)]

@@ -12,9 +12,9 @@ import torch
 
 from dslm.arrays import Int64Array
 from dslm.errors import ConfigError, Problem
-from dslm.inference.generate import SamplingConfig, check_sampling, choose
+from dslm.inference.generate import SamplingConfig, caches, check_sampling, choose
+from dslm.inference.prompts import around_gaps
 from dslm.inference.trained import Trained
-from dslm.model.attention import Cache
 from dslm.objectives.completion import Restore
 from dslm.objectives.corruption import restored
 
@@ -48,14 +48,8 @@ def restore_text(
 
 
 def _source(trained: Trained, how: Restore, prompt: str) -> Int64Array:
-    """The ids of a prompt; each gap has the mark that training gave it.
-
-    A space before a gap belongs to what is missing, as pieces of words begin with theirs; not so
-    where tokens are characters.
-    """
-    texts = prompt.split(GAP)
-    if trained.tokenizer.kind != "char":
-        texts = [*(text.removesuffix(" ") for text in texts[:-1]), texts[-1]]
+    """The ids of a prompt; each gap has the mark that training gave it, see `around_gaps`."""
+    texts = around_gaps(trained.tokenizer, prompt.split(GAP))
     first, *others = (ids.astype(np.int64) for ids in trained.tokenizer.encode(texts))
     parts = [first]
     for number, ids in enumerate(others):
@@ -86,21 +80,21 @@ def _written(
 ) -> list[int]:
     """The target of a source, without `end`."""
     config, model, device = trained.config.model, trained.model, trained.device
-    weight = next(model.parameters())
-    caches = [Cache(config, 1, config.sequence, weight) for _ in range(config.layers)]
     draws = torch.Generator().manual_seed(sampling.seed)
     never = torch.zeros(config.size, dtype=torch.bool)
     never[how.begin], never[how.size :] = True, True
     row = np.append(source, how.begin)
+    most = min(new_tokens, config.sequence - row.size)
+    kept = caches(model, config, row.size + most)
     seen = np.append(np.full(source.size, -1), 1)
     # The first reading sees the source whole; what follows sees all before it anyway.
     arrays = row, seen, np.array([source.size])
     inputs = tuple(torch.from_numpy(array)[None].to(device) for array in arrays)
-    scores, written = model(inputs, caches)[0, -1], []
-    for _ in range(min(new_tokens, config.sequence - row.size)):
+    scores, written = model(inputs, kept)[0, -1], []
+    for _ in range(most):
         token = choose(scores.float().cpu().masked_fill(never, -torch.inf), sampling, draws)
         if token == how.end:
             break
         written.append(token)
-        scores = model(torch.tensor([[token]], device=device), caches)[0, -1]
+        scores = model(torch.tensor([[token]], device=device), kept)[0, -1]
     return written

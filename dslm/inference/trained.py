@@ -48,7 +48,8 @@ def load(run: Path, step: int | None = None) -> Trained:
     require_whole(checkpoint, "checking the checkpoint")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     objective = objective_of(config, folder.tokenizer)
-    model = Transformer(stages(config.model, config.seed, objective.extras))
-    model.layers.load_state_dict(read_weights(checkpoint))
+    with torch.device("meta"):  # shapes alone: nothing is drawn, nor held twice
+        model = Transformer(stages(config.model, config.seed, objective.extras))
+    model.layers.load_state_dict(read_weights(checkpoint), assign=True)
     tokenizer = load_tokenizer(folder.tokenizer)
     return Trained(run, config, model.to(device).eval(), objective, tokenizer, step, device)

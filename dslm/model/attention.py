@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from dslm.model.config import ModelConfig
+from dslm.model.dropout import Dropout, Site
 from dslm.model.layers import Linear
 from dslm.model.positions import rotary, rotate
-from dslm.model.visibility import attend
+from dslm.model.visibility import Visibility, attend
 
 
 class Cache:
@@ -49,27 +50,30 @@ class Attention(nn.Module):
         self.config = config
         groups = config.query_groups * config.head_width
         self.widths = [config.width, groups, groups]
+        self.stacked = {"project.weight": tuple(self.widths)}
         self.project = Linear(config.width, sum(self.widths), config.bias, config.initialization)
         residual = config.initialization / math.sqrt(2 * config.layers)
         self.output = Linear(config.width, config.width, config.bias, residual)
+        self.dropout = Dropout(config.dropout, Site.ATTENTION)
 
     def forward(
         self,
         hidden: Tensor,
-        visibility: Tensor | None = None,
+        visibility: Visibility | None = None,
         position_ids: Tensor | None = None,
         selected: Tensor | None = None,
+        dropout_keys: Tensor | None = None,
         cache: Cache | None = None,
     ) -> Tensor:
         """Let each token attend to those it sees.
 
         Args:
             hidden: [B, S, D].
-            visibility: [B, S], see `dslm.model.visibility`; without it a token sees what
-                `ModelConfig.attention` says.
+            visibility: who sees whom; without it a token sees what `ModelConfig.attention` says.
             position_ids: [B, S], the position of each token in its document; without it that in
                 the row.
             selected: [B, M], the positions in the row whose vectors are wanted; all without it.
+            dropout_keys: [B], see `dslm.model.dropout`; needed in training.
             cache: holds earlier tokens when generating; `hidden` then follows them.
 
         Returns:
@@ -92,7 +96,7 @@ class Attention(nn.Module):
             visibility,
             selected,
             causal=self.config.attention == "causal",
-            dropout=self.config.dropout if self.training else 0.0,
+            dropped=self.dropout.of_heads(queries, dropout_keys, selected),
         )
         return self.output(mixed.transpose(1, 2).flatten(2))
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from dslm.model.config import ModelConfig
 from dslm.model.embedding import embedding_deviation
 from dslm.model.layers import Linear, Table
+from dslm.model.visibility import Visibility
 
 
 class Bottleneck(nn.Module):
@@ -27,9 +28,10 @@ class Bottleneck(nn.Module):
         self.widen = Linear(narrow, width, config.bias, config.initialization)
         self.embedding = Table(config.sequence, width, embedding_deviation(config))
 
-    def forward(self, hidden: Tensor, visibility: Tensor | None = None) -> Tensor:
+    def forward(self, hidden: Tensor, visibility: Visibility | None = None) -> Tensor:
         """Map [B, S, D], S = `sequence`, to [B, S, D] by way of the code."""
-        return self.decode(self.encode(hidden, visibility))
+        numbers = None if visibility is None else visibility.numbers
+        return self.decode(self.encode(hidden, numbers))
 
     def encode(self, hidden: Tensor, visibility: Tensor | None = None) -> Tensor:
         """The code, [B, `bottleneck_length`, `bottleneck_width`]; padding alone counts as zeros.

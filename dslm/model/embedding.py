@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dslm.model.config import ModelConfig
+from dslm.model.dropout import Dropout, Site
 from dslm.model.layers import Linear, Table, norm
 from dslm.model.positions import sinusoidal
 
@@ -55,13 +56,14 @@ class Positions(nn.Module):
                 config.segments, config.width, embedding_deviation(config)
             )
         self.norm = norm(config) if config.embedding_norm else nn.Identity()
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout, Site.EMBEDDING)
 
     def forward(
         self,
         hidden: Tensor,
         segments: Tensor | None = None,
         position_ids: Tensor | None = None,
+        dropout_keys: Tensor | None = None,
         start: int = 0,
     ) -> Tensor:
         """Map token vectors [B, S, D] to [B, S, D].
@@ -70,6 +72,7 @@ class Positions(nn.Module):
             hidden: [B, S, D].
             segments: [B, S], the kind of segment of each token; all of kind 0 without it.
             position_ids: [B, S], the position of each token; start … start + S - 1 without it.
+            dropout_keys: [B], see `dslm.model.dropout`; needed in training.
             start: how many tokens came before when generating.
         """
         config = self.config
@@ -85,8 +88,7 @@ class Positions(nn.Module):
             if segments is None:
                 segments = torch.zeros(hidden.shape[:2], dtype=torch.int64, device=hidden.device)
             hidden = hidden + self.segment_embedding(segments)
-        dropped: Tensor = self.dropout(self.norm(hidden))
-        return dropped
+        return self.dropout(self.norm(hidden), dropout_keys)
 
 
 class FinalNorm(nn.Module):

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from dslm.model.config import GATES, ModelConfig
+from dslm.model.dropout import Dropout, Site
+from dslm.model.initial import ZEROS, Orthogonal, Steps, Uniform, begin
 from dslm.model.layers import norm
 
 
@@ -42,6 +44,8 @@ class Recurrence(nn.Module):
         super().__init__()
         self.config = config
         width, rows = config.width, GATES[config.block] * config.width
+        gates = (width,) * GATES[config.block]
+        self.stacked = {"input": gates, "recurrent": gates}
         self.input = nn.Parameter(torch.empty(rows, width))
         self.recurrent = nn.Parameter(torch.empty(rows, width))
         if config.bias:
@@ -49,25 +53,19 @@ class Recurrence(nn.Module):
             self.recurrent_bias = nn.Parameter(torch.empty(rows))
         self.reset_parameters()
 
-    @torch.no_grad()
     def reset_parameters(self) -> None:
         """Draw each gate's matrices, so that neither tokens nor memory grow or shrink.
 
         Those of the input uniformly (Glorot & Bengio 2010), those of the memory orthogonal (Saxe
         et al. 2014). An LSTM's forget gate begins open, by a bias of 1 (Jozefowicz et al. 2015).
         """
-        if self.input.is_meta:  # a shape without values
-            return
-        width = self.config.width
-        bound = math.sqrt(3 / width)  # of a uniform draw with variance 1 / width
-        self.input.copy_((2 * torch.rand(self.input.shape, device="cpu") - 1) * bound)
-        gates = range(GATES[self.config.block])
-        self.recurrent.copy_(torch.cat([_orthogonal(width) for _ in gates]))
+        # The bound of a uniform draw with variance 1 / width.
+        begin(self.input, Uniform(math.sqrt(3 / self.config.width)))
+        begin(self.recurrent, Orthogonal())
         if self.config.bias:
-            nn.init.zeros_(self.recurrent_bias)
-            nn.init.zeros_(self.input_bias)
-            if self.config.block == "lstm":
-                self.input_bias[width : 2 * width] = 1.0
+            begin(self.recurrent_bias, ZEROS)
+            lstm = self.config.block == "lstm"
+            begin(self.input_bias, Steps((0.0, 1.0, 0.0, 0.0)) if lstm else ZEROS)
 
     def forward(self, hidden: Tensor, state: State | None = None) -> Tensor:
         """Map [B, S, D] to [B, S, D]; each token sees, through what is remembered, all before it.
@@ -94,34 +92,34 @@ class RecurrentBlock(nn.Module):
         super().__init__()
         self.pre = config.norm_position == "pre"
         self.recompute = config.recompute
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout, Site.MIXED)
         self.norm, self.recurrence = norm(config), Recurrence(config)
 
-    def forward(self, hidden: Tensor, cache: State | None = None) -> Tensor:
-        """Map [B, S, D] to [B, S, D]; `cache` holds what earlier tokens left when generating."""
+    def forward(
+        self, hidden: Tensor, dropout_keys: Tensor | None = None, cache: State | None = None
+    ) -> Tensor:
+        """Map [B, S, D] to [B, S, D].
+
+        Args:
+            hidden: [B, S, D].
+            dropout_keys: [B], see `dslm.model.dropout`; needed in training.
+            cache: holds what earlier tokens left when generating.
+        """
         if self.recompute and self.training:
             # Re-entrant for the reason given in `Block`.
-            recomputed: Tensor = checkpoint(self._forward, hidden, use_reentrant=True)
+            recomputed: Tensor = checkpoint(
+                self._forward, hidden, dropout_keys, use_reentrant=True, preserve_rng_state=False
+            )
             return recomputed
-        return self._forward(hidden, cache)
+        return self._forward(hidden, dropout_keys, cache)
 
-    def _forward(self, hidden: Tensor, state: State | None = None) -> Tensor:
-        if self.pre:
-            change: Tensor = self.dropout(self.recurrence(self.norm(hidden), state))
-            return hidden + change
-        normed: Tensor = self.norm(hidden + self.dropout(self.recurrence(hidden, state)))
-        return normed
+    def _forward(self, hidden: Tensor, keys: Tensor | None, state: State | None = None) -> Tensor:
+        change = self.recurrence(self.norm(hidden) if self.pre else hidden, state)
+        hidden = hidden + self.dropout(change, keys)
+        return hidden if self.pre else self.norm(hidden)
 
 
 def _empty_memory(config: ModelConfig, batch: int, like: Tensor) -> list[Tensor]:
     """The memory before the first token, [1, B, D] each: output and, of an LSTM, cell."""
     count = 2 if config.block == "lstm" else 1
     return [like.new_zeros(1, batch, config.width) for _ in range(count)]
-
-
-def _orthogonal(width: int) -> Tensor:
-    """A random orthogonal matrix, each equally likely (Mezzadri 2007)."""
-    normal = torch.normal(0.0, 1.0, (width, width), device="cpu")
-    orthogonal, triangle = torch.linalg.qr(normal)
-    turned: Tensor = orthogonal * triangle.diagonal().sign()
-    return turned

@@ -5,8 +5,8 @@ pipeline. A layer has the same index in both, hence the same names in a checkpoi
 weights, because each draws them under (seed, index).
 
 Beside the tensor that every layer changes, extras travel that some layers only use: the segment of
-each token, what it sees, the positions to be scored, the ids before any were hidden. Each goes as
-far as the last layer that uses it.
+each token, what it sees, the positions to be scored, the ids before any were hidden, a key for what
+is dropped of each row. Each goes as far as the last layer that uses it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, TypeAlias
 
 import torch
@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from dslm.model.block import Block
 from dslm.model.bottleneck import Bottleneck
 from dslm.model.config import ModelConfig
+from dslm.model.dropout import layer_keys
 from dslm.model.embedding import FinalNorm, Head, Positions, TokenEmbedding, tied_head
 from dslm.model.heads import (
     OutputBias,
@@ -31,11 +32,17 @@ from dslm.model.heads import (
     paired_head,
     with_targets,
 )
+from dslm.model.initial import Numbers, initial_of, numbers, undrawn
 from dslm.model.recurrent import RecurrentBlock
+from dslm.model.visibility import Visibility, visible
 
-Value: TypeAlias = "Tensor | tuple[Tensor, ...]"
-"""What goes from layer to layer: a tensor, followed by the extras."""
+Value: TypeAlias = "Tensor | tuple[Tensor | Visibility, ...]"
+"""What goes from layer to layer: a tensor, followed by the extras. Outside of a pipeline stage or a
+`Transformer` all of them are tensors."""
 Recipe: TypeAlias = dict[str, Any]
+
+DROPOUT_KEYS = "dropout_keys"
+"""The extra that a model with dropout needs in training: [B], see `dslm.model.dropout`."""
 
 
 @dataclass(frozen=True)
@@ -61,11 +68,43 @@ class Stage:
     extras_out: tuple[str, ...] = ()
     """Those that travel on."""
 
-    def build(self) -> nn.Module:
-        """Make the layer, its weights drawn under (seed, index) whatever was drawn before."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(layer_seed(self.seed, self.index))
-            return self.module(self.config)
+    @property
+    def sees_all(self) -> bool:
+        """Whether the layer takes the visibility of every position, not of those selected alone."""
+        read = set(self.uses) & set(self.extras_in)
+        return "visibility" in read and "selected" not in read
+
+    def build(self, drawn: bool = True) -> nn.Module:
+        """Make the layer, its weights drawn under (seed, index) whatever was drawn before.
+
+        Args:
+            drawn: whether to draw them; else they hold zeros, to be filled by others.
+        """
+        with torch.random.fork_rng(devices=[]), undrawn():
+            torch.manual_seed(layer_seed(self.seed, self.index))  # of modules that draw themselves
+            module = self.module(self.config)
+        for name, weight in module.named_parameters() if drawn else ():
+            if initial_of(weight) is not None and not weight.is_meta:
+                made = self.initial(name, weight, 0, weight.numel())
+                weight.data.copy_(made.view(weight.shape))
+        return module
+
+    def initial(self, name: str, weight: nn.Parameter, start: int, stop: int) -> Tensor:
+        """A part of a weight as it begins; see `dslm.model.initial.numbers`.
+
+        Args:
+            name: of the weight in the layer.
+            weight: the weight or its shape on the meta device.
+            start: the first place wanted.
+            stop: the place behind the last one.
+        """
+        how = initial_of(weight)
+        if how is None:  # a module that fills its weights by itself
+            built = dict(self.build(drawn=False).named_parameters())[name]
+            return built.detach().flatten()[start:stop]
+        return numbers(
+            how, weight.shape, partial(layer_seed, self.seed, self.index, name), start, stop
+        )
 
     def apply(self, module: nn.Module, value: Value, **more: Any) -> Value:
         """Call the layer.
@@ -75,11 +114,13 @@ class Stage:
             value: the tensor to change and the tensors `extras_in` with it, or the first alone.
             more: other arguments of the layer.
         """
-        extras: dict[str, Tensor] = {}
+        extras: dict[str, Tensor | Visibility] = {}
         if self.extras_in and isinstance(value, tuple):
             extras = dict(zip(self.extras_in, value[1:], strict=True))
             value = next(iter(value))
-        read = {name: extras[name] for name in self.uses if name in extras}
+        read: dict[str, Any] = {name: extras[name] for name in self.uses if name in extras}
+        if DROPOUT_KEYS in read:
+            read[DROPOUT_KEYS] = layer_keys(read[DROPOUT_KEYS], layer_seed(self.seed, self.index))
         result: Any = (self.call or nn.Module.__call__)(module, value, **read, **more)
         others = tuple(extras[name] for name in self.extras_out if name in extras)
         return (result, *others) if others else result
@@ -118,11 +159,12 @@ def _embedding(config: ModelConfig) -> Recipe:
 
 def _trunk(config: ModelConfig) -> list[Recipe]:
     """From token vectors to the last hidden vectors, those selected."""
-    positions = {"module": Positions, "uses": ("segments", "position_ids")}
-    block: Recipe = {"module": Block, "uses": ("visibility", "position_ids")}
-    last: Recipe = {"module": Block, "uses": ("visibility", "position_ids", "selected")}
+    positions = {"module": Positions, "uses": ("segments", "position_ids", DROPOUT_KEYS)}
+    uses = ("visibility", "position_ids", DROPOUT_KEYS)
+    block: Recipe = {"module": Block, "uses": uses}
+    last: Recipe = {"module": Block, "uses": (*uses, "selected")}
     if config.recurrent:
-        block = last = {"module": RecurrentBlock}
+        block = last = {"module": RecurrentBlock, "uses": (DROPOUT_KEYS,)}
     final = [{"module": FinalNorm}] if config.norm_position == "pre" else []
     return [positions, *[block] * (config.layers - 1), last, *final]
 
@@ -133,7 +175,8 @@ def _decoder(config: ModelConfig) -> list[Recipe]:
         return []
     bottleneck: Recipe = {"module": Bottleneck, "uses": ("visibility",)}
     # The decoder gets nothing but the code, not even where padding was.
-    blocks: list[Recipe] = [{"module": Block}] * config.decoder_blocks
+    block: Recipe = {"module": Block, "uses": (DROPOUT_KEYS,)}
+    blocks = [block] * config.decoder_blocks
     final: list[Recipe] = [{"module": FinalNorm}] if config.norm_position == "pre" else []
     return [bottleneck, *blocks, *final]
 
@@ -153,7 +196,47 @@ def _tail(config: ModelConfig) -> list[Recipe]:
     return [head]
 
 
-def layer_seed(seed: int, *index: int) -> int:
+def with_mask(value: Value, layers: Sequence[Stage], training: bool) -> Value:
+    """What enters some layers, with the mask of `visibility` made once for all of them.
+
+    Args:
+        value: the tensor to change and the extras of the first layer.
+        layers: consecutive ones on one device.
+        training: whether they drop activations.
+    """
+    extras, config = layers[0].extras_in, layers[0].config
+    if "visibility" not in extras or not isinstance(value, tuple):
+        return value
+    place = 1 + extras.index("visibility")
+    numbers: Any = value[place]
+    needed = any(stage.module is Block and stage.sees_all for stage in layers)
+    made = visible(numbers, config.head_width, needed, training and config.dropout > 0)
+    return (*value[:place], made, *value[place + 1 :])
+
+
+def without_mask(value: Value) -> Value:
+    """What leaves the layers, as tensors again, which can travel."""
+    if not isinstance(value, tuple):
+        return value
+    return tuple(one.numbers if isinstance(one, Visibility) else one for one in value)
+
+
+def layer_seed(seed: int, *index: int | str) -> int:
     """A seed for one index, unrelated to that of any other index or seed."""
     text = "/".join(map(str, (seed, *index))).encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") >> 1
+
+
+def drawn(layers: Sequence[Stage]) -> Numbers:
+    """The weights that a model begins with, any part of any of them; names are ``INDEX.…``."""
+
+    @lru_cache(maxsize=1)
+    def shapes(index: int) -> dict[str, nn.Parameter]:
+        with torch.device("meta"):
+            return dict(layers[index].build(drawn=False).named_parameters())
+
+    def read(name: str, start: int, stop: int) -> Tensor:
+        index, _, own = name.partition(".")
+        return layers[int(index)].initial(own, shapes(int(index))[own], start, stop)
+
+    return read

@@ -11,13 +11,18 @@ from dslm.model.attention import Cache
 from dslm.model.block import Block
 from dslm.model.embedding import Positions
 from dslm.model.recurrent import RecurrentBlock, State
-from dslm.model.stages import Stage, Value
+from dslm.model.stages import Stage, Value, with_mask
 
 
 class Transformer(nn.Module):
-    """A model built from stages; weights are named ``INDEX.…`` by the index of their stage."""
+    """A model built from stages; weights are named ``INDEX.…`` by the index of their stage.
 
-    def __init__(self, stages: Sequence[Stage]) -> None:
+    Args:
+        stages: the model.
+        drawn: whether its weights are drawn; see `Stage.build`.
+    """
+
+    def __init__(self, stages: Sequence[Stage], drawn: bool = True) -> None:
         super().__init__()
         self.layers = nn.ModuleDict()
         self.calls: list[tuple[str, Stage]] = []
@@ -25,7 +30,7 @@ class Transformer(nn.Module):
         for stage in stages:
             key = owners.get(stage.tied) or str(stage.index)
             if key not in self.layers:
-                self.layers[key] = stage.build()
+                self.layers[key] = stage.build(drawn)
                 if stage.tied:
                     owners[stage.tied] = key
             self.calls.append((key, stage))
@@ -41,7 +46,7 @@ class Transformer(nn.Module):
             [B, S, V] scores of the next token for a causal model; see `Stage` for others.
         """
         waiting = iter(caches or ())
-        value = inputs
+        value = with_mask(inputs, [stage for _, stage in self.calls], self.training)
         for key, stage in self.calls:
             layer = self.layers[key]
             more: dict[str, Any] = {}

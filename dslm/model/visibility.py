@@ -1,36 +1,65 @@
-"""Which token sees which, in one number a token.
+"""Which token sees which, in one number a token, and attention as far as each sees.
 
-`visibility` [B, S] holds the document each token of a row is of: equal numbers, but for the sign,
+The numbers [B, S] name the document each token of a row is of: equal numbers, but for the sign,
 see each other and no others, so that one row can hold several documents and, under 0, padding. The
 sign says from where: a token with a negative number is seen by its whole document, one with a
 positive number by itself and those after it. So -1 everywhere is full attention, 1 everywhere
 causal, and -1 … -1 1 … 1 a prefix that is seen whole and a causal rest (Raffel et al. 2020, section
-3.2.1). Numbers travel between pipeline stages at S a row, where a mask would be S².
+3.2.1). Numbers travel between pipeline stages at S a row, where a mask would be S²; every stage
+makes its mask of them once, which all of its blocks take, and take again when they recompute.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.attention.flex_attention import create_block_mask, flex_attention
-from torch.utils.weak import WeakIdKeyDictionary
+
+from dslm.model.dropout import Dropped, kept
 
 NARROWEST = 16
 """Width of a head from which FlexAttention computes it."""
+
+
+class Visibility(NamedTuple):
+    """The numbers of some rows, and what blocks need to be made of them."""
+
+    numbers: Tensor
+    """[B, S]."""
+    mask: Any = None
+    """`sees` of the numbers or, where FlexAttention takes it, `block_mask`."""
+
+
+def visible(
+    numbers: Tensor, head_width: int, masked: bool = True, dropped: bool = False
+) -> Visibility:
+    """Make what the blocks of a model need of numbers [B, S].
+
+    Args:
+        numbers: [B, S].
+        head_width: width of a head (E).
+        masked: whether any block lets all positions attend.
+        dropped: whether attention weights are dropped.
+    """
+    if not masked:
+        return Visibility(numbers)
+    if numbers.is_cuda and head_width >= NARROWEST:
+        return Visibility(numbers, block_mask(numbers, dropped, _compiled()[1]))
+    return Visibility(numbers, sees(numbers))
 
 
 def attend(
     queries: Tensor,
     keys: Tensor,
     values: Tensor,
-    visibility: Tensor | None,
+    visibility: Visibility | None,
     selected: Tensor | None,
     causal: bool,
-    dropout: float,
+    dropped: Dropped | None = None,
 ) -> Tensor:
     """Scaled dot-product attention as far as each token sees.
 
@@ -38,83 +67,141 @@ def attend(
         queries: [B, H, S, E].
         keys: [B, K, T, E]; K divides H, and T - S earlier tokens may come before the S.
         values: [B, K, T, E].
-        visibility: [B, S], or `None` where `causal` says all.
+        visibility: who sees whom, or `None` where `causal` says all.
         selected: [B, M], the positions whose queries are wanted; all of them without it.
         causal: without `visibility`, whether a token sees only those up to itself.
-        dropout: share of the attention weights that is dropped.
+        dropped: what is dropped of the attention weights.
 
     Returns:
         [B, H, M, E].
     """
-    grouped = queries.shape[1] != keys.shape[1]
-    on_gpu = queries.is_cuda and queries.shape[-1] >= NARROWEST and not dropout
-    if visibility is not None and selected is None and on_gpu:
-        return _flexible(queries, keys, values, visibility, grouped)
+    on_gpu = queries.is_cuda and queries.shape[-1] >= NARROWEST
+    if on_gpu and selected is None and (visibility is not None or dropped is not None):
+        mask = visibility.mask if visibility else None
+        if visibility is None and causal:
+            mask = _causal_blocks(queries.shape[2], queries.device)
+        return flexible(queries, keys, values, mask, dropped, _compiled()[0])
     new, total = queries.shape[2], keys.shape[2]
     mask = None
     if visibility is not None:
-        mask = _kept(_MASKS, visibility, sees)
-    elif causal and (total > new or selected is not None):
+        mask = visibility.mask if selected is None else sees(visibility.numbers, selected)
+    elif causal and (total > new or selected is not None or dropped is not None):
         mask = torch.ones(new, total, dtype=torch.bool, device=keys.device).tril(total - new)
-        mask = mask.expand(len(queries), 1, new, total)
+        if selected is not None:
+            mask = mask[selected][:, None]
     if selected is not None:
-        rows = selected[:, None, :, None]
-        queries = queries.take_along_dim(rows, dim=2)
-        mask = None if mask is None else mask.take_along_dim(rows, dim=2)
+        queries = queries.take_along_dim(selected[:, None, :, None], dim=2)
+    grouped = queries.shape[1] != keys.shape[1]
+    if dropped is not None:
+        return _explicit(queries, keys, values, mask, dropped)
     return F.scaled_dot_product_attention(
         queries,
         keys,
         values,
         attn_mask=mask,
         is_causal=causal and mask is None,
-        dropout_p=dropout,
         enable_gqa=grouped,
     )
 
 
-def sees(visibility: Tensor) -> Tensor:
-    """Whether token s sees token t, [B, 1, S, S] boolean, from `visibility` [B, S]."""
-    seen, documents = visibility[:, None, :], visibility.abs()
-    size = visibility.shape[1]
-    before = torch.ones(size, size, dtype=torch.bool, device=visibility.device).tril()
-    mask = (documents[:, :, None] == documents[:, None, :]) & (before | (seen <= 0))
+def sees(numbers: Tensor, selected: Tensor | None = None) -> Tensor:
+    """Whether token s sees token t, [B, 1, S, S] boolean, of numbers [B, S].
+
+    With `selected` [B, M] the tokens s are those: [B, 1, M, S].
+    """
+    seen, documents = numbers[:, None, :], numbers.abs()
+    others = torch.arange(numbers.shape[1], device=numbers.device)
+    places = others[None] if selected is None else selected
+    own = documents if selected is None else documents.gather(1, selected)
+    before = others <= places[:, :, None]
+    mask = (own[:, :, None] == documents[:, None, :]) & (before | (seen <= 0))
     return mask[:, None]
 
 
-_MASKS: Any = WeakIdKeyDictionary()
-_BLOCKS: Any = WeakIdKeyDictionary()
-"""What all blocks of a model need is made by the first, and goes with its `visibility`."""
-
-
-def _kept(store: Any, visibility: Tensor, make: Any) -> Any:
-    if visibility not in store:
-        store[visibility] = make(visibility)
-    return store[visibility]
-
-
-def _flexible(
-    queries: Tensor, keys: Tensor, values: Tensor, visibility: Tensor, grouped: bool
+def _explicit(
+    queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, dropped: Dropped
 ) -> Tensor:
-    """The same by FlexAttention (Dong et al. 2024), which skips whole blocks that no token sees."""
-    attention, create = _flex()
-    mask = _kept(_BLOCKS, visibility, partial(block_mask, create=create))
-    mixed: Tensor = attention(queries, keys, values, block_mask=mask, enable_gqa=grouped)
-    return mixed
+    """Attention step by step, where weights are dropped that torch has no mask for."""
+    times = queries.shape[1] // keys.shape[1]
+    if times > 1:
+        keys, values = (part.repeat_interleave(times, dim=1) for part in (keys, values))
+    scores = queries * queries.shape[-1] ** -0.5 @ keys.transpose(2, 3)
+    if mask is not None:
+        scores = scores + scores.new_zeros(mask.shape).masked_fill(~mask, -torch.inf)
+    weights = scores.softmax(-1, dtype=torch.float32).to(values.dtype)
+    return dropped.apply(weights) @ values
 
 
-def block_mask(visibility: Tensor, create: Any = create_block_mask) -> Any:
-    """`sees` in the form that FlexAttention takes: a rule, and the blocks where it is ever true."""
-    documents = visibility.abs()
+def flexible(
+    queries: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    mask: Any,
+    dropped: Dropped | None,
+    attention: Any = flex_attention,
+) -> Tensor:
+    """The same by FlexAttention (Dong et al. 2024), which skips whole blocks that no token sees.
+
+    It can leave scores out, but not weights, of which those dropped still count in the sum that
+    divides. So there every key stands twice: if it is kept, the first has its value and the second
+    is left out; if it is dropped, the other way round, and the second one's value is zero.
+
+    Args:
+        queries: [B, H, S, E].
+        keys: [B, K, S, E].
+        values: [B, K, S, E].
+        mask: of `block_mask`, for keys that stand twice if any are dropped; `None` for all.
+        dropped: what is dropped of the attention weights.
+        attention: FlexAttention, compiled or not.
+    """
+    grouped = queries.shape[1] != keys.shape[1]
+    if dropped is None:
+        plain: Tensor = attention(queries, keys, values, block_mask=mask, enable_gqa=grouped)
+        return plain
+    low, high, rate = dropped
+    size = keys.shape[2]
+
+    def rule(score: Tensor, row: Tensor, head: Tensor, token: Tensor, other: Tensor) -> Tensor:
+        place = row, head, token
+        stays = kept(low[place], high[place], (other % size).to(torch.int32), rate)
+        return torch.where(stays == (other < size), score, -torch.inf)
+
+    keys, values = torch.cat([keys, keys], 2), torch.cat([values, torch.zeros_like(values)], 2)
+    mixed: Tensor = attention(queries, keys, values, rule, mask, enable_gqa=grouped)
+    return mixed * (1 / (1 - rate))
+
+
+def block_mask(numbers: Tensor, dropped: bool = False, create: Any = create_block_mask) -> Any:
+    """`sees` in the form that FlexAttention takes: a rule, and the blocks where it is ever true.
+
+    Args:
+        numbers: [B, S].
+        dropped: whether weights are dropped, hence every key stands twice: see `flexible`.
+        create: `create_block_mask`, compiled or not.
+    """
+    documents = numbers.abs()
+    rows, size = numbers.shape
 
     def rule(row: Tensor, _: Tensor, token: Tensor, other: Tensor) -> Tensor:
+        other = other % size
         same = documents[row, token] == documents[row, other]
-        return same & ((other <= token) | (visibility[row, other] <= 0))
+        return same & ((other <= token) | (numbers[row, other] <= 0))
 
-    rows, size = visibility.shape
-    return create(rule, rows, None, size, size, device=visibility.device.type)
+    twice = 2 if dropped else 1
+    return create(rule, rows, None, size, twice * size, device=numbers.device.type)
+
+
+@lru_cache(maxsize=4)
+def _causal_blocks(size: int, device: torch.device) -> Any:
+    """The mask of a row in which each token sees those up to itself, for `flexible` dropout."""
+
+    def rule(_: Tensor, __: Tensor, token: Tensor, other: Tensor) -> Tensor:
+        return other % size <= token
+
+    return create_block_mask(rule, None, None, size, 2 * size, device=device.type)
 
 
 @lru_cache(maxsize=1)
-def _flex() -> tuple[Any, Any]:
+def _compiled() -> tuple[Any, Any]:
     """Attention and the making of its blocks, compiled: 12 ms for these at each step otherwise."""
     return torch.compile(flex_attention), torch.compile(create_block_mask)

@@ -60,13 +60,17 @@ class Autoencoder(Objective):
         self.extras = (*padding, *(("originals",) if vectors else ()))
         tokens = ("restored_loss", "restored_accuracy")
         self.measures = ("explained_variance",) if vectors else tokens
-        self.token_loss = None if vectors else "restored_loss"
 
     @classmethod
     def model(cls, settings: AutoencoderConfig) -> dict[str, Any]:
         """Encoder and decoder see the whole row; between them is a code of any size."""
         output = "vectors" if settings.vectors else "scores"
         return {"attention": "full", "transform": False, "pair_head": False, "output": output}
+
+    @classmethod
+    def token_loss(cls, settings: AutoencoderConfig) -> str | None:
+        """None where vectors are compared."""
+        return None if settings.vectors else "loss"
 
     @classmethod
     def check(cls, settings: AutoencoderConfig, model: ModelConfig) -> list[Problem]:
@@ -80,21 +84,18 @@ class Autoencoder(Objective):
 
     def batch(self, samples: Samples) -> Batch:
         """Inputs: tokens [B, S], and what `extras` names. Labels: the tokens themselves [B, S]."""
-        rows = samples.tokens.astype(np.int64)
-        real = np.ones(rows.shape, dtype=np.bool_)
-        if samples.padding is not None:
-            real = rows != samples.padding
+        rows, text = samples.tokens.astype(np.int64), samples.text
         inputs = rows
         if self.settings.noise:
             draws = partial(stateless_random, self.context.seed, samples.numbers)
-            hidden, _ = select_tokens(rows, real, self.settings.noise, "token", None, draws)
+            hidden, _ = select_tokens(rows, text, self.settings.noise, "token", None, draws)
             inputs = np.where(hidden, self.mask, rows)
-        extras = {"visibility": -real.astype(np.int64), "originals": rows}
-        labels = np.where(real, rows, IGNORE)
+        extras = {"visibility": -text.astype(np.int64), "originals": rows}
+        labels = np.where(text, rows, IGNORE)
         return as_batch([inputs, *(extras[name] for name in self.extras)], [labels])
 
     def loss(self, outputs: Any, labels: Any) -> Tensor:
-        """Mean over rows of each row's mean loss a token.
+        """The sum over tokens of the loss of each.
 
         That is its negative log-likelihood in nats, or the squared distance of its vector from its
         embedding.
@@ -104,7 +105,7 @@ class Autoencoder(Objective):
         if not self.settings.vectors:
             return super().loss(outputs, labels)
         predicted, targets = outputs
-        return squared_error(predicted, targets, labels)
+        return squared_error(predicted, targets, labels)[None]
 
     def measure(self, outputs: Any, labels: Any) -> Tensor:
         """Loss and accuracy over all tokens, or the share of the variance that is explained."""

@@ -12,13 +12,13 @@ starts.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from dslm.errors import Problem
 from dslm.model.config import NO_BOTTLENECK, ModelConfig
-from dslm.objectives.batch import Batch
+from dslm.objectives.batch import IGNORE, Batch, Value
 from dslm.objectives.completion import Completion, Continue
 from dslm.sampling.stream import RowSource, Samples, WindowSpec
 from dslm.shards.shard_set import ShardSet
@@ -70,10 +70,10 @@ class Objective(ABC):
 
     extras: tuple[str, ...] = ()
     """The tensors behind the token ids in its inputs, by the names under which stages use them."""
+    parts: int = 1
+    """Parts of its loss, one for each tensor of labels."""
     measures: tuple[str, ...] = ()
     """What is logged beside the loss."""
-    token_loss: str | None = "loss"
-    """Which of the loss and `measures` is in nats a token, if any."""
     extra_ids: int = 0
     """Ids it uses beyond those of the tokenizer."""
     scored_fraction: float = 1.0
@@ -89,6 +89,11 @@ class Objective(ABC):
     def model(cls, settings: Any) -> dict[str, Any]:
         """What it decides of the model: values of `ModelConfig`."""
         return {"attention": "causal", "transform": False, "pair_head": False, **NO_BOTTLENECK}
+
+    @classmethod
+    def token_loss(cls, settings: Any) -> str | None:
+        """Which of the loss and `measures` is in nats a token, if any."""
+        return "loss"
 
     @classmethod
     def check(cls, settings: Any, model: ModelConfig) -> list[Problem]:
@@ -122,14 +127,29 @@ class Objective(ABC):
     def batch(self, samples: Samples) -> Batch:
         """Inputs and labels of some samples, on the CPU."""
 
-    def loss(self, outputs: Any, labels: Any) -> Tensor:
-        """A float32 scalar: the mean over rows; a row without labels counts as zero.
+    def held_out(self) -> Mapping[str, Callable[[Samples], Batch]]:
+        """The losses that are measured on held-out text, and how the batches of each are made.
 
-        Here the mean negative log-likelihood of the labels in nats. The outputs may be overwritten.
+        The first is `loss`, by which a run stops; here that of training is the only one.
+        """
+        return {"loss": self.batch}
+
+    def loss(self, outputs: Any, labels: Any) -> Tensor:
+        """[parts] float32: sums over all labels that count; zero where none does.
+
+        Each is divided by how many of them a whole step has, see `counts`; the loss is the sum of
+        these means. Here the negative log-likelihood in nats. The outputs may be overwritten.
         """
         from dslm.objectives.cross_entropy import cross_entropy
 
-        return cross_entropy(outputs, labels)
+        return cross_entropy(outputs, labels)[None]
+
+    def counts(self, labels: Value) -> Tensor:
+        """[parts] int64: how many labels each part of the loss is a sum over."""
+        import torch
+
+        parts = labels if isinstance(labels, tuple) else (labels,)
+        return torch.stack([(part != IGNORE).sum() for part in parts])
 
     def measure(self, outputs: Any, labels: Any) -> Tensor:
         """[measures, 2] float32: a sum for each of `measures`, and how many it is a sum of.

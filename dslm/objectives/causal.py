@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Annotated
 
 import numpy as np
@@ -9,11 +11,13 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from dslm.config.parse import STRICT
+from dslm.errors import Problem
 from dslm.objectives.base import Context, Objective, Refusals
 from dslm.objectives.batch import IGNORE, Batch, as_batch, position_ids
-from dslm.objectives.fill_in_middle import SENTINELS, middle_last
+from dslm.objectives.fill_in_middle import DRAWS, SENTINELS, documents_of, middle_last
 from dslm.sampling.stateless_random import RandomStream, stateless_random
 from dslm.sampling.stream import Samples, WindowSpec
+from dslm.shards.shard_set import ShardSet
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
@@ -21,7 +25,7 @@ class CausalConfig:
     """Causal language modelling."""
 
     fill_in_middle: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Share of the rows in which the middle of a text is predicted after what comes before and
+    """Share of the documents of a row of which the middle is predicted after what comes before and
     behind it (Bavarian et al., "Efficient Training of Language Models to Fill in the Middle",
     2022)."""
     suffix_first: Annotated[float, Field(ge=0, le=1)] = 0.5
@@ -45,25 +49,56 @@ class Causal(Objective):
 
     @classmethod
     def refuses(cls, settings: CausalConfig) -> Refusals:
-        """Borders between documents, across which fill-in-the-middle moves text."""
-        if not settings.fill_in_middle:
-            return {}
-        rule = "does not go with objective.causal.fill_in_middle, which moves text across borders"
-        return {"document_borders": (rule, "use one of the two")}
+        """Nothing: documents can be kept apart, and only within them is text moved."""
+        return {}
+
+    def check_shards(self, shards: ShardSet) -> list[Problem]:
+        """Whether the documents within which text is moved can be told from each other."""
+        ends = shards.documents == 1 or "eos" in self.context.vocabulary.special
+        if ends or not self.settings.fill_in_middle:
+            return []
+        rule = "has documents without ends, as its tokenizer has no id for them"
+        fix = "shard it as one document, or with a tokenizer that has <eos>; or leave that out"
+        where = f"objective.causal.fill_in_middle: {shards.folder}"
+        return [Problem(where, None, rule, fix)]
 
     def batch(self, samples: Samples) -> Batch:
+        """Rows [B, S + 1], of which some documents have their middle last, as inputs and labels."""
+        return self._rearranged(self.settings.fill_in_middle, samples)
+
+    def held_out(self) -> Mapping[str, Callable[[Samples], Batch]]:
+        """The text as it is; beside it, if that is learned, with all its documents rearranged."""
+        if not self.settings.fill_in_middle:
+            return super().held_out()
+        return {"loss": self._next_tokens, "fim_loss": partial(self._rearranged, 1.0)}
+
+    def _next_tokens(self, samples: Samples) -> Batch:
         """Split rows [B, S + 1] into inputs [B, S] and labels [B, S]."""
-        rows, context = samples.tokens.astype(np.int64), self.context
-        if share := self.settings.fill_in_middle:
-            draws = stateless_random(context.seed, samples.numbers, 4, RandomStream.CUTS)
-            first = self.settings.suffix_first
-            rows = middle_last(rows, draws, share, first, context.vocabulary.size)
-        inputs, labels = rows[:, :-1], rows[:, 1:]
-        if samples.padding is not None:
-            labels = np.where(labels == samples.padding, IGNORE, labels)
+        rows, text = samples.tokens.astype(np.int64), samples.text
+        inputs, labels = rows[:, :-1], np.where(text, rows, IGNORE)[:, 1:]
         tensors = [inputs]
-        if context.borders:
+        if self.context.borders:
             # The end of a document begins the next one, whose first token has so a predecessor.
-            documents = 1 + np.cumsum(inputs == context.vocabulary.special["eos"], axis=1)
+            ends = text[:, :-1] & (inputs == self.context.vocabulary.special["eos"])
+            documents = 1 + np.cumsum(ends, axis=1)
             tensors += [documents, position_ids(documents)]
         return as_batch(tensors, [labels])
+
+    def _rearranged(self, share: float, samples: Samples) -> Batch:
+        """The same with a share of the documents rearranged."""
+        if not share:
+            return self._next_tokens(samples)
+        context, special = self.context, self.context.vocabulary.special
+        begin, end = special.get("bos"), special.get("eos")
+        shares = share, self.settings.suffix_first
+        rows = samples.tokens.astype(np.int64)
+        texts = [row[kept] for row, kept in zip(rows, samples.text, strict=True)]
+        documents = [documents_of(text, end) for text in texts]
+        most, lengths = max(map(len, documents)), []
+        draws = stateless_random(context.seed, samples.numbers, DRAWS * most, RandomStream.CUTS)
+        for row, found, drawn in zip(rows, documents, draws, strict=True):
+            mine = drawn.reshape(-1, DRAWS)[: len(found)]
+            made = middle_last(found, row.size, mine, shares, context.vocabulary.size, begin, end)
+            row[: made.size] = made
+            lengths.append(made.size)
+        return self._next_tokens(Samples(rows, samples.numbers, samples.indices, np.array(lengths)))

@@ -15,11 +15,11 @@ CHUNK = 1 << 23
 
 
 def cross_entropy(scores: Tensor, labels: Tensor) -> Tensor:
-    """Mean over the rows of each row's mean negative log-likelihood, in nats.
+    """Negative log-likelihood of all labels that count, summed up, in nats.
 
-    A row without labels counts as zero. So the loss of a batch does not depend on how it is cut
-    into micro-batches. The scores are overwritten with their gradient, because for a large
-    vocabulary each copy of them would be the largest tensor of the whole step.
+    So the loss of a batch does not depend on how it is cut into micro-batches. The scores are
+    overwritten with their gradient, because for a large vocabulary each copy of them would be the
+    largest tensor of the whole step.
 
     Args:
         scores: [B, S, V]; not to be used afterwards.
@@ -28,37 +28,37 @@ def cross_entropy(scores: Tensor, labels: Tensor) -> Tensor:
     Returns:
         A float32 scalar.
     """
-    counted = labels != IGNORE
-    weights = counted / counted.sum(-1, keepdim=True).clamp(min=1) / len(labels)
-    flat = scores.flatten(0, -2), labels.flatten(), weights.flatten()
+    flat = scores.flatten(0, -2), labels.flatten()
     loss: Tensor = _CrossEntropy.apply(*flat)  # type: ignore[no-untyped-call]
     return loss
 
 
 class _CrossEntropy(torch.autograd.Function):
-    """Σ weight · -log softmax(scores)[label], its gradient computed in the forward pass."""
+    """Σ -log softmax(scores)[label], its gradient computed in the forward pass.
+
+    What the sum is divided by comes with the loss scale: alone it would let the gradient underflow
+    in float16.
+    """
 
     @staticmethod
-    def forward(ctx: Any, scores: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
-        total = weights.new_zeros(())
-        # The size of the weights waits for the loss scale: alone it would underflow in float16.
-        largest = weights.max().clamp(min=torch.finfo(weights.dtype).tiny)
-        pieces = (torch.split(tensor, _rows(scores)) for tensor in (scores, labels, weights))
-        for piece, label, weight in zip(*pieces, strict=True):
-            target = label.clamp(min=0)[:, None]
+    def forward(ctx: Any, scores: Tensor, labels: Tensor) -> Tensor:
+        total = scores.new_zeros((), dtype=torch.float32)
+        pieces = (torch.split(tensor, _rows(scores)) for tensor in (scores, labels))
+        for piece, label in zip(*pieces, strict=True):
+            target, ignored = label.clamp(min=0)[:, None], (label == IGNORE)[:, None]
             logarithms = piece.float().log_softmax(-1)
-            total = total - (logarithms.gather(-1, target)[:, 0] * weight).sum()
+            total = total - logarithms.gather(-1, target).masked_fill_(ignored, 0).sum()
             if ctx.needs_input_grad[0]:
                 gradient = logarithms.exp_()
                 gradient.scatter_add_(-1, target, gradient.new_full(target.shape, -1.0))
-                piece.copy_(gradient.mul_((weight / largest)[:, None]))
-        ctx.save_for_backward(scores, largest)
+                piece.copy_(gradient.masked_fill_(ignored, 0))
+        ctx.save_for_backward(scores)
         return total
 
     @staticmethod
-    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None, None]:
-        gradient, largest = ctx.saved_tensors
-        return gradient.mul_(largest * upstream[0]), None, None
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None]:
+        (gradient,) = ctx.saved_tensors
+        return gradient.mul_(upstream[0]), None
 
 
 @torch.no_grad()

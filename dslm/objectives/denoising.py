@@ -50,7 +50,6 @@ class Denoising(Objective):
     config = DenoisingConfig
     extras = ("visibility", "selected")
     measures = ("restored_loss", "restored_accuracy")
-    token_loss = "restored_loss"
     settings: DenoisingConfig
 
     def __init__(self, settings: DenoisingConfig, context: Context) -> None:
@@ -119,9 +118,7 @@ class Denoising(Objective):
     def _corrupted(self, samples: Samples) -> list[tuple[Int64Array, Int64Array]]:
         """Source and target of each sample; its padding is no part of its text."""
         texts, width = samples.tokens.astype(np.int64), self.window.width
-        lengths = np.full(len(texts), width)
-        if samples.padding is not None:
-            lengths = (texts != samples.padding).sum(axis=1)
+        lengths = samples.text.sum(axis=1)
         draws = stateless_random(
             self.context.seed, samples.numbers, 2 * width + 1, RandomStream.CUTS
         )

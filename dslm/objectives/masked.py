@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from dslm.arrays import Int64Array
+from dslm.arrays import Flags, Int64Array
 from dslm.config.parse import STRICT
 from dslm.errors import Problem
 from dslm.model.config import NO_BOTTLENECK
@@ -66,7 +66,6 @@ class Masked(Objective):
     kind = "masked"
     meaning = "hidden tokens from all others"
     config = MaskedConfig
-    token_loss = "masked_loss"
     settings: MaskedConfig
 
     def __init__(self, settings: MaskedConfig, context: Context) -> None:
@@ -78,14 +77,22 @@ class Masked(Objective):
         self.window = WindowSpec(context.sequence - (self.begin is not None))
         self.max_predictions = max(1, round(settings.share * context.sequence))
         self.scored_fraction = self.max_predictions / context.sequence
-        kept_apart = ("visibility", "position_ids") if context.borders else ()
+        seen = ("visibility",) if context.borders or context.padded else ()
+        kept_apart = (*seen, *(("position_ids",) if context.borders else ()))
         shape = ("segments", "visibility") if settings.paired else kept_apart
         self.extras = (*shape, "selected")
+        self.parts = 2 if settings.paired else 1
         pair = ("pair_loss", "pair_accuracy") if settings.paired else ()
         self.measures = ("masked_loss", "masked_accuracy", *pair)
         self._ordinary = context.vocabulary.ordinary()
-        self._text = np.isin(np.arange(context.vocabulary.size + self.extra_ids), self._ordinary)
+        ids = np.arange(context.vocabulary.size + self.extra_ids)
+        self._maskable = np.isin(ids, self._ordinary)
         self._words = None if settings.unit == "token" else context.vocabulary.words()
+
+    @classmethod
+    def token_loss(cls, settings: MaskedConfig) -> str:
+        """The loss without that of the pairs."""
+        return "masked_loss" if settings.paired else "loss"
 
     @classmethod
     def model(cls, settings: MaskedConfig) -> dict[str, Any]:
@@ -132,10 +139,11 @@ class Masked(Objective):
             selected positions [B, M]; for pairs also whether the segments do not belong together
             [B], and the first position is among those selected.
         """
-        rows = samples.tokens.astype(np.int64)
+        rows, text = samples.tokens.astype(np.int64), samples.text
         if self.begin is not None and not self.settings.paired:
             rows = np.insert(rows, 0, self.begin, axis=1)
-        inputs, masked = self._masked(rows, samples)
+            text = np.insert(text, 0, True, axis=1)
+        inputs, masked = self._masked(rows, text, samples)
         selected = np.argsort(~masked, axis=1, kind="stable")[:, : self.max_predictions]
         if self.settings.paired:
             selected = np.insert(selected, 0, 0, axis=1)  # [CLS], which is never masked
@@ -143,15 +151,18 @@ class Masked(Objective):
         labels = [np.where(counted, np.take_along_axis(rows, selected, axis=1), IGNORE)]
         if self.settings.paired:
             labels.append(unrelated(self.context.seed, samples.numbers))
-        extras = {"selected": np.where(counted, selected, 0), **self._shape(rows)}
+        extras = {"selected": np.where(counted, selected, 0), **self._shape(rows, text)}
         return as_batch([inputs, *(extras[name] for name in self.extras)], labels)
 
     def loss(self, outputs: Any, labels: Any) -> Tensor:
-        """The mean loss of the masked tokens and, for pairs, that of the pairs, added up."""
+        """The loss of the masked tokens and, for pairs, that of the pairs."""
+        import torch
+
         if not self.settings.paired:
             return super().loss(outputs, labels)
         (scores, pair), (tokens, relation) = outputs, labels
-        return super().loss(scores, tokens) + super().loss(pair[:, None], relation[:, None])
+        both = super().loss(scores, tokens), super().loss(pair[:, None], relation[:, None])
+        return torch.cat(both)
 
     def measure(self, outputs: Any, labels: Any) -> Tensor:
         """Loss and accuracy of each part."""
@@ -169,30 +180,26 @@ class Masked(Objective):
         end = None if self.begin is None else special.get("sep" if self.settings.paired else "eos")
         return Fill(self.mask, self.begin, end)
 
-    def _masked(self, rows: Int64Array, samples: Samples) -> tuple[Int64Array, Any]:
+    def _masked(self, rows: Int64Array, text: Flags, samples: Samples) -> tuple[Int64Array, Flags]:
         """Rows as the model sees them, and where they are masked."""
         settings = self.settings
         numbers = samples.indices if settings.static else samples.numbers
         draws = partial(stateless_random, self.context.seed, numbers)
         masked, units = select_tokens(
-            rows, self._text[rows], settings.share, settings.unit, self._words, draws
+            rows, text & self._maskable[rows], settings.share, settings.unit, self._words, draws
         )
         together = units if settings.unit == "span" else None
         shares = settings.hidden, settings.replaced
         return mask_tokens(rows, masked, together, shares, self.mask, self._ordinary, draws), masked
 
-    def _shape(self, rows: Int64Array) -> dict[str, Int64Array]:
-        """Segments, visibility and position ids of rows, as far as `extras` names them."""
-        special = self.context.vocabulary.special
+    def _shape(self, rows: Int64Array, text: Flags) -> dict[str, Int64Array]:
+        """What `extras` may name of segments, visibility and position ids of rows."""
+        special, visible = self.context.vocabulary.special, -text.astype(np.int64)
         if self.settings.paired:
-            after = np.cumsum(rows == special["sep"], axis=1) - (rows == special["sep"])
-            documents = (after < 2).astype(np.int64)  # behind the second [SEP] is padding
-            segments = (after == 1).astype(np.int64)
-            return {"segments": segments, "visibility": -documents}
+            first = np.cumsum(rows == special["sep"], axis=1) - (rows == special["sep"]) == 0
+            return {"segments": (text & ~first).astype(np.int64), "visibility": visible}
         if not self.context.borders:
-            return {}
+            return {"visibility": visible}
         ends = rows == special["eos"]
-        documents = 1 + np.cumsum(ends, axis=1) - ends
-        if "pad" in special:
-            documents = np.where(rows == special["pad"], 0, documents)
+        documents = np.where(text, 1 + np.cumsum(ends, axis=1) - ends, 0)
         return {"visibility": -documents, "position_ids": position_ids(documents)}

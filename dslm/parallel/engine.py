@@ -6,6 +6,8 @@ The loop calls `train_batch`, `evaluate`, `mean` and so on, and never asks which
 
 from __future__ import annotations
 
+import itertools
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -15,6 +17,7 @@ from torch import Tensor, nn
 
 from dslm.objectives.batch import Batch
 from dslm.parallel.loss import LossFunction
+from dslm.parallel.loss_scale import LossScale
 from dslm.parallel.plan import Plan
 
 
@@ -32,9 +35,12 @@ class Engine(ABC):
         self.plan = plan
         self.loss_function = loss_function
         self.peak_learning_rates = [group["lr"] for group in engine.optimizer.param_groups]
-        self._clipped_norm: Tensor | None = None
+        self.loss_scale = LossScale(engine)
+        self._norm: Tensor | None = None
         self._weights = list(engine.module.parameters())
         engine.clip_fp32_gradients = self._clip
+        if plan.zero_stage == 0 and not engine.gradient_clipping():
+            engine.optimizer.register_step_pre_hook(self._measure_norm)
 
     @abstractmethod
     def train_batch(self, micro_batches: Iterator[Batch]) -> Tensor:
@@ -54,12 +60,32 @@ class Engine(ABC):
 
     @property
     @abstractmethod
+    def computes_loss(self) -> bool:
+        """Whether this rank computes losses."""
+
+    @property
+    @abstractmethod
     def replica(self) -> int:
         """Which of the replicas this rank belongs to."""
 
     @abstractmethod
-    def writes(self, index: int) -> bool:
-        """Whether this rank is the one to write the layer of an index into a checkpoint."""
+    def owns(self, index: int) -> bool:
+        """Whether the layer of an index is saved by the replicas of this rank's stage."""
+
+    def counted(self, micro_batches: Iterator[Batch], count: int) -> Iterator[Batch]:
+        """This rank's micro-batches, once the loss knows how many labels all ranks have in them.
+
+        Every rank must call it; those that compute no losses read nothing ahead.
+        """
+        objective = self.loss_function.objective
+        counts = torch.zeros(objective.parts, dtype=torch.int64, device=self.engine.device)
+        if self.computes_loss:
+            known = list(itertools.islice(micro_batches, count))
+            counts += sum(objective.counts(labels) for _, labels in known)
+            micro_batches = iter(known)
+        torch.distributed.all_reduce(counts)
+        self.loss_function.share(counts, count * self.plan.replicas)
+        return micro_batches
 
     @property
     def half(self) -> bool:
@@ -89,23 +115,38 @@ class Engine(ABC):
             return {}
         metrics = self.loss_function.pop_metrics().to(self.engine.device)
         torch.distributed.all_reduce(metrics)
-        values = (metrics[:, 0] / metrics[:, 1]).tolist()
+        values = (metrics[:, 0] / metrics[:, 1].where(metrics[:, 1] != 0, 1)).tolist()
         return dict(zip(self.loss_function.objective.measures, values, strict=True))
 
     def gradient_norm(self) -> float | None:
         """Euclidean norm of the last step's gradient before clipping, where it is known."""
-        norm = self._clipped_norm if self._clipped_norm is not None else self._zero_norm()
+        norm = self.norm()
         return None if norm is None else float(norm)
 
-    def overflowed(self) -> bool:
-        """Whether the last step was skipped because float16 gradients overflowed."""
-        return bool(getattr(self.engine.optimizer, "overflow", False))
+    def norm(self) -> Tensor | float | None:
+        """As `gradient_norm`, but where it is, and infinite when DeepSpeed left out the step."""
+        if getattr(self.engine.optimizer, "overflow", False):
+            return math.inf
+        norm: Tensor | float | None = self.engine.get_global_grad_norm()
+        return norm if self._norm is None else self._norm
 
-    def _zero_norm(self) -> float | None:
-        norm: float | None = self.engine.get_global_grad_norm()
-        return norm
+    def kept(self) -> dict[str, list[Tensor]]:
+        """What this rank keeps of the weights that the forward pass reads, and of the moments."""
+        wrapped = self.engine.optimizer
+        states = getattr(wrapped, "optimizer", wrapped).state.values()
+        return {
+            "the weights are": [getattr(weight, "ds_tensor", weight) for weight in self._weights],
+            "the optimizer's moments are": [
+                value for state in states for value in state.values() if torch.is_tensor(value)
+            ],
+        }
 
     def _clip(self) -> None:
         """What DeepSpeed does at ZeRO-0 in float32, but keeping the norm it drops."""
         most = self.engine.gradient_clipping()
-        self._clipped_norm = nn.utils.clip_grad_norm_(self._weights, most)
+        self._norm = nn.utils.clip_grad_norm_(self._weights, most)
+
+    def _measure_norm(self, *_: object) -> None:
+        """The norm at ZeRO-0 where nothing is clipped, which DeepSpeed would not know."""
+        gradients = [weight.grad for weight in self._weights if weight.grad is not None]
+        self._norm = nn.utils.get_total_norm(gradients)

@@ -7,15 +7,17 @@ from typing import Any
 
 from dslm.model.stages import Stage
 from dslm.objectives.base import Objective
+from dslm.parallel.deepspeed_json.optimizer import named
 from dslm.parallel.engine import Engine
 from dslm.parallel.loss import LossFunction
+from dslm.parallel.muon import orthogonalize_apart
 from dslm.parallel.plan import Plan
 
 
 def create(
     stages: Sequence[Stage], plan: Plan, config: Mapping[str, Any], objective: Objective
 ) -> Engine:
-    """Lay a model out over the ranks.
+    """Lay a model out over the ranks, its weights still to be filled (`TrainingState.fill`).
 
     Args:
         stages: the model.
@@ -27,4 +29,7 @@ def create(
     from dslm.parallel.zero import ZeroEngine
 
     kind = PipelineEngine if plan.pipeline_stages > 1 else ZeroEngine
-    return kind.build(stages, plan, plan.deepspeed(config), LossFunction(objective))
+    engine = kind.build(stages, plan, plan.deepspeed(config), LossFunction(objective))
+    if named(config["optimizer"]["type"]) == "Muon":
+        orthogonalize_apart(engine.engine.module)
+    return engine

@@ -13,6 +13,10 @@ from dslm.objectives.base import Objective
 class LossFunction:
     """An objective's loss and metrics on the micro-batches of one rank.
 
+    The loss of a step is the mean over everything that is scored in it: by all replicas, in all
+    micro-batches. DeepSpeed takes the mean over micro-batches, so each gets its sum, times how many
+    there are, by how many labels all of them have; see `share`.
+
     In a pipeline only the last stage sees outputs; on the others nothing is collected.
 
     Args:
@@ -21,6 +25,8 @@ class LossFunction:
 
     def __init__(self, objective: Objective) -> None:
         self.objective = objective
+        self.weights = torch.ones(objective.parts)
+        """[parts]: what the sums of a micro-batch are multiplied by."""
         self.collect = False
         """Whether metrics are collected; they take a pass over all scores."""
         self._collected: list[Tensor] = []
@@ -29,7 +35,16 @@ class LossFunction:
         """The loss, a float32 scalar; the outputs may be overwritten."""
         if self.collect and self.objective.measures:
             self._collected.append(self.objective.measure(outputs, labels))
-        return self.objective.loss(outputs, labels)
+        return (self.objective.loss(outputs, labels) * self.weights).sum()
+
+    def share(self, counts: Tensor, micro_batches: int) -> None:
+        """Make the mean over some micro-batches the loss of all of them together.
+
+        Args:
+            counts: [parts], how many labels all of them have; a part without any is zero.
+            micro_batches: how many they are, over all replicas.
+        """
+        self.weights = micro_batches / counts.clamp(min=1)
 
     def pop_metrics(self) -> Tensor:
         """[measures, 2]: sums and counts of everything collected since the last call."""

@@ -15,7 +15,7 @@ from dslm.model.counts import block_count, parameter_count
 from dslm.parallel.deepspeed_json.optimizer import moments
 from dslm.parallel.plan import Plan
 
-RECURRENT = {"lstm": 39, "gru": 20}
+RECURRENT = {"lstm": 39, "gru": 19}
 """Bytes at 16 bits that a recurrent block keeps of a token for each unit of its width: its input,
 normalized too, the gates and states of every token, its output. Measured on torch's CPU kernels;
 the LSTM's keeps some of it twice."""

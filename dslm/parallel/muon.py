@@ -1,16 +1,71 @@
-"""Muon's momentum under ZeRO-1 and 2, which DeepSpeed keeps unlike any other moment.
+"""Muon (Jordan et al. 2024): which matrices it orthogonalizes, and its momentum under ZeRO-1 and 2.
 
-An update of Muon needs whole matrices, so a rank keeps the momentum of every matrix that its piece
-of the weights touches, whole, one after the other in one flat buffer; a matrix cut by the border
-between two ranks is on both.
+A weight may hold several matrices, one under the other: queries, keys and values, the gate of a
+SwiGLU and what it gates. Each is a linear map of its own and is orthogonalized alone. DeepSpeed
+knows weights only, and hands to `muon_update` nothing but a gradient, so its shape says which.
+
+An update needs whole matrices, so under ZeRO-1 and 2 a rank keeps the momentum of every weight that
+its piece touches, whole, one after the other in one flat buffer; a weight cut by the border between
+two ranks is on both.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, nn
+from dslm.errors import Problem
+from dslm.model.config import ModelConfig
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+def check_matrices(optimizer: str | None, model: ModelConfig) -> list[Problem]:
+    """Whether the shape of a weight says which matrices it holds.
+
+    Args:
+        optimizer: a key of `OPTIMIZERS`.
+        model: the shape of the model.
+    """
+    gated = model.activation == "swiglu"
+    projected = model.width + 2 * model.query_groups * model.head_width
+    inner = model.inner_width * (2 if gated else 1)
+    if optimizer != "Muon" or model.recurrent or inner != projected:
+        return []
+    rule = (
+        f"makes the feed-forward layer's {inner:,} rows as many as those of queries, keys and "
+        "values, and Muon tells them apart by their number"
+    )
+    fix = f"use {model.inner_width + 8}, or another optimizer"
+    return [Problem("model.feed_forward", model.inner_width, rule, fix)]
+
+
+def orthogonalize_apart(model: nn.Module) -> None:
+    """Make DeepSpeed's Muon treat every matrix of the model by itself.
+
+    Args:
+        model: as DeepSpeed trains it, on any stage of a pipeline.
+    """
+    import torch
+    from deepspeed.runtime.zero.muon import muon_optimizer, original_muon
+
+    from dslm.model.layers import stacked_rows
+
+    rows_of = {
+        tuple(getattr(weight, "ds_shape", weight.shape)): rows
+        for weight, rows in stacked_rows(model)
+    }
+    update = getattr(original_muon.muon_update, "whole", original_muon.muon_update)
+
+    def update_each(grad: Tensor, momentum: Tensor, *args: Any, **more: Any) -> Tensor:
+        rows = list(rows_of.get(tuple(grad.shape), (len(grad),)))
+        # A gradient that overflowed anywhere leaves all of the momentum as it is, as one would.
+        grad = torch.where(torch.isfinite(grad).all(), grad, torch.nan)
+        parts = zip(torch.split(grad, rows), torch.split(momentum, rows), strict=True)
+        return torch.cat([update(part, kept, *args, **more) for part, kept in parts])
+
+    update_each.whole = update  # type: ignore[attr-defined]
+    original_muon.muon_update = muon_optimizer.muon_update = update_each
 
 
 def momentum(optimizer: Any, parameter: nn.Parameter) -> Tensor | None:
@@ -33,6 +88,8 @@ def momentum(optimizer: Any, parameter: nn.Parameter) -> Tensor | None:
 
 def gather(optimizer: Any, parameter: nn.Parameter) -> Tensor:
     """The momentum of a matrix in float32 on every rank; all must call this."""
+    import torch
+
     own = momentum(optimizer, parameter)
     total = torch.zeros(parameter.numel() + 1, device=parameter.device)
     if own is not None:

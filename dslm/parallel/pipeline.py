@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from dslm.model.stages import Stage, Value
+from dslm.model.stages import Stage, Value, with_mask, without_mask
 from dslm.objectives.batch import Batch
 from dslm.parallel.engine import Engine
 from dslm.parallel.loss import LossFunction
@@ -42,6 +42,11 @@ class PipelineEngine(Engine):
             loss_fn=loss_function,
             partition_method="type:Block",
         )
+        own = stages[module.parts[module.stage_id] : module.parts[module.stage_id + 1]]
+        module.register_forward_pre_hook(
+            lambda _, given: (with_mask(given[0], own, module.training),)
+        )
+        module.register_forward_hook(lambda *given: without_mask(given[-1]))
         groups = parameter_groups(module, config)
         engine, *_ = deepspeed.initialize(
             model=module, model_parameters=groups, config=dict(config), dist_init_required=False
@@ -54,14 +59,15 @@ class PipelineEngine(Engine):
 
     def train_batch(self, micro_batches: Iterator[Batch]) -> Tensor:
         """See `Engine.train_batch`; DeepSpeed has the loss averaged over the replicas already."""
-        loss: Tensor = self.engine.train_batch(micro_batches)
+        counted = self.counted(micro_batches, self.plan.accumulation)
+        loss: Tensor = self.engine.train_batch(counted)
         return loss
 
     def evaluate(self, micro_batches: Sequence[Batch]) -> Tensor:
         """See `Engine.evaluate`; DeepSpeed averages over the replicas already."""
-        loss: Tensor = self.engine.eval_batch(
-            iter(micro_batches), num_micro_batches=len(micro_batches)
-        )
+        count = len(micro_batches)
+        counted = self.counted(iter(micro_batches), count)
+        loss: Tensor = self.engine.eval_batch(counted, num_micro_batches=count)
         return loss
 
     def parameters(self) -> dict[str, nn.Parameter]:
@@ -75,10 +81,14 @@ class PipelineEngine(Engine):
             found[f"{index}.{rest.removeprefix('layer.')}"] = parameter
         return found
 
-    def writes(self, index: int) -> bool:
-        """The replicas of a pipeline stage take turns; of two with a tied weight, the first."""
-        tied_elsewhere = index in self.owners.values() and not self.engine.is_first_stage()
-        return index % self.plan.replicas == self.replica and not tied_elsewhere
+    def owns(self, index: int) -> bool:
+        """Of two stages with a tied weight, the first saves it."""
+        return self.engine.is_first_stage() or index not in self.owners.values()
+
+    @property
+    def computes_loss(self) -> bool:
+        """The last stage does."""
+        return bool(self.engine.is_last_stage())
 
     @property
     def replica(self) -> int:
@@ -87,7 +97,7 @@ class PipelineEngine(Engine):
 
 
 def layer_recipe(stage: Stage) -> Any:
-    """A stage as DeepSpeed's ``LayerSpec``, its weights still initialized by `Stage.build`."""
+    """A stage as DeepSpeed's ``LayerSpec``, built by `Stage.build`."""
     from deepspeed.pipe import LayerSpec, TiedLayerSpec
 
     if stage.tied:
@@ -97,7 +107,7 @@ def layer_recipe(stage: Stage) -> Any:
             forward_fn=stage.apply,
             tied_weight_attr=["embedding.weight"],
         )
-        spec.build = lambda log=False: stage.build()
+        spec.build = lambda log=False: stage.build(drawn=False)
     else:
         spec = LayerSpec(stage.module)
         spec.build = lambda log=False: Layer(stage)
@@ -110,7 +120,7 @@ class Layer(nn.Module):
     def __init__(self, stage: Stage) -> None:
         super().__init__()
         self.stage = stage
-        self.layer = stage.build()
+        self.layer = stage.build(drawn=False)
 
     def forward(self, value: Value) -> Value:
         """See `Stage.apply`."""

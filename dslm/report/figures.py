@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from statistics import median
 
+from dslm.config.parse import parse
+from dslm.objectives.registry import ObjectiveConfig
 from dslm.progress import duration, human
 from dslm.report.record import Record
 from dslm.report.series import Point, series, settled, smoothing
@@ -78,9 +80,8 @@ def _evaluation(record: Record) -> list[Figure]:
         shown.append(Figure("Evaluation loss", f"{found['loss']:.4f}", hint))
     if "perplexity" in found:
         shown.append(Figure("Perplexity", f"{found['perplexity']:.2f}", "of the evaluation"))
-    elif _in_nats(record):
-        loss = series(record.log.evaluations, "validation_loss")[-1].value
-        perplexity = math.exp(min(loss, 700))  # e to the 710 is beyond a float
+    elif losses := series(record.log.evaluations, f"validation_{_token_loss(record)}"):
+        perplexity = math.exp(min(losses[-1].value, 700))  # e to the 710 is beyond a float
         shown.append(Figure("Perplexity", f"{perplexity:.2f}", "of the last validation"))
     if "bits_per_byte" in found:
         value = f"{found['bits_per_byte']:.4f}"
@@ -88,10 +89,10 @@ def _evaluation(record: Record) -> list[Figure]:
     return shown
 
 
-def _in_nats(record: Record) -> bool:
-    """Whether there are validation losses of tokens, and not of vectors."""
-    lines = record.log.evaluations
-    return bool(lines) and not series(lines, "validation_explained_variance")
+def _token_loss(record: Record) -> str | None:
+    """Which of its losses is in nats a token."""
+    config = parse(ObjectiveConfig, record.fact("config", "objective") or {})
+    return config.selected.token_loss(config.settings)
 
 
 def _extent(record: Record) -> list[Figure]:

@@ -21,7 +21,9 @@ SLOW = 0.5
 RISEN = 1.01
 """Validation loss has turned when it ends above so many times its best."""
 LEARNT = 0.95
-"""Nothing much was learnt while the loss is above this share of ln V."""
+"""Nothing much was learnt while the loss is above this share of ln V…"""
+WORSE = 1.0
+"""… and the model has become worse than at its start when it is more than these nats above."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ def findings(record: Record) -> list[Finding]:
         _turned(series(record.log.evaluations, "validation_loss")),
         _spikes(losses),
         _slow(series(record.log.training, "tokens_per_second")),
+        _skipped(series(record.log.training, "skipped_steps")),
         _resumed(record.log.resumes),
         _unreadable(record.log.unreadable),
     )
@@ -61,6 +64,9 @@ def _not_learnt(losses: Sequence[Point], uniform: float | None) -> Finding | Non
     last = settled(losses)
     if uniform is None or not last > LEARNT * uniform:
         return None
+    if last > uniform + WORSE:
+        text = f"The loss, {last:.2f}, is far above uniform guessing, {uniform:.2f}."
+        return Finding("bad", "Diverged", text)
     text = f"The loss, {last:.2f}, has barely left uniform guessing, {uniform:.2f}."
     return Finding("look", "Little learnt", text)
 
@@ -106,6 +112,13 @@ def _slow(speeds: Sequence[Point]) -> Finding | None:
         f"the lowest, {figure(worst.value)}, at step {worst.step:,}."
     )
     return Finding("look", "Slow steps", text)
+
+
+def _skipped(counts: Sequence[Point]) -> Finding | None:
+    if not counts or not counts[-1].value:
+        return None
+    steps = counted(int(counts[-1].value), "step")
+    return Finding("note", "Skipped steps", f"float16's loss scale left out {steps}.")
 
 
 def _resumed(resumes: Sequence[int]) -> Finding | None:

@@ -12,7 +12,7 @@ from dslm.config.parse import STRICT
 from dslm.errors import Problem
 from dslm.model.config import ModelConfig
 from dslm.objectives.registry import ObjectiveConfig, check_objective
-from dslm.run.schedule import ScheduleConfig
+from dslm.run.schedule import ScheduleConfig, check_schedule
 from dslm.sampling.augment import AugmentationConfig
 
 Natural = Annotated[int, Field(ge=0)]
@@ -78,6 +78,9 @@ class RunConfig:
     """Decides weights, sample order and dropout."""
     fresh: bool = False
     """Refuse to start unless the run folder is empty or missing."""
+    resume_optimizer: Literal["stored", "fresh"] = "stored"
+    """fresh = where the checkpoint to resume from was made by another optimizer, the weights go on
+    and the moments begin anew; stored = this is a mistake."""
     pipeline_stages: Count = 1
     """Ranks that share one copy of the model, each holding some of its layers."""
     log_interval: Count = 10
@@ -99,11 +102,7 @@ class RunConfig:
 def check_run(config: RunConfig) -> list[Problem]:
     """What contradicts itself within the settings."""
     problems = _check_data(config) + check_objective(config.objective, config.model)
-    warmup = config.schedule.warmup_steps
-    if warmup is not None and warmup >= config.steps:
-        rule = f"leaves none of the {config.steps} steps after the warm-up"
-        fix = f"use at most {config.steps - 1}, or null"
-        problems.append(Problem("schedule.warmup_steps", warmup, rule, fix))
+    problems += check_schedule(config.schedule, config.steps)
     for key in ("target_loss", "patience"):
         if getattr(config, key) is not None and config.data.validation is None:
             rule = "needs a validation set"

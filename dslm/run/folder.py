@@ -162,7 +162,7 @@ def _changed(
     """Settings that are not those the run began with."""
     fix = "use the same, or choose another run="
     problems = []
-    old, new = (_flat(_deciding(c)) for c in (_filled(before["config"]), config))
+    old, new = (flat(_deciding(c)) for c in (filled(before["config"]), config))
     for key in sorted(old.keys() | new.keys()):
         if old.get(key) != new.get(key):
             rule = f"the run in this folder has {old.get(key)!r}"
@@ -177,7 +177,7 @@ def _changed(
     return problems
 
 
-def _filled(config: Mapping[str, Any]) -> Mapping[str, Any]:
+def filled(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """The settings of an earlier version of dslm, with the defaults of those it did not have."""
     try:
         return asdict(parse(RunConfig, config))
@@ -200,14 +200,15 @@ def _finished(folder: RunFolder, config: Mapping[str, Any]) -> list[Problem]:
     return [Problem("steps", config["steps"], rule, fix)]
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings by their dotted keys."""
+    found: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, dict):
-            flat.update(_flat(value, f"{prefix}{key}."))
+            found.update(flat(value, f"{prefix}{key}."))
         else:
-            flat[prefix + key] = value
-    return flat
+            found[prefix + key] = value
+    return found
 
 
 def _existing_parent(path: Path) -> Path:

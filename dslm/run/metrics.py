@@ -84,5 +84,11 @@ def validation_losses(path: Path, step: int) -> list[float]:
     return [line.get("validation_loss") or math.inf for line in lines if "validation_loss" in line]
 
 
+def skipped_steps(path: Path, step: int) -> int:
+    """How many steps float16's loss scale had left out until a step."""
+    counts = [n.get("skipped_steps") for n in read_metrics(path) if int(n["step"] or 0) <= step]
+    return int(max((count for count in counts if count), default=0))
+
+
 def _finite(value: float | int | None) -> float | int | None:
     return value if value is not None and math.isfinite(value) else None

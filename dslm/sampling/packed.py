@@ -25,7 +25,7 @@ class PackedRows:
     Args:
         shards: the set.
         width: tokens of a row.
-        padding: the id that fills rows up.
+        padding: an id to fill rows up with; any will do, as padding is known by its place.
     """
 
     def __init__(self, shards: ShardSet, width: int, padding: int) -> None:
@@ -43,18 +43,26 @@ class PackedRows:
     def rows(self, indices: Int64Array, numbers: Int64Array) -> Tokens:
         """Some of the rows; shape [len(indices), width], in the dtype of the shards."""
         rows = np.full((indices.size, self.width), self.padding, dtype=self.shards.dtype)
-        counts = self._rows[indices + 1] - self._rows[indices]
-        ends = np.cumsum(counts)
-        pieces = np.repeat(self._rows[indices] - ends + counts, counts) + np.arange(counts.sum())
-        lengths = self._lengths[pieces]
-        filled = np.bincount(np.repeat(np.arange(indices.size), counts), lengths, indices.size)
-        rows[np.arange(self.width) < filled[:, None]] = self.shards.spans(
-            self._starts[pieces], lengths
-        )
+        pieces, _ = self._pieces(indices)
+        text = np.arange(self.width) < self.lengths(indices, rows)[:, None]
+        rows[text] = self.shards.spans(self._starts[pieces], self._lengths[pieces].astype(np.int64))
         return rows
+
+    def lengths(self, indices: Int64Array, rows: Tokens) -> Int64Array:
+        """The tokens of the documents in each row."""
+        pieces, owners = self._pieces(indices)
+        found = np.bincount(owners, self._lengths[pieces], indices.size)
+        return found.astype(np.int64)
 
     def token_spans(self, index: int, number: int) -> list[TokenSpan]:
         """The documents, or parts of them, that a row is made of."""
         pieces = slice(self._rows[index], self._rows[index + 1])
         starts, lengths = self._starts[pieces], self._lengths[pieces]
         return list(zip(starts.tolist(), (starts + lengths).tolist(), strict=True))
+
+    def _pieces(self, indices: Int64Array) -> tuple[Int64Array, Int64Array]:
+        """The pieces of some rows one after the other, and which of these rows each is in."""
+        counts = self._rows[indices + 1] - self._rows[indices]
+        before = np.cumsum(counts) - counts
+        pieces = np.repeat(self._rows[indices] - before, counts) + np.arange(counts.sum())
+        return pieces, np.repeat(np.arange(indices.size), counts)

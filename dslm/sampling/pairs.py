@@ -22,7 +22,7 @@ from dslm.shards.shard_set import ShardSet
 
 Relation = Literal["next_sentence", "sentence_order"]
 
-SPECIAL = ("cls", "sep", "pad")
+SPECIAL = ("cls", "sep")
 """The special ids without which there are no such rows."""
 
 
@@ -33,7 +33,7 @@ class PairRows:
         shards: the set; at least two of its documents have two tokens of text.
         sequence: tokens of a row.
         relation: what the two segments of a pair may be to each other.
-        special: `SPECIAL` ids by name, and eos, if documents end with one.
+        special: `SPECIAL` ids by name, and pad and eos, if there are any.
         short: share of the rows that are made shorter at random.
         seed: another seed makes other pairs.
     """
@@ -48,7 +48,7 @@ class PairRows:
         seed: int,
     ) -> None:
         self.shards, self.width, self.relation = shards, sequence, relation
-        self.padding = special["pad"]
+        self.padding = special.get("pad", special["sep"])
         self._special, self._short, self._seed = special, short, seed
         self._room = sequence - 3
         self._end = 1 if "eos" in special else 0
@@ -69,6 +69,12 @@ class PairRows:
         text = (position > 0) & (position != parted) & (position < end)
         rows[text] = self.shards.spans(starts.ravel(), lengths.ravel())
         return rows
+
+    def lengths(self, indices: Int64Array, rows: Tokens) -> Int64Array:
+        """The tokens of each row up to its second [SEP]."""
+        seen = np.cumsum(rows == self._special["sep"], axis=1)
+        found: Int64Array = 1 + np.argmax(seen == 2, axis=1)
+        return found
 
     def token_spans(self, index: int, number: int) -> list[TokenSpan]:
         """The two segments of a row when it is that sample."""

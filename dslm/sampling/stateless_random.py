@@ -8,7 +8,7 @@ from enum import IntEnum, auto
 import numpy as np
 import numpy.typing as npt
 
-from dslm.arrays import Int64Array
+from dslm.arrays import Int64Array, UInt64Array
 from dslm.sampling.order import mix
 
 Reals = npt.NDArray[np.float64]
@@ -33,6 +33,7 @@ class RandomStream(IntEnum):
     IDS = auto()
     LENGTHS = auto()
     CUTS = auto()
+    DROPOUT = auto()
 
 
 def stateless_random(seed: int, samples: Int64Array, width: int, stream: RandomStream) -> Reals:
@@ -44,9 +45,13 @@ def stateless_random(seed: int, samples: Int64Array, width: int, stream: RandomS
     Returns:
         Shape [samples, width].
     """
+    positions = np.arange(1, width + 1, dtype=np.uint64) * GOLDEN
+    bits = mix(sample_bits(seed, samples, stream)[:, None] + positions) >> np.uint64(11)
+    return bits.astype(np.float64) * 2.0**-53
+
+
+def sample_bits(seed: int, samples: Int64Array, stream: RandomStream) -> UInt64Array:
+    """64 random bits for each sample, different ones for different samples; shape [samples]."""
     digest = hashlib.blake2b(f"{seed}/{int(stream)}".encode(), digest_size=16).digest()
     before, behind = np.frombuffer(digest, dtype="<u8").astype(np.uint64)
-    rows = mix(mix(samples.astype(np.uint64) + before) + behind)
-    positions = np.arange(1, width + 1, dtype=np.uint64) * GOLDEN
-    bits = mix(rows[:, None] + positions) >> np.uint64(11)
-    return bits.astype(np.float64) * 2.0**-53
+    return mix(mix(samples.astype(np.uint64) + before) + behind)

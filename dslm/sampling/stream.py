@@ -39,12 +39,21 @@ class Samples:
     """[n]: their numbers; the same row has another one in each epoch."""
     indices: Int64Array
     """[n]: the numbers of their rows, the same in each epoch."""
-    padding: int | None = None
-    """The id that fills rows up, if any does."""
+    lengths: Int64Array | None = None
+    """[n]: tokens of each row before its padding; without them no row has any."""
+
+    @property
+    def text(self) -> Flags:
+        """[n, width]: true where a row holds text, false where it is filled up."""
+        size, width = self.tokens.shape
+        lengths = np.full(size, width) if self.lengths is None else self.lengths
+        text: Flags = np.arange(width) < lengths[:, None]
+        return text
 
     def __getitem__(self, part: slice) -> Samples:
         """Some of them."""
-        return Samples(self.tokens[part], self.numbers[part], self.indices[part], self.padding)
+        lengths = None if self.lengths is None else self.lengths[part]
+        return Samples(self.tokens[part], self.numbers[part], self.indices[part], lengths)
 
 
 @dataclass(frozen=True)
@@ -77,10 +86,6 @@ class RowSource(Protocol):
     def width(self) -> int:
         """Tokens of a row."""
 
-    @property
-    def padding(self) -> int | None:
-        """The id that fills rows up, if any does."""
-
     def __len__(self) -> int:
         """How many rows there are."""
 
@@ -93,6 +98,16 @@ class RowSource(Protocol):
 
         Returns:
             Shape [len(indices), width], in the dtype of the shards.
+        """
+
+    def lengths(self, indices: Int64Array, rows: Tokens) -> Int64Array:
+        """Tokens of each row before its padding, if it has any.
+
+        Padding is known by its place alone: its id may be that of the end of a document.
+
+        Args:
+            indices: which rows.
+            rows: [len(indices), width], what `rows` gave for them.
         """
 
     def token_spans(self, index: int, number: int) -> list[TokenSpan]:
@@ -109,8 +124,6 @@ class Windows:
             they are those of its beginning.
     """
 
-    padding = None
-
     def __init__(self, shards: ShardSet, spec: WindowSpec, margin: int = 0) -> None:
         self.shards, self.spec, self.margin = shards, spec, margin
         self.width = spec.width + margin
@@ -121,6 +134,10 @@ class Windows:
     def rows(self, indices: Int64Array, numbers: Int64Array) -> Tokens:
         """Some of the windows with their margin; shape [len(indices), width]."""
         return self._read(self.shards.windows, indices)
+
+    def lengths(self, indices: Int64Array, rows: Tokens) -> Int64Array:
+        """All of each window."""
+        return np.full(indices.size, rows.shape[1])
 
     def sentences(self, indices: Int64Array, numbers: Int64Array) -> Flags:
         """True where a sentence begins, in the shape of `rows`."""
@@ -161,7 +178,7 @@ class Stream:
     def __init__(
         self, sources: Sequence[RowSource], weights: Sequence[float] | None, seed: int
     ) -> None:
-        self.sources, self.width, self.padding = sources, sources[0].width, sources[0].padding
+        self.sources, self.width = sources, sources[0].width
         shards = [source.shards for source in sources]
         if problems := check_sources(shards, weights, self.width):
             raise DataError(*problems)
@@ -182,10 +199,14 @@ class Stream:
         return self._gathered(first, count, self._dtype, [source.rows for source in self.sources])
 
     def samples(self, first: int, count: int) -> Samples:
-        """The same rows with their numbers."""
-        numbers = np.arange(first, first + count)
-        _, indices = self._locate(numbers)
-        return Samples(self.rows(first, count), numbers, indices, self.padding)
+        """The same rows with their numbers and lengths."""
+        numbers, rows = np.arange(first, first + count), self.rows(first, count)
+        chosen, indices = self._locate(numbers)
+        lengths = np.empty(count, dtype=np.int64)
+        for number, source in enumerate(self.sources):
+            mine = chosen == number
+            lengths[mine] = source.lengths(indices[mine], rows[mine])
+        return Samples(rows, numbers, indices, lengths)
 
     def token_spans(self, first: int, count: int) -> list[tuple[int, list[TokenSpan]]]:
         """For each of these samples the number of its source and the tokens it is made of."""
@@ -225,8 +246,9 @@ def ordered(source: RowSource, first: int, count: int) -> Samples:
     Past the last row that one is given again.
     """
     numbers = np.arange(first, first + count, dtype=np.int64)
-    rows = np.minimum(numbers, len(source) - 1)
-    return Samples(source.rows(rows, rows), rows, rows, source.padding)
+    indices = np.minimum(numbers, len(source) - 1)
+    rows = source.rows(indices, indices)
+    return Samples(rows, indices, indices, source.lengths(indices, rows))
 
 
 def check_window(shards: ShardSet, width: int) -> list[Problem]:

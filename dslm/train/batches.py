@@ -10,10 +10,14 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from dslm.arrays import UInt64Array
 from dslm.objectives.base import Objective
 from dslm.objectives.batch import IGNORE, Batch, Value
 from dslm.parallel.plan import Plan
-from dslm.sampling.stream import RowSource, Stream, Windows, ordered
+from dslm.sampling.stateless_random import RandomStream, sample_bits
+from dslm.sampling.stream import RowSource, Samples, Stream, Windows, ordered
 from dslm.shards.shard_set import ShardSet
 
 if TYPE_CHECKING:
@@ -21,7 +25,13 @@ if TYPE_CHECKING:
 
 
 def training_batch(
-    stream: Stream, plan: Plan, objective: Objective, first: int, replica: int, device: str
+    stream: Stream,
+    plan: Plan,
+    objective: Objective,
+    first: int,
+    replica: int,
+    device: str,
+    dropout: bool = False,
 ) -> Iterator[Batch]:
     """The micro-batches of one replica for the step that begins at a sample.
 
@@ -32,32 +42,61 @@ def training_batch(
         first: number of the step's first sample.
         replica: which replica's part.
         device: where the tensors go.
+        dropout: whether the keys of `dslm.model.dropout` follow the inputs.
     """
     count = plan.micro_batch * plan.accumulation
     samples = stream.samples(first + replica * count, count)
     for begin in range(0, count, plan.micro_batch):
-        batch = objective.batch(samples[begin : begin + plan.micro_batch])
+        micro = samples[begin : begin + plan.micro_batch]
+        batch = objective.batch(micro)
+        if dropout:
+            seed = objective.context.seed
+            batch = _with_keys(batch, sample_bits(seed, micro.numbers, RandomStream.DROPOUT))
         yield moved(batch, lambda tensor: tensor.to(device, non_blocking=True))
 
 
 def validation_batches(
-    source: RowSource, rows: int, plan: Plan, objective: Objective, replica: int, device: str
-) -> tuple[list[Batch], float]:
+    source: RowSource,
+    rows: int,
+    plan: Plan,
+    make: Callable[[Samples], Batch],
+    replica: int,
+    device: str,
+    dropout: bool = False,
+) -> list[Batch]:
     """The micro-batches of one replica for an evaluation on the first rows of a shard set.
 
-    All replicas get the same number; those past the end repeat a row without labels.
+    All replicas get the same number; those past the end repeat a row without labels. With `dropout`
+    keys that nobody reads follow the inputs, as pipeline stages exchange what they do in training.
 
-    Returns:
-        The batches, and the factor that turns their mean loss into that of the rows.
+    Args:
+        source: the rows of the shard set.
+        rows: how many of them.
+        plan: the layout.
+        make: makes examples of rows, see `Objective.held_out`.
+        replica: which replica's part.
+        device: where the tensors go.
+        dropout: whether the model has any.
     """
     a_round = plan.micro_batch * plan.replicas
     rounds = -(-rows // a_round)
     batches = []
     for first in range(replica * plan.micro_batch, rounds * a_round, a_round):
-        inputs, labels = objective.batch(ordered(source, first, plan.micro_batch))
-        labels = _each(labels, partial(_without_rows_from, rows - first))
-        batches.append(moved((inputs, labels), lambda tensor: tensor.to(device)))
-    return batches, rounds * a_round / rows
+        inputs, labels = make(ordered(source, first, plan.micro_batch))
+        batch = inputs, _each(labels, partial(_without_rows_from, rows - first))
+        if dropout:
+            batch = _with_keys(batch, np.zeros(plan.micro_batch, dtype=np.uint64))
+        batches.append(moved(batch, lambda tensor: tensor.to(device)))
+    return batches
+
+
+def _with_keys(batch: Batch, keys: UInt64Array) -> Batch:
+    """A batch, and a key for each row as the last of its inputs."""
+    import torch
+
+    inputs, labels = batch
+    more = torch.from_numpy(keys.view(np.int64))
+    return ((*inputs, more) if isinstance(inputs, tuple) else (inputs, more)), labels
 
 
 def _without_rows_from(first: int, labels: Tensor) -> Tensor:

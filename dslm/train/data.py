@@ -151,7 +151,7 @@ def _check_special(shards: ShardSet, config: DataConfig, objective: Objective) -
     """Whether the tokenizer has the special ids that the settings need."""
     needed = {"objective.kind": objective.special()} if objective.special() else {}
     if config.packing != "none":
-        needed[f"data.packing={config.packing}"] = ("eos", "pad")
+        needed[f"data.packing={config.packing}"] = ("eos",)
     if config.augmentation.shuffle_sentences:
         needed["data.augmentation.shuffle_sentences=true"] = ("eos",)
     special = TokenizerCard.load(shards.tokenizer).special if needed else {}
@@ -179,7 +179,8 @@ def open_stream(sources: Sources, config: RunConfig, objective: Objective) -> St
     if own:
         return Stream(own, sources.weights, config.seed)
     if data.packing == "best_fit":
-        padding = TokenizerCard.load(train[0].tokenizer).special["pad"]
+        special = TokenizerCard.load(train[0].tokenizer).special
+        padding = special.get("pad", special["eos"])
         packed = [PackedRows(shards, window.width, padding) for shards in train]
         return Stream(packed, sources.weights, config.seed)
     spare = margin(window.width, data.augmentation.drop)

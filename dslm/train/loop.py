@@ -7,27 +7,28 @@ loop's own state is those two integers.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
-from dslm.errors import TrainingError
 from dslm.model.counts import flops_per_token
-from dslm.model.stages import layer_seed
+from dslm.objectives.batch import Batch
 from dslm.parallel.engine import Engine
 from dslm.parallel.hardware import memory_gib, peak_flops
 from dslm.run.metrics import Line
 from dslm.run.schedule import factor
 from dslm.train.batches import evaluation_rows, training_batch, validation_batches
 from dslm.train.checkpointer import Checkpointer
+from dslm.train.divergence import Watch
 from dslm.train.prepare import Job
 from dslm.train.run_logger import RunLogger
 from dslm.train.throughput import Throughput
 
 BARELY = 0.3
 """Nats: a loss less than this below ln V means that next to nothing has been learned."""
+FAR = 1.0
+"""Nats: a loss more than this above ln V, where training begins, means that it has become worse."""
 
 
 @dataclass
@@ -36,6 +37,8 @@ class Position:
 
     step: int = 0
     samples: int = 0
+    skipped: int = 0
+    """Steps of these that float16's loss scale left out."""
 
 
 class Loop:
@@ -62,11 +65,13 @@ class Loop:
         self.device, self.logger = device, logger
         self.peak = peak_flops(device, engine.half)
         self.stream = job.stream
+        self.watch = Watch(job, engine, logger)
         self.begin(Position())
 
     def begin(self, position: Position, measured: Iterable[float] = ()) -> None:
         """Set where `run` begins, and the validation losses measured until then."""
         self.position = position
+        self.watch.begin(position.step)
         self.throughput = Throughput(self.config.steps - position.step, self.plan.tokens_per_step)
         self.best, self.misses = math.inf, 0
         self.engine.loss_function.pop_metrics()  # of the steps that only materialized moments
@@ -78,13 +83,18 @@ class Loop:
         reason = None
         while self.position.step < self.config.steps and reason is None:
             loss = self.train_step()
+            self.position.skipped += self.watch.step(
+                self.position.step, self.position.samples, loss
+            )
             if self.due(self.config.log_interval):
                 self.log(loss)
             if self.due(self.config.evaluation_interval):
                 reason = self.measure()
             if reason is not None or self.due(self.config.checkpoint_interval):
-                self.save(loss)
-        return reason or f"all {self.config.steps:,} steps made"
+                self.save()
+        how = reason or f"all {self.config.steps:,} steps made"
+        skipped = self.position.skipped
+        return f"{how}; {skipped:,} were left out by float16's loss scale" if skipped else how
 
     def due(self, interval: int) -> bool:
         """Whether something done at every `interval` steps and at the end is to be done now."""
@@ -97,11 +107,7 @@ class Loop:
         self.engine.set_learning_rate(
             factor(self.config.schedule, position.step, self.config.steps)
         )
-        if self.config.model.dropout:
-            torch.manual_seed(layer_seed(self.config.seed, position.step, self.engine.replica))
-        batch = training_batch(
-            self.stream, plan, self.objective, position.samples, self.engine.replica, self.device
-        )
+        batch = self.coming_batch()
         position.step += 1
         position.samples += plan.batch
         self.engine.loss_function.collect = self.due(self.config.log_interval)
@@ -109,9 +115,22 @@ class Loop:
         self.throughput.step()
         return loss
 
+    def coming_batch(self) -> Iterator[Batch]:
+        """This replica's micro-batches of the next step."""
+        return training_batch(
+            self.stream,
+            self.plan,
+            self.objective,
+            self.position.samples,
+            self.engine.replica,
+            self.device,
+            self.config.model.dropout > 0,
+        )
+
     def log(self, loss: Tensor) -> None:
         """Record what the last step did."""
-        value = self.finite(loss)
+        self.watch.stop_if_diverged()
+        value = self.engine.mean(loss)
         tokens_per_second = self.throughput.tokens_per_second()
         line: Line = {
             "step": self.position.step,
@@ -119,6 +138,7 @@ class Loop:
             "loss": value,
             "learning_rate": self.engine.learning_rate(),
             "gradient_norm": self.engine.gradient_norm(),
+            "skipped_steps": self.position.skipped,
             "tokens_per_second": tokens_per_second,
             "seconds": self.throughput.seconds(),
             "memory_gib": memory_gib(self.device),
@@ -138,15 +158,24 @@ class Loop:
         shards, config = self.job.sources.validation, self.config
         if shards is None:
             return None
+        self.watch.stop_if_diverged()
         with self.throughput.paused():
             source = evaluation_rows(shards, self.objective)
             rows = min(len(source), config.data.validation_windows)
-            batches, scale = validation_batches(
-                source, rows, self.plan, self.objective, self.engine.replica, self.device
-            )
-            self.engine.loss_function.collect = True
-            loss = self.engine.mean(self.engine.evaluate(batches)) * scale
-            measured = self.engine.measures()
+            losses = {}
+            for name, make in self.objective.held_out().items():
+                batches = validation_batches(
+                    source,
+                    rows,
+                    self.plan,
+                    make,
+                    self.engine.replica,
+                    self.device,
+                    config.model.dropout > 0,
+                )
+                self.engine.loss_function.collect = name == "loss"
+                losses[name] = self.engine.mean(self.engine.evaluate(batches))
+            loss, measured = losses.pop("loss"), {**losses, **self.engine.measures()}
         line: Line = {
             "step": self.position.step,
             "tokens": self.position.samples * self.plan.sequence,
@@ -155,6 +184,7 @@ class Loop:
             "seconds": self.throughput.seconds(),
         }
         self.logger.log(line, self.throughput)
+        self.watch.validation(self.position.step, loss)
         return self.reason_to_stop(loss)
 
     def reason_to_stop(self, loss: float) -> str | None:
@@ -172,33 +202,24 @@ class Loop:
         self.misses = 0 if loss < self.best else self.misses + 1
         self.best = min(self.best, loss)
 
-    def save(self, loss: Tensor) -> None:
+    def save(self) -> None:
         """Write a checkpoint, but never one of a model that is already lost."""
-        self.finite(loss)
+        position = self.position
+        self.watch.stop_if_diverged()
         with self.throughput.paused():
-            self.checkpointer.save(self.position.step, self.position.samples)
-
-    def finite(self, loss: Tensor) -> float:
-        """The loss over all ranks.
-
-        Raises:
-            TrainingError: it is no longer a number.
-        """
-        value = self.engine.mean(loss)
-        if not math.isfinite(value) and not self.engine.overflowed():
-            raise TrainingError(
-                f"the loss is {value} at step {self.position.step}: nothing of this was saved; "
-                "lower the peak learning rate (optimizer.params.lr) or lengthen "
-                "schedule.warmup_steps, and run again to resume from the newest checkpoint"
-            )
-        return value
+            self.watch.before_saving(position.step, next(self.coming_batch()))
+            self.checkpointer.save(position.step, position.samples)
 
     def warn_if_stuck(self, loss: float) -> None:
         """One warning when the model has learned next to nothing in a fifth of the steps."""
         uniform, step = math.log(self.config.model.size), self.position.step
         a_fifth = max(1, self.config.steps // 5)
-        if a_fifth <= step < a_fifth + self.config.log_interval and loss > uniform - BARELY:
-            self.logger.message(
-                f"warning: after {step} steps the loss {loss:.2f} has barely left ln(vocabulary) = "
-                f"{uniform:.2f}: look at the data, or raise the peak learning rate"
-            )
+        if not a_fifth <= step < a_fifth + self.config.log_interval or loss <= uniform - BARELY:
+            return
+        worse = loss > uniform + FAR
+        self.logger.message(
+            f"warning: after {step} steps the loss {loss:.2f} "
+            + ("is far above" if worse else "has barely left")
+            + f" ln(vocabulary) = {uniform:.2f}: look at the data, or "
+            + ("lower the peak learning rate" if worse else "raise the peak learning rate")
+        )

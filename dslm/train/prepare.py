@@ -19,9 +19,11 @@ from dslm.model.config import check_model
 from dslm.model.counts import parameter_count
 from dslm.objectives.base import Objective
 from dslm.parallel.deepspeed_json import check as ds_check
-from dslm.parallel.deepspeed_json.optimizer import moments
+from dslm.parallel.deepspeed_json.optimizer import all_moments, moments, named
+from dslm.parallel.muon import check_matrices
 from dslm.parallel.plan import Plan, make_plan
 from dslm.parallel.setup import check_builds, check_disk
+from dslm.run.checkpoint import stored_moments
 from dslm.run.config import RunConfig, check_run
 from dslm.run.folder import RunFolder, check_folder
 from dslm.run.init_from import SourceRun, check_init_from, open_source_run
@@ -62,6 +64,12 @@ class Job:
         """The rows of training; made when first needed, after the shards have been verified."""
         return open_stream(self.sources, self.config, self.objective)
 
+    def restores_moments(self, step: int) -> bool:
+        """Whether the checkpoint of a step holds the very moments that this optimizer keeps."""
+        if self.config.resume_optimizer == "stored":  # anything else has been refused
+            return True
+        return stored_moments(self.folder.checkpoint(step)) == all_moments(self.deepspeed)
+
     @property
     def checkpoint_bytes(self) -> int:
         """Size of one checkpoint."""
@@ -93,6 +101,8 @@ def prepare(
         plan = _plan(deepspeed, config, world, found)
     if config:
         found.problems += [*check_run(config), *check_model(config.model)]
+        name = named((deepspeed or {}).get("optimizer", {}).get("type", "")) if plan else None
+        found.problems += check_matrices(name, config.model)
         if world.is_main and config.word_vectors and not RunFolder(Path(config.run)).newest_step():
             found.problems += check_word_vectors(config.word_vectors, config.model)
     source = None
@@ -109,6 +119,8 @@ def prepare(
         if world.is_main:
             folder = RunFolder(Path(config.run))
             found.problems += check_folder(folder, asdict(config), sources.record(), config.fresh)
+            if plan and (newest := folder.newest_step()):
+                found.problems += check_optimizer(folder, newest, config, deepspeed or {})
     if found.problems or not (config and deepspeed and sources and objective and plan):
         raise UserError(*found.problems)
     job = _job(config, deepspeed, plan, sources, objective, world, source)
@@ -118,6 +130,29 @@ def prepare(
     if wrong:
         raise UserError(*wrong)
     return job
+
+
+def check_optimizer(
+    folder: RunFolder, step: int, config: RunConfig, deepspeed: dict[str, Any]
+) -> list[Problem]:
+    """Whether the moments of the checkpoint to resume from are those of the optimizer.
+
+    Args:
+        folder: of the run.
+        step: of the checkpoint; one that is damaged is looked at later, with all others.
+        config: the settings.
+        deepspeed: DeepSpeed's JSON, checked.
+    """
+    try:
+        before, now = stored_moments(folder.checkpoint(step)), all_moments(deepspeed)
+    except (OSError, ValueError):
+        return []
+    if before == now or config.resume_optimizer == "fresh":
+        return []
+    kept, keeps = (", ".join(sorted(names)) or "no moments" for names in (before, now))
+    rule = f"keeps {keeps}, but the checkpoint of step {step:,} holds {kept}"
+    fix = "use the optimizer of before, or begin its moments anew with resume_optimizer=fresh"
+    return [Problem("optimizer.type", deepspeed["optimizer"]["type"], rule, fix)]
 
 
 def _load_deepspeed(path: str | None) -> dict[str, Any]:

@@ -5,12 +5,11 @@ Only the first rank has a user; on the others the same calls do nothing.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 from typing import TextIO
 
-from dslm.progress import duration, human
+from dslm.progress import counted, duration, human
 from dslm.run.metrics import Line, Metrics
 from dslm.train.throughput import Throughput
 
@@ -35,11 +34,6 @@ class RunLogger:
         self.spacing = max(1, steps // LINES)
         self.shown = -self.spacing
         self.last_message = time.monotonic()
-
-    @classmethod
-    def to_stderr(cls) -> RunLogger:
-        """A logger for the time before there is a file of metrics."""
-        return cls(0, None, sys.stderr)
 
     def message(self, *lines: str) -> None:
         """Show lines to the user."""
@@ -81,6 +75,7 @@ class RunLogger:
 
     def _figures(self, line: Line) -> str:
         norm, share = line.get("gradient_norm"), line.get("mfu")
+        skipped = int(line.get("skipped_steps") or 0)
         figures = [
             f"loss {line['loss']:.4f}",
             *_accuracies(line),
@@ -88,6 +83,7 @@ class RunLogger:
             f"norm {norm:.2f}" if norm is not None else "",
             f"{human(line['tokens_per_second'] or 0)} tokens/s",
             f"MFU {100 * share:.0f} %" if share is not None else "",
+            f"{counted(skipped, 'step')} skipped" if skipped else "",
         ]
         return " · ".join(figure for figure in figures if figure)
 

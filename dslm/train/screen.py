@@ -12,9 +12,10 @@ from dataclasses import asdict
 from dslm import __version__
 from dslm.environment import World
 from dslm.model.counts import parameter_count
+from dslm.parallel.deepspeed_json.optimizer import decouples_decay
 from dslm.parallel.memory import estimate
 from dslm.progress import counted, human
-from dslm.run.schedule import warmup_steps
+from dslm.run.schedule import length, settled, warmup_steps
 from dslm.train.prepare import Job
 from dslm.train.word_vectors.embedding import WordVectors
 
@@ -56,14 +57,13 @@ def last_screen(job: Job, world: World, words: Sequence[str], how: str) -> list[
     config, run = job.config, shlex.quote(job.folder.path.as_posix())
     held_out = config.data.validation or "SHARDS"
     generate, completion = f"python launch/generate.py {run} --prompt", job.objective.completion()
-    more = config.steps * 2
     again = [word for word in words if not word.startswith(("steps=", "fresh="))]
     lines = [
         ("ended", how),
         ("folder", f"{run}: report.html, metrics.jsonl, checkpoints/, logs/"),
         ("evaluate", f"python launch/evaluate.py {run} --data {shlex.quote(held_out)}"),
         *([("generate", f"{generate} {completion.example}")] if completion else []),
-        ("resume", f"{command(world)} {shlex.join([*again, f'steps={more}'])}"),
+        ("resume", f"{command(world)} {shlex.join([*again, *_longer(job)])}"),
     ]
     return [f"{name:<9}{text}" for name, text in lines]
 
@@ -77,9 +77,19 @@ def command(world: World) -> str:
     return "deepspeed --hostfile HOSTS launch/pretrain.py"
 
 
+def _longer(job: Job) -> list[str]:
+    """The words with which the run goes on, without a jump of the learning rate if there is one."""
+    schedule, steps = job.config.schedule, job.config.steps
+    planned = length(schedule, steps)
+    more = planned if planned > steps else 2 * steps
+    kept = settled(schedule, steps, more)
+    return [f"steps={more}", *([f"schedule.steps={kept.steps}"] if kept != schedule else [])]
+
+
 def _start(job: Job, resumed_from: int) -> str:
     if resumed_from > 0:
-        return f"from step {resumed_from:,}"
+        moments = "" if job.restores_moments(resumed_from) else ", the optimizer's moments anew"
+        return f"from step {resumed_from:,}{moments}"
     if job.init_from is None:
         return "from scratch"
     from dslm.train.weight_transfer import compare
@@ -180,6 +190,11 @@ def _notes(job: Job) -> Iterator[str]:
         yield (
             f"the vocabulary has {model.size - tokenizer:,} ids that the tokenizer never produces; "
             f"model.vocabulary={tokenizer} saves their weights"
+        )
+    if decouples_decay(job.deepspeed) and job.deepspeed["optimizer"]["params"].get("weight_decay"):
+        yield (
+            'DeepSpeed\'s "Adam" with weight_decay computes AdamW; "type": "AdamW" says so, '
+            '"adam_w_mode": false computes Adam'
         )
     if job.ops:
         yield f"DeepSpeed compiles {', '.join(job.ops)} first: a few minutes, once on each machine"

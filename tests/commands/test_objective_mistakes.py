@@ -72,7 +72,8 @@ def test_a_right_run_of_each_objective_is_begun(documents: Path, reported: Any) 
     assert reported("bert_tiny", f"data.train={documents}") == []
     assert reported("roberta_base", f"data.train={documents}", "model.sequence=64") == []
     middle = "objective.causal.fill_in_middle=0.5"
-    assert reported("tiny", f"data.train={documents}", middle) == []
+    apart = "data.document_borders=true"
+    assert reported("tiny", f"data.train={documents}", middle, apart) == []
 
 
 @pytest.mark.parametrize(
@@ -105,11 +106,6 @@ def test_a_right_run_of_each_objective_is_begun(documents: Path, reported: Any) 
             "leave it out, or use objective.masked.pairs=none",
         ),
         (
-            "tiny data.document_borders=true objective.causal.fill_in_middle=0.5",
-            "data.document_borders = True: does not go with objective.causal.fill_in_middle, which "
-            "moves text across borders; use one of the two",
-        ),
-        (
             "bert_tiny data.packing=best_fit",
             "data.packing = 'best_fit': does not go with pairs of segments, which are rows of "
             "their own; leave it out",
@@ -133,9 +129,22 @@ def test_ids_of_the_objective_count_to_the_vocabulary(documents: Path, reported:
 def test_pairs_need_a_tokenizer_with_their_special_ids(shard_set: Path, reported: Any) -> None:
     (found,) = reported("bert_tiny", f"data.train={shard_set}")
     assert found == (
-        f"objective.kind: needs ids for cls and sep and pad, which the tokenizer of {shard_set} "
+        f"objective.kind: needs ids for cls and sep, which the tokenizer of {shard_set} "
         "lacks; shard the text with one that has them (ours of pieces, or BERT's), or leave it out"
     )
+
+
+def test_a_middle_is_not_moved_between_documents_whose_ends_are_unknown(
+    tmp_path: Path, shard_set: Path, reported: Any
+) -> None:
+    words = ["tiny", "objective.causal.fill_in_middle=0.5", "model.sequence=16"]
+    assert reported(*words, f"data.train={shard_set}") == []
+    text = (shard_set.parent / "text.txt").read_text()
+    (tmp_path / "lines.txt").write_text(text[:400] + "\n" + text[400:800])
+    plan = ShardingConfig(shard_set / "tokenizer", reading=ReadingConfig(documents="line"))
+    shard([tmp_path / "lines.txt"], tmp_path / "lines", plan)
+    (found,) = reported(*words, f"data.train={tmp_path / 'lines'}")
+    assert "has documents without ends" in found
 
 
 def test_a_single_document_makes_no_pairs(documents: Path, tmp_path: Path, reported: Any) -> None:

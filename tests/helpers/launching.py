@@ -10,6 +10,7 @@ import json
 import multiprocessing
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,12 @@ class Ended:
 
 
 def launch(
-    folder: Path, words: list[str], deepspeed: dict[str, Any], ranks: int, timeout: float = 180.0
+    folder: Path,
+    words: list[str],
+    deepspeed: dict[str, Any],
+    ranks: int,
+    timeout: float = 180.0,
+    prepare: Callable[[int], None] | None = None,
 ) -> Ended:
     """Train with a number of ranks, and wait for the end.
 
@@ -47,6 +53,7 @@ def launch(
         deepspeed: DeepSpeed's JSON.
         ranks: how many.
         timeout: seconds after which all are killed and the test fails.
+        prepare: called with its number on each rank before it trains; a function of a module.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     file = folder.parent / f"{folder.name}.json"
@@ -57,7 +64,9 @@ def launch(
     outputs = [folder.parent / f"{folder.name}.{rank}" for rank in range(ranks)]
     port = free_port()
     processes = [
-        context.Process(target=_rank, args=(rank, ranks, port, arguments, str(outputs[rank])))
+        context.Process(
+            target=_rank, args=(rank, ranks, port, arguments, str(outputs[rank]), prepare)
+        )
         for rank in range(ranks)
     ]
     for process in processes:
@@ -88,7 +97,14 @@ def _wait(processes: list[Any], timeout: float) -> int:
     return int(failed)
 
 
-def _rank(rank: int, ranks: int, port: int, arguments: list[str], output: str) -> None:
+def _rank(
+    rank: int,
+    ranks: int,
+    port: int,
+    arguments: list[str],
+    output: str,
+    prepare: Callable[[int], None] | None,
+) -> None:
     """One rank: what a launcher sets, then the command."""
     for number, kind in ((1, "out"), (2, "err")):
         file = os.open(f"{output}.{kind}", os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
@@ -104,4 +120,6 @@ def _rank(rank: int, ranks: int, port: int, arguments: list[str], output: str) -
     from dslm.commands.pretrain import main
 
     torch.set_num_threads(1)
+    if prepare is not None:
+        prepare(rank)
     os._exit(run(main, arguments))

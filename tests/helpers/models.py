@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dslm.model.config import ModelConfig
-from dslm.model.stages import stages
+from dslm.model.stages import DROPOUT_KEYS, stages
 from dslm.model.transformer import Transformer
 
 SMALL = {"layers": 2, "heads": 4, "width": 32, "sequence": 16, "vocabulary": 50}
@@ -41,6 +41,8 @@ RECURRENT: dict[str, dict[str, Any]] = {
 
 TOKENS = torch.randint(50, (2, 16), generator=torch.Generator().manual_seed(1))
 """Some for any of them."""
+KEYS = torch.tensor([3, -5])
+"""A key for each of these rows, by which is decided what dropout drops."""
 
 
 def small(**changes: Any) -> ModelConfig:
@@ -56,16 +58,16 @@ def shaken(model: Any) -> Any:
     return model.eval()
 
 
-def build(config: ModelConfig, seed: int = 0) -> Transformer:
+def build(config: ModelConfig, seed: int = 0, extras: tuple[str, ...] = ()) -> Transformer:
     """A model of a shape."""
-    return Transformer(stages(config, seed))
+    return Transformer(stages(config, seed, extras))
 
 
 def loss_and_gradients(config: ModelConfig) -> tuple[Tensor, list[Tensor]]:
     """What a model of a shape says of `TOKENS`, and the gradients of all its weights."""
-    model = build(config)
-    torch.manual_seed(2)  # for dropout
-    loss = F.cross_entropy(model(TOKENS[:, :-1]).flatten(0, 1), TOKENS[:, 1:].flatten())
+    model = build(config, extras=(DROPOUT_KEYS,))
+    scores = model((TOKENS[:, :-1], KEYS))
+    loss = F.cross_entropy(scores.flatten(0, 1), TOKENS[:, 1:].flatten())
     loss.backward()
     gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
     assert len(gradients) == len(list(model.parameters()))

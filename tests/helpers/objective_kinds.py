@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from dslm.config.parse import parse
 from dslm.objectives.base import Context
 from dslm.objectives.registry import ObjectiveConfig, make_objective
@@ -28,3 +30,9 @@ def made(
     vocabulary = Vocabulary(size, SPECIAL if special is None else special, folder)
     config = parse(ObjectiveConfig, {"kind": kind, kind: settings})
     return make_objective(config, Context(sequence, seed, borders, vocabulary, padded))
+
+
+def mean_loss(objective: Any, outputs: Any, labels: Any) -> Tensor:
+    """The loss of a step that consists of one micro-batch."""
+    loss: Tensor = (objective.loss(outputs, labels) / objective.counts(labels).clamp(min=1)).sum()
+    return loss

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from typing import Any
 
 import pytest
 import torch
 from helpers.models import KINDS, build, small
 
 from dslm.inference.generate import SamplingConfig, check_sampling, choose, generate
+from dslm.model.attention import Cache
 
 GREEDY = SamplingConfig(temperature=0)
 SCORES = torch.log(torch.tensor([0.5, 0.25, 0.15, 0.1]))
@@ -19,8 +20,7 @@ def tokens(
 ) -> list[int]:
     config = small(**kind)
     model = build(config).eval()
-    stream = generate(model, config, [1, 2, 3], sampling, config.size, cached)
-    return list(islice(stream, count))
+    return list(generate(model, config, [1, 2, 3], sampling, config.size, count, cached))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -76,8 +76,31 @@ def test_a_tiny_top_p_still_leaves_one_token() -> None:
 
 def test_ids_beyond_the_tokenizer_are_never_drawn() -> None:
     config = small()
-    stream = generate(build(config).eval(), config, [1], SamplingConfig(temperature=9.0), 5)
-    assert max(islice(stream, 200)) < 5
+    stream = generate(build(config).eval(), config, [1], SamplingConfig(temperature=9.0), 5, 200)
+    assert max(stream) < 5
+
+
+@pytest.mark.parametrize(
+    ("given", "asked", "held"), [(3, 4, 7), (3, 100, 16), (20, 4, 16), (1, 1, 2)]
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_cache_holds_what_is_asked_for_in_the_precision_of_the_model(
+    given: int, asked: int, held: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Cache] = []
+
+    class Noted(Cache):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            made.append(self)
+
+    monkeypatch.setattr("dslm.inference.generate.Cache", Noted)
+    config = small(**KINDS["llama"])
+    model = build(config).eval().to(dtype)
+    assert len(list(generate(model, config, [1] * given, GREEDY, config.size, asked))) == asked
+    assert made[0].keys.shape == (1, 2, held, 8)
+    assert max(cache.keys.shape[2] for cache in made) <= 16
+    assert {cache.values.dtype for cache in made} == {dtype}
 
 
 def test_every_wrong_setting_is_reported() -> None:

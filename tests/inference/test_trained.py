@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from dslm.commands import evaluate as evaluate_command
 from dslm.commands import generate as generate_command
@@ -17,19 +18,23 @@ from dslm.commands.cli import run
 from dslm.environment import World
 from dslm.errors import CheckpointError, DataError
 from dslm.inference.evaluate import evaluate
-from dslm.inference.trained import load
+from dslm.inference.trained import Trained, load
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
-from dslm.run.checkpoint import Writer, layer_file
+from dslm.run.checkpoint import Writer, layer_file, read_weights
 from dslm.shards.shard_set import ShardSet
 from dslm.train.prepare import prepare
 
 
 @pytest.fixture
 def run_folder(tmp_path: Path, shard_set: Path, deepspeed_file: Path) -> Path:
+    return run_of(tmp_path, shard_set, deepspeed_file)
+
+
+def run_of(tmp_path: Path, shard_set: Path, deepspeed_file: Path, *more: str) -> Path:
     """A run of an untrained model with one checkpoint, as training leaves it."""
     words = ["tiny", "model.layers=1", "model.width=16", "model.heads=2", "model.sequence=24"]
-    words += [f"data.train={shard_set}", f"run={tmp_path / 'run'}"]
+    words += [f"data.train={shard_set}", f"run={tmp_path / 'run'}", *more]
     job = prepare(words, None, str(deepspeed_file), World())
     job.folder.path.mkdir()
     job.folder.write_record({"format": 1, "config": job.settings, "data": job.sources.record()})
@@ -49,6 +54,32 @@ def run_folder(tmp_path: Path, shard_set: Path, deepspeed_file: Path) -> Path:
 def test_the_loss_is_that_of_every_token_but_the_first(run_folder: Path, shard_set: Path) -> None:
     trained, shards = load(run_folder), ShardSet.open(shard_set)
     result = evaluate(trained, shards)
+    nats = nats_of(trained, shards)
+    assert result.tokens == shards.tokens - 1
+    assert result.loss == pytest.approx(nats / result.tokens, rel=1e-5)
+    assert result.perplexity == pytest.approx(math.exp(result.loss))
+    assert result.bits_per_byte == pytest.approx(nats / math.log(2) / shards.text_bytes, rel=1e-5)
+
+
+@pytest.mark.parametrize("rest", [1, 2, 3, 5, 23])
+def test_a_text_is_measured_as_it_is_even_if_its_middle_was_learned(
+    rest: int, tmp_path: Path, shard_set: Path, deepspeed_file: Path, make_shards: Any
+) -> None:
+    """However many tokens are left for the last row."""
+    text = (shard_set.parent / "text.txt").read_text()
+    held_out = ShardSet.open(make_shards(text[: 24 * 20] + text[: rest + 1]))
+    words = ["objective.causal.fill_in_middle=0.5", "model.initialization=0.3"]
+    trained = load(run_of(tmp_path, held_out.folder, deepspeed_file, *words))
+    result, nats = evaluate(trained, held_out), nats_of(trained, held_out)
+    assert result.loss == pytest.approx(nats / (held_out.tokens - 1), rel=1e-5)
+    assert result.perplexity == pytest.approx(math.exp(result.loss))
+    assert result.bits_per_byte == pytest.approx(nats / math.log(2) / held_out.text_bytes, rel=1e-5)
+    assert list(result.measures) == ["fim_loss"]
+    assert abs(result.measures["fim_loss"] - result.loss) > 1e-4
+
+
+def nats_of(trained: Trained, shards: ShardSet) -> float:
+    """What a text costs, window by window."""
     tokens = torch.from_numpy(shards.windows(torch.zeros(1).long().numpy(), shards.tokens)).long()[
         0
     ]
@@ -57,10 +88,41 @@ def test_the_loss_is_that_of_every_token_but_the_first(run_folder: Path, shard_s
         window = tokens[start : start + sequence + 1]
         scores = trained.model(window[None, :-1])[0]
         nats += float(F.cross_entropy(scores, window[1:], reduction="sum").detach())
-    assert result.tokens == len(tokens) - 1
-    assert result.loss == pytest.approx(nats / result.tokens, rel=1e-5)
-    assert result.perplexity == pytest.approx(math.exp(result.loss))
-    assert result.bits_per_byte == pytest.approx(nats / math.log(2) / shards.text_bytes, rel=1e-5)
+    return nats
+
+
+class Draws(TorchDispatchMode):
+    """Counts the tensors that are filled with random numbers."""
+
+    count = 0
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, arguments: Any = (), named: Any = None
+    ) -> Any:
+        self.count += torch.Tag.nondeterministic_seeded in function.tags
+        return function(*arguments, **(named or {}))
+
+
+def test_a_model_is_read_without_being_drawn_or_held_twice(
+    run_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: dict[str, torch.Tensor] = {}
+
+    def noted(folder: Path) -> dict[str, torch.Tensor]:
+        read.update(read_weights(folder))
+        return read
+
+    monkeypatch.setattr("dslm.inference.trained.read_weights", noted)
+    with Draws() as draws:
+        model = load(run_folder).model
+    assert draws.count == 0
+    with Draws() as draws:
+        Transformer([call for _, call in model.calls])
+    assert draws.count > 0
+    weights = dict(model.layers.named_parameters())
+    assert weights.keys() == read.keys()
+    for name, weight in weights.items():
+        assert weight.data_ptr() == read[name].data_ptr()
 
 
 def test_the_command_prints_one_json_object(

@@ -63,20 +63,6 @@ def test_every_weight_learns(kind: str) -> None:
     assert all(gradient.abs().max() > 0 for gradient in gradients)
 
 
-def test_dropout_is_drawn_in_training_only() -> None:
-    model = build(small(dropout=0.5))
-    assert not torch.equal(model(TOKENS), model(TOKENS))
-    model.eval()
-    assert torch.equal(model(TOKENS), model(TOKENS))
-
-
-def test_dropout_also_drops_attention() -> None:
-    model = build(small(dropout=0.5))
-    attention = model.layers["2"].attention
-    hidden = torch.randn(2, 16, 32, generator=torch.Generator().manual_seed(0))
-    assert not torch.equal(attention(hidden), attention(hidden))
-
-
 def test_a_model_in_bfloat16_stays_near_the_one_in_float32() -> None:
     for kind in ("gpt2", "llama", "original"):
         model = build(small(**KINDS[kind])).eval()

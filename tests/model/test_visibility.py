@@ -9,11 +9,11 @@ import pytest
 import torch
 from helpers.models import small
 from torch import Tensor
-from torch.nn.attention.flex_attention import flex_attention
 
-from dslm.model.stages import stages
+from dslm.model.block import Block
+from dslm.model.stages import DROPOUT_KEYS, stages, with_mask, without_mask
 from dslm.model.transformer import Transformer
-from dslm.model.visibility import attend, block_mask, sees
+from dslm.model.visibility import attend, block_mask, flexible, sees, visible
 from dslm.objectives.batch import position_ids
 
 LENGTHS = [[5, 1, 7, 3], [16], [4, 8]]
@@ -130,12 +130,58 @@ def test_flex_attention_is_given_the_same_rule(size: int) -> None:
 @pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
 @pytest.mark.parametrize("groups", [4, 2, 1])
 def test_flex_attention_gives_what_the_mask_gives(groups: int) -> None:
-    visibility = mixed()
+    numbers = mixed()
     queries = torch.randn(6, 4, 16, 8, generator=DRAW)
     keys, values = torch.randn(2, 6, groups, 16, 8, generator=DRAW)
-    plain = attend(queries, keys, values, visibility, None, causal=True, dropout=0.0)
-    flexible = flex_attention(
-        queries, keys, values, block_mask=block_mask(visibility), enable_gqa=groups != 4
-    )
-    assert isinstance(flexible, Tensor)
-    assert (plain - flexible).abs().max() <= 1e-5
+    plain = attend(queries, keys, values, visible(numbers, 8), None, causal=True)
+    blocks = flexible(queries, keys, values, block_mask(numbers), None)
+    assert (plain - blocks).abs().max() <= 1e-5
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+@pytest.mark.parametrize("dropout", [0.0, 0.1])
+def test_the_mask_of_a_micro_batch_is_made_once_for_all_blocks_and_both_passes(
+    recompute: bool, dropout: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+
+    def counted(numbers: Tensor, selected: Tensor | None = None) -> Tensor:
+        made.append(numbers)
+        return sees(numbers, selected)
+
+    monkeypatch.setattr("dslm.model.visibility.sees", counted)
+    config = small(layers=6, recompute=recompute, dropout=dropout)
+    model = Transformer(stages(config, 0, ("visibility", DROPOUT_KEYS)))
+    given = (TOKENS, torch.from_numpy(documents()), torch.arange(3))
+    for _ in range(2):
+        model(given).sum().backward()
+    assert len(made) == 2
+    # In a pipeline every stage makes it of the numbers that have travelled.
+    value, whole = given, [stage for _, stage in model.calls]
+    for own in (whole[:4], whole[4:]):
+        value = with_mask(value, own, training=True)
+        for stage in own:
+            value = stage.apply(model.layers["0" if stage.tied else str(stage.index)], value)
+        value = without_mask(value)
+        assert all(isinstance(one, Tensor) for one in value)
+    assert len(made) == 4
+    assert torch.equal(value, model(given))
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # Dynamo asks for it
+@pytest.mark.filterwarnings("ignore:Dynamo detected a call to a .functools.lru_cache.")
+@pytest.mark.parametrize("kind", ["learned", "rotary, grouped heads"])
+@pytest.mark.parametrize("recompute", [False, True])
+def test_a_model_with_documents_and_dropout_compiles_whole(kind: str, recompute: bool) -> None:
+    torch._dynamo.reset()
+    config = small(**KINDS[kind], recompute=recompute, dropout=0.1)
+    model = Transformer(stages(config, 0, ("visibility", "position_ids", DROPOUT_KEYS)))
+    known = documents()
+    given = (torch.from_numpy(known), torch.from_numpy(position_ids(known)), torch.arange(3))
+    wanted = model((TOKENS, *given))
+    for layer in model.layers.values():
+        if isinstance(layer, Block):
+            layer.forward = torch.compile(layer.forward, backend="eager", fullgraph=True)  # type: ignore[method-assign]
+    found = model((TOKENS, *given))
+    assert torch.allclose(found, wanted, atol=1e-6)
+    found.sum().backward()

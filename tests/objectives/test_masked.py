@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from helpers.objective_kinds import SPECIAL, made
+from helpers.objective_kinds import SPECIAL, made, mean_loss
 
 from dslm.objectives.batch import IGNORE
 from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
@@ -100,9 +100,9 @@ def test_in_a_row_of_special_tokens_alone_nothing_is_predicted_or_counted() -> N
     assert labels.shape == (2, MAX_PREDICTIONS)
     assert (labels[1] == IGNORE).all()
     scores = torch.randn(2, MAX_PREDICTIONS, SIZE, generator=torch.Generator().manual_seed(0))
-    alone = objective.loss(scores[:1].clone(), labels[:1])
-    assert objective.loss(scores.clone(), labels) == pytest.approx(float(alone) / 2)
-    nothing = objective.loss(scores[1:].clone(), labels[1:])
+    alone = mean_loss(objective, scores[:1].clone(), labels[:1])
+    assert mean_loss(objective, scores.clone(), labels) == pytest.approx(float(alone))
+    nothing = mean_loss(objective, scores[1:].clone(), labels[1:])
     assert float(nothing) == 0.0
 
 
@@ -194,7 +194,9 @@ def test_documents_in_a_row_are_kept_apart_on_request() -> None:
     rows[0, [9, 49]] = SPECIAL["eos"]
     rows[0, 100:] = SPECIAL["pad"]
     objective = masked(borders=True)
-    (_, visibility, position_ids, _), _ = objective.batch(samples(rows))
+    numbers = np.arange(1)
+    batch = objective.batch(Samples(rows, numbers, numbers, np.array([100])))
+    (_, visibility, position_ids, _), _ = batch
     assert objective.extras == ("visibility", "position_ids", "selected")
     ends = [0, 11, 51, 101, 128]  # [CLS] goes with the first document
     for number, (start, end) in enumerate(pairwise(ends), 1):

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from helpers.models import GRU, LSTM, build, small
+from helpers.models import GRU, KEYS, LSTM, build, small
 
 from dslm.model.config import ModelConfig
 from dslm.model.counts import parameter_count
@@ -88,7 +88,7 @@ def test_a_recurrent_block_keeps_what_torch_keeps(kind: dict[str, Any]) -> None:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        block(torch.randn(2, 32, 128, requires_grad=True))
+        block(torch.randn(2, 32, 128, requires_grad=True), KEYS)
     seen = sum(t.untyped_storage().nbytes() for at, t in kept.items() if at not in weights)
     plan = Plan(1, 1, 0, micro_batch=2, accumulation=1, sequence=32)
     scores = 2 * 2 * 32 * config.size * 2

@@ -12,6 +12,7 @@ from helpers.launching import Ended, launch
 
 pytestmark = pytest.mark.ranks
 
+DROPOUT = ["model.dropout=0.1", "steps=20"]
 LAYOUTS = {
     "one rank": (1, 0, 1),
     "one rank, ZeRO-1": (1, 1, 1),
@@ -63,3 +64,44 @@ def test_the_first_loss_is_that_of_guessing(reference: Ended) -> None:
 def test_the_model_learns(reference: Ended) -> None:
     losses = reference.metrics()
     assert losses[-1] < losses[0] - 0.3
+
+
+@pytest.fixture(scope="module")
+def dropped(tmp_path_factory: pytest.TempPathFactory, words: list[str], shards: Path) -> Ended:
+    words = [*words, *DROPOUT, f"data.validation={shards}"]
+    return train(tmp_path_factory.mktemp("dropped"), "one rank", words)
+
+
+@pytest.mark.parametrize(
+    ("layout", "recompute"),
+    [
+        ("one rank", True),
+        ("ZeRO-1", False),
+        ("ZeRO-3", True),
+        ("pipeline", False),
+        ("pipeline", True),
+    ],
+)
+def test_what_is_dropped_is_the_same_at_every_layout(
+    layout: str,
+    recompute: bool,
+    dropped: Ended,
+    reference: Ended,
+    tmp_path: Path,
+    words: list[str],
+    shards: Path,
+) -> None:
+    words = [
+        *words,
+        *DROPOUT,
+        f"data.validation={shards}",
+        f"model.recompute={json.dumps(recompute)}",
+    ]
+    # On the one rank in other micro-batches, too.
+    micro = {"train_micro_batch_size_per_gpu": 8 if layout == "one rank" else 2}
+    ended = train(tmp_path, layout, words, **micro)
+    assert ended.metrics() == pytest.approx(dropped.metrics(), abs=1e-4)
+    assert ended.metrics()[0] == pytest.approx(dropped.metrics()[0], rel=1e-6)
+    validation = ended.metrics("validation_loss"), dropped.metrics("validation_loss")
+    assert validation[0] == pytest.approx(validation[1], abs=1e-4)
+    assert abs(ended.metrics()[-1] - reference.metrics()[-1]) > 1e-3

@@ -62,11 +62,14 @@ def test_a_run_goes_on_at_another_layout(
     assert resumed.metrics()[20:30] == pytest.approx(whole.metrics()[20:30], rel=1e-5)
 
 
-def test_dropout_goes_on_with_the_same_dice(tmp_path: Path, words: list[str]) -> None:
+def test_dropout_goes_on_with_the_same_masks(tmp_path: Path, words: list[str]) -> None:
     words = [*words, "model.dropout=0.2", "schedule.kind=constant", "schedule.warmup_steps=2"]
     whole = train(tmp_path / "whole", [*words, "steps=12"], 2, 1)
     train(tmp_path / "half", [*words, "steps=6"], 2, 1)
+    shutil.copytree(tmp_path / "half", tmp_path / "elsewhere")
     assert train(tmp_path / "half", [*words, "steps=12"], 2, 1).metrics() == whole.metrics()
+    elsewhere = train(tmp_path / "elsewhere", [*words, "steps=12"], 1, 0)
+    assert elsewhere.metrics() == pytest.approx(whole.metrics(), rel=1e-5)
 
 
 def test_bf16_goes_on_to_the_last_bit(tmp_path: Path, words: list[str]) -> None:
@@ -87,6 +90,25 @@ def test_the_order_of_samples_survives_another_batch_size(tmp_path: Path, words:
     assert launch(tmp_path / "run", [*words, "steps=6"], twice, 1).code == 0
     state = tmp_path / "run/checkpoints/step-00000006/state.json"
     assert json.loads(state.read_text())["samples"] == 4 * 16 + 2 * 32
+
+
+def test_a_longer_run_says_what_the_rate_does_and_the_last_screens_command_keeps_it(
+    tmp_path: Path, words: list[str]
+) -> None:
+    words = [*words, "schedule.warmup_steps=0", "log_interval=1"]
+    first = launch(tmp_path / "run", [*words, "steps=4"], deepspeed(), 1)
+    assert first.results.rstrip().endswith("steps=8 schedule.steps=4"), first.messages
+    shutil.copytree(first.folder, tmp_path / "kept")
+    longer = launch(tmp_path / "run", [*words, "steps=8"], deepspeed(), 1)
+    kept = launch(tmp_path / "kept", [*words, "steps=8", "schedule.steps=4"], deepspeed(), 1)
+    assert (
+        "was 1.00e-03 at step 4, goes on with 4.50e-03; schedule.steps=4 goes on with 1.00e-03"
+        in longer.messages
+    )
+    assert "changed  steps 4 → 8" in longer.messages
+    assert longer.metrics("learning_rate")[4] == pytest.approx(4.50e-3, rel=1e-3)
+    assert "goes on with" not in kept.messages
+    assert kept.metrics("learning_rate")[3:] == pytest.approx([1e-3] * 5)
 
 
 def test_a_finished_run_makes_no_further_step(tmp_path: Path, words: list[str]) -> None:

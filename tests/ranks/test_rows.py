@@ -32,7 +32,10 @@ def sets(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 ROWS = {
-    "packed": ["data.packing=best_fit"],
+    "packed": [
+        *["data.packing=best_fit", "data.document_borders=true"],
+        "objective.causal.fill_in_middle=0.5",
+    ],
     "augmented": [
         *["data.augmentation.shuffle_sentences=true", "data.augmentation.drop=0.1"],
         *["data.augmentation.replace=0.1", "data.augmentation.lower_case=0.5"],
@@ -46,10 +49,13 @@ def test_one_and_two_ranks_learn_alike_from_a_mixture(
 ) -> None:
     words = [word for word in words if not word.startswith("data.train=")]
     words += [f"data.train={json.dumps([str(one) for one in sets])}", "data.temperature=3"]
-    words += [*ROWS[rows], "steps=8"]
+    words += [*ROWS[rows], "steps=8", f"data.validation={sets[1]}"]
     one, two = (launch(tmp_path / f"{n}", words, deepspeed(1), n) for n in (1, 2))
     assert (one.code, two.code) == (0, 0), one.messages + two.messages
     assert two.metrics() == pytest.approx(one.metrics(), rel=1e-5)
+    for name in ("validation_loss", "validation_fim_loss"):
+        assert two.metrics(name) == pytest.approx(one.metrics(name), rel=1e-5)
+        assert len(one.metrics(name)) == (rows == "packed" or name == "validation_loss")
     assert ("% full" if rows == "packed" else "changed at random") in one.messages
     shares = [
         source["share"]

@@ -54,6 +54,21 @@ def test_without_an_evaluation_the_perplexity_is_that_of_the_validation(
     assert values(run)["Perplexity"] == f"{math.exp(2):.2f}"
 
 
+def test_the_perplexity_is_that_of_tokens_alone(make_run: RunMaker, training: LineMaker) -> None:
+    pairs = {"kind": "masked", "masked": {"pairs": "next_sentence"}}
+    line = {"step": 1, "validation_loss": 2.6, "validation_masked_loss": 2.0}
+    run = make_run([training(1, 3.0), line], config={"objective": pairs})
+    assert values(run)["Perplexity"] == f"{math.exp(2):.2f}"
+
+
+def test_vectors_have_no_perplexity(make_run: RunMaker, training: LineMaker) -> None:
+    vectors = {"kind": "autoencoder", "autoencoder": {"loss": "squared_error"}}
+    run = make_run(
+        [training(1, 3.0), {"step": 1, "validation_loss": 2.0}], config={"objective": vectors}
+    )
+    assert "Perplexity" not in values(run)
+
+
 def test_a_validation_loss_beyond_all_bounds_still_has_a_figure(
     make_run: RunMaker, training: LineMaker
 ) -> None:

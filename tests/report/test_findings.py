@@ -62,6 +62,21 @@ def test_a_loss_near_uniform_guessing_is_reported(make_run: RunMaker, training: 
     assert list(odd(make_run(lines, config=config))) == ["Little learnt"]
 
 
+def test_a_loss_far_above_uniform_guessing_is_reported_as_worse(
+    make_run: RunMaker, training: LineMaker
+) -> None:
+    config = {"model": {"vocabulary": 8000}}
+    run = make_run([training(step, 25.0) for step in range(1, 10)], config=config)
+    (found,) = findings(read_record(run))
+    assert (found.level, found.title) == ("bad", "Diverged")
+    assert "far above uniform guessing, 8.99" in found.text
+
+
+def test_steps_that_float16_left_out_are_reported(make_run: RunMaker, training: LineMaker) -> None:
+    lines = [{**training(step, 2.0), "skipped_steps": step // 2} for step in range(1, 6)]
+    assert odd(make_run(lines)) == {"Skipped steps": "float16's loss scale left out 2 steps."}
+
+
 def test_resumes_and_unreadable_lines_are_reported(make_run: RunMaker, training: LineMaker) -> None:
     lines = [training(1, 3.0), training(2, 2.9), '{"step": 3', training(2, 2.9)]
     assert odd(make_run(lines)) == {

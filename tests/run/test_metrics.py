@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dslm.run.metrics import Metrics, read_metrics
+from dslm.run.metrics import Metrics, read_metrics, skipped_steps
 
 
 @pytest.fixture
@@ -64,3 +64,11 @@ def test_tensorboard_gets_every_number_but_the_step(path: Path, tmp_path: Path) 
     content = events.read_bytes()
     assert b"loss" in content
     assert b"gradient_norm" not in content
+
+
+def test_skipped_steps_are_counted_on_from_where_a_run_resumes(path: Path) -> None:
+    with Metrics(path, 0) as metrics:
+        for step, count in ((10, 0), (20, 3), (30, 4)):
+            metrics.write({"step": step, "loss": 2.0, "skipped_steps": count})
+        metrics.write({"step": 30, "validation_loss": 2.0})
+    assert [skipped_steps(path, step) for step in (5, 10, 25, 30)] == [0, 0, 3, 4]

@@ -1,14 +1,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from dslm.run.schedule import ScheduleConfig, factor, warmup_steps
+from dslm.run.schedule import (
+    FALLING,
+    ScheduleConfig,
+    check_schedule,
+    factor,
+    settled,
+    warmup_steps,
+)
 
+LENGTHS = [1, 2, 3, 7, 10, 11, 40, 100, 10_003]
+WARM = [None, 0, 1, 5]
 KINDS = ["constant", "linear", "cosine", "inverse_sqrt", "warmup_stable_decay"]
 ENDING = ["linear", "cosine", "warmup_stable_decay"]
 
@@ -90,3 +101,73 @@ def test_no_step_is_made_above_the_peak_nor_at_zero(kind: str, steps: int, warmu
     assert rates[warmup] == 1.0
     assert rates[:warmup] == sorted(rates[:warmup])
     assert rates[warmup:] == sorted(rates[warmup:], reverse=True)
+
+
+def schedules(length: int) -> Iterator[ScheduleConfig]:
+    """Every kind, with every warm-up that fits into a length."""
+    for kind in KINDS:
+        for warmup in WARM:
+            for minimum in (0.0, 0.1, 1.0):
+                config = ScheduleConfig(kind=kind, warmup_steps=warmup, minimum=minimum)
+                if not check_schedule(config, length):
+                    yield config
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+def test_a_schedule_of_its_own_length_is_the_same_in_a_run_of_any(length: int) -> None:
+    steps = range(0, length, max(1, length // 50))
+    for config in schedules(length):
+        own = replace(config, steps=length)
+        for run in (length, length + 1, 2 * length, 1 + length // 2):
+            assert warmup_steps(own, run) == warmup_steps(config, length)
+            assert [factor(own, s, run) for s in steps] == [
+                factor(config, s, length) for s in steps
+            ]
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+def test_after_its_length_a_schedule_goes_on_at_its_last_rate(length: int) -> None:
+    for config in schedules(length):
+        rates = [factor(replace(config, steps=length), s, 3 * length) for s in (length, 2 * length)]
+        if config.kind == "inverse_sqrt":
+            assert 0 < rates[1] < rates[0] <= 1
+        else:
+            end = 1.0 if config.kind == "constant" else config.minimum
+            assert rates == [pytest.approx(end)] * 2
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+def test_a_run_goes_on_to_twice_its_steps_without_a_rise(length: int) -> None:
+    """Unless the rate has come to 0, at which nothing would be learned."""
+    for config in schedules(length):
+        kept = settled(config, length, 2 * length)
+        before, after = (factor(kept, step, 2 * length) for step in (length - 1, length))
+        if config.kind in FALLING and not config.minimum:
+            assert kept == config
+        else:
+            assert before == pytest.approx(factor(config, length - 1, length))
+            assert 0 < after <= before
+
+
+def test_a_longer_run_without_a_length_of_the_schedule_has_other_rates() -> None:
+    config = ScheduleConfig(kind="cosine", warmup_steps=0)
+    assert factor(config, 199, 200) == pytest.approx(0.1)
+    assert factor(config, 200, 400) == pytest.approx(0.55, abs=0.01)
+    assert settled(config, 200, 400) == replace(config, steps=200)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_steps_at_a_rate_of_nothing_are_refused(kind: str) -> None:
+    config = ScheduleConfig(kind=kind, warmup_steps=0, minimum=0.0, steps=50)
+    problems = check_schedule(config, 51)
+    assert [problem.where for problem in problems] == ["schedule.steps"] * (kind in FALLING)
+    assert not check_schedule(config, 50)
+    assert not check_schedule(replace(config, minimum=0.1), 51)
+
+
+def test_a_warm_up_must_fit_into_the_schedule() -> None:
+    config = ScheduleConfig(warmup_steps=20, steps=20)
+    assert [str(problem) for problem in check_schedule(config, 100)] == [
+        "schedule.warmup_steps = 20: leaves none of the 20 steps after the warm-up; "
+        "use at most 19, or null"
+    ]

@@ -37,6 +37,16 @@ def test_figures_that_are_not_known_are_left_out() -> None:
     assert "MFU" not in messages.getvalue()
 
 
+def test_steps_that_were_skipped_are_shown_when_there_are_any() -> None:
+    messages = io.StringIO()
+    logger = RunLogger(2, None, messages)
+    for count in (0, 1):
+        logger.log(line(count + 1, skipped_steps=count), Throughput(2, 10))
+    before, after = messages.getvalue().splitlines()
+    assert "skipped" not in before
+    assert after.endswith(" · 1 step skipped")
+
+
 def test_a_user_sees_some_lines_and_the_file_has_all(tmp_path: Path) -> None:
     messages = io.StringIO()
     with Metrics(tmp_path / "metrics.jsonl", 0, None) as metrics:

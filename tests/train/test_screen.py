@@ -7,10 +7,10 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from dslm.environment import World
+from dslm.sampling.stream import ordered
 from dslm.train.prepare import Job, prepare
 from dslm.train.screen import command, first_screen, last_screen
 
@@ -98,8 +98,7 @@ def test_changes_to_rows_are_shown_if_there_are_any(make_job: Any) -> None:
 def test_the_fill_of_packed_rows_is_shown(make_job: Any, pieces: Path) -> None:
     job = make_job(f"data.train={pieces}", "data.packing=best_fit")
     (source,) = job.stream.sources
-    rows = source.rows(np.arange(len(source)), np.arange(len(source)))
-    fill = 100 * np.mean(rows != source.padding)
+    fill = 100 * ordered(source, 0, len(source)).text.mean()
     assert screen(job)["rows"] == f"{len(source):,} of whole documents, packing {fill:.2f} % full"
 
 
@@ -153,8 +152,26 @@ def test_the_last_screen_has_commands_to_copy(make_job: Any) -> None:
     assert shlex.split(lines["generate"])[2] == job.config.run
     assert shlex.split(lines["resume"]) == [
         *["deepspeed", "--num_gpus", "2", "launch/pretrain.py"],
-        *["tiny", f"run={job.config.run}", "steps=100"],
+        *["tiny", f"run={job.config.run}", "steps=100", "schedule.steps=50"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "typed"),
+    [
+        (["schedule.kind=constant"], ["steps=100"]),
+        (["schedule.kind=linear", "schedule.minimum=0.0"], ["steps=100"]),
+        (["schedule.steps=80"], ["schedule.steps=80", "steps=80"]),
+        (["schedule.steps=30"], ["schedule.steps=30", "steps=100"]),
+    ],
+)
+def test_the_command_to_resume_goes_on_with_the_schedule(
+    make_job: Any, schedule: list[str], typed: list[str]
+) -> None:
+    job = make_job("steps=50", *schedule)
+    lines = last_screen(job, TWO, ["tiny", "steps=50", *schedule], "all 50 made")
+    (resume,) = (shlex.split(line) for line in lines if line.startswith("resume"))
+    assert [word for word in resume if "steps=" in word] == typed
 
 
 @pytest.mark.parametrize(

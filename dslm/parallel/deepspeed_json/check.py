@@ -104,6 +104,5 @@ def compiled_ops(config: Mapping[str, Any], *, cpu: bool) -> list[str]:
         "async_io": nvme,
         "gds": nvme and given(config, "aio.use_gds", False),
         "quantizer": any(given(config, key, False) for key in QUANTIZED),
-        "dc": given(config, "compile.deepcompile", False),
     }
     return [op for op, needed in ops.items() if op and needed and (op in CPU_OPS or not cpu)]

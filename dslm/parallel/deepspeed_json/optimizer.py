@@ -73,7 +73,7 @@ class Optimizer:
 
 
 _LION = "lr weight_decay betas"
-_ADAM = f"{_LION} eps torch_adam adam_w_mode fp32_optimizer_states"
+_ADAM = f"{_LION} eps torch_adam adam_w_mode"
 _MUON = f"{_ADAM} muon_lr adam_lr ns_method"
 _ADAM_MOMENTS = {"exp_avg": "", "exp_avg_sq": ""}
 
@@ -88,7 +88,7 @@ def _adam(torch_name: str) -> Optimizer:
         ),
         Implementation(
             "DeepSpeedCPUAdam",
-            _takes(f"{_ADAM} bias_correction amsgrad"),
+            _takes(f"{_ADAM} bias_correction fp32_optimizer_states"),
             _ADAM_MOMENTS,
             "cpu_adam",
         ),
@@ -125,7 +125,11 @@ _LAMB = Implementation(
 OPTIMIZERS: dict[str, Optimizer] = {
     "AdamW": _adam("torch.optim.AdamW"),
     "Adam": _adam("torch.optim.Adam"),
-    "Muon": Optimizer(_muon(op="fused_adam"), _muon(op="cpu_adam"), _muon(" foreach")),
+    "Muon": Optimizer(
+        _muon(op="fused_adam"),
+        _muon(" fp32_optimizer_states", op="cpu_adam"),
+        _muon(" foreach"),
+    ),
     "Adagrad": Optimizer(
         Implementation(
             "torch.optim.Adagrad",
@@ -134,7 +138,7 @@ OPTIMIZERS: dict[str, Optimizer] = {
         ),
         Implementation(
             "DeepSpeedCPUAdagrad",
-            _takes("lr weight_decay eps amsgrad fp32_optimizer_states"),
+            _takes("lr weight_decay eps fp32_optimizer_states"),
             {"exp_avg_sq": ""},
             "cpu_adagrad",
         ),
@@ -178,11 +182,17 @@ def implementation(config: Mapping[str, Any]) -> Implementation | None:
     name = named(given(config, "optimizer.type", "") or "")
     if name is None:
         return None
-    optimizer = OPTIMIZERS[name]
+    optimizer = OPTIMIZERS["AdamW" if decouples_decay(config) else name]
     if optimizer.torch and _parameters(config).get("torch_adam") is True:
         return optimizer.torch
     # DeepSpeed asks where the optimizer is offloaded, not whether the ZeRO stage makes use of it.
     return optimizer.device if offloaded(config, "offload_optimizer") == "none" else optimizer.host
+
+
+def decouples_decay(config: Mapping[str, Any]) -> bool:
+    """Whether the file says Adam and means AdamW: DeepSpeed's ``adam_w_mode`` is on by default."""
+    name = named(given(config, "optimizer.type", "") or "")
+    return name == "Adam" and _parameters(config).get("adam_w_mode", True) is not False
 
 
 def moments(config: Mapping[str, Any], is_matrix: bool) -> tuple[str, ...]:
@@ -196,6 +206,11 @@ def moments(config: Mapping[str, Any], is_matrix: bool) -> tuple[str, ...]:
     assert used is not None
     kept = used.matrix_moments if is_matrix and used.matrix_moments else used.moments
     return tuple(name for name, asked_by in kept.items() if not asked_by or params.get(asked_by))
+
+
+def all_moments(config: Mapping[str, Any]) -> frozenset[str]:
+    """The names of all the moments that the optimizer keeps, for any weight."""
+    return frozenset(moments(config, is_matrix=True) + moments(config, is_matrix=False))
 
 
 def _parameters(config: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -1,8 +1,8 @@
 """The keys that DeepSpeed's JSON has or had and that dslm does not accept, each with the reason.
 
-Four reasons: the key was removed from DeepSpeed, it has a new name, dslm owns what it sets (a
-second home for a value, or a source of history in a run that has none), or it asks for something
-that dslm does not drive.
+Five reasons: the key was removed from DeepSpeed, it has a new name, dslm owns what it sets (a
+second home for a value, or a source of history in a run that has none), it asks for something that
+dslm does not drive, or nothing reads it in a run of dslm, so that it would be ignored in silence.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ def _foreign(what: str) -> Refusal:
 _CHECKPOINT = Refusal(
     "dslm writes checkpoints that any layout can load, and never calls DeepSpeed's writer"
 )
+_NO_EFFECT = Refusal("has no effect: DeepSpeed does not read it")
 
 REFUSED: dict[str, Refusal] = {
     "nebula": _removed("delete it: dslm writes its own checkpoints"),
@@ -60,9 +61,41 @@ REFUSED: dict[str, Refusal] = {
     "zero_optimization.cpu_offload_use_pin_memory": _renamed(
         '"pin_memory" in zero_optimization.offload_optimizer'
     ),
-    "zero_optimization.stage3_gather_fp16_weights_on_model_save": _renamed(
-        '"stage3_gather_16bit_weights_on_model_save"'
+    **{
+        f"zero_optimization.{name}": _CHECKPOINT
+        for name in (
+            "stage3_gather_fp16_weights_on_model_save",
+            "stage3_gather_16bit_weights_on_model_save",
+            "gather_16bit_weights_on_model_save",
+            "load_from_fp32_weights",
+            "elastic_checkpoint",
+            "pipeline_loading_checkpoint",
+        )
+    },
+    "zero_optimization.save_muon_momentum_buffer_in_memory": Refusal(
+        "keeps Muon's momentum where dslm's checkpoints do not look for it"
     ),
+    "zero_optimization.zero_quantized_nontrainable_weights": Refusal(
+        "has no effect: every weight is trained"
+    ),
+    "zero_optimization.allgather_partitions": _NO_EFFECT,
+    "disable_allgather": _NO_EFFECT,
+    "vocabulary_size": _NO_EFFECT,
+    "dataloader_drop_last": Refusal(
+        "has no effect: dslm makes the batches, and every one of them is full"
+    ),
+    "optimizer.legacy_fusion": Refusal(
+        "has no effect: it is for float16 without ZeRO, where DeepSpeed's sums are not float32"
+    ),
+    "activation_checkpointing": Refusal(
+        "has no effect: dslm does not call DeepSpeed's checkpointing of activations",
+        "delete it and give model.recompute=true on the command line",
+    ),
+    "compile": Refusal("has no effect: dslm never calls DeepSpeed's engine.compile()"),
+    **{
+        f"pipeline.{name}": Refusal("has no effect: it is for tensor parallelism in a pipeline")
+        for name in ("pipe_partitioned", "grad_partitioned")
+    },
     "optimizer.params.max_grad_norm": _renamed('"gradient_clipping" at the top level'),
     "scheduler": Refusal(
         "dslm owns the schedule, a function of the step alone (DeepSpeed's keep history)",

@@ -23,10 +23,7 @@ from dslm.parallel.deepspeed_json.schema import given
 BATCH = ("train_batch_size", "train_micro_batch_size_per_gpu", "gradient_accumulation_steps")
 TYPE = "optimizer.type"
 PARAMETERS = "optimizer.params"
-QUANTIZED = tuple(
-    f"zero_optimization.zero_quantized_{what}"
-    for what in ("weights", "nontrainable_weights", "gradients")
-)
+QUANTIZED = tuple(f"zero_optimization.zero_quantized_{what}" for what in ("weights", "gradients"))
 
 
 @dataclass(frozen=True)
@@ -159,7 +156,7 @@ def gradients(case: Case) -> Iterator[Problem]:
 def hardware(case: Case) -> Iterator[Problem]:
     """Keys that DeepSpeed supports on a GPU only."""
     super_offload = "zero_optimization.offload_optimizer.super_offload"
-    for where in ("compile.deepcompile", super_offload, "aio.use_gds", *QUANTIZED):
+    for where in (super_offload, "aio.use_gds", *QUANTIZED):
         if case.cpu and case.of(where, False):
             yield Problem(where, True, "runs on a GPU only", "delete it")
     if case.cpu and case.precision == "fp16" and not case.of("bf16.enabled", False):
@@ -209,6 +206,9 @@ def parameters(case: Case) -> Iterator[Problem]:
         fix = 'add "torch_adam": true' if by_torch else "delete it"
         rule = f"is no parameter of {used.name}, which this file makes DeepSpeed use"
         yield Problem(f"{PARAMETERS}.{key}", value, rule, fix)
+    if case.optimizer == "AdamW" and case.parameters.get("adam_w_mode") is False:
+        where, rule = f"{PARAMETERS}.adam_w_mode", "is ignored: DeepSpeed's AdamW is always AdamW"
+        yield Problem(where, False, rule, 'write "type": "Adam"')
     if case.parameters.get("fused") is True and case.parameters.get("foreach") is True:
         yield Problem(f"{PARAMETERS}.foreach", True, "does not go with fused", "delete it")
 

@@ -50,8 +50,7 @@ _STAGE3: Block = {
     "max_live_parameters": ELEMENTS,
     "max_reuse_distance": ELEMENTS,
     "module_granularity_threshold": ELEMENTS,
-    **_flags("gather_16bit_weights_on_model_save use_all_reduce_for_fetch_params"),
-    "allgather_sequential": FLAG,
+    **_flags("use_all_reduce_for_fetch_params allgather_sequential"),
 }
 
 _ZERO: Block = {
@@ -72,12 +71,9 @@ _ZERO: Block = {
     "zero_hpz_partition_size": ELEMENTS,
     "leaf_module": {"classes": NAMES, "names": NAMES, "name_suffixes": NAMES},
     **_flags("contiguous_gradients reduce_scatter use_multi_rank_bucket_allreduce"),
-    **_flags("allgather_partitions load_from_fp32_weights elastic_checkpoint"),
     **_flags("ignore_unused_parameters round_robin_gradients parameter_alignment"),
-    **_flags("zero_quantized_weights zero_quantized_nontrainable_weights"),
-    **_flags("zero_quantized_gradients memory_efficient_linear pipeline_loading_checkpoint"),
+    **_flags("zero_quantized_weights zero_quantized_gradients memory_efficient_linear"),
     **_flags("override_module_apply log_trace_cache_warnings enable_sanity_checks"),
-    **_flags("save_muon_momentum_buffer_in_memory"),
 }
 
 _PRECISION: Block = {
@@ -104,25 +100,8 @@ _PRECISION: Block = {
     },
 }
 
-_COMPILE: Block = {
-    **_flags("deepcompile autoep_non_moe free_activation offload_activation offload_opt_states"),
-    **_flags("offload_activation_pin_memory double_buffer symmetric_memory debug_log"),
-    **_flags("offload_parameters sync_before_reduce sync_after_reduce sync_before_allgather"),
-    **_flags("sync_after_allgather keep_int_input_tensors keep_all_input_tensors"),
-    "free_activation_threshold": ELEMENTS,
-    "passes": value_type(list[Literal["z1", "z3", "autosp", "autotp"]] | None),
-}
-
 _MEMORY: Block = {
-    "activation_checkpointing": {
-        **_flags("partition_activations contiguous_memory_optimization cpu_checkpointing"),
-        **_flags("profile synchronize_checkpoint_boundary"),
-        "number_checkpoints": COUNT_OR_NULL,
-    },
-    "pipeline": {
-        "activation_checkpoint_interval": INDEX,
-        **_flags("pipe_partitioned grad_partitioned use_reentrant"),
-    },
+    "pipeline": {"activation_checkpoint_interval": INDEX, "use_reentrant": FLAG},
     "aio": {
         **dict.fromkeys(("block_size", "queue_depth", "intra_op_parallelism"), COUNT),
         **_flags("single_submit overlap_events use_gds"),
@@ -164,7 +143,7 @@ _SCREENS: Block = {
     **_flags("wall_clock_breakdown memory_breakdown dump_state"),
 }
 
-OPTIMIZER: Block = {"type": TEXT, "params": {}, "legacy_fusion": FLAG}
+OPTIMIZER: Block = {"type": TEXT, "params": {}}
 """Its ``params`` depend on its ``type``: see `dslm.parallel.deepspeed_json.optimizer`."""
 
 KNOWN: Block = {
@@ -177,13 +156,11 @@ KNOWN: Block = {
     "gradient_predivide_factor": value_type(Annotated[float, Field(gt=0)]),
     "gradient_allreduce_op": value_type(Literal["mean", "sum"]),
     "communication_data_type": value_type(DTYPE | None),
-    "vocabulary_size": COUNT_OR_NULL,
     **_flags("zero_allow_untested_optimizer zero_force_ds_cpu_optimizer prescale_gradients"),
-    **_flags("disable_allgather disable_python_gc dataloader_drop_last"),
+    "disable_python_gc": FLAG,
     **_PRECISION,
     **_MEMORY,
     **_SCREENS,
-    "compile": _COMPILE,
 }
 """Everything that a file may hold."""
 
