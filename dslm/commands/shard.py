@@ -15,7 +15,7 @@ from pathlib import Path
 from dslm.commands.cli import Parser, explain
 from dslm.commands.shard_config import PreprocessingConfig
 from dslm.commands.shard_screens import first_screen, last_screen
-from dslm.commands.text_options import add_text_options, count, natural, reading, size
+from dslm.commands.text_options import add_text_options, count, reading, size
 from dslm.config.help import describe
 from dslm.environment import Task
 from dslm.errors import DataError, Problem
@@ -25,8 +25,9 @@ from dslm.preprocess.clean.pipeline import Cleaner
 from dslm.preprocess.clean.presets import PRESETS
 from dslm.preprocess.read.inputs import expand
 from dslm.preprocess.read.kinds import text_bytes
-from dslm.preprocess.shard import MAX_BAD, Execution, shard
+from dslm.preprocess.shard import Execution, shard
 from dslm.preprocess.work.folder import WorkFolder
+from dslm.preprocess.work.known import known_sets
 from dslm.preprocess.work.mpi import Ranks, join_ranks
 from dslm.preprocess.work.plan import SHARD_SIZE, ShardingConfig
 from dslm.progress import Progress
@@ -63,10 +64,15 @@ def main(arguments: list[str]) -> None:
 
 def _check(options: argparse.Namespace, tasks: int) -> None:
     """Find the mistakes that all ranks would find."""
-    Cleaner(PreprocessingConfig.read(options.clean, options.words).cleaning)
+    config = PreprocessingConfig.read(options.clean, options.words)
+    Cleaner(config.cleaning)
+    known_sets(tuple(dict.fromkeys(options.against)))
     load_tokenizer(options.tokenizer)
     paths = expand([pattern for pattern in options.input if pattern != STDIN])
     problems = _check_paths(options, paths)
+    if options.against and not config.duplicates.any:
+        rule, fix = "has no effect: no duplicates are looked for", "add duplicates.documents=true"
+        problems.append(Problem("--against", str(options.against[0]), rule, fix))
     if STDIN in options.input and tasks > 1:
         rule = "only one of several processes can read standard input"
         problems.append(Problem("--input", STDIN, rule, "write it to a file first"))
@@ -92,12 +98,18 @@ def _check_paths(options: argparse.Namespace, paths: Sequence[Path]) -> list[Pro
 def _shard(paths: list[Path], options: argparse.Namespace, ranks: Ranks) -> None:
     config = PreprocessingConfig.read(options.clean, options.words)
     sharding = ShardingConfig(
-        options.tokenizer, options.shard_size, reading(options), config.cleaning, config.duplicates
+        options.tokenizer,
+        options.shard_size,
+        reading(options),
+        config.cleaning,
+        config.duplicates,
+        tuple(dict.fromkeys(options.against)),
     )
     if ranks.is_main:
         for line in first_screen(paths, sharding, options, ranks.size):
             print(line, file=sys.stderr)
     started, total = time.monotonic(), sharding.passes * sum(map(text_bytes, paths))
+    total += sum(unit.size for unit in known_sets(sharding.against).units)
     with Progress(total, "B", "sharding") as progress:
         execution = Execution(
             workers=options.workers,
@@ -175,13 +187,15 @@ def _parser() -> Parser:
         "--clean", choices=[*PRESETS], default="none", help="what to clean (default: %(default)s)"
     )
     parser.add_argument(
-        "--rejects", type=Path, metavar="FILE", help="write what is left out, as JSON lines in gzip"
+        "--against",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="SHARDS",
+        help="leave out what an existing shard set holds already, as duplicates.… says; may be "
+        "repeated",
     )
     parser.add_argument(
-        "--max-bad",
-        type=natural,
-        default=MAX_BAD,
-        metavar="N",
-        help="broken records to leave out before stopping (default: %(default)s)",
+        "--rejects", type=Path, metavar="FILE", help="write what is left out, as JSON lines in gzip"
     )
     return parser

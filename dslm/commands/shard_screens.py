@@ -11,11 +11,12 @@ from dslm.preprocess.work.folder import WorkFolder
 from dslm.preprocess.work.plan import ShardingConfig, plan
 from dslm.progress import counted, duration, human
 from dslm.shards.shard_set import ShardSet
+from dslm.shards.statistics import Statistics
 
 SHOWN = 5
-"""Broken records that are shown one by one; files that were cut short are shown besides."""
+"""Broken records that are shown one by one; those that were cut short are shown besides."""
 CUT_SHORT = "cut short"
-"""The reason of files that end too early."""
+"""The reason of damaged places in packed files and archives."""
 
 
 def first_screen(
@@ -60,6 +61,21 @@ def last_screen(shards: ShardSet, options: argparse.Namespace, seconds: float | 
         f"{statistics.text_bytes / statistics.tokens:.2f} bytes of text a token",
         f"  {counted(len(manifest.shards), 'shard')} of {manifest.dtype}, {human(stored)}B",
     ]
+    lines += became(statistics)
+    if options.rejects and seconds is not None:
+        lines.append(f"  what was left out: {options.rejects}")
+    command = "deepspeed launch/pretrain.py tiny --deepspeed_config ds_configs/zero1_fp32.json"
+    return [
+        *lines,
+        "next:",
+        f"  dslm data stats {options.output}",
+        f"  {command} data.train={options.output} run=runs/a",
+    ]
+
+
+def became(statistics: Statistics) -> list[str]:
+    """What became of records that were not kept as they were."""
+    lines = []
     for what, counts in (
         ("left out", statistics.left_out),
         ("broken", statistics.broken),
@@ -71,13 +87,5 @@ def last_screen(shards: ShardSet, options: argparse.Namespace, seconds: float | 
         if number < SHOWN or f": {CUT_SHORT}" in example:
             lines.append(f"    {example}")
     if lost := statistics.broken.get(CUT_SHORT):
-        lines.append(f"  warning: {counted(lost, 'file')} cut short: the text behind is missing")
-    if options.rejects and seconds is not None:
-        lines.append(f"  what was left out: {options.rejects}")
-    command = "deepspeed launch/pretrain.py tiny --deepspeed_config ds_configs/zero1_fp32.json"
-    return [
-        *lines,
-        "next:",
-        f"  dslm data stats {options.output}",
-        f"  {command} data.train={options.output} run=runs/a",
-    ]
+        lines.append(f"  warning: {counted(lost, 'place')} cut short: the text there is missing")
+    return lines

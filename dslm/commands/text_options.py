@@ -7,8 +7,10 @@ import re
 from typing import get_args, get_type_hints
 
 from dslm.commands.cli import Parser
+from dslm.errors import Problem, UserError
 from dslm.preprocess.read.reading import ReadingConfig
 from dslm.preprocess.read.registry import FORMATS
+from dslm.preprocess.work.rejects import MAX_BAD
 
 UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
@@ -46,6 +48,18 @@ def add_text_options(parser: Parser) -> None:
         "paragraphs[], a column (default: %(default)s)",
     )
     parser.add_argument(
+        "--delimiter",
+        type=character,
+        metavar="C",
+        help="tables: what stands between cells (default: a comma in .csv, a tab in .tsv)",
+    )
+    parser.add_argument(
+        "--quote",
+        type=lambda text: text if text == "none" else character(text),
+        metavar="C",
+        help='tables: what stands around cells, or none (default: " in .csv, none in .tsv)',
+    )
+    parser.add_argument(
         "--longest",
         type=size,
         default=ReadingConfig.longest,
@@ -53,13 +67,26 @@ def add_text_options(parser: Parser) -> None:
         help="characters: longer text is cut at a paragraph's end, a longer record is refused "
         f"(default: {ReadingConfig.longest // 10**6}MB)",
     )
+    parser.add_argument(
+        "--max-bad",
+        type=natural,
+        default=MAX_BAD,
+        metavar="N",
+        help="broken records to leave out before stopping (default: %(default)s)",
+    )
 
 
 def reading(options: argparse.Namespace) -> ReadingConfig:
-    """How to read text, as the options say."""
-    return ReadingConfig(
-        **{name: getattr(options, name) for name in (*CHOICES, "text_key", "longest")}
-    )
+    """How to read text, as the options say.
+
+    Raises:
+        UserError: delimiter and quote are one character.
+    """
+    if options.quote in ((options.delimiter,) if options.delimiter else (",", "\t")):
+        rule = "stands between cells already"
+        raise UserError(Problem("--quote", options.quote, rule, "choose another, or none"))
+    names = (*CHOICES, "text_key", "longest", "delimiter", "quote")
+    return ReadingConfig(**{name: getattr(options, name) for name in names})
 
 
 def size(text: str) -> int:
@@ -68,6 +95,14 @@ def size(text: str) -> int:
     if not found or float(found[1]) * UNITS[found[2]] < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 256MB")
     return int(float(found[1]) * UNITS[found[2]])
+
+
+def character(text: str) -> str:
+    """One character that can stand in a line, such as ``;``; a tab is also written ``tab``."""
+    text = "\t" if text in ("\\t", "tab") else text
+    if len(text) != 1 or text in "\r\n\0":
+        raise argparse.ArgumentTypeError(f"{text!r} is not one character, such as ;")
+    return text
 
 
 def count(text: str) -> int:

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import get_args
 
 from dslm.commands.cli import Parser
+from dslm.commands.shard_screens import became
 from dslm.commands.text_options import add_text_options, count, reading, size
 from dslm.preprocess.read.inputs import expand
 from dslm.preprocess.read.kinds import text_bytes
 from dslm.preprocess.train_tokenizer import SAMPLE_BYTES, TokenizerConfig, train_tokenizer
 from dslm.progress import Progress
+from dslm.shards.statistics import Statistics
 from dslm.tokenizers.tokenizer import TokenizerKind
 
 DESCRIPTION = """\
@@ -32,13 +34,22 @@ def main(arguments: list[str]) -> None:
         sample_bytes=options.sample_bytes,
         reading=reading(options),
     )
+    statistics = Statistics()
     with Progress(sum(map(text_bytes, paths)), "B", "reading") as progress:
         tokenizer, made = train_tokenizer(
-            paths, options.output, training, progress.advance, partial(_report, progress)
+            paths,
+            options.output,
+            training,
+            progress.advance,
+            partial(_report, progress),
+            options.max_bad,
+            statistics,
         )
     end = "each document ends with <eos>" if tokenizer.end_of_document else "no special tokens"
     print(f"{options.output}{'' if made else ' (already there)'}")
     print(f"  {tokenizer.kind}, {tokenizer.vocabulary:,} ids, {end}")
+    for line in became(statistics):
+        print(line)
     print("next:")
     print(
         f"  python preprocess/shard.py --input 'corpus/train*.txt' --tokenizer {options.output}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 
 MARK = b"\xef\xbb\xbf"
 """The byte order mark of UTF-8."""
@@ -64,3 +65,38 @@ def _follows_blank(file: io.BufferedReader, offset: int) -> bool:
         end = begin
     file.seek(offset)
     return not rest or rest.endswith(b"\n")
+
+
+class LongLine(int):
+    """The bytes of a line that was passed over."""
+
+
+def universal_lines(file: io.BufferedReader, widest: int) -> Iterator[bytes | LongLine]:
+    """The lines from here on, which end in LF, CRLF or CR, each with its end.
+
+    Args:
+        file: at the first of them.
+        widest: bytes of the longest line that is held.
+    """
+    held, size = list[bytes](), 0
+    while block := file.read1(BLOCK):
+        lines: list[bytes | LongLine] = [*_whole(block, file).splitlines(keepends=True)]
+        if size:
+            first = bytes(lines[0])
+            size += len(first)
+            held = [*held, first] if size <= widest else []
+            if not first.endswith((b"\n", b"\r")):
+                continue
+            lines[0] = b"".join(held) if held else LongLine(size)
+        held, size, last = [], 0, lines[-1]
+        if isinstance(last, bytes) and not last.endswith((b"\n", b"\r")):
+            del lines[-1]
+            held, size = [last], len(last)
+        yield from lines
+    if size:
+        yield b"".join(held) if held else LongLine(size)
+
+
+def _whole(block: bytes, file: io.BufferedReader) -> bytes:
+    """A block that does not end between CR and LF."""
+    return block + file.read(1) if block.endswith(b"\r") else block

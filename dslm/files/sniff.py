@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dslm.errors import DataError, Problem
-from dslm.files.compression import compression_of
+from dslm.files.compression import COMPRESSIONS, compression_of, kind_named
 from dslm.files.encoding import mark
 from dslm.files.lines import MARK
 from dslm.files.streams import head
@@ -16,8 +16,8 @@ SPOILED = 0.1
 BINARY = 0.02
 """The same where the bytes are not UTF-8; text of any other encoding has next to none."""
 ZIP = b"PK\x03\x04"
-CONTROL = bytes(set(range(32)) - set(b"\b\t\n\v\f\r\x0e\x0f\x1a\x1b"))
-"""Control characters that no text needs; ISO 2022 needs SO, SI and ESC."""
+CONTROL = bytes(set(range(32)) - set(b"\b\t\n\v\f\r\x0e\x0f\x1a\x1b\x1e"))
+"""Control characters that no text needs; ISO 2022 needs SO, SI and ESC, JSON text sequences RS."""
 
 
 def sniff(path: Path) -> tuple[str, bytes]:
@@ -28,15 +28,21 @@ def sniff(path: Path) -> tuple[str, bytes]:
     """
     start = head(path, "", HEAD)
     compression = compression_of(start)
+    if not compression and (name := kind_named(path.name)):
+        begins = COMPRESSIONS[name].begins
+        cut = start[: len(begins)] == begins[: len(start)]
+        compression = name if cut or not _is_text(start) else ""  # its first bytes are damaged
     return compression, head(path, compression, HEAD) if compression else start
 
 
-def text_start(path: Path, start: bytes) -> bytes:
+def text_start(path: Path, start: bytes, trusted: bool = False) -> bytes:
     """The beginning of a text as UTF-8, without its byte order mark.
 
     Args:
         path: the file, for the message.
         start: from `sniff`.
+        trusted: whether there is a reason to think so; what damage has made of packed text may
+            fill the beginning.
 
     Raises:
         DataError: it is not text.
@@ -44,8 +50,8 @@ def text_start(path: Path, start: bytes) -> bytes:
     if encoding := mark(start):
         start = start.decode(encoding, "ignore").encode("utf-8", "ignore")
     start = start.removeprefix(MARK)
-    if not _is_text(start):
-        wide = max(start[::2].count(0), start[1::2].count(0)) > len(start) // 4
+    wide = max(start[::2].count(0), start[1::2].count(0)) > len(start) // 4
+    if not _is_text(start) and (wide or not trusted):
         fix = "if it is UTF-16, it needs a byte order mark" if wide else "leave it out"
         fix = "unpack it" if start.startswith(ZIP) else fix
         raise DataError(Problem(str(path), None, "is not text", fix))

@@ -23,9 +23,10 @@ from dslm.preprocess.work.assemble import assemble, gather_rejects
 from dslm.preprocess.work.coordination import WAIT, WorkPass
 from dslm.preprocess.work.folder import UnitRecord, WorkFolder
 from dslm.preprocess.work.inputs import are_those, states
-from dslm.preprocess.work.passes import Clean, Decide, Write
+from dslm.preprocess.work.known import known_sets
+from dslm.preprocess.work.passes import Clean, Decide, Sign, Write
 from dslm.preprocess.work.plan import ShardingConfig, WorkUnit, plan
-from dslm.preprocess.work.rejects import describe_broken
+from dslm.preprocess.work.rejects import MAX_BAD, describe_broken
 from dslm.preprocess.work.versions import versions
 from dslm.preprocess.work.watch import Listeners, Notice
 from dslm.progress import Advance
@@ -34,9 +35,6 @@ from dslm.shards.shard_set import ShardSet
 from dslm.shards.statistics import Statistics
 from dslm.tokenizers.load import load_tokenizer
 from dslm.workers import Workers
-
-MAX_BAD = 100
-"""Broken records to let pass unless a user says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -173,13 +171,15 @@ class _Job:
         with Workers(execution.workers) as workers:
 
             def finish(
-                name: str, work: Clean | Decide | Write, units: list[WorkUnit]
+                name: str, work: Sign | Clean | Decide | Write, units: list[WorkUnit]
             ) -> list[UnitRecord]:
                 work_pass = WorkPass(name, self.folder, work, execution.task, since)
                 return work_pass.finish(units, workers, self.listeners, self._ended)
 
             cleaned: list[UnitRecord] = []
             if sharding.duplicates.any:
+                if sharding.against:
+                    finish("sign", Sign(*shared), known_sets(sharding.against).units)
                 cleaned = finish("clean", Clean(*shared), [*units])
                 whole = WorkUnit(0, (), sum(unit.size for unit in units))
                 finish("decide", Decide(*shared, len(units)), [whole])

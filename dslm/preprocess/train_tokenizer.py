@@ -11,22 +11,24 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from dslm.errors import DataError, Problem
 from dslm.files.fingerprint import Input
 from dslm.files.published import occupied, published, refuse
-from dslm.preprocess.document import Rejected
 from dslm.preprocess.read.documents import documents
-from dslm.preprocess.read.inputs import common_folder, describe
+from dslm.preprocess.read.inputs import common_folder, describe, name_of
 from dslm.preprocess.read.kinds import text_bytes
 from dslm.preprocess.read.pieces import pieces
 from dslm.preprocess.read.reading import ReadingConfig
 from dslm.preprocess.sentencepiece_trainer import RefusedError, TrainingProgress, train_pieces
+from dslm.preprocess.work.rejects import MAX_BAD, Rejects, describe_broken
 from dslm.progress import Advance
+from dslm.shards.statistics import Statistics
 from dslm.tokenizers.chunking import lines
 from dslm.tokenizers.load import KINDS, load_tokenizer
 from dslm.tokenizers.scores import rounded
@@ -59,10 +61,6 @@ TRAINER: dict[str, Any] = {
 }
 
 
-FIXES = {"not UTF-8": "convert it, or see --encoding and --invalid-utf8"}
-"""What to do about records that cannot be read, by reason."""
-
-
 @dataclass(frozen=True)
 class TokenizerConfig:
     """What a user chose about a tokenizer."""
@@ -92,6 +90,8 @@ def train_tokenizer(
     training: TokenizerConfig,
     progress: Advance | None = None,
     training_progress: TrainingProgress | None = None,
+    max_bad: int = MAX_BAD,
+    statistics: Statistics | None = None,
 ) -> tuple[Tokenizer, bool]:
     """Make a tokenizer folder, unless it exists already.
 
@@ -101,25 +101,29 @@ def train_tokenizer(
         training: what to make.
         progress: called with the number of bytes of text read since the last call.
         training_progress: called with the progress of the training itself.
+        max_bad: broken records to let pass.
+        statistics: where records are counted that were left out, broken or changed.
 
     Returns:
         The tokenizer, and whether it was made now.
 
     Raises:
-        DataError: the text cannot be read, is empty or too small for the vocabulary, or `output`
-            holds something else.
+        DataError: the text cannot be read, too much of it is broken, it is empty or too small for
+            the vocabulary, or `output` holds something else.
         SetupError: the folder cannot be written.
     """
     if problems := training.check():
         raise DataError(*problems)
     if occupied(output):
         return _existing(paths, output, training), False
+    statistics = statistics or Statistics()
+    texts = _texts(paths, training.reading, progress, max_bad, statistics)
     if training.kind == "char":
-        card, model = _characters(_texts(paths, training.reading, progress))
+        card, model = _characters(texts, statistics)
     else:
-        lines = _sample(paths, training, progress)
-        card, model = _pieces(lines, training, training_progress)
-    card = replace(card, reading=asdict(training.reading), inputs=_described(paths))
+        lines = _sample(paths, texts, training)
+        card, model = _pieces(lines, training, training_progress, statistics)
+    card = replace(card, reading=training.reading.settings, inputs=_described(paths))
     files = {} if training.kind == "char" else {MODEL: model}
     with published(output) as folder:
         KINDS[card.kind](card, files).save(folder)
@@ -132,7 +136,7 @@ def _existing(paths: Sequence[Path], output: Path, training: TokenizerConfig) ->
         raise refuse(output, "holds something else")
     tokenizer = load_tokenizer(output)
     card = tokenizer.card
-    wanted = (training.kind, asdict(training.reading), _described(paths))
+    wanted = (training.kind, training.reading.settings, _described(paths))
     same = (card.kind, card.reading, card.inputs) == wanted
     if training.kind != "char":
         wanted_size = (training.vocabulary, training.sample_bytes)
@@ -142,11 +146,11 @@ def _existing(paths: Sequence[Path], output: Path, training: TokenizerConfig) ->
     return tokenizer
 
 
-def _characters(texts: Iterable[str]) -> tuple[TokenizerCard, bytes]:
+def _characters(texts: Iterable[str], statistics: Statistics) -> tuple[TokenizerCard, bytes]:
     """A tokenizer of exactly the characters of some texts, in the order of their code points."""
     characters = "".join(sorted(set[str]().union(*texts)))
     if not characters:
-        raise _no_text()
+        raise _no_text(statistics)
     model = characters.encode()
     digest = hashlib.sha256(model).hexdigest()
     size = len(characters)
@@ -157,11 +161,14 @@ def _characters(texts: Iterable[str]) -> tuple[TokenizerCard, bytes]:
 
 
 def _pieces(
-    lines: list[str], training: TokenizerConfig, progress: TrainingProgress | None
+    lines: list[str],
+    training: TokenizerConfig,
+    progress: TrainingProgress | None,
+    statistics: Statistics,
 ) -> tuple[TokenizerCard, bytes]:
     """A SentencePiece model of some lines."""
     if not lines:
-        raise _no_text()
+        raise _no_text(statistics)
     settings = {"model_type": training.kind, "vocab_size": training.vocabulary, **TRAINER}
     try:
         model = rounded(train_pieces(lines, settings, progress))
@@ -189,13 +196,11 @@ def _translated(message: str, training: TokenizerConfig) -> Problem:
     return Problem("--vocab-size", training.vocabulary, rule, fix)
 
 
-def _sample(
-    paths: Sequence[Path], training: TokenizerConfig, progress: Advance | None
-) -> list[str]:
+def _sample(paths: Sequence[Path], texts: Iterable[str], training: TokenizerConfig) -> list[str]:
     """Evenly spread lines, together about as long as the sample may be and never longer."""
     share = min(1.0, training.sample_bytes / max(1, sum(map(text_bytes, paths))))
     due, left, lines = 0.0, training.sample_bytes, []
-    for text in _texts(paths, training.reading, progress):
+    for text in texts:
         for line in _lines(text):
             size = len(line.encode())
             due += share * size
@@ -212,19 +217,24 @@ def _lines(text: str) -> Iterator[str]:
 
 
 def _texts(
-    paths: Sequence[Path], reading: ReadingConfig, progress: Advance | None
+    paths: Sequence[Path],
+    reading: ReadingConfig,
+    progress: Advance | None,
+    max_bad: int,
+    statistics: Statistics,
 ) -> Iterator[str]:
-    """The texts of all inputs; a record that cannot be read ends the training."""
+    """The texts of all inputs.
 
-    def reject(rejected: Rejected) -> None:
-        if rejected.broken:
-            where = f"{paths[rejected.input]}: {rejected.detail}".removesuffix(": ")
-            fix = FIXES.get(rejected.reason, "mend it or leave it out")
-            raise DataError(Problem(where, None, rejected.reason, fix))
-
-    for piece in pieces(paths, reading, sys.maxsize):
-        for document in documents(piece, reading, reject, progress):
-            yield document.text
+    Raises:
+        DataError: more records are broken than may be.
+    """
+    folder, changed = common_folder(paths), Counter[str]()
+    names = tuple(name_of(path, folder) for path in paths)
+    with Rejects(statistics, names, max_bad, None) as reject:
+        for piece in pieces(paths, reading, sys.maxsize):
+            for document in documents(piece, reading, reject, progress, changed):
+                yield document.text
+    statistics.changed = dict(sorted(changed.items()))
 
 
 def _described(paths: Sequence[Path]) -> tuple[Input, ...]:
@@ -232,5 +242,6 @@ def _described(paths: Sequence[Path]) -> tuple[Input, ...]:
     return tuple(describe(path, folder) for path in paths)
 
 
-def _no_text() -> DataError:
-    return DataError(Problem("--input", None, "holds no text", "give files with text"))
+def _no_text(statistics: Statistics) -> DataError:
+    problem = Problem("--input", None, "holds no text", "give files with text")
+    return DataError(*describe_broken(statistics.examples), problem)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from dslm.arrays import Flags, Int64Array, Tokens
 from dslm.errors import DataError, Problem
-from dslm.files.fingerprint import file_sha256
+from dslm.files.fingerprint import Expected
 from dslm.progress import Advance
 from dslm.shards.manifest import FILE, Manifest, RecordBatch
 
@@ -70,6 +70,16 @@ class ShardSet:
         hashes = "\n".join(shard.sha256 for shard in self.manifest.shards)
         return hashlib.sha256(hashes.encode()).hexdigest()
 
+    @property
+    def files(self) -> list[Expected]:
+        """The shards as the manifest describes them."""
+        rule = f"its bytes have changed since {FILE} was written"
+        return [
+            Expected(path, shard.bytes, shard.sha256, Problem(str(path), None, rule, REPAIR))
+            for shard in self.manifest.shards
+            for path in [self.folder / shard.file]
+        ]
+
     def unlike(self, sha256: str, begin: Sequence[int], other: str) -> str | None:
         """What keeps this text from being read as another's, if anything does.
 
@@ -80,10 +90,9 @@ class ShardSet:
         """
         if self.tokenizer_sha256 != sha256:
             return f"was made with another tokenizer than {other}"
-        if self.begin == tuple(begin):
-            return None
         own, others = (str([*ids]) if ids else "no id" for ids in (self.begin, begin))
-        return f"has {own} before each document, but {other} has {others} there"
+        rule = f"has {own} before each document, but {other} has {others} there"
+        return rule if own != others else None
 
     def verify(self, progress: Advance | None = None) -> list[Problem]:
         """Hash every shard and compare: one problem for each that is not what was written.
@@ -93,12 +102,8 @@ class ShardSet:
         """
         problems = self._check_sizes()
         broken = {problem.where for problem in problems}
-        for shard in self.manifest.shards:
-            path = self.folder / shard.file
-            if str(path) not in broken and file_sha256(path, progress) != shard.sha256:
-                rule = f"its bytes have changed since {FILE} was written"
-                problems.append(Problem(str(path), None, rule, REPAIR))
-        return problems
+        found = [file for file in self.files if str(file.path) not in broken]
+        return problems + [file.damage for file in found if not file.whole(progress)]
 
     def windows(self, starts: Int64Array, length: int) -> Tokens:
         """Gather spans of equal length from the concatenation of all documents.

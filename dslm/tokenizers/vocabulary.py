@@ -82,7 +82,19 @@ def piece_texts(tokenizer: Tokenizer) -> list[str]:
     Seen behind another id, because many tokenizers drop a space at the beginning of a text or mark
     what goes on with a word.
     """
-    numbers = range(tokenizer.vocabulary)
-    before = next((n for n in numbers if tokenizer.decode([n]).isalnum()), 0)
+    before = _ordinary(tokenizer)
     known = len(tokenizer.decode([before]))
+    numbers = range(tokenizer.vocabulary)
     return [tokenizer.decode([before, number])[known:] for number in numbers]
+
+
+def text_within(tokenizer: Tokenizer, ids: Sequence[int]) -> str:
+    """What some ids in a row add to a text, where each may be a part of a character."""
+    before = _ordinary(tokenizer)
+    return tokenizer.decode([before, *ids])[len(tokenizer.decode([before])) :]
+
+
+def _ordinary(tokenizer: Tokenizer) -> int:
+    """An id behind which others are seen as they are within a text."""
+    numbers = range(tokenizer.vocabulary)
+    return next((n for n in numbers if tokenizer.decode([n]).isalnum()), 0)

@@ -78,9 +78,10 @@ def test_documents_that_were_not_whole_are_reported(
 ) -> None:
     (folder / "corpus" / "x.txt").write_bytes(b"\xff")
     (folder / "corpus" / "y.txt").touch()
-    assert make_tokenizer() == 2
+    assert make_tokenizer("--max-bad", "0") == 2
     assert "see --encoding and --invalid-utf8" in capsys.readouterr().err
-    assert make_tokenizer("--invalid-utf8", "skip") == 0
+    assert make_tokenizer() == 0
+    assert "broken: 1 not UTF-8" in capsys.readouterr().out
     assert make_shards("--invalid-utf8", "skip") == 0
     reported = capsys.readouterr().out
     assert "left out: 1 empty, 1 not UTF-8" in reported, reported

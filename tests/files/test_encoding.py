@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import pytest
+from helpers.declaration import SENTENCES
 from helpers.reading import Make, Read
 
-from dslm.files.encoding import encoding_of
+from dslm.files.encoding import encoding_in, encoding_of
 from dslm.preprocess.read.reading import ReadingConfig
 
 DETECT = ReadingConfig(encoding="detect")
@@ -69,4 +70,26 @@ def test_what_is_invalid_in_another_encoding_follows_the_policy(
         assert (found.texts, found.reasons) == (["fine", "fine"], ["not UTF-8"])
     else:
         assert found.texts == ["fine", "half \ufffd pair", "fine"]
-        assert found.counts == {"replaced": 1}
+        assert found.counts == {"replaced": 1, "read as utf-16": 1}
+
+
+@pytest.mark.parametrize(
+    ("encoding", "sentence"),
+    [(encoding, sentence) for encodings, sentence in SENTENCES for encoding in encodings.split()],
+)
+@pytest.mark.parametrize("times", [1, 30])
+def test_a_sentence_of_each_language_is_read_in_its_code_page(
+    encoding: str, sentence: str, times: int
+) -> None:
+    raw = f"{sentence}\n".encode(encoding) * times
+    assert raw.decode(encoding_in(raw, detect=True)) == f"{sentence}\n" * times
+
+
+def test_what_is_in_no_encoding_that_is_known_is_not_made_into_a_text() -> None:
+    serbian = "Сва људска бића рађају се слободна и једнака у достојанству и правима. " * 3
+    with_latin_letters = serbian.translate(str.maketrans("аеојрсу", "aeojpcy"))
+    assert encoding_in(with_latin_letters.encode("cp1251"), detect=True) == "utf-8"
+
+
+def test_which_encodings_were_taken_is_counted(make: Make, read: Read) -> None:
+    assert read(make(GERMAN.encode("cp1252")), encoding="detect").counts == {"read as cp1252": 1}

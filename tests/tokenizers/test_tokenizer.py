@@ -19,6 +19,7 @@ from dslm.preprocess.train_tokenizer import (
     _sample,
     train_tokenizer,
 )
+from dslm.shards.statistics import Statistics
 from dslm.tokenizers import tokenizer as tokenizers
 from dslm.tokenizers.chunking import CHUNK
 from dslm.tokenizers.load import load_tokenizer
@@ -195,7 +196,8 @@ def test_a_sample_is_spread_over_all_files(tmp_path: Path) -> None:
     for number in range(10):
         (tmp_path / f"{number}.txt").write_text(f"file {number}, a line\n" * 200)
     paths = sorted(tmp_path.iterdir())
-    lines = _sample(paths, TokenizerConfig("unigram", 300, sample_bytes=8000), None)
+    texts = (path.read_text() for path in paths)
+    lines = _sample(paths, texts, TokenizerConfig("unigram", 300, sample_bytes=8000))
     assert 7000 < sum(map(len, lines)) <= 8000
     counts = [sum(line.startswith(f"file {number}") for line in lines) for number in range(10)]
     assert max(counts) - min(counts) <= 1
@@ -292,8 +294,15 @@ def test_the_byte_length_of_a_character_is_that_of_its_utf_8(tmp_path: Path) -> 
     assert tokenizer.byte_lengths.tolist() == [len(character.encode()) for character in text]
 
 
-def test_a_broken_record_ends_the_training_and_is_named(tmp_path: Path) -> None:
+def test_broken_records_pass_until_they_are_too_many(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
-    path.write_text('{"text": "the river"}\n{"text": 3')
-    with pytest.raises(DataError, match=r"a\.jsonl: line 2.*: not JSON"):
-        train_tokenizer([path], tmp_path / "tok", TokenizerConfig("char", None))
+    path.write_text('{"text": "the river"}\n{"text": 3\n{"text": ""}\n')
+    training, statistics = TokenizerConfig("char", None), Statistics()
+    with pytest.raises(DataError, match=r"a\.jsonl: not JSON \(line 2.*\n.*1 records are broken"):
+        train_tokenizer([path], tmp_path / "tok", training, max_bad=0)
+    tokenizer, _ = train_tokenizer([path], tmp_path / "tok", training, statistics=statistics)
+    assert tokenizer.vocabulary == len(set("the river"))
+    assert (statistics.broken, statistics.left_out) == ({"not JSON": 1}, {"empty": 1})
+    path.write_text("not JSON\n")
+    with pytest.raises(DataError, match=r"a\.jsonl: not JSON \(line 1.*\n.*holds no text"):
+        train_tokenizer([path], tmp_path / "none", training)

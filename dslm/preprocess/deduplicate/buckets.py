@@ -44,11 +44,18 @@ def runs(*columns: UInt64Array) -> tuple[Int64Array, Flags]:
     return order, again
 
 
+def first_equal(*columns: UInt64Array) -> Int64Array:
+    """The number of the first row that is equal to each."""
+    order, again = runs(*columns)
+    first = np.empty_like(order)
+    first[order] = order[np.maximum.accumulate(np.where(again, 0, np.arange(order.size)))]
+    return first
+
+
 def repeated(*columns: UInt64Array) -> Flags:
     """Which rows are equal to an earlier one."""
-    order, again = runs(*columns)
-    flags = np.empty_like(again)
-    flags[order] = again
+    first = first_equal(*columns)
+    flags: Flags = first != np.arange(first.size)
     return flags
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from dslm.preprocess.deduplicate.buckets import find_buckets, repeated
+from dslm.preprocess.deduplicate.buckets import find_buckets, first_equal, repeated
 from dslm.preprocess.deduplicate.near import Advance, ShinglesOf, near_duplicates
 from dslm.preprocess.deduplicate.settings import Duplicates
 from dslm.preprocess.deduplicate.signatures import Signatures, join_columns
@@ -26,10 +26,17 @@ from dslm.preprocess.text.ragged import Ragged
 
 Reasons = npt.NDArray[np.uint8]
 
-STAYS, DUPLICATE, NEAR_DUPLICATE = 0, 1, 2
+STAYS, DUPLICATE, NEAR_DUPLICATE, OF_KNOWN = 0, 1, 2, 2
+"""What happens to a document; `OF_KNOWN` is added where it is like one of those that are known."""
 
-REASONS = ("", "duplicate", "near duplicate")
-"""The words for `STAYS`, `DUPLICATE` and `NEAR_DUPLICATE`."""
+REASONS = (
+    "",
+    "duplicate",
+    "near duplicate",
+    "duplicate of an existing set",
+    "near duplicate of an existing set",
+)
+"""The words for these."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,11 @@ class Decision:
 
 
 def decide(
-    parts: Sequence[Signatures], settings: Duplicates, shingles_of: ShinglesOf, advance: Advance
+    parts: Sequence[Signatures],
+    settings: Duplicates,
+    shingles_of: ShinglesOf,
+    advance: Advance,
+    known: int = 0,
 ) -> list[Decision]:
     """Decide over all documents.
 
@@ -61,6 +72,7 @@ def decide(
         settings: what counts as being there twice.
         shingles_of: reads a document again: its number among all documents to its shingles.
         advance: called with how many more documents are decided, all of them in sum.
+        known: how many documents from the first on have been decided before: they stay as they are.
 
     Returns:
         One decision for each part.
@@ -70,12 +82,15 @@ def decide(
         return []
     reasons = np.full(ends[-1], STAYS, np.uint8)
     if settings.documents:
-        reasons[repeated(*join_columns([part.exact for part in parts]))] = DUPLICATE
+        first = first_equal(*join_columns([part.exact for part in parts]))
+        again = first != np.arange(first.size)
+        reasons[again] = DUPLICATE + OF_KNOWN * (first[again] < known)
+        reasons[:known] = STAYS
     if settings.near:
         buckets = find_buckets(parts, reasons == STAYS)
         advance(reasons.size - buckets.documents.size)
-        near = near_duplicates(buckets, settings.threshold, shingles_of, advance)
-        reasons[near] = NEAR_DUPLICATE
+        near, other = near_duplicates(buckets, settings.threshold, shingles_of, advance, known)
+        reasons[near] = NEAR_DUPLICATE + OF_KNOWN * (other < known)
     else:
         advance(reasons.size)
     removed = _cut_paragraphs(parts, reasons)

@@ -32,20 +32,26 @@ CACHED = 1 << 24
 
 
 def near_duplicates(
-    buckets: Buckets, threshold: float, shingles_of: ShinglesOf, advance: Advance
-) -> Int64Array:
-    """The documents to remove, in ascending order."""
+    buckets: Buckets, threshold: float, shingles_of: ShinglesOf, advance: Advance, known: int = 0
+) -> tuple[Int64Array, Int64Array]:
+    """The documents to remove, in ascending order, and one that each of them is near to.
+
+    The first `known` documents stay whatever they are near to.
+    """
     kept = _FirstOfBuckets(buckets.sizes)
     cache = _ShingleCache(shingles_of)
-    removed = []
+    removed, near_to = list[int](), list[int]()
     for row, document in enumerate(buckets.documents.tolist()):
         mine = buckets.of_document[row]
-        if any(_near(cache, document, other, threshold) for other in kept.likely(mine)):
-            removed.append(document)
-        else:
+        likely = kept.likely(mine) if document >= known else []
+        other = next((one for one in likely if _near(cache, document, one, threshold)), None)
+        if other is None:
             kept.add(document, mine)
+        else:
+            removed.append(document)
+            near_to.append(other)
         advance(1)
-    return np.array(removed, np.int64)
+    return np.array(removed, np.int64), np.array(near_to, np.int64)
 
 
 def _near(cache: _ShingleCache, document: int, other: int, threshold: float) -> bool:

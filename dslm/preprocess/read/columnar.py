@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -10,6 +11,7 @@ from dslm.errors import DataError, Problem
 from dslm.files.arrow import batches, mapped_batches, row_groups
 from dslm.files.names import alternatives, listed
 from dslm.preprocess.document import Document
+from dslm.preprocess.read.chat import RENDERED, chat_keys, conversation
 from dslm.preprocess.read.format import Format
 from dslm.preprocess.read.source import BYTES_OF_CHARACTER, Source
 
@@ -28,7 +30,6 @@ def read(source: Source, columns: Columns) -> Iterator[Document]:
 
     Raises:
         DataError: there is no such column, or it holds no text.
-        CutShortError: it is packed and not whole.
     """
     import pyarrow as pa
 
@@ -36,7 +37,7 @@ def read(source: Source, columns: Columns) -> Iterator[Document]:
     source.offset = source.piece.start
     try:
         for column in columns(source):
-            for value in column:
+            for value in _values(column):
                 source.line = source.offset
                 document = _document(value, source)
                 if document:
@@ -44,7 +45,11 @@ def read(source: Source, columns: Columns) -> Iterator[Document]:
                 source.offset += 1
             source.meter(column.nbytes)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last from a name
-        source.broken("cut short", str(error).partition("\n")[0])
+        source.broken("cut short", _first_line(error))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
 
 
 def _arrow(source: Source, form: str) -> Iterator[Any]:
@@ -67,35 +72,70 @@ def _between(found: Iterator[Any], source: Source) -> Iterator[Any]:
 
 
 def _parquet(source: Source) -> Iterator[Any]:
+    import pyarrow as pa
     from pyarrow.parquet import ParquetFile
 
     # without these two the text of a whole group of rows would be held
     with ParquetFile(source.piece.path, pre_buffer=False, buffer_size=BATCH) as file:
-        name = _checked(file.schema_arrow, source)
+        names = _checked(file.schema_arrow, source)
         row = 0
         for number in range(file.num_row_groups):
             group = file.metadata.row_group(number)
-            if source.piece.start <= row < source.end:
-                rows = max(1, group.num_rows * BATCH // max(group.total_byte_size, 1))
+            row += group.num_rows
+            if not source.piece.start <= row - group.num_rows < source.end:
+                continue
+            most = min(MOST_ROWS, max(1, group.num_rows * BATCH // max(group.total_byte_size, 1)))
+            try:
                 for batch in file.iter_batches(
-                    min(rows, MOST_ROWS), row_groups=[number], columns=[name], use_threads=False
+                    most, row_groups=[number], columns=names, use_threads=False
                 ):
                     yield _text(batch, source)
-            row += group.num_rows
+            except (pa.ArrowException, OSError) as error:
+                while source.offset < row:  # each row is one that is lost
+                    source.line = source.offset
+                    source.broken("not a row", _first_line(error))
+                    source.offset += 1
 
 
 def _text(batch: Any, source: Source) -> Any:
-    """The column of text as strings of one type.
+    """The column of text; that of chats and instructions is made."""
+    import pyarrow as pa
 
-    Raises:
-        pyarrow.ArrowInvalid: it is damaged.
+    names = _checked(batch.schema, source)
+    if names == [source.reading.text_key]:
+        return batch.column(names[0])
+    texts: list[str | None] = []
+    try:
+        batch = batch.select(names)
+        batch.validate(full=True)
+        for row in batch.to_pylist():
+            with suppress(ValueError):
+                texts.append(conversation(row))
+                source.counts[RENDERED] += 1
+                continue
+            texts.append(None)
+    except pa.ArrowException:
+        texts = [None] * batch.num_rows
+    return pa.array(texts, pa.large_string())
+
+
+def _values(column: Any) -> Iterator[Any]:
+    """The values of a column as strings of one type, and what is wrong with those that are damaged.
+
+    Where one of them is damaged, each is looked at by itself.
     """
     import pyarrow as pa
 
-    column = batch.column(_checked(batch.schema, source))
-    _validate(column)
-    plain = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
-    return column if plain else column.cast(pa.large_string())
+    try:
+        _validate(column)
+        plain = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+        yield from column if plain else column.cast(pa.large_string())
+    except pa.ArrowException as error:
+        if len(column) == 1:
+            yield error
+            return
+        for row in range(len(column)):
+            yield from _values(column.slice(row, 1))
 
 
 def _validate(column: Any) -> None:
@@ -120,8 +160,8 @@ def _validate(column: Any) -> None:
     column.view(bytes_of.get(column.type, column.type)).validate(full=True)
 
 
-def _checked(schema: Any, source: Source) -> str:
-    """The name of the column of text.
+def _checked(schema: Any, source: Source) -> list[str]:
+    """The name of the column of text, or those of chats and instructions.
 
     Raises:
         DataError: there is none of that name, or it holds something else.
@@ -130,6 +170,8 @@ def _checked(schema: Any, source: Source) -> str:
 
     name, where = source.reading.text_key, str(source.piece.path)
     if name not in schema.names:
+        if source.reading.takes_chat and (chat := chat_keys(schema.names)):
+            return chat
         fix = alternatives(name, schema.names)
         raise DataError(Problem(where, None, f"has no column {name!r}", fix))
     kind = schema.field(name).type
@@ -139,11 +181,14 @@ def _checked(schema: Any, source: Source) -> str:
         texts = [field.name for field in schema if field.type in strings]
         fix = f"columns of text: {listed(texts)}"
         raise DataError(Problem(where, None, f"column {name!r} holds {kind}, not text", fix))
-    return name
+    return [name]
 
 
 def _document(value: Any, source: Source) -> Document | None:
     """The document in a cell; `None` when it was rejected."""
+    if isinstance(value, Exception):
+        source.broken("not a row", _first_line(value))
+        return None
     if not value.is_valid:
         source.broken("not text", "found null")
         return None

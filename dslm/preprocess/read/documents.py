@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from dslm.files.streams import CutShortError
 from dslm.preprocess.document import Document, Reject
 from dslm.preprocess.read.kinds import kind
 from dslm.preprocess.read.reading import ReadingConfig
@@ -33,7 +32,7 @@ def documents(
             `half a surrogate pair`, `NUL bytes`, `too long`, `cut short`; of others: `empty`, and
             what `ReadingConfig.invalid_utf8` skips.
         advance: called with the bytes of text read; the sum is `Piece.text_bytes`.
-        counts: where changed documents are counted: `replaced` and `cut`.
+        counts: where changed documents are counted: `replaced`, `cut` and `rendered from chat`.
 
     Raises:
         DataError: the file cannot be read, or has no such column.
@@ -42,8 +41,6 @@ def documents(
     meter = Meter(piece.text_bytes, advance)
     counts = Counter() if counts is None else counts
     source = Source(piece, found.compression, reading, reject, counts, meter)
-    try:
-        yield from found.format.read(source)
-    except CutShortError as damage:
-        source.broken("cut short", str(damage))
+    yield from found.format.read(source)
+    source.finish()
     meter.finish()

@@ -18,14 +18,16 @@ class Format:
     name: str
     """What users call it."""
     read: Callable[[Source], Iterator[Document]]
-    """The documents of a piece, in order. Raises `DataError` for a file that cannot be read at all
-    and `CutShortError` for one that ends too early; what is wrong with a record goes to
-    `Source.broken`."""
+    """The documents of a piece, in order. Raises `DataError` for a file that cannot be read at all;
+    what is wrong with a record goes to `Source.broken`, damaged packing is dealt with before."""
     suffixes: tuple[str, ...] = ()
-    """Ends of the names, in small letters, of files of text that are of this format."""
+    """Ends of the names, in small letters, of files that are of this format; asked where no
+    format is known by its magic."""
     magic: bytes = b""
     """How the unpacked content of such a file begins, whatever its name; needed where it is not
     text."""
+    magic_at: int = 0
+    """The byte at which that stands."""
     ratio: int = 1
     """Bytes of text in a byte of the file, about; above 1 where the format itself is packed."""
     divisible: Callable[[ReadingConfig], bool] = lambda _: False
@@ -34,3 +36,7 @@ class Format:
     row_groups: Callable[[Path], list[int]] | None = None
     """For a table: the number of rows before the end of each group in which its rows are stored.
     Pieces of it begin with such a group."""
+
+    def begins(self, start: bytes) -> bool:
+        """Whether the content of a file that begins so is of this format."""
+        return start.startswith(self.magic, self.magic_at)

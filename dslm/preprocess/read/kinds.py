@@ -15,6 +15,7 @@ from pathlib import Path
 from dslm.errors import DataError, Problem
 from dslm.files.arrow import input_files
 from dslm.files.compression import ratio
+from dslm.files.json_stream import JsonStream, Lost
 from dslm.files.sniff import sniff, text_start
 from dslm.files.streams import unreadable
 from dslm.preprocess.read import registry
@@ -24,7 +25,9 @@ from dslm.preprocess.read.json_document import JSON_DOCUMENT
 from dslm.preprocess.read.json_lines import JSON_LINES
 from dslm.preprocess.read.text import TEXT
 
-JSON = re.compile(rb'\s*(\{\s*["}]|\[\s*[\[{"\]])')
+JSON = re.compile(rb'[\s\x1e]*(\{\s*["}]|\[\s*[\[{"\]])')
+
+OBJECTS = re.compile(rb"\s*\[\s*\{")
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,7 @@ def kind(path: Path) -> FileKind:
 def _kind(path: Path, size: int, changed: int) -> FileKind:
     """The kind of a file, which is asked for often; the same while its size and time are."""
     compression, start = sniff(path)
-    signed = (form for form in registry.FORMATS if form.magic and start.startswith(form.magic))
-    form = next(signed, None) or _text_format(path, text_start(path, start), compression)
+    form = format_of(path, start, compression)
     if form.ratio > 1 and compression:
         rule = f"is {form.name} inside {compression}, which cannot be read"
         fix = f"unpack it: {form.name} is packed by itself"
@@ -66,22 +68,61 @@ def _kind(path: Path, size: int, changed: int) -> FileKind:
     return FileKind(compression, form)
 
 
-def _text_format(path: Path, start: bytes, compression: str) -> Format:
+def format_of(path: Path, start: bytes, compression: str) -> Format:
+    """The format of a file of some name, whose unpacked content begins with `start`.
+
+    Raises:
+        DataError: it is neither text nor of a format that is known.
+    """
+    signed = (form for form in registry.FORMATS if form.magic and form.begins(start))
+    return next(signed, None) or _without_magic(path, start, compression)
+
+
+def _without_magic(path: Path, start: bytes, compression: str) -> Format:
+    """The format of text, or the one that the name tells where the beginning is damaged."""
     name = path.name.lower().rpartition(".")[0] if compression else path.name.lower()
     suffix = Path(name).suffix or Path(path.name.lower()).suffix
-    named = next((form for form in registry.FORMATS if suffix in form.suffixes), TEXT)
-    if named not in (TEXT, JSON_LINES) or not JSON.match(start):
+    named = next((form for form in registry.FORMATS if suffix in form.suffixes), None)
+    if named and named.magic:
         return named
-    return _json_format(start)
+    start = text_start(path, start, bool(named and compression))
+    form = named or TEXT
+    is_json = form is JSON_LINES or (form is TEXT and JSON.match(start))
+    return _json_format(start, suffix == ".json" or form is TEXT) if is_json else form
 
 
-def _json_format(start: bytes) -> Format:
-    """An object that goes on after its first line ends that line with a bracket or a comma."""
-    start = start.lstrip()
-    first = start.partition(b"\n")[0].rstrip()
-    spans_lines = first != start.rstrip() and first.endswith((b"{", b"[", b","))
-    is_document = start.startswith(b"[") or spans_lines
-    return JSON_DOCUMENT if is_document else JSON_LINES
+def _json_format(start: bytes, may_be_one: bool) -> Format:
+    """JSON lines where the first line holds whole records, or is damaged while others do.
+
+    Args:
+        start: the beginning of the file.
+        may_be_one: whether its name allows for one value over several lines.
+    """
+    start = start.removesuffix(b"\r")  # perhaps half a line end
+    first, *others = [line for line in start.splitlines() if line.strip()] or [b""]
+    if b"\r" in start.replace(b"\r\n", b"\n"):
+        return JSON_DOCUMENT
+    found, is_list = _look(first), first.lstrip().startswith(b"[")
+    if found == "records":
+        is_one = is_list and (not others or OBJECTS.match(first))
+    elif not others:
+        is_one = is_list or (found == "damaged" and not {*b"{["}.isdisjoint(first[:2]))
+    else:
+        inner = any(line[:1] in b" \t]}" for line in others)
+        whole = any(line[:1] in b"{[" and _look(line) == "records" for line in others)
+        is_one = is_list or (inner and not whole)
+        is_one |= found == "begun" and (inner or may_be_one)
+    return JSON_DOCUMENT if is_one else JSON_LINES
+
+
+def _look(line: bytes) -> str:
+    """Whether a line of JSON holds whole records, the beginning of one, or damage."""
+    blocks = iter([line, b""])
+    found = [*JsonStream(blocks.__next__, len(line), (), False, lambda *_: False)]
+    lost = next((one for one in found if isinstance(one, Lost)), None)
+    if lost and lost.reason == "cut short" and not lost.detail.startswith("Unterminated"):
+        return "begun"  # a text does not go on in the next line
+    return "records" if found and not lost else "damaged"
 
 
 def text_bytes(path: Path, found: FileKind | None = None) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -29,6 +30,22 @@ class ReadingConfig:
     longest: Annotated[int, Field(ge=16)] = 16_000_000
     """Characters of the longest document. Plain text beyond it is cut in several documents, a
     longer record is rejected."""
+
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    """What stands between the cells of a table: a comma in CSV, a tab in TSV, or else this."""
+    quote: Annotated[str, Field(pattern="^(.|none)$")] | None = None
+    """What stands around cells that hold a delimiter or a line end: `"` in CSV, `none` in TSV, or
+    else this."""
+
+    @property
+    def settings(self) -> dict[str, str | int]:
+        """What decides the documents, as JSON holds it."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
+
+    @property
+    def takes_chat(self) -> bool:
+        """Whether records of chats and instructions are rendered: no text was asked for by name."""
+        return self.text_key == ReadingConfig.text_key
 
     @property
     def detects(self) -> bool:

@@ -7,19 +7,27 @@ the path are joined by line ends; those of one with more behind it are documents
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
 
+from dslm.files.json_stream import DECODER, LIST, JsonStream, Lost
 from dslm.files.names import alternatives
+from dslm.files.streams import CutShortError
 from dslm.preprocess.document import Document
+from dslm.preprocess.read.chat import RENDERED, conversation
+from dslm.preprocess.read.reading import ReadingConfig
 from dslm.preprocess.read.source import Source
 
-LIST = "[]"
+CUT_SHORT = "cut short"
 STEP = re.compile(r"\[\]|[^.\[]+|\[")
 
 
-class UnfitError(Exception):
-    """A record holds no text where the path leads: the reason and a detail."""
+class Unfit(NamedTuple):
+    """A record holds no text where the path leads."""
+
+    reason: str
+    detail: str
 
 
 def steps(path: str) -> list[str]:
@@ -31,35 +39,43 @@ def steps(path: str) -> list[str]:
     return STEP.findall(path)
 
 
-def texts(value: Any, path: Sequence[str]) -> list[str]:
-    """The texts of the documents in a record.
+def texts(value: Any, path: Sequence[str]) -> Iterator[str | Unfit]:
+    """The texts of the documents in a record, and what is wrong with those that have none.
 
     Args:
         value: what JSON can hold.
         path: from `steps`.
-
-    Raises:
-        UnfitError: there is none where the path leads, or it is no text.
     """
-    if not path:
-        if isinstance(value, str):
-            return [value]
-        raise UnfitError("not text", f"found {_named(value)}")
-    step, rest = path[0], path[1:]
-    if step == LIST:
-        if not isinstance(value, list):
-            raise UnfitError("not text", f"found {_named(value)} instead of a list")
-        found = [text for element in value for text in texts(element, rest)]
-        return found if rest else ["\n".join(found)]
-    if not isinstance(value, dict):
-        raise UnfitError("not a JSON object", f"found {_named(value)}")
-    if step not in value:
-        raise UnfitError("no text key", f"no {step!r}; {alternatives(step, value)}")
-    return texts(value[step], rest)
+    for number, step in enumerate(path):
+        rest = path[number + 1 :]
+        if step == LIST:
+            if not isinstance(value, list):
+                yield Unfit("not text", f"found {_named(value)} instead of a list")
+            elif rest:
+                for element in value:
+                    yield from texts(element, rest)
+            else:
+                yield _joined(value)
+            return
+        if not isinstance(value, dict):
+            yield Unfit("not a JSON object", f"found {_named(value)}")
+            return
+        if step not in value:
+            yield Unfit("no text key", f"no {step!r}; {alternatives(step, value)}")
+            return
+        value = value[step]
+    yield value if isinstance(value, str) else Unfit("not text", f"found {_named(value)}")
+
+
+def _joined(values: list[Any]) -> str | Unfit:
+    for value in values:
+        if not isinstance(value, str):
+            return Unfit("not text", f"found {_named(value)}")
+    return "\n".join(values)
 
 
 def documents_of(
-    record: Any, path: Sequence[str], source: Source, checked: bool = True
+    record: Any, path: Sequence[str], source: Source, raw: str | bytes, checked: bool = True
 ) -> Iterator[Document]:
     """The documents in a record; what is wrong with it is reported to `source`.
 
@@ -67,18 +83,91 @@ def documents_of(
         record: what JSON can hold.
         path: from `steps`.
         source: at the record.
+        raw: how it is written.
         checked: whether its parser would have refused half a surrogate pair.
     """
     try:
-        found = texts(record, path)
-    except UnfitError as unfit:
-        reason, detail = unfit.args
-        source.broken(reason, detail, str(record))
+        chat = _chat(record) if source.reading.takes_chat else None
+    except ValueError as error:
+        source.broken("not text", str(error), raw)
         return
-    for text in found:
+    for text in texts(record, path) if chat is None else [chat]:
+        if isinstance(text, Unfit):
+            source.broken(*text, raw)
+            continue
         mended = text if checked else source.whole(text)
         if mended is not None and (document := source.document(mended)):
+            if chat is not None:
+                source.counts[RENDERED] += 1
             yield document
+
+
+def _chat(record: Any) -> str | None:
+    """A chat or an instruction as text; nothing for any other record.
+
+    Raises:
+        ValueError: it looks like one, but holds no text.
+    """
+    if not isinstance(record, dict) or ReadingConfig.text_key in record:
+        return None
+    return conversation(record)
+
+
+def streamed(
+    more: Callable[[], bytes],
+    path: Sequence[str],
+    source: Source,
+    walks: bool,
+    cut: str = CUT_SHORT,
+) -> Iterator[Document | None]:
+    """The documents in a stream of JSON, and `None` behind the last one of each record.
+
+    Args:
+        more: gives some more bytes, none at the end.
+        path: from `steps`.
+        source: at the stream.
+        walks: as `JsonStream` has it.
+        cut: the reason of a record that does not end.
+
+    Raises:
+        CutShortError: from `more`; what came before is used.
+    """
+
+    def is_fit(value: Any, walked: int) -> bool:
+        with suppress(ValueError):
+            if source.reading.takes_chat and _chat(value):
+                return True
+        return not any(isinstance(text, Unfit) for text in texts(value, path[walked:]))
+
+    damage: list[CutShortError] = []
+
+    def sound() -> bytes:
+        try:
+            return b"" if damage else more()
+        except CutShortError as error:
+            damage.append(error)
+            return b""
+
+    for record in JsonStream(sound, source.widest, path, walks, is_fit):
+        if isinstance(record, Lost):
+            reason, *detail = record
+            if not (damage and reason == CUT_SHORT):
+                source.broken(cut if reason == CUT_SHORT else reason, *detail)
+        elif (text := _decoded(record.text, source)) is not None:
+            value = record.value if text == record.text else DECODER.decode(text)
+            yield from documents_of(value, path[record.walked :], source, text, checked=False)
+        yield None
+    if damage:
+        raise damage[0]
+
+
+def _decoded(text: str, source: Source) -> str | None:
+    """A text in which bytes that are no UTF-8 may be, as the user wants it."""
+    try:
+        text.encode()
+        return text
+    except UnicodeEncodeError:
+        return source.decode(text.encode("utf-8", "surrogateescape"))
 
 
 def _named(value: Any) -> str:

@@ -12,6 +12,8 @@ READERS = (
     "json_document",
     "tables",
     "columnar",
+    "web_archive",
+    "tar",
 )
 """The modules of the readers, each with the `FORMATS` that it reads."""
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dslm.files.encoding import encoding_of
-from dslm.files.streams import opened
+from dslm.files.names import printable
+from dslm.files.streams import opened, universal
 from dslm.preprocess.document import Document, Reject, Rejected
 from dslm.preprocess.read.reading import ReadingConfig
 from dslm.progress import Meter
@@ -62,7 +63,13 @@ class Source:
     """The number of the record's first line; from 1 at `first`."""
     first: int = 0
     """The byte at which the piece's first line begins."""
+    base: int = 0
+    """The byte at which a file within an archive begins."""
+    content: io.BufferedReader | None = None
+    """The content of a file within an archive, as UTF-8."""
     _before: int | None = field(default=None, repr=False)
+    _file: io.BufferedReader | None = field(default=None, repr=False)
+    _damages: list[tuple[int, str]] = field(default_factory=list, repr=False)
 
     @property
     def end(self) -> float:
@@ -75,12 +82,49 @@ class Source:
         return self.reading.longest * BYTES_OF_CHARACTER + REST_OF_RECORD
 
     def opened(self) -> io.BufferedReader:
-        """The content of the file as UTF-8, from its beginning."""
-        encoding = encoding_of(self.piece.path, self.compression, self.reading.detects)
-        return opened(self.piece.path, self.compression, encoding, self.meter)
+        """The content of the file as UTF-8, from its beginning; see `files.streams.Damaged`."""
+        if self.content is not None:
+            self._file = self.content
+            return self.content
+        path, packing = self.piece.path, self.compression
+        encoding = self.taken_for(encoding_of(path, packing, self.reading.detects))
+        self._file = opened(path, packing, encoding, self.meter, self.damage)
+        return self._file
+
+    def taken_for(self, encoding: str) -> str:
+        """Count a file that is not read as UTF-8; gives the encoding."""
+        if encoding != "utf-8":
+            self.counts[f"read as {encoding}"] += 1
+        return encoding
+
+    @property
+    def damaged(self) -> bool:
+        """Whether a damaged place of a packed file has been met and not been counted yet."""
+        return bool(self._damages)
+
+    def damage(self, place: int, what: str) -> None:
+        """Take note of a damaged place; see `files.streams.Damaged`."""
+        self._damages.append((place, what))
+
+    def next_damage(self) -> str:
+        """What is wrong at the next damaged place, which is counted now; nothing without one."""
+        return self._damages.pop(0)[1] if self._damages else ""
+
+    def finish(self) -> None:
+        """Count the damaged places of a packed file at which no record was known to be broken."""
+        while self._damages:
+            self.broken("cut short")
+
+    def _passed_damage(self) -> bool:
+        """Whether the reader of lines has just come to a damaged place."""
+        if not self._damages or self.unit != "line" or self._file is None:
+            return False
+        return self._file.closed or self._file.tell() >= self._damages[0][0]
 
     def document(self, text: str) -> Document | None:
         """A document of text; `None` when it was rejected."""
+        while self._passed_damage():
+            self.broken("cut short")
         if len(text) > self.reading.longest:
             self.broken("too long", f"{len(text)} characters", text)
         elif "\0" in text:
@@ -88,7 +132,7 @@ class Source:
         elif not text or text.isspace():
             self.rejected("empty")
         else:
-            return Document(text, self.piece.input, self.offset)
+            return Document(text, self.piece.input, self.base + self.offset)
         return None
 
     def decode(self, raw: bytes) -> str | None:
@@ -123,7 +167,7 @@ class Source:
 
     def rejected(self, reason: str, text: str = "") -> None:
         """Leave out the record, which is not wanted."""
-        self.reject(Rejected(self.piece.input, self.offset, reason, text=text))
+        self.reject(Rejected(self.piece.input, self.base + self.offset, reason, text=text))
 
     def broken(self, reason: str, detail: str = "", record: str | bytes = "") -> None:
         """Leave out the record, which cannot be read.
@@ -132,19 +176,28 @@ class Source:
             reason: a few words from a fixed list.
             detail: what was found; the line is put before it.
             record: its beginning, as text or bytes.
+
+        A record that ends at a damaged place of a packed file is counted once, as that.
         """
+        here = reason == "cut short" or self.unit != "line" or self._passed_damage()
+        if self._damages and here:
+            reason, detail = "cut short", self.next_damage()
         start = record[: SHOWN * BYTES_OF_CHARACTER]
         shown = start.decode("utf-8", "replace") if isinstance(start, bytes) else start
         where = f"{self.unit} {self.line + self._lines_before()}"
         detail = f"{where}: {detail}" if detail else where
-        piece, text = self.piece, shown[:SHOWN]
-        self.reject(Rejected(piece.input, self.offset, reason, detail, text, broken=True))
+        if self.content is not None:
+            detail = f"{printable(self.piece.path.name)}, {detail}"
+        place, text = self.base + self.offset, shown[:SHOWN]
+        self.reject(Rejected(self.piece.input, place, reason, detail, text, broken=True))
 
     def _lines_before(self) -> int:
         """Lines of the file before the piece, counted only when a line must be named."""
         if self._before is None:
             self._before, left = 0, self.first
-            with opened(self.piece.path) as file:
+            if not left or self.content is not None:
+                return 0
+            with universal(opened(self.piece.path)) as file:
                 while left and (block := file.read(min(left, io.DEFAULT_BUFFER_SIZE << 7))):
                     self._before += block.count(b"\n")
                     left -= len(block)

@@ -1,7 +1,9 @@
 """Plain text: one document a file, a block between blank lines, or a line.
 
 The bytes of a document are gathered, cut where they are more than a document may have, then
-decoded. Line ends within a document stay as they are.
+decoded. Line ends within a file that is one document stay as they are; lines and blocks end as in
+Unix, Windows and the old Macintosh, also within one file. Byte order marks that joining files has
+left within the text are taken out.
 """
 
 from __future__ import annotations
@@ -11,9 +13,12 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from dslm.files.lines import to_block, to_line
+from dslm.files.streams import universal
 from dslm.preprocess.document import Document
 from dslm.preprocess.read.format import Format
 from dslm.preprocess.read.source import BYTES_OF_CHARACTER, Source
+
+MARK = "\ufeff"
 
 
 def read(source: Source) -> Iterator[Document]:
@@ -21,18 +26,21 @@ def read(source: Source) -> Iterator[Document]:
 
     Raises:
         DataError: the file cannot be read.
-        CutShortError: it is packed and not whole.
     """
+    mode = source.reading.documents
     with source.opened() as file:
-        for raw in MODES[source.reading.documents](file, source):
+        for raw in MODES[mode](file if mode == "file" else universal(file), source):
             text = source.decode(raw)
+            if text is not None and MARK in text:
+                source.counts["byte order marks removed"] += 1
+                text = text.replace(MARK, "")
             if text is not None and (document := source.document(text)):
                 yield document
 
 
 def _file(file: io.BufferedReader, source: Source) -> Iterator[bytes]:
     source.offset = to_line(file, 0)
-    if not file.peek(1):
+    if not file.peek(1) and not source.damaged:
         yield b""  # an empty file is reported as an empty document
     yield from _parts(file.read, source)
 
@@ -145,5 +153,5 @@ def _part(held: bytes, longest: int) -> bytes:
     return text[:best].encode("utf-8", "surrogateescape")
 
 
-TEXT = Format("text", read, divisible=lambda reading: reading.documents != "file")
+TEXT = Format("text", read, (".txt",), divisible=lambda reading: reading.documents != "file")
 FORMATS = (TEXT,)

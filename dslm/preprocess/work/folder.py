@@ -37,6 +37,7 @@ NOTHING = "nothing"
 """The file that says: all is done, and no shard set comes of it."""
 
 FILES = {
+    "sign": ("known",),
     "clean": ("texts", "signatures", "left-out"),
     "decide": ("decision",),
     "write": ("shard", "rejected"),

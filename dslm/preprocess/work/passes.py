@@ -1,8 +1,9 @@
 """What is done with a unit: clean it, decide on duplicates, write it as shards.
 
 Without a search for duplicates a unit is read, cleaned, tokenized and written in one go. With it,
-each unit is first cleaned and signed; then one process looks at all signatures in the order of the
-inputs; then each unit is written without the documents and paragraphs that were there before.
+each unit is first cleaned and signed, and so are the shard sets to compare with; then one process
+looks at all signatures in the order of the inputs; then each unit is written without the documents
+and paragraphs that were there before.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from dslm.preprocess.read.inputs import describe
 from dslm.preprocess.tokenize import tokenize
 from dslm.preprocess.work.folder import UnitRecord, WorkFolder
 from dslm.preprocess.work.intermediate import Texts, clean_documents, write_texts
+from dslm.preprocess.work.known import known_sets
 from dslm.preprocess.work.plan import ShardingConfig, WorkUnit
 from dslm.preprocess.work.rejects import Rejects
 from dslm.progress import Advance
@@ -96,6 +98,22 @@ class Clean(Work):
 
 
 @dataclass(frozen=True)
+class Sign(Work):
+    """Sign the documents of a file of the shard sets to compare with."""
+
+    def __call__(self, unit: WorkUnit, advance: Advance | None) -> UnitRecord:
+        """Make the file ``known-…``."""
+        settings, name = self.sharding.duplicates, f"known-{unit.number:05d}"
+        signed = [signatures([], settings)]
+        for texts in known_sets(self.sharding.against).batches(unit.number):
+            signed.append(signatures(texts, settings))
+        Signatures.concatenate(signed).save(self.folder.file(name))
+        if advance:
+            advance(unit.size)
+        return UnitRecord(self.folder.hashed(name))
+
+
+@dataclass(frozen=True)
 class Decide(Work):
     """Decide which documents and paragraphs were there before; there is one unit of this."""
 
@@ -104,8 +122,10 @@ class Decide(Work):
     def __call__(self, unit: WorkUnit, advance: Advance | None) -> UnitRecord:
         """Make the files ``decision-…``, one for each unit of the other passes."""
         folder, settings = self.folder, self.sharding.duplicates
-        numbers = range(self.units)
-        parts = [Signatures.load(folder.file(f"signatures-{n:05d}")) for n in numbers]
+        numbers, known = range(self.units), known_sets(self.sharding.against)
+        files = [f"known-{one.number:05d}" for one in known.units]
+        files += [f"signatures-{n:05d}" for n in numbers]
+        parts = [Signatures.load(folder.file(name)) for name in files]
         firsts = [0, *accumulate(len(part) for part in parts)]
 
         @lru_cache(maxsize=64)
@@ -113,16 +133,19 @@ class Decide(Work):
             return Texts(folder.file(f"texts-{number:05d}"))
 
         def shingles_of(document: int) -> Shingles:
+            if document < known.documents:
+                return shingles(known.text(document), settings)
             number = bisect_right(firsts, document) - 1
-            return shingles(texts(number).text(document - firsts[number]), settings)
+            text = texts(number - len(known.units)).text(document - firsts[number])
+            return shingles(text, settings)
 
         def decided(documents: int) -> None:
             if advance:
                 advance(documents * unit.size // max(firsts[-1], 1))
 
         names = [f"decision-{n:05d}" for n in numbers]
-        decisions = decide(parts, settings, shingles_of, decided)
-        for name, decision in zip(names, decisions, strict=True):
+        decisions = decide(parts, settings, shingles_of, decided, known.documents)
+        for name, decision in zip(names, decisions[len(known.units) :], strict=True):
             decision.save(folder.file(name))
         return UnitRecord(folder.hashed(*names))
 

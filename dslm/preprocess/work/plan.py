@@ -19,6 +19,7 @@ from dslm.preprocess.read.kinds import text_bytes
 from dslm.preprocess.read.pieces import pieces
 from dslm.preprocess.read.reading import ReadingConfig
 from dslm.preprocess.read.source import Piece
+from dslm.shards.shard_set import ShardSet
 
 SHARD_SIZE = 256_000_000
 UNITS = 64
@@ -41,6 +42,8 @@ class ShardingConfig:
     """What to change and what to leave out."""
     duplicates: Duplicates = field(default_factory=Duplicates)
     """Which repeated texts to leave out."""
+    against: tuple[Path, ...] = ()
+    """Shard sets whose documents count as having been there before."""
 
     @property
     def passes(self) -> int:
@@ -51,12 +54,14 @@ class ShardingConfig:
         """What decides the content of the shards, inputs and tokenizer aside, as JSON holds it."""
         chosen: dict[str, Any] = {
             "shard_size": self.shard_size,
-            "reading": asdict(self.reading),
+            "reading": self.reading.settings,
             "cleaning": asdict(self.cleaning),
             "duplicates": asdict(self.duplicates),
         }
         if self.cleaning.contamination.on:
             chosen["cleaning"]["contamination"]["files"] = fingerprints(self.cleaning.contamination)
+        if self.against:
+            chosen["against"] = [ShardSet.open(folder).fingerprint for folder in self.against]
         plain: dict[str, Any] = json.loads(json.dumps(chosen))
         return plain
 

@@ -13,6 +13,8 @@ from dslm.errors import DataError, Problem
 from dslm.preprocess.document import Rejected
 from dslm.shards.statistics import EXAMPLES, Statistics
 
+MAX_BAD = 100
+"""Broken records to let pass."""
 NAMED = 5
 """Broken records that an error names."""
 

@@ -15,6 +15,7 @@ from dslm.preprocess.deduplicate import near
 from dslm.preprocess.deduplicate.decide import (
     DUPLICATE,
     NEAR_DUPLICATE,
+    OF_KNOWN,
     REASONS,
     STAYS,
     Decision,
@@ -45,12 +46,14 @@ SWITCHES = st.builds(
 )
 
 
-def run(texts: list[str], settings: Duplicates, cuts: tuple[int, ...] = ()) -> Outcome:
+def run(
+    texts: list[str], settings: Duplicates, cuts: tuple[int, ...] = (), known: int = 0
+) -> Outcome:
     borders = [0, *cuts, len(texts)]
     parts = [texts[begin:end] for begin, end in pairwise(borders)]
     signed = [signatures(part, settings) for part in parts]
     decided: list[int] = []
-    decisions = decide(signed, settings, read(texts, settings), decided.append)
+    decisions = decide(signed, settings, read(texts, settings), decided.append, known)
     assert [len(d.reasons) for d in decisions] == [len(d.removed) for d in decisions]
     assert sum(decided) == len(texts)
     return [
@@ -70,13 +73,14 @@ def shingle_set(text: str, length: int) -> set[tuple[str, ...]]:
     return runs if found else set()
 
 
-def brute_force(texts: list[str], settings: Duplicates) -> Outcome:
+def brute_force(texts: list[str], settings: Duplicates, known: int = 0) -> Outcome:
     reasons = [STAYS] * len(texts)
     sets = [shingle_set(text, settings.shingle) for text in texts]
     if settings.documents:
         squeezed = ["".join(text.split()) for text in texts]
-        reasons = [DUPLICATE if key in squeezed[:at] else STAYS for at, key in enumerate(squeezed)]
-    for late in range(len(texts)) if settings.near else ():
+        again = [at >= known and key in squeezed[:at] for at, key in enumerate(squeezed)]
+        reasons = [DUPLICATE if one else STAYS for one in again]
+    for late in range(known, len(texts)) if settings.near else ():
         alike = (
             len(sets[late] & sets[early]) / len(sets[late] | sets[early]) >= settings.threshold
             for early in range(late)
@@ -102,6 +106,29 @@ def test_the_decision_is_that_of_comparing_everything(
     texts: list[str], settings: Duplicates
 ) -> None:
     assert run(texts, settings) == brute_force(texts, settings)
+
+
+@given(CORPORA, CORPORA, SWITCHES)
+def test_documents_that_are_known_stay_and_are_compared_with(
+    known: list[str], texts: list[str], settings: Duplicates
+) -> None:
+    both = [*known, *texts]
+    found = run(both, settings, (len(known),), len(known))[len(known) :]
+    plain = [(reason - OF_KNOWN if reason > OF_KNOWN else reason, cut) for reason, cut in found]
+    assert plain == brute_force(both, settings, len(known))[len(known) :]
+
+
+@pytest.mark.parametrize("text", ["a b c a", "A B C A!"])
+def test_a_document_says_whether_it_is_like_a_known_one(text: str) -> None:
+    settings = Duplicates(documents=True, near=True, shingle=1, bands=64, rows=1)
+    reasons = [reason for reason, _ in run([text, "x y", "a b c a", "x y"], settings, (), 1)]
+    same = "duplicate" if text == "a b c a" else "near duplicate"
+    assert [REASONS[reason] for reason in reasons] == [
+        "",
+        "",
+        f"{same} of an existing set",
+        "duplicate",
+    ]
 
 
 @given(CORPORA, SWITCHES, st.data())

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import gzip
+from collections.abc import Callable
+
 import pytest
 from helpers.reading import Make, Read
 from hypothesis import HealthCheck, given, settings
@@ -104,3 +107,31 @@ def test_no_character_is_cut_in_two(make: Make, read: Read) -> None:
     for shift in range(8):
         text = "x" * shift + "😀" * 100
         assert "".join(read(make(text), longest=16).texts) == text
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("packed", [bytes, gzip.compress])
+@pytest.mark.parametrize("size", [4, 1 << 40])
+def test_lines_and_blocks_end_as_in_unix_windows_and_the_old_macintosh(
+    make: Make, read: Read, end: str, packed: Callable[[bytes], bytes], size: int
+) -> None:
+    path = make(packed(end.join(["one", "two", "", "three", ""]).encode()))
+    assert read(path, size, documents="line").texts == ["one", "two", "three"]
+    two = "one\r\ntwo" if end == "\r\n" else "one\ntwo"
+    assert read(path, size, documents="block").texts == [two, "three"]
+
+
+def test_a_long_text_of_mixed_line_ends_is_split_at_each(make: Make, read: Read) -> None:
+    ends = ["\n", "\r\n", "\r"]
+    lines = [f"{'x' * (number % 7)}{number}" for number in range(60_000)]
+    text = "".join(line + ends[number % 3] for number, line in enumerate(lines))
+    for size in (1 << 16, 1 << 40):
+        assert read(make(text), size, documents="line").texts == lines
+
+
+def test_byte_order_marks_within_a_text_are_taken_out_and_counted(make: Make, read: Read) -> None:
+    joined = "one\n".encode("utf-8-sig") + "two\n".encode("utf-8-sig")
+    for mode, texts in (("line", ["one", "two"]), ("file", ["one\ntwo\n"])):
+        found = read(make(joined), documents=mode)
+        assert found.texts == texts
+        assert found.counts == {"byte order marks removed": 1}

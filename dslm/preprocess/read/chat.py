@@ -1,0 +1,80 @@
+"""Records of chats and instructions as plain text, one document each.
+
+    User: What is red?
+
+    Assistant: A colour.
+
+So are rendered, where a record has no text of its own and no ``--text-key`` was given:
+
+- ``messages`` or ``conversations``: a list of turns, each with ``role`` and ``content`` (OpenAI) or
+  ``from`` and ``value`` (ShareGPT); a content may be a list of parts, of which those of text count;
+- ``instruction``, ``input`` and ``output`` (Alpaca), with ``history``; ``prompt`` and
+  ``completion``; each with a ``system`` text, or without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+RENDERED = "rendered from chat"
+"""How such documents are counted."""
+
+TURNS = ("messages", "conversations")
+PAIRS = (("instruction", "output"), ("prompt", "completion"))
+BESIDE = ("system", "input", "history")
+ROLES = {"human": "User", "gpt": "Assistant", "bot": "Assistant", "model": "Assistant"}
+"""Names of roles other than their own with a capital."""
+
+
+def conversation(record: Mapping[str, Any]) -> str | None:
+    """The text of a record, nothing when it is no chat and no instruction.
+
+    Raises:
+        ValueError: it looks like one, but its turns are no text.
+    """
+    key = next((key for key in TURNS if isinstance(record.get(key), list)), None)
+    pair = next((pair for pair in PAIRS if pair[0] in record and pair[1] in record), None)
+    if key:
+        turns = [*map(_turn, record[key])]
+    elif pair:
+        turns = [*_pairs(record, *pair)]
+    else:
+        return None
+    turns.insert(0, ("system", _text(record.get("system"))))
+    named = ((ROLES.get(role, role.capitalize()), text) for role, text in turns)
+    return "\n\n".join(f"{role}: {text}" for role, text in named if text)
+
+
+def chat_keys(names: Sequence[str]) -> list[str]:
+    """Those columns of a table that `conversation` reads; none where it is no chat."""
+    shapes = [*((name,) for name in TURNS), *PAIRS]
+    shape = next((shape for shape in shapes if {*shape} <= {*names}), ())
+    return [name for name in (*shape, *BESIDE) if shape and name in names]
+
+
+def _pairs(record: Mapping[str, Any], asked: str, answered: str) -> Iterator[tuple[str, str]]:
+    question = "\n\n".join(filter(None, map(_text, (record[asked], record.get("input")))))
+    before = record.get("history") or []
+    for pair in [*(before if isinstance(before, list) else [before]), [question, record[answered]]]:
+        if not isinstance(pair, list) or len(pair) != 2:
+            raise ValueError("a history that is no list of pairs")
+        yield from zip(("user", "assistant"), map(_text, pair), strict=True)
+
+
+def _turn(turn: Any) -> tuple[str, str]:
+    if isinstance(turn, dict):
+        for role, content in (("role", "content"), ("from", "value")):
+            if isinstance(turn.get(role), str):
+                return turn[role], _text(turn.get(content))
+    raise ValueError("a turn without a role")
+
+
+def _text(content: Any) -> str:
+    """The text of a turn, which may be made of parts or be nothing."""
+    if isinstance(content, list):
+        texts = [part.get("text") for part in content if isinstance(part, dict)]
+        return "\n".join(text for text in texts if isinstance(text, str))
+    if content is None or isinstance(content, str):
+        return content or ""
+    raise ValueError("a turn whose content is no text")
