@@ -10,6 +10,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from dslm.config.parse import STRICT, Count
+from dslm.errors import Problem
 from dslm.progress import Advance
 
 BLOCK = 1 << 20
@@ -28,6 +29,21 @@ class Input:
     """Its size as it was found, compressed or not."""
     sha256: Sha256
     """The hash of its bytes."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """A file as a manifest describes it."""
+
+    path: Path
+    bytes: int
+    sha256: str
+    damage: Problem
+    """What to report when it holds anything else."""
+
+    def whole(self, advance: Advance | None = None) -> bool:
+        """Whether its bytes have the sha256 of the manifest; `advance` as for `file_sha256`."""
+        return file_sha256(self.path, advance) == self.sha256
 
 
 def file_sha256(path: Path, advance: Advance | None = None) -> str:

@@ -30,6 +30,8 @@ BEGINS = {
 BLOCK = 1 << 17
 TOKEN = 16
 """Characters of the longest token, strings and numbers aside, that may be cut at a block's end."""
+DEEPEST = 64
+"""Lists within lists in which records are looked for."""
 LIKE = 16
 """Records whose first keys are remembered."""
 HEAD = 200
@@ -151,7 +153,7 @@ class JsonStream:
         """The steps of the path to here."""
         if self._within.startswith("{"):
             return len(self._names) + 1
-        return int(self._within.startswith("[") and self._path[:1] == [LIST])
+        return int((self._walks or self._within != "") and self._path[:1] == [LIST])
 
     @property
     def _begins(self) -> str:
@@ -164,7 +166,7 @@ class JsonStream:
         if not self._within:
             is_list = self._walks or self._path[:1] != [LIST]
             return is_list if char == "[" else char == "{" and bool(self._names)
-        return char == "[" and self._begins != "["
+        return char == "[" and self._begins != "[" and len(self._within) < DEEPEST
 
     def _leave(self, char: str) -> None:
         self._at += 1

@@ -22,7 +22,7 @@ from dslm.files.published import occupied, published
 from dslm.files.whole import write_json, write_text
 from dslm.hub.family import Family
 from dslm.hub.folder import SETTINGS, open_folder
-from dslm.hub.framing import framed
+from dslm.hub.framing import begun, framed
 from dslm.hub.names import weights
 from dslm.hub.registry import family_of_model
 from dslm.hub.settings import write_settings
@@ -94,7 +94,7 @@ def _tokenizer(trained: Trained) -> str:
     """The content of ``tokenizer.json``."""
     content, completion = trained.tokenizer.tokenizer_json(), trained.objective.completion()
     if not isinstance(completion, Fill):
-        return content
+        return begun(content, trained.tokenizer.begin)
     return framed(content, trained.tokenizer, completion, trained.config.model.segments)
 
 

@@ -28,6 +28,8 @@ class Key:
     """Our words for theirs, where values are words."""
     written: str = ""
     """What is written in place of a field that may be null."""
+    also: str = ""
+    """Another name of theirs for it, which `transformers` reads as well."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,8 @@ class Family:
     twins: Mapping[str, str] = field(default_factory=dict)
     """Tensors of theirs that are others once more, unless the head has a weight of its own: then
     they alone are used."""
+    renewed: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda settings: settings
+    """The content of a config.json in the words of today."""
     refuse: Callable[[ModelConfig], list[Problem]] = lambda _: []
     """What the tables cannot say of a model of ours that is none of the family."""
 

@@ -8,10 +8,10 @@ from dslm.model.embedding import FinalNorm, Head, Positions, TokenEmbedding
 
 KEYS = (
     Key("vocab_size", "vocabulary"),
-    Key("n_positions", "sequence"),
-    Key("n_embd", "width"),
-    Key("n_layer", "layers"),
-    Key("n_head", "heads"),
+    Key("n_positions", "sequence", also="max_position_embeddings"),
+    Key("n_embd", "width", also="hidden_size"),
+    Key("n_layer", "layers", also="num_hidden_layers"),
+    Key("n_head", "heads", also="num_attention_heads"),
     Key("n_inner", "feed_forward", None),
     Key(
         "activation_function",

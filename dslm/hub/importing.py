@@ -70,14 +70,16 @@ def _check_tokenizer(folder: Folder, tokenizer: Tokenizer) -> list[Problem]:
 
 
 def _with_special(tokenizer: Tokenizer, folder: Folder) -> Tokenizer:
-    """The tokenizer with the special ids that the model was trained with."""
+    """The tokenizer with the special ids of the model, and before a prompt what it has there."""
     special = dict(tokenizer.special)
     for name in ("bos", "eos", "pad"):
         found = folder.settings.get(f"{name}_token_id")
         number = found[0] if isinstance(found, list) and found else found
         if isinstance(number, int) and 0 <= number < tokenizer.vocabulary:
             special[name] = number
-    card = replace(tokenizer.card, special=special)
+    causal = folder.config.attention == "causal"
+    begin = tokenizer.begin or (tokenizer.frame[0] if causal else ())
+    card = replace(tokenizer.card, special=special, begin=begin)
     return KINDS[card.kind](card, tokenizer.files)
 
 

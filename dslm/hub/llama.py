@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from dslm.hub.family import CAUSAL, Family, Key, one
 from dslm.model.block import Block
 from dslm.model.embedding import FinalNorm, Head, TokenEmbedding
@@ -42,6 +45,20 @@ NAMES = {
     Head: {"unembedding": one("lm_head")},
 }
 
+
+def _renewed(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Settings with all that they say of rotary positions in `rope_parameters`.
+
+    As `transformers` reads them: `rope_scaling` is their older name, and comes first; `type` is the
+    older word for `rope_type`.
+    """
+    rope = settings.get("rope_scaling") or settings.get("rope_parameters") or {}
+    if not isinstance(rope, Mapping):
+        rope = {"rope_type": rope}
+    rope = {"rope_type": rope.get("type", "default"), **rope}
+    return {**settings, "rope_parameters": rope}
+
+
 FAMILY = Family(
     name="Llama",
     model_type="llama",
@@ -50,11 +67,11 @@ FAMILY = Family(
     ours={**CAUSAL, "positions": "rotary", "norm": "rms", "norm_position": "pre"},
     theirs={
         "rope_parameters.rope_type": "default",
-        "rope_scaling": None,
         "attention_dropout": 0.0,
     },
     widths={"head_dim": "head_width"},
     names=NAMES,
     base="model.",
     buffers=r".*\.rotary_emb\.inv_freq",
+    renewed=_renewed,
 )

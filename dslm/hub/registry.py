@@ -18,24 +18,31 @@ MODULES = (
 """Where the families are defined; a model that several can express is written as the first."""
 
 FAMILIES: list[Family] = [import_module(f"{__package__}.{name}").FAMILY for name in MODULES]
-BY_CLASS = ("architectures", {name: family for family in FAMILIES for name in family.architectures})
-BY_TYPE = ("model_type", {family.model_type: family for family in FAMILIES})
-"""Where a config.json names the family if it names no class."""
+BY_CLASS = {name: family for family in FAMILIES for name in family.architectures}
+BY_TYPE = {family.model_type: family for family in FAMILIES}
 
 
 def family_of_settings(settings: dict[str, Any], where: str) -> Family:
     """The family of a config.json with these settings, `where` being its path.
 
+    The type decides, as in `transformers`; only where there is none, the class.
+
     Raises:
-        ConfigError: it is of none.
+        ConfigError: it is of none, or the class is not of that type.
     """
-    named = named_class(settings)
-    key, families = BY_TYPE if named is None else BY_CLASS
-    name = named or settings.get(key)
+    named, kind = named_class(settings), settings.get("model_type")
+    key, name, families = "model_type", kind, BY_TYPE
+    if kind is None and named is not None:
+        key, name, families = "architectures", named, BY_CLASS
     if str(name) not in families:
         rule, fix = "is not a shape dslm has", f"it has {', '.join(families)}"
         raise ConfigError(Problem(f"{where}: {key}", name, rule, fix))
-    return families[str(name)]
+    family = families[str(name)]
+    if named is not None and named not in family.architectures:
+        rule = f"is no class of model_type = {kind!r} that dslm has"
+        fix = f"it has {' and '.join(family.architectures)}"
+        raise ConfigError(Problem(f"{where}: architectures", named, rule, fix))
+    return family
 
 
 def family_of_model(config: ModelConfig) -> Family:

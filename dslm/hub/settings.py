@@ -28,6 +28,7 @@ def read_settings(
     Raises:
         ConfigError: with everything in it that we do not compute, or compute otherwise.
     """
+    settings = family.renewed(settings)
     values, problems = _values(family, settings)
     values |= {ours: True for ours, name in family.holds.items() if name in held}
     problems += _fixed(family, settings)
@@ -105,12 +106,13 @@ def _values(family: Family, settings: Mapping[str, Any]) -> tuple[dict[str, Any]
 
 def _value(keys: list[Key], settings: Mapping[str, Any]) -> Any:
     """What a file says of one setting of ours, in one key or in several that agree."""
-    found = {key.theirs: _at(settings, key.theirs) for key in keys}
+    names = [name for key in keys for name in (key.theirs, key.also) if name]
+    found = {name: _at(settings, name) for name in names}
     given = {name: value for name, value in found.items() if value is not ABSENT}
     first, words = keys[0], keys[0].words
-    if not given and first.default is REQUIRED:
-        raise ConfigError(Problem(first.theirs, None, "is required"))
     name, value = next(iter(given.items()), (first.theirs, first.default))
+    if first.default is REQUIRED and value in (REQUIRED, None):
+        raise ConfigError(Problem(first.theirs, None, "is required"))
     others = [other for other, also in given.items() if also != value]
     if others:
         rule = f"differs from {name} = {_json(value)}, but dslm has one setting for both"

@@ -67,10 +67,12 @@ def _files(folder: Path) -> list[Path]:
         index = folder / f"{stem}{suffix}.index.json"
         files = sorted(folder.glob(f"*{suffix}"))
         named = folder / f"{stem}{suffix}"
-        if named in files or len(files) == 1:
-            return [named] if named in files else files
+        if named in files:
+            return [named]
         if index.is_file():
             return _listed(index)
+        if len(files) == 1:
+            return files
         if files:
             rule = f"holds {len(files)} {suffix} files without {index.name}"
             raise CheckpointError(Problem(str(folder), None, rule, "get that file as well"))

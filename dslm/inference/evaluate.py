@@ -110,8 +110,8 @@ def _samples(source: RowSource, shards: ShardSet, whole: bool) -> Iterator[Sampl
 def _check(trained: Trained, shards: ShardSet) -> None:
     """That the shards are this model's language."""
     where = str(shards.folder)
-    if shards.tokenizer_sha256 != trained.tokenizer.sha256:
-        rule = "was made with another tokenizer than the model's"
+    tokenizer = trained.tokenizer
+    if rule := shards.unlike(tokenizer.sha256, tokenizer.begin, "the model's"):
         fix = f"shard the text with --tokenizer {trained.run / 'tokenizer'}"
         raise DataError(Problem(where, None, rule, fix))
     if shards.tokens < 2:

@@ -11,7 +11,7 @@ from dslm.errors import ConfigError, Problem
 from dslm.inference.prompts import around_gaps
 from dslm.inference.trained import Trained
 from dslm.objectives.completion import Fill
-from dslm.tokenizers.vocabulary import piece_texts
+from dslm.tokenizers.vocabulary import text_within
 
 MASK = re.compile(r"<mask>|\[MASK\]")
 """What marks a mask in a text, whatever the tokenizer calls it."""
@@ -32,16 +32,24 @@ def fill(trained: Trained, how: Fill, prompt: str) -> str:
     texts = around_gaps(trained.tokenizer, MASK.split(prompt))
     if len(texts) == 1:
         raise ConfigError(Problem("--prompt", prompt, "must hold <mask>, which is to be filled"))
-    made, pieces = texts[0], piece_texts(trained.tokenizer)
+    made, row = texts[0], list[int]()
     for number, text in zip(_likeliest(trained, how, texts), texts[1:], strict=True):
-        made += (pieces[number] if made else pieces[number].lstrip()) + text
-    return made
+        row.append(number)
+        if text:
+            made, row = _with(trained, made, row) + text, []
+    return _with(trained, made, row)
+
+
+def _with(trained: Trained, text: str, ids: list[int]) -> str:
+    """A text and, behind it, what some ids in a row stand for."""
+    more = text_within(trained.tokenizer, ids)
+    return text + (more if text else more.lstrip())
 
 
 def _likeliest(trained: Trained, how: Fill, texts: list[str]) -> list[int]:
     """The ids that fit best between texts."""
     tokenizer = trained.tokenizer
-    tokens = [] if how.begin is None else [how.begin]
+    tokens = [*tokenizer.begin] if how.begin is None else [how.begin]
     positions = []
     first, *others = (ids.tolist() for ids in tokenizer.encode(texts))
     tokens += first

@@ -51,7 +51,8 @@ def continue_text(trained: Trained, prompt: str, new_tokens: int, sampling: Samp
 
     Args:
         trained: the model.
-        prompt: the beginning; empty begins a new document.
+        prompt: the beginning, behind what the tokenizer puts before a text; empty begins a new
+            document.
         new_tokens: how many tokens at most.
         sampling: how they are chosen.
 
@@ -64,17 +65,16 @@ def continue_text(trained: Trained, prompt: str, new_tokens: int, sampling: Samp
         problems.append(Problem(str(trained.run), None, rule))
     tokenizer = trained.tokenizer
     end = tokenizer.end_of_document
-    tokens = [int(token) for token in tokenizer.encode([prompt])[0]]
-    if not tokens and end is None:
+    tokens = tokenizer.prompt(prompt)
+    if not tokens:
         problems.append(Problem("--prompt", prompt, "must hold a character for this tokenizer"))
     if problems:
         raise ConfigError(*problems)
-    given = len(tokens)
-    tokens = tokens or [int(end or 0)]
     model, config = trained.model, trained.config.model
     stream = generate(model, config, tokens, sampling, tokenizer.vocabulary, new_tokens)
     made = takewhile(lambda token: token != end, stream)
-    return tokenizer.decode([*tokens[:given], *made])
+    given = tokens[len(tokenizer.begin) :] if prompt else []
+    return tokenizer.decode([*given, *made])
 
 
 @torch.no_grad()

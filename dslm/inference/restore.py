@@ -44,14 +44,15 @@ def restore_text(
     target = np.array(_written(trained, how, source, new_tokens, sampling), dtype=np.int64)
     if how.in_place:
         target = restored(source, target, how.marks[0])
-    return trained.tokenizer.decode(target.tolist())
+    ids, begin = target.tolist(), [*trained.tokenizer.begin]
+    return trained.tokenizer.decode(ids[len(begin) :] if ids[: len(begin)] == begin else ids)
 
 
 def _source(trained: Trained, how: Restore, prompt: str) -> Int64Array:
     """The ids of a prompt; each gap has the mark that training gave it, see `around_gaps`."""
     texts = around_gaps(trained.tokenizer, prompt.split(GAP))
     first, *others = (ids.astype(np.int64) for ids in trained.tokenizer.encode(texts))
-    parts = [first]
+    parts = [np.array(trained.tokenizer.begin, dtype=np.int64), first]
     for number, ids in enumerate(others):
         mark = how.marks[number : number + 1] or how.marks[-1:]
         parts += [np.array(mark, dtype=np.int64), ids]

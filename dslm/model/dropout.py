@@ -9,8 +9,9 @@ The path of the bits: a key for each row, made of seed and sample number where t
 travels with the batch; each layer makes one of its own of it, and each site one for every place of
 the row, all of 64 bits by SplitMix64 (Steele et al. 2014, "Fast splittable pseudorandom number
 generators"). Along the last axis two rounds of a 32-bit mixer follow, with the two halves of that
-key, in integers that wrap: the same bits on every device. Its last shift is left out, as it would
-only scramble the low bits, which no comparison with a rate notices.
+key, of which only 32 bits are ever looked at: the same on every device, whether a compiler computes
+in integers of 32 bits or more. Its last shift is left out, as it would only scramble the low bits,
+which no comparison with a rate notices.
 """
 
 from __future__ import annotations
@@ -62,15 +63,15 @@ def kept(low: Tensor, high: Tensor, column: Tensor, rate: float) -> Tensor:
     """Whether a value is kept, boolean.
 
     Args:
-        low: int32, half of the key of a place.
-        high: int32, the other half.
-        column: int32, where the value is along the last axis; all three broadcast.
+        low: integers, half of the key of a place.
+        high: integers, the other half.
+        column: integers, where the value is along the last axis; all three broadcast.
         rate: the share that is dropped.
     """
     bits = low + column * COLUMN
     bits = (bits ^ ((bits >> 16) & 0xFFFF)) * COLUMN_FACTORS[0] ^ high
     bits = (bits ^ ((bits >> 15) & 0x1FFFF)) * COLUMN_FACTORS[1]
-    return bits >= round(rate * 2**32) - 2**31
+    return ((bits >> 1) & 0x7FFFFFFF) >= round(rate * 2**31)
 
 
 def _apply(values: Tensor, low: Tensor, high: Tensor, rate: float) -> Tensor:

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from dslm.model.config import ModelConfig
 from dslm.model.embedding import TokenEmbedding, embedding_deviation
+from dslm.model.initial import ZEROS, begin
 from dslm.model.layers import Linear, norm
 
 
@@ -79,7 +80,7 @@ class Bias(nn.Module):
 
     def reset_parameters(self) -> None:
         """Begin with zero."""
-        nn.init.zeros_(self.bias)
+        begin(self.bias, ZEROS)
 
     def forward(self, scores: Tensor) -> Tensor:
         """Add to scores [B, M, V] in place: they are the largest tensor of a step."""

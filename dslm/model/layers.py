@@ -1,8 +1,7 @@
-"""The leaves: modules that hold weights, each drawing its own.
+"""The leaves: modules that hold weights, each knowing what its own begin with.
 
-Under ZeRO-3 a weight exists only while its own module is being built or called, so nobody else may
-initialize it: every leaf fills its weights in `reset_parameters`. Draws are made on the CPU with
-torch's default generator, seeded by `Stage.build`, so that a weight does not depend on the device.
+Every leaf says so in `reset_parameters`, see `dslm.model.initial`. Whether the values are made at
+once or, part by part, by the ranks that keep them is decided by who builds the model.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from dslm.model.config import ModelConfig
+from dslm.model.initial import ONES, ZEROS, Normal, begin, mark
 
 
 class Linear(nn.Linear):
@@ -26,9 +26,9 @@ class Linear(nn.Linear):
 
     def reset_parameters(self) -> None:
         """Draw the matrix, zero the bias."""
-        draw(self.weight, self.deviation)
+        begin(self.weight, Normal(self.deviation))
         if self.bias is not None:
-            nn.init.zeros_(self.bias)
+            begin(self.bias, ZEROS)
 
 
 class Table(nn.Embedding):
@@ -42,14 +42,19 @@ class Table(nn.Embedding):
 
     def reset_parameters(self) -> None:
         """Draw every vector."""
-        draw(self.weight, self.deviation)
+        begin(self.weight, Normal(self.deviation))
 
 
 def norm(config: ModelConfig) -> nn.Module:
     """A model's normalization: LayerNorm (Ba et al. 2016) or RMSNorm (Zhang & Sennrich 2019)."""
+    made: nn.Module
     if config.norm == "rms":
-        return nn.RMSNorm(config.width, eps=config.norm_epsilon)
-    return nn.LayerNorm(config.width, eps=config.norm_epsilon, bias=config.bias)
+        made = nn.RMSNorm(config.width, eps=config.norm_epsilon)
+    else:
+        made = nn.LayerNorm(config.width, eps=config.norm_epsilon, bias=config.bias)
+    for name, weight in made.named_parameters():
+        mark(weight, ONES if name == "weight" else ZEROS)
+    return made
 
 
 def stacked_rows(model: nn.Module) -> Iterator[tuple[nn.Parameter, tuple[int, ...]]]:
@@ -61,14 +66,6 @@ def stacked_rows(model: nn.Module) -> Iterator[tuple[nn.Parameter, tuple[int, ..
     for module in model.modules():
         for name, rows in getattr(module, "stacked", {}).items():
             yield module.get_parameter(name), rows
-
-
-@torch.no_grad()
-def draw(weight: Tensor, deviation: float) -> None:
-    """Fill a weight from N(0, `deviation`²), drawn on the CPU in float32."""
-    if weight.is_meta:  # a shape without values
-        return
-    weight.copy_(torch.normal(0.0, deviation, weight.shape, device="cpu"))
 
 
 def select(hidden: Tensor, selected: Tensor | None) -> Tensor:

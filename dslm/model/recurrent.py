@@ -16,6 +16,7 @@ from torch.utils.checkpoint import checkpoint
 
 from dslm.model.config import GATES, ModelConfig
 from dslm.model.dropout import Dropout, Site
+from dslm.model.initial import ZEROS, Orthogonal, Steps, Uniform, begin
 from dslm.model.layers import norm
 
 
@@ -52,25 +53,19 @@ class Recurrence(nn.Module):
             self.recurrent_bias = nn.Parameter(torch.empty(rows))
         self.reset_parameters()
 
-    @torch.no_grad()
     def reset_parameters(self) -> None:
         """Draw each gate's matrices, so that neither tokens nor memory grow or shrink.
 
         Those of the input uniformly (Glorot & Bengio 2010), those of the memory orthogonal (Saxe
         et al. 2014). An LSTM's forget gate begins open, by a bias of 1 (Jozefowicz et al. 2015).
         """
-        if self.input.is_meta:  # a shape without values
-            return
-        width = self.config.width
-        bound = math.sqrt(3 / width)  # of a uniform draw with variance 1 / width
-        self.input.copy_((2 * torch.rand(self.input.shape, device="cpu") - 1) * bound)
-        gates = range(GATES[self.config.block])
-        self.recurrent.copy_(torch.cat([_orthogonal(width) for _ in gates]))
+        # The bound of a uniform draw with variance 1 / width.
+        begin(self.input, Uniform(math.sqrt(3 / self.config.width)))
+        begin(self.recurrent, Orthogonal())
         if self.config.bias:
-            nn.init.zeros_(self.recurrent_bias)
-            nn.init.zeros_(self.input_bias)
-            if self.config.block == "lstm":
-                self.input_bias[width : 2 * width] = 1.0
+            begin(self.recurrent_bias, ZEROS)
+            lstm = self.config.block == "lstm"
+            begin(self.input_bias, Steps((0.0, 1.0, 0.0, 0.0)) if lstm else ZEROS)
 
     def forward(self, hidden: Tensor, state: State | None = None) -> Tensor:
         """Map [B, S, D] to [B, S, D]; each token sees, through what is remembered, all before it.
@@ -128,11 +123,3 @@ def _empty_memory(config: ModelConfig, batch: int, like: Tensor) -> list[Tensor]
     """The memory before the first token, [1, B, D] each: output and, of an LSTM, cell."""
     count = 2 if config.block == "lstm" else 1
     return [like.new_zeros(1, batch, config.width) for _ in range(count)]
-
-
-def _orthogonal(width: int) -> Tensor:
-    """A random orthogonal matrix, each equally likely (Mezzadri 2007)."""
-    normal = torch.normal(0.0, 1.0, (width, width), device="cpu")
-    orthogonal, triangle = torch.linalg.qr(normal)
-    turned: Tensor = orthogonal * triangle.diagonal().sign()
-    return turned

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, TypeAlias
 
 import torch
@@ -32,6 +32,7 @@ from dslm.model.heads import (
     paired_head,
     with_targets,
 )
+from dslm.model.initial import Numbers, initial_of, numbers, undrawn
 from dslm.model.recurrent import RecurrentBlock
 from dslm.model.visibility import Visibility, visible
 
@@ -73,11 +74,37 @@ class Stage:
         read = set(self.uses) & set(self.extras_in)
         return "visibility" in read and "selected" not in read
 
-    def build(self) -> nn.Module:
-        """Make the layer, its weights drawn under (seed, index) whatever was drawn before."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(layer_seed(self.seed, self.index))
-            return self.module(self.config)
+    def build(self, drawn: bool = True) -> nn.Module:
+        """Make the layer, its weights drawn under (seed, index) whatever was drawn before.
+
+        Args:
+            drawn: whether to draw them; else they hold zeros, to be filled by others.
+        """
+        with torch.random.fork_rng(devices=[]), undrawn():
+            torch.manual_seed(layer_seed(self.seed, self.index))  # of modules that draw themselves
+            module = self.module(self.config)
+        for name, weight in module.named_parameters() if drawn else ():
+            if initial_of(weight) is not None and not weight.is_meta:
+                made = self.initial(name, weight, 0, weight.numel())
+                weight.data.copy_(made.view(weight.shape))
+        return module
+
+    def initial(self, name: str, weight: nn.Parameter, start: int, stop: int) -> Tensor:
+        """A part of a weight as it begins; see `dslm.model.initial.numbers`.
+
+        Args:
+            name: of the weight in the layer.
+            weight: the weight or its shape on the meta device.
+            start: the first place wanted.
+            stop: the place behind the last one.
+        """
+        how = initial_of(weight)
+        if how is None:  # a module that fills its weights by itself
+            built = dict(self.build(drawn=False).named_parameters())[name]
+            return built.detach().flatten()[start:stop]
+        return numbers(
+            how, weight.shape, partial(layer_seed, self.seed, self.index, name), start, stop
+        )
 
     def apply(self, module: nn.Module, value: Value, **more: Any) -> Value:
         """Call the layer.
@@ -194,7 +221,22 @@ def without_mask(value: Value) -> Value:
     return tuple(one.numbers if isinstance(one, Visibility) else one for one in value)
 
 
-def layer_seed(seed: int, *index: int) -> int:
+def layer_seed(seed: int, *index: int | str) -> int:
     """A seed for one index, unrelated to that of any other index or seed."""
     text = "/".join(map(str, (seed, *index))).encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") >> 1
+
+
+def drawn(layers: Sequence[Stage]) -> Numbers:
+    """The weights that a model begins with, any part of any of them; names are ``INDEX.…``."""
+
+    @lru_cache(maxsize=1)
+    def shapes(index: int) -> dict[str, nn.Parameter]:
+        with torch.device("meta"):
+            return dict(layers[index].build(drawn=False).named_parameters())
+
+    def read(name: str, start: int, stop: int) -> Tensor:
+        index, _, own = name.partition(".")
+        return layers[int(index)].initial(own, shapes(int(index))[own], start, stop)
+
+    return read

@@ -15,9 +15,14 @@ from dslm.model.stages import Stage, Value, with_mask
 
 
 class Transformer(nn.Module):
-    """A model built from stages; weights are named ``INDEX.…`` by the index of their stage."""
+    """A model built from stages; weights are named ``INDEX.…`` by the index of their stage.
 
-    def __init__(self, stages: Sequence[Stage]) -> None:
+    Args:
+        stages: the model.
+        drawn: whether its weights are drawn; see `Stage.build`.
+    """
+
+    def __init__(self, stages: Sequence[Stage], drawn: bool = True) -> None:
         super().__init__()
         self.layers = nn.ModuleDict()
         self.calls: list[tuple[str, Stage]] = []
@@ -25,7 +30,7 @@ class Transformer(nn.Module):
         for stage in stages:
             key = owners.get(stage.tied) or str(stage.index)
             if key not in self.layers:
-                self.layers[key] = stage.build()
+                self.layers[key] = stage.build(drawn)
                 if stage.tied:
                     owners[stage.tied] = key
             self.calls.append((key, stage))

@@ -79,8 +79,11 @@ class Causal(Objective):
         tensors = [inputs]
         if self.context.borders:
             # The end of a document begins the next one, whose first token has so a predecessor.
-            ends = text[:, :-1] & (inputs == self.context.vocabulary.special["eos"])
+            end, begin = self.context.vocabulary.special["eos"], self.context.vocabulary.begin
+            ends = text[:, :-1] & (inputs == end)
             documents = 1 + np.cumsum(ends, axis=1)
+            if begin and end not in begin:  # which has a predecessor of its own
+                documents -= ends
             tensors += [documents, position_ids(documents)]
         return as_batch(tensors, [labels])
 

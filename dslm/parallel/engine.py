@@ -69,8 +69,8 @@ class Engine(ABC):
         """Which of the replicas this rank belongs to."""
 
     @abstractmethod
-    def writes(self, index: int) -> bool:
-        """Whether this rank is the one to write the layer of an index into a checkpoint."""
+    def owns(self, index: int) -> bool:
+        """Whether the layer of an index is saved by the replicas of this rank's stage."""
 
     def counted(self, micro_batches: Iterator[Batch], count: int) -> Iterator[Batch]:
         """This rank's micro-batches, once the loss knows how many labels all ranks have in them.

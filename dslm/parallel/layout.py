@@ -17,7 +17,7 @@ from dslm.parallel.plan import Plan
 def create(
     stages: Sequence[Stage], plan: Plan, config: Mapping[str, Any], objective: Objective
 ) -> Engine:
-    """Lay a model out over the ranks.
+    """Lay a model out over the ranks, its weights still to be filled (`TrainingState.fill`).
 
     Args:
         stages: the model.

@@ -81,10 +81,9 @@ class PipelineEngine(Engine):
             found[f"{index}.{rest.removeprefix('layer.')}"] = parameter
         return found
 
-    def writes(self, index: int) -> bool:
-        """The replicas of a pipeline stage take turns; of two with a tied weight, the first."""
-        tied_elsewhere = index in self.owners.values() and not self.engine.is_first_stage()
-        return index % self.plan.replicas == self.replica and not tied_elsewhere
+    def owns(self, index: int) -> bool:
+        """Of two stages with a tied weight, the first saves it."""
+        return self.engine.is_first_stage() or index not in self.owners.values()
 
     @property
     def computes_loss(self) -> bool:
@@ -98,7 +97,7 @@ class PipelineEngine(Engine):
 
 
 def layer_recipe(stage: Stage) -> Any:
-    """A stage as DeepSpeed's ``LayerSpec``, its weights still initialized by `Stage.build`."""
+    """A stage as DeepSpeed's ``LayerSpec``, built by `Stage.build`."""
     from deepspeed.pipe import LayerSpec, TiedLayerSpec
 
     if stage.tied:
@@ -108,7 +107,7 @@ def layer_recipe(stage: Stage) -> Any:
             forward_fn=stage.apply,
             tied_weight_attr=["embedding.weight"],
         )
-        spec.build = lambda log=False: stage.build()
+        spec.build = lambda log=False: stage.build(drawn=False)
     else:
         spec = LayerSpec(stage.module)
         spec.build = lambda log=False: Layer(stage)
@@ -121,7 +120,7 @@ class Layer(nn.Module):
     def __init__(self, stage: Stage) -> None:
         super().__init__()
         self.stage = stage
-        self.layer = stage.build()
+        self.layer = stage.build(drawn=False)
 
     def forward(self, value: Value) -> Value:
         """See `Stage.apply`."""

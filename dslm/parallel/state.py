@@ -1,28 +1,34 @@
-"""Whole tensors out of and into any layout: what a checkpoint is made of.
+"""Whole tensors out of any layout, and into it the parts that each rank keeps.
 
 For a weight called NAME the training state holds ``NAME`` (the float32 master) and ``NAME#MOMENT``
 for each moment its optimizer keeps. DeepSpeed spreads them over the replicas in its own way at each
-stage; here they are gathered one weight at a time, so that memory stays flat.
+stage; here they are gathered one weight at a time, so that memory stays flat, and filled by each
+rank with the numbers of its own part alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from dslm.model.initial import Numbers
 from dslm.parallel import muon
 from dslm.parallel.deepspeed_json.optimizer import moments
 from dslm.parallel.engine import Engine
+
+Read = Callable[[int, int], Tensor]
+"""`Numbers` of one tensor."""
 
 
 class TrainingState:
     """The state of an engine as named float32 tensors.
 
     Args:
-        engine: whose state; it must have made a step, which creates the moments.
+        engine: whose state; there are moments as soon as it has made a step.
         config: DeepSpeed's JSON.
     """
 
@@ -30,7 +36,8 @@ class TrainingState:
         self.engine = engine
         self.config = config
         self.stage = engine.plan.zero_stage
-        self._link_moments()
+        if self.has_moments():
+            self._link_moments()
 
     def names(self, parameter: nn.Parameter) -> tuple[str, ...]:
         """The moments the optimizer keeps for a weight."""
@@ -56,22 +63,23 @@ class TrainingState:
             else:
                 yield f"{name}#{moment}", safe_get_full_optimizer_state(parameter, moment)
 
-    def assign(self, name: str, parameter: nn.Parameter, read: Callable[[str], Tensor]) -> None:
-        """Set a weight's master and moments; the inverse of `tensors`.
+    def fill(self, weights: Mapping[str, nn.Parameter], numbers: Numbers, moments: bool) -> None:
+        """Set masters, moments and the working copies; the inverse of `tensors`.
+
+        Every rank must call it, and reads the numbers of those parts alone that it keeps.
 
         Args:
-            name: the weight's layout-free name.
-            parameter: the weight.
-            read: returns the whole tensor of a name.
+            weights: all of this rank by their layout-free names, see `Engine.parameters`.
+            numbers: what to fill them with.
+            moments: whether there are moments to be set.
         """
-        for moment in self.names(parameter):
-            self._put(parameter, read(f"{name}#{moment}"), moment)
-        self.assign_weight(parameter, read(name))
-
-    def assign_weight(self, parameter: nn.Parameter, master: Tensor) -> None:
-        """Set a weight's float32 master and what the forward pass reads."""
-        self._put(parameter, master, None)
-        self._renew_working_copy(parameter, master)
+        for name, parameter in weights.items():
+            self._put(parameter, partial(numbers, name), None)
+            for moment in self.names(parameter) if moments else ():
+                self._put(parameter, partial(numbers, f"{name}#{moment}"), moment)
+        optimizer = self.engine.engine.optimizer
+        if hasattr(optimizer, "update_lp_params"):  # ZeRO-1 and 2 gather what the others have set
+            optimizer.update_lp_params()
 
     def optimizer_steps(self) -> int:
         """How many updates the optimizer has made (skipped ones not counted)."""
@@ -133,43 +141,51 @@ class TrainingState:
         return whole and bool(getattr(parameter, "use_muon", False))
 
     @torch.no_grad()
-    def _put(self, parameter: nn.Parameter, value: Tensor, moment: str | None) -> None:
-        from deepspeed import utils
-
+    def _put(self, parameter: nn.Parameter, read: Read, moment: str | None) -> None:
+        """Set this rank's part of a weight's master or of one of its moments."""
         if self._is_local():
-            kept = self._inner().state[parameter]
-            (parameter if moment is None else kept[moment]).copy_(value)
+            kept = parameter if moment is None else self._inner().state[parameter][moment]
+            kept.copy_(self._read_together(kept.numel(), read).view_as(kept))
         elif self.stage == 3:
-            own = self._partition(parameter, value)
-            if moment is None:
-                utils.safe_set_local_fp32_param(parameter, own)
-            else:
-                utils.safe_set_local_optimizer_state(parameter, own, moment)
+            self._put_piece(parameter, read, moment)
         elif moment is not None and self._is_muon(parameter):
-            kept_here = muon.momentum(self.engine.engine.optimizer, parameter)
-            if kept_here is not None:
-                kept_here.copy_(value)
-        elif moment is None:
-            utils.safe_set_full_fp32_param(parameter, value)
-        else:
-            utils.safe_set_full_optimizer_state(parameter, value, moment)
+            momentum = muon.momentum(self.engine.engine.optimizer, parameter)
+            if momentum is not None:
+                momentum.copy_(read(0, momentum.numel()).view_as(momentum))
+        elif (mapping := parameter._hp_mapping) is not None:  # type: ignore[attr-defined]
+            part = mapping.lp_fragment_address
+            mapping.get_hp_fragment(moment).copy_(read(part.start, part.start + part.numel))
 
-    def _partition(self, parameter: nn.Parameter, value: Tensor) -> Tensor:
-        """This replica's piece of a ZeRO-3 weight; the last one is padded with zeros."""
-        size = -(-value.numel() // self.engine.plan.replicas)
-        padded = value.new_zeros(size * self.engine.plan.replicas)
-        padded[: value.numel()] = value.flatten()
-        start = size * self.engine.replica
-        return padded[start : start + size]
+    def _read_together(self, count: int, read: Read) -> Tensor:
+        """All numbers of a tensor that every replica keeps whole; each reads a part of them."""
+        own = self._piece(count, read).to(self.engine.engine.device)
+        pieces = [torch.empty_like(own) for _ in range(self.engine.plan.replicas)]
+        torch.distributed.all_gather(pieces, own)
+        return torch.cat(pieces)[:count]
 
-    @torch.no_grad()
-    def _renew_working_copy(self, parameter: nn.Parameter, value: Tensor) -> None:
-        """The weight the forward pass reads; without this it would use the old one, silently."""
-        import deepspeed
+    def _piece(self, count: int, read: Read) -> Tensor:
+        """This replica's piece of a tensor cut evenly; the last one is padded with zeros."""
+        size = -(-count // self.engine.plan.replicas)
+        start = min(size * self.engine.replica, count)
+        found = read(start, min(start + size, count))
+        return nn.functional.pad(found, (0, size - found.numel()))
 
-        cut = self.stage == 3
-        with deepspeed.zero.GatheredParameters([parameter], modifier_rank=0, enabled=cut):
-            parameter.copy_(value)
+    def _put_piece(self, parameter: Any, read: Read, moment: str | None) -> None:
+        """Set a piece under ZeRO-3; with the master the piece that the forward pass gathers."""
+        from deepspeed import utils, zero
+
+        own = self._piece(parameter.ds_numel, read)
+        if moment is not None:
+            utils.safe_set_local_optimizer_state(parameter, own, moment)
+            return
+        utils.safe_set_local_fp32_param(parameter, own)
+        if parameter.nvme_swapper is None and parameter.ds_secondary_tensor is None:
+            parameter.ds_tensor.copy_(own)
+            parameter.partition()  # forgets what was gathered before, of small weights at all times
+            return
+        whole = utils.safe_get_full_fp32_param(parameter)
+        with zero.GatheredParameters([parameter], modifier_rank=0):
+            parameter.copy_(whole)
 
 
 SCALER = ("cur_scale", "cur_iter", "last_overflow_iter", "cur_hysteresis")

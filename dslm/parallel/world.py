@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def join(world: World, minutes: float = 30.0) -> None:
-    """Set up the process group; afterwards `device` and collectives may be used.
+    """Set up the process group, if it is not yet; afterwards `device` and collectives may be used.
 
     Args:
         world: from `read_world`.
@@ -21,6 +22,8 @@ def join(world: World, minutes: float = 30.0) -> None:
     """
     import torch
 
+    if torch.distributed.is_initialized():
+        return
     fill_environment(world)
     if world.cpu and not threads_are_set():
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // world.local_size))
@@ -35,8 +38,21 @@ def join(world: World, minutes: float = 30.0) -> None:
     deepspeed.init_distributed(backend, timeout=timedelta(minutes=minutes), verbose=False)
 
 
+def any_rank(world: World, flags: Sequence[bool]) -> list[bool]:
+    """For each of some flags whether it is set on some rank; every rank must call it."""
+    if world.size == 1:
+        return list(flags)
+    import torch
+
+    found = torch.tensor([*flags, False], dtype=torch.int32, device=device(world))
+    torch.distributed.all_reduce(found, torch.distributed.ReduceOp.MAX)
+    return [bool(flag) for flag in found[:-1].tolist()]
+
+
 def broadcast(world: World, number: int) -> int:
     """The first rank's number, on every rank."""
+    if world.size == 1:
+        return number
     import torch
 
     value = torch.tensor([number], device=device(world))

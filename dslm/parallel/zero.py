@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -37,9 +37,8 @@ class ZeroEngine(Engine):
         """Build the model (at stage 3 already in pieces) and hand it to DeepSpeed."""
         import deepspeed
 
-        whole = plan.zero_stage < 3
-        with nullcontext() if whole else deepspeed.zero.Init(config_dict_or_path=dict(config)):
-            model = Transformer(stages)
+        with nullcontext() if plan.zero_stage < 3 else in_pieces(config):
+            model = Transformer(stages, drawn=False)
         groups = parameter_groups(model, config)
         engine, *_ = deepspeed.initialize(
             model=model, model_parameters=groups, config=dict(config), dist_init_required=False
@@ -73,9 +72,9 @@ class ZeroEngine(Engine):
         named = self.engine.module.named_parameters()
         return {name.removeprefix("layers."): parameter for name, parameter in named}
 
-    def writes(self, index: int) -> bool:
-        """The ranks take turns."""
-        return index % self.plan.replicas == self.replica
+    def owns(self, index: int) -> bool:
+        """There is one stage."""
+        return True
 
     @property
     def computes_loss(self) -> bool:
@@ -86,3 +85,19 @@ class ZeroEngine(Engine):
     def replica(self) -> int:
         """Every rank is a replica."""
         return torch.distributed.get_rank()
+
+
+def in_pieces(config: Mapping[str, Any]) -> AbstractContextManager[Any]:
+    """DeepSpeed's context in which a rank keeps its piece of each weight, and no more.
+
+    DeepSpeed has the first rank broadcast every weight before it is cut; here all ranks have built
+    the same.
+    """
+    import deepspeed
+
+    class Pieces(deepspeed.zero.Init):  # type: ignore[misc]
+        def _zero_init_param(self, weight: Any) -> None:
+            self._convert_to_deepspeed_param(weight)
+            weight.partition()
+
+    return Pieces(config_dict_or_path=dict(config))

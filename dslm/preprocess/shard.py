@@ -110,6 +110,7 @@ class _Job:
             "inputs": self.inputs,
             "settings": self.sharding.settings(),
             "tokenizer": self.tokenizer.sha256,
+            **({"begin": [*self.tokenizer.begin]} if self.tokenizer.begin else {}),
             "rejects": self.aside,
             "made_with": versions(),
         }
@@ -145,8 +146,9 @@ class _Job:
             raise refuse(self.output, "holds something else")
         shards = ShardSet.open(self.output)
         there = shards.manifest
-        wanted = (self.tokenizer.sha256, self.sharding.settings())
-        same = (there.tokenizer_sha256, there.settings) == wanted
+        tokenizer = self.tokenizer
+        wanted = (tokenizer.sha256, tokenizer.begin, self.sharding.settings())
+        same = (there.tokenizer_sha256, there.begin, there.settings) == wanted
         prove = self.execution.task.rank == 0  # once for all
         if not same or not are_those(self.paths, there.inputs, prove, self.execution.progress):
             rule = "holds a shard set made from other text or with other settings"

@@ -1,9 +1,10 @@
 """Documents as a shard holds them: flat arrays of tokens and sentence starts, and where they began.
 
 The path of a document: the tokenizer gives the ids of a whole batch in one flat array, each
-document closed by its end; sentences are found in the text, and since every id stands for a known
-number of bytes, a running sum turns the byte at which a sentence begins into a token. A tokenizer
-whose ids lose text (lower-casing, for one) is asked where in the text its ids begin.
+document behind what the tokenizer puts before a text and closed by its end; sentences are found in
+the text, and since every id stands for a known number of bytes, a running sum turns the byte at
+which a sentence begins into a token. A tokenizer whose ids lose text (lower-casing, for one) is
+asked where in the text its ids begin.
 """
 
 from __future__ import annotations
@@ -46,9 +47,13 @@ def tokenize(documents: Sequence[Document], tokenizer: Tokenizer) -> Rows:
         borders = found.bytes + np.repeat(_running(text_bytes)[:-1], found.counts)
         sentences = _among_ids(borders, ids, tokenizer.byte_lengths)
         sentences -= np.repeat(firsts[:-1], found.counts)
-    if tokenizer.end_of_document is not None:
-        ids = np.insert(ids, ends, tokenizer.end_of_document)
-        firsts += np.arange(firsts.size)
+    end = [] if tokenizer.end_of_document is None else [tokenizer.end_of_document]
+    added = [*tokenizer.begin, *end]
+    places = [firsts[:-1]] * len(tokenizer.begin) + [ends] * len(end)
+    if added:
+        ids = np.insert(ids, np.stack(places, axis=1).ravel(), np.tile(added, len(texts)))
+        firsts += len(added) * np.arange(firsts.size)
+        sentences += len(tokenizer.begin)
     return Rows(
         tokens=ids,
         ends=firsts,

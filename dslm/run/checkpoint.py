@@ -13,16 +13,20 @@ writes the manifest and publishes the folder by one rename. Any layout loads it,
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from math import inf
 from pathlib import Path
 from typing import Any
 
 from dslm.errors import CheckpointError, Problem, UserError
-from dslm.files.fingerprint import file_sha256
+from dslm.files.fingerprint import Expected, file_sha256
 from dslm.files.whole import read_json, write_json
 from dslm.progress import Advance, Progress
+from dslm.run.tensor_file import write_tensors
 
 FORMAT = 1
 """Version of a checkpoint."""
@@ -46,6 +50,37 @@ def layer_file(index: int, moments: bool) -> str:
     return f"layer-{index:04d}{'.optimizer' if moments else ''}.safetensors"
 
 
+def listed(folder: Path) -> tuple[list[Expected], list[Problem]]:
+    """The files in the manifest of a checkpoint, or what is wrong with the manifest.
+
+    Raises:
+        CheckpointError: the checkpoint has a format that this version does not know.
+    """
+    path, rule = folder / "manifest.json", "is damaged: its sha256 is not the manifest's"
+    try:
+        manifest = read_json(path)
+        found = manifest["format"]
+        files = [
+            Expected(
+                file, int(known["bytes"]), str(known["sha256"]), Problem(str(file), None, rule)
+            )
+            for name, known in manifest["files"].items()
+            for file in [folder / name]
+        ]
+    except UserError as error:
+        return [], list(error.problems)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return [], [Problem(str(path), None, "is not a checkpoint's manifest")]
+    check_format(path, found, FORMAT)
+    return files, []
+
+
+def verify_sizes(folder: Path) -> list[Problem]:
+    """What is wrong with a checkpoint as far as can be seen without reading its tensors."""
+    files, problems = listed(folder)
+    return problems + [problem for file in files for problem in _verify_size(file)]
+
+
 def verify(folder: Path, advance: Advance | None = None) -> list[Problem]:
     """Compare every file of a checkpoint with its manifest.
 
@@ -56,30 +91,18 @@ def verify(folder: Path, advance: Advance | None = None) -> list[Problem]:
     Raises:
         CheckpointError: the checkpoint has a format that this version does not know.
     """
-    path = folder / "manifest.json"
-    try:
-        manifest = read_json(path)
-        found = manifest["format"]
-        files = {name: (int(f["bytes"]), str(f["sha256"])) for name, f in manifest["files"].items()}
-    except UserError as error:
-        return list(error.problems)
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return [Problem(str(path), None, "is not a checkpoint's manifest")]
-    check_format(path, found, FORMAT)
-    return [
-        problem
-        for name, known in files.items()
-        for problem in _verify(folder / name, *known, advance)
-    ]
+    files, problems = listed(folder)
+    for file in files:
+        found = _verify_size(file)
+        problems += found or ([] if file.whole(advance) else [file.damage])
+    return problems
 
 
-def _verify(path: Path, size: int, sha256: str, advance: Advance | None) -> list[Problem]:
-    if not path.is_file():
-        return [Problem(str(path), None, "is missing")]
-    if path.stat().st_size != size:
-        return [Problem(str(path), None, f"has {path.stat().st_size} bytes instead of {size}")]
-    if file_sha256(path, advance) != sha256:
-        return [Problem(str(path), None, "is damaged: its sha256 is not the manifest's")]
+def _verify_size(file: Expected) -> list[Problem]:
+    if not file.path.is_file():
+        return [Problem(str(file.path), None, "is missing")]
+    if (size := file.path.stat().st_size) != file.bytes:
+        return [Problem(str(file.path), None, f"has {size} bytes instead of {file.bytes}")]
     return []
 
 
@@ -111,14 +134,23 @@ def total_bytes(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.iterdir())
 
 
-def newest_good(root: Path, advance: Advance | None = None) -> tuple[int | None, list[Problem]]:
-    """The step of the newest whole checkpoint, and what is wrong with newer ones."""
+def newest_good(
+    root: Path, check: Callable[[Path], list[Problem]], before: float = inf
+) -> tuple[int | None, list[Problem]]:
+    """The step of the newest whole checkpoint, and what is wrong with newer ones.
+
+    Args:
+        root: the run's folder of checkpoints.
+        check: finds what is wrong with a checkpoint: `verify`, or a part of it.
+        before: only checkpoints of earlier steps than this are looked at.
+    """
     problems: list[Problem] = []
     for step, folder in checkpoints(root):
-        found = verify(folder, advance)
-        if not found:
-            return step, problems
-        problems += found
+        if step < before:
+            found = check(folder)
+            if not found:
+                return step, problems
+            problems += found
     return None, problems
 
 
@@ -131,23 +163,16 @@ def stored_moments(folder: Path) -> frozenset[str]:
     """The names of the moments in a checkpoint, such as exp_avg, from the heads of its files.
 
     Raises:
-        ValueError: some file is no safetensors file.
+        ValueError: there are no weights, or some file is no safetensors file.
     """
+    if not any(folder.glob("layer-*.safetensors")):
+        raise ValueError(f"{folder} holds no weights")
     names: set[str] = set()
     for file in folder.glob("layer-*.optimizer.safetensors"):
         with file.open("rb") as stream:
             head = stream.read(int.from_bytes(stream.read(8), "little"))
         names.update(key.rpartition("#")[2] for key in json.loads(head) if "#" in key)
     return frozenset(names)
-
-
-def layer_reader(folder: Path, index: int) -> Callable[[str], Any]:
-    """Reads the tensors of a layer, weights and moments, one at a time by name."""
-    from safetensors import safe_open
-
-    paths = (folder / layer_file(index, moments) for moments in (False, True))
-    files = [safe_open(path, framework="pt") for path in paths if path.exists()]
-    return lambda name: files["#" in name].get_tensor(name)  # type: ignore[no-untyped-call]
 
 
 def read_weights(folder: Path) -> dict[str, Any]:
@@ -181,15 +206,8 @@ class Writer:
         Raises:
             OSError: most often because the disk is full.
         """
-        from safetensors import SafetensorError
-        from safetensors.torch import save_file
-
-        path = self.partial / name
-        try:
-            save_file({key: t.detach().contiguous().cpu() for key, t in tensors.items()}, path)
-        except SafetensorError as error:
-            raise OSError(str(error)) from error
-        return path.stat().st_size, file_sha256(path)
+        whole = {key: tensor.detach().float().cpu().numpy() for key, tensor in tensors.items()}
+        return write_tensors(self.partial / name, whole)
 
     def publish(self, files: Mapping[str, tuple[int, str]], state: Mapping[str, Any]) -> None:
         """Write state and manifest and show the checkpoint; the first rank only."""
@@ -199,7 +217,17 @@ class Writer:
         listed = {name: {"bytes": b, "sha256": s} for name, (b, s) in sorted(known.items())}
         write_json(self.partial / "manifest.json", {"format": FORMAT, "files": listed})
         shutil.rmtree(self.final, ignore_errors=True)
+        sync_folder(self.partial)
         self.partial.rename(self.final)
+        sync_folder(self.final.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk, where the file system can tell."""
+    number = os.open(folder, os.O_RDONLY)
+    with suppress(OSError):
+        os.fsync(number)
+    os.close(number)
 
 
 def prune(root: Path, keep: int) -> None:

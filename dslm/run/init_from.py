@@ -31,6 +31,8 @@ class SourceRun:
     model: ModelConfig
     objective: ObjectiveConfig
     tokenizer_sha256: str
+    begin: tuple[int, ...]
+    """The ids with which its texts begin."""
 
     @property
     def shape(self) -> dict[str, Any]:
@@ -49,8 +51,8 @@ def open_source_run(run: str) -> SourceRun:
     found = checkpoints(folder.checkpoints)
     if not found:
         raise CheckpointError(Problem("init_from", run, "this run has no checkpoint yet"))
-    sha256 = TokenizerCard.load(folder.tokenizer).sha256
-    return SourceRun(run, found[0][1], config.model, config.objective, sha256)
+    card = TokenizerCard.load(folder.tokenizer)
+    return SourceRun(run, found[0][1], config.model, config.objective, card.sha256, card.begin)
 
 
 def check_init_from(source: SourceRun, model: ModelConfig, shards: ShardSet) -> list[Problem]:
@@ -71,8 +73,7 @@ def check_init_from(source: SourceRun, model: ModelConfig, shards: ShardSet) -> 
         for (key, value), before in zip(asdict(model).items(), source.shape.values(), strict=True)
         if value != before and key not in free
     ]
-    if shards.tokenizer_sha256 != source.tokenizer_sha256:
-        rule = f"was made with another tokenizer than {source.run}"
+    if rule := shards.unlike(source.tokenizer_sha256, source.begin, source.run):
         fix = f"shard the text with --tokenizer {source.run}/tokenizer"
         problems.append(Problem("data.train", str(shards.folder), rule, fix))
     return problems

@@ -52,10 +52,16 @@ class Tables:
     """Ids that are never changed and never drawn; shape [vocabulary]."""
     end_of_document: int
     """The special id behind the last token of a document; -1 where documents have none."""
+    begin: tuple[int, ...] = ()
+    """The special ids before the text of a document."""
 
     @staticmethod
     def build(
-        pieces: Sequence[str], counts: Int64Array, special: Sequence[int], end_of_document: int
+        pieces: Sequence[str],
+        counts: Int64Array,
+        special: Sequence[int],
+        end_of_document: int,
+        begin: tuple[int, ...] = (),
     ) -> Tables:
         """Make the tables of a vocabulary.
 
@@ -64,10 +70,11 @@ class Tables:
             counts: how often each id occurs; shape [vocabulary].
             special: ids that stand for no text.
             end_of_document: one of them, or -1.
+            begin: the ids before the text of a document.
         """
-        unchanged = np.isin(np.arange(len(pieces)), [*special, end_of_document])
+        unchanged = np.isin(np.arange(len(pieces)), [*special, end_of_document, *begin])
         drawn = np.where(unchanged, 0, counts)
-        return Tables(np.cumsum(drawn), lower_cased(pieces), unchanged, end_of_document)
+        return Tables(np.cumsum(drawn), lower_cased(pieces), unchanged, end_of_document, begin)
 
 
 def lower_cased(pieces: Sequence[str]) -> Int64Array:
@@ -130,7 +137,7 @@ def augment(
     width = rows.shape[1]
     if settings.shuffle_sentences:
         keys = stateless_random(seed, samples, width, RandomStream.SHUFFLE)
-        rows = _shuffled(rows, sentences, keys, tables.end_of_document)
+        rows = _shuffled(rows, sentences, keys, tables)
     if settings.drop:
         dropped = stateless_random(seed, samples, width, RandomStream.DROP) < settings.drop
         rows = _without(rows, dropped & ~tables.special[rows], width - length)
@@ -147,21 +154,22 @@ def augment(
     return rows[:, :length]
 
 
-def _shuffled(rows: Tokens, sentences: Flags, keys: Reals, end_of_document: int) -> Tokens:
+def _shuffled(rows: Tokens, sentences: Flags, keys: Reals, tables: Tables) -> Tokens:
     """The rows with the sentences of each document in the order of their keys.
 
     Args:
         rows: shape [B, S].
         sentences: True where a sentence begins; shape [B, S].
         keys: a number in [0, 1) for each sentence of a row; shape [B, S], most of it not used.
-        end_of_document: the id that ends a document and stays behind its last sentence.
+        tables: has the ids that stay before and behind the sentences of a document.
     """
-    ends = rows == end_of_document
+    ends = rows == tables.end_of_document
     documents = np.cumsum(ends, axis=1) - ends
     begins = sentences | (np.diff(documents, axis=1, prepend=0) > 0)
     begins[:, 0] = False
     key = np.take_along_axis(keys, np.cumsum(begins, axis=1), axis=1)
-    order = np.argsort(documents + np.where(ends, 0.75, key / 2), axis=1, kind="stable")
+    key = np.where(ends, 0.75, np.where(np.isin(rows, tables.begin), -0.1, key / 2))
+    order = np.argsort(documents + key, axis=1, kind="stable")
     return np.take_along_axis(rows, order, axis=1)
 
 

@@ -48,7 +48,8 @@ class AugmentedStream(Stream):
         counts = np.bincount(sample.ravel(), minlength=tokenizer.vocabulary)
         special = sorted(tokenizer.special.values())
         end = -1 if tokenizer.end_of_document is None else tokenizer.end_of_document
-        self._tables = Tables.build(piece_texts(tokenizer), counts, special, end)
+        pieces = piece_texts(tokenizer)
+        self._tables = Tables.build(pieces, counts, special, end, tokenizer.begin)
 
     def rows(self, first: int, count: int) -> Tokens:
         """Samples `first` … `first + count - 1` of the order, changed.

@@ -51,7 +51,7 @@ class PairRows:
         self.padding = special.get("pad", special["sep"])
         self._special, self._short, self._seed = special, short, seed
         self._room = sequence - 3
-        self._end = 1 if "eos" in special else 0
+        self._begin, self._end = len(shards.begin), 1 if "eos" in special else 0
 
     def __len__(self) -> int:
         return -(-self.shards.tokens // self._room)
@@ -94,7 +94,7 @@ class PairRows:
             room = 2 + int(draws[1] * (room - 1))
         token = index * self._room
         document = self._document_at(token)
-        start, _ = self.shards.document(document)
+        start, _ = self._text(document)
         borders = self._borders(
             document, room, lambda starts: int(np.searchsorted(starts, token - start, "right")) - 1
         )
@@ -127,10 +127,10 @@ class PairRows:
         Args:
             document: its number.
             room: tokens wanted; the last border is past it, or the end of the document.
-            choose: from where its sentences begin, counted from its first token, to one of them.
+            choose: from where its sentences begin, counted from its text, to one of them.
         """
         start, end = self._text(document)
-        starts = self.shards.sentences_of(document)
+        starts = self.shards.sentences_of(document) - self._begin
         starts = starts[(np.diff(starts, prepend=-1) > 0) & (starts < end - start)]
         here = max(0, min(choose(starts), starts.size - 2))
         past = int(np.searchsorted(starts, starts[here] + 2 * room)) + 1
@@ -153,14 +153,14 @@ class PairRows:
         return borders[0], min(borders[-1], borders[0] + room)
 
     def _text(self, document: int) -> TokenSpan:
-        """The tokens of a document without its end."""
+        """The tokens of a document without what is put before and behind its text."""
         start, end = self.shards.document(document)
-        return start, end - self._end
+        return start + self._begin, end - self._end
 
 
 def check_pairs(shards: ShardSet) -> list[Problem]:
     """A problem when a shard set has no two documents that a pair could be made of."""
-    if np.count_nonzero(shards.lengths() > 2) > 1:
+    if np.count_nonzero(shards.lengths() - len(shards.begin) > 2) > 1:
         return []
     rule = "needs two documents of three tokens at least for a pair of segments"
     fix = "shard the text with a document a file, a line or a block: see shard.py --help"

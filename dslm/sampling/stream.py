@@ -266,7 +266,9 @@ def check_sources(
     problems = [problem for source in sources for problem in check_window(source, width)]
     if weights is not None:
         problems += check_weights(weights, len(sources))
-    rule = f"made with another tokenizer than {sources[0].folder}"
-    fix = f"shard it with {sources[0].tokenizer}"
-    others = [one for one in sources if one.tokenizer_sha256 != sources[0].tokenizer_sha256]
-    return problems + [Problem(str(other.folder), None, rule, fix) for other in others]
+    first = sources[0]
+    fix = f"shard it with --tokenizer {first.tokenizer}"
+    for other in sources:
+        rule = other.unlike(first.tokenizer_sha256, first.begin, str(first.folder))
+        problems += [Problem(str(other.folder), None, rule, fix)] if rule else []
+    return problems

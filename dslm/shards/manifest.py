@@ -99,6 +99,8 @@ class Manifest:
     """The files, in reading order."""
     removed: tuple[RemovedDocument, ...] = ()
     """Documents taken out since."""
+    begin: tuple[Count, ...] = ()
+    """The ids with which every document begins, as the tokenizer puts them before a text."""
     made_with: dict[str, str] = field(default_factory=dict)
     """The versions of what decided the bytes, for people."""
 

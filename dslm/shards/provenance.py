@@ -29,7 +29,7 @@ class Provenance:
     text_bytes: int
     """UTF-8 bytes of its text."""
     tokens: int
-    """Its tokens, the end of the document included."""
+    """Its tokens, what is put before and behind a text included."""
     sentences: int
     """Its sentences."""
 
@@ -68,6 +68,7 @@ class ProvenanceReader:
     def text(self, number: int, tokenizer: Tokenizer) -> str:
         """The text of a document, back from its tokens."""
         first, last = self.shards.document(number)
+        first += len(self.shards.begin)
         tokens = self.shards.windows(np.array([first]), last - first)[0]
         return tokenizer.decode(tokens.tolist())
 

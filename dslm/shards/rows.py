@@ -12,7 +12,7 @@ class Rows:
     """Some documents, tokenized."""
 
     tokens: Tokens
-    """The ids of all documents, each with its end."""
+    """The ids of all documents, each with what is put before and behind it."""
     ends: Int64Array
     """[documents + 1]: where each document begins in `tokens`, and where the last one ends."""
     sentences: Int64Array

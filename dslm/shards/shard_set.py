@@ -9,6 +9,7 @@ and the sizes of the files, no content, and needs neither torch nor pyarrow.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import numpy.typing as npt
 
 from dslm.arrays import Flags, Int64Array, Tokens
 from dslm.errors import DataError, Problem
-from dslm.files.fingerprint import file_sha256
+from dslm.files.fingerprint import Expected
 from dslm.progress import Advance
 from dslm.shards.manifest import FILE, Manifest, RecordBatch
 
@@ -41,6 +42,7 @@ class ShardSet:
         self.maximum_token = manifest.statistics.maximum_token
         self.text_bytes = manifest.statistics.text_bytes
         self.tokenizer_sha256 = manifest.tokenizer_sha256
+        self.begin = manifest.begin
         self.dtype = np.dtype(manifest.dtype)
         self._views: dict[int, Tokens] = {}
 
@@ -68,6 +70,30 @@ class ShardSet:
         hashes = "\n".join(shard.sha256 for shard in self.manifest.shards)
         return hashlib.sha256(hashes.encode()).hexdigest()
 
+    @property
+    def files(self) -> list[Expected]:
+        """The shards as the manifest describes them."""
+        rule = f"its bytes have changed since {FILE} was written"
+        return [
+            Expected(path, shard.bytes, shard.sha256, Problem(str(path), None, rule, REPAIR))
+            for shard in self.manifest.shards
+            for path in [self.folder / shard.file]
+        ]
+
+    def unlike(self, sha256: str, begin: Sequence[int], other: str) -> str | None:
+        """What keeps this text from being read as another's, if anything does.
+
+        Args:
+            sha256: the hash of the other's tokenizer.
+            begin: the ids with which its documents begin.
+            other: what it is, for the answer.
+        """
+        if self.tokenizer_sha256 != sha256:
+            return f"was made with another tokenizer than {other}"
+        own, others = (str([*ids]) if ids else "no id" for ids in (self.begin, begin))
+        rule = f"has {own} before each document, but {other} has {others} there"
+        return rule if own != others else None
+
     def verify(self, progress: Advance | None = None) -> list[Problem]:
         """Hash every shard and compare: one problem for each that is not what was written.
 
@@ -76,12 +102,8 @@ class ShardSet:
         """
         problems = self._check_sizes()
         broken = {problem.where for problem in problems}
-        for shard in self.manifest.shards:
-            path = self.folder / shard.file
-            if str(path) not in broken and file_sha256(path, progress) != shard.sha256:
-                rule = f"its bytes have changed since {FILE} was written"
-                problems.append(Problem(str(path), None, rule, REPAIR))
-        return problems
+        found = [file for file in self.files if str(file.path) not in broken]
+        return problems + [file.damage for file in found if not file.whole(progress)]
 
     def windows(self, starts: Int64Array, length: int) -> Tokens:
         """Gather spans of equal length from the concatenation of all documents.

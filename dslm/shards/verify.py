@@ -42,7 +42,7 @@ def _check_tokenizer(shards: ShardSet) -> list[Problem]:
         found = load_tokenizer(shards.tokenizer)
     except DataError as error:
         return list(error.problems)
-    if found.sha256 == shards.tokenizer_sha256:
+    if (found.sha256, found.begin) == (shards.tokenizer_sha256, shards.begin):
         return []
     return [Problem(str(shards.tokenizer), None, f"is not the tokenizer that {FILE} names", REPAIR)]
 

@@ -1,7 +1,8 @@
 """Tokenizers that the `tokenizers` library runs: Hugging Face's JSON, GPT-2's and BERT's files.
 
-The ids are those of `transformers` for plain text: no special id is put around a text, and the name
-of a special token within a text is text. Text is not cut or padded, whatever the file says.
+The ids are those of `transformers` for plain text, without what a tokenizer puts around one (see
+`frame`); the name of a special token within a text is text. Text is not cut or padded, whatever the
+file says.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from dslm.arrays import Flags, Tokens
 from dslm.errors import DataError, Problem
 from dslm.tokenizers.chunking import CHUNK, Span, safe_cuts
 from dslm.tokenizers.fast import fast_encoder
+from dslm.tokenizers.frame import Frame, begin_of, frame_of
 from dslm.tokenizers.probes import PROBES, neighbours
-from dslm.tokenizers.third_party import FILES, DamagedError, special_ids
+from dslm.tokenizers.third_party import FILES, DamagedError, begin_by_settings, special_ids
 from dslm.tokenizers.tokenizer import (
     JSON,
     AnyTokenizerKind,
@@ -46,8 +48,10 @@ class HuggingFaceTokenizer(Tokenizer):
         self._added = self._model.get_added_tokens_decoder()
 
     @classmethod
-    def describe(cls, kind: AnyTokenizerKind, files: Mapping[str, bytes]) -> TokenizerCard:
-        """The card of a model that came without one.
+    def describe(
+        cls, kind: AnyTokenizerKind, files: Mapping[str, bytes], settings: Mapping[str, Any]
+    ) -> TokenizerCard:
+        """The card of a model that came without one; the settings of its `tokenizer_config.json`.
 
         Raises:
             DamagedError: it is no tokenizer.
@@ -56,8 +60,23 @@ class HuggingFaceTokenizer(Tokenizer):
         added = model.get_added_tokens_decoder().items()
         known = {token.content: number for number, token in added if token.special}
         special = special_ids(known.get)
+        frame = frame_of(model)
+        begin = begin_of(frame, [model.id_to_token(number) for number in frame[0]], special)
+        if kind == "gpt2":
+            begin = begin_by_settings(settings, "<|endoftext|>", model.token_to_id)
         size = 1 + max(model.get_vocab(with_added_tokens=True).values())
-        return TokenizerCard(kind=kind, vocabulary=size, special=special, sha256=model_hash(files))
+        return TokenizerCard(
+            kind=kind,
+            vocabulary=size,
+            special={**special, **({"bos": begin[-1]} if begin else {})},
+            begin=begin,
+            sha256=model_hash(files),
+        )
+
+    @cached_property
+    def frame(self) -> Frame:
+        """What the tokenizer itself puts around a text."""
+        return frame_of(self._model)
 
     def _encode(self, parts: Sequence[str]) -> Encoded:
         return self._words(parts)

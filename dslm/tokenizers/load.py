@@ -58,8 +58,9 @@ def load_tokenizer(path: Path | str) -> Tokenizer:
 def _without_card(found: third_party.ThirdPartyFiles) -> Tokenizer:
     names = zip(FILES[found.kind], found.paths, strict=True)
     files = {name: third_party.read(source) for name, source in names}
+    settings = third_party.settings_beside(found)
     try:
-        card = THIRD_PARTY[found.kind].describe(found.kind, files)
+        card = THIRD_PARTY[found.kind].describe(found.kind, files, settings)
     except third_party.DamagedError as error:
         rule = f"is no {found.kind} tokenizer ({error})"
         where = " or ".join(map(str, found.paths))

@@ -18,7 +18,7 @@ import numpy as np
 from dslm.arrays import Int64Array, Tokens
 from dslm.tokenizers.chunking import CHUNK, Span, lines, safe_cuts
 from dslm.tokenizers.probes import PROBES
-from dslm.tokenizers.third_party import DamagedError, special_ids
+from dslm.tokenizers.third_party import DamagedError, begin_by_settings, special_ids
 from dslm.tokenizers.tokenizer import (
     MODEL,
     AnyTokenizerKind,
@@ -58,8 +58,10 @@ class SentencePieceTokenizer(Tokenizer):
         )
 
     @classmethod
-    def describe(cls, kind: AnyTokenizerKind, files: Mapping[str, bytes]) -> TokenizerCard:
-        """The card of a model that came without one.
+    def describe(
+        cls, kind: AnyTokenizerKind, files: Mapping[str, bytes], settings: Mapping[str, Any]
+    ) -> TokenizerCard:
+        """The card of a model that came without one; the settings of its `tokenizer_config.json`.
 
         Raises:
             DamagedError: it is no model.
@@ -73,8 +75,14 @@ class SentencePieceTokenizer(Tokenizer):
 
         own = {"unk": model.unk_id(), "eos": model.eos_id(), "pad": model.pad_id()}
         special = special_ids(number) | {name: known for name, known in own.items() if known >= 0}
-        size = model.get_piece_size()
-        return TokenizerCard(kind=kind, vocabulary=size, special=special, sha256=model_hash(files))
+        begin = begin_by_settings(settings, "<s>", number)
+        return TokenizerCard(
+            kind=kind,
+            vocabulary=model.get_piece_size(),
+            special={**special, **({"bos": begin[-1]} if begin else {})},
+            begin=begin,
+            sha256=model_hash(files),
+        )
 
     def _encode(self, parts: Sequence[str]) -> Encoded:
         return self._words(parts)

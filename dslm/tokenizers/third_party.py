@@ -5,11 +5,12 @@ Only the data in the files is used; nothing in them is ever run and nothing is d
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from dslm.errors import DataError, Problem
+from dslm.files.whole import read_json
 from dslm.tokenizers.tokenizer import JSON, MODEL, ThirdPartyKind
 
 FILES: dict[str, tuple[str, ...]] = {
@@ -19,6 +20,8 @@ FILES: dict[str, tuple[str, ...]] = {
     "bert": ("vocab.txt",),
 }
 """What the files of a model are called beside our card."""
+
+SETTINGS = "tokenizer_config.json"
 
 SPECIAL = {
     "unk": ("<unk>", "[UNK]", "<|unk|>"),
@@ -66,6 +69,31 @@ def read(path: Path) -> bytes:
     except OSError as error:
         rule = (error.strerror or "cannot be read").lower()
         raise DataError(Problem(str(path), None, rule)) from None
+
+
+def settings_beside(found: ThirdPartyFiles) -> Mapping[str, Any]:
+    """The `tokenizer_config.json` beside a tokenizer whose own files do not say as much.
+
+    Raises:
+        ConfigError: it is not JSON.
+    """
+    path = found.paths[0].with_name(SETTINGS)
+    return read_json(path) if found.kind != "hugging-face" and path.is_file() else {}
+
+
+def begin_by_settings(
+    settings: Mapping[str, Any], usual: str, number: Callable[[str], int | None]
+) -> tuple[int, ...]:
+    """What `add_bos_token` puts before a text where the tokenizer's own files say nothing of it.
+
+    Args:
+        settings: the content of `tokenizer_config.json`.
+        usual: the name of the token unless `bos_token` says another.
+        number: gives an id by its name, if it is there.
+    """
+    name = settings.get("bos_token") or usual
+    found = number(str(name["content"] if isinstance(name, dict) else name))
+    return () if found is None or not settings.get("add_bos_token") else (found,)
 
 
 def special_ids(number: Callable[[str], int | None]) -> dict[str, int]:

@@ -33,6 +33,7 @@ from dslm.files import record
 from dslm.files.fingerprint import Input, Sha256
 from dslm.progress import Advance
 from dslm.tokenizers.chunking import CHUNK, Span, lines
+from dslm.tokenizers.frame import NONE, Frame
 from dslm.tokenizers.tokenizer_json import prove
 
 CARD = "card.json"
@@ -59,6 +60,8 @@ class TokenizerCard:
     """Number of ids."""
     special: dict[str, int]
     """Ids that stand for no text, by name: unk, bos, eos, pad, cls, sep, mask."""
+    begin: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    """Ids that stand before every document and every prompt; see `tokenizers.frame`."""
     sha256: Sha256
     """The hash of the model's files one after the other, or of the characters in UTF-8."""
     characters: str | None = None
@@ -111,6 +114,7 @@ class Tokenizer(ABC):
         self.vocabulary = card.vocabulary
         self.sha256 = card.sha256
         self.special = card.special
+        self.begin = card.begin
         self.end_of_document = card.special.get("eos")
         self.dtype = np.dtype(np.uint16 if card.vocabulary <= 1 << 16 else np.uint32)
 
@@ -139,11 +143,25 @@ class Tokenizer(ABC):
         prove(content, lambda text: self.encode([text])[0].tolist(), self.card.characters)
         return content
 
+    @cached_property
+    def frame(self) -> Frame:
+        """What the tokenizer itself puts around a text; of ours none puts anything."""
+        return NONE
+
     def _json(self) -> str:
         """The same without a proof."""
         rule = f"a tokenizer of kind {self.kind} cannot be written as {JSON}"
         fix = f"train with the {JSON} that belongs to it, or with one of ours"
         raise DataError(Problem("tokenizer", None, rule, fix))
+
+    def prompt(self, text: str) -> list[int]:
+        """The ids from which a model goes on: those of a text behind `begin`.
+
+        An empty text begins a document; none where the tokenizer has no id for that.
+        """
+        first = self.special.get("bos", self.end_of_document)
+        ids = [*self.begin, *self.encode([text])[0].tolist()]
+        return ids or ([] if first is None else [first])
 
     def encode(self, texts: Sequence[str], progress: Advance | None = None) -> list[Tokens]:
         """The ids of each text as an array of its own; see `encode_batch`."""

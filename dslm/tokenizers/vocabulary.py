@@ -54,6 +54,8 @@ class Vocabulary:
     """Ids that stand for no text, by name."""
     folder: Path
     """Where the tokenizer is."""
+    begin: tuple[int, ...] = ()
+    """Ids with which every document begins."""
 
     @classmethod
     def load(cls, folder: Path) -> Vocabulary:
@@ -63,7 +65,7 @@ class Vocabulary:
             DataError: there is no tokenizer.
         """
         card = TokenizerCard.load(folder)
-        return cls(card.vocabulary, card.special, folder)
+        return cls(card.vocabulary, card.special, folder, card.begin)
 
     def words(self) -> WordBorders:
         """Where words begin; it takes a second for a large vocabulary."""
@@ -71,7 +73,7 @@ class Vocabulary:
 
     def ordinary(self) -> Int64Array:
         """The ids that stand for text."""
-        return np.setdiff1d(np.arange(self.size), list(self.special.values()))
+        return np.setdiff1d(np.arange(self.size), [*self.special.values(), *self.begin])
 
 
 def piece_texts(tokenizer: Tokenizer) -> list[str]:
@@ -80,7 +82,19 @@ def piece_texts(tokenizer: Tokenizer) -> list[str]:
     Seen behind another id, because many tokenizers drop a space at the beginning of a text or mark
     what goes on with a word.
     """
-    numbers = range(tokenizer.vocabulary)
-    before = next((n for n in numbers if tokenizer.decode([n]).isalnum()), 0)
+    before = _ordinary(tokenizer)
     known = len(tokenizer.decode([before]))
+    numbers = range(tokenizer.vocabulary)
     return [tokenizer.decode([before, number])[known:] for number in numbers]
+
+
+def text_within(tokenizer: Tokenizer, ids: Sequence[int]) -> str:
+    """What some ids in a row add to a text, where each may be a part of a character."""
+    before = _ordinary(tokenizer)
+    return tokenizer.decode([before, *ids])[len(tokenizer.decode([before])) :]
+
+
+def _ordinary(tokenizer: Tokenizer) -> int:
+    """An id behind which others are seen as they are within a text."""
+    numbers = range(tokenizer.vocabulary)
+    return next((n for n in numbers if tokenizer.decode([n]).isalnum()), 0)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from dslm.errors import TrainingError
+from dslm.model.initial import Numbers
 from dslm.parallel.engine import Engine
 from dslm.parallel.state import TrainingState
-from dslm.run.checkpoint import Writer, layer_file, layer_reader, prune, read_state
+from dslm.run.checkpoint import Writer, layer_file, prune, read_state
+from dslm.run.tensor_file import TensorFile
+from dslm.train.file_queue import FileQueue, Written
 from dslm.train.prepare import Job
-
-Reader = Callable[[int], Callable[[str], Tensor]]
-"""From the index of a layer to a function from a tensor's name to the tensor."""
+from dslm.train.shares import shares
 
 MOST_STEPS = 40
 """Throw-away steps within which float16 must find a loss scale that does not overflow."""
@@ -66,7 +68,7 @@ class Checkpointer:
         return writer.final
 
     def restore(self, folder: Path, materialize_moments: Callable[[], object]) -> dict[str, Any]:
-        """Continue from a checkpoint; every rank must call it.
+        """Continue from a checkpoint; every rank must call it, and reads its own part alone.
 
         Args:
             folder: a verified checkpoint.
@@ -81,56 +83,54 @@ class Checkpointer:
             state = TrainingState(self.engine, self.deepspeed)
             if state.has_moments():
                 break
-        for index, layer in self._layers():
-            read = layer_reader(folder, index)
-            for name, parameter in layer:
-                state.assign(name, parameter, read)
+        state.fill(self._weights(), stored(folder), moments=True)
         numbers = read_state(folder)
         state.set_optimizer_steps(numbers["optimizer_steps"])
         state.set_loss_scale(numbers["loss_scale"])
         return numbers
 
-    def begin(self, weights: Reader) -> None:
-        """Replace the initial weights before the first step, as if they had been drawn so.
-
-        Moments there are none yet: the optimizer begins them in its own way.
-        """
+    def begin(self, weights: Numbers) -> None:
+        """Fill the weights of a run that has made no step; every rank must call it."""
         state = TrainingState(self.engine, self.deepspeed)
-        for index, layer in self._layers():
-            read = weights(index)
-            for name, parameter in layer:
-                state.assign_weight(parameter, read(name))
+        state.fill(self._weights(), weights, moments=False)
 
-    def _layers(self) -> list[tuple[int, list[tuple[str, nn.Parameter]]]]:
-        """The weights this rank takes part in, layer by layer."""
-        named = sorted(self.engine.parameters().items(), key=_layer_index)
-        return [(index, list(layer)) for index, layer in groupby(named, key=_layer_index)]
+    def _weights(self) -> dict[str, nn.Parameter]:
+        """The weights this rank takes part in, in the order of the layers."""
+        return dict(sorted(self.engine.parameters().items(), key=_layer_index))
+
+    def _own_files(self, state: TrainingState) -> set[str]:
+        """The files that this rank writes: of its replicas each writes about as many bytes."""
+        sizes: Counter[str] = Counter()
+        for name, parameter in self._weights().items():
+            index = _layer_index((name, parameter))
+            if self.engine.owns(index):
+                count = getattr(parameter, "ds_numel", parameter.numel())
+                sizes[layer_file(index, moments=False)] += count
+                if moments := len(state.names(parameter)):
+                    sizes[layer_file(index, moments=True)] += moments * count
+        writers = shares(list(sizes.values()), self.engine.plan.replicas)
+        pairs = zip(sizes, writers, strict=True)
+        return {file for file, writer in pairs if writer == self.engine.replica}
 
     def _write_layers(
         self, state: TrainingState, writer: Writer
-    ) -> tuple[dict[str, tuple[int, str]], OSError | None]:
-        """Write the layers of this rank; every rank takes part in gathering, failed or not."""
-        files: dict[str, tuple[int, str]] = {}
-        failure = None
-        for index, layer in self._layers():
-            mine = self.engine.writes(index)
-            tensors: tuple[dict[str, Tensor], dict[str, Tensor]] = ({}, {})
+    ) -> tuple[dict[str, Written], OSError | None]:
+        """Gather layer by layer, in which all ranks take part, while a thread writes its files."""
+        own, queue = self._own_files(state), FileQueue(writer.write)
+        for index, layer in groupby(self._weights().items(), key=_layer_index):
+            tensors: dict[str, dict[str, Tensor]] = {}
             for name, parameter in layer:
                 for key, tensor in state.tensors(name, parameter):
-                    if mine:
-                        tensors["#" in key][key] = tensor.cpu()
-            try:
-                for moments, named in enumerate(tensors):
-                    if named and failure is None:
-                        file = layer_file(index, bool(moments))
-                        files[file] = writer.write(file, named)
-            except OSError as error:
-                failure = error
-        return files, failure
+                    file = layer_file(index, moments="#" in key)
+                    if file in own:
+                        tensors.setdefault(file, {})[key] = tensor.cpu()
+            for file, named in tensors.items():
+                queue.put(file, named)
+        return queue.close()
 
     def _exchange(
-        self, files: Mapping[str, tuple[int, str]], failure: OSError | None
-    ) -> dict[str, tuple[int, str]]:
+        self, files: Mapping[str, Written], failure: OSError | None
+    ) -> dict[str, Written]:
         """Collect on every rank what all ranks have written, or raise on all if one failed."""
         names = [
             layer_file(index, moments) for index in range(self.layers) for moments in (False, True)
@@ -155,6 +155,15 @@ def _layer_index(named: tuple[str, nn.Parameter]) -> int:
     return int(named[0].split(".", 1)[0])
 
 
-def stored(folder: Path) -> Reader:
-    """Reads the tensors of a checkpoint, one at a time."""
-    return partial(layer_reader, folder)
+def stored(folder: Path) -> Numbers:
+    """The weights and moments of a checkpoint, any part of any of them."""
+
+    @lru_cache(maxsize=2)  # a layer's weights and its moments
+    def opened(file: str) -> TensorFile:
+        return TensorFile(folder / file)
+
+    def read(name: str, start: int, stop: int) -> Tensor:
+        file = layer_file(int(name.partition(".")[0]), moments="#" in name)
+        return torch.from_numpy(opened(file).read(name, start, stop))
+
+    return read

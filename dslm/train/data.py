@@ -112,8 +112,8 @@ def check_sources_fit(sources: Sources, config: RunConfig, objective: Objective)
     validation = sources.validation
     if validation is not None:
         problems += check_window(validation, objective.window.width)
-        if validation.tokenizer_sha256 != sources.train[0].tokenizer_sha256:
-            rule = "was made with another tokenizer than data.train"
+        first = sources.train[0]
+        if rule := validation.unlike(first.tokenizer_sha256, first.begin, "data.train"):
             fix = f"shard it with --tokenizer {sources.train[0].tokenizer}"
             problems.append(Problem("data.validation", str(validation.folder), rule, fix))
     needed = max(max(source.vocabulary, source.maximum_token + 1) for source in sources.all)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import platform
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -16,24 +17,24 @@ from typing import TextIO
 
 from dslm import __version__
 from dslm.environment import World
-from dslm.errors import CheckpointError, DataError, DslmError, Problem, UserError
+from dslm.errors import CheckpointError, DslmError, Problem, UserError
 from dslm.model.counts import parameter_count
-from dslm.parallel.world import broadcast, device, join, shutdown
-from dslm.progress import Progress
+from dslm.parallel.world import device, join, shutdown
 from dslm.report import write_report
-from dslm.run.checkpoint import (
-    checkpoints,
-    newest_good,
-    read_state,
-    require_whole,
-    total_bytes,
-)
+from dslm.run.checkpoint import read_state, verify_sizes
 from dslm.run.metrics import Board, Metrics, skipped_steps, validation_losses
 from dslm.train.output import redirect_output
-from dslm.train.prepare import Job, check_optimizer
+from dslm.train.prepare import Job
 from dslm.train.resumed import resumed
 from dslm.train.run_logger import RunLogger
 from dslm.train.screen import command, first_screen, last_screen
+from dslm.train.verification import (
+    NO_CHECKPOINT,
+    choose_checkpoint,
+    first_sight,
+    verify_data,
+    verify_source,
+)
 from dslm.train.word_vectors.embedding import (
     KEY,
     WordVectors,
@@ -41,9 +42,6 @@ from dslm.train.word_vectors.embedding import (
     broadcast_vectors,
     read_word_vectors,
 )
-
-NO_CHECKPOINT = -1
-"""In place of a step, which can be broadcast."""
 
 
 def pretrain(job: Job, world: World, words: Sequence[str]) -> None:
@@ -58,8 +56,9 @@ def pretrain(job: Job, world: World, words: Sequence[str]) -> None:
         UserError: another run is writing to the folder, or data or checkpoints are damaged.
         TrainingError: the run failed.
     """
-    step, vectors = _claim(job, world, words) if world.is_main else (NO_CHECKPOINT, None)
+    found = _lock(job) if world.is_main else (NO_CHECKPOINT, [])
     with redirect_output(job.folder.log(world.rank)) as (results, messages):
+        step, vectors = _claim(job, world, words, found, messages)
         try:
             how = _train(job, world, step, vectors, messages)
         except BaseException as error:
@@ -75,14 +74,13 @@ def pretrain(job: Job, world: World, words: Sequence[str]) -> None:
 
 def _train(job: Job, world: World, step: int, vectors: WordVectors | None, messages: TextIO) -> str:
     """Everything that needs torch; returns how the run ended."""
-    from dslm.model.stages import DROPOUT_KEYS, stages
+    from dslm.model.stages import DROPOUT_KEYS, drawn, stages
     from dslm.parallel.layout import create
     from dslm.train.checkpointer import Checkpointer, stored
     from dslm.train.loop import Loop, Position
     from dslm.train.weight_transfer import compare, initial_weights
 
     join(world)
-    step = broadcast(world, step)
     if step >= job.config.steps:
         return f"all {step:,} steps had already been made; nothing was done"
     extras = (*job.objective.extras, *([DROPOUT_KEYS] if job.config.model.dropout else []))
@@ -103,11 +101,13 @@ def _train(job: Job, world: World, step: int, vectors: WordVectors | None, messa
             loop.begin(Position(numbers["step"], numbers["samples"], skipped), measured)
         elif job.init_from is not None:
             transfer = compare(job.init_from.model, job.config.model)
-            weights = initial_weights(transfer, layers, stored(job.init_from.checkpoint))
-            checkpointer.begin(weights)
+            before = stored(job.init_from.checkpoint)
+            checkpointer.begin(initial_weights(transfer, drawn(layers), before))
         elif job.config.word_vectors is not None:
             found = broadcast_vectors(world, vectors, job.config.model.width)
             checkpointer.begin(begin_with(layers, *found))
+        else:
+            checkpointer.begin(drawn(layers))
         return loop.run()
 
 
@@ -126,18 +126,40 @@ def _record_failure(job: Job, record: dict[str, object]) -> None:
         write_report(job.folder.path)
 
 
-def _claim(job: Job, world: World, words: Sequence[str]) -> tuple[int, WordVectors | None]:
-    """The first rank's part before all others: data, folder, first screen.
+def _lock(job: Job) -> tuple[int, list[Problem]]:
+    """The first rank alone, before torch: keep others out, look at what there is."""
+    job.folder.lock()
+    step, problems = first_sight(job)
+    if job.init_from is not None and step == NO_CHECKPOINT:
+        wrong = verify_sizes(job.init_from.checkpoint)
+        if wrong:
+            raise CheckpointError(*wrong)
+    return step, problems
+
+
+def _claim(
+    job: Job,
+    world: World,
+    words: Sequence[str],
+    found: tuple[int, list[Problem]],
+    messages: TextIO,
+) -> tuple[int, WordVectors | None]:
+    """What comes before the model: checksums by all ranks, then the first one's folder and screen.
 
     Returns:
-        The step of the checkpoint to resume from, or `NO_CHECKPOINT`; the word vectors, if any.
+        The step of the checkpoint to resume from, or `NO_CHECKPOINT`; the word vectors, if any, on
+        the first rank.
     """
-    job.folder.lock()
+    if world.size > 1:
+        join(world)
+    progress = messages if world.is_main else sys.stderr  # by now a log
     if job.config.data.verify:
-        _verify_data(job)
-    step, problems = _choose_checkpoint(job)
-    if job.init_from is not None and step == NO_CHECKPOINT:
-        require_whole(job.init_from.checkpoint, "checking the weights to begin with")
+        verify_data(job, world, progress)
+    step, problems = choose_checkpoint(job, world, *found, progress)
+    if step == NO_CHECKPOINT:
+        verify_source(job, world, progress)
+    if not world.is_main:
+        return step, None
     vectors, file = None, job.config.word_vectors
     if file is not None and step < 1:
         vectors = read_word_vectors(file, job.sources.train[0].tokenizer, job.stream)
@@ -147,33 +169,8 @@ def _claim(job: Job, world: World, words: Sequence[str]) -> tuple[int, WordVecto
         shutil.copytree(job.sources.train[0].tokenizer, job.folder.tokenizer)
     notes = [f"{'damaged':<9}{problem}" for problem in problems]
     notes += resumed(job, before, step) if step > 0 else []
-    RunLogger.to_stderr().message(*first_screen(job, world, step, vectors), *notes, "")
+    RunLogger(0, None, messages).message(*first_screen(job, world, step, vectors), *notes, "")
     return step, vectors
-
-
-def _verify_data(job: Job) -> None:
-    """Compare all shards with their checksums."""
-    size = sum(shard.bytes for source in job.sources.all for shard in source.manifest.shards)
-    with Progress(size, "B", "checking shards") as progress:
-        problems = [p for source in job.sources.all for p in source.verify(progress.advance)]
-    if problems:
-        raise DataError(*problems)
-
-
-def _choose_checkpoint(job: Job) -> tuple[int, list[Problem]]:
-    """The newest whole checkpoint's step, and what is wrong with newer ones."""
-    found = checkpoints(job.folder.checkpoints)
-    if not found:
-        return NO_CHECKPOINT, []
-    with Progress(total_bytes(found[0][1]), "B", "checking the checkpoint") as progress:
-        step, problems = newest_good(job.folder.checkpoints, progress.advance)
-    if step is None:
-        rule = "no whole checkpoint is left"
-        fix = "choose another run=, or remove this folder to start over"
-        raise CheckpointError(*problems, Problem(str(job.folder.checkpoints), None, rule, fix))
-    if other := check_optimizer(job.folder, step, job.config, job.deepspeed):
-        raise CheckpointError(*problems, *other)
-    return step, problems
 
 
 @contextmanager

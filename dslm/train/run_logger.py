@@ -5,7 +5,6 @@ Only the first rank has a user; on the others the same calls do nothing.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 from typing import TextIO
@@ -35,11 +34,6 @@ class RunLogger:
         self.spacing = max(1, steps // LINES)
         self.shown = -self.spacing
         self.last_message = time.monotonic()
-
-    @classmethod
-    def to_stderr(cls) -> RunLogger:
-        """A logger for the time before there is a file of metrics."""
-        return cls(0, None, sys.stderr)
 
     def message(self, *lines: str) -> None:
         """Show lines to the user."""

@@ -10,9 +10,9 @@ are transferred.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import groupby, takewhile
 from math import prod
 
@@ -20,10 +20,10 @@ import torch
 from torch import Tensor
 
 from dslm.model.config import ModelConfig
+from dslm.model.initial import Numbers
 from dslm.model.stages import Stage, stages
 from dslm.model.transformer import Transformer
 
-Read = Callable[[str], Tensor]
 Shape = tuple[int, ...]
 
 
@@ -84,38 +84,22 @@ def compare(before: ModelConfig, model: ModelConfig) -> WeightTransfer:
     return WeightTransfer(new, rows, kinds)
 
 
-def initial_weights(
-    transfer: WeightTransfer, layers: Sequence[Stage], stored: Callable[[int], Read]
-) -> Callable[[int], Read]:
+def initial_weights(transfer: WeightTransfer, drawn: Numbers, stored: Numbers) -> Numbers:
     """The weights of a model that begins with those of another one.
 
     Args:
         transfer: what becomes of each.
-        layers: of the new model; they initialize what is not transferred.
-        stored: from the index of a layer to a reader of the other model's weights by name.
-
-    Returns:
-        The same function for this model.
+        drawn: those of the new model from scratch, for what is not transferred.
+        stored: those of the other model.
     """
 
-    def layer(index: int) -> Read:
-        before = stored(index)
+    def read(name: str, start: int, stop: int) -> Tensor:
+        border = transfer.rows[name] * prod(transfer.shapes[name][1:])
+        parts = [stored(name, start, min(stop, border))] if start < border else []
+        parts += [drawn(name, max(start, border), stop)] if stop > border else []
+        return torch.cat(parts) if parts else torch.empty(0)
 
-        @lru_cache(maxsize=1)
-        def initialized() -> dict[str, Tensor]:
-            named = layers[index].build().named_parameters()
-            return {f"{index}.{name}": weight.detach() for name, weight in named}
-
-        def read(name: str) -> Tensor:
-            rows, all_rows = transfer.rows[name], transfer.shapes[name][0]
-            if not rows:
-                return initialized()[name]
-            first = before(name)[:rows]
-            return first if rows == all_rows else torch.cat([first, initialized()[name][rows:]])
-
-        return read
-
-    return layer
+    return read
 
 
 def _alike(pair: Sequence[Stage]) -> bool:

@@ -135,14 +135,18 @@ def word_pieces() -> tokenizers.Tokenizer:
     return model
 
 
-def write_checkpoint(run: RunFolder, model: torch.nn.Module) -> None:
-    """A checkpoint of a model, as training leaves it, without moments."""
+def write_checkpoint(run: RunFolder, model: torch.nn.Module, *moments: str) -> None:
+    """A checkpoint of a model, as training leaves it, with the named moments."""
     writer, files = Writer(run.checkpoints, 7), {}
     writer.begin()
     named = [(name.removeprefix("layers."), weight) for name, weight in model.named_parameters()]
     for index, layer in groupby(named, key=lambda item: int(item[0].split(".")[0])):
-        name = layer_file(index, moments=False)
-        files[name] = writer.write(name, dict(layer))
+        weights = dict(layer)
+        kept = {f"{name}#{moment}": weights[name] for name in weights for moment in moments}
+        for has_moments, tensors in ((False, weights), (True, kept)):
+            if tensors:
+                file = layer_file(index, has_moments)
+                files[file] = writer.write(file, tensors)
     writer.publish(files, {"step": 7, "samples": 0, "optimizer_steps": 7, "loss_scale": {}})
 
 

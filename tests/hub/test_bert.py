@@ -322,6 +322,8 @@ def test_masks_are_filled_as_by_transformers(
     found[:, list(trained.tokenizer.special.values())] = -torch.inf
     ids[0, places] = found[:, : trained.tokenizer.vocabulary].argmax(-1)
     whole = tokenizer.decode(ids[0], skip_special_tokens=True)
+    if "\ufffd" in whole:  # bytes that are no character, which the two libraries write differently
+        whole = trained.tokenizer.decode(ids[0].tolist())
     filled = complete(trained, prompt, 0, SamplingConfig())
     assert "".join(filled.split()) == "".join(whole.split())
 

@@ -101,7 +101,10 @@ def test_heads_that_do_not_divide_the_width_are_reported_by_their_name(
     [
         ({"rope_parameters": {"rope_type": "llama3", "rope_theta": 5.0}}, "rope_type = 'llama3'"),
         ({"rope_theta": 7.0}, "differs from rope_parameters.rope_theta = 500.0"),
-        ({"rope_scaling": {"type": "linear", "factor": 2.0}}, "dslm computes only null"),
+        ({"rope_scaling": {"type": "linear", "factor": 2.0}}, "rope_type = 'linear'"),
+        ({"rope_parameters": {"type": "linear", "factor": 2.0}}, "rope_type = 'linear'"),
+        ({"model_type": "mistral", "sliding_window": 8}, "model_type = 'mistral': is not a shape"),
+        ({"model_type": "gpt2"}, "'LlamaForCausalLM': is no class of model_type = 'gpt2'"),
         ({"head_dim": 16}, "head_dim = 16: dslm has only 8"),
         ({"mlp_bias": True}, "mlp_bias = True: differs from attention_bias = false"),
         ({"hidden_act": ["silu"]}, "hidden_act = ['silu']: dslm computes only silu"),
@@ -128,9 +131,10 @@ def test_a_llama_of_another_kind_is_refused_with_the_key(
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"architectures": ["GPT2ForSequenceClassification"]}, "it has GPT2LMHeadModel, LlamaFor"),
-        ({"architectures": ["BertModel"]}, "'BertModel'.*BertForPreTraining, BertForMaskedLM$"),
-        ({"architectures": ["T5Model"]}, "architectures = 'T5Model'.*GPT2LMHeadModel, LlamaFor"),
+        ({"architectures": ["GPT2ForSequenceClassification"]}, "it has GPT2LMHeadModel$"),
+        ({"architectures": ["BertModel"], "model_type": "bert"}, "it has BertForPreTraining and B"),
+        ({"architectures": ["T5Model"]}, "architectures = 'T5Model'.*GPT2LMHeadModel$"),
+        ({"architectures": ["T5Model"], "model_type": None}, "'T5Model'.*GPT2LMHeadModel, Llama"),
         ({"architectures": None, "model_type": "rwkv"}, "model_type = 'rwkv'"),
         ({"architectures": "GPT2LMHeadModel"}, None),
     ],
@@ -242,6 +246,19 @@ def test_a_missing_part_of_several_files_is_reported(home: Any, theirs: Any, rep
         file.unlink()
     lines = reported(folder)
     assert [str(file) in line for file, line in zip(lost, lines, strict=True)] == [True, True]
+
+
+@pytest.mark.parametrize("left", [0, 1])
+def test_a_missing_part_is_named_though_only_one_is_left(
+    left: int, home: Callable[..., Path], theirs: Callable[[str], Any], reported: Any
+) -> None:
+    folder = home(theirs("llama"), max_shard_size="100KB")
+    missing = sorted(folder.glob("model-*.safetensors"))[left:]
+    for file in missing:
+        file.unlink()
+    lines = reported(folder)
+    assert [line.partition(": ")[0] for line in lines] == [*map(str, missing)]
+    assert all("no such file, but the index names it" in line for line in lines)
 
 
 def test_an_index_cannot_reach_out_of_its_folder(

@@ -17,7 +17,7 @@ from dslm.commands import evaluate, generate, report
 from dslm.commands.cli import run
 from dslm.environment import World
 from dslm.inference.trained import load
-from dslm.run.checkpoint import newest_good
+from dslm.run.checkpoint import newest_good, verify
 from dslm.run.folder import RunFolder
 from dslm.shards.shard_set import ShardSet
 from dslm.train.prepare import Job, prepare
@@ -50,7 +50,7 @@ def old(prepared: Callable[..., Job]) -> RunFolder:
     folder.record.write_text(json.dumps(record))
     folder.metrics.write_text('{"step": 7, "tokens": 1344, "loss": 2.5, "seconds": 1.0}\n')
     folder.tokenizer.symlink_to(ShardSet.open(job.sources.train[0].folder).tokenizer)
-    write_checkpoint(folder, build(job.config.model))
+    write_checkpoint(folder, build(job.config.model), "exp_avg", "exp_avg_sq")
     return folder
 
 
@@ -65,7 +65,7 @@ def test_it_opens_with_its_weights(old: RunFolder) -> None:
 
 def test_it_can_be_resumed(old: RunFolder, prepared: Callable[..., Job]) -> None:
     assert prepared().folder.path == old.path
-    assert newest_good(old.checkpoints) == (7, [])
+    assert newest_good(old.checkpoints, verify) == (7, [])
 
 
 def test_another_run_can_begin_with_it(old: RunFolder, prepared: Callable[..., Job]) -> None:

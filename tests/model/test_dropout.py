@@ -119,7 +119,7 @@ def drops(key: int, layer: int, site: int, place: int, column: int, rate: float)
     bits = (key + column * 0x9E3779B1) % 2**32
     bits = (bits ^ (bits >> 16)) * 0x7FEB352D % 2**32 ^ (key >> 32)
     bits = (bits ^ (bits >> 15)) * 0x846CA68B % 2**32
-    return (bits + 2**31) % 2**32 < round(rate * 2**32)
+    return bits >> 1 < round(rate * 2**31)
 
 
 def test_the_masks_are_those_of_unsigned_arithmetic() -> None:
@@ -131,6 +131,14 @@ def test_the_masks_are_those_of_unsigned_arithmetic() -> None:
             assert hidden[row, place].tolist() == known
             known = [drops(key, 77, 1, 2 * 2**32 + place, column, RATE) for column in range(64)]
             assert heads[row, 2, place].tolist() == known
+
+
+def test_a_compiler_may_compute_the_masks_in_wider_integers() -> None:
+    """That of torch does so within FlexAttention."""
+    low, high = torch.randint(-(2**31), 2**31, (2, 4096, 1), generator=DRAW).to(torch.int32)
+    columns = torch.arange(64, dtype=torch.int32)
+    wide = kept(low.long(), high.long(), columns.long(), RATE)
+    assert torch.equal(kept(low, high, columns, RATE), wide)
 
 
 def cuts() -> Iterator[list[int]]:

@@ -260,3 +260,21 @@ def test_a_sentence_with_other_ids_inside_is_not_seen_again() -> None:
     )
     assert shorter is not None
     assert shorter.tolist() == [0, 3]
+
+
+@pytest.mark.parametrize("begin", [(5,), (7, 5)])
+def test_what_is_put_before_a_text_changes_nothing_else(
+    tokenizer: Tokenizer, begin: tuple[int, ...]
+) -> None:
+    plain = tokenize(documents(TEXTS), tokenizer)
+    tokenizer.begin = begin
+    try:
+        rows = tokenize(documents(TEXTS), tokenizer)
+    finally:
+        tokenizer.begin = ()
+    texts = [plain.tokens[a:b] for a, b in itertools.pairwise(plain.ends)]
+    begun = [np.array([*begin, *text]) for text in texts]
+    assert np.array_equal(rows.tokens, np.concatenate(begun))
+    assert np.array_equal(np.diff(rows.ends), [len(one) for one in begun])
+    assert np.array_equal(rows.sentences, plain.sentences + len(begin))
+    assert np.array_equal(rows.sentence_ends, plain.sentence_ends)

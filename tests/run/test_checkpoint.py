@@ -124,7 +124,7 @@ def test_a_checkpoint_of_an_unknown_format_is_refused(tmp_path: Path) -> None:
     save(tmp_path, 6)
     path = save(tmp_path, 7) / "manifest.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "format": 2}))
-    for read in (lambda: verify(path.parent), lambda: newest_good(tmp_path)):
+    for read in (lambda: verify(path.parent), lambda: newest_good(tmp_path, verify)):
         with pytest.raises(CheckpointError) as caught:
             read()
         assert str(caught.value) == (
@@ -156,7 +156,7 @@ def test_the_newest_whole_one_is_chosen_and_what_is_wrong_with_newer_ones_is_rep
         save(tmp_path, step)
     for step in (20, 30):
         (checkpoint_folder(tmp_path, step) / FILE).unlink()
-    step, problems = newest_good(tmp_path)
+    step, problems = newest_good(tmp_path, verify)
     assert step == 10
     assert [Path(problem.where).parent.name for problem in problems] == [
         "step-00000030",
@@ -166,7 +166,7 @@ def test_the_newest_whole_one_is_chosen_and_what_is_wrong_with_newer_ones_is_rep
 
 def test_where_none_is_whole_none_is_chosen(tmp_path: Path) -> None:
     (save(tmp_path, 10) / FILE).unlink()
-    step, problems = newest_good(tmp_path)
+    step, problems = newest_good(tmp_path, verify)
     assert step is None
     assert len(problems) == 1
 

@@ -18,7 +18,7 @@ FILES = {JSON: byte_level().to_str().encode()}
 
 
 def opened() -> HuggingFaceTokenizer:
-    return HuggingFaceTokenizer(HuggingFaceTokenizer.describe("hugging-face", FILES), FILES)
+    return HuggingFaceTokenizer(HuggingFaceTokenizer.describe("hugging-face", FILES, {}), FILES)
 
 
 def test_the_ids_are_those_of_the_library_on_hard_texts_and_long_ones() -> None:

@@ -4,8 +4,9 @@ Every kind of line break becomes a line feed; then these go: the C0 and C1 contr
 feed, soft hyphens, zero-width spaces and word joiners, byte order marks inside the text,
 directional marks, embeddings, overrides and isolates, interlinear annotation, private use, the
 noncharacters, and lone surrogates (which cannot be written as UTF-8). These stay: the zero-width
-joiner and non-joiner, which Persian, the Indic scripts and emoji spell words with, variation
-selectors, and U+FFFD, which shows that something was lost.
+joiner and non-joiner, which Persian, the Indic scripts and emoji spell words with, the zero-width
+space where it parts words of Thai, Lao, Tibetan, Burmese or Khmer, variation selectors, and U+FFFD,
+which shows that something was lost.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ _PLANE_0 = (
 _HIGHER_PLANES = "\U000f0000-\U0010ffff" + "".join(  # private use, then noncharacters
     f"{chr(end - 1)}{chr(end)}" for end in range(0x1FFFF, 0xF0000, 0x10000)
 )
-_REMOVED = re.compile(f"[{_PLANE_0}{_HIGHER_PLANES}]+")
+_WORDS = "\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff"
+_REMOVED = re.compile(f"(?:(?!(?<=[{_WORDS}])\u200b[{_WORDS}])[{_PLANE_0}{_HIGHER_PLANES}])+")
 # Apart, because a set with a character of a higher plane is searched ten times as slowly.
 _CHANGED_IN_PLANE_0 = re.compile(f"[\r\x0b\x0c\x85\u2028\u2029{_PLANE_0}]")
 _IN_HIGHER_PLANES = re.compile("[\U00010000-\U0010ffff]")

@@ -6,7 +6,8 @@ long words and phrases of legal notices. FineWeb (Penedo et al. 2024, arXiv 2406
 kept all but the one about punctuation, which costs a third of the text; so do the defaults.
 
 Blank lines stay: they part paragraphs. A line in a script without spaces has as many words as such
-characters. The words must have been set apart by plain white space: run `whitespace` before.
+characters. A text of one line may mention what it likes. The words must have been set apart by
+plain white space: run `whitespace` before.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pydantic.dataclasses import dataclass
 
 from dslm.config.parse import STRICT
 from dslm.preprocess.clean.step import Formatter
+from dslm.preprocess.text.scripts import PUNCTUATION, QUOTES, SEPARATORS, UNSPACED_BLOCKS
 
 PHRASES = (
     "terms of use",
@@ -30,10 +32,13 @@ PHRASES = (
     "use cookies",
 )
 """What C4 takes a line of legal notices by."""
-PUNCTUATION = (".", "?", "!", '"', "'", "”", "’", "。", "？", "！", "」", "』")
-"""C4's ends of sentences, and what they are in curly quotes, Chinese and Japanese."""
 
-_UNSPACED = re.compile("[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
+_BLOCKS = re.sub(r"\s*(\w+)", r"\\u\1", UNSPACED_BLOCKS)
+# The basic plane: a set with a character of a higher one is searched ten times as slowly.
+_UNSPACED = re.compile(f"[{_BLOCKS}]")
+_SPACED = dict.fromkeys(map(ord, SEPARATORS), " ")
+_STOPLESS = re.compile("[\u0e00-\u0eff]")
+_ENDS = tuple((PUNCTUATION | QUOTES) - {"…"})
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -84,27 +89,30 @@ class Lines(Formatter):
             lines = [
                 line
                 for line in lines
-                if not line or len(line.split(None, last)) > last or _unspaced(line) > last
+                if not line or len(line.split(None, last)) > last or _words(line) > last
             ]
         most = limits.maximum_word
         if most is not None and max(map(len, lines), default=0) > most:
             lines = [line for line in lines if not _holds_long(line, most)]
         if limits.unpunctuated:
             lines = [line for line in lines if not line or _is_punctuated(line)]
-        if phrases:
+        if phrases and len(lines) > 1:
             lines = [line for line in lines if not any(part in line.lower() for part in phrases)]
         return lines
 
 
-def _unspaced(line: str) -> int:
-    """How many characters of a line are words of their own."""
-    return 0 if line.isascii() else len(_UNSPACED.findall(line))
+def _words(line: str) -> int:
+    """How many words a line has, where not only spaces part them."""
+    if line.isascii():
+        return 0
+    return len(_UNSPACED.findall(line)) or len(line.translate(_SPACED).split())
 
 
 def _is_punctuated(line: str) -> bool:
-    return line.endswith(PUNCTUATION) and not line.endswith("...")
+    ended = line.endswith(_ENDS) and not line.endswith("...")
+    return ended or _STOPLESS.search(line) is not None
 
 
 def _holds_long(line: str, most: int) -> bool:
-    words = [word for word in line.split() if len(word) > most]
+    words = [word for word in line.translate(_SPACED).split() if len(word) > most]
     return any(not _UNSPACED.search(word) for word in words)

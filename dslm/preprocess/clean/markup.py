@@ -5,8 +5,13 @@ breaks (`whitespace` thins them out); the other tags go; last, entities become c
 where ``&`` itself was escaped.
 
 Only the names of a fixed list are tags, and only where a tag could end: ``a < b``, ``<stdio.h>``
-and ``List<int>`` are text. Entities come last so that ``&lt;p&gt;``, which a writer of a page
-about HTML put there on purpose, survives as ``<p>``.
+and ``List<int>`` are text. Whether ``<b>`` is a tag or a parameter of a type is decided for the
+whole text: HTML has attributes, or ends some of the elements that it begins, and it has more lines
+with tags than lines of a program, unless it begins as a page does. A program stays as it is, with
+the HTML in its strings and comments.
+
+Entities come last so that ``&lt;p&gt;``, which a writer of a page about HTML put there on purpose,
+survives as ``<p>``.
 """
 
 from __future__ import annotations
@@ -45,12 +50,38 @@ def _tag(names: str) -> re.Pattern[str]:
 
 
 _BLOCK, _INLINE, _SCRIPT = _tag(_BLOCKS), _tag(_INLINES), _tag("script|style")
+_TAG = _tag(f"{_BLOCKS}|{_INLINES}|script|style")
 # What is hidden ends before the next of its kind begins: many that are opened and never closed
 # would otherwise each be searched to the end of the text.
 _HIDDEN = re.compile(
     r"<!--(?:(?!<!--).)*?-->|<!doctype\b[^<>]*>"
     r"|<(script|style)\b[^<>]*>(?:(?!<(?:script|style)\b).)*?</\1\s*>",
     re.IGNORECASE | re.DOTALL,
+)
+_PAGE = re.compile(r"\s*(?:<\?xml[^<>]*>\s*)?<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
+# What is in a tag, or is one, and in no parameter of a type: an end, a line break, an attribute.
+_SURE = re.compile(
+    r"""</(?!s\s*>)|<[bh]r\b|=\s*["']|\s(?:align|alt|bgcolor|border|class|color|colspan|content|face|"""
+    r"""height|href|id|lang|name|rel|size|src|start|style|target|title|type|valign|width)\s*=""",
+    re.IGNORECASE,
+)
+_COMMENT_OR_PARAGRAPH = re.compile(
+    r"""<!--|(?:^[ \t]*|[.!?:;"')>]\s?)<(?:p|li|d[dt]|t[dr])>""", re.IGNORECASE | re.MULTILINE
+)
+_CODE_SPANS = re.compile(r"^```.*?^```|`[^`\n]+`", re.DOTALL | re.MULTILINE)
+_LISTING = re.compile(r"<pre\b(?:(?!<pre\b).)*?</pre\s*>", re.IGNORECASE | re.DOTALL)
+_PROGRAM_LINE = re.compile(
+    r"""(?:.*(?:[{}\\(\[]|[)\]][,:;]|->|=>?|\|\||&&)
+    | (?=.*;\Z)[^=()\[\]{}<>*&|+/_]*[=()\[\]{}<>*&|+/_].* | (?:break|continue|return);
+    | [)\]}]+[,;]?
+    | (?://|/\*|\*/|@\w|\#\s*(?:include|define|undef|if|ifn?def|else|elif|endif|pragma)\b).*
+    | (?:async\ )?(?:def|class|if|elif|else|for|while|with|try|except|finally)\b.*:
+    | import\ [\w.]+(?:\ as\ \w+)? | from\ [\w.]+\ import\ .*
+    | (?:return|raise|yield|assert|export|module|func|fn|pub|let|const|var)\ \S.*[\w)\]"']
+    | (?:[\w:*&<>,]+\ )?[\w.\[\]'"]+\ [-+*/|&]?=\ \S.*
+    | [\w.]+\(.*\)
+    )\Z""",
+    re.VERBOSE,
 )
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
 
@@ -72,12 +103,37 @@ class Markup(Formatter):
 
     def format(self, text: str) -> str:
         """The text without tags, entities turned into characters."""
-        return _without_entities(_without_tags(text))
+        if "<" not in text and "&" not in text:
+            return text
+        page = _PAGE.match(text) is not None
+        tagged = "<" in text and (page or _is_tagged(_CODE_SPANS.sub("", text)))
+        if not tagged and not _ENTITY.search(text):
+            return text
+        if not page and _is_program(text):
+            return text
+        return _without_entities(_without_tags(text) if tagged else text)
+
+
+def _is_tagged(text: str) -> bool:
+    """Whether a text holds HTML rather than what looks like a tag."""
+    sure = any(_SURE.search(tag[0]) for tag in _TAG.finditer(text))
+    return sure or _COMMENT_OR_PARAGRAPH.search(text) is not None
+
+
+def _is_program(text: str) -> bool:
+    """Whether a text has more lines of a program than lines with markup, and not just a few."""
+    marked = program = 0
+    lines = _LISTING.sub("", _HIDDEN.sub("", text)).split("\n")
+    for line in lines:
+        rest = _without_entities(_TAG.sub("", line))
+        if _PROGRAM_LINE.match(rest.strip()):
+            program += 1
+        else:
+            marked += rest != line
+    return program > marked and 5 * program > sum(map(bool, lines))
 
 
 def _without_tags(text: str) -> str:
-    if "<" not in text:
-        return text
     return _SCRIPT.sub("", _INLINE.sub("", _BLOCK.sub("\n", _HIDDEN.sub("", text))))
 
 

@@ -67,7 +67,8 @@ def _repairer() -> Callable[[str], str]:
         fix_c1_controls=True,  # Windows-1252 read as Latin-1
         replace_lossy_sequences=False,  # would put U+FFFD where bytes are missing
     )
-    return lambda line: ftfy.fix_encoding(line, config)
+    lost = "\ufffd"  # for ftfy it is the byte 0x1a, which it would leave
+    return lambda line: lost.join(ftfy.fix_encoding(part, config) for part in line.split(lost))
 
 
 @lru_cache(maxsize=1)

@@ -7,16 +7,17 @@
 - FineWeb: Penedo et al. 2024, "The FineWeb Datasets" (arXiv 2406.17557), section 3.6. Its rule
   about repeated lines is in `repetition`.
 
-What is on by default is what FineWeb used. Rules about English words apply to English alone: to a
-document whose language was found to be English or, where none was looked for, to one mostly in
-unaccented Latin letters. In scripts without spaces a character counts as a word, and lines are not
-called short. Lines without a visible character are no lines.
+What is on by default is what FineWeb used. Rules about English words apply to English alone, and
+where no language was looked for, it is looked for in what they would leave out. In scripts without
+spaces a character counts as a word (in Thai and the like, four do), and lines are not called short;
+Thai and Lao, which have no full stop, need not end lines in one. Rules about the lines of a text
+are not asked of one line. Lines without a visible character are no lines.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated
 
 import numpy as np
@@ -25,8 +26,10 @@ from pydantic.dataclasses import dataclass
 
 from dslm.arrays import Flags, Int64Array, UInt64Array
 from dslm.config.parse import STRICT
+from dslm.preprocess.clean.language import is_english
 from dslm.preprocess.clean.word_filter import WordFilter
 from dslm.preprocess.document import Document
+from dslm.preprocess.text.scripts import ELLIPSES, QUOTES, STOPLESS_END
 from dslm.preprocess.text.words import (
     CLOSES,
     DIGIT,
@@ -38,6 +41,11 @@ from dslm.preprocess.text.words import (
 )
 
 _DOTS = re.compile(r"\.{3,}")
+_ROUND = re.compile(
+    r"""(?<![\w$\\)}])\{(?! |[A-Za-z_][\w-]*\})[^\n{}()[\]<>=:;"'$&|+*/\\#]+(?<! )\}(?!\})"""
+)
+"""A pair of curly brackets that are used like round ones: ``217-A-{3}``, but not ``{name}``."""
+_WITHIN_A_WORD = re.compile(r"\w\{(?=\w)")
 
 Count = Annotated[int, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -45,9 +53,17 @@ Positive = Annotated[float, Field(gt=0)]
 
 STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
 """Gopher's."""
-BULLETS = "•‣▶◀◦■□▪▫●○*-"
+BULLETS = "•‣▶◀◦■□▪▫●○*-·∙⁃・►▸➢➤◆◇๏"
 SHORT_LINE = 30
 """Characters up to which FineWeb calls a line short."""
+SHORT_LINE_WORDS = 5
+"""Words of such a line in English: more are no short line in Korean or Amharic."""
+WORD = 5
+"""Characters of an English word: as many are one in languages that put more into a word."""
+DENSE = 2
+"""Characters that one of Chinese or Japanese saves, which have less than two to a word."""
+CLOSING_STEPS = 4
+"""Most brackets, quotes and spaces between the end of a sentence and that of its line."""
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
@@ -57,7 +73,7 @@ class QualityConfig:
     on: bool = False
     """Whether documents that do not read like prose are left out."""
     minimum_words: Count | None = 50
-    """Fewest words (Gopher)."""
+    """Fewest words (Gopher); in other languages than English 5 characters count as one."""
     maximum_words: Count | None = 100_000
     """Most words (Gopher)."""
     minimum_mean_length: Positive | None = 3.0
@@ -111,36 +127,44 @@ class Quality(WordFilter):
     def _faults(self, words: Words) -> Iterator[tuple[str, Flags]]:
         """Every reason with the documents that it holds for; [N]."""
         yield from self._about_words(words)
-        yield from self._about_english(words, _english(words))
+        yield from self._about_english(words)
         yield from self._about_symbols(words)
         yield from self._about_lines(words)
 
     def _about_words(self, words: Words) -> Iterator[tuple[str, Flags]]:
-        limits, number = self._settings, np.diff(words.bounds)
+        limits = self._settings
         if limits.minimum_words is not None:
-            yield "few words", number < limits.minimum_words
+            few = words.number < limits.minimum_words
+            short = words.characters < WORD * limits.minimum_words
+            yield "few words", few & (short | _english(words, few & ~short))
         if limits.maximum_words is not None:
-            yield "many words", number > limits.maximum_words
+            yield "many words", words.number > limits.maximum_words
         if limits.alphabetic_words is not None:
             alphabetic = words.total(_alphabetic(words))
-            yield "words without letters", alphabetic < limits.alphabetic_words * number
+            fewest = limits.alphabetic_words * np.diff(words.bounds)
+            yield "words without letters", alphabetic < fewest
         if limits.digits is not None:
             digits = words.occurrences(words.kinds & DIGIT > 0)
-            yield "digits", digits > limits.digits * words.characters
+            yield "digits", digits > limits.digits * (words.characters + DENSE * words.syllables)
 
-    def _about_english(self, words: Words, english: Flags) -> Iterator[tuple[str, Flags]]:
+    def _about_english(self, words: Words) -> Iterator[tuple[str, Flags]]:
+        faults = list(self._faults_in_english(words))
+        none = np.zeros(len(words.documents), np.bool_)
+        english = _english(words, np.logical_or.reduce([none, *dict(faults).values()]))
+        yield from ((reason, faulty & english) for reason, faulty in faults)
+
+    def _faults_in_english(self, words: Words) -> Iterator[tuple[str, Flags]]:
         limits, number = self._settings, np.diff(words.bounds)
         if limits.minimum_mean_length is not None:
-            yield "short words", english & (words.characters < limits.minimum_mean_length * number)
+            yield "short words", words.characters < limits.minimum_mean_length * number
         if limits.maximum_mean_length is not None:
-            yield "long words", english & (words.characters > limits.maximum_mean_length * number)
+            yield "long words", words.characters > limits.maximum_mean_length * number
         if limits.stop_words is not None:
-            different = self._different_stop_words(words)
-            yield "few stop words", english & (different < limits.stop_words)
+            yield "few stop words", self._different_stop_words(words) < limits.stop_words
         if limits.sentences is not None:
             ends = _stops(words)
             ends[words.line_ends] = True
-            yield "few sentences", english & (words.total(ends) < limits.sentences)
+            yield "few sentences", words.total(ends) < limits.sentences
 
     def _different_stop_words(self, words: Words) -> Int64Array:
         """How many of the stop words each document holds; [N]."""
@@ -162,9 +186,10 @@ class Quality(WordFilter):
         limits, texts = self._settings, words.texts
         if limits.symbols is not None:
             symbols = np.array([max(text.count("#"), _ellipses(text)) for text in texts], np.int64)
-            yield "symbols", symbols > limits.symbols * np.diff(words.bounds)
+            yield "symbols", symbols > limits.symbols * words.number
         if not limits.curly_brackets:
-            yield "curly bracket", np.array(["{" in text for text in texts], np.bool_)
+            programs = ["{" in text and _is_program(text) for text in texts]
+            yield "curly bracket", np.array(programs, np.bool_)
         if not limits.lorem_ipsum:
             yield "lorem ipsum", self._filler(words)
 
@@ -180,31 +205,40 @@ class Quality(WordFilter):
         limits, document = self._settings, words.document[words.line_starts]
         first, end = words.starts[words.line_starts], words.ends[words.line_ends]
         number = words.tally(document)
+        several, punctuated = number > 1, _punctuated(words, end)
         if limits.punctuated_lines is not None:
-            punctuated = words.tally(document[words.kinds[end - 1] & (ENDS | CLOSES) > 0])
-            yield "unpunctuated lines", punctuated <= limits.punctuated_lines * number
+            few = words.tally(document[punctuated]) <= limits.punctuated_lines * number
+            stopless = 2 * words.unspaced_below(STOPLESS_END) > np.diff(words.bounds)
+            yield "unpunctuated lines", several & ~stopless & few
         if limits.short_lines is not None:
-            short = words.tally(document[end - first <= SHORT_LINE])
-            yield "short lines", ~words.unspaced & (short >= limits.short_lines * number)
+            short = end - first <= SHORT_LINE
+            few = short & (words.line_ends - words.line_starts < SHORT_LINE_WORDS)
+            many, sure = (
+                words.tally(document[lines]) >= limits.short_lines * number
+                for lines in (short, few)
+            )
+            yield "short lines", several & ~words.unspaced & many & (sure | _english(words, many))
         if limits.bullet_lines is not None:
-            bullets = np.isin(words.codes[first], [ord(bullet) for bullet in BULLETS])
-            yield "bullets", words.tally(document[bullets]) > limits.bullet_lines * number
+            bullets = _among(words.codes[first], BULLETS)
+            spoken = punctuated & (words.codes[first] == ord("-"))
+            many, sure = (
+                words.tally(document[lines]) > limits.bullet_lines * number
+                for lines in (bullets, bullets & ~spoken)
+            )
+            yield "bullets", several & many & (sure | _english(words, many))
         if limits.ellipsis_lines is not None:
             open_ends = words.tally(document[_trails_off(words.codes, end)])
-            yield "ellipses", open_ends > limits.ellipsis_lines * number
+            yield "ellipses", several & (open_ends > limits.ellipsis_lines * number)
 
 
 def _hashes(words: Sequence[str]) -> UInt64Array:
     return split([Document(word) for word in words]).each
 
 
-def _english(words: Words) -> Flags:
-    """Whether a document is in English, as far as is known or can be guessed; [N]."""
-    letters = words.first_kinds & LETTER > 0
-    plain = words.total(letters & (words.codes[words.starts] < 128))
-    likely = ~words.unspaced & (2 * plain >= words.total(letters))
-    languages = np.array([document.language for document in words.documents], np.str_)
-    return np.where(languages == "", likely, languages == "en")
+def _english(words: Words, asked: Flags) -> Flags:
+    """Which of the documents that are asked about are surely in English; [N]."""
+    pairs = zip(asked, words.documents, strict=True)
+    return np.array([one and is_english(document) for one, document in pairs], np.bool_)
 
 
 def _alphabetic(words: Words) -> Flags:
@@ -226,18 +260,39 @@ def _stops(words: Words) -> Flags:
     return found
 
 
+def _punctuated(words: Words, ends: Int64Array) -> Flags:
+    """Whether a sentence ends before each end, or a quotation; brackets may close behind it."""
+    quoted = _among(words.codes[ends - 1], QUOTES)
+    last = ends - 1
+    for _ in range(CLOSING_STEPS):
+        last = last - ((words.kinds[last] & CLOSES > 0) | (words.codes[last] == ord(" ")))
+    found: Flags = quoted | (words.kinds[last] & ENDS > 0)
+    return found
+
+
 def _low(hashes: UInt64Array) -> UInt64Array:
     return hashes & np.uint64(0xFFFF)
 
 
+def _is_program(text: str) -> bool:
+    """Whether curly brackets are used as in programs, not like round ones or within a word."""
+    rest = _ROUND.sub("", text)
+    return "{" in (rest if "}" in rest else _WITHIN_A_WORD.sub("", rest))
+
+
 def _ellipses(text: str) -> int:
-    """How often ``…`` or three dots or more occur in a text."""
+    """How often ``…``, its like in other scripts, or three dots or more occur in a text."""
     dots = len(_DOTS.findall(text)) if "..." in text else 0
-    return dots + text.count("…")
+    others = [mark for mark in ELLIPSES if mark in text]
+    return dots + sum(text.count(mark) - text.count(mark * 2) for mark in others)
 
 
 def _trails_off(codes: Codes, ends: Int64Array) -> Flags:
-    """Whether ``…`` or three dots come before each end."""
+    """Whether an ellipsis or three dots come before each end."""
     three = [codes[np.maximum(ends - back, 0)] == ord(".") for back in (1, 2, 3)]
-    found: Flags = (codes[ends - 1] == ord("…")) | np.logical_and.reduce(three)
+    found: Flags = _among(codes[ends - 1], ELLIPSES) | np.logical_and.reduce(three)
     return found
+
+
+def _among(codes: Codes, characters: Iterable[str]) -> Flags:
+    return np.isin(codes, [ord(character) for character in characters])

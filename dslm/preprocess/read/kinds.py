@@ -106,7 +106,7 @@ def _json_format(start: bytes, may_be_one: bool) -> Format:
     if found == "records":
         is_one = is_list and (not others or OBJECTS.match(first))
     elif not others:
-        is_one = is_list or (found == "damaged" and first.startswith(b"{"))
+        is_one = is_list or (found == "damaged" and not {*b"{["}.isdisjoint(first[:2]))
     else:
         inner = any(line[:1] in b" \t]}" for line in others)
         whole = any(line[:1] in b"{[" and _look(line) == "records" for line in others)

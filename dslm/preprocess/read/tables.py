@@ -124,7 +124,6 @@ class _Table:
         for lines, cells, problem in iter(partial(self._row, width), None):
             taken = len(lines)
             if taken > 1 and not self._ended(lines, width):
-                self._lines.give_back(lines[1:])
                 taken, problem = 1, UNCLOSED
             if problem:
                 source.broken(*problem, str(lines[0]))
@@ -170,7 +169,10 @@ class _Table:
         return []
 
     def _ended(self, lines: list[Line], width: int) -> bool:
-        """Whether a row over several lines ended where it seems, by what comes behind it."""
+        """Whether a row over several lines ended where it seems, by what comes behind it.
+
+        If not, all lines but its first are given back.
+        """
         behind = self._row(width)
         if behind is None or not behind[2]:
             self._ready.extend([behind] if behind else [])

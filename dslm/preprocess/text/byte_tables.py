@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from dslm.arrays import Flags, Int64Array
+from dslm.preprocess.text.scripts import STOPS
 
 Number = TypeVar("Number", int, Int64Array)
 
@@ -35,8 +36,11 @@ DIGIT = table(b"0123456789")
 ENDS_NUMBER = table(b".)")
 UNTITLED = SMALL | table(bytes([*range(0xC3, 0xE2), *range(0xE3, 0x100)]))
 BEYOND = np.arange(256) >= 0x80
-LEADS = (MARK | table(b"\n;\xe2\xe3\xef")).tobytes()
-"""The first bytes of ``. ! ? … 。 ！ ？ ； ｡ ;`` and of a line end."""
+LEADS = (MARK | table(b"\n;\xe2\xe3\xef" + bytes(mark.encode()[0] for mark in STOPS))).tobytes()
+"""The first bytes of ``. ! ? … 。 ！ ？ ； ｡ ;``, of `STOPS` and of a line end."""
+STOP = np.zeros(1 << 16, bool)
+"""Whether each code point is among `STOPS`."""
+STOP[[ord(mark) for mark in STOPS]] = True
 
 
 @lru_cache(maxsize=1)

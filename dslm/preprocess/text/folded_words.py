@@ -2,7 +2,7 @@
 
     texts  ->  pieces, many at a time  ->  code points  ->  where words begin  ->  a hash of each
 
-Words are letters, digits and marks; in scripts written without spaces every character is a word.
+Words are letters, digits and marks; in scripts without spaces every character is a word.
 What punctuation does is the one difference between the two functions: for contamination it is left
 out, so that ``Don't`` and ``dont`` are one word (Brown et al. 2020); for near duplicates it parts
 words, as white space does. All of it happens on flat arrays, because one Python object for every
@@ -23,9 +23,9 @@ import numpy.typing as npt
 from dslm.arrays import Int64Array, UInt64Array
 from dslm.preprocess.text.hashing import SpanHashes, random_factors
 from dslm.preprocess.text.ragged import Ragged
+from dslm.preprocess.text.scripts import SEPARATORS, UNSPACED_LETTERS
 
 Codes = npt.NDArray[Any]
-Ranges = tuple[tuple[int, int], ...]
 
 PIECE = 1 << 15
 """Characters looked at together: few enough for the cache of a core, and for flat memory. A word as
@@ -36,21 +36,6 @@ FACTORS = 64
 
 BASIC = 0xFFFF
 """Represents all code points from here on: rare Han characters and emoji."""
-
-WITHOUT_SPACES: Ranges = (
-    (0x0E00, 0x0EFF),  # Thai, Lao
-    (0x1000, 0x109F),  # Burmese
-    (0x1780, 0x17FF),  # Khmer
-    (0x3040, 0x30FF),  # Hiragana, Katakana
-    (0x3400, 0x4DBF),  # Han
-    (0x4E00, 0x9FFF),
-    (0xF900, 0xFAFF),
-)
-WITHOUT_SYLLABLES: Ranges = (
-    (0x0F00, 0x0FFF),  # Tibetan, whose syllables only punctuation parts
-    (0x3100, 0x312F),  # Bopomofo
-    (0x31F0, 0x31FF),  # Katakana extensions
-)
 
 BETWEEN, INSIDE, ALONE = 0, 1, 2
 """A character parts words, belongs to one, or is one."""
@@ -146,12 +131,12 @@ def _without_punctuation() -> _Reading:
     def hashes(codes: Codes, starts: Int64Array) -> UInt64Array:
         return SpanHashes(codes)(starts, np.append(starts[1:], len(codes)))
 
-    return _Reading(codes, _kinds(WITHOUT_SPACES + WITHOUT_SYLLABLES), hashes)
+    return _Reading(codes, _kinds(), hashes)
 
 
 def _plain(character: str) -> int:
-    """The code point of a letter in lower case, a mark or a digit; 0 for white space."""
-    if character.isspace():
+    """The code point of a letter in lower case, a mark or a digit; 0 for what parts words."""
+    if character.isspace() or character in SEPARATORS:
         return 0
     wanted = unicodedata.category(character)[0] in "LMN"
     return ord(character.lower()[0]) if wanted else BASIC
@@ -176,18 +161,17 @@ def _between_punctuation() -> _Reading:
         index[starts[0] :] -= np.repeat(starts, np.diff(starts, append=codes.size))
         return np.add.reduceat(codes * factors[index & (FACTORS - 1)], starts)
 
-    return _Reading(codes, _kinds(WITHOUT_SPACES), hashes)
+    return _Reading(codes, _kinds(), hashes)
 
 
 def _code_points(text: str) -> Codes:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
 
 
-def _kinds(without_spaces: Ranges) -> npt.NDArray[np.uint8]:
-    categories = [unicodedata.category(chr(code))[0] for code in range(BASIC)]
-    kinds = np.array(
-        [INSIDE if category in "LNM" else BETWEEN for category in categories], np.uint8
-    )
-    for first, last in without_spaces:
-        kinds[first : last + 1] *= ALONE
-    return np.append(kinds, np.uint8(ALONE))
+def _kinds() -> npt.NDArray[np.uint8]:
+    words = [INSIDE, ALONE]
+    kinds = [
+        words[letter in UNSPACED_LETTERS] if unicodedata.category(letter)[0] in "LNM" else BETWEEN
+        for letter in map(chr, range(BASIC))
+    ]
+    return np.array([*kinds, ALONE], np.uint8)

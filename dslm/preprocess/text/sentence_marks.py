@@ -32,6 +32,7 @@ from dslm.preprocess.text.byte_tables import (
     ROMAN,
     SMALL,
     SPACE,
+    STOP,
     UNTITLED,
     WORD,
     abbreviation_tables,
@@ -160,7 +161,7 @@ class _Rules:
         return Verdicts(sure, end, maybe & ~sure & ~(never & SPACE[char]))
 
     def chinese_marks(self, found: Int64Array) -> Verdicts:
-        """Chinese marks between letters; others, … and ; before Chinese are undecided."""
+        """Chinese marks between letters; other stops, … and ; before Chinese are undecided."""
         codes = self.codes
         lead, second, third = (codes[found + step] for step in range(3))
         wide = (lead == 0xE3) & (second == 0x80) & (third == 0x82)  # 。
@@ -171,6 +172,9 @@ class _Rules:
         sure &= WORD[after] | SPACE[after] | (after == 0) | self._letter(found + 3)
         other = (lead == 0xE2) & (second == 0x80) & (third == 0xA6)  # …
         other |= (lead == ord(";")) & (second >= 0xE3)
+        high, low = lead.astype(np.uint16), (second & 0x3F).astype(np.uint16)
+        two, three = (high & 0x1F) << 6 | low, high << 12 | low << 6 | third & 0x3F
+        other |= BEYOND[lead] & STOP[np.where(lead < 0xE0, two, three)]
         return Verdicts(sure, found + 3, (wide | other) & ~sure)
 
     def _quote(self, at: Int64Array, thirds: bytes = bytes(range(0x93, 0x9E))) -> Flags:

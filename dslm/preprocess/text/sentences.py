@@ -1,4 +1,4 @@
-"""Where the sentences of a text begin, by rules for English and Chinese.
+"""Where the sentences of a text begin, by rules for English and Chinese and all full stops.
 
 The path of a text: one expression finds where a sentence may end, and decides most marks by the
 characters around them; a period after a short word is looked up among the abbreviations; a stretch
@@ -17,6 +17,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from itertools import repeat
+
+from dslm.preprocess.text.scripts import STOPS
 
 LONGEST = 2000
 """Characters after which a text without an end of sentence is cut."""
@@ -67,10 +69,10 @@ ENDINGS = "|".join(
 )
 """Of abbreviations and of small Roman numbers, three letters each."""
 
-MARK = re.compile(rf"[.!?…{WIDE};\n]")
+MARK = re.compile(rf"[.!?…{WIDE}{STOPS};\n]")
 # What follows a mark looks back to see which of them it was.
 CANDIDATE = re.compile(
-    rf"""[.!?…{WIDE};\n](?:
+    rf"""[.!?…{WIDE}{STOPS};\n](?:
       (?<=\n)(?![a-z][a-z])(?:              # a line end, if no small letter follows
         (?P<line>
           \s*(?=\n)                                                     # before an empty line
@@ -89,6 +91,7 @@ CANDIDATE = re.compile(
       [{WIDE}…!?]*[{CLOSING}"']*(?![{WIDE}{CLOSING}…!?"'，、：,:])
       (?:(?<![{CLOSING}"'…])|(?![{HIRAGANA}]))                          # 「…」と言った goes on
     | (?<=[…;])(?=[{HAN}])
+    | (?<=[{STOPS}])[{STOPS}.!?…፡]*[{CLOSING}"')\]}}»]*(?![,،])   # of other scripts
     )""",
     re.VERBOSE,
 )

@@ -5,8 +5,9 @@ kinds, and from there everything is arithmetic on whole arrays: a word begins wh
 ends; a line or a paragraph begins at a word that line feeds come before; and the hash of what is
 between two positions is a difference of running sums.
 
-Chinese, Japanese, Thai and others write no spaces: there each character is a word, and the
-punctuation after it belongs to it, as it does in English.
+Chinese, Japanese, Thai and others write no spaces: there each letter is a word, and the punctuation
+after it belongs to it, as it does in English; `Words.number` counts what makes a word in Thai.
+Tibetan and Ethiopic part words by marks of their own.
 """
 
 from __future__ import annotations
@@ -23,6 +24,12 @@ import numpy.typing as npt
 from dslm.arrays import Flags, Int64Array, UInt64Array
 from dslm.preprocess.document import Document
 from dslm.preprocess.text.hashing import SpanHashes
+from dslm.preprocess.text.scripts import (
+    PHONETIC_END,
+    PUNCTUATION,
+    SEPARATORS,
+    UNSPACED_LETTERS,
+)
 
 Codes = npt.NDArray[np.uint32]
 Kinds = npt.NDArray[np.uint8]
@@ -31,12 +38,12 @@ LIMIT = 2**21 - 1
 """Characters of a document that are looked at: what follows hardly changes a fraction, and the
 arrays stay small whatever comes in."""
 
-VISIBLE, LETTER, DIGIT, UNSPACED, CONTINUES, ENDS, CLOSES = (1 << bit for bit in range(7))
+VISIBLE, LETTER, DIGIT, UNSPACED, PARTS, CONTINUES, ENDS, CLOSES = (1 << bit for bit in range(8))
 """Kinds of character: not white space; a letter; a digit; a letter of a script without spaces; a
-letter or mark that begins a word after one; the end of a sentence; what may come after that."""
-
-UNSPACED_SCRIPTS = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN")
-"""How the Unicode names of their letters begin."""
+mark that parts words; a letter or digit that begins a word after either; the end of a sentence;
+what may come after that."""
+PHONETIC = 4
+"""Letters to a word in scripts without spaces whose letters are sounds: see `PHONETIC_END`."""
 
 _CODES = 0x20000
 """Code points with an entry of their own; all above are rare Chinese characters."""
@@ -100,9 +107,31 @@ class Words:
         return self.total(self.ends - self.starts)
 
     @cached_property
+    def number(self) -> Int64Array:
+        """How many words each document has, `PHONETIC` letters of Thai and the like to one; [N]."""
+        letters = self.unspaced_below(PHONETIC_END)
+        return np.diff(self.bounds) - letters + letters // PHONETIC
+
+    @cached_property
+    def syllables(self) -> Int64Array:
+        """Letters of Chinese, Japanese and the like in each document; [N]."""
+        return self.unspaced_below(_CODES + 1) - self.unspaced_below(PHONETIC_END)
+
+    @cached_property
     def unspaced(self) -> Flags:
-        """Whether most words of a document are characters of a script without spaces; [N]."""
-        return 2 * self.total(self.first_kinds & UNSPACED > 0) > np.diff(self.bounds)
+        """Whether most words of a document are letters of a script without spaces; [N]."""
+        return 2 * self.unspaced_below(_CODES + 1) > np.diff(self.bounds)
+
+    def unspaced_below(self, end: int) -> Int64Array:
+        """How many letters of scripts without spaces each document has before a code point; [N]."""
+        letters = self._unspaced_letters
+        if end <= _CODES:
+            letters = letters[self.codes[self.starts[letters]] < end]
+        return self.tally(self.document[letters])
+
+    @cached_property
+    def _unspaced_letters(self) -> Int64Array:
+        return np.flatnonzero(self.first_kinds & UNSPACED)
 
     def total(self, values: npt.NDArray[Any]) -> Int64Array:
         """The sum over each document of one value for each word; [W] to [N]."""
@@ -142,10 +171,10 @@ def _borders(kinds: Kinds) -> tuple[Flags, Flags]:
     visible = (kinds & VISIBLE).view(np.bool_)
     begins = visible.copy()
     begins[1:] &= ~visible[:-1]
-    unspaced = kinds & UNSPACED > 0
-    if unspaced.any():
-        begins |= unspaced
-        begins[1:] |= unspaced[:-1] & (kinds[1:] & CONTINUES > 0)
+    alone = kinds & (UNSPACED | PARTS)
+    if alone.any():
+        begins |= alone & UNSPACED > 0
+        begins[1:] |= (alone[:-1] > 0) & (kinds[1:] & CONTINUES > 0)
     stops = visible.copy()
     stops[:-1] &= ~visible[1:] | begins[1:]
     return begins, stops
@@ -171,13 +200,15 @@ def _kinds(character: str) -> int:
         kinds |= VISIBLE
     if category[0] == "L":
         kinds |= LETTER
-        if unicodedata.name(character, "").startswith(UNSPACED_SCRIPTS):
+        if character in UNSPACED_LETTERS:
             kinds |= UNSPACED
     if category[0] == "N":
         kinds |= DIGIT
     if category[0] in "LN":
         kinds |= CONTINUES
-    if character in ".!?…。！？｡।؟։။។":
+    if character in SEPARATORS:
+        kinds |= PARTS
+    if character in PUNCTUATION:
         kinds |= ENDS
     if category in ("Pe", "Pf") or character in "\"'":
         kinds |= CLOSES

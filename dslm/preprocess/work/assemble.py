@@ -50,6 +50,7 @@ def assemble(
         dtype="uint16" if tokenizer.dtype.itemsize == 2 else "uint32",
         vocabulary=tokenizer.vocabulary,
         tokenizer_sha256=tokenizer.sha256,
+        begin=tokenizer.begin,
         statistics=statistics,
         settings=settings,
         made_with=versions(),

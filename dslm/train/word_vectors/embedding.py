@@ -13,7 +13,7 @@ distinguishes none of them; without it they do better (Mu & Viswanath 2018, sect
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,7 @@ from dslm.train.word_vectors.match import Matched, match
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from dslm.model.initial import Numbers
     from dslm.model.stages import Stage
 
 KEY = "word_vectors"
@@ -148,28 +149,35 @@ def broadcast_vectors(
     return broadcast_tensor(world, ids), broadcast_tensor(world, rows)
 
 
-def begin_with(
-    layers: Sequence[Stage], ids: Tensor, rows: Tensor
-) -> Callable[[int], Callable[[str], Tensor]]:
+def begin_with(layers: Sequence[Stage], ids: Tensor, rows: Tensor) -> Numbers:
     """The weights of an initialized model whose token embedding holds word vectors.
 
     Args:
         layers: the model.
         ids: the rows of the embedding to fill, [ids].
         rows: what with, mean 0 and deviation 1, [ids, D].
-
-    Returns:
-        From the index of a layer to a reader of its weights by name; the same on every rank, as the
-        seed decides the initial weights.
     """
     from dslm.model.embedding import TokenEmbedding, embedding_deviation
+    from dslm.model.stages import drawn
 
-    def layer(index: int) -> Callable[[str], Tensor]:
-        built = layers[index].build()
-        if isinstance(built, TokenEmbedding):
-            weight = built.embedding.weight.detach()
-            weight[ids] = rows * embedding_deviation(layers[index].config)
-        weights = {f"{index}.{name}": weight for name, weight in built.state_dict().items()}
-        return weights.__getitem__
+    plain, width = drawn(layers), rows.shape[1]
+    scaled = rows * embedding_deviation(layers[0].config)
+    tables = {
+        f"{layer.index}.embedding.weight"
+        for layer in layers
+        if issubclass(layer.module, TokenEmbedding)
+    }
 
-    return layer
+    def read(name: str, start: int, stop: int) -> Tensor:
+        found = plain(name, start, stop)
+        if name in tables and start < stop:
+            first, last = start // width, -(-stop // width)
+            mine = (ids >= first) & (ids < last)
+            table = found.new_empty(last - first, width)
+            part = table.view(-1)[start - first * width : stop - first * width]
+            part.copy_(found)
+            table[ids[mine] - first] = scaled[mine]
+            return part
+        return found
+
+    return read

@@ -45,6 +45,19 @@ def test_a_text_is_given_the_iso_code_of_its_language(language: str) -> None:
     assert identified(TEXTS[language]) == language
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Armij otemjej rej rujlok ilo anemkwoj im jonon utiej eo im maron ko air wot juon. Emwij "
+        "lelok non ir maron in bukot non ir make im bareinwot boklikot kin men ko rej tomaki.",
+        "Patal an inik ani an uxum u wa'tsinal walkadh abal jununúl kin bats'uw an alwa'taláb ani "
+        "ka pidhan in éy jant'ini' in tomnál; in kwa'al in tsalpádh ani in k'ayá'.",
+    ],
+)
+def test_what_the_detector_takes_for_english_for_want_of_better_is_unclear(text: str) -> None:
+    assert identified(text) != "en"
+
+
 def test_chinese_is_one_language_in_either_script() -> None:
     assert identified(TRADITIONAL) == "zh"
 

@@ -38,9 +38,18 @@ def test_a_line_that_is_no_text_is_removed(line: str) -> None:
         "Just three words",
         "She manuscripted a description of the rookie.\n\n    indented by four spaces",
         "白日依山盡，黃河入海流。\n" + "山" * 1200,
+        "እያንዳንዱ፡ሰው፡" * 120,
+        "བྲན་གཡོག་" * 150,
     ],
 )
 def test_other_lines_stay_as_they_are(text: str) -> None:
+    assert kept(text) == text
+
+
+@pytest.mark.parametrize("text", ["JavaScript is a language.", "እያንዳንዱ፡ሰው፡ነው", "བྲན་གཡོག་ཏུ།"])
+def test_the_only_line_of_a_text_may_mention_what_it_likes_and_part_words_by_marks(
+    text: str,
+) -> None:
     assert kept(text) == text
 
 

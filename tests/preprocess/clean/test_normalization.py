@@ -79,6 +79,12 @@ def test_sound_text_is_left_alone_by_the_repair_of_encodings(text: str) -> None:
     assert cleaned(MOJIBAKE, text) == text
 
 
+@given(st.lists(st.sampled_from(["\ufffd", "Ã©", "â€œ", "é", "\x1a", "É°", " a"])).map("".join))
+def test_what_was_lost_stays_marked_whatever_is_repaired_beside_it(text: str) -> None:
+    marks = "\ufffd\x1a"
+    assert [c for c in cleaned(MOJIBAKE, text) if c in marks] == [c for c in text if c in marks]
+
+
 @settings(max_examples=300)
 @given(
     # ftfy's encodings give the byte 0x1a for U+FFFD, which here stays what it is.
@@ -111,7 +117,15 @@ def test_invisible_characters_are_removed(text: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["می\u200cخواهم", "क\u094d\u200dष", "👩\u200d💻\ufe0f 𝒜", "lost \ufffd"]
+    "text",
+    [
+        "می\u200cخواهم",
+        "क\u094d\u200dष",
+        "👩\u200d💻\ufe0f 𝒜",
+        "lost \ufffd",
+        "ខ្ញុំ\u200bទៅ",
+        "ไป\u200bมา",
+    ],
 )
 def test_joiners_emoji_and_the_replacement_character_stay(text: str) -> None:
     assert cleaned(CONTROLS, text) == text
@@ -151,6 +165,44 @@ def test_markup_is_removed_and_entities_are_characters(text: str, expected: str)
 )
 def test_text_that_only_looks_like_markup_survives(text: str) -> None:
     assert cleaned(MARKUP, text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "simd_load<span>(p, q);\nlet x: Vec<<A as Atomic>::Type> = <A as Atomic>::Type::one();",
+        "Promise<a> f(List<b> x, std::map<i, p> y);\nfoo<code>();",
+        "function f<a extends b = c>(x: a): Promise<a> { return x; }",
+        "if (a <b && value = 5 > c) return;",
+        "usage: convert <input> <output>, or <link>; the mean <p> of a momentum; x<b>y; <title>",
+        "The model reads <s> and writes </s>.",
+        "Write `<br>` for a new line, and `<b>` and `</b>` around what is bold.",
+        "```html\n<p class='x'>one</p>\n```",
+        'const row = <tr><td className="a">{name}</td></tr>;',
+        'page = "<p>%s</p><br>" % text\nsafe = text.replace("&", "&amp;")',
+        "/** See <code>x</code>.<p> */\npublic List<b> get() {\n  return x;\n}",
+        '{"body": "<p>one</p>"}',
+    ],
+)
+def test_programs_and_what_is_written_about_tags_are_no_html(text: str) -> None:
+    assert cleaned(MARKUP, text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("One.<p>Two.\n<li>three", "One.\nTwo.\n\nthree"),
+        ("H<sub>2</sub>O;\nx<sup>2</sup>;", "H2O;\nx2;"),
+        ("<pre>\nint x = f();\nreturn x;\n</pre>\n<b>a</b>", "\n\nint x = f();\nreturn x;\n\n\na"),
+        ("<html><body>\nint x = f();\nreturn x;\n</body>", "\n\n\nint x = f();\nreturn x;\n\n"),
+        (
+            "int x = 1;\nMap<Label> is <font color=red>red</font>\n<a name=b>",
+            "int x = 1;\nMap<Label> is red\n",
+        ),
+    ],
+)
+def test_html_is_known_as_a_whole(text: str, expected: str) -> None:
+    assert cleaned(MARKUP, text) == expected
 
 
 def test_a_tag_that_a_writer_escaped_survives() -> None:

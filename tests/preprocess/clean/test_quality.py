@@ -81,14 +81,66 @@ def test_every_rule_has_a_case() -> None:
 
 def test_rules_about_english_are_not_asked_of_other_languages() -> None:
     german = "Wir sitzen hier unten und warten schon lange auf euch. " * 6
-    assert reason(german) == "few stop words"
+    assert reason(german, language="en") == "few stop words"
     assert reason(german, language="de") is None
+    assert reason(german) is None
     assert reason("Мы сидим здесь и давно уже ждём вас всех у моря. " * 6) is None
 
 
 def test_short_lines_of_chinese_verse_are_not_short() -> None:
     verse = "白日依山盡，黃河入海流。\n欲窮千里目，更上一層樓。\n" * 3
     assert reason(verse, replace(OFF, short_lines=0.67)) is None
+
+
+@pytest.mark.parametrize(
+    "end", [".", ".”", "?)", ".]", "!» ", "。」", ".)”", " 。", '"', "」", "۔", "།"]
+)
+@pytest.mark.parametrize("stop", ["", "(12)", "[1]", "}", "»", ":", ","])
+def test_a_bracket_ends_a_line_only_after_a_sentence(end: str, stop: str) -> None:
+    only = replace(OFF, punctuated_lines=0.12)
+    assert reason(f"name {stop}\nname {stop}", only) == "unpunctuated lines"
+    assert reason(f"name {stop}{end}\nname {stop}", only) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "is_program"),
+    [
+        ("Resolution 217-A-{3} of the year", False),
+        ("The set {a, b} and {सर्वांगीण}", False),
+        ("a slip{of the hand", False),
+        ("x = {a: 1}", True),
+        ("lives in {prefix}", True),
+        ("{{name}} and \\\\frac{a}{b}", True),
+        ("void f() { return x }", True),
+        ("f(){", True),
+        ("{ color }", True),
+    ],
+)
+def test_curly_brackets_are_of_programs_unless_they_are_used_as_round_ones(
+    text: str, is_program: bool
+) -> None:
+    assert (reason(text, replace(OFF, curly_brackets=False)) is not None) is is_program
+
+
+def test_a_line_of_few_characters_but_many_words_is_not_short() -> None:
+    only = replace(OFF, short_lines=0.67)
+    lines = "그는 그 날 그 집 앞 길 에 섰다.\n비 가 내려 온 길 이 다 젖었다.\n" * 3
+    assert reason(lines, only) is None
+    assert reason("그는 갔다.\n비가 왔다.\n" * 3, only) == "short lines"
+
+
+def test_speech_after_dashes_is_no_list_but_in_english() -> None:
+    only = replace(OFF, bullet_lines=0.9)
+    speech = "- Wo bist du gewesen?\n- Im Wald.\n"
+    assert reason(speech, only, "de") is None
+    assert reason(speech, only, "en") == "bullets"
+    assert reason(speech.replace("-", "・").replace(".", ""), only, "de") == "bullets"
+
+
+def test_a_number_weighs_as_little_in_chinese_as_in_english() -> None:
+    text = "公司于2021年3月在上海市成立，是一家从事软件开发和技术服务的企业，现有员工320人。"
+    assert reason(text, replace(OFF, digits=0.15)) is None
+    assert reason("abc 123 " * 9, replace(OFF, digits=0.15)) == "digits"
 
 
 @given(st.lists(st.text("a the.。山#…-1 \n", max_size=30), max_size=5))

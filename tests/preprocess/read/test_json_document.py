@@ -46,7 +46,7 @@ def test_a_broken_record_is_reported_and_reading_goes_on(make: Make, read: Read)
     ("end", "reason"),
     [(b', {"text": "b', "cut short"), (b", x]", "not JSON"), (b', {"text": "\xff"}]', "not UTF-8")],
 )
-def test_damage_ends_the_file_and_what_came_before_is_kept(
+def test_what_came_before_the_damage_is_kept(
     make: Make, read: Read, end: bytes, reason: str
 ) -> None:
     found = read(make(b'[{"text": "a"}' + end))
@@ -54,6 +54,27 @@ def test_damage_ends_the_file_and_what_came_before_is_kept(
     assert found.reasons == [reason]
     assert found.rejected[0].broken
     assert found.details[0].startswith("record 1: ")
+
+
+def test_a_damaged_record_among_a_hundred_costs_itself(make: Make, read: Read) -> None:
+    whole = [json.dumps({"text": f"text {n}", "tags": ["a"]}, indent=2) for n in range(100)]
+    texts = [f"text {n}" for n in range(100)]
+    for between, before, after in (("\n", "", ""), (",\n", "[", "]"), ("\n", "", "\n")):
+        damaged = [*whole]
+        damaged[50] = damaged[50].replace('": ', ": ", 1)
+        found = read(make(before + between.join(damaged) + after, "a.json"))
+        assert found.texts == texts[:50] + texts[51:]
+        assert found.reasons == ["not JSON"]
+
+
+def test_an_object_on_one_line_is_streamed_however_long_it_is(make: Make, read: Read) -> None:
+    line = json.dumps({"v": 1, "data": [{"text": f"text {n} {'x' * 500}"} for n in range(500)]})
+    path = make(f"{line}\n{line}\n", "a.jsonl")
+    assert len(line) > 4 * 1000 + (1 << 16)
+    found = read(path, longest=1000, text_key="data[].text")
+    assert len(found.texts) == 1000
+    assert not found.rejected
+    assert "see --longest" in read(path, longest=1000).details[0]
 
 
 def test_a_record_without_an_end_is_not_held(make: Make, read: Read) -> None:

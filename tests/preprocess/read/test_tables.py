@@ -77,3 +77,62 @@ def test_a_first_line_that_names_nothing_is_shown_in_short(make: Make, read: Rea
         read(make(table.encode("latin-1"), "a.csv"))
     assert len(str(caught.value)) < 800
     assert str(caught.value).isprintable()
+
+
+def test_an_unclosed_quote_costs_its_row_and_no_other(make: Make, read: Read) -> None:
+    rows = "".join(f'{number},"text {number}\nof two lines"\n' for number in range(50))
+    found = read(make(f'id,text\n0,"never closed\n{rows}', "a.csv"))
+    assert found.texts == [f"text {number}\nof two lines" for number in range(50)]
+    assert found.details == ["line 2: a quote is not closed"]
+
+
+def test_a_row_that_closes_the_quote_of_another_is_kept(make: Make, read: Read) -> None:
+    found = read(make('id,text\n1,"open\n2,"\nsecond"\n3,third\n', "a.csv"))
+    assert found.texts == ["\nsecond", "third"]
+    assert found.reasons == ["not a row"]
+
+
+def test_a_row_over_lines_is_kept_beside_a_broken_one(make: Make, read: Read) -> None:
+    found = read(make('id,text\n1,"one\ntwo"\n2\n3,third\n', "a.csv"))
+    assert found.texts == ["one\ntwo", "third"]
+
+
+def test_tsv_has_no_quotes_unless_told(make: Make, read: Read) -> None:
+    path = make('id\ttext\n1\t"one\n2\t"two"\n', "a.tsv")
+    assert read(path).texts == ['"one', '"two"']
+    assert read(path, quote='"').texts == ["two"]
+
+
+def test_delimiter_and_quote_are_what_the_user_says(make: Make, read: Read) -> None:
+    path = make("id;text\n1;'a;b'\n2;\"c\n", "a.csv")
+    with pytest.raises(DataError, match="if ';' stands between cells, add --delimiter"):
+        read(path)
+    assert read(path, delimiter=";", quote="'").texts == ["a;b", '"c']
+    assert read(path, delimiter=";", quote="none").reasons == ["not a row"]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_any_line_end_ends_a_row_and_stays_within_a_cell(make: Make, read: Read, end: str) -> None:
+    found = read(make(end.join(["id,text", f'1,"a{end}b"', "2,c"]), "a.csv"))
+    assert found.texts == [f"a{end}b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (f"{'x' * 200},text\nhello,1\n", "too long: a name of 200 characters; see --longest"),
+        ('id,"text\n1,a\n2,b"c\n', "a quote is not closed; mend it, or see --quote"),
+        (f"{'x' * 70_000}\na\n", "too long: 70001 bytes; see --longest"),
+    ],
+)
+def test_a_header_that_cannot_be_read_is_refused(
+    make: Make, read: Read, content: str, why: str
+) -> None:
+    with pytest.raises(DataError, match=rf"its first line must name the columns, but is .*{why}"):
+        read(make(content, "a.csv"), longest=16)
+
+
+def test_instructions_are_rendered(make: Make, read: Read) -> None:
+    found = read(make("instruction,input,output\nSay it.,now,It.\n", "a.csv"))
+    assert found.texts == ["User: Say it.\n\nnow\n\nAssistant: It."]
+    assert found.counts == {"rendered from chat": 1}

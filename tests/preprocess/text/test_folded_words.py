@@ -24,6 +24,8 @@ def hashed(text: str) -> list[int]:
         ("GPT模型3个", "gpt 模 型 3 个"),
         ("😀 a 𠮷 b", "a b"),
         (" — … ", ""),
+        ("ሰው፡ሁሉ፡ነው።", "ሰው ሁሉ ነው"),
+        ("བྲན་གཡོག", "བྲན གཡོག"),
     ],
 )
 def test_case_punctuation_and_the_width_of_spaces_do_not_count(text: str, same: str) -> None:

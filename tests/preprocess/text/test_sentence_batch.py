@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from itertools import product
 
 import pytest
@@ -12,12 +11,13 @@ from hypothesis import strategies as some
 
 from dslm.preprocess.text import sentence_batch
 from dslm.preprocess.text.sentence_batch import sentences_of
-from dslm.preprocess.text.sentences import CANDIDATE, LONGEST, sentence_starts
+from dslm.preprocess.text.sentences import CANDIDATE, LONGEST, MARK, sentence_starts
 
 PIECES = [
     *"aAxXiI1 \n\r\t.!?;:,-—–…'\"()[]*_#>•“”‘’「」。！？；｡，、\u3000\xa0\x1c\x85éß中文のカ🙂",
     *("Mr", "us", "It", "art", "St", "No", "IV", "he", "the", "The", "CHAPTER", "e.g", "www"),
     *("\r\n", "\n\n", "\r\n\r\n", " \n", "\n    ", "\n- ", "\n12. ", "\n(a) ", ". . .", '."', ".”"),
+    *"।۔։።။៖؟፡༎",
     *("line " * 30, "行" * 130, " " * 40),
 ]
 ITEMS = (
@@ -60,7 +60,7 @@ def test_places_among_bytes_are_right_for_a_text_that_stands_alone(
 
 @given(text=some.lists(some.sampled_from(PIECES), max_size=40).map("".join))
 def test_marks_looked_at_one_by_one_are_those_a_search_finds(text: str) -> None:
-    marks = [match.start() for match in re.finditer("[.!?…。！？；｡;\n]", text)]
+    marks = [match.start() for match in MARK.finditer(text)]
     place, matched = 0, []
     for mark in marks:
         if mark >= place and (match := CANDIDATE.match(text, mark)):
@@ -92,7 +92,7 @@ def test_a_long_sentence_is_cut_among_others() -> None:
 def test_every_sentence_end_is_that_of_a_text_alone() -> None:
     texts = product(
         ["", "a", "1", " ", "us", " Mr", " St", " etc", " Co", " iv", "xiii", ".", "é", "中", "の"],
-        [*".!?…。；｡;", "..", ". .", "。!", "。!?"],
+        [*".!?…。；｡;।۔", ".।", "۔.", "..", ". .", "。!", "。!?"],
         ["", '"', "”", "」", ")", '")]}*'],
         ["", " ", "\n", "\xa0", " " * 20, " -"],
         ["", *"aA1.,-—“‘éÉ中の豈𠀀"],

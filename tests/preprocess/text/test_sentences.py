@@ -61,6 +61,15 @@ ENGLISH = [
     "Он пришёл.| Она ушла. и всё",
 ]
 
+OTHERS = [
+    "सभी मनुष्य स्वतन्त्र हैं।| उन्हें बुद्धि मिली है॥| और!",
+    "تمام انسان آزاد ہیں۔| انہیں ضمیر ودیعت ہوئی ہے۔",
+    "هل هم أحرار؟| نعم.",
+    "Բոլոր մարդիկ ազատ են։| Նրանք ունեն խիղճ։",
+    "ልዩነት የለም።፡|የተፈጥሮ፡ማስተዋል፡ነው።| ባርነት።",
+    "လူတိုင်း၊ ရှိသည်။|ထို သူတို့။",
+    "មនុស្ស (ទាំងអស់។)| សិទ្ធិ៖ ពីរ។",
+]
 CHINESE = [
     "他来了。|她走了。",
     "他来了吗？|没有！|真的。",
@@ -92,7 +101,7 @@ JAPANESE = [
 ]
 
 
-@pytest.mark.parametrize("case", ENGLISH + CHINESE + JAPANESE)
+@pytest.mark.parametrize("case", ENGLISH + CHINESE + JAPANESE + OTHERS)
 def test_sentences_end_where_a_reader_ends_them(case: str) -> None:
     assert cut(case) == case
 

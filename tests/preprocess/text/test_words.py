@@ -31,10 +31,21 @@ def test_words_are_those_of_str_split_in_scripts_with_spaces(text: str) -> None:
         ("ひらカタ", ["ひ", "ら", "カ", "タ"]),
         ("ที่นี่", ["ที่", "นี่"]),
         ("한국어 문장", ["한국어", "문장"]),
+        ("ꊿꂷ，ꌅ", ["ꊿ", "ꂷ，", "ꌅ"]),
+        ("ｶﾞﾅ", ["ｶ", "ﾞ", "ﾅ"]),
+        ("དང༌། བྲན་གཡོག་ཏུ།", ["དང༌།", "བྲན་", "གཡོག་", "ཏུ།"]),
+        ("እያንዳንዱ፡ሰው፡ነው።፡", ["እያንዳንዱ፡", "ሰው፡", "ነው።፡"]),
     ],
 )
 def test_characters_of_scripts_without_spaces_are_words(text: str, expected: list[str]) -> None:
     assert words_of(text) == expected
+
+
+def test_four_letters_of_thai_and_the_like_make_a_word() -> None:
+    texts = ["กขคงจ", "one กขคง two", "白日依山", "ကခဂဃ ကခဂဃ", ""]
+    words = split([Document(text) for text in texts])
+    assert words.number.tolist() == [1, 3, 4, 2, 0]
+    assert words.syllables.tolist() == [0, 0, 4, 0, 0]
 
 
 @given(st.lists(st.text("ab \n。山", max_size=12), max_size=6))

@@ -1,0 +1,121 @@
+"""The checksums of data and checkpoints, compared by all ranks, each a share of the files.
+
+What is wrong at first sight, a missing file or a size, the first rank has found before. A single
+rank does all of this without torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TextIO
+
+from dslm.environment import World
+from dslm.errors import CheckpointError, DataError, Problem
+from dslm.files.fingerprint import Expected
+from dslm.parallel.world import any_rank, broadcast
+from dslm.progress import Progress
+from dslm.run.checkpoint import checkpoints, listed, newest_good, verify_sizes
+from dslm.train.prepare import Job, check_optimizer
+from dslm.train.shares import shares
+
+NO_CHECKPOINT = -1
+"""In place of a step, which can be broadcast."""
+NONE_WHOLE = -2
+
+
+def damaged(files: Sequence[Expected], world: World, label: str, messages: TextIO) -> list[Problem]:
+    """Compare files with their checksums; every rank must call it, and hashes its share alone.
+
+    Args:
+        files: the same on every rank.
+        world: this rank among the others.
+        label: what is being done.
+        messages: where to show how far this rank has come.
+
+    Returns:
+        What is wrong, on every rank.
+    """
+    owners = shares([file.bytes for file in files], world.size)
+    mine = [owner == world.rank for owner in owners]
+    size = sum(file.bytes for file, own in zip(files, mine, strict=True) if own)
+    with Progress(size, "B", label, messages) as progress:
+        broken = [
+            own and not file.whole(progress.advance) for file, own in zip(files, mine, strict=True)
+        ]
+    found = zip(files, any_rank(world, broken), strict=True)
+    return [file.damage for file, is_broken in found if is_broken]
+
+
+def verify_data(job: Job, world: World, messages: TextIO) -> None:
+    """Compare all shards with their checksums; see `damaged`.
+
+    Raises:
+        DataError: with everything that is wrong, on every rank.
+    """
+    files = [file for source in job.sources.all for file in source.files]
+    if problems := damaged(files, world, "checking shards", messages):
+        raise DataError(*problems)
+
+
+def first_sight(job: Job) -> tuple[int, list[Problem]]:
+    """The newest checkpoint with all its files, and what is wrong with newer ones.
+
+    Raises:
+        CheckpointError: there are checkpoints, but none is whole.
+    """
+    root = job.folder.checkpoints
+    step, problems = newest_good(root, verify_sizes)
+    if step is None and checkpoints(root):
+        raise _none_whole(job, problems)
+    return NO_CHECKPOINT if step is None else step, problems
+
+
+def choose_checkpoint(
+    job: Job, world: World, step: int, problems: list[Problem], messages: TextIO
+) -> tuple[int, list[Problem]]:
+    """The newest whole checkpoint's step on every rank, and what is wrong with newer ones.
+
+    Args:
+        job: whose checkpoints.
+        world: this rank among the others.
+        step: on the first rank, the outcome of `first_sight`.
+        problems: the same.
+        messages: see `damaged`.
+
+    Raises:
+        CheckpointError: none is whole, or that one holds the moments of another optimizer.
+    """
+    while (step := broadcast(world, step)) >= 0:
+        files, _ = listed(job.folder.checkpoint(step))
+        found = damaged(files, world, "checking the checkpoint", messages)
+        if not found:
+            if other := check_optimizer(job.folder, step, job.config, job.deepspeed):
+                raise CheckpointError(*problems, *other)
+            return step, problems
+        problems += found
+        if world.is_main:
+            older, more = newest_good(job.folder.checkpoints, verify_sizes, before=step)
+            step, problems = NONE_WHOLE if older is None else older, problems + more
+    if step == NONE_WHOLE:
+        raise _none_whole(job, problems)
+    return NO_CHECKPOINT, problems
+
+
+def verify_source(job: Job, world: World, messages: TextIO) -> None:
+    """Compare the weights to begin with, if there are any, with their checksums; see `damaged`.
+
+    Raises:
+        CheckpointError: with everything that is wrong with them.
+    """
+    if job.init_from is None:
+        return
+    files, _ = listed(job.init_from.checkpoint)
+    label = "checking the weights to begin with"
+    if problems := damaged(files, world, label, messages):
+        raise CheckpointError(*problems)
+
+
+def _none_whole(job: Job, problems: Sequence[Problem]) -> CheckpointError:
+    rule = "no whole checkpoint is left"
+    fix = "choose another run=, or remove this folder to start over"
+    return CheckpointError(*problems, Problem(str(job.folder.checkpoints), None, rule, fix))
