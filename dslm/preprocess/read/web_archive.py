@@ -45,6 +45,8 @@ def _text(record: Record, source: Source) -> str | None:
         if kind not in OTHERS:
             source.broken("not a WARC record", f"its type is {kind[:40]!r}", record.content)
         return None
+    if record.headers.get("warc-target-uri", "").strip("<>").startswith("metadata:"):
+        return None  # what wget says of itself
     media, content = record.headers.get("content-type", "text/plain").lower(), record.content
     if media.startswith("application/http"):
         media, content = _response(content)
