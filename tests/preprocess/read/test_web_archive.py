@@ -61,7 +61,7 @@ def test_plain_responses_are_read_and_others_counted(make: Make, read: Read) -> 
     ]
     found = read(make(b"".join(records)))
     assert found.texts == ["plain", "grün", "whole"]
-    assert found.reasons == ["HTML", "no plain text", "no plain text"]
+    assert found.reasons == ["HTML (read WET files instead)", "no plain text", "no plain text"]
     assert not any(one.broken for one in found.rejected)
 
 
