@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 
 from dslm.files.lines import LongLine, universal_lines
-from dslm.files.streams import CutShortError
 
 Line = str | LongLine
 
@@ -32,7 +31,6 @@ class LineReader:
         self._widest = widest
         self._more = _decoded(universal_lines(file, widest))
         self._back: deque[Line] = deque()
-        self._damage: CutShortError | None = None
         self._taken: list[Line] = []
         self._size = 0
 
@@ -50,22 +48,13 @@ class LineReader:
         for _ in range(lines):
             self._back.popleft()
 
-    def finish(self) -> None:
-        """Raise what ended the file, if it was not its end."""
-        if self._damage:
-            raise self._damage
-
     def __iter__(self) -> Iterator[str]:
         return self
 
     def __next__(self) -> str:
         if self._size > self._widest:
             raise StopIteration  # which is an error within a record
-        try:
-            line = self._back.popleft() if self._back else next(self._more)
-        except CutShortError as damage:
-            self._damage = damage
-            raise StopIteration from None
+        line = self._back.popleft() if self._back else next(self._more)
         self._taken.append(line)
         if isinstance(line, LongLine):
             raise LongLineError

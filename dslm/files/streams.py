@@ -212,7 +212,7 @@ class _LineEnds(io.RawIOBase):
 
     def readinto(self, buffer: Any, /) -> int:
         block = self._below.read1(len(buffer))
-        if block.count(b"\r") != block.count(b"\r\n"):
+        if b"\r" in block and block.count(b"\r") != block.count(b"\r\n"):
             if block.endswith(b"\r") and self._below.peek(1).startswith(b"\n"):
                 block = LONE.sub(b"\n", block[:-1]) + b"\r"
             else:

@@ -67,6 +67,9 @@ def test_a_cut_file_gives_what_its_library_gives_byte_by_byte(
     glue = "\n" if mode == "line" else ""
     assert glue.join(found.texts) == whole.decode("utf-8", "ignore").removesuffix(glue)
     assert found.reasons == ([] if len(cut) == len(packed) else ["cut short"])
+    ended = whole.endswith(b"\n") or not whole
+    line = 1 if mode == "file" else len(found.texts) + ended
+    assert all(detail.startswith(f"line {line}: not whole {packing}") for detail in found.details)
 
 
 @pytest.mark.parametrize("packing", PACKERS)

@@ -21,7 +21,6 @@ def read(source: Source) -> Iterator[Document]:
 
     Raises:
         DataError: the file cannot be read.
-        CutShortError: it is packed and not whole.
     """
     source.unit, source.line = "record", 0
     path = steps(source.reading.text_key)

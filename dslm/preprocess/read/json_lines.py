@@ -18,7 +18,6 @@ import orjson
 
 from dslm.files.json_stream import BLOCK, DECODER, LIST
 from dslm.files.lines import skip_line, to_line
-from dslm.files.streams import CutShortError
 from dslm.preprocess.document import Document
 from dslm.preprocess.read.format import Format
 from dslm.preprocess.read.record import documents_of, steps, streamed
@@ -30,20 +29,15 @@ BESIDE = " \t\r\n,\x1e\ufeff"
 """What may stand before and behind a record."""
 
 
-Held = deque[bytes | CutShortError]
-"""Lines that were read ahead, and what came instead of one."""
-
-
 def read(source: Source) -> Iterator[Document]:
     """The documents of a piece of JSON lines.
 
     Raises:
         DataError: the file cannot be read.
-        CutShortError: it is packed and not whole.
     """
     path = steps(source.reading.text_key)
     with source.opened() as file:
-        ahead: Held = deque()
+        ahead: deque[bytes] = deque()
         for line in _lines(file, source, ahead):
             try:
                 records = orjson.loads(line)
@@ -59,13 +53,11 @@ def _records(value: Any, path: list[str]) -> list[Any]:
     return value if isinstance(value, list) and path[:1] != [LIST] else [value]
 
 
-def _lines(file: io.BufferedReader, source: Source, ahead: Held) -> Iterator[bytes]:
+def _lines(file: io.BufferedReader, source: Source, ahead: deque[bytes]) -> Iterator[bytes]:
     """The lines of a piece that hold something, with `source` at each; of a long one its begin."""
     source.offset = source.first = to_line(file, source.piece.start)
     is_ours, end = not source.piece.start, source.end
     while line := ahead.popleft() if ahead else file.readline(source.widest):
-        if isinstance(line, CutShortError):
-            raise line
         if source.offset >= end and START.match(line):
             return
         if is_ours or START.match(line):
@@ -81,7 +73,7 @@ def _lines(file: io.BufferedReader, source: Source, ahead: Held) -> Iterator[byt
 
 
 def _second_look(
-    line: bytes, file: io.BufferedReader, ahead: Held, path: list[str], source: Source
+    line: bytes, file: io.BufferedReader, ahead: deque[bytes], path: list[str], source: Source
 ) -> Iterator[Document]:
     """The documents in a line that is not quite JSON; `source` goes to its last line."""
     is_long = len(line) == source.widest and not line.endswith(b"\n")
@@ -113,20 +105,17 @@ def _parts(line: bytes, file: io.BufferedReader) -> Iterator[bytes]:
 
 
 def _joined(
-    line: bytes, file: io.BufferedReader, ahead: Held, source: Source
+    line: bytes, file: io.BufferedReader, ahead: deque[bytes], source: Source
 ) -> tuple[Any, list[bytes]] | None:
     """The record that begins with a line and goes on in those behind it, and all these lines."""
     held, size = [line], len(line)
-    try:
-        while size <= source.widest:
-            behind = ahead.popleft() if ahead else file.readline(source.widest)
-            if not behind or isinstance(behind, CutShortError) or START.match(behind):
-                ahead.extendleft([behind] if behind else [])
-                break
-            held.append(behind)
-            size += len(behind)
-    except CutShortError as damage:
-        ahead.append(damage)
+    while size <= source.widest:
+        behind = ahead.popleft() if ahead else file.readline(source.widest)
+        if not behind or START.match(behind):
+            ahead.extendleft([behind] if behind else [])
+            break
+        held.append(behind)
+        size += len(behind)
     if len(held) > 1:
         for whole in (b"".join(held), b"".join(part.rstrip(b"\r\n") for part in held)):
             with suppress(ValueError, RecursionError):

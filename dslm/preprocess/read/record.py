@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 from dslm.files.json_stream import DECODER, LIST, JsonStream, Lost
 from dslm.files.names import alternatives
-from dslm.files.streams import CutShortError
 from dslm.preprocess.document import Document
 from dslm.preprocess.read.chat import RENDERED, conversation
 from dslm.preprocess.read.reading import ReadingConfig
@@ -128,9 +127,6 @@ def streamed(
         source: at the stream.
         walks: as `JsonStream` has it.
         cut: the reason of a record that does not end.
-
-    Raises:
-        CutShortError: from `more`; what came before is used.
     """
 
     def is_fit(value: Any, walked: int) -> bool:
@@ -139,26 +135,14 @@ def streamed(
                 return True
         return not any(isinstance(text, Unfit) for text in texts(value, path[walked:]))
 
-    damage: list[CutShortError] = []
-
-    def sound() -> bytes:
-        try:
-            return b"" if damage else more()
-        except CutShortError as error:
-            damage.append(error)
-            return b""
-
-    for record in JsonStream(sound, source.widest, path, walks, is_fit):
+    for record in JsonStream(more, source.widest, path, walks, is_fit):
         if isinstance(record, Lost):
             reason, *detail = record
-            if not (damage and reason == CUT_SHORT):
-                source.broken(cut if reason == CUT_SHORT else reason, *detail)
+            source.broken(cut if reason == CUT_SHORT else reason, *detail)
         elif (text := _decoded(record.text, source)) is not None:
             value = record.value if text == record.text else DECODER.decode(text)
             yield from documents_of(value, path[record.walked :], source, text, checked=False)
         yield None
-    if damage:
-        raise damage[0]
 
 
 def _decoded(text: str, source: Source) -> str | None:

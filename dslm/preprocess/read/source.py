@@ -81,14 +81,17 @@ class Source:
         """Bytes beyond which a record is too long to be looked at."""
         return self.reading.longest * BYTES_OF_CHARACTER + REST_OF_RECORD
 
-    def opened(self) -> io.BufferedReader:
-        """The content of the file as UTF-8, from its beginning; see `files.streams.Damaged`."""
-        if self.content is not None:
-            self._file = self.content
-            return self.content
-        path, packing = self.piece.path, self.compression
-        encoding = self.taken_for(encoding_of(path, packing, self.reading.detects))
-        self._file = opened(path, packing, encoding, self.meter, self.damage)
+    def opened(self, any_line_ends: bool = False) -> io.BufferedReader:
+        """The content of the file as UTF-8, from its beginning; see `files.streams.Damaged`.
+
+        Args:
+            any_line_ends: read a carriage return alone as a line feed.
+        """
+        file, path, packing = self.content, self.piece.path, self.compression
+        if file is None:
+            encoding = self.taken_for(encoding_of(path, packing, self.reading.detects))
+            file = opened(path, packing, encoding, self.meter, self.damage)
+        self._file = universal(file) if any_line_ends else file
         return self._file
 
     def taken_for(self, encoding: str) -> str:
@@ -123,7 +126,7 @@ class Source:
 
     def document(self, text: str) -> Document | None:
         """A document of text; `None` when it was rejected."""
-        while self._passed_damage():
+        while self._damages and self._passed_damage():
             self.broken("cut short")
         if len(text) > self.reading.longest:
             self.broken("too long", f"{len(text)} characters", text)

@@ -39,7 +39,6 @@ def read(source: Source, delimiter: str, quote: str) -> Iterator[Document]:
 
     Raises:
         DataError: the file cannot be read, or has no such column.
-        CutShortError: it is packed and not whole.
     """
     csv.field_size_limit(source.widest)  # of the whole process, alas
     quote = source.reading.quote or quote
@@ -112,15 +111,10 @@ class _Table:
             source.line += len(lines)
             if cells:
                 return cells
-        self._lines.finish()
         return []
 
     def rows(self, width: int) -> Iterator[list[str]]:
-        """The rows of so many cells, with `source` at each; the others are reported.
-
-        Raises:
-            CutShortError: behind the last of them the file is damaged.
-        """
+        """The rows of so many cells, with `source` at each; the others are reported."""
         source = self._source
         for lines, cells, problem in iter(partial(self._row, width), None):
             taken = len(lines)
@@ -134,7 +128,6 @@ class _Table:
                 source.offset -= 1  # a blank line is no row
             source.offset += 1
             source.line += taken
-        self._lines.finish()
 
     def _row(self, width: int = 0) -> Row | None:
         """The next row, of so many cells if that is known; of a broken one its first line."""

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from dslm.files.lines import to_block, to_line
-from dslm.files.streams import universal
 from dslm.preprocess.document import Document
 from dslm.preprocess.read.format import Format
 from dslm.preprocess.read.source import BYTES_OF_CHARACTER, Source
@@ -28,8 +27,8 @@ def read(source: Source) -> Iterator[Document]:
         DataError: the file cannot be read.
     """
     mode = source.reading.documents
-    with source.opened() as file:
-        for raw in MODES[mode](file if mode == "file" else universal(file), source):
+    with source.opened(any_line_ends=mode != "file") as file:
+        for raw in MODES[mode](file, source):
             text = source.decode(raw)
             if text is not None and MARK in text:
                 source.counts["byte order marks removed"] += 1

@@ -17,6 +17,8 @@ PAGES = ("conversion", "response", "resource")
 """Types of records that hold what was found at an address."""
 OTHERS = ("warcinfo", "request", "metadata", "revisit", "continuation")
 """The other types of the standard; they hold no text of their own."""
+HTML = "HTML (read WET files instead)"
+"""Why a page is left out."""
 CHARSET = re.compile(r"charset=\W?([\w.:-]+)")
 
 
@@ -45,11 +47,13 @@ def _text(record: Record, source: Source) -> str | None:
         if kind not in OTHERS:
             source.broken("not a WARC record", f"its type is {kind[:40]!r}", record.content)
         return None
+    if record.headers.get("warc-target-uri", "").strip("<>").startswith("metadata:"):
+        return None  # what wget says of itself
     media, content = record.headers.get("content-type", "text/plain").lower(), record.content
     if media.startswith("application/http"):
         media, content = _response(content)
     if kind != "conversion" and not media.startswith("text/plain"):
-        source.rejected("HTML" if "html" in media else "no plain text")
+        source.rejected(HTML if "html" in media else "no plain text")
         return None
     charset = CHARSET.search(media)
     if charset and charset[1] != "utf-8":

@@ -57,10 +57,11 @@ def test_plain_responses_are_read_and_others_counted(make: Make, read: Read) -> 
         response("text/plain", gzip.compress(b"packed"), "Content-Encoding: gzip\r\n"),
         record("request", "application/http; msgtype=request", b"GET / HTTP/1.1\r\n\r\n"),
         record("resource", "text/plain", b"whole", "1.1"),
+        record("resource", "text/plain", b"log").replace(b"http://", b"metadata://"),
     ]
     found = read(make(b"".join(records)))
     assert found.texts == ["plain", "grün", "whole"]
-    assert found.reasons == ["HTML", "no plain text", "no plain text"]
+    assert found.reasons == ["HTML (read WET files instead)", "no plain text", "no plain text"]
     assert not any(one.broken for one in found.rejected)
 
 
