@@ -19,7 +19,7 @@ from torch.nn import functional
 from dslm.environment import World
 from dslm.model.config import ModelConfig
 from dslm.model.counts import parameter_count
-from dslm.model.stages import stages
+from dslm.model.stages import drawn, stages
 from dslm.model.transformer import Transformer
 from dslm.objectives.base import Context
 from dslm.objectives.batch import Batch
@@ -28,6 +28,7 @@ from dslm.objectives.registry import ObjectiveConfig, make_objective
 from dslm.parallel.layout import create
 from dslm.parallel.optimizers import parameter_groups
 from dslm.parallel.plan import make_plan
+from dslm.parallel.state import TrainingState
 from dslm.parallel.world import join, shutdown
 from dslm.tokenizers.vocabulary import Vocabulary
 from dslm.train.output import redirect_output
@@ -126,7 +127,9 @@ def _engine(stage: int) -> Step:
     config = {**CONFIG, "zero_optimization": {"stage": stage}}
     plan, problems = make_plan(config, world=1, pipeline_stages=1, sequence=SHAPE.sequence)
     assert plan is not None, problems
-    engine = create(stages(SHAPE, seed=0), plan, config, OBJECTIVE)
+    layers = stages(SHAPE, seed=0)
+    engine = create(layers, plan, config, OBJECTIVE)
+    TrainingState(engine, config).fill(engine.parameters(), drawn(layers), moments=False)
     return lambda batch: engine.train_batch(iter([batch]))
 
 

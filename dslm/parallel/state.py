@@ -179,10 +179,11 @@ class TrainingState:
             utils.safe_set_local_optimizer_state(parameter, own, moment)
             return
         utils.safe_set_local_fp32_param(parameter, own)
-        if parameter.nvme_swapper is None and parameter.ds_secondary_tensor is None:
+        if parameter.nvme_swapper is None and parameter.ds_zero_param_process_group is None:
             parameter.ds_tensor.copy_(own)
             parameter.partition()  # forgets what was gathered before, of small weights at all times
             return
+        # What is on an NVMe disk or has a second copy on each host (hpZ) is left to DeepSpeed.
         whole = utils.safe_get_full_fp32_param(parameter)
         with zero.GatheredParameters([parameter], modifier_rank=0):
             parameter.copy_(whole)

@@ -62,6 +62,18 @@ def test_a_run_goes_on_at_another_layout(
     assert resumed.metrics()[20:30] == pytest.approx(whole.metrics()[20:30], rel=1e-5)
 
 
+def test_a_run_goes_on_with_a_second_copy_of_the_weights_on_each_host(
+    halves: tuple[Ended, Ended], tmp_path: Path, words: list[str]
+) -> None:
+    whole, half = halves
+    shutil.copytree(half.folder, tmp_path / "run")
+    more = ["schedule.kind=constant", "schedule.warmup_steps=5", "steps=40"]
+    config = deepspeed(zero_optimization={"stage": 3, "zero_hpz_partition_size": 2})
+    resumed = launch(tmp_path / "run", [*words, *more], config, 2)
+    assert resumed.code == 0, resumed.messages
+    assert resumed.metrics()[20:30] == pytest.approx(whole.metrics()[20:30], rel=1e-5)
+
+
 def test_dropout_goes_on_with_the_same_masks(tmp_path: Path, words: list[str]) -> None:
     words = [*words, "model.dropout=0.2", "schedule.kind=constant", "schedule.warmup_steps=2"]
     whole = train(tmp_path / "whole", [*words, "steps=12"], 2, 1)
