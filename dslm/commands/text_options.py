@@ -82,9 +82,10 @@ def reading(options: argparse.Namespace) -> ReadingConfig:
     Raises:
         UserError: delimiter and quote are one character.
     """
-    if options.quote in ((options.delimiter,) if options.delimiter else (",", "\t")):
+    quote = options.quote or '"'
+    if quote in ([options.delimiter] if options.delimiter else [",", "\t"]):
         rule = "stands between cells already"
-        raise UserError(Problem("--quote", options.quote, rule, "choose another, or none"))
+        raise UserError(Problem("--quote", quote, rule, "choose another, or none"))
     names = (*CHOICES, "text_key", "longest", "delimiter", "quote")
     return ReadingConfig(**{name: getattr(options, name) for name in names})
 
@@ -100,7 +101,7 @@ def size(text: str) -> int:
 def character(text: str) -> str:
     """One character that can stand in a line, such as ``;``; a tab is also written ``tab``."""
     text = "\t" if text in ("\\t", "tab") else text
-    if len(text) != 1 or text in "\r\n\0":
+    if len(text) != 1 or text in "\r\n\0" or "\ud800" <= text <= "\udfff":
         raise argparse.ArgumentTypeError(f"{text!r} is not one character, such as ;")
     return text
 

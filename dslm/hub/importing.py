@@ -6,6 +6,7 @@ with it (``init_from=RUN``).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from itertools import groupby
@@ -17,6 +18,7 @@ from dslm.config.overrides import merge
 from dslm.config.parse import parse
 from dslm.errors import Problem, Problems, UserError
 from dslm.files.published import occupied, published
+from dslm.files.whole import read_json
 from dslm.hub.folder import SETTINGS, Folder, open_folder
 from dslm.model.config import ModelConfig
 from dslm.run.checkpoint import Writer, layer_file
@@ -24,9 +26,20 @@ from dslm.run.config import RunConfig
 from dslm.run.folder import RunFolder
 from dslm.run.presets import fine_tune
 from dslm.tokenizers.load import KINDS, load_tokenizer
+from dslm.tokenizers.third_party import SETTINGS as TOKENIZER_SETTINGS
 from dslm.tokenizers.tokenizer import Tokenizer
 
 Reached = Callable[[float, float], None]
+
+REBUILT = {"gpt2": "GPT2Tokenizer", "bert": "BertTokenizer"}
+"""Classes that make a tokenizer anew from its vocabulary; the usual ones of a type of model."""
+PARTS = {
+    "add_prefix_space": "add_prefix_space",
+    "do_lower_case": "lowercase",
+    "strip_accents": "strip_accents",
+    "tokenize_chinese_chars": "handle_chinese_chars",
+}
+"""By which of their settings they do, and what `tokenizer.json` calls each."""
 
 
 def import_folder(path: Path, run: Path, progress: Reached | None = None) -> Folder:
@@ -62,11 +75,33 @@ def import_folder(path: Path, run: Path, progress: Reached | None = None) -> Fol
 
 
 def _check_tokenizer(folder: Folder, tokenizer: Tokenizer) -> list[Problem]:
-    size = folder.config.size
+    size, problems = folder.config.size, _check_rebuilt(folder, tokenizer)
     if tokenizer.vocabulary <= size:
-        return []
+        return problems
     rule = f"the tokenizer has ids up to {tokenizer.vocabulary - 1}"
-    return [Problem(f"{folder.path / SETTINGS}: vocab_size", size, rule)]
+    return [*problems, Problem(f"{folder.path / SETTINGS}: vocab_size", size, rule)]
+
+
+def _check_rebuilt(folder: Folder, tokenizer: Tokenizer) -> list[Problem]:
+    """Settings by which a class of `transformers` gives other ids than the tokenizer's files do."""
+    path = folder.path / TOKENIZER_SETTINGS
+    if tokenizer.kind not in ("hugging-face", "gpt2", "bert") or not path.is_file():
+        return []
+    settings = read_json(path)
+    name = settings.get("tokenizer_class") or REBUILT.get(folder.family.model_type)
+    if str(name).removesuffix("Fast") not in REBUILT.values():
+        return []
+    content = json.loads(tokenizer.tokenizer_json())
+    parts = {**(content["pre_tokenizer"] or {}), **(content["normalizer"] or {})}
+    if parts.get("strip_accents", False) is None:
+        parts["strip_accents"] = parts["lowercase"]
+    rule = "the tokenizer has {}, and transformers would go by this"
+    fix = "make both say what the model was trained with"
+    return [
+        Problem(f"{path}: {key}", settings[key], rule.format(json.dumps(parts[theirs])), fix)
+        for key, theirs in PARTS.items()
+        if settings.get(key) is not None and theirs in parts and parts[theirs] != settings[key]
+    ]
 
 
 def _with_special(tokenizer: Tokenizer, folder: Folder) -> Tokenizer:

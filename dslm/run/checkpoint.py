@@ -12,7 +12,6 @@ writes the manifest and publishes the folder by one rename. Any layout loads it,
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -26,7 +25,7 @@ from dslm.errors import CheckpointError, Problem, UserError
 from dslm.files.fingerprint import Expected, file_sha256
 from dslm.files.whole import read_json, write_json
 from dslm.progress import Advance, Progress
-from dslm.run.tensor_file import write_tensors
+from dslm.run.tensor_file import TensorFile, write_tensors
 
 FORMAT = 1
 """Version of a checkpoint."""
@@ -169,9 +168,7 @@ def stored_moments(folder: Path) -> frozenset[str]:
         raise ValueError(f"{folder} holds no weights")
     names: set[str] = set()
     for file in folder.glob("layer-*.optimizer.safetensors"):
-        with file.open("rb") as stream:
-            head = stream.read(int.from_bytes(stream.read(8), "little"))
-        names.update(key.rpartition("#")[2] for key in json.loads(head) if "#" in key)
+        names.update(name.rpartition("#")[2] for name in TensorFile(file).names)
     return frozenset(names)
 
 

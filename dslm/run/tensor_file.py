@@ -74,6 +74,11 @@ class TensorFile:
             self._header = json.loads(os.pread(file.fileno(), length, 8))
         self._origin = 8 + length
 
+    @property
+    def names(self) -> list[str]:
+        """The names of its tensors."""
+        return [name for name in self._header if name != "__metadata__"]
+
     def read(self, name: str, start: int, stop: int) -> Numbers:
         """The numbers of a tensor from one place to before another, reading no byte besides.
 

@@ -94,6 +94,8 @@ def test_documents_that_were_not_whole_are_reported(
         (["--workers", "0"], "'0' is not a whole number of at least 1"),
         (["--shard-size", "3XB"], "'3XB' is not a size such as 256MB"),
         (["--input", "nothing*.txt"], "nothing*.txt: no such file"),
+        (["--delimiter", "ab"], "'ab' is not one character, such as ;"),
+        (["--quote", ","], "--quote = ',': stands between cells already"),
         (["--tokenizer", "nothing"], "nothing/tokenizer.json: no such tokenizer"),
     ],
 )

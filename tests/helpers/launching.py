@@ -65,7 +65,9 @@ def launch(
     port = free_port()
     processes = [
         context.Process(
-            target=_rank, args=(rank, ranks, port, arguments, str(outputs[rank]), prepare)
+            target=_rank,
+            args=(rank, ranks, port, arguments, str(outputs[rank])),
+            kwargs={"prepare": prepare} if prepare else {},
         )
         for rank in range(ranks)
     ]
@@ -103,7 +105,7 @@ def _rank(
     port: int,
     arguments: list[str],
     output: str,
-    prepare: Callable[[int], None] | None,
+    prepare: Callable[[int], None] | None = None,
 ) -> None:
     """One rank: what a launcher sets, then the command."""
     for number, kind in ((1, "out"), (2, "err")):

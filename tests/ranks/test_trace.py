@@ -78,8 +78,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory, sets: list[Path]) -> dict[
             assert ended.code == 0, ended.messages
             for rank in rows:
                 noted = folder / f"run.{rank}.rows"
-                # Resuming reads a batch more, to make the optimizer's state before it is filled.
-                lines = noted.read_text().splitlines()[-made:]
+                # Resuming reads a batch more, to make the optimizer's state before it is filled;
+                # so does saving in the end, to see whether the weights still give a loss.
+                lines = noted.read_text().splitlines()[-made - 1 : -1]
                 rows[rank] += [json.loads(line) for line in lines]
                 noted.unlink()
     return {"run": folder / "run", "rows": rows}

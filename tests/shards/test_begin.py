@@ -13,18 +13,24 @@ from helpers.shard_sets import sentences
 from tokenizers import processors
 
 from dslm.errors import DataError
+from dslm.model.config import ModelConfig
+from dslm.objectives.base import Context
+from dslm.objectives.causal import Causal, CausalConfig
+from dslm.objectives.registry import ObjectiveConfig
 from dslm.preprocess.read.reading import ReadingConfig
 from dslm.preprocess.shard import shard
 from dslm.preprocess.work.plan import ShardingConfig
+from dslm.run.init_from import SourceRun, check_init_from
 from dslm.sampling.augment import AugmentationConfig
 from dslm.sampling.augmented import AugmentedStream
 from dslm.sampling.pairs import PairRows, check_pairs
-from dslm.sampling.stream import Windows, WindowSpec, check_sources
+from dslm.sampling.stream import Samples, Windows, WindowSpec, check_sources
 from dslm.shards.manifest import FILE
 from dslm.shards.provenance import ProvenanceReader
 from dslm.shards.shard_set import ShardSet
 from dslm.shards.verify import verify
 from dslm.tokenizers.load import load_tokenizer
+from dslm.tokenizers.vocabulary import Vocabulary
 
 BEGIN, END, CLS, PAD = 300, 301, 302, 303
 TEXTS = [" ".join(map(str.capitalize, sentences(n, 60).splitlines())) for n in range(8)]
@@ -123,3 +129,28 @@ def test_sentences_change_places_behind_it(home: Path) -> None:
     assert np.array_equal(row == BEGIN, plain == BEGIN)
     assert np.array_equal(row == END, plain == END)
     assert not np.array_equal(row, plain)
+
+
+def test_weights_go_on_only_with_texts_that_begin_as_theirs(home: Path) -> None:
+    shards = ShardSet.open(home / "shards")
+    shape = ModelConfig(layers=1, heads=2, width=8, sequence=8, vocabulary=304)
+    same, other = (
+        SourceRun("runs/a", home, shape, ObjectiveConfig(), shards.tokenizer_sha256, begin)
+        for begin in (shards.begin, ())
+    )
+    assert check_init_from(same, shape, shards) == []
+    (problem,) = check_init_from(other, shape, shards)
+    assert f"has [{BEGIN}] before each document, but runs/a has no id there" in str(problem)
+    assert problem.fix == "shard the text with --tokenizer runs/a/tokenizer"
+
+
+@pytest.mark.parametrize(
+    ("begin", "positions"),
+    [(BEGIN, [0, 1, 2, 3, 0, 1, 2, 0]), (END, [0, 1, 2, 0, 0, 1, 0, 0])],
+)
+def test_documents_kept_apart_begin_with_it(begin: int, positions: list[int]) -> None:
+    vocabulary = Vocabulary(304, {"eos": END, "pad": PAD}, Path(), (begin,))
+    objective = Causal(CausalConfig(), Context(8, 0, True, vocabulary))
+    row = np.array([[begin, 5, 6, END, begin, 7, END, begin, 8]])
+    (_, _, places), _ = objective.batch(Samples(row, np.array([0]), np.array([0])))
+    assert places[0].tolist() == positions

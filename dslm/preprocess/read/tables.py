@@ -57,7 +57,8 @@ def read(source: Source, delimiter: str, quote: str) -> Iterator[Document]:
             text = cells[column] if column >= 0 else _chat(header, cells)
             whole = source.decode(text.encode("utf-8", "surrogateescape"))
             if whole is not None and (document := source.document(whole)):
-                source.counts[RENDERED] += column < 0
+                if column < 0:
+                    source.counts[RENDERED] += 1
                 yield document
 
 

@@ -22,6 +22,7 @@ def test_a_column_holds_the_texts_and_cells_go_over_lines(
     found = read(tmp_path / name, quote='"')
     assert found.texts == [row[1] for row in ROWS[1:]]
     assert [document.offset for document in found.documents] == [0, 1, 2]
+    assert not found.counts
 
 
 def test_a_table_without_the_column_is_refused_with_its_columns(make: Make, read: Read) -> None:
