@@ -106,7 +106,7 @@ class _Archive:
         rest = behind[ends.end() :] if ends else behind
         if len(content) == int(length):
             good = not rest or ENDS.startswith(behind)
-            fair = not VERSION.search(content) and (rest != behind or rest == b"WARC")
+            fair = not VERSION.search(content + behind) and (rest != behind or rest == b"WARC")
             self.torn = not good and fair and not b"WARC".startswith(rest)
             if good or fair:
                 self._give_back(rest)

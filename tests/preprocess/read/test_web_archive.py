@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from helpers.damage import Damage, damages
 from helpers.reading import Make, Read
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 
 OFTEN = settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -67,6 +67,7 @@ def test_plain_responses_are_read_and_others_counted(make: Make, read: Read) -> 
 
 @OFTEN
 @given(damage=damages)
+@example(damage=Damage(0.828125, 0, 0, b"\x03\x01\x01"))  # a version begins in the content
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_damaged_place_costs_one_record(
     make: Make, read: Read, damage: Damage, packed: bool
