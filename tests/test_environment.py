@@ -19,7 +19,7 @@ def test_a_plain_python_is_a_world_of_one() -> None:
 def test_torchrun_sets_rank_and_world() -> None:
     variables = {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "4"}
     assert read_world(CPU | variables) == World(
-        rank=5, size=8, local_rank=1, local_size=4, cpu=True
+        rank=5, size=8, local_rank=1, local_size=4, cpu=True, launcher="deepspeed"
     )
 
 

