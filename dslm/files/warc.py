@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-VERSION = re.compile(rb"WARC/\d\.\d\r?\n")
+VERSION = re.compile(rb"WARC/\d\.\d+\r?\n")
 LINE_ENDS = re.compile(rb"(\r?\n){0,2}")
 ENDS = b"\r\n\r\n"
 LONGEST_LINE = 1 << 16
@@ -93,6 +93,7 @@ class _Archive:
         """
         start, self.torn = self.position, False
         if not VERSION.match(found := self._line()):
+            self._give_back_version(found)
             raise _UnfitError("not a WARC record", f"found {found[:40]!r}")
         headers = self._headers()
         length = headers.get("content-length", "")
@@ -112,18 +113,15 @@ class _Archive:
                 self._give_back(rest)
                 return Record(start, headers, content)
         taken = content + behind + self._line()
-        begun = VERSION.search(taken)
-        self._give_back(taken[begun.start() :] if begun else b"")
+        self._give_back_version(taken)
         cut = len(content) < int(length)
         where = f"{len(content)} of {length} bytes" if cut else "its content-length is wrong"
         raise _UnfitError("cut short" if cut else "not a WARC record", where)
 
     def to_next(self) -> None:
         """Go to the next version, or to the end."""
-        while line := self._line():
-            if begun := VERSION.search(line):
-                self._give_back(line[begun.start() :])
-                return
+        while (line := self._line()) and not self._give_back_version(line):
+            pass
 
     def _headers(self) -> dict[str, str]:
         headers: dict[str, str] = {}
@@ -132,6 +130,8 @@ class _Archive:
             if line.strip() == b"" and line.endswith(b"\n"):
                 return headers
             name, colon, value = line.decode("utf-8", "replace").partition(":")
+            if self._give_back_version(line):
+                break
             if not colon and not line.startswith((b" ", b"\t")):
                 self._give_back(line)
                 break
@@ -150,6 +150,12 @@ class _Archive:
         taken += self._file.read(size - len(taken))
         self.position += len(taken)
         return taken
+
+    def _give_back_version(self, taken: bytes) -> bool:
+        """Give back what begins with the first version in it; False without one."""
+        if begun := VERSION.search(taken):
+            self._give_back(taken[begun.start() :])
+        return begun is not None
 
     def _give_back(self, taken: bytes) -> None:
         self._held = taken + self._held

@@ -44,5 +44,6 @@ damages = st.one_of(
     st.builds(Damage, share, share, st.just(1), some_bytes(1, 1)),
     st.builds(Damage, share, share, st.integers(1, 9), st.just(b"")),
     st.builds(Damage, share, share, st.just(0), some_bytes(1, 9)),
+    st.builds(Damage, share, share, st.just(0), st.integers(9, 9999).map(bytes)),
 )
-"""A changed byte, some bytes missing, some bytes too many."""
+"""A changed byte, some bytes missing, some too many, a block of zeros."""

@@ -8,12 +8,15 @@ So are rendered, where a record has no text of its own and no ``--text-key`` was
 
 - ``messages`` or ``conversations``: a list of turns, each with ``role`` and ``content`` (OpenAI) or
   ``from`` and ``value`` (ShareGPT); a content may be a list of parts, of which those of text count;
-- ``instruction``, ``input`` and ``output`` (Alpaca), with ``history``; ``prompt`` and
-  ``completion``; each with a ``system`` text, or without.
+  calls of tools are written as JSON;
+- ``instruction``, ``input`` and ``output`` (Alpaca), with ``history``, or ``context`` and
+  ``response`` (Dolly); ``prompt`` and ``completion`` or ``response``, which may be lists of turns;
+  each with a ``system`` text, or without.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -21,8 +24,13 @@ RENDERED = "rendered from chat"
 """How such documents are counted."""
 
 TURNS = ("messages", "conversations")
-PAIRS = (("instruction", "output"), ("prompt", "completion"))
-BESIDE = ("system", "input", "history")
+PAIRS = (
+    ("instruction", "output"),
+    ("instruction", "response"),
+    ("prompt", "completion"),
+    ("prompt", "response"),
+)
+BESIDE = ("system", "input", "context", "history")
 ROLES = {"human": "User", "gpt": "Assistant", "bot": "Assistant", "model": "Assistant"}
 """Names of roles other than their own with a capital."""
 
@@ -54,7 +62,11 @@ def chat_keys(names: Sequence[str]) -> list[str]:
 
 
 def _pairs(record: Mapping[str, Any], asked: str, answered: str) -> Iterator[tuple[str, str]]:
-    question = "\n\n".join(filter(None, map(_text, (record[asked], record.get("input")))))
+    if isinstance(record[asked], list) and isinstance(record[answered], list):
+        yield from map(_turn, [*record[asked], *record[answered]])
+        return
+    about = record.get("input") or record.get("context")
+    question = "\n\n".join(filter(None, map(_text, (record[asked], about))))
     before = record.get("history") or []
     for pair in [*(before if isinstance(before, list) else [before]), [question, record[answered]]]:
         if not isinstance(pair, list) or len(pair) != 2:
@@ -66,14 +78,24 @@ def _turn(turn: Any) -> tuple[str, str]:
     if isinstance(turn, dict):
         for role, content in (("role", "content"), ("from", "value")):
             if isinstance(turn.get(role), str):
-                return turn[role], _text(turn.get(content))
+                calls = turn.get("tool_calls")
+                asked = [*map(_called, calls)] if isinstance(calls, list) else []
+                if content not in turn and not asked:
+                    raise ValueError(f"a turn without {content!r}")
+                return turn[role], "\n".join(filter(None, [_text(turn.get(content)), *asked]))
     raise ValueError("a turn without a role")
+
+
+def _called(call: Any) -> str:
+    """A call of a tool: its name and arguments, without its id."""
+    called = call.get("function", call) if isinstance(call, dict) else call
+    return json.dumps(called, ensure_ascii=False, default=str)
 
 
 def _text(content: Any) -> str:
     """The text of a turn, which may be made of parts or be nothing."""
     if isinstance(content, list):
-        texts = [part.get("text") for part in content if isinstance(part, dict)]
+        texts = [part.get("text") if isinstance(part, dict) else part for part in content]
         return "\n".join(text for text in texts if isinstance(text, str))
     if content is None or isinstance(content, str):
         return content or ""

@@ -203,6 +203,7 @@ def _document(value: Any, source: Source) -> Document | None:
 PARQUET = Format(
     "Parquet",
     partial(read, columns=_parquet),
+    (".parquet",),
     magic=b"PAR1",
     ratio=2,
     row_groups=partial(row_groups, form="parquet"),
@@ -210,6 +211,7 @@ PARQUET = Format(
 ARROW_FILE = Format(
     "Arrow file",
     partial(read, columns=partial(_arrow, form="arrow file")),
+    (".arrow", ".feather"),
     magic=b"ARROW1",
     row_groups=partial(row_groups, form="arrow file"),
 )

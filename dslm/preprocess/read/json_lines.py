@@ -124,6 +124,6 @@ def _joined(
     return None
 
 
-SUFFIXES = (".json", ".jsonl", ".ndjson")
+SUFFIXES = (".json", ".jsonl", ".ndjson", ".jsonlines", ".jl", ".json-seq")
 JSON_LINES = Format("JSON lines", read, SUFFIXES, divisible=lambda _: True)
 FORMATS = (JSON_LINES,)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from dslm.errors import DataError, Problem
 from dslm.files.arrow import input_files
-from dslm.files.compression import ratio
+from dslm.files.compression import kind_named, ratio
 from dslm.files.json_stream import JsonStream, Lost
 from dslm.files.sniff import sniff, text_start
 from dslm.files.streams import unreadable
@@ -27,6 +27,8 @@ from dslm.preprocess.read.text import TEXT
 
 JSON = re.compile(rb'[\s\x1e]*(\{\s*["}]|\[\s*[\[{"\]])')
 
+POINTER = b"version https://git-lfs"
+"""What Git leaves of a large file that it has not fetched."""
 OBJECTS = re.compile(rb"\s*\[\s*\{")
 
 
@@ -60,6 +62,9 @@ def kind(path: Path) -> FileKind:
 def _kind(path: Path, size: int, changed: int) -> FileKind:
     """The kind of a file, which is asked for often; the same while its size and time are."""
     compression, start = sniff(path)
+    if start.startswith(POINTER):
+        rule, fix = "is only a pointer of Git LFS", "fetch the file: git lfs pull"
+        raise DataError(Problem(str(path), None, rule, fix))
     form = format_of(path, start, compression)
     if form.ratio > 1 and compression:
         rule = f"is {form.name} inside {compression}, which cannot be read"
@@ -80,7 +85,8 @@ def format_of(path: Path, start: bytes, compression: str) -> Format:
 
 def _without_magic(path: Path, start: bytes, compression: str) -> Format:
     """The format of text, or the one that the name tells where the beginning is damaged."""
-    name = path.name.lower().rpartition(".")[0] if compression else path.name.lower()
+    packed = compression or kind_named(path.name)  # or it was, and something has unpacked it
+    name = path.name.lower().rpartition(".")[0] if packed else path.name.lower()
     suffix = Path(name).suffix or Path(path.name.lower()).suffix
     named = next((form for form in registry.FORMATS if suffix in form.suffixes), None)
     if named and named.magic:

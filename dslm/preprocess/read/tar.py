@@ -25,13 +25,17 @@ from dslm.preprocess.read.format import Format
 from dslm.preprocess.read.source import Source
 
 
+NUMBERS = ("cls", "cls2", "count", "id", "index", "inx")
+"""Ends of the names under which WebDataset keeps numbers of a record, which are no text."""
+
+
 @dataclass
 class _Record:
     """Neighbours of one key."""
 
     key: str
     has_text: bool = False
-    """Whether a ``.txt`` was among them."""
+    """Whether a text was among them."""
     about: tuple[Entry, bytes] | None = None
     """A ``.json`` that is the record unless a ``.txt`` follows."""
     unread: int | None = None
@@ -59,6 +63,9 @@ def read(source: Source) -> Iterator[Document]:
             if record.key != (key := f"{path.parent}/{stem}"):
                 yield from _finished(record, source)
                 record = _Record(key)
+            if end in NUMBERS:
+                record.unread = entry.offset
+                continue
             if end == "json" and record.has_text:
                 continue
             if end == "json" and not record.about and entry.size <= source.widest:
@@ -74,7 +81,9 @@ def read(source: Source) -> Iterator[Document]:
 def _finished(record: _Record, source: Source) -> Iterator[Document]:
     """What a record is when nothing more of it comes."""
     if record.about:
-        yield from _entry(*record.about, record, source)
+        for document in _entry(*record.about, record, source):
+            record.has_text = True
+            yield document
     if record.unread is not None and not record.has_text:
         source.offset = record.unread
         source.rejected("no text")

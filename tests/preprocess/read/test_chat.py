@@ -14,6 +14,7 @@ from helpers.reading import Make, Read
 PARTS = [{"type": "text", "text": "Red?"}, {"type": "image"}, {"type": "text", "text": "Blue?"}]
 OPENAI = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}]
 SHAREGPT = [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Ho"}]
+CALLS = [{"id": "1", "type": "function", "function": {"name": "sum", "arguments": "[1, 2]"}}]
 HI_HO = "User: Hi\n\nAssistant: Ho"
 
 SHAPES: list[tuple[dict[str, Any], str]] = [
@@ -28,6 +29,13 @@ SHAPES: list[tuple[dict[str, Any], str]] = [
     ({"instruction": "B", "output": "b", "history": [["A", "a"]]}, "User: A\n\nAssistant: a\n\n"
      "User: B\n\nAssistant: b"),
     ({"prompt": "Hi", "completion": "Ho"}, HI_HO),
+    ({"prompt": OPENAI[:1], "completion": OPENAI[1:]}, HI_HO),
+    ({"prompt": "Hi", "response": "Ho"}, HI_HO),
+    ({"instruction": "Add", "context": "1, 2", "response": "3"},
+     "User: Add\n\n1, 2\n\nAssistant: 3"),
+    ({"messages": [{"role": "user", "content": ["Red?", "Blue?"]}]}, "User: Red?\nBlue?"),
+    ({"messages": [{"role": "assistant", "content": None, "tool_calls": CALLS}]},
+     'Assistant: {"name": "sum", "arguments": "[1, 2]"}'),
 ]  # fmt: skip
 
 
@@ -53,6 +61,9 @@ def test_a_text_or_a_key_that_was_asked_for_comes_first(make: Make, read: Read) 
     [
         {"messages": ["Hi"]},
         {"messages": [{"role": "user", "content": 5}]},
+        {"messages": [{"role": "user"}]},
+        {"messages": [{"role": "user", "tool_calls": 5}]},
+        {"conversations": [{"role": "user", "text": "under another key"}]},
         {"instruction": "a", "output": "b", "history": ["a"]},
         {"instruction": "a", "output": "b", "history": 5},
     ],

@@ -38,6 +38,11 @@ def looked_at(path: Path) -> tuple[str, str]:
         (b"words, words", "a.txt", "text"),
         (b"text,id\n", "a.csv", "CSV"),
         (b"text\tid\n", "a.TSV", "TSV"),
+        (b"text,id\n", "unpacked.csv.gz", "CSV"),
+        (b"<html>403 Forbidden</html>", "a.jsonl.gz", "JSON lines"),
+        (b"<html>403 Forbidden</html>", "a.parquet", "Parquet"),
+        (b'\x1e{["text": "a"}\n\x1e{"text": "b"}\n', "a.json-seq", "JSON lines"),
+        (bytes(4096) + b'{"text": "a"}\n{"text": "b"}\n', "a.jsonl", "JSON lines"),
         (b'{"text": "a"}\n{"text": "b"}\n', "a", "JSON lines"),
         (b'\xef\xbb\xbf\n {"text": "a"}', "a.txt", "JSON lines"),
         (b'{"text": "cut sho\n{"text": "b"}\n', "a", "JSON lines"),
@@ -96,6 +101,13 @@ def test_what_is_no_text_is_refused(make: Make, content: bytes) -> None:
 def test_an_archive_is_refused_with_the_fix(make: Make) -> None:
     with pytest.raises(DataError, match="is not text; unpack it"):
         kind(make(b"PK\x03\x04" + bytes(range(256))))
+
+
+def test_a_pointer_of_git_lfs_is_refused_with_the_fix(make: Make) -> None:
+    with pytest.raises(DataError, match="pointer of Git LFS; fetch the file: git lfs pull"):
+        kind(
+            make(b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 1\n", "a.txt")
+        )
 
 
 def test_utf_16_without_its_mark_is_refused_with_the_cause(make: Make) -> None:

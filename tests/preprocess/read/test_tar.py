@@ -79,7 +79,7 @@ def test_neighbours_of_one_key_are_one_record(make: Make, read: Read) -> None:
     }
     found = read(make(archive(files)))
     assert found.texts == ["caption 1", "caption 2", "caption 3"]
-    assert found.reasons == ["no text", "no text"]
+    assert found.reasons == ["no text"], "of the fourth, which is only a picture"
 
 
 def test_archives_behind_each_other_are_one(make: Make, read: Read) -> None:
@@ -130,3 +130,19 @@ def test_a_cut_archive_gives_what_is_whole_and_counts_one(
         found = read(make(content[:size], "a.tar"))
         assert found.texts == TEXTS[: len(found.texts)]
         assert found.reasons == ["cut short"]
+
+
+def test_what_is_beside_the_text_of_a_record_is_neither_a_text_nor_lost(
+    make: Make, read: Read
+) -> None:
+    picture = bytes(range(256))
+    files = {
+        "1.jpg": picture,
+        "1.json": record("of the json"),
+        "2.cls": b"17",
+        "2.txt": b"of the txt",
+        "3.cls": b"17",
+        "3.jpg": picture,
+    }
+    found = read(make(archive(files)))
+    assert (found.texts, found.reasons) == (["of the json", "of the txt"], ["no text"])

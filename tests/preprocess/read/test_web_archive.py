@@ -57,10 +57,11 @@ def test_plain_responses_are_read_and_others_counted(make: Make, read: Read) -> 
         response("text/plain", gzip.compress(b"packed"), "Content-Encoding: gzip\r\n"),
         record("request", "application/http; msgtype=request", b"GET / HTTP/1.1\r\n\r\n"),
         record("resource", "text/plain", b"whole", "1.1"),
+        record("resource", "text/plain", b"old", "0.18"),
         record("resource", "text/plain", b"log").replace(b"http://", b"metadata://"),
     ]
     found = read(make(b"".join(records)))
-    assert found.texts == ["plain", "grün", "whole"]
+    assert found.texts == ["plain", "grün", "whole", "old"]
     assert found.reasons == ["HTML (read WET files instead)", "no plain text", "no plain text"]
     assert not any(one.broken for one in found.rejected)
 
@@ -77,6 +78,16 @@ def test_a_damaged_place_costs_one_record(
     right = [text for text in found.texts if text in TEXTS]
     assert len(right) >= len(TEXTS) - 1
     assert len(found.texts) == len(TEXTS) or any(one.broken for one in found.rejected)
+
+
+def test_a_record_of_which_only_the_beginning_is_there_costs_no_other(
+    make: Make, read: Read
+) -> None:
+    head = PAGES[1].index(b"\r\n\r\n")
+    for size in range(1, head):
+        found = read(make(PAGES[0] + PAGES[1][:size] + b"".join(PAGES[2:]), f"{size}.warc"))
+        assert found.texts == [TEXTS[0], *TEXTS[2:]]
+        assert [one.broken for one in found.rejected] == [True]
 
 
 def test_a_record_that_is_too_long_is_passed(make: Make, read: Read) -> None:
