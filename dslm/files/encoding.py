@@ -63,11 +63,12 @@ STRANGE = 0.2
 CROWDED, FEW = 0.35, 20
 """Share of characters beyond ASCII that no Latin text has, if they are more than a few."""
 _LETTER = "A-Za-zªµºÀ-ÖØ-öø-ɏḀ-ỿ\u0300-\u036f"
+_JOINED = "\u0300-\u036f\u0591-\u05c7\u064b-\u0655\u0e31-\u0e4e"  # accents and vowel signs
 _OTHER = rf"[^\W\d_{_LETTER}]"
 STRANGE_PLACE = re.compile(
     rf"[{_LETTER}]{_OTHER}|{_OTHER}[{_LETTER}]"  # scripts that change within a word
-    r"|[^\W\d_][^\w\s\x00-\x7f·\u2010-\u2019\u0300-\u036f]+(?=[^\W\d_])"  # signs within a word
-    r"|[^\W\d_][²³¹¼½¾]|[À-ɏ]{3}|[a-zß-öø-ÿ][À-ÖØ-Þ]|[\ufffd\x80-\x9f]"
+    rf"|[^\W\d_][^\w\s\x00-\x7f·\u2010-\u2019{_JOINED}]+(?=[^\W\d_])"  # signs within a word
+    r"|[^\W\d_][²³¹¼½¾]|[À-ɏ]{3}|[a-zß-öø-ÿ][À-ÖØ-Þ]|[а-џ][Ѐ-Я]|[\ufffd\x80-\x9f]"
 )
 CONTROL = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\ufffd]")
 BEYOND_ASCII = re.compile("[^\\x00-\\x7f]")

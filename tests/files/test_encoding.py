@@ -15,6 +15,8 @@ GERMAN = "Alle Menschen sind frei und gleich an Würde und Rechten geboren. Sie 
 RUSSIAN = (
     "Все люди рождаются свободными и равными в своем достоинстве и правах. Они наделены.\n" * 5
 )
+THAI = "สุนัขจิ้งจอกสีน้ำตาลกระโดดข้ามสุนัขขี้เกียจอย่างรวดเร็ว"
+HEBREW = "בְּרֵאשִׁית בָּרָא אֱלֹהִים אֵת הַשָּׁמַיִם"
 JAPANESE = (
     "すべての人間は、生まれながらにして自由であり、かつ、尊厳と権利とについて平等である。\n" * 5
 )
@@ -36,6 +38,8 @@ def test_byte_order_marks_are_honoured(make: Make, read: Read, encoding: str, mo
         (GERMAN, "cp1252"),
         (RUSSIAN, "cp1251"),
         (RUSSIAN, "koi8-r"),
+        (THAI, "cp874"),
+        (HEBREW, "cp1255"),
         (JAPANESE, "cp932"),
         (JAPANESE, "euc-jp"),
         ("plain words\n", "ascii"),

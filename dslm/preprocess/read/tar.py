@@ -24,7 +24,6 @@ from dslm.preprocess.read.columnar import FORMATS as TABLES
 from dslm.preprocess.read.format import Format
 from dslm.preprocess.read.source import Source
 
-
 NUMBERS = ("cls", "cls2", "count", "id", "index", "inx")
 """Ends of the names under which WebDataset keeps numbers of a record, which are no text."""
 
