@@ -8,7 +8,7 @@ from typing import get_args, get_type_hints
 
 from dslm.commands.cli import Parser
 from dslm.errors import Problem, UserError
-from dslm.preprocess.read.reading import ReadingConfig
+from dslm.preprocess.read.reading import LEAST, ReadingConfig
 from dslm.preprocess.read.registry import FORMATS
 from dslm.preprocess.work.rejects import MAX_BAD
 
@@ -61,7 +61,7 @@ def add_text_options(parser: Parser) -> None:
     )
     parser.add_argument(
         "--longest",
-        type=size,
+        type=length,
         default=ReadingConfig.longest,
         metavar="SIZE",
         help="characters: longer text is cut at a paragraph's end, a longer record is refused "
@@ -96,6 +96,13 @@ def size(text: str) -> int:
     if not found or float(found[1]) * UNITS[found[2]] < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 256MB")
     return int(float(found[1]) * UNITS[found[2]])
+
+
+def length(text: str) -> int:
+    """Characters of the longest text, written as a `size`."""
+    if (found := size(text)) < LEAST:
+        raise argparse.ArgumentTypeError(f"{text!r} is less than {LEAST} characters")
+    return found
 
 
 def character(text: str) -> str:

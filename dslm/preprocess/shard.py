@@ -26,7 +26,7 @@ from dslm.preprocess.work.inputs import are_those, states
 from dslm.preprocess.work.known import known_sets
 from dslm.preprocess.work.passes import Clean, Decide, Sign, Write
 from dslm.preprocess.work.plan import ShardingConfig, WorkUnit, plan
-from dslm.preprocess.work.rejects import MAX_BAD, describe_broken
+from dslm.preprocess.work.rejects import MAX_BAD, describe_broken, ways
 from dslm.preprocess.work.versions import versions
 from dslm.preprocess.work.watch import Listeners, Notice
 from dslm.progress import Advance
@@ -220,7 +220,9 @@ class _Job:
             self.folder.came_to_nothing()
         else:
             self.folder.remove()
-        problem = Problem("--input", None, f"holds no text to tokenize{why}")
+        problem = Problem(
+            "--input", None, f"holds no text to tokenize{why}", "; ".join(ways(statistics.examples))
+        )
         return DataError(*describe_broken(statistics.examples), problem)
 
 

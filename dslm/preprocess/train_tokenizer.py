@@ -26,7 +26,7 @@ from dslm.preprocess.read.kinds import text_bytes
 from dslm.preprocess.read.pieces import pieces
 from dslm.preprocess.read.reading import ReadingConfig
 from dslm.preprocess.sentencepiece_trainer import RefusedError, TrainingProgress, train_pieces
-from dslm.preprocess.work.rejects import MAX_BAD, Rejects, describe_broken
+from dslm.preprocess.work.rejects import MAX_BAD, Rejects, describe_broken, ways
 from dslm.progress import Advance
 from dslm.shards.statistics import Statistics
 from dslm.tokenizers.chunking import lines
@@ -243,5 +243,10 @@ def _described(paths: Sequence[Path]) -> tuple[Input, ...]:
 
 
 def _no_text(statistics: Statistics) -> DataError:
-    problem = Problem("--input", None, "holds no text", "give files with text")
+    problem = Problem(
+        "--input",
+        None,
+        "holds no text",
+        "; ".join(["give files with text", *ways(statistics.examples)]),
+    )
     return DataError(*describe_broken(statistics.examples), problem)

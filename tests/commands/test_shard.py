@@ -176,6 +176,7 @@ def test_a_set_of_another_config_is_refused_in_one_sentence(call: Call) -> None:
         (["--rejects", "taken"], "--rejects = 'taken': there is such a file already"),
         (["--rejects", "corpus/r.gz", "--input", "corpus"], "lies in a folder that is read"),
         (["--output", "corpus/set", "--input", "corpus"], "lies in a folder that is read"),
+        (["--longest", "15"], "argument --longest: '15' is less than 16 characters; see --help"),
         (["--tokenizer", "nowhere"], "nowhere/tokenizer.json: no such tokenizer"),
     ],
 )

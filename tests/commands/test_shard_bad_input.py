@@ -29,6 +29,24 @@ def test_a_truncated_archive_gives_what_it_holds_and_is_reported(call: Call) -> 
     assert 3 + 1000 < statistics().documents < 3 + 1501
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "option"),
+    [
+        ("4.txt", b"caf\xe9", "--encoding"),
+        ("4.jsonl", b'{"body": "a"}', "--text-key"),
+        ("4.csv", b"text,id\na\n", "--delimiter"),
+    ],
+)
+def test_what_else_may_be_done_about_broken_records_is_told(
+    call: Call, name: str, content: bytes, option: str
+) -> None:
+    Path(name).write_bytes(content)
+    for words in ([], ["--max-bad", "0"]):
+        code, _, error = call("--input", name, *words)
+        assert code == 2
+        assert f"see {option}" in error.splitlines()[-1]
+
+
 def test_a_file_cut_short_is_named_however_much_else_is_broken(call: Call) -> None:
     Path("corpus/0.jsonl").write_text("not JSON\n" * 9)
     packed = gzip.compress(json.dumps({"text": random.Random(2).randbytes(9999).hex()}).encode())

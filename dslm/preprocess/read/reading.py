@@ -10,6 +10,9 @@ from pydantic.dataclasses import dataclass
 
 from dslm.config.parse import STRICT
 
+LEAST = 16
+"""Characters that a document may have at any rate."""
+
 
 @dataclass(config=STRICT, frozen=True)
 class ReadingConfig:
@@ -27,7 +30,7 @@ class ReadingConfig:
     encoding: Literal["utf-8", "detect"] = "utf-8"
     """`detect` guesses, once for each file, the encoding of what is not UTF-8. Byte order marks of
     UTF-16 and UTF-32 are honoured either way."""
-    longest: Annotated[int, Field(ge=16)] = 16_000_000
+    longest: Annotated[int, Field(ge=LEAST)] = 16_000_000
     """Characters of the longest document. Plain text beyond it is cut in several documents, a
     longer record is rejected."""
 

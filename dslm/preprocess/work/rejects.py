@@ -18,6 +18,14 @@ MAX_BAD = 100
 NAMED = 5
 """Broken records that an error names."""
 
+WAYS = {
+    "not UTF-8": "for text that is not UTF-8 see --encoding and --invalid-utf8",
+    "no text key": "for text under another key see --text-key",
+    "not text": "for text under another key see --text-key",
+    "not a row": "for other signs between and around cells see --delimiter and --quote",
+}
+"""What else may be done about broken records of some reason."""
+
 
 class Rejects:
     """Takes the rejected records of a unit; use it in a ``with`` block.
@@ -83,12 +91,16 @@ def check_broken(number: int, examples: list[str], most: int) -> None:
     """
     if number <= most:
         return
-    ways = "; for text that is not UTF-8 see --encoding and --invalid-utf8"
-    undecoded = any("not UTF-8" in example for example in examples)
-    fix = f"mend the input, or let more pass with --max-bad{ways if undecoded else ''}"
+    fix = "; ".join(["mend the input, or let more pass with --max-bad", *ways(examples)])
     raise DataError(
         *describe_broken(examples), Problem("--max-bad", most, f"{number} records are broken", fix)
     )
+
+
+def ways(examples: list[str]) -> list[str]:
+    """How else broken records may be read."""
+    found = (WAYS[key] for key in WAYS if any(f": {key}" in example for example in examples))
+    return [*dict.fromkeys(found)]
 
 
 def describe_broken(examples: list[str]) -> list[Problem]:
