@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from itertools import chain
 from typing import get_args, get_type_hints
 
 from dslm.commands.cli import Parser
@@ -19,6 +20,9 @@ CHOICES = {
     "encoding": "utf-8, or detect it for each file",
     "invalid_utf8": "what happens to text that cannot be decoded",
 }
+
+SETTINGS = (*CHOICES, "text_key", "longest", "delimiter", "quote")
+"""Options that are settings of `ReadingConfig`."""
 
 
 def add_text_options(parser: Parser) -> None:
@@ -86,8 +90,17 @@ def reading(options: argparse.Namespace) -> ReadingConfig:
     if quote in ([options.delimiter] if options.delimiter else [",", "\t"]):
         rule = "stands between cells already"
         raise UserError(Problem("--quote", quote, rule, "choose another, or none"))
-    names = (*CHOICES, "text_key", "longest", "delimiter", "quote")
-    return ReadingConfig(**{name: getattr(options, name) for name in names})
+    return ReadingConfig(**{name: getattr(options, name) for name in SETTINGS})
+
+
+def given(options: argparse.Namespace) -> list[str]:
+    """The words with which another command reads the same text."""
+    values = {name: getattr(options, name) for name in SETTINGS}
+    changed = {name: one for name, one in values.items() if one != getattr(ReadingConfig, name)}
+    if options.max_bad != MAX_BAD:
+        changed["max_bad"] = options.max_bad
+    more = ((f"--{name.replace('_', '-')}", str(one)) for name, one in changed.items())
+    return ["--input", *options.input, *chain.from_iterable(more)]
 
 
 def size(text: str) -> int:

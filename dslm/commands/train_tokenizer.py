@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from functools import partial
 from pathlib import Path
 from typing import get_args
 
 from dslm.commands.cli import Parser
 from dslm.commands.shard_screens import became
-from dslm.commands.text_options import add_text_options, count, reading, size
+from dslm.commands.text_options import add_text_options, count, given, reading, size
 from dslm.preprocess.read.inputs import expand
 from dslm.preprocess.read.kinds import text_bytes
 from dslm.preprocess.train_tokenizer import SAMPLE_BYTES, TokenizerConfig, train_tokenizer
@@ -51,10 +52,8 @@ def main(arguments: list[str]) -> None:
     for line in became(statistics):
         print(line)
     print("next:")
-    print(
-        f"  python preprocess/shard.py --input 'corpus/train*.txt' --tokenizer {options.output}"
-        " --output shards/train --workers 2"
-    )
+    words = [*given(options), "--tokenizer", str(options.output), "--output", "shards/train"]
+    print(f"  python preprocess/shard.py {shlex.join(words)} --workers 2")
 
 
 def _report(progress: Progress, unit: str, done: float, total: float) -> None:

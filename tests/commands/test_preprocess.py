@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -49,6 +50,18 @@ def test_the_scripts_make_a_shard_set_by_their_contract(folder: Path) -> None:
         assert done.returncode == 0, done.stderr
         assert "next:\n  " in done.stdout
     assert ShardSet.open("shards/train").documents == 4
+
+
+def test_the_next_command_reads_the_same_text(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("corpus/a b.csv").write_text("id|body\n" + "1|the river falls\n" * 9)
+    words = ["--input", "corpus/a b.csv", "--delimiter", "|", "--text-key", "body"]
+    assert run(train_tokenizer.main, [*words, "--model-type", "char", "--output", "tok"]) == 0
+    script, *words = shlex.split(capsys.readouterr().out.splitlines()[-1])[1:]
+    assert script == "preprocess/shard.py"
+    assert run(shard.main, words) == 0
+    assert ShardSet.open("shards/train").documents == 9
 
 
 def test_results_are_on_standard_output_and_name_the_next_step(
