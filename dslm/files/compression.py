@@ -134,17 +134,20 @@ def unpacked(file: BinaryIO, compression: str, damaged: Callable[[str], None]) -
         TooMuchMemoryError: see there.
     """
     kind, packed, member = COMPRESSIONS[compression], _Packed(file), -1
-    refused = False
+    refused, behind = False, 0
     if not packed.start():
         damaged(f"not whole {compression}: it is empty")
     while packed.skip_padding():
         start, given = packed.position, 0
+        if start > behind and compression != "xz":  # which pads streams
+            damaged(f"not whole {compression}: zeros at byte {behind}")
         if kind.magic.match(packed.start()):
             member = start
             try:
                 for block in _member(kind.unpacker(), packed):
                     given, refused = given + len(block), False
                     yield block
+                behind = packed.position
                 continue
             except DAMAGE as error:
                 what = str(error)
@@ -156,6 +159,7 @@ def unpacked(file: BinaryIO, compression: str, damaged: Callable[[str], None]) -
             what, back = f"something else at byte {start}", max(start - NEAR, member + 1)
         damaged(f"not whole {compression}: {what}")
         packed.find(kind.member, back)
+        behind = packed.position
     if refused:  # and nothing that could be unpacked follows, so that it is no damage
         raise TooMuchMemoryError
 

@@ -170,6 +170,10 @@ class JsonStream:
 
     def _leave(self, char: str) -> None:
         self._at += 1
+        if self._within.startswith("{") and self._within.endswith("[") and char == "]":
+            behind = self._space(self._at)
+            if self._text[behind : behind + 1] not in ("", *",]}"):  # the list goes on
+                raise _DamageError("not JSON", "the end of a list within it")
         if (self._within[-1:] + char) in ("[]", "{}"):
             self._within = self._within[:-1]
             if self._names and not self._within and not self._found:

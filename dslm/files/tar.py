@@ -62,6 +62,10 @@ class Entry(io.RawIOBase):
         """It is."""
         return True
 
+    def tell(self) -> int:
+        """The byte of its content that comes next."""
+        return self.size - self._left
+
     def readinto(self, buffer: Any, /) -> int:
         """Some more of its content; see `io.RawIOBase`."""
         wanted = min(len(buffer), self._left)
@@ -89,15 +93,22 @@ def entries(file: io.BufferedReader) -> Iterator[Entry | DamagedEntry]:
         file: its content.
     """
     archive, name, size, ended = _Archive(file), b"", -1, False
+    zeros, signed = -1, False
     while header := archive.take(BLOCK):
         start = archive.position - len(header)
         if not header.strip(b"\0"):  # the end, or another archive follows
-            ended = True
+            ended, zeros = True, start if zeros < 0 else zeros
             continue
-        if (found := _header(header)) is None:
-            yield DamagedEntry(start, "cut short" if len(header) < BLOCK else "not a tar entry")
+        is_lost = zeros >= 0 and start % tarfile.RECORDSIZE  # archives end where a record does
+        begins, zeros = start if zeros < 0 else zeros, -1
+        found, is_signed = _header(header), header.startswith(MAGIC, MAGIC_AT)
+        if found and is_lost:
+            yield DamagedEntry(begins, "not a tar entry")
+        if found is None or (signed and not is_signed):
+            yield DamagedEntry(begins, "cut short" if len(header) < BLOCK else "not a tar entry")
             ended = archive.to_next()
             continue
+        signed |= is_signed
         archive.tail = b""
         if found.type in ABOUT and found.size <= LONGEST_NAME:
             about = archive.take(found.size + -found.size % BLOCK)[: found.size]

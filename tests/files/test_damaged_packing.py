@@ -46,6 +46,24 @@ def test_a_damaged_member_costs_no_other_one(
     assert len(found.texts) == len(LINES) or found.rejected[0].broken
 
 
+@pytest.mark.parametrize("packing", ["gzip", "zstd", "bz2"])
+@pytest.mark.parametrize("lost", [0, 7, 38])
+def test_zeros_in_the_place_of_a_member_are_counted(
+    make: Make, read: Read, packing: str, lost: int
+) -> None:
+    members = [PACKERS[packing](f"{line}\n".encode()) for line in LINES]
+    members[lost] = bytes(len(members[lost]))
+    found = read(make(b"".join(members), f"a.jsonl.{SUFFIXES[packing]}"))
+    assert found.texts == TEXTS[:lost] + TEXTS[lost + 1 :]
+    assert found.reasons == ["cut short"]
+
+
+def test_zeros_at_the_end_are_padding(make: Make, read: Read) -> None:
+    for packing, packed in PACKERS.items():
+        found = read(make(packed(MANY) + bytes(700), f"a.jsonl.{SUFFIXES[packing]}"))
+        assert (len(found.texts), found.rejected) == (len(LINES) * 500, [])
+
+
 @pytest.mark.parametrize("packing", PACKERS)
 @pytest.mark.parametrize("mode", ["line", "file"])
 @OFTEN

@@ -118,6 +118,7 @@ def _json_format(start: bytes, may_be_one: bool) -> Format:
         whole = any(line[:1] in b"{[" and _look(line) == "records" for line in others)
         is_one = is_list or (inner and not whole)
         is_one |= found == "begun" and (inner or may_be_one)
+        is_one |= found == "damaged" and may_be_one and not whole
     return JSON_DOCUMENT if is_one else JSON_LINES
 
 

@@ -117,6 +117,7 @@ def _entry(entry: Entry, held: bytes | None, record: _Record, source: Source) ->
     form = _form(path, start, packing)
     if form is None:
         record.unread = entry.offset
+        record.has_text &= path.suffix.lower() != ".txt"
         return
     encoding = inner.taken_for(encoding_in(start, inner.reading.detects))
     inner.content = layered(file, "", encoding, inner.damage, path)

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 from helpers.reading import Make, Read
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from dslm.errors import DataError
@@ -115,6 +115,7 @@ SAME_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixtur
     put=st.sampled_from([b"", *BYTES]),
     size=st.sampled_from([8, 100, 1 << 40]),
 )
+@example(words=[[]] * 4, place=0.0, taken=1, put=b"]", size=8)  # the list seems to be empty
 def test_one_damaged_place_costs_one_record_at_most(
     make: Make,
     read: Read,

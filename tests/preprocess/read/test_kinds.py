@@ -47,6 +47,7 @@ def looked_at(path: Path) -> tuple[str, str]:
         (b'\xef\xbb\xbf\n {"text": "a"}', "a.txt", "JSON lines"),
         (b'{"text": "cut sho\n{"text": "b"}\n', "a", "JSON lines"),
         (b'{\n  "text": "a"\n}', "a", "JSON"),
+        (b'{"data": [{"text": "a li\nne"}, {"text": "b"}]}', "a.json", "JSON"),
         (b'{"data": [\n{"text": "a"},', "a", "JSON"),
         (b'[{"text": "a"}]', "a", "JSON"),
         (b' [\n  "a"]', "a", "JSON"),

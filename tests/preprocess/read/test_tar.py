@@ -146,3 +146,46 @@ def test_what_is_beside_the_text_of_a_record_is_neither_a_text_nor_lost(
     }
     found = read(make(archive(files)))
     assert (found.texts, found.reasons) == (["of the json", "of the txt"], ["no text"])
+
+
+def test_an_archive_may_be_cut_at_any_byte(make: Make, read: Read) -> None:
+    texts = [f"text {number}, " * 60 for number in range(3)]
+    content = archive({f"{number}.txt": text.encode() for number, text in enumerate(texts)})
+    for size in range(600, len(content), 89):
+        found = read(make(content[:size], f"{size}.tar"))
+        whole = [text for text in texts if content.find(text.encode()) + len(text) <= size]
+        assert found.texts[: len(whole)] == whole
+        assert len(whole) == 3 or any(one.broken for one in found.rejected)
+
+
+@pytest.mark.parametrize("blocks", [1, 2, 8])
+@pytest.mark.parametrize("at", range(0, 24, 2))
+def test_a_block_of_zeros_over_entries_is_counted(
+    make: Make, read: Read, at: int, blocks: int
+) -> None:
+    texts = [f"text {number}" for number in range(20)]
+    files = {f"{number}.txt": text.encode() for number, text in enumerate(texts)}
+    content = archive(files, tarfile.USTAR_FORMAT)
+    zeros, start = bytes(512 * blocks), 512 * at
+    found = read(make(content[:start] + zeros + content[start + len(zeros) :], "a.tar"))
+    lost = max(blocks // 2, 1)
+    assert found.texts == texts[: at // 2] + texts[at // 2 + lost :]
+    may_be_two = (at + blocks) % 20 == 0  # archives of so many blocks, one behind the other
+    assert [one.broken for one in found.rejected] == ([] if may_be_two else [True])
+
+
+def test_bytes_that_are_missing_cost_one_entry_whatever_stands_around(
+    make: Make, read: Read
+) -> None:
+    texts = [f"d {number}" for number in range(9)]
+    content = archive({f"{text}.txt": text.encode() for text in texts}, tarfile.USTAR_FORMAT)
+    for place in range(3 * 1024, 4 * 1024, 7):
+        for size in (1, 2, 40):
+            found = read(make(content[:place] + content[place + size :], f"{place}-{size}.tar"))
+            assert len([text for text in found.texts if text in texts]) >= len(texts) - 1
+
+
+def test_a_text_that_is_none_is_counted(make: Make, read: Read) -> None:
+    files = {"1.txt": bytes(range(256)), "2.txt": b"text", "2.jpg": bytes(range(256))}
+    found = read(make(archive(files)))
+    assert (found.texts, found.reasons) == (["text"], ["no text"])
