@@ -17,7 +17,7 @@ SPOILED = 0.1
 BINARY = 0.02
 """The same where the bytes are not UTF-8; text of any other encoding has next to none."""
 ZIP = b"PK\x03\x04"
-ZEROS = re.compile(rb"\0{8,}")
+ZEROS = bytes(8)
 """What a crash leaves in a file that was being written; UTF-16 and 32 have no such runs."""
 CONTROL = bytes(set(range(32)) - set(b"\b\t\n\v\f\r\x0e\x0f\x1a\x1b\x1e"))
 """Control characters that no text needs; ISO 2022 needs SO, SI and ESC, JSON text sequences RS."""
@@ -53,7 +53,8 @@ def text_start(path: Path, start: bytes, trusted: bool = False) -> bytes:
     if encoding := mark(start):
         start = start.decode(encoding, "ignore").encode("utf-8", "ignore")
     start = start.removeprefix(MARK)
-    start = ZEROS.sub(b"\n", start) if start.strip(b"\0") else start
+    if ZEROS in start and start.strip(b"\0"):
+        start = re.sub(ZEROS + b"+", b"\n", start)
     wide = max(start[::2].count(0), start[1::2].count(0)) > len(start) // 4
     if not _is_text(start) and (wide or not trusted):
         fix = "if it is UTF-16, it needs a byte order mark" if wide else "leave it out"

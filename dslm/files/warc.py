@@ -130,7 +130,7 @@ class _Archive:
             if line.strip() == b"" and line.endswith(b"\n"):
                 return headers
             name, colon, value = line.decode("utf-8", "replace").partition(":")
-            if self._give_back_version(line):
+            if b"WARC/" in line and self._give_back_version(line):
                 break
             if not colon and not line.startswith((b" ", b"\t")):
                 self._give_back(line)
