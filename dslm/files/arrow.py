@@ -18,6 +18,8 @@ FILE_HEADER = 8
 """Bytes before the stream that an Arrow file contains: "ARROW1" and padding (Arrow columnar format,
 "IPC File Format"). Read as a stream, a file without its end gives the rows that it has."""
 
+FILE_END, STREAM_END = b"ARROW1", b"\xff\xff\xff\xff\0\0\0\0"
+
 DATASET = ("dataset_info.json", "state.json")
 """The files by which `datasets` knows a folder that it saved."""
 
@@ -61,6 +63,9 @@ def batches(file: Any, form: str) -> Iterator[Any]:
     Args:
         file: the file.
         form: `arrow file` or `arrow stream`.
+
+    Raises:
+        pyarrow.ArrowInvalid: it is damaged or, after the last batch that it has, cut short.
     """
     import pyarrow as pa
 
@@ -68,6 +73,24 @@ def batches(file: Any, form: str) -> Iterator[Any]:
         file.read(FILE_HEADER)
     with pa.ipc.open_stream(file) as reader:
         yield from reader
+        if not _is_whole(file, form):
+            raise pa.ArrowInvalid("it ends before its end")
+
+
+def _is_whole(file: Any, form: str) -> bool:
+    """Whether what has been read as a stream ends where it should.
+
+    A file has a footer behind it, then the length of that, and a mark; a stream a mark alone, which
+    can be looked at only where one can go back.
+    """
+    if form == "arrow file":
+        rest = file.read()
+        footer = int.from_bytes(rest[-10:-6], "little")
+        return rest.endswith(FILE_END) and len(rest) == footer + 10
+    if not file.seekable():
+        return True
+    file.seek(-len(STREAM_END), 2)
+    return bool(file.read() == STREAM_END)
 
 
 def mapped_batches(path: Path, form: str) -> Iterator[Any]:

@@ -9,17 +9,17 @@ record is held at a time.
 
 from __future__ import annotations
 
-import codecs
 import json
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
+
+from dslm.files.json_text import DamageError, JsonText
 
 LIST = "[]"
 """The step of a path that goes into every element of a list; the others are names."""
-BETWEEN = re.compile(r"[\s,\x1e\ufeff]*")
-SPACE = re.compile(r"\s*")
 FIRST_KEY = re.compile(r'\{\s*("(?:[^"\\]|\\.)*")')
 BEGINS = {
     "{": re.compile(r'\{\s*"|(?<=[\r\n])\{'),
@@ -27,17 +27,12 @@ BEGINS = {
     '"': re.compile(r'(?<=[,\s\[])"'),
 }
 """Where a record that begins with some character may be."""
-BLOCK = 1 << 17
-TOKEN = 16
-"""Characters of the longest token, strings and numbers aside, that may be cut at a block's end."""
 DEEPEST = 64
 """Lists within lists in which records are looked for."""
 LIKE = 16
 """Records whose first keys are remembered."""
 HEAD = 200
 """Characters of a record in which its first key is looked for, and that are shown of a lost one."""
-DECODER = json.JSONDecoder(parse_int=float, strict=False)
-"""Python's integers have a limit of digits; its strings may hold line ends when asked."""
 
 
 class Value(NamedTuple):
@@ -61,11 +56,7 @@ class Lost(NamedTuple):
     """Its beginning."""
 
 
-class _DamageError(Exception):
-    """The reason and the detail of what is lost."""
-
-
-class JsonStream:
+class JsonStream(JsonText):
     """Records one behind the other.
 
     Args:
@@ -85,15 +76,13 @@ class JsonStream:
         walks: bool,
         is_fit: Callable[[Any, int], bool],
     ) -> None:
-        self._more, self._widest, self._path, self._is_fit = more, widest, path, is_fit
-        self._walks = walks
+        super().__init__(more, widest)
+        self._path, self._walks, self._is_fit = path, walks, is_fit
         first = path.index(LIST) if walks and LIST in path[:-1] else 0
         self._names = path[:first]
-        self._decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode
-        self._text, self._at, self._ended = "", 0, False
         self._keys: deque[str] = deque(maxlen=LIKE)
-        self._is_line = True  # whether what comes next begins a line
         self._within, self._found = "", 0  # the brackets that are open; records in the outermost
+        self._astray = False  # whether records stand where their list has ended
 
     def __iter__(self) -> Iterator[Value | Lost]:
         while char := self._next():
@@ -103,14 +92,20 @@ class JsonStream:
                     self._leave(char)
                 elif self._within.endswith("{"):
                     self._member()
+                elif self._is_stray(char):
+                    if not self._astray:
+                        self._astray = True
+                        detail = "records stand behind the end of their list"
+                        yield Lost("not JSON", detail, self._text[start : start + HEAD])
+                    yield self._record(len(self._names) + 1)
                 elif self._enters(char):
                     self._found = self._found if self._within else 0
                     self._within += char
                     self._at += 1
                 else:
-                    yield self._record()
+                    yield self._record(self._walked)
                     self._found += 1
-            except _DamageError as damage:
+            except DamageError as damage:
                 reason, detail = damage.args
                 yield Lost(reason, detail, self._text[start : start + HEAD])
                 self._found += 1
@@ -118,35 +113,6 @@ class JsonStream:
                     self._to_next(reason != "too long")
         if self._within:
             yield Lost("cut short", "it ends within a list", "")
-
-    def _next(self) -> str:
-        """The first character of what comes next; nothing at the end."""
-        while True:
-            match = BETWEEN.match(self._text, self._at)
-            self._at = match.end() if match else self._at
-            if self._at < len(self._text):
-                self._is_line = self._text[max(self._at - 1, 0)] in "\r\n" or not self._at
-                if self._at > max(BLOCK, len(self._text) // 2):
-                    self._drop(self._at)
-                return self._text[self._at]
-            self._drop(self._at)
-            if not self._read():
-                return ""
-
-    def _drop(self, end: int) -> None:
-        """Forget the text before a character."""
-        self._text, self._at = self._text[end:], max(self._at - end, 0)
-
-    def _read(self) -> bool:
-        """Hold about twice as much text; returns whether there was more."""
-        parts, size = [self._text], 0
-        while not self._ended and size < max(BLOCK, len(self._text) - self._at):
-            block = self._more()
-            self._ended = not block
-            parts.append(self._decode(block, self._ended))
-            size += len(parts[-1])
-        self._text = "".join(parts)
-        return size > 0
 
     @property
     def _walked(self) -> int:
@@ -168,17 +134,28 @@ class JsonStream:
             return is_list if char == "[" else char == "{" and bool(self._names)
         return char == "[" and self._begins != "[" and len(self._within) < DEEPEST
 
+    def _is_stray(self, char: str) -> bool:
+        """Whether an object is no object around records, but one of those that belong in a list."""
+        key = FIRST_KEY.match(self._text, self._at)
+        if self._within or not self._names or char != "{" or not key:
+            return False
+        if not (key[1] in self._keys if self._keys else self._astray):
+            return False
+        with suppress(DamageError):
+            return self._is_fit(self._whole(self._at)[0], len(self._names) + 1)
+        return False
+
     def _leave(self, char: str) -> None:
         self._at += 1
-        if self._within.startswith("{") and self._within.endswith("[") and char == "]":
-            behind = self._space(self._at)
-            if self._text[behind : behind + 1] not in ("", *",]}"):  # the list goes on
-                raise _DamageError("not JSON", "the end of a list within it")
+        if self._names and not self._within and not self._astray:
+            self._astray = True
+            raise DamageError("not JSON", "a bracket closes what has been closed before")
         if (self._within[-1:] + char) in ("[]", "{}"):
             self._within = self._within[:-1]
             if self._names and not self._within and not self._found:
+                self._astray = True
                 where = ".".join([*self._names]) + LIST
-                raise _DamageError("no text key", f"no elements at {where!r}")
+                raise DamageError("no text key", f"no elements at {where!r}")
 
     def _member(self) -> None:
         """Go into the member of an object to which the path leads, or behind another one."""
@@ -186,19 +163,20 @@ class JsonStream:
         key, end = self._parse(self._at)
         end = self._space(end)
         if not isinstance(key, str) or self._text[end : end + 1] != ":":
-            raise _DamageError("not JSON", "a member without a name")
+            raise DamageError("not JSON", "a member without a name")
         end = self._space(end + 1)
         opener = "[" if step == len(self._names) else "{"
         found = self._text[end : end + 1]
         if key == self._names[step - 1] and found == opener:
+            self._astray = self._astray and opener == "{"
             self._within += opener
             self._at = end + 1
         elif key == self._names[step - 1] and found == "{":
-            raise _DamageError("no text key", f"no list at {key!r}")  # records may follow anyway
+            raise DamageError("no text key", f"no list at {key!r}")  # records may follow anyway
         else:
             self._at = self._whole(end)[1]
 
-    def _record(self) -> Value:
+    def _record(self, walked: int) -> Value:
         start = self._at
         value, end = self._parse(start)
         if self._text[end - 1] not in "]}":  # else it is whole, whatever comes behind it
@@ -207,48 +185,7 @@ class JsonStream:
         text = self._text[start : self._at]
         if key := FIRST_KEY.match(text):
             self._keys.append(key[1])
-        return Value(value, text, self._walked)
-
-    def _whole(self, start: int) -> tuple[Any, int]:
-        """A value and where it ends, if what is behind it may be there."""
-        value, end = self._parse(start)
-        behind = self._space(end)
-        char = self._text[behind : behind + 1]
-        parted = behind > end or (self._text[end - 1] in "]}" and char in "[{")
-        if char in ",]}\x1e\ufeff" or (parted and char in '{["-0123456789tfnNI'):
-            return value, end
-        raise _DamageError("not JSON", f"extra data at column {behind - start + 1}")
-
-    def _parse(self, start: int) -> tuple[Any, int]:
-        """A value and where it ends; more is read until it does."""
-        while True:
-            try:
-                value, end = DECODER.raw_decode(self._text, start)
-                if end < len(self._text) or not self._grow(start):
-                    return value, end
-            except RecursionError:
-                raise _DamageError("not JSON", "nested too deeply") from None
-            except json.JSONDecodeError as error:
-                message = error.msg.removesuffix(" at")
-                message = f"{message} at column {error.pos - start + 1}"
-                cut = error.msg.startswith("Unterminated") or error.pos >= len(self._text) - TOKEN
-                if not cut or not self._grow(start):
-                    end = error.msg.startswith("Unterminated") or error.pos >= len(self._text)
-                    raise _DamageError("cut short" if end else "not JSON", message) from None
-
-    def _space(self, start: int) -> int:
-        """Where white space ends."""
-        while True:
-            match = SPACE.match(self._text, start)
-            end = match.end() if match else start
-            if end < len(self._text) or not self._grow(start):
-                return end
-
-    def _grow(self, start: int) -> bool:
-        """Read more of what began at a character."""
-        if len(self._text) - start > self._widest:
-            raise _DamageError("too long", f"more than {self._widest} bytes; see --longest")
-        return self._read()
+        return Value(value, text, walked)
 
     def _to_next(self, looks: bool) -> None:
         """Go to where the next record seems to begin; `looks` also at those that begin otherwise.
@@ -289,7 +226,7 @@ class JsonStream:
         try:
             value, end = self._whole(self._at)
             behind = self._space(end)
-        except _DamageError:
+        except DamageError:
             return False
         char = self._text[behind : behind + 1]
         is_inner = char == "}" or (char == "]" and not self._within)

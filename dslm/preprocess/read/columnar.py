@@ -85,16 +85,20 @@ def _parquet(source: Source) -> Iterator[Any]:
             if not source.piece.start <= row - group.num_rows < source.end:
                 continue
             most = min(MOST_ROWS, max(1, group.num_rows * BATCH // max(group.total_byte_size, 1)))
+            damage = "a page has fewer rows than the file says"
             try:
                 for batch in file.iter_batches(
                     most, row_groups=[number], columns=names, use_threads=False
                 ):
                     yield _text(batch, source)
             except (pa.ArrowException, OSError) as error:
-                while source.offset < row:  # each row is one that is lost
-                    source.line = source.offset
-                    source.broken("not a row", _first_line(error))
-                    source.offset += 1
+                damage = _first_line(error)
+            while source.offset < row:  # each row is one that is lost
+                source.line = source.offset
+                source.broken("not a row", damage)
+                source.offset += 1
+        if row < file.metadata.num_rows and row <= source.end:
+            source.broken("cut short", f"{file.metadata.num_rows - row} rows are in no row group")
 
 
 def _text(batch: Any, source: Source) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from dslm.files.json_stream import BLOCK
+from dslm.files.json_text import BLOCK
 from dslm.preprocess.document import Document
 from dslm.preprocess.read.format import Format
 from dslm.preprocess.read.record import steps, streamed

@@ -16,7 +16,8 @@ from typing import Any
 
 import orjson
 
-from dslm.files.json_stream import BLOCK, DECODER, LIST
+from dslm.files.json_stream import LIST
+from dslm.files.json_text import BLOCK, DECODER
 from dslm.files.lines import skip_line, to_line
 from dslm.preprocess.document import Document
 from dslm.preprocess.read.format import Format

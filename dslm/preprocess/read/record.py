@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from dslm.files.json_stream import DECODER, LIST, JsonStream, Lost
+from dslm.files.json_stream import LIST, JsonStream, Lost
+from dslm.files.json_text import DECODER
 from dslm.files.names import alternatives
 from dslm.preprocess.document import Document
 from dslm.preprocess.read.chat import RENDERED, conversation

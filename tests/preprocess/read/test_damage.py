@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -143,6 +144,36 @@ def test_one_damaged_place_costs_one_record_at_most(
     assert len(found.texts) + len(found.rejected) >= len(texts)
     if not taken and not put:
         assert (found.texts, found.rejected) == (texts, [])
+
+
+@pytest.mark.parametrize("where", range(5))
+def test_a_list_that_ends_too_early_costs_one_record(make: Make, read: Read, where: int) -> None:
+    texts = [f"doc {number}" for number in range(5)]
+    whole = FORMS["object"][1](texts)
+    begins = [match.start() for match in re.finditer(r'\{"id"', whole)]
+    damaged = f"{whole[: begins[where]]}]{whole[begins[where] + 1 :]}"
+    found = read(make(damaged.encode(), "a.json"), **FORMS["object"][2])
+    assert found.texts == texts[:where] + texts[where + 1 :]
+    assert len(found.rejected) == 1
+
+
+@pytest.mark.parametrize("form", ["file", "stream"])
+def test_arrow_that_ends_between_two_batches_is_cut_short(
+    tmp_path: Path, read: Read, form: str
+) -> None:
+    path, batch = tmp_path / "table", pa.record_batch({"text": ["one", "two"]})
+    new = pa.ipc.new_file if form == "file" else pa.ipc.new_stream
+    sizes = []
+    with path.open("wb") as file, new(file, batch.schema) as writer:
+        for _ in range(3):
+            writer.write_batch(batch)
+            sizes.append(file.tell())
+    content = path.read_bytes()
+    assert read(path).rejected == []
+    for kept, size in enumerate(sizes, start=1):
+        path.write_bytes(content[:size])
+        found = read(path)
+        assert (len(found.texts), found.reasons) == (2 * kept, ["cut short"])
 
 
 @pytest.mark.parametrize("name", ["a.json", "a.jsonl", "a.csv", "a.tsv", "a"])
