@@ -55,9 +55,12 @@ def text_start(path: Path, start: bytes, trusted: bool = False) -> bytes:
     start = start.removeprefix(MARK)
     if ZEROS in start and start.strip(b"\0"):
         start = re.sub(ZEROS + b"+", b"\n", start)
-    wide = max(start[::2].count(0), start[1::2].count(0)) > len(start) // 4
+    zeros = {"be": start[::2].count(0), "le": start[1::2].count(0)}
+    order = max(zeros, key=zeros.__getitem__)
+    wide = zeros[order] > len(start) // 4
     if not _is_text(start) and (wide or not trusted):
-        fix = "if it is UTF-16, it needs a byte order mark" if wide else "leave it out"
+        convert = f"convert it with iconv -f UTF-16{order.upper()} -t UTF-8"
+        fix = f"if it is UTF-16, it needs a byte order mark: {convert}" if wide else "leave it out"
         fix = "unpack it" if start.startswith(ZIP) else fix
         raise DataError(Problem(str(path), None, "is not text", fix))
     return start

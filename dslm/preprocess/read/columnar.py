@@ -176,7 +176,7 @@ def _checked(schema: Any, source: Source) -> list[str]:
     if name not in schema.names:
         if source.reading.takes_chat and (chat := chat_keys(schema.names)):
             return chat
-        fix = alternatives(name, schema.names)
+        fix = f"{alternatives(name, schema.names)}; --text-key names that of the text"
         raise DataError(Problem(where, None, f"has no column {name!r}", fix))
     kind = schema.field(name).type
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind

@@ -70,6 +70,7 @@ def _column(header: list[str], source: Source) -> int:
     if source.reading.takes_chat and conversation(dict.fromkeys(header, "")) is not None:
         return -1
     fix = f"{alternatives(name, header)}; the first line must name the columns"
+    fix += ", and --text-key that of the text"
     others = [mark for mark in OTHER_DELIMITERS if mark in header[0]] if len(header) == 1 else []
     fix += f"; if {others[0]!r} stands between cells, add --delimiter" if others else ""
     raise DataError(Problem(str(source.piece.path), None, f"has no column {name!r}", fix))

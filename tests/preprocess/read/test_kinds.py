@@ -112,7 +112,9 @@ def test_a_pointer_of_git_lfs_is_refused_with_the_fix(make: Make) -> None:
 
 
 def test_utf_16_without_its_mark_is_refused_with_the_cause(make: Make) -> None:
-    with pytest.raises(DataError, match="needs a byte order mark"):
+    with pytest.raises(
+        DataError, match="needs a byte order mark: convert it with iconv -f UTF-16LE -t UTF-8"
+    ):
         kind(make("words of text".encode("utf-16-le")))
 
 

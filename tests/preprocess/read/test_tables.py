@@ -73,7 +73,7 @@ def test_an_empty_table_yields_nothing(make: Make, read: Read) -> None:
 def test_a_first_line_that_names_nothing_is_shown_in_short(make: Make, read: Read) -> None:
     table = ",".join(f"{number} \xff\x1b {'word ' * 200}" for number in range(30)) + "\n"
     with pytest.raises(
-        DataError, match="and 20 more; the first line must name the columns"
+        DataError, match="and 20 more; the first line must name the columns, and --text-key"
     ) as caught:
         read(make(table.encode("latin-1"), "a.csv"))
     assert len(str(caught.value)) < 800
