@@ -39,7 +39,8 @@ def test_inputs_without_text_are_reported_whole_and_written_aside(
     lines.write_text('{"text": " "}\n{"txt": "the river"}\n{"text": ""}\n')
     reported = (
         r"^a\.jsonl: no text key \(line 2.*\n--input: holds no text to tokenize; "
-        r"all of it was left out: 2 empty; broken: 1 no text key$"
+        r"all of it was left out: 2 empty; broken: 1 no text key; "
+        r"for text under another key see --text-key$"
     )
     for _ in range(2):
         with pytest.raises(DataError, match=reported):
