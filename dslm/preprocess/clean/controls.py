@@ -32,8 +32,11 @@ _PLANE_0 = (
 _HIGHER_PLANES = "\U000f0000-\U0010ffff" + "".join(  # private use, then noncharacters
     f"{chr(end - 1)}{chr(end)}" for end in range(0x1FFFF, 0xF0000, 0x10000)
 )
-_WORDS = "\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff"
-_REMOVED = re.compile(f"(?:(?!(?<=[{_WORDS}])\u200b[{_WORDS}])[{_PLANE_0}{_HIGHER_PLANES}])+")
+_REMOVED = re.compile(f"[{_PLANE_0}{_HIGHER_PLANES}]+")
+_SPACE, _WORDS = "\u200b", "\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff"
+_REMOVED_BUT_BETWEEN_WORDS = re.compile(
+    f"(?:(?!(?<=[{_WORDS}]){_SPACE}[{_WORDS}])[{_PLANE_0}{_HIGHER_PLANES}])+"
+)
 # Apart, because a set with a character of a higher plane is searched ten times as slowly.
 _CHANGED_IN_PLANE_0 = re.compile(f"[\r\x0b\x0c\x85\u2028\u2029{_PLANE_0}]")
 _IN_HIGHER_PLANES = re.compile("[\U00010000-\U0010ffff]")
@@ -59,4 +62,5 @@ class Controls(Formatter):
         rest = unusual(text)
         if not (_CHANGED_IN_PLANE_0.search(rest) or _IN_HIGHER_PLANES.search(rest)):
             return text
-        return _REMOVED.sub("", _BREAKS.sub("\n", text))
+        removed = _REMOVED_BUT_BETWEEN_WORDS if _SPACE in text else _REMOVED
+        return removed.sub("", _BREAKS.sub("\n", text))
