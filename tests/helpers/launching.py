@@ -62,6 +62,9 @@ def launch(
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOAD)
     outputs = [folder.parent / f"{folder.name}.{rank}" for rank in range(ranks)]
+    for output in outputs:  # of ranks that are ended before they open their own, too
+        for kind in ("out", "err"):
+            Path(f"{output}.{kind}").write_text("")
     port = free_port()
     processes = [
         context.Process(
