@@ -45,8 +45,20 @@ class Folder:
     stored: Mapping[str, Stored]
 
     def read(self, weight: Weight) -> Tensor:
-        """One of our weights in float32."""
-        return weight.join(lambda name: self.stored[name].read())
+        """One of our weights in float32.
+
+        Raises:
+            CheckpointError: some of its numbers are not finite.
+        """
+        return weight.join(self._finite)
+
+    def _finite(self, name: str) -> Tensor:
+        tensor = self.stored[name].read()
+        if not tensor.isfinite().all():
+            where = f"{self.stored[name].path}: {name}"
+            rule = "holds numbers that are not finite in float32: the model is lost"
+            raise CheckpointError(Problem(where, None, rule, "import an earlier state of it"))
+        return tensor
 
     def bytes(self) -> int:
         """The size of all weights in float32."""

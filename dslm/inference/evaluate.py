@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from dslm.errors import DataError, Problem
-from dslm.inference.trained import Trained
+from dslm.inference.trained import Trained, lost
 from dslm.sampling.stream import RowSource, Samples, ordered
 from dslm.shards.shard_set import ShardSet
 from dslm.train.batches import evaluation_rows, moved
@@ -84,6 +84,8 @@ def evaluate(
         if advance is not None:
             advance(samples.tokens[:, 1:].size)
     means = {name: float(_means(found).sum()) for name, found in losses.items()}
+    if not math.isfinite(means["loss"]):
+        raise lost(f"its loss is {means['loss']}")
     measures = dict(zip(objective.measures, _means(sums).tolist(), strict=True))
     in_nats = objective.token_loss(objective.settings)
     token_loss = None if in_nats is None else {**means, **measures}[in_nats]

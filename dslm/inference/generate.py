@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from dslm.errors import ConfigError, Problem
-from dslm.inference.trained import Trained
+from dslm.inference.trained import Trained, lost
 from dslm.model.attention import Cache
 from dslm.model.config import ModelConfig
 from dslm.model.recurrent import State
@@ -116,6 +116,8 @@ def generate(
         # A recurrent model reads a long beginning in pieces; scores of all would fill the memory.
         for piece in torch.split(batch, config.sequence, dim=1) if cached else [batch]:
             scores = model(piece, kept)[0, -1, :vocabulary]
+        if not scores.isfinite().all():
+            raise lost("its scores are not finite")
         token = choose(scores.float().cpu(), sampling, draws)
         yield token
         window.append(token)

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
+from dslm.errors import CheckpointError, Problem
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
 from dslm.objectives.base import Objective
@@ -40,7 +42,7 @@ def load(run: Path, step: int | None = None) -> Trained:
         step: which checkpoint; the newest unless given.
 
     Raises:
-        UserError: no such run or checkpoint, or a damaged one.
+        UserError: no such run or checkpoint, a damaged one, or one of a run that had diverged.
     """
     folder = RunFolder(run)
     config = folder.read_config()
@@ -50,6 +52,24 @@ def load(run: Path, step: int | None = None) -> Trained:
     objective = objective_of(config, folder.tokenizer)
     with torch.device("meta"):  # shapes alone: nothing is drawn, nor held twice
         model = Transformer(stages(config.model, config.seed, objective.extras))
-    model.layers.load_state_dict(read_weights(checkpoint), assign=True)
+    model.layers.load_state_dict(_finite(read_weights(checkpoint)), assign=True)
     tokenizer = load_tokenizer(folder.tokenizer)
     return Trained(run, config, model.to(device).eval(), objective, tokenizer, step, device)
+
+
+def lost(what: str) -> CheckpointError:
+    """The error of a model whose numbers are not finite.
+
+    Args:
+        what: what shows it.
+    """
+    rule = f"{what}: the run had diverged"
+    return CheckpointError(Problem("the model", None, rule, "use an earlier checkpoint (--step)"))
+
+
+def _finite(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The weights, if all their numbers are finite."""
+    found = [name for name, weight in weights.items() if not weight.isfinite().all()]
+    if found:
+        raise lost(f"{len(found)} of its weights, {found[0]} among them, are not finite")
+    return weights

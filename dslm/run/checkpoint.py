@@ -71,6 +71,8 @@ def listed(folder: Path) -> tuple[list[Expected], list[Problem]]:
     except (KeyError, TypeError, ValueError, AttributeError):
         return [], [Problem(str(path), None, "is not a checkpoint's manifest")]
     check_format(path, found, FORMAT)
+    if folder / "state.json" not in [file.path for file in files]:
+        return [], [Problem(str(path), None, "does not name all files of a checkpoint")]
     return files, []
 
 

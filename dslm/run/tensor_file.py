@@ -65,12 +65,17 @@ class TensorFile:
 
     Args:
         path: the file, whose checksum has been compared.
+
+    Raises:
+        ValueError: it is no safetensors file.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         with path.open("rb", buffering=0) as file:
             length = int.from_bytes(file.read(8), "little")
+            if length > os.fstat(file.fileno()).st_size:
+                raise ValueError(f"{path} is no safetensors file")
             self._header = json.loads(os.pread(file.fileno(), length, 8))
         self._origin = 8 + length
 

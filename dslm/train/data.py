@@ -149,7 +149,8 @@ def _check_training(sources: Sources, config: DataConfig, objective: Objective) 
 
 def _check_special(shards: ShardSet, config: DataConfig, objective: Objective) -> list[Problem]:
     """Whether the tokenizer has the special ids that the settings need."""
-    needed = {"objective.kind": objective.special()} if objective.special() else {}
+    asks = "data.document_borders=true" if config.document_borders else "objective.kind"
+    needed = {asks: objective.special()} if objective.special() else {}
     if config.packing != "none":
         needed[f"data.packing={config.packing}"] = ("eos",)
     if config.augmentation.shuffle_sentences:

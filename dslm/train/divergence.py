@@ -82,6 +82,8 @@ class Watch:
         found = self.check.found(wait=wait)
         if found is not None:
             self._record(found.step)
+            if found.step == 1:
+                self._beginning(found)
         self._stop(found)
 
     def validation(self, step: int, loss: float) -> None:
@@ -112,6 +114,20 @@ class Watch:
             f"{found}: the run has diverged",
             "lower the peak learning rate (optimizer.params.lr), lengthen schedule.warmup_steps, "
             f"{precision}or clip closer (gradient_clipping)",
+        )
+
+    def _beginning(self, found: NotFinite) -> NoReturn:
+        """Of a first step no update can be the reason."""
+        config = self.job.config
+        given = {"init_from": config.init_from, "word_vectors": config.word_vectors}
+        named = [f"{key} = {value}" for key, value in given.items() if value is not None]
+        cause = [*named, f"model.initialization = {config.model.initialization}"][0]
+        precision = (
+            ", or float16 is too narrow for it: use bf16" if self.engine.loss_scale.used else ""
+        )
+        self._fail(
+            f"{found}, which is made with the weights that the run begins with",
+            f"look at what gives them, {cause}{precision}",
         )
 
     def _exhausted(self, step: int) -> NoReturn:

@@ -23,7 +23,7 @@ from dslm.parallel.deepspeed_json.optimizer import all_moments, moments, named
 from dslm.parallel.muon import check_matrices
 from dslm.parallel.plan import Plan, make_plan
 from dslm.parallel.setup import check_builds, check_disk
-from dslm.run.checkpoint import stored_moments
+from dslm.run.checkpoint import newest_good, stored_moments, verify_sizes
 from dslm.run.config import RunConfig, check_run
 from dslm.run.folder import RunFolder, check_folder
 from dslm.run.init_from import SourceRun, check_init_from, open_source_run
@@ -119,7 +119,7 @@ def prepare(
         if world.is_main:
             folder = RunFolder(Path(config.run))
             found.problems += check_folder(folder, asdict(config), sources.record(), config.fresh)
-            if plan and (newest := folder.newest_step()):
+            if plan and (newest := found.collect(newest_whole, folder)):
                 found.problems += check_optimizer(folder, newest, config, deepspeed or {})
     if found.problems or not (config and deepspeed and sources and objective and plan):
         raise UserError(*found.problems)
@@ -132,6 +132,11 @@ def prepare(
     return job
 
 
+def newest_whole(folder: RunFolder) -> int | None:
+    """The step of the newest checkpoint that has all its files, and each as long as it was."""
+    return newest_good(folder.checkpoints, verify_sizes)[0]
+
+
 def check_optimizer(
     folder: RunFolder, step: int, config: RunConfig, deepspeed: dict[str, Any]
 ) -> list[Problem]:
@@ -139,7 +144,7 @@ def check_optimizer(
 
     Args:
         folder: of the run.
-        step: of the checkpoint; one that is damaged is looked at later, with all others.
+        step: of the checkpoint; if its files prove damaged, that is told later.
         config: the settings.
         deepspeed: DeepSpeed's JSON, checked.
     """

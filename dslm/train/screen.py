@@ -190,11 +190,11 @@ def _saves(job: Job) -> str:
 
 
 def _notes(job: Job) -> Iterator[str]:
-    model, tokenizer = job.config.model, job.sources.train[0].vocabulary
-    if model.size > tokenizer:
+    used = job.sources.train[0].vocabulary + job.objective.extra_ids
+    if job.config.model.size > used:
         yield (
-            f"the vocabulary has {model.size - tokenizer:,} ids that the tokenizer never produces; "
-            f"model.vocabulary={tokenizer} saves their weights"
+            f"the vocabulary has {job.config.model.size - used:,} ids that are never used; "
+            f"model.vocabulary={used} saves their weights"
         )
     if decouples_decay(job.deepspeed) and job.deepspeed["optimizer"]["params"].get("weight_decay"):
         yield (

@@ -72,6 +72,16 @@ def test_every_tensor_that_does_not_fit_is_reported_at_once(folder: Path, report
     assert "transformer.h.0.ln_1.bias = 'I8': dslm reads only" in text
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), 1e39])
+def test_numbers_that_are_not_finite_are_refused_with_the_name(
+    number: float, folder: Path, reported: Any
+) -> None:
+    weight = load_file(folder / FILE)[NORM].double()
+    weight[5] = number
+    rewrite(folder, **{NORM: weight})
+    assert f"{FILE}: {NORM}: holds numbers that are not finite" in reported(folder)[0]
+
+
 def test_settings_weights_and_tokenizer_are_looked_at_in_one_go(
     folder: Path, reported: Any
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,10 @@ def run_folder(tmp_path: Path, shard_set: Path, deepspeed_file: Path) -> Path:
     return run_of(tmp_path, shard_set, deepspeed_file)
 
 
-def run_of(tmp_path: Path, shard_set: Path, deepspeed_file: Path, *more: str) -> Path:
-    """A run of an untrained model with one checkpoint, as training leaves it."""
+def run_of(
+    tmp_path: Path, shard_set: Path, deepspeed_file: Path, *more: str, factor: float = 1.0
+) -> Path:
+    """A run of an untrained model, its weights times a factor, with one checkpoint."""
     words = ["tiny", "model.layers=1", "model.width=16", "model.heads=2", "model.sequence=24"]
     words += [f"data.train={shard_set}", f"run={tmp_path / 'run'}", *more]
     job = prepare(words, None, str(deepspeed_file), World())
@@ -43,7 +46,7 @@ def run_of(tmp_path: Path, shard_set: Path, deepspeed_file: Path, *more: str) ->
     writer, files = Writer(job.folder.checkpoints, 7), {}
     writer.begin()
     for place, layer in model.layers.items():
-        tensors = {f"{place}.{name}": weight for name, weight in layer.named_parameters()}
+        tensors = {f"{place}.{name}": weight * factor for name, weight in layer.named_parameters()}
         if tensors:
             name = layer_file(int(place), False)
             files[name] = writer.write(name, tensors)
@@ -186,3 +189,31 @@ def test_a_step_that_is_not_there_is_reported_with_those_that_are(run_folder: Pa
 def test_a_folder_that_is_no_run_is_reported(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="is not the folder of a run"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("factor", "message"),
+    [
+        (math.nan, "of its weights, 0.embedding.weight among them, are not finite"),
+        (math.inf, "of its weights, 0.embedding.weight among them, are not finite"),
+        (1e38, "its (loss is nan|scores are not finite)"),
+    ],
+)
+def test_a_model_that_has_diverged_gives_neither_figures_nor_text(
+    factor: float,
+    message: str,
+    tmp_path: Path,
+    shard_set: Path,
+    deepspeed_file: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = str(run_of(tmp_path, shard_set, deepspeed_file, factor=factor))
+    for command, *words in (
+        (evaluate_command.main, "--data", str(shard_set), "--json"),
+        (generate_command.main, "--prompt", "1 plus"),
+        (generate_command.main, "--prompt", "1 plus", "--temperature", "0"),
+    ):
+        assert run(command, [folder, *words]) == 2
+        printed = capsys.readouterr()
+        assert not printed.out
+        assert re.search(f"error: the model: .*{message}: the run had diverged", printed.err)

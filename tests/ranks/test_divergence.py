@@ -149,6 +149,16 @@ def test_weights_with_which_the_loss_is_lost_are_not_saved(
     check(ended, healthy, message)
 
 
+def test_a_first_loss_is_blamed_on_the_weights_and_not_on_the_rate(
+    base: list[str], tmp_path: Path
+) -> None:
+    words = [*base, "steps=2", "model.initialization=1e38"]
+    ended = launch(tmp_path / "run", words, deepspeed(), 1)
+    assert ended.code == 1
+    assert "the loss is nan at step 1, which is made with the weights that" in ended.messages
+    assert "look at what gives them, model.initialization = 1e+38\n" in ended.messages
+
+
 @pytest.mark.parametrize(("rate", "said"), [(1e-9, "barely left"), (1.0, "is far above")])
 def test_a_loss_that_stays_and_one_that_rises_get_opposite_advice(
     rate: float, said: str, base: list[str], tmp_path: Path

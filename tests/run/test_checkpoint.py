@@ -105,7 +105,11 @@ def test_files_of_another_checkpoint_are_reported(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["{}", "[]", "{", '{"format": 1}', '{"format": 1, "files": {"a": 3}}', "\xff"]
+    "text",
+    [
+        *["{}", "[]", "{", '{"format": 1}', '{"format": 1, "files": {"a": 3}}', "\xff"],
+        '{"format": 1, "files": {}}',
+    ],
 )
 def test_a_broken_manifest_is_reported(tmp_path: Path, text: str) -> None:
     folder = save(tmp_path, 7)

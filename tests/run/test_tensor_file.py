@@ -56,6 +56,13 @@ def test_a_file_that_ends_too_early_is_not_read_for_ever(tmp_path: Path) -> None
         file.read("a", 0, 9)
 
 
+@pytest.mark.parametrize("content", [b"", b"x" * 100, b"\xff" * 8, bytes(8) + b"{"])
+def test_a_file_of_another_kind_is_refused(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(content)
+    with pytest.raises(ValueError, match=r"no safetensors file|Expecting value"):
+        TensorFile(tmp_path / "file")
+
+
 def test_a_full_disk_is_an_error_of_the_system() -> None:
     with pytest.raises(OSError, match="No space left"):
         write_tensors(Path("/dev/full"), {"a": np.ones(9, np.float32)})

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from dslm.environment import World
+from dslm.errors import UserError
+from dslm.run.checkpoint import Writer, layer_file
 from dslm.run.schedule import factor
 from dslm.train.prepare import Job, prepare
 from dslm.train.resumed import changes, rate, resumed
@@ -47,6 +52,41 @@ def trained(job: Job, steps: int) -> dict[str, Any]:
     job.folder.write_record(record(job))
     job.folder.metrics.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return record(job)
+
+
+def checkpoint(job: Job, step: int, *moments: str) -> Path:
+    """A checkpoint of one weight and its moments."""
+    writer, weight = Writer(job.folder.checkpoints, step), torch.ones(3)
+    writer.begin()
+    files = {
+        layer_file(0, moments=False): {"0.weight": weight},
+        layer_file(0, moments=True): {f"0.weight#{name}": weight for name in moments},
+    }
+    written = {name: writer.write(name, tensors) for name, tensors in files.items()}
+    writer.publish(written, {"step": step})
+    return writer.final / layer_file(0, moments=True)
+
+
+def garbled(file: Path) -> None:
+    file.write_bytes(b"x" * file.stat().st_size)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [Path.unlink, garbled, partial(Path.write_bytes, data=b"x" * 900)],
+    ids=["gone", "garbled", "of another length"],
+)
+def test_a_damaged_checkpoint_is_not_taken_for_one_of_another_optimizer(
+    damage: Callable[[Path], object], make_job: Any
+) -> None:
+    job = make_job()
+    trained(job, 6)
+    checkpoint(job, 3, "exp_avg", "exp_avg_sq")
+    file = checkpoint(job, 6, "momentum_buffer")
+    with pytest.raises(UserError, match="the checkpoint of step 6 holds momentum_buffer"):
+        make_job()
+    damage(file)
+    make_job()
 
 
 def test_nothing_is_said_when_nothing_is_another(make_job: Any) -> None:

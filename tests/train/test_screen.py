@@ -138,9 +138,9 @@ def test_where_the_run_begins_is_shown(make_job: Any, step: int, line: str) -> N
 def test_ids_that_never_occur_are_a_note(make_job: Any) -> None:
     assert "note" not in screen(make_job())
     assert screen(make_job("model.vocabulary=20"))["note"] == (
-        "the vocabulary has 3 ids that the tokenizer never produces; "
-        "model.vocabulary=17 saves their weights"
+        "the vocabulary has 3 ids that are never used; model.vocabulary=17 saves their weights"
     )
+    assert "note" not in screen(make_job("objective.causal.fill_in_middle=0.5"))
 
 
 def test_the_last_screen_has_commands_to_copy(make_job: Any) -> None:
