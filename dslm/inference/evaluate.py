@@ -83,6 +83,9 @@ def evaluate(
         tokens += samples.tokens[:, 1:].size
         if advance is not None:
             advance(samples.tokens[:, 1:].size)
+    if not losses["loss"][:, 1].any():
+        rule = "holds nothing to predict: it is shorter than a row of this model"
+        raise DataError(Problem(str(shards.folder), None, rule, "measure a longer text"))
     means = {name: float(_means(found).sum()) for name, found in losses.items()}
     if not math.isfinite(means["loss"]):
         raise lost(f"its loss is {means['loss']}")

@@ -22,6 +22,8 @@ from dslm.inference.evaluate import evaluate
 from dslm.inference.trained import Trained, load
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
+from dslm.preprocess.shard import shard
+from dslm.preprocess.work.plan import ShardingConfig
 from dslm.run.checkpoint import Writer, layer_file, read_weights
 from dslm.shards.shard_set import ShardSet
 from dslm.train.prepare import prepare
@@ -79,6 +81,21 @@ def test_a_text_is_measured_as_it_is_even_if_its_middle_was_learned(
     assert result.bits_per_byte == pytest.approx(nats / math.log(2) / held_out.text_bytes, rel=1e-5)
     assert list(result.measures) == ["fim_loss"]
     assert abs(result.measures["fim_loss"] - result.loss) > 1e-4
+
+
+@pytest.mark.parametrize("kind", ["causal", "masked", "denoising"])
+def test_a_text_in_which_there_is_nothing_to_predict_has_no_loss(
+    kind: str, tmp_path: Path, shard_set: Path, deepspeed_file: Path
+) -> None:
+    trained = load(run_of(tmp_path, shard_set, deepspeed_file, f"objective.kind={kind}"))
+    (tmp_path / "short.txt").write_text((shard_set.parent / "text.txt").read_text()[:4])
+    settings = ShardingConfig(ShardSet.open(shard_set).tokenizer)
+    held_out, _ = shard([tmp_path / "short.txt"], tmp_path / "held_out", settings)
+    if kind == "causal":  # which predicts all tokens but the first, however few
+        assert evaluate(trained, held_out).tokens == held_out.tokens - 1
+        return
+    with pytest.raises(DataError, match="holds nothing to predict: it is shorter than a row"):
+        evaluate(trained, held_out)
 
 
 def nats_of(trained: Trained, shards: ShardSet) -> float:
