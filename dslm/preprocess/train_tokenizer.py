@@ -187,7 +187,8 @@ def _pieces(
 def _translated(message: str, training: TokenizerConfig) -> Problem:
     """SentencePiece's own error in one sentence; it names the nearest size that would do."""
     if most := re.search(r"Please set it to a value <= (\d+)", message):
-        rule, fix = "is more than the text has pieces for", f"use at most {most[1]} or more text"
+        rule = "is more than the text has pieces for"
+        fix = f"use at most {most[1]}, or give more text"
     elif least := re.search(r"required_chars\. \d+ vs (\d+)", message):
         rule = "is too few for the bytes and characters of the text"
         fix = f"use {least[1]} or more"
