@@ -72,3 +72,16 @@ def loss_and_gradients(config: ModelConfig) -> tuple[Tensor, list[Tensor]]:
     gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
     assert len(gradients) == len(list(model.parameters()))
     return loss.detach(), gradients
+
+
+def rows_of_every_kind() -> Tensor:
+    """Visibility [6, 16]: causal, whole, a prefix, padding, many documents, padding alone."""
+    rows = [
+        [1] * 16,
+        [-1] * 16,
+        [-1] * 6 + [1] * 10,
+        [-1] * 4 + [1] * 5 + [0] * 7,
+        [-1, -1, 1, 1, 1, -2, -2, 2, 3, 3, -4, -4, -4, 0, 0, 0],
+        [0] * 16,
+    ]
+    return torch.tensor(rows)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from helpers.models import KEYS, KINDS, RECURRENT, TOKENS, build, small
+from helpers.models import KEYS, KINDS, RECURRENT, TOKENS, build, rows_of_every_kind, small
 from torch import Tensor
 
 from dslm.model.dropout import Dropout, Site, kept, layer_keys
@@ -208,24 +208,11 @@ class Rows:
         return torch.einsum("bhst,bhte->bhse", weights * stays / (1 - rate), values)
 
 
-def numbers() -> Tensor:
-    """Rows of every kind: causal, whole, a prefix, padding, many documents, padding alone."""
-    rows = [
-        [1] * 16,
-        [-1] * 16,
-        [-1] * 6 + [1] * 10,
-        [-1] * 4 + [1] * 5 + [0] * 7,
-        [-1, -1, 1, 1, 1, -2, -2, 2, 3, 3, -4, -4, -4, 0, 0, 0],
-        [0] * 16,
-    ]
-    return torch.tensor(rows)
-
-
 @pytest.mark.parametrize("groups", [4, 2, 1])
 def test_attention_drops_weights_after_they_were_made_to_sum_to_one(groups: int) -> None:
     rows = Rows(groups)
-    wanted = rows.reference(sees(numbers()))
-    visibility = visible(numbers(), 8)
+    wanted = rows.reference(sees(rows_of_every_kind()))
+    visibility = visible(rows_of_every_kind(), 8)
     found = attend(*rows.vectors, visibility, None, causal=True, dropped=rows.dropped)
     assert (found - wanted).abs().max() <= 1e-6  # its softmax is in float32
     outside = torch.randn(wanted.shape, generator=DRAW, dtype=torch.float64)
@@ -245,8 +232,8 @@ def test_flex_attention_drops_the_same(groups: int) -> None:
     rows = Rows(groups)
     for vectors in rows.vectors:
         vectors.requires_grad_(False)
-    mask = block_mask(numbers(), dropped=True)
-    wanted = rows.reference(sees(numbers()))
+    mask = block_mask(rows_of_every_kind(), dropped=True)
+    wanted = rows.reference(sees(rows_of_every_kind()))
     assert (flexible(*rows.vectors, mask, rows.dropped) - wanted).abs().max() <= 1e-6
     # A token that sees itself alone is left with nothing where that is dropped.
     assert (wanted == 0).all(-1).any()

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from helpers.models import small
+from helpers.models import rows_of_every_kind, small
 from torch import Tensor
 
 from dslm.model.block import Block
@@ -43,21 +43,8 @@ def spans() -> list[tuple[int, slice]]:
     ]
 
 
-def mixed() -> Tensor:
-    """Every kind of row: causal, whole, a prefix and then causal, with padding, of many."""
-    rows = [
-        [1] * 16,
-        [-1] * 16,
-        [-1] * 6 + [1] * 10,
-        [-1] * 4 + [1] * 5 + [0] * 7,
-        [-1, -1, 1, 1, 1, -2, -2, 2, 3, 3, -4, -4, -4, 0, 0, 0],
-        [0] * 16,
-    ]
-    return torch.tensor(rows)
-
-
 def test_a_token_sees_its_document_as_the_rule_says() -> None:
-    visibility = mixed()
+    visibility = rows_of_every_kind()
     mask = sees(visibility)
     assert mask.shape == (6, 1, 16, 16)
     for row, numbers in enumerate(visibility.tolist()):
@@ -69,7 +56,7 @@ def test_a_token_sees_its_document_as_the_rule_says() -> None:
 
 
 def test_no_row_of_the_mask_is_empty() -> None:
-    assert sees(mixed()).any(-1).all()
+    assert sees(rows_of_every_kind()).any(-1).all()
 
 
 @pytest.mark.parametrize("causal", [True, False])
@@ -112,7 +99,9 @@ def test_places_begin_anew_with_every_document() -> None:
 
 @pytest.mark.parametrize("size", [16, 300])
 def test_flex_attention_is_given_the_same_rule(size: int) -> None:
-    visibility = mixed().repeat_interleave(-(-size // 16), dim=1)[:, :size].contiguous()
+    visibility = (
+        rows_of_every_kind().repeat_interleave(-(-size // 16), dim=1)[:, :size].contiguous()
+    )
     made, mask = block_mask(visibility), sees(visibility)[:, 0]
     every = torch.arange(size)
     for row in range(6):
@@ -130,7 +119,7 @@ def test_flex_attention_is_given_the_same_rule(size: int) -> None:
 @pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
 @pytest.mark.parametrize("groups", [4, 2, 1])
 def test_flex_attention_gives_what_the_mask_gives(groups: int) -> None:
-    numbers = mixed()
+    numbers = rows_of_every_kind()
     queries = torch.randn(6, 4, 16, 8, generator=DRAW)
     keys, values = torch.randn(2, 6, groups, 16, 8, generator=DRAW)
     plain = attend(queries, keys, values, visible(numbers, 8), None, causal=True)
