@@ -101,8 +101,9 @@ def prepare(
         plan = _plan(deepspeed, config, world, found)
     if config:
         found.problems += [*check_run(config), *check_model(config.model)]
-        name = named((deepspeed or {}).get("optimizer", {}).get("type", "")) if plan else None
-        found.problems += check_matrices(name, config.model)
+        if plan and deepspeed:
+            optimizer = named(deepspeed["optimizer"]["type"])
+            found.problems += check_matrices(optimizer, config.model)
         if world.is_main and config.word_vectors and not RunFolder(Path(config.run)).newest_step():
             found.problems += check_word_vectors(config.word_vectors, config.model)
     source = None
@@ -119,8 +120,9 @@ def prepare(
         if world.is_main:
             folder = RunFolder(Path(config.run))
             found.problems += check_folder(folder, asdict(config), sources.record(), config.fresh)
-            if plan and (newest := found.collect(newest_whole, folder)):
-                found.problems += check_optimizer(folder, newest, config, deepspeed or {})
+            newest = found.collect(newest_whole, folder)
+            if newest and plan and deepspeed:
+                found.problems += check_optimizer(folder, newest, config, deepspeed)
     if found.problems or not (config and deepspeed and sources and objective and plan):
         raise UserError(*found.problems)
     job = _job(config, deepspeed, plan, sources, objective, world, source)
@@ -144,7 +146,7 @@ def check_optimizer(
 
     Args:
         folder: of the run.
-        step: of the checkpoint; if its files prove damaged, that is told later.
+        step: of the checkpoint; if its files prove damaged, that is reported later.
         config: the settings.
         deepspeed: DeepSpeed's JSON, checked.
     """
