@@ -74,7 +74,7 @@ def batches(file: Any, form: str) -> Iterator[Any]:
     with pa.ipc.open_stream(file) as reader:
         yield from reader
         if not _is_whole(file, form):
-            raise pa.ArrowInvalid("it ends before its end")
+            raise pa.ArrowInvalid("it is cut short: the mark of its end is missing")
 
 
 def _is_whole(file: Any, form: str) -> bool:

@@ -116,7 +116,7 @@ def compression_of(head: bytes) -> str:
 
 
 def kind_named(name: str) -> str:
-    """The kind that the name of a file tells."""
+    """The kind that the name of a file says."""
     name = name.lower()
     return next((key for key, kind in COMPRESSIONS.items() if name.endswith(kind.suffix)), "")
 

@@ -149,7 +149,7 @@ class JsonStream(JsonText):
         self._at += 1
         if self._names and not self._within and not self._astray:
             self._astray = True
-            raise DamageError("not JSON", "a bracket closes what has been closed before")
+            raise DamageError("not JSON", "a closing bracket without an opening one")
         if (self._within[-1:] + char) in ("[]", "{}"):
             self._within = self._within[:-1]
             if self._names and not self._within and not self._found:

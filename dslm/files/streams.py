@@ -3,7 +3,7 @@
     Metered (bytes of the file, counted) → Unpacked (decompressed) → Transcoded (to UTF-8)
 
 Each of these is a raw stream with a buffer above it; one that has nothing to do is left out, so
-that a plain UTF-8 file is seekable. Whatever goes wrong with the file itself is raised or told
+that a plain UTF-8 file is seekable. Whatever goes wrong with the file itself is raised or reported
 here, and never mistaken for an error of those who use the text.
 """
 

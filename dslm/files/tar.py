@@ -49,14 +49,14 @@ class Entry(io.RawIOBase):
         size: bytes of its content.
         damaged: called where the content ends too early.
         whole: whether it has not ended too early so far.
-        told: whether `damaged` was called.
+        reported: whether `damaged` was called.
     """
 
     def __init__(self, archive: _Archive, name: str, size: int) -> None:
         self._archive, self.name, self.size = archive, name, size
         self.offset, self._left = archive.position, size
         self.damaged: Damaged | None = None
-        self.whole, self.told = True, False
+        self.whole, self.reported = True, False
 
     def readable(self) -> bool:
         """It is."""
@@ -73,7 +73,7 @@ class Entry(io.RawIOBase):
         buffer[: len(taken)] = taken
         self._left -= len(taken)
         if len(taken) < wanted and self.whole:
-            self.whole, self.told = False, self.damaged is not None
+            self.whole, self.reported = False, self.damaged is not None
             if self.damaged:
                 self.damaged(self.size - self._left, f"{self._left} bytes are missing")
         return len(taken)
@@ -126,7 +126,7 @@ def entries(file: io.BufferedReader) -> Iterator[Entry | DamagedEntry]:
             yield entry
         entry.skip()
         name, size, ended = b"", -1, not entry.whole
-        if not entry.whole and not entry.told:
+        if not entry.whole and not entry.reported:
             yield DamagedEntry(start, "cut short")
     if not ended:
         yield DamagedEntry(archive.position, "cut short")

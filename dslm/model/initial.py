@@ -132,7 +132,7 @@ _DRAWING = ContextVar("drawing", default=True)
 
 @contextmanager
 def undrawn() -> Iterator[None]:
-    """Within it, weights that are told what to begin with hold zeros, to be filled later."""
+    """Within it, weights for which `begin` is called hold zeros, to be filled later."""
     token = _DRAWING.set(False)
     try:
         yield

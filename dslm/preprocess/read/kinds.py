@@ -84,7 +84,7 @@ def format_of(path: Path, start: bytes, compression: str) -> Format:
 
 
 def _without_magic(path: Path, start: bytes, compression: str) -> Format:
-    """The format of text, or the one that the name tells where the beginning is damaged."""
+    """The format of text, or the one that the name says where the beginning is damaged."""
     packed = compression or kind_named(path.name)  # or it was, and something has unpacked it
     name = path.name.lower().rpartition(".")[0] if packed else path.name.lower()
     suffix = Path(name).suffix or Path(path.name.lower()).suffix
