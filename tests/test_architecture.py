@@ -23,7 +23,8 @@ SCRIPTS = sorted([*(ROOT / "launch").glob("*.py"), *(ROOT / "preprocess").glob("
 
 ROOMS = [
     {"errors"},
-    {"launchers"},
+    {"launchers", "ancestors"},
+    {"signals"},
     {"arrays", "environment", "progress"},
     {"config", "workers"},
     {"files"},

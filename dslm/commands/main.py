@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 
 from dslm.commands.cli import run
 from dslm.errors import ConfigError, Problem, suggest
+from dslm.signals import REQUESTS
 
 COMMANDS = {
     "builtin-corpus": "gather text that every machine already has",
@@ -43,5 +45,7 @@ def dispatch(argv: list[str]) -> None:
     if argv[0] not in COMMANDS:
         fix = suggest(argv[0], COMMANDS, f"choose from {', '.join(COMMANDS)}")
         raise ConfigError(Problem("dslm", argv[0], "there is no such command", fix))
-    module = importlib.import_module(f"dslm.commands.{argv[0].replace('-', '_')}")
-    module.main(argv[1:])
+    # A run is stopped by signals in good order, also by one that comes while its code is loaded.
+    with REQUESTS.caught() if argv[0] == "pretrain" else nullcontext():
+        module = importlib.import_module(f"dslm.commands.{argv[0].replace('-', '_')}")
+        module.main(argv[1:])

@@ -13,6 +13,7 @@ from dslm.errors import DslmError
 from dslm.run.config import RunConfig
 from dslm.run.presets import PRESETS
 from dslm.run.settings import decided
+from dslm.signals import REQUESTS
 from dslm.train.prepare import Job, prepare
 
 GRACE = 10.0
@@ -26,9 +27,11 @@ def main(argv: list[str]) -> None:
         print(_help(parser, argv))
         return
     world = read_world()
+    REQUESTS.watch(world.launcher)
     try:
         options = parser.parse_args(argv)
         job: Job = prepare(options.words, options.config, options.deepspeed_config, world)
+        REQUESTS.begin()
         from dslm.train.pretrain import pretrain
 
         words = [word for word in argv if not word.startswith("--local_rank")]

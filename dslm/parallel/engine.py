@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -19,6 +19,10 @@ from dslm.objectives.batch import Batch
 from dslm.parallel.loss import LossFunction
 from dslm.parallel.loss_scale import LossScale
 from dslm.parallel.plan import Plan
+from dslm.parallel.stop import Stop
+
+AT_ONCE = 16
+"""Micro-batches that are evaluated before the ranks can agree on something else."""
 
 
 class Engine(ABC):
@@ -36,6 +40,7 @@ class Engine(ABC):
         self.loss_function = loss_function
         self.peak_learning_rates = [group["lr"] for group in engine.optimizer.param_groups]
         self.loss_scale = LossScale(engine)
+        self.stop = Stop(torch.device(engine.device))
         self._norm: Tensor | None = None
         self._weights = list(engine.module.parameters())
         engine.clip_fp32_gradients = self._clip
@@ -50,9 +55,26 @@ class Engine(ABC):
             This rank's mean loss, a scalar on the device; `mean` makes it that of all ranks.
         """
 
+    def evaluate(
+        self, micro_batches: Sequence[Batch], between: Callable[[], None] = lambda: None
+    ) -> Tensor:
+        """Mean loss of this replica's micro-batches without learning, on every rank.
+
+        Args:
+            micro_batches: as many on every replica.
+            between: called on every rank after every `AT_ONCE` of them.
+        """
+        count, losses = len(micro_batches), []
+        counted = self.counted(iter(micro_batches), count)
+        for first in range(0, count, AT_ONCE):
+            some = min(AT_ONCE, count - first)
+            losses.append(self.evaluate_counted(counted, some) * (some / count))
+            between()
+        return torch.stack(losses).sum()
+
     @abstractmethod
-    def evaluate(self, micro_batches: Sequence[Batch]) -> Tensor:
-        """Mean loss of this replica's micro-batches without learning, on every rank."""
+    def evaluate_counted(self, micro_batches: Iterator[Batch], count: int) -> Tensor:
+        """Mean loss of the next micro-batches of those that `counted` returned."""
 
     @abstractmethod
     def parameters(self) -> dict[str, nn.Parameter]:
@@ -75,6 +97,7 @@ class Engine(ABC):
     def counted(self, micro_batches: Iterator[Batch], count: int) -> Iterator[Batch]:
         """This rank's micro-batches, once the loss knows how many labels all ranks have in them.
 
+        By the same sum over the ranks they know whether to stop after the step (`Engine.stop`).
         Every rank must call it; those that compute no losses read nothing ahead.
         """
         objective = self.loss_function.objective
@@ -83,7 +106,9 @@ class Engine(ABC):
             known = list(itertools.islice(micro_batches, count))
             counts += sum(objective.counts(labels) for _, labels in known)
             micro_batches = iter(known)
-        torch.distributed.all_reduce(counts)
+        sums = self.stop.with_requests(counts)
+        torch.distributed.all_reduce(sums)
+        counts = self.stop.without_requests(sums)
         self.loss_function.share(counts, count * self.plan.replicas)
         return micro_batches
 

@@ -63,11 +63,9 @@ class PipelineEngine(Engine):
         loss: Tensor = self.engine.train_batch(counted)
         return loss
 
-    def evaluate(self, micro_batches: Sequence[Batch]) -> Tensor:
-        """See `Engine.evaluate`; DeepSpeed averages over the replicas already."""
-        count = len(micro_batches)
-        counted = self.counted(iter(micro_batches), count)
-        loss: Tensor = self.engine.eval_batch(counted, num_micro_batches=count)
+    def evaluate_counted(self, micro_batches: Iterator[Batch], count: int) -> Tensor:
+        """See `Engine.evaluate_counted`; DeepSpeed averages over the replicas already."""
+        loss: Tensor = self.engine.eval_batch(micro_batches, num_micro_batches=count)
         return loss
 
     def parameters(self) -> dict[str, nn.Parameter]:

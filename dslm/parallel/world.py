@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from dslm.environment import World, fill_environment, threads_are_set
+from dslm.signals import CAUSES, REQUESTS, Stopped
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,6 +37,7 @@ def join(world: World, minutes: float = 30.0) -> None:
     if not world.cpu:
         torch.cuda.set_device(world.local_rank)
     deepspeed.init_distributed(backend, timeout=timedelta(minutes=minutes), verbose=False)
+    REQUESTS.joined()
 
 
 def any_rank(world: World, flags: Sequence[bool]) -> list[bool]:
@@ -47,6 +49,17 @@ def any_rank(world: World, flags: Sequence[bool]) -> list[bool]:
     found = torch.tensor([*flags, False], dtype=torch.int32, device=device(world))
     torch.distributed.all_reduce(found, torch.distributed.ReduceOp.MAX)
     return [bool(flag) for flag in found[:-1].tolist()]
+
+
+def stop_if_asked(world: World) -> None:
+    """Before a run makes its first step; every rank must call it.
+
+    Raises:
+        Stopped: some rank was asked to stop.
+    """
+    for cause, asked in zip(CAUSES, any_rank(world, REQUESTS.asked), strict=True):
+        if asked:
+            raise Stopped(cause)
 
 
 def broadcast(world: World, number: int) -> int:
@@ -75,11 +88,12 @@ def broadcast_tensor(world: World, tensor: Tensor) -> Tensor:
 
 
 def shutdown() -> None:
-    """Leave the process group; every rank must call it."""
+    """Leave the process group, if it was joined; every rank must call it."""
     import torch
 
-    torch.distributed.barrier()
-    torch.distributed.destroy_process_group()
+    if torch.distributed.is_initialized():
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
 
 
 def device(world: World) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -58,12 +59,12 @@ class ZeroEngine(Engine):
         return torch.stack(losses).mean()
 
     @torch.no_grad()
-    def evaluate(self, micro_batches: Sequence[Batch]) -> Tensor:
-        """See `Engine.evaluate`."""
+    def evaluate_counted(self, micro_batches: Iterator[Batch], count: int) -> Tensor:
+        """See `Engine.evaluate_counted`."""
         self.engine.eval()
         losses = [
             self.loss_function(self.engine(inputs), labels)
-            for inputs, labels in self.counted(iter(micro_batches), len(micro_batches))
+            for inputs, labels in itertools.islice(micro_batches, count)
         ]
         return torch.stack(losses).mean()
 

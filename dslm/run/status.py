@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 Status = Literal["running", "preempted", "done", "failed"]
 """Preempted: stopped because it was asked to, with a checkpoint; the same command goes on."""
+
+
+class Ending(NamedTuple):
+    """How a run ended."""
+
+    status: Status
+    how: str
+    """A sentence for people."""
 
 
 def with_status_word(record: Mapping[str, Any]) -> dict[str, Any]:

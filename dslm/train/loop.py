@@ -18,6 +18,8 @@ from dslm.parallel.engine import Engine
 from dslm.parallel.hardware import memory_gib, peak_flops
 from dslm.run.metrics import Line
 from dslm.run.schedule import factor
+from dslm.run.status import Ending
+from dslm.signals import Stopped
 from dslm.train.batches import evaluation_rows, training_batch, validation_batches
 from dslm.train.checkpointer import Checkpointer
 from dslm.train.divergence import Watch
@@ -78,23 +80,34 @@ class Loop:
         for loss in measured:
             self.compare(loss)
 
-    def run(self) -> str:
-        """Train to the end; returns how the run ended, in words."""
-        reason = None
-        while self.position.step < self.config.steps and reason is None:
+    def run(self) -> Ending:
+        """Train until the steps are made, a goal is reached, or some rank is asked to stop."""
+        reason, asked = None, self.engine.stop.ask()
+        while self.position.step < self.config.steps and reason is None and asked is None:
             loss = self.train_step()
             self.position.skipped += self.watch.step(
                 self.position.step, self.position.samples, loss
             )
             if self.due(self.config.log_interval):
                 self.log(loss)
-            if self.due(self.config.evaluation_interval):
+            asked = self.engine.stop.reason()
+            if asked is None and self.due(self.config.evaluation_interval):
                 reason = self.measure()
-            if reason is not None or self.due(self.config.checkpoint_interval):
+                asked = self.engine.stop.reason()
+            if reason or asked or self.due(self.config.checkpoint_interval):
                 self.save()
-        how = reason or f"all {self.config.steps:,} steps made"
-        skipped = self.position.skipped
-        return f"{how}; {skipped:,} were left out by float16's loss scale" if skipped else how
+                asked = self.engine.stop.ask()  # again: a save may take long
+        return self.ending(reason, asked)
+
+    def ending(self, reason: str | None, asked: str | None) -> Ending:
+        """How the run ended: by a reason of its own, or because it was asked to."""
+        step, steps, skipped = self.position.step, self.config.steps, self.position.skipped
+        if asked and step < steps and reason is None:
+            return Ending("preempted", f"stopped {asked} after step {step:,} of {steps:,}")
+        how = reason or f"all {steps:,} steps made"
+        if skipped:
+            how += f"; {skipped:,} were left out by float16's loss scale"
+        return Ending("done", how)
 
     def due(self, interval: int) -> bool:
         """Whether something done at every `interval` steps and at the end is to be done now."""
@@ -154,7 +167,22 @@ class Loop:
         self.warn_if_stuck(value)
 
     def measure(self) -> str | None:
-        """Measure the validation loss; returns a reason to stop, if there is one."""
+        """Measure the validation loss; returns a reason to stop, if there is one.
+
+        When some rank is asked to stop, the measurement is cut short and not recorded.
+        """
+        try:
+            loss = self.validation_loss()
+        except Stopped:
+            return None
+        return None if loss is None else self.reason_to_stop(loss)
+
+    def validation_loss(self) -> float | None:
+        """Measure and log; `None` where there is no shard set to measure on.
+
+        Raises:
+            Stopped: some rank was asked to stop in the middle.
+        """
         shards, config = self.job.sources.validation, self.config
         if shards is None:
             return None
@@ -174,7 +202,8 @@ class Loop:
                     config.model.dropout > 0,
                 )
                 self.engine.loss_function.collect = name == "loss"
-                losses[name] = self.engine.mean(self.engine.evaluate(batches))
+                mean = self.engine.evaluate(batches, self.engine.stop.check)
+                losses[name] = self.engine.mean(mean)
             loss, measured = losses.pop("loss"), {**losses, **self.engine.measures()}
         line: Line = {
             "step": self.position.step,
@@ -185,7 +214,7 @@ class Loop:
         }
         self.logger.log(line, self.throughput)
         self.watch.validation(self.position.step, loss)
-        return self.reason_to_stop(loss)
+        return loss
 
     def reason_to_stop(self, loss: float) -> str | None:
         """Why to stop after a validation loss; `None` to go on."""

@@ -14,10 +14,12 @@ from typing import TextIO
 
 from dslm.environment import World
 from dslm.errors import CheckpointError, DslmError, Problem, UserError
-from dslm.parallel.world import device, join, shutdown
+from dslm.parallel.world import device, join, shutdown, stop_if_asked
 from dslm.report import write_report
 from dslm.run.checkpoint import read_state, verify_sizes
 from dslm.run.metrics import Board, Metrics, skipped_steps, validation_losses
+from dslm.run.status import Ending
+from dslm.signals import REQUESTS, Stopped
 from dslm.train.output import redirect_output
 from dslm.train.prepare import Job
 from dslm.train.record import RunRecord
@@ -54,21 +56,38 @@ def pretrain(job: Job, world: World, words: Sequence[str]) -> None:
     found = _lock(job) if world.is_main else (NO_CHECKPOINT, [])
     record = RunRecord(job, world, words)
     with redirect_output(job.folder.log(world.rank)) as (results, messages):
-        step = _claim(job, world, record, found, messages)
-        try:
-            how = _train(job, world, step, record.vectors, messages)
-        except BaseException as error:
-            if world.is_main:
-                _record_failure(record, error)
-            raise
+        ending = _until_it_ends(job, world, record, found, messages)
         shutdown()
         if world.is_main:
-            record.write("done", how)
-            write_report(job.folder.path)
-            print(*last_screen(job, world, words, how), sep="\n", file=results)
+            record.write(*ending)
+            with suppress(UserError):  # it was stopped before there was a step to report on
+                write_report(job.folder.path)
+            with suppress(BrokenPipeError):  # nobody reads it any more, as the launcher is gone
+                print(*last_screen(job, world, words, ending), sep="\n", file=results)
 
 
-def _train(job: Job, world: World, step: int, vectors: WordVectors | None, messages: TextIO) -> str:
+def _until_it_ends(
+    job: Job,
+    world: World,
+    record: RunRecord,
+    found: tuple[int, list[Problem]],
+    messages: TextIO,
+) -> Ending:
+    """Prepare and train; a failure is recorded."""
+    try:
+        step = _claim(job, world, record, found, messages)
+        return _train(job, world, step, record.vectors, messages)
+    except Stopped as cause:
+        return Ending("preempted", f"stopped {cause} before its first step")
+    except BaseException as error:
+        if record.begun:
+            _record_failure(record, error)
+        raise
+
+
+def _train(
+    job: Job, world: World, step: int, vectors: WordVectors | None, messages: TextIO
+) -> Ending:
     """Everything that needs torch; returns how the run ended."""
     from dslm.model.stages import DROPOUT_KEYS, drawn, stages
     from dslm.parallel.layout import create
@@ -78,11 +97,14 @@ def _train(job: Job, world: World, step: int, vectors: WordVectors | None, messa
 
     join(world)
     if step >= job.config.steps:
-        return f"all {step:,} steps had already been made; nothing was done"
+        return Ending("done", f"all {step:,} steps had already been made; nothing was done")
+    stop_if_asked(world)
     extras = (*job.objective.extras, *([DROPOUT_KEYS] if job.config.model.dropout else []))
     layers = stages(job.config.model, job.config.seed, extras)
     engine = create(layers, job.plan, job.deepspeed, job.objective)
     checkpointer = Checkpointer(engine, job, len(layers))
+    REQUESTS.renew()
+    stop_if_asked(world)
     with _run_logger(job, world, max(step, 0), messages) as logger:
         loop = Loop(job, engine, checkpointer, device(world), logger)
         if step > 0:
@@ -141,9 +163,11 @@ def _claim(
     """
     if world.size > 1:
         join(world)
+    stop_if_asked(world)
     progress = messages if world.is_main else sys.stderr  # by now a log
     if job.config.data.verify:
         verify_data(job, world, progress)
+    stop_if_asked(world)
     step, problems = choose_checkpoint(job, world, *found, progress)
     if step == NO_CHECKPOINT:
         verify_source(job, world, progress)

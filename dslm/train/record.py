@@ -32,6 +32,8 @@ class RunRecord:
         self.job, self.world, self.words = job, world, words
         self.vectors: WordVectors | None = None
         """The word vectors that the run begins with."""
+        self.begun = False
+        """Whether this rank has written it."""
         self.heartbeat: Mapping[str, Any] | None = None
         """When the run was last seen alive, at which step and in which phase."""
 
@@ -44,6 +46,7 @@ class RunRecord:
         """
         state = {"status": status, "ended": ended, "heartbeat": self.heartbeat}
         self.job.folder.write_record({**state, **self._description()})
+        self.begun = True
 
     def _description(self) -> dict[str, Any]:
         """What does not change while the run is trained."""
@@ -73,4 +76,7 @@ class RunRecord:
         """What the record holds of word vectors; that of a resumed run keeps what it held."""
         if self.job.config.word_vectors is None:
             return {}
-        return {KEY: self.vectors.record() if self.vectors else self.job.folder.read().get(KEY)}
+        if self.vectors is not None:
+            return {KEY: self.vectors.record()}
+        folder = self.job.folder
+        return {KEY: folder.read().get(KEY) if folder.record.is_file() else None}

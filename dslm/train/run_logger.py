@@ -39,8 +39,7 @@ class RunLogger:
         """Show lines to the user."""
         if self.messages is not None:
             clear = "\r\033[K" if self.terminal else ""
-            print(clear + "\n".join(lines), file=self.messages)
-            self.last_message = time.monotonic()
+            self._print(clear + "\n".join(lines) + "\n")
 
     def heartbeat(self, step: int, throughput: Throughput) -> None:
         """A step begins: show that the run is alive, unless something was shown lately."""
@@ -48,12 +47,18 @@ class RunLogger:
             return
         silent = time.monotonic() - self.last_message
         if self.terminal and silent > 0.5:
-            print(
-                f"\r\033[K{self._where(step, throughput)}", end="", file=self.messages, flush=True
-            )
-            self.last_message = time.monotonic()
+            self._print(f"\r\033[K{self._where(step, throughput)}")
         elif not self.terminal and silent > SILENCE:
             self.message(self._where(step, throughput))
+
+    def _print(self, text: str) -> None:
+        if self.messages is None:
+            return
+        self.last_message = time.monotonic()
+        try:
+            print(text, end="", file=self.messages, flush=True)
+        except BrokenPipeError:  # nobody reads it any more, as the launcher is gone
+            self.messages = None
 
     def log(self, line: Line, throughput: Throughput) -> None:
         """Write a line of metrics, and show it if enough steps have passed since the last."""

@@ -16,6 +16,7 @@ from dslm.parallel.deepspeed_json.optimizer import decouples_decay
 from dslm.parallel.memory import estimate
 from dslm.progress import counted, human
 from dslm.run.schedule import length, settled, warmup_steps
+from dslm.run.status import Ending
 from dslm.train.prepare import Job
 from dslm.train.word_vectors.embedding import WordVectors
 
@@ -52,18 +53,21 @@ def first_screen(
     return [f"{name:<9}{text}" for name, text in lines]
 
 
-def last_screen(job: Job, world: World, words: Sequence[str], how: str) -> list[str]:
+def last_screen(job: Job, world: World, words: Sequence[str], ending: Ending) -> list[str]:
     """How the run ended, where everything is, and what to type next."""
     config, run = job.config, shlex.quote(job.folder.path.as_posix())
     held_out = config.data.validation or "SHARDS"
     generate, completion = f"python launch/generate.py {run} --prompt", job.objective.completion()
-    again = [word for word in words if not word.startswith(("steps=", "fresh="))]
+    preempted = ending.status == "preempted"
+    dropped = ("fresh=",) if preempted else ("fresh=", "steps=")
+    again = [word for word in words if not word.startswith(dropped)]
+    again += [] if preempted else _longer(job)
     lines = [
-        ("ended", how),
+        ("ended", ending.how),
         ("folder", f"{run}: report.html, metrics.jsonl, checkpoints/, logs/"),
         ("evaluate", f"python launch/evaluate.py {run} --data {shlex.quote(held_out)}"),
         *([("generate", f"{generate} {completion.example}")] if completion else []),
-        ("resume", f"{command(world)} {shlex.join([*again, *_longer(job)])}"),
+        ("resume", f"{command(world)} {shlex.join(again)}"),
     ]
     return [f"{name:<9}{text}" for name, text in lines]
 

@@ -122,9 +122,9 @@ def _rank(
     import torch
 
     from dslm.commands.cli import run
-    from dslm.commands.pretrain import main
+    from dslm.commands.main import command
 
     torch.set_num_threads(1)
     if prepare is not None:
         prepare(rank)
-    os._exit(run(main, arguments))
+    os._exit(run(command("pretrain"), arguments))

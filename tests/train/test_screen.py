@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from dslm.environment import World
+from dslm.run.status import Ending
 from dslm.sampling.stream import ordered
 from dslm.train.prepare import Job, prepare
 from dslm.train.screen import command, first_screen, last_screen
@@ -146,7 +147,8 @@ def test_ids_that_never_occur_are_a_note(make_job: Any) -> None:
 def test_the_last_screen_has_commands_to_copy(make_job: Any) -> None:
     job = make_job("steps=50")
     words = ["tiny", f"run={job.config.run}", "steps=50", "fresh=true"]
-    lines = {line[:9].strip(): line[9:] for line in last_screen(job, TWO, words, "all 50 made")}
+    screen = last_screen(job, TWO, words, Ending("done", "all 50 made"))
+    lines = {line[:9].strip(): line[9:] for line in screen}
     assert lines["ended"] == "all 50 made"
     assert shlex.split(lines["evaluate"])[:3] == ["python", "launch/evaluate.py", job.config.run]
     assert shlex.split(lines["generate"])[2] == job.config.run
@@ -154,6 +156,14 @@ def test_the_last_screen_has_commands_to_copy(make_job: Any) -> None:
         *["deepspeed", "--num_gpus", "2", "launch/pretrain.py"],
         *["tiny", f"run={job.config.run}", "steps=100", "schedule.steps=50"],
     ]
+
+
+def test_a_run_that_was_stopped_goes_on_with_the_same_command(make_job: Any) -> None:
+    job = make_job("steps=50")
+    ending = Ending("preempted", "stopped by SIGUSR1 after step 7 of 50")
+    lines = last_screen(job, TWO, ["tiny", "run=a", "steps=50", "fresh=true"], ending)
+    assert f"{'ended':<9}{ending.how}" in lines
+    assert lines[-1].endswith("launch/pretrain.py tiny run=a steps=50")
 
 
 @pytest.mark.parametrize(
@@ -169,7 +179,7 @@ def test_the_command_to_resume_goes_on_with_the_schedule(
     make_job: Any, schedule: list[str], typed: list[str]
 ) -> None:
     job = make_job("steps=50", *schedule)
-    lines = last_screen(job, TWO, ["tiny", "steps=50", *schedule], "all 50 made")
+    lines = last_screen(job, TWO, ["tiny", "steps=50", *schedule], Ending("done", "all 50 made"))
     (resume,) = (shlex.split(line) for line in lines if line.startswith("resume"))
     assert [word for word in resume if "steps=" in word] == typed
 
