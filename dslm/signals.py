@@ -23,7 +23,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -34,6 +34,8 @@ CAUSES = (*(f"by {number.name}" for number in SIGNALS), "because its launcher is
 """Why a run is stopped: after the words "the run was stopped"."""
 BURST = 1.0
 """Seconds within which signals of a kind count as one."""
+LAST = 1.0
+"""Seconds for what is said before the process ends at once: a file system may hang."""
 LOOK = 2.0
 """Seconds between two looks at the launcher."""
 
@@ -50,6 +52,8 @@ class StopRequests:
         """For each of `CAUSES` whether this process was asked to stop for it."""
         self.borne = 1
         """How many signals of a kind do not end the process at once."""
+        self.last_words: Callable[[str], object] = lambda _: None
+        """Called with how the process ends, before it ends at once; it has `LAST` for it."""
         self._counts: Counter[int] = Counter()
         self._last: dict[int, float] = {}
         self._before: dict[int, Any] = {}
@@ -115,8 +119,13 @@ class StopRequests:
         if now - self._last.get(number, -BURST) >= BURST:
             self._counts[number] += 1
             self._last[number] = now
-        self.asked[SIGNALS.index(signal.Signals(number))] = True
+        cause = SIGNALS.index(signal.Signals(number))
+        self.asked[cause] = True
         if self._counts[number] > self.borne:
+            how = f"ended at once {CAUSES[cause]}"
+            words = threading.Thread(target=self.last_words, args=[how], daemon=True)
+            words.start()
+            words.join(LAST)
             os._exit(128 + number)  # files are published by renaming: none is left half written
 
     def _interrupted(self, number: int, _: object) -> None:

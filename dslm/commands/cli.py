@@ -1,7 +1,8 @@
 """How every command starts and ends: arguments in, exit code out, one line for each mistake.
 
-Exit codes: 0 done, 2 the user's mistake, 1 anything else, 130 interrupted. Results go to standard
-output, everything else to standard error.
+Exit codes: 0 done, 2 the user's mistake, 1 anything else, 130 interrupted. A run of training that
+is asked to stop saves and ends with 0, see `dslm.signals`. Results go to standard output,
+everything else to standard error.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
+from threading import Lock
 from typing import Any
 
 from dslm import __version__
@@ -32,6 +33,7 @@ class RunRecord:
         self.job, self.world, self.words = job, world, words
         self.vectors: WordVectors | None = None
         """The word vectors that the run begins with."""
+        self._lock = Lock()
         self.begun = False
         """Whether this rank has written it."""
         self.heartbeat: Mapping[str, Any] | None = None
@@ -44,9 +46,10 @@ class RunRecord:
             status: how the run stands.
             ended: how it ended, a sentence; `None` while it runs.
         """
-        state = {"status": status, "ended": ended, "heartbeat": self.heartbeat}
-        self.job.folder.write_record({**state, **self._description()})
-        self.begun = True
+        with self._lock:  # threads write it, too
+            state = {"status": status, "ended": ended, "heartbeat": self.heartbeat}
+            self.job.folder.write_record({**state, **self._description()})
+            self.begun = True
 
     def _description(self) -> dict[str, Any]:
         """What does not change while the run is trained."""

@@ -29,7 +29,7 @@ LIMIT = 240.0
 
 @dataclass(frozen=True)
 class Started:
-    """A launcher in a session of its own, and what it started."""
+    """A launcher, the leader of a process group, and what it started."""
 
     process: subprocess.Popen[bytes]
     run: Path
@@ -41,11 +41,15 @@ class Started:
         wait_for(lambda: metrics.exists() and metrics.read_text().count("\n") > 2, self.output)
 
     def members(self) -> dict[int, str]:
-        """The processes of the session that have not ended, with their command lines."""
-        return {pid: words for pid in map(int, pids()) if (words := _of(pid, self.process.pid))}
+        """The processes of the run that have not ended, with their command lines.
+
+        All of them have the run's folder among their arguments; torchrun's have no common session.
+        """
+        lines = {int(name): _line(name) for name in os.listdir("/proc") if name.isdecimal()}
+        return {pid: line for pid, line in lines.items() if f"run={self.run}" in line}
 
     def find(self, words: str) -> int:
-        """The process of the session with these words in its command line."""
+        """The process of the run with these words in its command line."""
         return next(pid for pid, line in self.members().items() if words in line)
 
     def record(self) -> dict[str, Any]:
@@ -65,16 +69,10 @@ class Started:
         assert "error:" not in printed
 
 
-def pids() -> list[str]:
-    return [name for name in os.listdir("/proc") if name.isdecimal()]
-
-
-def _of(pid: int, session: int) -> str:
-    """The command line of a process of a session; empty if it is of another or has ended."""
+def _line(pid: str) -> str:
+    """The command line of a process; empty once it has ended."""
     try:
-        if os.getsid(pid) != session:
-            return ""
-        line = Path(f"/proc/{pid}/cmdline").read_bytes()  # empty once it has ended
+        line = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return ""
     return line.replace(b"\0", b" ").decode(errors="replace")

@@ -112,8 +112,8 @@ def test_a_signal_while_a_checkpoint_is_restored_stops_without_a_step(
 @pytest.mark.parametrize(
     ("end", "code"),
     [
-        (At("writing", signal.SIGTERM, nth=7, times=3), 128 + signal.SIGTERM),
-        (At("writing", signal.SIGKILL, nth=7), -signal.SIGKILL),
+        (At("writing", signal.SIGTERM, 0, nth=4, times=3), 128 + signal.SIGTERM),
+        (At("writing", signal.SIGKILL, nth=4), -signal.SIGKILL),
         (At("checking", signal.SIGINT, times=3), 128 + signal.SIGINT),
     ],
 )
@@ -122,6 +122,8 @@ def test_what_ends_a_process_at_once_leaves_nothing_half_written(
 ) -> None:
     ended = train(tmp_path / "run", "ZeRO-1", end)
     assert ended.code == code
+    if end.rank == 0:
+        assert record(ended.folder)["ended"] == "ended at once by SIGTERM"
     resumed = train(ended.folder, "ZeRO-1")
     assert resumed.code == 0, resumed.messages
     assert resumed.metrics() == whole["ZeRO-1"]
