@@ -56,7 +56,7 @@ class Started:
         found: dict[str, Any] = json.loads((self.run / "run.json").read_text())
         return found
 
-    def preempted(self, by: str) -> None:
+    def preempted(self, by: str, *, is_read: bool = True) -> None:
         """Wait for all of it to end; every rank has ended in good order, with a checkpoint."""
         wait_for(lambda: not self.members(), self.output)
         self.process.wait(LIMIT)
@@ -65,7 +65,7 @@ class Started:
         assert by in record["ended"]
         step = int(record["ended"].split("after step ")[1].split()[0].replace(",", ""))
         assert (self.run / f"checkpoints/step-{step:08d}/manifest.json").exists()
-        assert "resume " in printed
+        assert ("resume " in printed) == is_read
         assert "error:" not in printed
 
 
@@ -191,3 +191,17 @@ def test_a_plain_run_whose_shell_is_gone_goes_on_until_it_is_asked(
         wait_for(lambda: metrics.read_text().count("\n") > lines + 200, job.output)
         os.kill(rank, signal.SIGTERM)
         job.preempted("by SIGTERM")
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGKILL])
+def test_mpirun_passes_sigusr1_on_and_its_end_is_noticed(
+    number: signal.Signals, tmp_path: Path, arguments: list[str]
+) -> None:
+    """What ranks print goes through mpirun, so that after its end nobody reads it."""
+    command = [str(BIN / "mpirun"), "-n", "2", "--allow-run-as-root", "--oversubscribe"]
+    with started([*command, sys.executable, *arguments], tmp_path / "run") as job:
+        job.train()
+        os.kill(job.process.pid, number)
+        gone = number is signal.SIGKILL
+        by = "because its launcher is gone" if gone else f"by {number.name}"
+        job.preempted(by, is_read=not gone)
