@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dslm.errors import TrainingError
+from dslm.errors import PeerError, TrainingError
 from dslm.model.initial import Numbers
 from dslm.parallel.engine import Engine
 from dslm.parallel.state import TrainingState
@@ -143,8 +143,8 @@ class Checkpointer:
         torch.distributed.all_reduce(table)
         *rows, (failures, *_) = table.tolist()
         if failures:
-            reason = f": {failure}" if failure else " by another rank, see its log"
-            raise TrainingError(
+            reason = f": {failure}" if failure else " by another rank"
+            raise (TrainingError if failure else PeerError)(
                 f"the checkpoint could not be written to {self.root}{reason}; "
                 "free some space and run the same command again: older checkpoints are whole"
             )

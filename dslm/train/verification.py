@@ -57,6 +57,24 @@ def verify_data(job: Job, world: World, messages: TextIO) -> None:
         raise DataError(*problems)
 
 
+def take_folder(job: Job) -> tuple[int, list[Problem]]:
+    """The first rank alone, before torch: keep others out, look at what there is.
+
+    Returns:
+        The outcome of `first_sight`.
+
+    Raises:
+        CheckpointError: another run is writing there, or no checkpoint is whole.
+    """
+    job.folder.lock()
+    step, problems = first_sight(job)
+    if job.init_from is not None and step == NO_CHECKPOINT:
+        wrong = verify_sizes(job.init_from.checkpoint)
+        if wrong:
+            raise CheckpointError(*wrong)
+    return step, problems
+
+
 def first_sight(job: Job) -> tuple[int, list[Problem]]:
     """The newest checkpoint with all its files, and what is wrong with newer ones.
 

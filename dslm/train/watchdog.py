@@ -1,0 +1,285 @@
+"""Notices that a run makes no progress, names the rank it waits for, and ends it.
+
+A thread on every rank knows what the rank is doing and when the last piece of work was done, and
+writes that into the run's folder every few seconds (`dslm.run.heartbeats`). When nothing was done
+for too long, every rank writes down its stacks in ``stalls``; a rank that does not, as it has been
+stopped or its host is gone, is the late one, else the one that does not wait for others itself.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, TextIO
+
+from dslm.environment import World
+from dslm.progress import duration
+from dslm.run.failure import Failure, read_failure
+from dslm.run.folder import RunFolder
+from dslm.run.heartbeats import ENDED, Heartbeat, late
+from dslm.run.process import Process
+
+FLOORS = {"training": 60.0, "measuring": 60.0, "saving": 600.0}
+"""Seconds without progress that every run is granted, by phase…"""
+OTHERWISE = 1800.0
+"""… and in phases where something may be compiled or read for long, and in the first step."""
+TIMES = 10.0
+"""A run is granted so many times its slowest piece of work."""
+MUTE = 60.0
+"""Seconds without a heartbeat after which a rank is lost, if the others wait for it."""
+DEAD = 10.0
+"""Seconds that a rank waits for one whose process has ended, before it says so."""
+ANSWER = 10
+"""Looks that this thread takes at the others, before those who do not answer count as late."""
+PUBLISHED = 20.0
+"""Seconds between two heartbeats in ``run.json``."""
+FREEZE = 120.0
+"""Seconds without this thread, above those granted, after which the process ends from outside
+Python: some library holds the interpreter, or the file system of the folder is gone."""
+
+
+def granted(phase: str, slowest: float | None, stall_minutes: float | None) -> float:
+    """Seconds without progress after which a run counts as stalled.
+
+    Args:
+        phase: what the rank is doing.
+        slowest: seconds of the slowest piece of work so far; `None` before the first step.
+        stall_minutes: the setting.
+    """
+    if phase not in FLOORS:
+        return OTHERWISE
+    if stall_minutes is not None:
+        return 60 * stall_minutes
+    return OTHERWISE if slowest is None else max(FLOORS[phase], TIMES * slowest)
+
+
+def longest(stall_minutes: float | None) -> float:
+    """Minutes that a collective may take before its own timeout; the watchdog comes before it."""
+    return max(OTHERWISE / 60, stall_minutes or 0.0) + 5
+
+
+class Watchdog:
+    """Watches this rank, and with it the others.
+
+    Args:
+        folder: of the run.
+        world: this rank among the others.
+        stall_minutes: the setting.
+        messages: the user's standard error.
+        publish: called with each heartbeat that belongs into ``run.json``.
+        failed: called with what ended the run, just before this process ends.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        world: World,
+        stall_minutes: float | None,
+        messages: TextIO,
+        publish: Callable[[Heartbeat], None] = lambda _: None,
+        failed: Callable[[Failure], None] = lambda _: None,
+    ) -> None:
+        self.folder, self.world, self.messages = folder, world, messages
+        self.stall_minutes, self.publish, self.failed = stall_minutes, publish, failed
+        self.tick = 2.0 if stall_minutes is None else min(2.0, max(0.1, 6 * stall_minutes))
+        self.every = max(self.tick, world.size / 100)
+        log = folder.log(world.rank)
+        size = log.stat().st_size if log.exists() else 0
+        self.now = Heartbeat(world.rank, Process.this(), log=size)
+        self.slowest: float | None = None
+        self.last, self.written, self.published = time.monotonic(), 0.0, 0.0
+        self._main, self._over = threading.main_thread().ident, threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
+        self._writing, self._leaving = threading.Lock(), False
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._emergency = self.folder.log(self.world.rank).open("a")
+        self._write()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """This rank has ended in good order."""
+        self._over.set()
+        faulthandler.cancel_dump_traceback_later()
+        self.now = replace(self.now, phase=ENDED)
+        self._write()
+
+    def leave(self, seconds: float) -> None:
+        """This rank has failed: its process ends in so many seconds, whatever keeps it."""
+        self._leaving = True
+        faulthandler.dump_traceback_later(seconds, exit=True, file=self._emergency)
+
+    def beat(self) -> None:
+        """A piece of work is done: a micro-batch, a file."""
+        now = time.monotonic()
+        if self.slowest is not None:
+            self.slowest = max(self.slowest, now - self.last)
+        self.now, self.last = replace(self.now, beats=self.now.beats + 1), now
+
+    def step(self, step: int, first: int, count: int) -> None:
+        """A step of training begins.
+
+        Args:
+            step: its number, from 1.
+            first: number of its first row.
+            count: its rows.
+        """
+        if self.now.phase == "training" and self.now.step and self.slowest is None:
+            self.slowest = time.monotonic() - self.last  # from here on nothing is new
+        self.last = time.monotonic()
+        self.now = replace(self.now, step=step, samples=(first, first + count - 1))
+
+    def enter(self, phase: str) -> None:
+        """Something else begins."""
+        self.last = time.monotonic()
+        self.now = replace(self.now, phase=phase, beats=self.now.beats + 1)
+        self.published = 0.0
+
+    @contextmanager
+    def during(self, phase: str) -> Iterator[None]:
+        """Something else is done in between; after an error its phase stays, to be reported."""
+        before = self.now.phase
+        self.enter(phase)
+        yield
+        self.enter(before)
+
+    @property
+    def silent(self) -> float:
+        """Seconds without progress."""
+        return time.monotonic() - self.last
+
+    def _watch(self) -> None:
+        while not self._over.wait(self.tick):
+            self._sign_of_life()
+            if self._leaving:
+                continue
+            allowed = granted(self.now.phase, self.slowest, self.stall_minutes)
+            seconds = max(allowed, MUTE) + FREEZE
+            faulthandler.dump_traceback_later(seconds, exit=True, file=self._emergency)
+            if self.folder.heartbeats.called or self.silent > allowed or self._lost():
+                self._stall()
+
+    def _sign_of_life(self) -> None:
+        now = time.monotonic()
+        if now - self.written >= self.every:
+            self.written = now
+            self._write()
+        if now - self.published >= PUBLISHED:
+            self.published = now
+            self.publish(self.now)
+
+    def _write(self) -> None:
+        with self._writing:
+            seen, waiting = self.now, is_waiting(self._main)
+            number = time.monotonic_ns()
+            heartbeat = replace(seen, silent=self.silent, waiting=waiting, number=number)
+            self.folder.heartbeats.write(heartbeat)
+
+    def _others(self) -> list[Heartbeat]:
+        ranks = (rank for rank in range(self.world.size) if rank != self.world.rank)
+        return self.folder.heartbeats.read(ranks)
+
+    def _lost(self) -> bool:
+        """Whether this rank waits for one that gives no sign of life."""
+        if self.silent < DEAD or self.world.size == 1:
+            return False
+        others = [one for one in self._others() if one.phase != ENDED]
+        if any(one.process.has_ended for one in others):
+            return True
+        unchanged = [self.folder.heartbeats.unchanged(one) for one in others]
+        return self.silent > MUTE and max(unchanged, default=0.0) > MUTE
+
+    def _stall(self) -> None:
+        """Write down where this rank is, find out who is late, and end the process."""
+        silent = self.silent
+        self.now = replace(self.now, stalled=True)
+        self._write()
+        self.folder.heartbeats.call_all()
+        self._dump()
+        end = time.monotonic() + ANSWER * self.tick
+        found = self._found(silent, end)
+        if found.record(self.folder.failure):
+            self.messages.write(f"error: {found.line(self.folder.failure)}\n")
+            self.messages.flush()
+        failure = read_failure(self.folder.failure) or found
+        if not self._leaving:
+            self.failed(failure)
+        self._end_the_late(end)
+        os._exit(failure.code)
+
+    def _dump(self) -> None:
+        self.folder.stalls.mkdir(exist_ok=True)
+        with (self.folder.stalls / f"rank-{self.world.rank}.txt").open("w") as file:
+            now = self.now
+            file.write(
+                f"rank {now.rank} on host {now.process.host}, process {now.process.pid}\n"
+                f"phase {now.phase}, step {now.step}, samples {now.samples}\n"
+                f"last progress {duration(self.silent)} ago\n\n"
+            )
+            file.flush()
+            faulthandler.dump_traceback(file)
+
+    def _found(self, silent: float, end: float) -> Failure:
+        """Wait until all ranks have written down where they are, or some do not, and judge.
+
+        The first rank of each host does so; the others only where nobody else has.
+        """
+        judges = self.world.local_rank == 0
+        end += 0 if judges else ANSWER * self.tick
+        while True:
+            ranks = [self.now, *(one for one in self._others() if one.phase != ENDED)]
+            known = all(one.stalled or one.process.has_ended for one in ranks)
+            over = time.monotonic() > end or (known and judges)
+            if over or self.folder.failure.exists():
+                return self._failure(late(ranks), silent)
+            time.sleep(self.tick / 2)
+
+    def _failure(self, ranks: list[Heartbeat], silent: float) -> Failure:
+        first, *more = ranks or [self.now]
+        where, trace = first if first.stalled else self.now, ""  # it was where this rank waits
+        if first.process.has_ended:
+            what = "killed, or out of memory"
+        elif not first.stalled:
+            what = "it does not answer: stopped, or its host or network is gone"
+        else:
+            file = self.folder.stalls / f"rank-{first.rank}.txt"
+            trace = file.read_text(errors="replace") if file.exists() else ""
+            what = f"its stacks are in {file}"
+        others = ", ".join(f"rank {one.rank} on host {one.process.host}" for one in more)
+        return Failure(
+            rank=first.rank,
+            host=first.process.host,
+            phase=where.phase,
+            step=where.step,
+            samples=where.samples,
+            exception="killed" if first.process.has_ended else "stalled",
+            message=f"no progress for {duration(silent)}; {what}"
+            + (f"; likewise {others}" if more else ""),
+            traceback=trace,
+            found_by=self.world.rank,
+        )
+
+    def _end_the_late(self, end: float) -> None:
+        """Kill those of this host that do not answer: no launcher's SIGTERM would reach them."""
+        while True:
+            mute = [one for one in self._others() if not one.stalled and one.phase != ENDED]
+            mute = [one for one in mute if one.process.is_local and not one.process.has_ended]
+            if time.monotonic() > end or not mute:
+                break
+            time.sleep(self.tick / 2)
+        for one in mute:
+            one.process.kill()
+
+
+def is_waiting(thread: int | None) -> bool:
+    """Whether a thread is within a call that waits for other ranks."""
+    frame: Any = sys._current_frames().get(thread or 0)
+    name = frame.f_code.co_filename if frame else ""
+    return "/torch/distributed/" in name or "/deepspeed/comm/" in name
