@@ -1,8 +1,8 @@
 """Real ranks, started fast: forked from a server that has imported torch and DeepSpeed already.
 
 A rank runs the very function that ``launch/pretrain.py`` calls, with the variables a launcher would
-set. As under a launcher, the first rank to fail has the others ended: a second later by SIGTERM, and
-by SIGKILL those that do not take it. A hard timeout ends them all.
+set. As under a launcher, the first rank to fail has the others ended: a second later by SIGTERM,
+and by SIGKILL those that do not take it. A hard timeout ends them all.
 """
 
 from __future__ import annotations
