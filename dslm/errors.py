@@ -6,8 +6,9 @@
     │   ├── DataError         a text, a tokenizer or a shard set
     │   ├── CheckpointError   a run folder or a checkpoint
     │   └── SetupError        the machine: compiler, disk, MPI, a busy port
-    ├── TrainingError         the run itself went wrong: exit code 1
-    │   └── PeerError         another rank knows why
+    ├── TrainingError         the run itself went wrong, on all ranks alike: exit code 1
+    │   ├── RankError         on this rank alone
+    │   └── PeerError         on another rank, which knows why
     └── ReportedError         the user has read it already: nothing but the exit code is left
 
 A check returns a list of `Problem` and does not raise; its caller joins the lists of all checks and
@@ -82,6 +83,10 @@ class SetupError(UserError):
 
 class TrainingError(DslmError):
     """The run failed in a way that no check could foresee."""
+
+
+class RankError(TrainingError):
+    """The run failed on this rank, for a reason of its own."""
 
 
 class PeerError(TrainingError):

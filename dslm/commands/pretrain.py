@@ -26,12 +26,16 @@ def main(argv: list[str]) -> None:
         return
     world = read_world()
     job, found, problems = _check(argv, world)
-    agree(world, job, problems, explain)
-    assert job is not None  # else there were problems
-    from dslm.train.pretrain import pretrain
+    try:
+        agree(world, job, problems, explain)
+        assert job is not None  # else there were problems
+        from dslm.train.pretrain import pretrain
 
-    words = [word for word in argv if not word.startswith("--local_rank")]
-    pretrain(job, world, words, found)
+        words = [word for word in argv if not word.startswith("--local_rank")]
+        pretrain(job, world, words, found)
+    finally:
+        if job is not None:
+            job.folder.unlock()
 
 
 def _check(

@@ -16,8 +16,10 @@ from pydantic import TypeAdapter, ValidationError
 
 FORMAT = 1
 """Version of ``failure.json``."""
-OURS = ("TrainingError", "PeerError")
-"""Exceptions whose message says all."""
+ALIKE = ("TrainingError",)
+"""Exceptions that all ranks raise for the same reason, so that none of them is to be named…"""
+OURS = ("RankError", "PeerError")
+"""… and others whose message says all but that."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,13 +62,15 @@ class Failure:
 
     def sentence(self) -> str:
         """For people, such as ``rank 1 on host a failed at step 18 (training, …): …``."""
+        first_line = (self.message.strip().splitlines() or ["no message"])[0]
+        if self.exception in ALIKE:
+            return first_line
         where = [self.phase]
         if self.samples is not None:
             first, last = self.samples
             where.append(f"samples {first:,}–{last:,}")
         verb = {"stalled": "is late", "killed": "ended without a word"}.get(self.exception)
         name = "" if verb or self.exception in OURS else f"{self.exception}: "
-        first_line = (self.message.strip().splitlines() or ["no message"])[0]
         return (
             f"rank {self.rank} on host {self.host} {verb or 'failed'} at step {self.step:,} "
             f"({', '.join(where)}): {name}{first_line}"
@@ -74,7 +78,8 @@ class Failure:
 
     def line(self, path: Path) -> str:
         """The last line of the screen: `sentence`, and the file where more is."""
-        return f"{self.sentence()}; details in {path}"
+        more = "" if self.exception in ALIKE else f"; details in {path}"
+        return self.sentence() + more
 
 
 def read_failure(path: Path) -> Failure | None:

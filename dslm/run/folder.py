@@ -135,6 +135,12 @@ class RunFolder:
         self._lock.write(f"{socket.gethostname()} {os.getpid()}")
         self._lock.flush()
 
+    def unlock(self) -> None:
+        """Let others in again, if this process had locked the folder."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
     def _in_use(self, lock: TextIO) -> Problem:
         """Who else writes here, as far as it is known."""
         lock.seek(0)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dslm.errors import PeerError, TrainingError
+from dslm.errors import PeerError, RankError
 from dslm.model.initial import Numbers
 from dslm.parallel.engine import Engine
 from dslm.parallel.state import TrainingState
@@ -48,7 +48,8 @@ class Checkpointer:
             samples: windows read.
 
         Raises:
-            TrainingError: some rank could not write, most often because the disk is full.
+            RankError: this rank could not write, most often because the disk is full.
+            PeerError: another rank could not.
         """
         state, writer = TrainingState(self.engine, self.deepspeed), Writer(self.root, step)
         if self.is_main:
@@ -144,7 +145,7 @@ class Checkpointer:
         *rows, (failures, *_) = table.tolist()
         if failures:
             reason = f": {failure}" if failure else " by another rank"
-            raise (TrainingError if failure else PeerError)(
+            raise (RankError if failure else PeerError)(
                 f"the checkpoint could not be written to {self.root}{reason}; "
                 "free some space and run the same command again: older checkpoints are whole"
             )
