@@ -29,7 +29,7 @@ class Failure:
     rank: int
     host: str
     phase: str
-    """What the rank was doing, see `dslm.train.watchdog`."""
+    """What the rank was doing, see `dslm.train.activity`."""
     step: int
     """The optimizer step it was at, from 1; 0 before the first."""
     samples: tuple[int, int] | None

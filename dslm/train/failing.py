@@ -18,13 +18,13 @@ from typing import TextIO
 from dslm.errors import DslmError, PeerError, ReportedError, UserError
 from dslm.run.failure import Failure, read_failure
 from dslm.run.folder import RunFolder
-from dslm.run.heartbeats import ENDED, Heartbeat
+from dslm.run.heartbeats import Heartbeat
 from dslm.train.watchdog import Watchdog
 
 FOREIGN = ("/gloo/", "Gloo ", "NCCL", "c10d", "TCPStore", "Broken pipe", "Socket Timeout")
 """Words of errors that are about connections to other ranks."""
 PATIENCE = 20.0
-"""Seconds in which the reason for such an error must have shown itself."""
+"""Seconds in which the reason for such an error is waited for, at least."""
 UNSEEN = 8.0
 """Seconds without a heartbeat of a rank elsewhere after which its process is taken for gone."""
 EXIT = 15.0
@@ -56,7 +56,7 @@ def failures_reported(
     try:
         yield
     except BaseException as error:
-        watchdog.leave(PATIENCE + EXIT)
+        watchdog.leave(patience(watchdog) + EXIT)
         _ignore_sigterm()
         if not isinstance(error, (UserError, KeyboardInterrupt)):
             traceback.print_exception(error, file=log)
@@ -119,24 +119,26 @@ def is_foreign(error: BaseException) -> bool:
     return isinstance(error, (RuntimeError, OSError)) and any(w in str(error) for w in FOREIGN)
 
 
+def patience(watchdog: Watchdog) -> float:
+    """Seconds in which the reason for an error about another rank must have shown itself."""
+    return max(PATIENCE, 6 * watchdog.every)
+
+
 def _origin(folder: RunFolder, watchdog: Watchdog) -> Failure | None:
     """What the other rank's failure was; `None` when there is no sign of one."""
-    end = time.monotonic() + PATIENCE
-    others = [rank for rank in range(watchdog.world.size) if rank != watchdog.world.rank]
+    unseen = max(UNSEEN, 4 * watchdog.every)
+    end = time.monotonic() + patience(watchdog)
     while time.monotonic() < end:
         if folder.failure in folder.path.iterdir():  # looks at the folder anew on NFS
             for _ in range(20):  # it is being written
                 if found := read_failure(folder.failure):
                     return found
                 time.sleep(0.1)
-        for one in folder.heartbeats.read(others):
-            if one.phase == ENDED:
-                continue
-            unseen = folder.heartbeats.unchanged(one) > max(UNSEEN, 4 * watchdog.every)
-            if one.process.has_ended or unseen:
+        for one in watchdog.watched():
+            if one.process.has_ended or folder.heartbeats.unchanged(one) > unseen:
                 time.sleep(0.2)  # it may have written the file just before
                 return read_failure(folder.failure) or _killed(folder, one, watchdog.now)
-        time.sleep(0.1)
+        time.sleep(max(0.1, watchdog.world.size / 500))
     return None
 
 

@@ -25,6 +25,7 @@ from dslm.report import write_report
 from dslm.run.checkpoint import read_state
 from dslm.run.failure import Failure
 from dslm.run.metrics import Board, Metrics, skipped_steps, validation_losses
+from dslm.train.activity import longest
 from dslm.train.failing import failures_reported
 from dslm.train.output import redirect_output
 from dslm.train.prepare import Job
@@ -37,7 +38,7 @@ from dslm.train.verification import (
     verify_data,
     verify_source,
 )
-from dslm.train.watchdog import Watchdog, longest
+from dslm.train.watchdog import Watchdog
 from dslm.train.word_vectors.embedding import (
     KEY,
     WordVectors,

@@ -13,8 +13,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TextIO
 
@@ -24,17 +23,18 @@ from dslm.run.failure import Failure, read_failure
 from dslm.run.folder import RunFolder
 from dslm.run.heartbeats import ENDED, Heartbeat, late
 from dslm.run.process import Process
+from dslm.train.activity import Activity
 
-FLOORS = {"training": 60.0, "measuring": 60.0, "saving": 600.0}
-"""Seconds without progress that every run is granted, by phase…"""
-OTHERWISE = 1800.0
-"""… and in phases where something may be compiled or read for long, and in the first step."""
-TIMES = 10.0
-"""A run is granted so many times its slowest piece of work."""
 MUTE = 60.0
 """Seconds without a heartbeat after which a rank is lost, if the others wait for it."""
 DEAD = 10.0
 """Seconds that a rank waits for one whose process has ended, before it says so."""
+WARNED = 30.0
+"""Seconds without progress after which a rank that gives no sign of life is named in a warning…"""
+QUIET = 15.0
+"""… if it has given none for so long."""
+HOSTS = 8
+"""Hosts whose first ranks look at all others; the rest look at their own host."""
 ANSWER = 10
 """Looks that this thread takes at the others, before those who do not answer count as late."""
 PUBLISHED = 20.0
@@ -44,27 +44,7 @@ FREEZE = 120.0
 Python: some library holds the interpreter, or the file system of the folder is gone."""
 
 
-def granted(phase: str, slowest: float | None, stall_minutes: float | None) -> float:
-    """Seconds without progress after which a run counts as stalled.
-
-    Args:
-        phase: what the rank is doing.
-        slowest: seconds of the slowest piece of work so far; `None` before the first step.
-        stall_minutes: the setting.
-    """
-    if phase not in FLOORS:
-        return OTHERWISE
-    if stall_minutes is not None:
-        return 60 * stall_minutes
-    return OTHERWISE if slowest is None else max(FLOORS[phase], TIMES * slowest)
-
-
-def longest(stall_minutes: float | None) -> float:
-    """Minutes that a collective may take before its own timeout; the watchdog comes before it."""
-    return max(OTHERWISE / 60, stall_minutes or 0.0) + 5
-
-
-class Watchdog:
+class Watchdog(Activity):
     """Watches this rank, and with it the others.
 
     Args:
@@ -86,17 +66,18 @@ class Watchdog:
         failed: Callable[[Failure], None] = lambda _: None,
     ) -> None:
         self.folder, self.world, self.messages = folder, world, messages
-        self.stall_minutes, self.publish, self.failed = stall_minutes, publish, failed
+        self.publish, self.failed = publish, failed
         self.tick = 2.0 if stall_minutes is None else min(2.0, max(0.1, 6 * stall_minutes))
         self.every = max(self.tick, world.size / 100)
         log = folder.log(world.rank)
         size = log.stat().st_size if log.exists() else 0
-        self.now = Heartbeat(world.rank, Process.this(), log=size)
-        self.slowest: float | None = None
-        self.last, self.written, self.published = time.monotonic(), 0.0, 0.0
+        super().__init__(Heartbeat(world.rank, Process.this(), log=size), stall_minutes)
+        self.written, self.published, self._phase = 0.0, 0.0, ""
         self._main, self._over = threading.main_thread().ident, threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
-        self._writing, self._leaving = threading.Lock(), False
+        self._writing, self._leaving, self._warned = threading.Lock(), False, False
+        near = world.rank // world.local_size < HOSTS
+        self._sees_all = world.local_rank == 0 and near
 
     def start(self) -> None:
         """Begin to watch."""
@@ -116,54 +97,14 @@ class Watchdog:
         self._leaving = True
         faulthandler.dump_traceback_later(seconds, exit=True, file=self._emergency)
 
-    def beat(self) -> None:
-        """A piece of work is done: a micro-batch, a file."""
-        now = time.monotonic()
-        if self.slowest is not None:
-            self.slowest = max(self.slowest, now - self.last)
-        self.now, self.last = replace(self.now, beats=self.now.beats + 1), now
-
-    def step(self, step: int, first: int, count: int) -> None:
-        """A step of training begins.
-
-        Args:
-            step: its number, from 1.
-            first: number of its first row.
-            count: its rows.
-        """
-        if self.now.phase == "training" and self.now.step and self.slowest is None:
-            self.slowest = time.monotonic() - self.last  # from here on nothing is new
-        self.last = time.monotonic()
-        self.now = replace(self.now, step=step, samples=(first, first + count - 1))
-
-    def enter(self, phase: str) -> None:
-        """Something else begins."""
-        self.last = time.monotonic()
-        self.now = replace(self.now, phase=phase, beats=self.now.beats + 1)
-        self.published = 0.0
-
-    @contextmanager
-    def during(self, phase: str) -> Iterator[None]:
-        """Something else is done in between; after an error its phase stays, to be reported."""
-        before = self.now.phase
-        self.enter(phase)
-        yield
-        self.enter(before)
-
-    @property
-    def silent(self) -> float:
-        """Seconds without progress."""
-        return time.monotonic() - self.last
-
     def _watch(self) -> None:
         while not self._over.wait(self.tick):
             self._sign_of_life()
             if self._leaving:
                 continue
-            allowed = granted(self.now.phase, self.slowest, self.stall_minutes)
-            seconds = max(allowed, MUTE) + FREEZE
+            seconds = max(self.granted, MUTE) + FREEZE
             faulthandler.dump_traceback_later(seconds, exit=True, file=self._emergency)
-            if self.folder.heartbeats.called or self.silent > allowed or self._lost():
+            if self.folder.heartbeats.called or self.silent > self.granted or self._lost():
                 self._stall()
 
     def _sign_of_life(self) -> None:
@@ -171,8 +112,9 @@ class Watchdog:
         if now - self.written >= self.every:
             self.written = now
             self._write()
-        if now - self.published >= PUBLISHED:
-            self.published = now
+        phase = self.now.phase
+        if now - self.published >= PUBLISHED or phase != self._phase:
+            self.published, self._phase = now, phase
             self.publish(self.now)
 
     def _write(self) -> None:
@@ -182,19 +124,42 @@ class Watchdog:
             heartbeat = replace(seen, silent=self.silent, waiting=waiting, number=number)
             self.folder.heartbeats.write(heartbeat)
 
-    def _others(self) -> list[Heartbeat]:
-        ranks = (rank for rank in range(self.world.size) if rank != self.world.rank)
-        return self.folder.heartbeats.read(ranks)
+    def watched(self) -> list[Heartbeat]:
+        """The others that this rank looks at, as far as they have not left in good order."""
+        world = self.world
+        first = world.rank - world.local_rank
+        near = range(first, min(world.size, first + world.local_size))
+        ranks = range(world.size) if self._sees_all else near
+        found = self.folder.heartbeats.read(rank for rank in ranks if rank != world.rank)
+        return [one for one in found if one.phase != ENDED]
 
     def _lost(self) -> bool:
         """Whether this rank waits for one that gives no sign of life."""
-        if self.silent < DEAD or self.world.size == 1:
+        if self.silent < DEAD or self.world.size == 1 or self.world.local_rank > 0:
             return False
-        others = [one for one in self._others() if one.phase != ENDED]
+        others = self.watched()
         if any(one.process.has_ended for one in others):
             return True
-        unchanged = [self.folder.heartbeats.unchanged(one) for one in others]
-        return self.silent > MUTE and max(unchanged, default=0.0) > MUTE
+        quiet = {one.rank: self.folder.heartbeats.unchanged(one) for one in others}
+        if self.silent > WARNED and not self._warned:
+            self._warn([one for one in others if quiet[one.rank] > max(QUIET, 3 * self.every)])
+        return self.silent > MUTE and max(quiet.values(), default=0.0) > max(MUTE, 6 * self.every)
+
+    def _warn(self, mute: list[Heartbeat]) -> None:
+        """Name ranks that give no sign of life, once, on the first rank that does."""
+        first = next(rank for rank in range(self.world.size) if rank not in {m.rank for m in mute})
+        if mute and first == self.world.rank:
+            names = ", ".join(f"rank {one.rank} on host {one.process.host}" for one in mute)
+            self._warned = True
+            self._say(
+                f"warning: no progress for {duration(self.silent)} at step {self.now.step:,} "
+                f"({self.now.phase}): no sign of life of {names}"
+            )
+
+    def _say(self, line: str) -> None:
+        clear = "\r\033[K" if self.messages.isatty() else ""
+        self.messages.write(f"{clear}{line}\n")
+        self.messages.flush()
 
     def _stall(self) -> None:
         """Write down where this rank is, find out who is late, and end the process."""
@@ -206,8 +171,7 @@ class Watchdog:
         end = time.monotonic() + ANSWER * self.tick
         found = self._found(silent, end)
         if found.record(self.folder.failure):
-            self.messages.write(f"error: {found.line(self.folder.failure)}\n")
-            self.messages.flush()
+            self._say(f"error: {found.line(self.folder.failure)}")
         failure = read_failure(self.folder.failure) or found
         if not self._leaving:
             self.failed(failure)
@@ -229,17 +193,16 @@ class Watchdog:
     def _found(self, silent: float, end: float) -> Failure:
         """Wait until all ranks have written down where they are, or some do not, and judge.
 
-        The first rank of each host does so; the others only where nobody else has.
+        Those that see all ranks do so; the others only where nobody else has.
         """
-        judges = self.world.local_rank == 0
-        end += 0 if judges else ANSWER * self.tick
-        while True:
-            ranks = [self.now, *(one for one in self._others() if one.phase != ENDED)]
-            known = all(one.stalled or one.process.has_ended for one in ranks)
-            over = time.monotonic() > end or (known and judges)
-            if over or self.folder.failure.exists():
-                return self._failure(late(ranks), silent)
+        end += 0 if self._sees_all else ANSWER * self.tick
+        while time.monotonic() < end and not self.folder.failure.exists():
+            ranks = [self.now, *self.watched()] if self._sees_all else []
+            if ranks and all(one.stalled or one.process.has_ended for one in ranks):
+                break
             time.sleep(self.tick / 2)
+        self._sees_all = True
+        return self._failure(late([self.now, *self.watched()]), silent)
 
     def _failure(self, ranks: list[Heartbeat], silent: float) -> Failure:
         first, *more = ranks or [self.now]
@@ -269,7 +232,7 @@ class Watchdog:
     def _end_the_late(self, end: float) -> None:
         """Kill those of this host that do not answer: no launcher's SIGTERM would reach them."""
         while True:
-            mute = [one for one in self._others() if not one.stalled and one.phase != ENDED]
+            mute = [one for one in self.watched() if not one.stalled]
             mute = [one for one in mute if one.process.is_local and not one.process.has_ended]
             if time.monotonic() > end or not mute:
                 break
