@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -57,6 +58,7 @@ class RunFolder:
         self.stalls = path / "stalls"
         self.heartbeats = Heartbeats(path / ".ranks")
         self._lock: TextIO | None = None
+        self._writing = threading.Lock()
 
     def read(self) -> dict[str, Any]:
         """The contents of ``run.json``.
@@ -157,7 +159,19 @@ class RunFolder:
 
     def write_record(self, record: Mapping[str, Any]) -> None:
         """Write ``run.json``."""
-        write_json(self.record, {"format": FORMAT, **record})
+        with self._writing:
+            write_json(self.record, {"format": FORMAT, **record})
+
+    def write_heartbeat(self, heartbeat: Mapping[str, Any]) -> None:
+        """Write a sign of life into the ``run.json`` of a running run; any thread may.
+
+        Raises:
+            UserError: there is none, or it is broken.
+        """
+        with self._writing:
+            record = read_json(self.record)
+            if record.get("status") == "running":
+                write_json(self.record, {**record, "heartbeat": dict(heartbeat)})
 
 
 def check_folder(

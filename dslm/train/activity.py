@@ -5,6 +5,7 @@ Phases: starting, restoring, training, measuring, saving, ending.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from dslm.run.heartbeats import Heartbeat
 
 FLOORS = {"training": 60.0, "measuring": 60.0, "saving": 600.0}
 """Seconds without progress that every run is granted, by phase…"""
+STEADY = ("training", "measuring")
+"""Phases whose slowest piece of work counts."""
 OTHERWISE = 1800.0
 """… and in phases where something may be compiled or read for long, and in the first step."""
 TIMES = 10.0
@@ -52,13 +55,15 @@ class Activity:
         self.now, self.stall_minutes = now, stall_minutes
         self.slowest: float | None = None
         self.last = time.monotonic()
+        self._changing = threading.Lock()
 
     def beat(self) -> None:
-        """A piece of work is done: a micro-batch, a file."""
-        now = time.monotonic()
-        if self.slowest is not None:
-            self.slowest = max(self.slowest, now - self.last)
-        self.now, self.last = replace(self.now, beats=self.now.beats + 1), now
+        """A piece of work is done: a micro-batch, a file; any thread may call it."""
+        with self._changing:
+            now = time.monotonic()
+            if self.slowest is not None and self.now.phase in STEADY:
+                self.slowest = max(self.slowest, now - self.last)
+            self.now, self.last = replace(self.now, beats=self.now.beats + 1), now
 
     def step(self, step: int, first: int, count: int) -> None:
         """A step of training begins.
@@ -68,15 +73,18 @@ class Activity:
             first: number of its first row.
             count: its rows.
         """
-        if self.now.phase == "training" and self.now.step and self.slowest is None:
-            self.slowest = time.monotonic() - self.last  # from here on nothing is new
-        self.last = time.monotonic()
-        self.now = replace(self.now, step=step, samples=(first, first + count - 1))
+        with self._changing:
+            now = time.monotonic()
+            if self.now.phase == "training" and self.now.step and self.slowest is None:
+                self.slowest = now - self.last  # from here on nothing is new
+            self.now = replace(self.now, step=step, samples=(first, first + count - 1))
+            self.last = now
 
     def enter(self, phase: str) -> None:
         """Something else begins."""
-        self.last = time.monotonic()
-        self.now = replace(self.now, phase=phase, beats=self.now.beats + 1)
+        with self._changing:
+            self.now = replace(self.now, phase=phase, beats=self.now.beats + 1)
+            self.last = time.monotonic()
 
     @contextmanager
     def during(self, phase: str) -> Iterator[None]:

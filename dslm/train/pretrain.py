@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from typing import TextIO
@@ -24,6 +25,7 @@ from dslm.parallel.world import device, join, limit_waits, shutdown
 from dslm.report import write_report
 from dslm.run.checkpoint import read_state
 from dslm.run.failure import Failure
+from dslm.run.heartbeats import Heartbeat
 from dslm.run.metrics import Board, Metrics, skipped_steps, validation_losses
 from dslm.train.activity import longest
 from dslm.train.failing import failures_reported
@@ -65,7 +67,8 @@ def pretrain(
     with redirect_output(job.folder.log(world.rank)) as (results, messages):
         failed = partial(_record_failure, job, world, words)
         limit = job.config.stall_minutes
-        watchdog = Watchdog(job.folder, world, limit, messages, failed=failed)
+        publish = partial(_publish, job, world)
+        watchdog = Watchdog(job.folder, world, limit, messages, publish, failed)
         watchdog.start()
         with failures_reported(job.folder, watchdog, messages, sys.stderr, failed):
             step, vectors = _claim(job, world, words, found, messages, watchdog)
@@ -102,7 +105,7 @@ def _train(
     engine = create(layers, job.plan, job.deepspeed, job.objective)
     limit_waits(longest(job.config.stall_minutes))
     watchdog.enter("restoring")
-    checkpointer = Checkpointer(engine, job, len(layers))
+    checkpointer = Checkpointer(engine, job, len(layers), watchdog.beat)
     with _run_logger(job, world, max(step, 0), messages) as logger:
         loop = Loop(job, engine, checkpointer, device(world), logger, watchdog)
         if step > 0:
@@ -126,6 +129,17 @@ def _train(
             checkpointer.begin(drawn(layers))
         watchdog.enter("training")
         return loop.run()
+
+
+def _publish(job: Job, world: World, now: Heartbeat) -> None:
+    """Show in ``run.json`` that the run is alive."""
+    if not world.is_main:
+        return
+    time = datetime.now(UTC).isoformat(timespec="seconds")
+    heartbeat = {"time": time, "step": now.step, "phase": now.phase}
+    with suppress(OSError, UserError):  # a full disk, or nothing is recorded yet
+        where = {"host": now.process.host, "pid": now.process.pid}
+        job.folder.write_heartbeat({**heartbeat, **where})
 
 
 def _record_failure(job: Job, world: World, words: Sequence[str], failure: Failure) -> None:
@@ -155,12 +169,10 @@ def _claim(
         join(world)
     progress = messages if world.is_main else sys.stderr  # by now a log
     if job.config.data.verify:
-        verify_data(job, world, progress)
-        watchdog.beat()
-    step, problems = choose_checkpoint(job, world, *found, progress)
+        verify_data(job, world, progress, watchdog.beat)
+    step, problems = choose_checkpoint(job, world, *found, progress, watchdog.beat)
     if step == NO_CHECKPOINT:
-        verify_source(job, world, progress)
-    watchdog.beat()
+        verify_source(job, world, progress, watchdog.beat)
     if not world.is_main:
         return step, None
     vectors, file = None, job.config.word_vectors

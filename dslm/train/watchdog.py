@@ -75,7 +75,8 @@ class Watchdog(Activity):
         self.written, self.published, self._phase = 0.0, 0.0, ""
         self._main, self._over = threading.main_thread().ident, threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
-        self._writing, self._leaving, self._warned = threading.Lock(), False, False
+        self._writing = threading.Lock()
+        self._leaving = self._warned = self._stalled = False
         near = world.rank // world.local_size < HOSTS
         self._sees_all = world.local_rank == 0 and near
 
@@ -89,7 +90,7 @@ class Watchdog(Activity):
         """This rank has ended in good order."""
         self._over.set()
         faulthandler.cancel_dump_traceback_later()
-        self.now = replace(self.now, phase=ENDED)
+        self.enter(ENDED)
         self._write()
 
     def leave(self, seconds: float) -> None:
@@ -119,10 +120,16 @@ class Watchdog(Activity):
 
     def _write(self) -> None:
         with self._writing:
-            seen, waiting = self.now, is_waiting(self._main)
-            number = time.monotonic_ns()
-            heartbeat = replace(seen, silent=self.silent, waiting=waiting, number=number)
-            self.folder.heartbeats.write(heartbeat)
+            self.folder.heartbeats.write(self._heartbeat())
+
+    def _heartbeat(self) -> Heartbeat:
+        return replace(
+            self.now,
+            silent=self.silent,
+            waiting=is_waiting(self._main),
+            stalled=self._stalled,
+            number=time.monotonic_ns(),
+        )
 
     def watched(self) -> list[Heartbeat]:
         """The others that this rank looks at, as far as they have not left in good order."""
@@ -164,7 +171,7 @@ class Watchdog(Activity):
     def _stall(self) -> None:
         """Write down where this rank is, find out who is late, and end the process."""
         silent = self.silent
-        self.now = replace(self.now, stalled=True)
+        self._stalled = True
         self._write()
         self.folder.heartbeats.call_all()
         self._dump()
@@ -197,12 +204,12 @@ class Watchdog(Activity):
         """
         end += 0 if self._sees_all else ANSWER * self.tick
         while time.monotonic() < end and not self.folder.failure.exists():
-            ranks = [self.now, *self.watched()] if self._sees_all else []
+            ranks = [self._heartbeat(), *self.watched()] if self._sees_all else []
             if ranks and all(one.stalled or one.process.has_ended for one in ranks):
                 break
             time.sleep(self.tick / 2)
         self._sees_all = True
-        return self._failure(late([self.now, *self.watched()]), silent)
+        return self._failure(late([self._heartbeat(), *self.watched()]), silent)
 
     def _failure(self, ranks: list[Heartbeat], silent: float) -> Failure:
         first, *more = ranks or [self.now]
