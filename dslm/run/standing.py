@@ -25,7 +25,7 @@ GONE = 600.0
 
 
 @dataclass(frozen=True)
-class Status:
+class Standing:
     """How a run stands."""
 
     word: str
@@ -39,7 +39,7 @@ class Status:
         return self.word != "running"
 
 
-def read_status(folder: RunFolder, record: Mapping[str, Any]) -> Status:
+def read_standing(folder: RunFolder, record: Mapping[str, Any]) -> Standing:
     """How a run stands now.
 
     Args:
@@ -48,19 +48,19 @@ def read_status(folder: RunFolder, record: Mapping[str, Any]) -> Status:
     """
     word, sentence = str(record.get("status") or ""), str(record.get("ended") or "")
     if word != "running":
-        return Status(word, sentence or word)
+        return Standing(word, sentence or word)
     if failure := read_failure(folder.failure):
-        return Status("failed", failure.sentence())
+        return Standing("failed", failure.sentence())
     beat = record.get("heartbeat")
     heartbeat: Mapping[str, Any] = beat if isinstance(beat, dict) else {}
     silent = seconds_since(heartbeat.get("time"))
     here = heartbeat.get("host") in (None, socket.gethostname())
     free = is_free(folder.path / ".lock")
     if free and (here or silent is None or silent > MISSED):
-        return Status("crashed", f"crashed{_where(heartbeat, silent)}")
+        return Standing("crashed", f"crashed{_where(heartbeat, silent)}")
     if silent is not None and silent > GONE:
-        return Status("crashed", f"crashed, or stopped{_where(heartbeat, silent)}")
-    return Status("running", f"running{_where(heartbeat, silent)}")
+        return Standing("crashed", f"crashed, or stopped{_where(heartbeat, silent)}")
+    return Standing("running", f"running{_where(heartbeat, silent)}")
 
 
 def _where(heartbeat: Mapping[str, Any], silent: float | None) -> str:
