@@ -33,11 +33,6 @@ class Standing:
     sentence: str
     """The same for people."""
 
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing is running any more."""
-        return self.word != "running"
-
 
 def read_standing(folder: RunFolder, record: Mapping[str, Any]) -> Standing:
     """How a run stands now.
@@ -59,7 +54,7 @@ def read_standing(folder: RunFolder, record: Mapping[str, Any]) -> Standing:
     if free and (here or silent is None or silent > MISSED):
         return Standing("crashed", f"crashed{_where(heartbeat, silent)}")
     if silent is not None and silent > GONE:
-        return Standing("crashed", f"crashed, or stopped{_where(heartbeat, silent)}")
+        return Standing("crashed", f"crashed or stopped{_where(heartbeat, silent)}")
     return Standing("running", f"running{_where(heartbeat, silent)}")
 
 
@@ -67,7 +62,7 @@ def _where(heartbeat: Mapping[str, Any], silent: float | None) -> str:
     if silent is None:
         return ""
     step, phase = heartbeat.get("step"), heartbeat.get("phase")
-    return f"; last sign of life {duration(silent)} ago at step {step} ({phase})"
+    return f", last sign of life {duration(silent)} ago at step {step} ({phase})"
 
 
 def seconds_since(time: object) -> float | None:

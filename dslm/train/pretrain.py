@@ -6,34 +6,28 @@ check (`prepare`, before torch) → all ranks agree → checksums → first scre
 
 from __future__ import annotations
 
-import platform
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
-from datetime import UTC, datetime
 from functools import partial
-from importlib.metadata import version
 from typing import TextIO
 
-from dslm import __version__
 from dslm.environment import World
 from dslm.errors import Problem, UserError
-from dslm.model.counts import parameter_count
 from dslm.parallel.world import device, join, limit_waits, shutdown
 from dslm.report import write_report
 from dslm.run.checkpoint import read_state
 from dslm.run.failure import Failure
-from dslm.run.heartbeats import Heartbeat
 from dslm.run.metrics import Board, Metrics, skipped_steps, validation_losses
 from dslm.train.activity import longest
 from dslm.train.failing import failures_reported
 from dslm.train.output import redirect_output
 from dslm.train.prepare import Job
+from dslm.train.record import RunRecord
 from dslm.train.resumed import resumed
 from dslm.train.run_logger import RunLogger
-from dslm.train.screen import command, first_screen, last_screen
+from dslm.train.screen import first_screen, last_screen
 from dslm.train.verification import (
     NO_CHECKPOINT,
     choose_checkpoint,
@@ -42,7 +36,6 @@ from dslm.train.verification import (
 )
 from dslm.train.watchdog import Watchdog
 from dslm.train.word_vectors.embedding import (
-    KEY,
     WordVectors,
     begin_with,
     broadcast_vectors,
@@ -65,18 +58,18 @@ def pretrain(
         ReportedError: data or checkpoints are damaged, or the run failed; it has been reported.
     """
     with redirect_output(job.folder.log(world.rank)) as (results, messages):
-        failed = partial(_record_failure, job, world, words)
+        record = RunRecord(job, world, words)
+        failed = partial(_record_failure, record)
         limit = job.config.stall_minutes
-        publish = partial(_publish, job, world)
-        watchdog = Watchdog(job.folder, world, limit, messages, publish, failed)
+        watchdog = Watchdog(job.folder, world, limit, messages, record.alive, failed)
         watchdog.start()
         with failures_reported(job.folder, watchdog, messages, sys.stderr, failed):
-            step, vectors = _claim(job, world, words, found, messages, watchdog)
-            how = _train(job, world, step, vectors, messages, watchdog)
+            step = _claim(job, world, record, found, messages, watchdog)
+            how = _train(job, world, step, record.vectors, messages, watchdog)
             watchdog.enter("ending")
             shutdown()
             if world.is_main:
-                job.folder.write_record(_record(job, world, words, how, vectors))
+                record.write("done", how)
                 write_report(job.folder.path)
                 print(*last_screen(job, world, words, how), sep="\n", file=results)
         watchdog.stop()
@@ -131,39 +124,27 @@ def _train(
         return loop.run()
 
 
-def _publish(job: Job, world: World, now: Heartbeat) -> None:
-    """Show in ``run.json`` that the run is alive."""
-    if not world.is_main:
-        return
-    time = datetime.now(UTC).isoformat(timespec="seconds")
-    heartbeat = {"time": time, "step": now.step, "phase": now.phase}
-    with suppress(OSError, UserError):  # a full disk, or nothing is recorded yet
-        where = {"host": now.process.host, "pid": now.process.pid}
-        job.folder.write_heartbeat({**heartbeat, **where})
-
-
-def _record_failure(job: Job, world: World, words: Sequence[str], failure: Failure) -> None:
+def _record_failure(record: RunRecord, failure: Failure) -> None:
     """Say in the run's folder how it ended, without hiding the error that ended it."""
     with suppress(OSError, UserError):  # a full disk, or no step to report on
-        if world.is_main and job.folder.read().get("status") == "running":
-            status = "interrupted" if failure.code == 130 else f"failed: {failure.sentence()}"
-            job.folder.write_record(_record(job, world, words, status, None))
-            write_report(job.folder.path)
+        if record.status == "running":
+            how = "interrupted" if failure.code == 130 else failure.sentence()
+            record.write("failed", how)
+            write_report(record.job.folder.path)
 
 
 def _claim(
     job: Job,
     world: World,
-    words: Sequence[str],
+    record: RunRecord,
     found: tuple[int, list[Problem]],
     messages: TextIO,
     watchdog: Watchdog,
-) -> tuple[int, WordVectors | None]:
+) -> int:
     """What comes before the model: checksums by all ranks, then the first one's folder and screen.
 
     Returns:
-        The step of the checkpoint to resume from, or `NO_CHECKPOINT`; the word vectors, if any, on
-        the first rank.
+        The step of the checkpoint to resume from, or `NO_CHECKPOINT`.
     """
     if world.size > 1:
         join(world)
@@ -174,18 +155,19 @@ def _claim(
     if step == NO_CHECKPOINT:
         verify_source(job, world, progress, watchdog.beat)
     if not world.is_main:
-        return step, None
-    vectors, file = None, job.config.word_vectors
+        return step
+    file = job.config.word_vectors
     if file is not None and step < 1:
-        vectors = read_word_vectors(file, job.sources.train[0].tokenizer, job.stream)
+        record.vectors = read_word_vectors(file, job.sources.train[0].tokenizer, job.stream)
     before = job.folder.read() if step > 0 else {}
-    job.folder.write_record(_record(job, world, words, "running", vectors))
+    record.write("running")
     if not job.folder.tokenizer.exists():
         shutil.copytree(job.sources.train[0].tokenizer, job.folder.tokenizer)
     notes = [f"{'damaged':<9}{problem}" for problem in problems]
     notes += resumed(job, before, step) if step > 0 else []
-    RunLogger(0, None, messages).message(*first_screen(job, world, step, vectors), *notes, "")
-    return step, vectors
+    screen = first_screen(job, world, step, record.vectors)
+    RunLogger(0, None, messages).message(*screen, *notes, "")
+    return step
 
 
 @contextmanager
@@ -206,38 +188,3 @@ def _board(job: Job) -> Board | None:
 
     board: Board = SummaryWriter(str(job.folder.path / "tensorboard"))
     return board
-
-
-def _record(
-    job: Job, world: World, words: Sequence[str], status: str, vectors: WordVectors | None
-) -> dict[str, object]:
-    """What ``run.json`` holds."""
-    plan = job.plan
-    return {
-        "status": status,
-        "command": [*command(world).split(), *words],
-        "versions": {
-            "dslm": __version__,
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("torch", "deepspeed", "datasets", "pyarrow")},
-        },
-        "config": job.settings,
-        "deepspeed": job.deepspeed,
-        "plan": {
-            **asdict(plan),
-            "replicas": plan.replicas,
-            "batch": plan.batch,
-            "tokens_per_step": plan.tokens_per_step,
-            "parameters": parameter_count(job.config.model),
-            "device": "cpu" if world.cpu else "cuda",
-        },
-        "data": job.sources.record(),
-        **_record_of_vectors(job, vectors),
-    }
-
-
-def _record_of_vectors(job: Job, vectors: WordVectors | None) -> dict[str, object]:
-    """What ``run.json`` holds of word vectors; a resumed run keeps what it held."""
-    if job.config.word_vectors is None:
-        return {}
-    return {KEY: vectors.record() if vectors else job.folder.read().get(KEY)}

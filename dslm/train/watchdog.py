@@ -83,7 +83,7 @@ class Watchdog(Activity):
     def start(self) -> None:
         """Begin to watch."""
         self._emergency = self.folder.log(self.world.rank).open("a")
-        self._write()
+        self._sign_of_life()
         self._thread.start()
 
     def stop(self) -> None:

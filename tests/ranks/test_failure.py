@@ -67,7 +67,10 @@ def test_the_rank_that_raises_is_named_once(
     assert (found["rank"], found["step"], found["samples"]) == (rank, 4, [48, 63])
     assert found["exception"] == "ValueError"
     assert "in raised" in found["traceback"]
-    assert json.loads((ended.folder / "run.json").read_text())["status"].startswith("failed")
+    record = json.loads((ended.folder / "run.json").read_text())
+    assert record["status"] == "failed"
+    assert record["heartbeat"]["host"] == host
+    assert "ValueError: injected" in record["ended"]
 
 
 @pytest.mark.parametrize("phase", ["measuring", "saving"])

@@ -58,7 +58,7 @@ def test_a_rank_that_was_stopped_is_named_and_ended(
 
 
 @pytest.mark.parametrize("rank", [0, 1])
-def test_a_rank_that_hangs_by_itself_is_told_from_one_that_waits_for_it(
+def test_a_rank_that_hangs_is_not_taken_for_one_that_waits_for_it(
     rank: int, tmp_path: Path, words: list[str]
 ) -> None:
     ended, failure, line = stalled(asleep, rank, tmp_path / "run", words)
