@@ -137,7 +137,9 @@ def _origin(folder: RunFolder, watchdog: Watchdog) -> Failure | None:
         for one in watchdog.watched():
             if one.process.has_ended or folder.heartbeats.unchanged(one) > unseen:
                 time.sleep(0.2)  # it may have written the file just before
-                return read_failure(folder.failure) or _killed(folder, one, watchdog.now)
+                found = read_failure(folder.failure) or _killed(folder, one, watchdog.now)
+                one.process.kill()  # where it has only been stopped, no SIGTERM would end it
+                return found
         time.sleep(max(0.1, watchdog.world.size / 500))
     return None
 
@@ -150,7 +152,7 @@ def _killed(folder: RunFolder, one: Heartbeat, now: Heartbeat) -> Failure:
     elif one.process.has_ended:
         what = "killed, or out of memory"
     else:
-        what = "killed, or its host or network is gone"
+        what = "killed or stopped, or its host or network is gone"
     return Failure(
         rank=one.rank,
         host=one.process.host,

@@ -69,3 +69,24 @@ def test_a_rank_that_hangs_is_not_taken_for_one_that_waits_for_it(
         "rank-0.txt",
         "rank-1.txt",
     ]
+
+
+def waiting_shortly(rank: int) -> None:
+    """Collectives that wait five seconds, and a rank that is stopped within a step."""
+    from dslm.train import pretrain
+
+    pretrain.longest = lambda _: 5 / 60
+    trouble(stopped, "training", 4, 1, rank)
+
+
+def test_no_collective_of_any_group_waits_longer_than_all_may(
+    tmp_path: Path, words: list[str]
+) -> None:
+    """Without the watchdog; ZeRO reduces in a group that DeepSpeed makes for itself."""
+    words = [*words, "steps=1000", "stall_minutes=10"]
+    ended = launch(tmp_path / "run", words, deepspeed(1), 2, prepare=waiting_shortly)
+    assert ended.code == 1
+    failure = json.loads((ended.folder / "failure.json").read_text())
+    assert (failure["rank"], failure["step"], failure["found_by"]) == (1, 4, 0)
+    assert "killed or stopped, or its host or network is gone" in ended.messages
+    assert "Timed out waiting 5000ms" in (ended.folder / "logs" / "rank-0.log").read_text()
