@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from datetime import timedelta
-from functools import cache
 from typing import TYPE_CHECKING
 
 from dslm.environment import World, fill_environment, meeting_point, restarts, threads_are_set
@@ -14,6 +13,9 @@ from dslm.errors import Problem, SetupError
 if TYPE_CHECKING:
     from torch import Tensor
     from torch._C._distributed_c10d import Store
+
+_STORES: dict[World, Store] = {}
+"""Kept, since the first rank's answers all others for as long as they run."""
 
 
 def join(world: World, minutes: float = 30.0) -> None:
@@ -38,22 +40,30 @@ def join(world: World, minutes: float = 30.0) -> None:
     backend = "gloo" if world.cpu else "nccl"
     if not world.cpu:
         torch.cuda.set_device(world.local_rank)
-    deepspeed.init_distributed(backend, timeout=timedelta(minutes=minutes), verbose=False)
+    timeout = timedelta(minutes=minutes)
+    if world.size > 1:  # where torchrun has started ranks anew, torch's own store is still the old
+        torch.distributed.init_process_group(
+            backend,
+            store=meet(world, minutes),
+            rank=world.rank,
+            world_size=world.size,
+            timeout=timeout,
+        )
+    deepspeed.init_distributed(backend, timeout=timeout, verbose=False)
 
 
-@cache
 def meet(world: World, minutes: float) -> Store:
     """Where ranks exchange values before they join; every rank must call it.
 
-    It is kept, so that `join` finds the port still taken by this process.
-
     Args:
         world: from `read_world`.
-        minutes: how long a rank waits for the first one.
+        minutes: how long a rank waits for the first one; the first call decides.
 
     Raises:
         SetupError: the port is in use, or the first rank cannot be reached.
     """
+    if world in _STORES:
+        return _STORES[world]
     fill_environment(world)
     from torch._C._distributed_c10d import PrefixStore
     from torch.distributed import DistError
@@ -64,7 +74,7 @@ def meet(world: World, minutes: float) -> Store:
         store, *_ = next(rendezvous("env://", world.rank, world.size, timeout=timeout))
     except (DistError, ValueError) as error:
         raise SetupError(_no_meeting(str(error), minutes)) from None
-    return PrefixStore(f"dslm/{restarts()}", store)
+    return _STORES.setdefault(world, PrefixStore(f"dslm/{restarts()}", store))
 
 
 def _no_meeting(reason: str, minutes: float) -> Problem:
