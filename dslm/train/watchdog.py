@@ -26,7 +26,8 @@ from dslm.run.process import Process
 from dslm.train.activity import Activity
 
 MUTE = 60.0
-"""Seconds without a heartbeat after which a rank is lost, if the others wait for it."""
+"""Seconds without a heartbeat after which a rank is lost, if the others wait for it; or more, where
+the setting is."""
 DEAD = 10.0
 """Seconds that a rank waits for one whose process has ended, before it says so."""
 WARNED = 30.0
@@ -77,6 +78,7 @@ class Watchdog(Activity):
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
         self._writing = threading.Lock()
         self._leaving = self._warned = self._stalled = False
+        self._mute = max(MUTE, 6 * self.every, 60 * (stall_minutes or 0))
         near = world.rank // world.local_size < HOSTS
         self._sees_all = world.local_rank == 0 and near
 
@@ -103,7 +105,7 @@ class Watchdog(Activity):
             self._sign_of_life()
             if self._leaving:
                 continue
-            seconds = max(self.granted, MUTE) + FREEZE
+            seconds = max(self.granted, self._mute) + FREEZE
             faulthandler.dump_traceback_later(seconds, exit=True, file=self._emergency)
             if self.folder.heartbeats.called or self.silent > self.granted or self._lost():
                 self._stall()
@@ -150,7 +152,7 @@ class Watchdog(Activity):
         quiet = {one.rank: self.folder.heartbeats.unchanged(one) for one in others}
         if self.silent > WARNED and not self._warned:
             self._warn([one for one in others if quiet[one.rank] > max(QUIET, 3 * self.every)])
-        return self.silent > MUTE and max(quiet.values(), default=0.0) > max(MUTE, 6 * self.every)
+        return self.silent > self._mute and max(quiet.values(), default=0.0) > self._mute
 
     def _warn(self, mute: list[Heartbeat]) -> None:
         """Name ranks that give no sign of life, once, on the first rank that does."""

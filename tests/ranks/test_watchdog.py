@@ -85,7 +85,7 @@ def test_no_collective_of_any_group_waits_longer_than_all_may(
     """Without the watchdog; ZeRO reduces in a group that DeepSpeed makes for itself."""
     words = [*words, "steps=1000", "stall_minutes=10"]
     ended = launch(tmp_path / "run", words, deepspeed(1), 2, prepare=waiting_shortly)
-    assert ended.code == 1
+    assert ended.code not in (0, None)
     failure = json.loads((ended.folder / "failure.json").read_text())
     assert (failure["rank"], failure["step"], failure["found_by"]) == (1, 4, 0)
     assert "killed or stopped, or its host or network is gone" in ended.messages
