@@ -15,6 +15,7 @@ from dslm.report.recipe import commands, deepspeed, tables
 from dslm.report.record import Record, read_record
 from dslm.report.series import interpolate, series
 from dslm.run.folder import RunFolder
+from dslm.run.standing import read_standing
 
 
 def write_report(run: Path) -> Path:
@@ -39,13 +40,14 @@ def write_report(run: Path) -> Path:
 def render(record: Record) -> str:
     """The whole page as text."""
     folder, tokens = record.folder.resolve(), series(record.log.training, "tokens")
+    standing = read_standing(RunFolder(folder), record.facts)
     return fill(
         "run.html",
         title=f"{folder.name} · dslm run report",
         name=folder.name,
         folder=folder,
-        status=record.fact("status"),
-        ended=record.fact("ended"),
+        status=standing.word,
+        ended=standing.sentence,
         shape=_shape(record),
         verdict=verdict(record),
         figures=figures(record),

@@ -26,6 +26,7 @@ from dslm.train.divergence import Watch
 from dslm.train.prepare import Job
 from dslm.train.run_logger import RunLogger
 from dslm.train.throughput import Throughput
+from dslm.train.watchdog import Watchdog
 
 BARELY = 0.3
 """Nats: a loss less than this below ln V means that next to nothing has been learned."""
@@ -52,6 +53,7 @@ class Loop:
         checkpointer: its checkpoints.
         device: torch's name of this rank's device.
         logger: writes metrics and reports to the user.
+        watchdog: notices when nothing happens any more.
     """
 
     def __init__(
@@ -61,10 +63,12 @@ class Loop:
         checkpointer: Checkpointer,
         device: str,
         logger: RunLogger,
+        watchdog: Watchdog,
     ) -> None:
         self.job, self.config, self.plan = job, job.config, job.plan
         self.engine, self.objective, self.checkpointer = engine, job.objective, checkpointer
-        self.device, self.logger = device, logger
+        self.device, self.logger, self.watchdog = device, logger, watchdog
+        engine.engine.module.register_forward_hook(lambda *_: watchdog.beat())
         self.peak = peak_flops(device, engine.half)
         self.stream = job.stream
         self.watch = Watch(job, engine, logger)
@@ -121,6 +125,7 @@ class Loop:
             factor(self.config.schedule, position.step, self.config.steps)
         )
         batch = self.coming_batch()
+        self.watchdog.step(position.step + 1, position.samples, plan.batch)
         position.step += 1
         position.samples += plan.batch
         self.engine.loss_function.collect = self.due(self.config.log_interval)
@@ -187,7 +192,7 @@ class Loop:
         if shards is None:
             return None
         self.watch.stop_if_diverged()
-        with self.throughput.paused():
+        with self.throughput.paused(), self.watchdog.during("measuring"):
             source = evaluation_rows(shards, self.objective)
             rows = min(len(source), config.data.validation_windows)
             losses = {}
@@ -235,7 +240,7 @@ class Loop:
         """Write a checkpoint, but never one of a model that is already lost."""
         position = self.position
         self.watch.stop_if_diverged()
-        with self.throughput.paused():
+        with self.throughput.paused(), self.watchdog.during("saving"):
             self.watch.before_saving(position.step, next(self.coming_batch()))
             self.checkpointer.save(position.step, position.samples)
 

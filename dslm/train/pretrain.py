@@ -1,7 +1,7 @@
 """A training run from its first screen to its last.
 
-check (`prepare`, before torch) → first screen → join the ranks → engine → restore → `loop` → report
-→ last screen. Every rank runs this; the first one reports and writes for all.
+check (`prepare`, before torch) → all ranks agree → checksums → first screen → engine → restore →
+`loop` → report → last screen. Every rank runs this; the first one reports and writes for all.
 """
 
 from __future__ import annotations
@@ -14,13 +14,16 @@ from functools import partial
 from typing import TextIO
 
 from dslm.environment import World
-from dslm.errors import CheckpointError, DslmError, Problem, UserError
-from dslm.parallel.world import device, join, shutdown, stop_if_asked
+from dslm.errors import Problem, UserError
+from dslm.parallel.world import device, join, limit_waits, shutdown, stop_if_asked
 from dslm.report import write_report
-from dslm.run.checkpoint import read_state, verify_sizes
+from dslm.run.checkpoint import read_state
+from dslm.run.failure import Failure
 from dslm.run.metrics import Board, Metrics, skipped_steps, validation_losses
 from dslm.run.status import Ending
 from dslm.signals import REQUESTS, Stopped
+from dslm.train.activity import longest
+from dslm.train.failing import failures_reported
 from dslm.train.output import redirect_output
 from dslm.train.prepare import Job
 from dslm.train.record import RunRecord
@@ -30,65 +33,65 @@ from dslm.train.screen import first_screen, last_screen
 from dslm.train.verification import (
     NO_CHECKPOINT,
     choose_checkpoint,
-    first_sight,
     verify_data,
     verify_source,
 )
+from dslm.train.watchdog import Watchdog
 from dslm.train.word_vectors.embedding import (
-    WordVectors,
     begin_with,
     broadcast_vectors,
     read_word_vectors,
 )
 
 
-def pretrain(job: Job, world: World, words: Sequence[str]) -> None:
+def pretrain(
+    job: Job, world: World, words: Sequence[str], found: tuple[int, list[Problem]]
+) -> None:
     """Train.
 
     Args:
-        job: what to do, checked.
+        job: what to do, checked and agreed upon by all ranks.
         world: this rank among the others.
         words: the arguments of the command, from which that to resume is made.
+        found: on the first rank, what `take_folder` returned.
 
     Raises:
-        UserError: another run is writing to the folder, or data or checkpoints are damaged.
-        TrainingError: the run failed.
+        ReportedError: data or checkpoints are damaged, or the run failed; it has been reported.
     """
-    found = _lock(job) if world.is_main else (NO_CHECKPOINT, [])
-    record = RunRecord(job, world, words)
     with redirect_output(job.folder.log(world.rank)) as (results, messages):
-        ending = _until_it_ends(job, world, record, found, messages)
-        shutdown()
-        if world.is_main:
-            record.write(*ending)
-            with suppress(UserError):  # it was stopped before there was a step to report on
-                write_report(job.folder.path)
-            with suppress(BrokenPipeError):  # nobody reads it any more, as the launcher is gone
-                print(*last_screen(job, world, words, ending), sep="\n", file=results)
+        record = RunRecord(job, world, words)
+        failed = partial(_record_failure, record)
+        limit = job.config.stall_minutes
+        watchdog = Watchdog(job.folder, world, limit, messages, record.alive, failed)
+        watchdog.start()
+        with failures_reported(job.folder, watchdog, messages, sys.stderr, failed):
+            ending = _until_it_ends(record, found, messages, watchdog)
+            watchdog.enter("ending")
+            shutdown()
+            if world.is_main:
+                record.write(*ending)
+                with suppress(UserError):  # it was stopped before there was a step to report on
+                    write_report(job.folder.path)
+                with suppress(BrokenPipeError):  # nobody reads any more: the launcher is gone
+                    print(*last_screen(job, world, words, ending), sep="\n", file=results)
+        watchdog.stop()
 
 
 def _until_it_ends(
-    job: Job,
-    world: World,
     record: RunRecord,
     found: tuple[int, list[Problem]],
     messages: TextIO,
+    watchdog: Watchdog,
 ) -> Ending:
-    """Prepare and train; a failure is recorded."""
+    """Prepare and train."""
     try:
-        step = _claim(job, world, record, found, messages)
-        return _train(job, world, step, record.vectors, messages)
+        step = _claim(record, found, messages, watchdog)
+        return _train(record, step, messages, watchdog)
     except Stopped as cause:
         return Ending("preempted", f"stopped {cause} before its first step")
-    except BaseException as error:
-        if record.begun:
-            _record_failure(record, error)
-        raise
 
 
-def _train(
-    job: Job, world: World, step: int, vectors: WordVectors | None, messages: TextIO
-) -> Ending:
+def _train(record: RunRecord, step: int, messages: TextIO, watchdog: Watchdog) -> Ending:
     """Everything that needs torch; returns how the run ended."""
     from dslm.model.stages import DROPOUT_KEYS, drawn, stages
     from dslm.parallel.layout import create
@@ -96,6 +99,7 @@ def _train(
     from dslm.train.loop import Loop, Position
     from dslm.train.weight_transfer import compare, initial_weights
 
+    job, world = record.job, record.world
     join(world)
     if step >= job.config.steps:
         return Ending("done", f"all {step:,} steps had already been made; nothing was done")
@@ -103,11 +107,13 @@ def _train(
     extras = (*job.objective.extras, *([DROPOUT_KEYS] if job.config.model.dropout else []))
     layers = stages(job.config.model, job.config.seed, extras)
     engine = create(layers, job.plan, job.deepspeed, job.objective)
-    checkpointer = Checkpointer(engine, job, len(layers))
+    limit_waits(longest(job.config.stall_minutes))
+    watchdog.enter("restoring")
+    checkpointer = Checkpointer(engine, job, len(layers), watchdog.beat)
     REQUESTS.renew()
     stop_if_asked(world)
     with _run_logger(job, world, max(step, 0), messages) as logger:
-        loop = Loop(job, engine, checkpointer, device(world), logger)
+        loop = Loop(job, engine, checkpointer, device(world), logger, watchdog)
         if step > 0:
             folder = job.folder.checkpoint(step)
             if job.restores_moments(step):
@@ -123,55 +129,45 @@ def _train(
             before = stored(job.init_from.checkpoint)
             checkpointer.begin(initial_weights(transfer, drawn(layers), before))
         elif job.config.word_vectors is not None:
-            found = broadcast_vectors(world, vectors, job.config.model.width)
+            found = broadcast_vectors(world, record.vectors, job.config.model.width)
             checkpointer.begin(begin_with(layers, *found))
         else:
             checkpointer.begin(drawn(layers))
+        watchdog.enter("training")
         return loop.run()
 
 
-def _record_failure(record: RunRecord, error: BaseException) -> None:
+def _record_failure(record: RunRecord, failure: Failure) -> None:
     """Say in the run's folder how it ended, without hiding the error that ended it."""
-    name = "" if isinstance(error, DslmError) else f"{type(error).__name__}: "
-    how = "interrupted" if isinstance(error, KeyboardInterrupt) else f"{name}{error}"
     with suppress(OSError, UserError):  # a full disk, or no step to report on
-        record.write("failed", how)
-        write_report(record.job.folder.path)
-
-
-def _lock(job: Job) -> tuple[int, list[Problem]]:
-    """The first rank alone, before torch: keep others out, look at what there is."""
-    job.folder.lock()
-    step, problems = first_sight(job)
-    if job.init_from is not None and step == NO_CHECKPOINT:
-        wrong = verify_sizes(job.init_from.checkpoint)
-        if wrong:
-            raise CheckpointError(*wrong)
-    return step, problems
+        if record.status == "running":
+            how = "interrupted" if failure.code == 130 else failure.sentence()
+            record.write("failed", how)
+            write_report(record.job.folder.path)
 
 
 def _claim(
-    job: Job,
-    world: World,
     record: RunRecord,
     found: tuple[int, list[Problem]],
     messages: TextIO,
+    watchdog: Watchdog,
 ) -> int:
     """What comes before the model: checksums by all ranks, then the first one's folder and screen.
 
     Returns:
         The step of the checkpoint to resume from, or `NO_CHECKPOINT`.
     """
+    job, world = record.job, record.world
     if world.size > 1:
         join(world)
     stop_if_asked(world)
     progress = messages if world.is_main else sys.stderr  # by now a log
     if job.config.data.verify:
-        verify_data(job, world, progress)
+        verify_data(job, world, progress, watchdog.beat)
     stop_if_asked(world)
-    step, problems = choose_checkpoint(job, world, *found, progress)
+    step, problems = choose_checkpoint(job, world, *found, progress, watchdog.beat)
     if step == NO_CHECKPOINT:
-        verify_source(job, world, progress)
+        verify_source(job, world, progress, watchdog.beat)
     if not world.is_main:
         return step
     file = job.config.word_vectors

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
+from datetime import UTC, datetime
 from importlib.metadata import version
 from threading import Lock
 from typing import Any
 
 from dslm import __version__
 from dslm.environment import World
+from dslm.errors import UserError
 from dslm.model.counts import parameter_count
+from dslm.run.heartbeats import Heartbeat
 from dslm.run.status import Status
 from dslm.train.prepare import Job
 from dslm.train.screen import command
@@ -34,10 +38,10 @@ class RunRecord:
         self.vectors: WordVectors | None = None
         """The word vectors that the run begins with."""
         self._lock = Lock()
-        self.begun = False
-        """Whether this rank has written it."""
         self.heartbeat: Mapping[str, Any] | None = None
         """When the run was last seen alive, at which step and in which phase."""
+        self.status: Status | None = None
+        """How the run stands; `None` while nothing has been written."""
 
     def write(self, status: Status, ended: str | None = None) -> None:
         """Write ``run.json``, whole or not at all.
@@ -47,9 +51,18 @@ class RunRecord:
             ended: how it ended, a sentence; `None` while it runs.
         """
         with self._lock:  # threads write it, too
+            self.status = status
             state = {"status": status, "ended": ended, "heartbeat": self.heartbeat}
             self.job.folder.write_record({**state, **self._description()})
-            self.begun = True
+
+    def alive(self, now: Heartbeat) -> None:
+        """Show that the run is alive and what it is doing; any thread may call it."""
+        time = datetime.now(UTC).isoformat(timespec="seconds")
+        where = {"host": now.process.host, "pid": now.process.pid}
+        self.heartbeat = {"time": time, "step": now.step, "phase": now.phase, **where}
+        with self._lock, suppress(OSError, UserError):  # a full disk
+            if self.status == "running" and self.world.is_main:
+                self.job.folder.write_heartbeat(self.heartbeat)
 
     def _description(self) -> dict[str, Any]:
         """What does not change while the run is trained."""

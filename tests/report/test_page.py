@@ -80,7 +80,7 @@ def test_the_page_is_well_formed(run: Path) -> None:
 @pytest.mark.parametrize(
     ("facts", "look", "shown"),
     [
-        ({"status": "running", "ended": None}, "status", "running"),
+        ({"status": "running", "ended": None}, "status", "crashed"),
         (
             {"status": "done", "ended": "all 300 steps made; ok"},
             "status finished",
