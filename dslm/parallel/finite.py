@@ -2,14 +2,14 @@
 
 A step's loss and gradient become four numbers on the device, are reduced over the ranks and copied
 to the host. A GPU's are read a step later, when they have arrived, so that the host never waits for
-the device; `found` waits for the newest where something is to be written.
+the device; `verdicts` waits for the newest where something is to be written.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,8 +61,8 @@ class FiniteCheck:
         )
         self.pending.append((step, *self._sent(self._reduced(numbers))))
 
-    def found(self, *, wait: bool = False) -> NotFinite | None:
-        """The first step whose loss or gradient was not finite, among those looked at.
+    def verdicts(self, *, wait: bool = False) -> Iterator[tuple[int, NotFinite | None]]:
+        """Each step looked at, in order and once, with what of it was not finite.
 
         Args:
             wait: whether for the newest step too.
@@ -71,14 +71,16 @@ class FiniteCheck:
             step, numbers, arrived = self.pending.popleft()
             if arrived is not None:
                 arrived.synchronize()
-            last, first, nan, gradient = numbers.tolist()
-            if last:
-                return NotFinite(
-                    step, f"the loss is {'nan' if nan else 'inf'}", self._only(last, first)
-                )
-            if gradient:
-                return NotFinite(step, "the gradient's norm is not finite", None)
-        return None
+            yield step, self._verdict(step, *numbers.tolist())
+
+    def _verdict(
+        self, step: int, last: float, first: float, nan: float, gradient: float
+    ) -> NotFinite | None:
+        if last:
+            return NotFinite(
+                step, f"the loss is {'nan' if nan else 'inf'}", self._only(last, first)
+            )
+        return NotFinite(step, "the gradient's norm is not finite", None) if gradient else None
 
     def among(self, step: int, named: Mapping[str, Sequence[Tensor]]) -> NotFinite | None:
         """The first kind of tensors, of those of any rank, in which a number is not finite."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from dslm.objectives.base import Objective
+from dslm.parallel.veto import spoil_gradient
 
 
 class LossFunction:
@@ -35,7 +36,9 @@ class LossFunction:
         """The loss, a float32 scalar; the outputs may be overwritten."""
         if self.collect and self.objective.measures:
             self._collected.append(self.objective.measure(outputs, labels))
-        return (self.objective.loss(outputs, labels) * self.weights).sum()
+        loss = (self.objective.loss(outputs, labels) * self.weights).sum()
+        spoil_gradient(loss)
+        return loss
 
     def share(self, counts: Tensor, micro_batches: int) -> None:
         """Make the mean over some micro-batches the loss of all of them together.

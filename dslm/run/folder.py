@@ -1,6 +1,7 @@
 """A run's folder: what is where, who may write there, and whether a run may go on there.
 
-run.json  metrics.jsonl  report.html  tokenizer/  logs/rank-0.log …  checkpoints/step-00000100/
+run.json  metrics.jsonl  skipped.jsonl  report.html  tokenizer/  logs/rank-0.log …
+checkpoints/step-00000100/
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ class RunFolder:
         self.path = path
         self.record = path / "run.json"
         self.metrics = path / "metrics.jsonl"
+        self.skipped = path / "skipped.jsonl"
         self.tokenizer = path / "tokenizer"
         self.checkpoints = path / "checkpoints"
         self.logs = path / "logs"

@@ -93,8 +93,10 @@ class Loop:
             if reason is not None or self.due(self.config.checkpoint_interval):
                 self.save()
         how = reason or f"all {self.config.steps:,} steps made"
-        skipped = self.position.skipped
-        return f"{how}; {skipped:,} were left out by float16's loss scale" if skipped else how
+        self.watch.judge()
+        if self.position.skipped:
+            how += f"; {self.position.skipped:,} were left out by float16's loss scale"
+        return how + self.watch.left_out()
 
     def due(self, interval: int) -> bool:
         """Whether something done at every `interval` steps and at the end is to be done now."""
@@ -115,13 +117,13 @@ class Loop:
         self.throughput.step()
         return loss
 
-    def coming_batch(self) -> Iterator[Batch]:
-        """This replica's micro-batches of the next step."""
+    def coming_batch(self, later: int = 0) -> Iterator[Batch]:
+        """This replica's micro-batches of the next step, or of one that many steps later."""
         return training_batch(
             self.stream,
             self.plan,
             self.objective,
-            self.position.samples,
+            self.position.samples + later * self.plan.batch,
             self.engine.replica,
             self.device,
             self.config.model.dropout > 0,
@@ -129,7 +131,7 @@ class Loop:
 
     def log(self, loss: Tensor) -> None:
         """Record what the last step did."""
-        self.watch.stop_if_diverged()
+        self.watch.judge()
         value = self.engine.mean(loss)
         tokens_per_second = self.throughput.tokens_per_second()
         line: Line = {
@@ -151,14 +153,15 @@ class Loop:
             )
             line["mfu"] = done / (self.peak * self.plan.world)
         self.logger.log(line, self.throughput)
-        self.warn_if_stuck(value)
+        if math.isfinite(value):
+            self.warn_if_stuck(value)
 
     def measure(self) -> str | None:
         """Measure the validation loss; returns a reason to stop, if there is one."""
         shards, config = self.job.sources.validation, self.config
         if shards is None:
             return None
-        self.watch.stop_if_diverged()
+        self.watch.judge()
         with self.throughput.paused():
             source = evaluation_rows(shards, self.objective)
             rows = min(len(source), config.data.validation_windows)
@@ -205,9 +208,10 @@ class Loop:
     def save(self) -> None:
         """Write a checkpoint, but never one of a model that is already lost."""
         position = self.position
-        self.watch.stop_if_diverged()
+        self.watch.judge()
         with self.throughput.paused():
-            self.watch.before_saving(position.step, next(self.coming_batch()))
+            steps = range(self.config.bad_steps.skip + 1)
+            self.watch.before_saving(position.step, (next(self.coming_batch(n)) for n in steps))
             self.checkpointer.save(position.step, position.samples)
 
     def warn_if_stuck(self, loss: float) -> None:

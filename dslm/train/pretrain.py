@@ -21,6 +21,7 @@ from dslm.errors import CheckpointError, DslmError, Problem, UserError
 from dslm.model.counts import parameter_count
 from dslm.parallel.world import device, join, shutdown
 from dslm.report import write_report
+from dslm.run.bad_steps import SkippedSteps
 from dslm.run.checkpoint import read_state, verify_sizes
 from dslm.run.metrics import Board, Metrics, skipped_steps, validation_losses
 from dslm.train.output import redirect_output
@@ -180,7 +181,8 @@ def _run_logger(job: Job, world: World, step: int, messages: TextIO) -> Iterator
         yield RunLogger(job.config.steps, None, None)
         return
     with Metrics(job.folder.metrics, step, _board(job)) as metrics:
-        yield RunLogger(job.config.steps, metrics, messages)
+        skipped = SkippedSteps(job.folder.skipped, step)
+        yield RunLogger(job.config.steps, metrics, messages, skipped)
 
 
 def _board(job: Job) -> Board | None:
