@@ -20,6 +20,7 @@ from dslm.run.metrics import Line
 from dslm.run.schedule import factor
 from dslm.train.batches import evaluation_rows, training_batch, validation_batches
 from dslm.train.checkpointer import Checkpointer
+from dslm.train.data_watch import DataWatch
 from dslm.train.divergence import Watch
 from dslm.train.prepare import Job
 from dslm.train.run_logger import RunLogger
@@ -66,6 +67,7 @@ class Loop:
         self.peak = peak_flops(device, engine.half)
         self.stream = job.stream
         self.watch = Watch(job, engine, logger)
+        self.data_watch = DataWatch(job.sources.all, logger)
         self.begin(Position())
 
     def begin(self, position: Position, measured: Iterable[float] = ()) -> None:
@@ -109,6 +111,7 @@ class Loop:
         self.engine.set_learning_rate(
             factor(self.config.schedule, position.step, self.config.steps)
         )
+        self.data_watch.look()
         batch = self.coming_batch()
         position.step += 1
         position.samples += plan.batch
@@ -210,6 +213,7 @@ class Loop:
         position = self.position
         self.watch.judge()
         with self.throughput.paused():
+            self.data_watch.look(now=True)
             steps = range(self.config.bad_steps.skip + 1)
             self.watch.before_saving(position.step, (next(self.coming_batch(n)) for n in steps))
             self.checkpointer.save(position.step, position.samples)

@@ -24,6 +24,7 @@ from dslm.report import write_report
 from dslm.run.bad_steps import SkippedSteps
 from dslm.run.checkpoint import read_state, verify_sizes
 from dslm.run.metrics import Board, Metrics, skipped_steps, validation_losses
+from dslm.train.data_watch import blamed_on_shards
 from dslm.train.output import redirect_output
 from dslm.train.prepare import Job
 from dslm.train.resumed import resumed
@@ -109,7 +110,8 @@ def _train(job: Job, world: World, step: int, vectors: WordVectors | None, messa
             checkpointer.begin(begin_with(layers, *found))
         else:
             checkpointer.begin(drawn(layers))
-        return loop.run()
+        with blamed_on_shards(job.sources.all):
+            return loop.run()
 
 
 def _ending(error: BaseException) -> str:
