@@ -36,6 +36,7 @@ from dslm.train.data import (
     open_sources,
     open_stream,
 )
+from dslm.train.elastic import kept_batch
 from dslm.train.word_vectors.embedding import check_word_vectors
 
 
@@ -178,7 +179,8 @@ def _plan(
     wrong = ds_check.check(deepspeed, pipeline_stages=stages, cpu=world.cpu)
     plan = None
     if config and not wrong:
-        plan, wrong = make_plan(deepspeed, world.size, stages, config.model.sequence)
+        kept = kept_batch(RunFolder(Path(config.run)), deepspeed)
+        plan, wrong = make_plan(deepspeed, world.size, stages, config.model.sequence, kept)
     found.problems += wrong
     return plan
 
