@@ -19,6 +19,7 @@ from dslm.parallel.state import TrainingState
 from dslm.run.checkpoint import Writer, layer_file, prune, read_state
 from dslm.run.tensor_file import TensorFile
 from dslm.train.file_queue import FileQueue, Written
+from dslm.train.mixture import write_phases
 from dslm.train.prepare import Job
 from dslm.train.shares import shares
 
@@ -38,6 +39,7 @@ class Checkpointer:
     def __init__(self, engine: Engine, job: Job, layers: int) -> None:
         self.engine, self.deepspeed = engine, job.deepspeed
         self.root, self.keep, self.layers = job.folder.checkpoints, job.config.keep, layers
+        self.phases = job.phases
         self.is_main = torch.distributed.get_rank() == 0
 
     def save(self, step: int, samples: int) -> Path:
@@ -61,6 +63,7 @@ class Checkpointer:
                 "samples": samples,
                 "optimizer_steps": state.optimizer_steps(),
                 "loss_scale": state.loss_scale(),
+                **write_phases(self.phases),
             }
             writer.publish(files, numbers)
             prune(self.root, self.keep)

@@ -23,11 +23,12 @@ from dslm.parallel.deepspeed_json.optimizer import all_moments, moments, named
 from dslm.parallel.muon import check_matrices
 from dslm.parallel.plan import Plan, make_plan
 from dslm.parallel.setup import check_builds, check_disk
-from dslm.run.checkpoint import newest_good, stored_moments, verify_sizes
+from dslm.run.checkpoint import newest_good, read_state, stored_moments, verify_sizes
 from dslm.run.config import RunConfig, check_run
 from dslm.run.folder import RunFolder, check_folder
 from dslm.run.init_from import SourceRun, check_init_from, open_source_run
 from dslm.run.settings import settings
+from dslm.sampling.order import Phase
 from dslm.sampling.stream import Stream
 from dslm.train.data import (
     Sources,
@@ -37,6 +38,7 @@ from dslm.train.data import (
     open_stream,
 )
 from dslm.train.elastic import kept_batch
+from dslm.train.mixture import first_phase, phases_from
 from dslm.train.word_vectors.embedding import check_word_vectors
 
 
@@ -54,16 +56,30 @@ class Job:
     """What DeepSpeed will compile first."""
     init_from: SourceRun | None = None
     """The run whose weights this one begins with."""
+    resumed: tuple[Phase, ...] | None = None
+    """The shares of the sources until now and from now on, in a run that goes on."""
 
     @property
     def settings(self) -> dict[str, Any]:
         """The resolved settings, nested, as ``run.json`` holds them."""
         return asdict(self.config)
 
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """The shares of the sources, see `dslm.train.mixture`."""
+        begun = first_phase(self.sources.weights, len(self.sources.train))
+        return begun if self.resumed is None else self.resumed
+
     @cached_property
     def stream(self) -> Stream:
         """The rows of training; made when first needed, after the shards have been verified."""
-        return open_stream(self.sources, self.config, self.objective)
+        return open_stream(self.sources, self.config, self.objective, self.phases)
+
+    def resuming(self, step: int) -> Job:
+        """The same job, going on from the checkpoint of a step."""
+        state = read_state(self.folder.checkpoint(step))
+        phases = phases_from(state, self.sources.weights, len(self.sources.train))
+        return replace(self, resumed=phases)
 
     def restores_moments(self, step: int) -> bool:
         """Whether the checkpoint of a step holds the very moments that this optimizer keeps."""

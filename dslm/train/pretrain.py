@@ -25,6 +25,7 @@ from dslm.run.bad_steps import SkippedSteps
 from dslm.run.checkpoint import read_state, verify_sizes
 from dslm.run.metrics import Board, Metrics, skipped_steps, validation_losses
 from dslm.train.data_watch import blamed_on_shards
+from dslm.train.mixture import write_phases
 from dslm.train.output import redirect_output
 from dslm.train.prepare import Job
 from dslm.train.resumed import resumed
@@ -60,7 +61,7 @@ def pretrain(job: Job, world: World, words: Sequence[str]) -> None:
     """
     found = _lock(job) if world.is_main else (NO_CHECKPOINT, [])
     with redirect_output(job.folder.log(world.rank)) as (results, messages):
-        step, vectors = _claim(job, world, words, found, messages)
+        job, step, vectors = _claim(job, world, words, found, messages)
         try:
             how = _train(job, world, step, vectors, messages)
         except BaseException as error:
@@ -146,12 +147,12 @@ def _claim(
     words: Sequence[str],
     found: tuple[int, list[Problem]],
     messages: TextIO,
-) -> tuple[int, WordVectors | None]:
+) -> tuple[Job, int, WordVectors | None]:
     """What comes before the model: checksums by all ranks, then the first one's folder and screen.
 
     Returns:
-        The step of the checkpoint to resume from, or `NO_CHECKPOINT`; the word vectors, if any, on
-        the first rank.
+        The job, going on from the checkpoint of a step if there is one; the step, or
+        `NO_CHECKPOINT`; the word vectors, if any, on the first rank.
     """
     if world.size > 1:
         join(world)
@@ -161,8 +162,9 @@ def _claim(
     step, problems = choose_checkpoint(job, world, *found, progress)
     if step == NO_CHECKPOINT:
         verify_source(job, world, progress)
+    job = job.resuming(step) if step > 0 else job
     if not world.is_main:
-        return step, None
+        return job, step, None
     vectors, file = None, job.config.word_vectors
     if file is not None and step < 1:
         vectors = read_word_vectors(file, job.sources.train[0].tokenizer, job.stream)
@@ -173,7 +175,7 @@ def _claim(
     notes = [f"{'damaged':<9}{problem}" for problem in problems]
     notes += resumed(job, before, step) if step > 0 else []
     RunLogger(0, None, messages).message(*first_screen(job, world, step, vectors), *notes, "")
-    return step, vectors
+    return job, step, vectors
 
 
 @contextmanager
@@ -220,7 +222,7 @@ def _record(
             "parameters": parameter_count(job.config.model),
             "device": "cpu" if world.cpu else "cuda",
         },
-        "data": job.sources.record(),
+        "data": {**job.sources.record(), **write_phases(job.phases)},
         **_record_of_vectors(job, vectors),
     }
 

@@ -17,6 +17,7 @@ from dslm.run.folder import RunFolder
 from dslm.run.metrics import read_metrics
 from dslm.shards.provenance import Provenance, ProvenanceReader
 from dslm.train.data import objective_of, open_sources, open_stream
+from dslm.train.mixture import read_phases
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ def trace(run: Path, step: int, rank: int | None) -> Iterator[SampleTrace]:
     sources = open_sources(config.data)
     _check_same(sources.record(), record["data"], run)
     objective = objective_of(config, sources.train[0].tokenizer)
-    stream = open_stream(sources, config, objective)
+    phases = read_phases(record["data"], len(sources.train))
+    stream = open_stream(sources, config, objective, phases)
     readers = [ProvenanceReader(source) for source in sources.train]
     first, count = _samples(folder.metrics, step, plan)
     per_replica = count // plan["replicas"]
