@@ -84,7 +84,7 @@ class Engine(ABC):
             counts += sum(objective.counts(labels) for _, labels in known)
             micro_batches = iter(known)
         torch.distributed.all_reduce(counts)
-        self.loss_function.share(counts, count * self.plan.replicas)
+        self.loss_function.share(counts, count, self.plan.replicas)
         return micro_batches
 
     @property

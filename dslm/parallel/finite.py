@@ -37,10 +37,11 @@ class FiniteCheck:
 
     Args:
         device: where losses are.
+        losses: whether the mean loss of all ranks is wanted too.
     """
 
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
+    def __init__(self, device: torch.device, losses: bool) -> None:
+        self.device, self.losses = device, losses
         self.rank, self.world = torch.distributed.get_rank(), torch.distributed.get_world_size()
         self.late = int(device.type != "cpu")
         self.pending: deque[tuple[int, Tensor, Any]] = deque()
@@ -59,10 +60,14 @@ class FiniteCheck:
         numbers = torch.stack(
             [*(bad * code for code in codes), loss.isnan().float(), (~norm.isfinite()).float()]
         )
-        self.pending.append((step, *self._sent(self._reduced(numbers))))
+        mean = loss / self.world
+        if self.losses and self.world > 1:
+            torch.distributed.all_reduce(mean)
+        seen = torch.cat([self._reduced(numbers), mean.view(1)])
+        self.pending.append((step, *self._sent(seen)))
 
-    def verdicts(self, *, wait: bool = False) -> Iterator[tuple[int, NotFinite | None]]:
-        """Each step looked at, in order and once, with what of it was not finite.
+    def verdicts(self, *, wait: bool = False) -> Iterator[tuple[int, NotFinite | None, float]]:
+        """Each step looked at, in order and once, with what of it was not finite and its loss.
 
         Args:
             wait: whether for the newest step too.
@@ -71,7 +76,8 @@ class FiniteCheck:
             step, numbers, arrived = self.pending.popleft()
             if arrived is not None:
                 arrived.synchronize()
-            yield step, self._verdict(step, *numbers.tolist())
+            *seen, loss = numbers.tolist()
+            yield step, self._verdict(step, *seen), loss
 
     def _verdict(
         self, step: int, last: float, first: float, nan: float, gradient: float

@@ -18,10 +18,16 @@ import torch
 from torch import Tensor
 
 
-def spoil_gradient(loss: Tensor) -> None:
-    """Make the gradient of a loss that is not finite nan, without waiting for the device."""
+def spoil_gradient(loss: Tensor, highest: Tensor | None = None) -> None:
+    """Make the gradient of a loss that is not finite nan, without waiting for the device.
+
+    Args:
+        loss: of a micro-batch.
+        highest: something else that must be finite, if there is.
+    """
     if loss.requires_grad:
-        factor = torch.where(loss.detach().isfinite(), 1.0, math.nan)
+        known = loss.detach() if highest is None else loss.detach() + highest
+        factor = torch.where(known.isfinite(), 1.0, math.nan)
         loss.register_hook(lambda gradient: gradient * factor)  # type: ignore[no-untyped-call]
 
 

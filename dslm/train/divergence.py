@@ -24,7 +24,9 @@ from dslm.progress import counted
 from dslm.run.bad_steps import SkippedSamples
 from dslm.run.checkpoint import checkpoints
 from dslm.train.prepare import Job
+from dslm.train.rewind import Spike
 from dslm.train.run_logger import RunLogger
+from dslm.train.spikes import Spikes
 from dslm.train.step_samples import described, samples_of_step
 
 
@@ -39,7 +41,9 @@ class Watch:
 
     def __init__(self, job: Job, engine: Engine, logger: RunLogger) -> None:
         self.job, self.engine, self.logger = job, engine, logger
-        self.check = FiniteCheck(torch.device(engine.engine.device))
+        self.spikes = Spikes(job.config.bad_steps)
+        wanted = job.config.bad_steps.spike != "ignore"
+        self.check = FiniteCheck(torch.device(engine.engine.device), losses=wanted)
         self.begin(0)
 
     def begin(self, step: int) -> None:
@@ -51,15 +55,27 @@ class Watch:
         self.began = step
         self.samples: dict[int, range] = {}
         self.in_a_row, self.exhausted = 0, 0
+        self.scaled: set[int] = set()
+        self.spike: Spike | None = None
         self.check.forget()
 
-    def step(self, step: int, samples: int, loss: Tensor) -> bool:
-        """Look at a step.
+    def limit(self, step: int) -> float | None:
+        """The loss above which a step is left out; `None` where it is made whatever its loss.
+
+        Args:
+            step: its number; to be asked before it is made.
+        """
+        limit = self.spikes.limit(step)
+        return limit if self.job.config.bad_steps.spike == "skip" else None
+
+    def step(self, step: int, samples: int, loss: Tensor, *, wait: bool) -> bool:
+        """Look at a step; `spike` is set if the run is to rewind because of it.
 
         Args:
             step: its number, from 1.
             samples: read so far.
             loss: this rank's.
+            wait: whether it must be known at once; see `judge`.
 
         Returns:
             Whether float16's loss scale left it out, which is no reason to stop.
@@ -72,8 +88,10 @@ class Watch:
         norm = None if outcome is Step.SKIPPED else self.engine.norm()
         if outcome is Step.EXHAUSTED:
             norm, self.exhausted = math.inf, step
+        if outcome is not Step.MADE:
+            self.scaled.add(step)
         self.check.look(step, loss, norm)
-        self.judge(wait=False)
+        self.judge(wait=wait)
         return outcome is not Step.MADE
 
     def judge(self, *, wait: bool = True) -> None:
@@ -85,23 +103,34 @@ class Watch:
         Raises:
             TrainingError: they are.
         """
-        for step, found in self.check.verdicts(wait=wait):
+        for step, found, loss in self.check.verdicts(wait=wait):
             samples = self.samples.pop(step)
-            if found is None:
+            spike = self.spikes.judge(step, loss)
+            if spike and self.job.config.bad_steps.spike == "rewind":
+                self.spike = Spike(step, samples, spike)
+                return
+            left_out = found is not None or step in self.scaled
+            reason = spike if spike and left_out else str(found) if found else None
+            self.scaled.discard(step)
+            if reason is None:
                 self.in_a_row = 0
                 continue
             self.in_a_row += 1
-            self._write_down(found, samples)
+            self._write_down(step, reason, samples)
             if self.in_a_row > self.job.config.bad_steps.skip:
-                self._end(found, samples)
+                self._end(step, reason, samples)
             where = described(samples, step, self.job.folder)
-            self.logger.message(f"warning: {found}: the step is left out; it read {where}")
+            self.logger.message(f"warning: {reason}: the step is left out; it read {where}")
 
     def left_out(self) -> str:
         """What the end of the run says of them, on the first rank."""
-        count = self.logger.skipped.count if self.logger.skipped is not None else 0
-        words = f"{counted(count, 'step')} not learned from, see {self.job.folder.skipped.name}"
-        return f"; {words}" if count else ""
+        if self.logger.skipped is None or not self.logger.skipped.lines:
+            return ""
+        rewinds = sum(one.rewound_to is not None for one in self.logger.skipped.lines)
+        steps = len(self.logger.skipped.lines) - rewinds
+        counts = ((steps, "bad step"), (rewinds, "rewind"))
+        words = " and ".join(counted(count, noun) for count, noun in counts if count)
+        return f"; {words}, see {self.job.folder.skipped.name}"
 
     def validation(self, step: int, loss: float) -> None:
         """Raise if a validation loss, the same on all ranks, is not finite."""
@@ -128,25 +157,25 @@ class Watch:
                 return
         self._stop(found)
 
-    def _end(self, found: NotFinite, samples: range) -> NoReturn:
+    def _end(self, step: int, reason: str, samples: range) -> NoReturn:
         """End at a bad step that is one too many in a row."""
         if self.logger.metrics is not None:  # a line without a loss shows where the run ended
             tokens = samples.stop * self.job.plan.sequence
-            self.logger.metrics.write({"step": found.step, "tokens": tokens, "loss": math.nan})
-        read = f"it read {described(samples, found.step, self.job.folder)}"
+            self.logger.metrics.write({"step": step, "tokens": tokens, "loss": math.nan})
+        read = f"it read {described(samples, step, self.job.folder)}"
         if self.in_a_row > 1:
-            read += f", and the {self.in_a_row - 1} before it were left out as not finite too"
-        if found.step == self.in_a_row:
-            self._beginning(found, read)
-        if found.step == self.exhausted:
-            self._exhausted(found.step, read)
-        self._diverged(found, f"; {read}")
+            read += f", and the {self.in_a_row - 1} before it were left out too"
+        if step == self.in_a_row:
+            self._beginning(reason, read)
+        if step == self.exhausted:
+            self._exhausted(step, read)
+        self._diverged(reason, f"; {read}")
 
     def _stop(self, found: NotFinite | None) -> None:
         if found is not None:
-            self._diverged(found)
+            self._diverged(str(found))
 
-    def _diverged(self, found: NotFinite, more: str = "") -> NoReturn:
+    def _diverged(self, found: str, more: str = "") -> NoReturn:
         precision = "use bf16 in place of fp16, " if self.engine.loss_scale.used else ""
         self._fail(
             f"{found}: the run has diverged{more}",
@@ -154,7 +183,7 @@ class Watch:
             f"{precision}or clip closer (gradient_clipping)",
         )
 
-    def _beginning(self, found: NotFinite, read: str) -> NoReturn:
+    def _beginning(self, found: str, read: str) -> NoReturn:
         """Of first steps, none of which was made, no update can be the reason."""
         config = self.job.config
         given = {"init_from": config.init_from, "word_vectors": config.word_vectors}
@@ -177,12 +206,10 @@ class Watch:
             "fp16.min_loss_scale), or lower the peak learning rate (optimizer.params.lr)",
         )
 
-    def _write_down(self, found: NotFinite, samples: range) -> None:
+    def _write_down(self, step: int, reason: str, samples: range) -> None:
         """Keep the numbers of the samples of a step that was left out."""
         if self.logger.skipped is not None:
-            self.logger.skipped.add(
-                SkippedSamples(found.step, samples.start, len(samples), str(found))
-            )
+            self.logger.skipped.add(SkippedSamples(step, samples.start, len(samples), reason))
 
     def _fail(self, what: str, fix: str) -> NoReturn:
         found = checkpoints(self.job.folder.checkpoints)

@@ -16,13 +16,15 @@ from dslm.model.counts import flops_per_token
 from dslm.objectives.batch import Batch
 from dslm.parallel.engine import Engine
 from dslm.parallel.hardware import memory_gib, peak_flops
-from dslm.run.metrics import Line
+from dslm.run.checkpoint import read_state
+from dslm.run.metrics import Line, skipped_steps, validation_losses
 from dslm.run.schedule import factor
 from dslm.train.batches import evaluation_rows, training_batch, validation_batches
 from dslm.train.checkpointer import Checkpointer
 from dslm.train.data_watch import DataWatch
 from dslm.train.divergence import Watch
 from dslm.train.prepare import Job
+from dslm.train.rewind import Rewinds, Spike
 from dslm.train.run_logger import RunLogger
 from dslm.train.throughput import Throughput
 
@@ -68,6 +70,7 @@ class Loop:
         self.stream = job.stream
         self.watch = Watch(job, engine, logger)
         self.data_watch = DataWatch(job.sources.all, logger)
+        self.rewinds = Rewinds(job, checkpointer, logger)
         self.begin(Position())
 
     def begin(self, position: Position, measured: Iterable[float] = ()) -> None:
@@ -86,8 +89,11 @@ class Loop:
         while self.position.step < self.config.steps and reason is None:
             loss = self.train_step()
             self.position.skipped += self.watch.step(
-                self.position.step, self.position.samples, loss
+                self.position.step, self.position.samples, loss, wait=self.anything_due()
             )
+            if self.watch.spike is not None:
+                self.rewind(self.watch.spike)
+                continue
             if self.due(self.config.log_interval):
                 self.log(loss)
             if self.due(self.config.evaluation_interval):
@@ -95,7 +101,6 @@ class Loop:
             if reason is not None or self.due(self.config.checkpoint_interval):
                 self.save()
         how = reason or f"all {self.config.steps:,} steps made"
-        self.watch.judge()
         if self.position.skipped:
             how += f"; {self.position.skipped:,} were left out by float16's loss scale"
         return how + self.watch.left_out()
@@ -103,6 +108,23 @@ class Loop:
     def due(self, interval: int) -> bool:
         """Whether something done at every `interval` steps and at the end is to be done now."""
         return self.position.step % interval == 0 or self.position.step == self.config.steps
+
+    def anything_due(self) -> bool:
+        """Whether something is written after this step."""
+        config = self.config
+        intervals = config.log_interval, config.evaluation_interval, config.checkpoint_interval
+        return any(map(self.due, intervals))
+
+    def rewind(self, spike: Spike) -> None:
+        """Go back to before a spike, and go on behind it."""
+        step = self.rewinds.rewind(spike, self.train_step)
+        if step is None:
+            self.watch.spike = None
+            return
+        samples = read_state(self.job.folder.checkpoint(step))["samples"]
+        metrics = self.job.folder.metrics
+        position = Position(step, samples, skipped_steps(metrics, step))
+        self.begin(position, validation_losses(metrics, step))
 
     def train_step(self) -> Tensor:
         """One optimizer step; returns this rank's mean loss, still on the device."""
@@ -112,9 +134,10 @@ class Loop:
             factor(self.config.schedule, position.step, self.config.steps)
         )
         self.data_watch.look()
+        self.engine.loss_function.limit = self.watch.limit(position.step + 1)
         batch = self.coming_batch()
         position.step += 1
-        position.samples += plan.batch
+        position.samples = self.rewinds.next(position.samples) + plan.batch
         self.engine.loss_function.collect = self.due(self.config.log_interval)
         loss = self.engine.train_batch(batch)
         self.throughput.step()
@@ -126,7 +149,7 @@ class Loop:
             self.stream,
             self.plan,
             self.objective,
-            self.position.samples + later * self.plan.batch,
+            self.rewinds.next(self.position.samples + later * self.plan.batch),
             self.engine.replica,
             self.device,
             self.config.model.dropout > 0,

@@ -51,6 +51,12 @@ class RunLogger:
             print(clear + "\n".join(lines), file=self.messages)
             self.last_message = time.monotonic()
 
+    def forget_after(self, step: int) -> None:
+        """Remove what was written of later steps, which will be made again."""
+        for file in (self.metrics, self.skipped):
+            if file is not None:
+                file.forget_after(step)
+
     def heartbeat(self, step: int, throughput: Throughput) -> None:
         """A step begins: show that the run is alive, unless something was shown lately."""
         if self.messages is None:

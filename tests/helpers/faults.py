@@ -10,6 +10,7 @@ FAULTS = {
     "the loss is infinite, its gradient is not": lambda loss: loss + math.inf,
     "the gradient is nan, the loss is not": lambda loss: _gradient_times(loss, math.nan),
     "the gradient is infinite, the loss is not": lambda loss: _gradient_times(loss, math.inf),
+    "the loss is high": lambda loss: loss * 10,
     "the gradient is huge, the loss is not": lambda loss: _gradient_times(loss, 1e8),
 }
 """What becomes of a loss."""
