@@ -63,6 +63,7 @@ class Checkpointer:
                 "samples": samples,
                 "optimizer_steps": state.optimizer_steps(),
                 "loss_scale": state.loss_scale(),
+                "optimizer": self.deepspeed["optimizer"]["type"],
                 **write_phases(self.phases),
             }
             writer.publish(files, numbers)

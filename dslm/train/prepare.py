@@ -169,12 +169,14 @@ def check_optimizer(
     """
     try:
         before, now = stored_moments(folder.checkpoint(step)), all_moments(deepspeed)
-    except (OSError, ValueError):
+        name = read_state(folder.checkpoint(step)).get("optimizer")
+    except (OSError, ValueError, UserError):
         return []
     if before == now or config.resume_optimizer == "fresh":
         return []
     kept, keeps = (", ".join(sorted(names)) or "no moments" for names in (before, now))
-    rule = f"keeps {keeps}, but the checkpoint of step {step:,} holds {kept}"
+    made_by = f" by {name}" if name else ""
+    rule = f"keeps {keeps}, but the checkpoint of step {step:,}{made_by} holds {kept}"
     fix = "use the optimizer of before, or begin its moments anew with resume_optimizer=fresh"
     return [Problem("optimizer.type", deepspeed["optimizer"]["type"], rule, fix)]
 
