@@ -118,6 +118,16 @@ def fill_environment(world: World) -> None:
         os.environ["DS_ACCELERATOR"] = "cpu"
 
 
+def meeting_point() -> tuple[str, str]:
+    """The address and the port where all ranks meet, once `fill_environment` has set them."""
+    return os.environ.get("MASTER_ADDR", ""), os.environ.get("MASTER_PORT", "")
+
+
+def restarts() -> str:
+    """How often ``torchrun`` has started these ranks anew."""
+    return os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+
+
 def free_port() -> int:
     """A port outside the range from which the kernel gives ports to clients by itself."""
     for port in range(20000 + os.getpid() % 5000, 32000):

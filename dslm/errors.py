@@ -6,7 +6,10 @@
     │   ├── DataError         a text, a tokenizer or a shard set
     │   ├── CheckpointError   a run folder or a checkpoint
     │   └── SetupError        the machine: compiler, disk, MPI, a busy port
-    └── TrainingError         the run itself went wrong: exit code 1
+    ├── TrainingError         the run itself went wrong, on all ranks alike: exit code 1
+    │   ├── RankError         on this rank alone
+    │   └── PeerError         on another rank, which knows why
+    └── ReportedError         the user has read it already: nothing but the exit code is left
 
 A check returns a list of `Problem` and does not raise; its caller joins the lists of all checks and
 raises once, so that all mistakes are reported at once.
@@ -80,6 +83,26 @@ class SetupError(UserError):
 
 class TrainingError(DslmError):
     """The run failed in a way that no check could foresee."""
+
+
+class RankError(TrainingError):
+    """The run failed on this rank, for a reason of its own."""
+
+
+class PeerError(TrainingError):
+    """The run failed on another rank, which reports the reason."""
+
+
+class ReportedError(DslmError):
+    """What ended this process has been reported, by this rank or another.
+
+    Args:
+        code: the exit code.
+    """
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"exit code {code}")
+        self.code = code
 
 
 class Problems:

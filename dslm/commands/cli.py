@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
-from dslm.errors import ConfigError, DslmError, Problem, UserError, suggest
+from dslm.errors import ConfigError, DslmError, Problem, ReportedError, UserError, suggest
 
 
 class Parser(argparse.ArgumentParser):
@@ -89,6 +89,8 @@ def run(main: Callable[[list[str]], None], arguments: list[str]) -> int:
 
 def explain(error: BaseException) -> int:
     """Print an exception for the user; returns the exit code for it."""
+    if isinstance(error, ReportedError):
+        return error.code
     if isinstance(error, UserError):
         for problem in error.problems:
             print(f"error: {problem}", file=sys.stderr, flush=True)

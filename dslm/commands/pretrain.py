@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import time
+import traceback
 
-from dslm.commands.cli import Parser
+from dslm.commands.cli import Parser, explain
 from dslm.config.help import describe
 from dslm.config.overrides import merge
-from dslm.environment import read_world
-from dslm.errors import DslmError
+from dslm.environment import World, read_world
+from dslm.errors import Problem, UserError
 from dslm.run.config import RunConfig
 from dslm.run.presets import PRESETS
 from dslm.run.settings import decided
+from dslm.train.agreement import agree
 from dslm.train.prepare import Job, prepare
-
-GRACE = 10.0
-"""Seconds the other ranks give the first one to report; its end ends them."""
+from dslm.train.verification import NO_CHECKPOINT, take_folder
 
 
 def main(argv: list[str]) -> None:
@@ -26,17 +25,37 @@ def main(argv: list[str]) -> None:
         print(_help(parser, argv))
         return
     world = read_world()
+    job, found, problems = _check(argv, world)
     try:
-        options = parser.parse_args(argv)
-        job: Job = prepare(options.words, options.config, options.deepspeed_config, world)
+        agree(world, job, problems, explain)
+        assert job is not None  # else there were problems
         from dslm.train.pretrain import pretrain
 
         words = [word for word in argv if not word.startswith("--local_rank")]
-        pretrain(job, world, words)
-    except DslmError:
-        if not world.is_main:
-            time.sleep(GRACE)
-        raise
+        pretrain(job, world, words, found)
+    finally:
+        if job is not None:
+            job.folder.unlock()
+
+
+def _check(
+    argv: list[str], world: World
+) -> tuple[Job | None, tuple[int, list[Problem]], list[Problem]]:
+    """What this rank is going to do, what `take_folder` found, and what keeps it from starting."""
+    job, found = None, (NO_CHECKPOINT, list[Problem]())
+    try:
+        options = _parser().parse_args(argv)
+        job = prepare(options.words, options.config, options.deepspeed_config, world)
+        if world.is_main:
+            found = take_folder(job)
+    except UserError as error:
+        return job, found, list(error.problems)
+    except Exception as error:
+        if world.size == 1:
+            raise
+        traceback.print_exception(error)
+        return job, found, [Problem(type(error).__name__, None, str(error))]
+    return job, found, []
 
 
 def _parser() -> Parser:

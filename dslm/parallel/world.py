@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import cache
 from typing import TYPE_CHECKING
 
-from dslm.environment import World, fill_environment, threads_are_set
+from dslm.environment import World, fill_environment, meeting_point, restarts, threads_are_set
+from dslm.errors import Problem, SetupError
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from torch._C._distributed_c10d import Store
 
 
 def join(world: World, minutes: float = 30.0) -> None:
@@ -36,6 +39,56 @@ def join(world: World, minutes: float = 30.0) -> None:
     if not world.cpu:
         torch.cuda.set_device(world.local_rank)
     deepspeed.init_distributed(backend, timeout=timedelta(minutes=minutes), verbose=False)
+
+
+@cache
+def meet(world: World, minutes: float) -> Store:
+    """Where ranks exchange values before they join; every rank must call it.
+
+    It is kept, so that `join` finds the port still taken by this process.
+
+    Args:
+        world: from `read_world`.
+        minutes: how long a rank waits for the first one.
+
+    Raises:
+        SetupError: the port is in use, or the first rank cannot be reached.
+    """
+    fill_environment(world)
+    from torch._C._distributed_c10d import PrefixStore
+    from torch.distributed import DistError
+    from torch.distributed.rendezvous import rendezvous
+
+    timeout = timedelta(minutes=minutes)
+    try:
+        store, *_ = next(rendezvous("env://", world.rank, world.size, timeout=timeout))
+    except (DistError, ValueError) as error:
+        raise SetupError(_no_meeting(str(error), minutes)) from None
+    return PrefixStore(f"dslm/{restarts()}", store)
+
+
+def _no_meeting(reason: str, minutes: float) -> Problem:
+    address, port = meeting_point()
+    if "EADDRINUSE" in reason or "address already in use" in reason.lower():
+        rule = "is used by another program, perhaps another run on this host"
+        fix = "give a free one: deepspeed --master_port PORT, or MASTER_PORT for srun and torchrun"
+        return Problem("MASTER_PORT", port, rule, fix)
+    rule = f"the first rank was not reached at {address}:{port} within {minutes:g} minutes"
+    fix = "look whether its host is up, and whether a firewall keeps hosts apart"
+    first_line = (reason.strip().splitlines() or [""])[0]
+    return Problem("MASTER_ADDR", address, f"{rule} ({first_line})", fix)
+
+
+def limit_waits(minutes: float) -> None:
+    """Let no collective of any process group wait longer than that.
+
+    DeepSpeed makes groups of its own, with torch's default of 30 minutes; to be called once its
+    engine is there. NCCL's groups are ended by torch's own thread for them.
+    """
+    from torch.distributed import distributed_c10d
+
+    for group in distributed_c10d._world.pg_map:
+        distributed_c10d._set_pg_timeout(timedelta(minutes=minutes), group)
 
 
 def any_rank(world: World, flags: Sequence[bool]) -> list[bool]:

@@ -97,6 +97,9 @@ class RunConfig:
     """Stop when the validation loss is at most this."""
     patience: Count | None = None
     """Stop when that many measurements in a row have not lowered the validation loss."""
+    stall_minutes: Positive | None = None
+    """Minutes without a micro-batch or a written file after which a run has stalled: the late rank
+    is named, and all end; null = 10 times the slowest so far, 1 minute (10 of saving) at least."""
     tensorboard: bool = False
     """Also write TensorBoard event files into the run folder."""
 

@@ -2,12 +2,16 @@
 
 run.json  metrics.jsonl  skipped.jsonl  report.html  tokenizer/  logs/rank-0.log …
 checkpoints/step-00000100/
+Of a run that failed or stalled also failure.json, stalls/rank-0.txt …
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import socket
+import threading
+import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +23,7 @@ from dslm.errors import CheckpointError, ConfigError, Problem, UserError
 from dslm.files.whole import read_json, write_json
 from dslm.run.checkpoint import check_format, checkpoint_folder, checkpoints
 from dslm.run.config import RENAMED, RunConfig
+from dslm.run.heartbeats import Heartbeats
 
 DECIDES = ("model", "objective", "init_from", "word_vectors", "seed")
 """Settings that a resumed run must share with the one it continues…"""
@@ -26,9 +31,11 @@ ROWS = ("packing", "document_borders", "augmentation")
 """… and those of its data that decide which rows it sees."""
 FORMAT = 1
 """Version of ``run.json``."""
+LOOKS = 5
+"""How often a lock is tried: whoever asks how a run stands holds it for a moment."""
 
-EARLY = (".lock", "logs")
-"""What may be there before the first rank has looked: another rank's log, an earlier refusal."""
+EARLY = (".lock", ".ranks", "logs", "stalls", "failure.json")
+"""What may be there before there is a run: what a start leaves that came to nothing."""
 
 
 class RunFolder:
@@ -49,7 +56,11 @@ class RunFolder:
         self.report = path / "report.html"
         self.evaluation = path / "evaluation.json"
         self.sample = path / "sample.txt"
+        self.failure = path / "failure.json"
+        self.stalls = path / "stalls"
+        self.heartbeats = Heartbeats(path / ".ranks")
         self._lock: TextIO | None = None
+        self._writing = threading.Lock()
 
     def read(self) -> dict[str, Any]:
         """The contents of ``run.json``.
@@ -116,16 +127,53 @@ class RunFolder:
         """
         self.path.mkdir(parents=True, exist_ok=True)
         self._lock = (self.path / ".lock").open("a+")
+        for attempt in range(LOOKS):
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                if attempt == LOOKS - 1:
+                    raise CheckpointError(self._in_use(self._lock)) from None
+                time.sleep(0.05)
+        self._lock.truncate(0)
+        self._lock.write(f"{socket.gethostname()} {os.getpid()}")
+        self._lock.flush()
+
+    def unlock(self) -> None:
+        """Let others in again, if this process had locked the folder."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def _in_use(self, lock: TextIO) -> Problem:
+        """Who else writes here, as far as it is known."""
+        lock.seek(0)
+        host, _, pid = lock.read(300).partition(" ")
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            rule = "another run is writing there now"
-            fix = "wait for it, or choose another run="
-            raise CheckpointError(Problem("run", str(self.path), rule, fix)) from None
+            heartbeat = self.read().get("heartbeat") or {}
+        except UserError:
+            heartbeat = {}
+        who = [f"process {pid} on host {host}"] if pid else []
+        who += [f"heartbeat at {heartbeat['time']}"] if "time" in heartbeat else []
+        rule = "another run is writing there now" + (f" ({', '.join(who)})" if who else "")
+        fix = "wait for it, or choose another run="
+        return Problem("run", str(self.path), rule, fix)
 
     def write_record(self, record: Mapping[str, Any]) -> None:
         """Write ``run.json``."""
-        write_json(self.record, {"format": FORMAT, **record})
+        with self._writing:
+            write_json(self.record, {"format": FORMAT, **record})
+
+    def write_heartbeat(self, heartbeat: Mapping[str, Any]) -> None:
+        """Write a sign of life into the ``run.json`` of a running run; any thread may.
+
+        Raises:
+            UserError: there is none, or it is broken.
+        """
+        with self._writing:
+            record = read_json(self.record)
+            if record.get("status") == "running":
+                write_json(self.record, {**record, "heartbeat": dict(heartbeat)})
 
 
 def check_folder(

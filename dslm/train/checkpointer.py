@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dslm.errors import TrainingError
+from dslm.errors import PeerError, RankError
 from dslm.model.initial import Numbers
 from dslm.parallel.engine import Engine
 from dslm.parallel.state import TrainingState
@@ -34,13 +34,16 @@ class Checkpointer:
         engine: whose state.
         job: where they go, how many are kept, and DeepSpeed's JSON.
         layers: number of layers of the model, embedding and head included.
+        beat: called for each file that is written.
     """
 
-    def __init__(self, engine: Engine, job: Job, layers: int) -> None:
+    def __init__(
+        self, engine: Engine, job: Job, layers: int, beat: Callable[[], object] = lambda: None
+    ) -> None:
         self.engine, self.deepspeed = engine, job.deepspeed
         self.root, self.keep, self.layers = job.folder.checkpoints, job.config.keep, layers
         self.phases = job.phases
-        self.is_main = torch.distributed.get_rank() == 0
+        self.beat, self.is_main = beat, torch.distributed.get_rank() == 0
 
     def save(self, step: int, samples: int) -> Path:
         """Write and publish a checkpoint; every rank must call it.
@@ -50,7 +53,8 @@ class Checkpointer:
             samples: windows read.
 
         Raises:
-            TrainingError: some rank could not write, most often because the disk is full.
+            RankError: this rank could not write, most often because the disk is full.
+            PeerError: another rank could not.
         """
         state, writer = TrainingState(self.engine, self.deepspeed), Writer(self.root, step)
         if self.is_main:
@@ -120,7 +124,7 @@ class Checkpointer:
         self, state: TrainingState, writer: Writer
     ) -> tuple[dict[str, Written], OSError | None]:
         """Gather layer by layer, in which all ranks take part, while a thread writes its files."""
-        own, queue = self._own_files(state), FileQueue(writer.write)
+        own, queue = self._own_files(state), FileQueue(partial(self._write, writer))
         for index, layer in groupby(self._weights().items(), key=_layer_index):
             tensors: dict[str, dict[str, Tensor]] = {}
             for name, parameter in layer:
@@ -131,6 +135,11 @@ class Checkpointer:
             for file, named in tensors.items():
                 queue.put(file, named)
         return queue.close()
+
+    def _write(self, writer: Writer, file: str, tensors: Mapping[str, Tensor]) -> Written:
+        written = writer.write(file, tensors)
+        self.beat()
+        return written
 
     def _exchange(
         self, files: Mapping[str, Written], failure: OSError | None
@@ -147,8 +156,8 @@ class Checkpointer:
         torch.distributed.all_reduce(table)
         *rows, (failures, *_) = table.tolist()
         if failures:
-            reason = f": {failure}" if failure else " by another rank, see its log"
-            raise TrainingError(
+            reason = f": {failure}" if failure else " by another rank"
+            raise (RankError if failure else PeerError)(
                 f"the checkpoint could not be written to {self.root}{reason}; "
                 "free some space and run the same command again: older checkpoints are whole"
             )

@@ -27,6 +27,7 @@ from dslm.train.prepare import Job
 from dslm.train.rewind import Rewinds, Spike
 from dslm.train.run_logger import RunLogger
 from dslm.train.throughput import Throughput
+from dslm.train.watchdog import Watchdog
 
 BARELY = 0.3
 """Nats: a loss less than this below ln V means that next to nothing has been learned."""
@@ -53,6 +54,7 @@ class Loop:
         checkpointer: its checkpoints.
         device: torch's name of this rank's device.
         logger: writes metrics and reports to the user.
+        watchdog: notices when nothing happens any more.
     """
 
     def __init__(
@@ -62,10 +64,12 @@ class Loop:
         checkpointer: Checkpointer,
         device: str,
         logger: RunLogger,
+        watchdog: Watchdog,
     ) -> None:
         self.job, self.config, self.plan = job, job.config, job.plan
         self.engine, self.objective, self.checkpointer = engine, job.objective, checkpointer
-        self.device, self.logger = device, logger
+        self.device, self.logger, self.watchdog = device, logger, watchdog
+        engine.engine.module.register_forward_hook(lambda *_: watchdog.beat())
         self.peak = peak_flops(device, engine.half)
         self.stream = job.stream
         self.watch = Watch(job, engine, logger)
@@ -117,7 +121,8 @@ class Loop:
 
     def rewind(self, spike: Spike) -> None:
         """Go back to before a spike, and go on behind it."""
-        step = self.rewinds.rewind(spike, self.train_step)
+        with self.watchdog.during("restoring"):
+            step = self.rewinds.rewind(spike, self.train_step)
         if step is None:
             self.watch.spike = None
             return
@@ -135,9 +140,11 @@ class Loop:
         )
         self.data_watch.look()
         self.engine.loss_function.limit = self.watch.limit(position.step + 1)
+        position.samples = self.rewinds.next(position.samples)
         batch = self.coming_batch()
+        self.watchdog.step(position.step + 1, position.samples, plan.batch)
         position.step += 1
-        position.samples = self.rewinds.next(position.samples) + plan.batch
+        position.samples += plan.batch
         self.engine.loss_function.collect = self.due(self.config.log_interval)
         loss = self.engine.train_batch(batch)
         self.throughput.step()
@@ -188,7 +195,7 @@ class Loop:
         if shards is None:
             return None
         self.watch.judge()
-        with self.throughput.paused():
+        with self.throughput.paused(), self.watchdog.during("measuring"):
             source = evaluation_rows(shards, self.objective)
             rows = min(len(source), config.data.validation_windows)
             losses = {}
@@ -235,7 +242,7 @@ class Loop:
         """Write a checkpoint, but never one of a model that is already lost."""
         position = self.position
         self.watch.judge()
-        with self.throughput.paused():
+        with self.throughput.paused(), self.watchdog.during("saving"):
             self.data_watch.look(now=True)
             steps = range(self.config.bad_steps.skip + 1)
             self.watch.before_saving(position.step, (next(self.coming_batch(n)) for n in steps))

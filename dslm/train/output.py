@@ -9,13 +9,10 @@ from __future__ import annotations
 import faulthandler
 import os
 import sys
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
-
-from dslm.errors import DslmError, TrainingError
 
 
 @contextmanager
@@ -27,9 +24,6 @@ def redirect_output(log: Path) -> Iterator[tuple[TextIO, TextIO]]:
 
     Yields:
         The user's standard output and standard error.
-
-    Raises:
-        TrainingError: for any error that is not a `DslmError`, naming the file with its traceback.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     sys.stdout.flush()
@@ -41,12 +35,6 @@ def redirect_output(log: Path) -> Iterator[tuple[TextIO, TextIO]]:
     faulthandler.enable(file)
     try:
         yield user[0], user[1]
-    except (DslmError, KeyboardInterrupt):
-        raise
-    except Exception as error:
-        traceback.print_exc(file=file)
-        reason = (str(error).strip().splitlines() or ["no message"])[0]
-        raise TrainingError(f"{type(error).__name__}: {reason} (traceback in {log})") from None
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -1,7 +1,7 @@
 """A training run from its first screen to its last.
 
-check (`prepare`, before torch) → first screen → join the ranks → engine → restore → `loop` → report
-→ last screen. Every rank runs this; the first one reports and writes for all.
+check (`prepare`, before torch) → all ranks agree → checksums → first screen → engine → restore →
+`loop` → report → last screen. Every rank runs this; the first one reports and writes for all.
 """
 
 from __future__ import annotations
@@ -12,19 +12,25 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from typing import TextIO
 
 from dslm import __version__
 from dslm.environment import World
-from dslm.errors import CheckpointError, DslmError, Problem, UserError
+from dslm.errors import Problem, UserError
 from dslm.model.counts import parameter_count
-from dslm.parallel.world import device, join, shutdown
+from dslm.parallel.world import device, join, limit_waits, shutdown
 from dslm.report import write_report
 from dslm.run.bad_steps import SkippedSteps
-from dslm.run.checkpoint import read_state, verify_sizes
+from dslm.run.checkpoint import read_state
+from dslm.run.failure import Failure
+from dslm.run.heartbeats import Heartbeat
 from dslm.run.metrics import Board, Metrics, skipped_steps, validation_losses
+from dslm.train.activity import longest
 from dslm.train.data_watch import blamed_on_shards
+from dslm.train.failing import failures_reported
 from dslm.train.mixture import write_phases
 from dslm.train.output import redirect_output
 from dslm.train.prepare import Job
@@ -34,10 +40,10 @@ from dslm.train.screen import command, first_screen, last_screen
 from dslm.train.verification import (
     NO_CHECKPOINT,
     choose_checkpoint,
-    first_sight,
     verify_data,
     verify_source,
 )
+from dslm.train.watchdog import Watchdog
 from dslm.train.word_vectors.embedding import (
     KEY,
     WordVectors,
@@ -47,35 +53,49 @@ from dslm.train.word_vectors.embedding import (
 )
 
 
-def pretrain(job: Job, world: World, words: Sequence[str]) -> None:
+def pretrain(
+    job: Job, world: World, words: Sequence[str], found: tuple[int, list[Problem]]
+) -> None:
     """Train.
 
     Args:
-        job: what to do, checked.
+        job: what to do, checked and agreed upon by all ranks.
         world: this rank among the others.
         words: the arguments of the command, from which that to resume is made.
+        found: on the first rank, what `take_folder` returned.
 
     Raises:
-        UserError: another run is writing to the folder, or data or checkpoints are damaged.
-        TrainingError: the run failed.
+        ReportedError: data or checkpoints are damaged, or the run failed; it has been reported.
     """
-    found = _lock(job) if world.is_main else (NO_CHECKPOINT, [])
     with redirect_output(job.folder.log(world.rank)) as (results, messages):
-        job, step, vectors = _claim(job, world, words, found, messages)
-        try:
-            how = _train(job, world, step, vectors, messages)
-        except BaseException as error:
+
+        def failed(failure: Failure) -> None:
+            _record_failure(job, world, words, failure)  # the job as it is by then
+
+        limit = job.config.stall_minutes
+        publish = partial(_publish, job, world)
+        watchdog = Watchdog(job.folder, world, limit, messages, publish, failed)
+        watchdog.start()
+        with failures_reported(job.folder, watchdog, messages, sys.stderr, failed):
+            job, step, vectors = _claim(job, world, words, found, messages, watchdog)
+            how = _train(job, world, step, vectors, messages, watchdog)
+            watchdog.enter("ending")
+            shutdown()
             if world.is_main:
-                _record_failure(job, _record(job, world, words, _ending(error), vectors))
-            raise
-        shutdown()
-        if world.is_main:
-            job.folder.write_record(_record(job, world, words, how, vectors))
-            write_report(job.folder.path)
-            print(*last_screen(job, world, words, how), sep="\n", file=results)
+                job.folder.write_record(_record(job, world, words, how, vectors))
+                write_report(job.folder.path)
+                print(*last_screen(job, world, words, how), sep="\n", file=results)
+        watchdog.stop()
 
 
-def _train(job: Job, world: World, step: int, vectors: WordVectors | None, messages: TextIO) -> str:
+def _train(
+    job: Job,
+    world: World,
+    step: int,
+    vectors: WordVectors | None,
+    messages: TextIO,
+    watchdog: Watchdog,
+) -> str:
     """Everything that needs torch; returns how the run ended."""
     from dslm.model.stages import DROPOUT_KEYS, drawn, stages
     from dslm.parallel.layout import create
@@ -89,9 +109,11 @@ def _train(job: Job, world: World, step: int, vectors: WordVectors | None, messa
     extras = (*job.objective.extras, *([DROPOUT_KEYS] if job.config.model.dropout else []))
     layers = stages(job.config.model, job.config.seed, extras)
     engine = create(layers, job.plan, job.deepspeed, job.objective)
-    checkpointer = Checkpointer(engine, job, len(layers))
+    limit_waits(longest(job.config.stall_minutes))
+    watchdog.enter("restoring")
+    checkpointer = Checkpointer(engine, job, len(layers), watchdog.beat)
     with _run_logger(job, world, max(step, 0), messages) as logger:
-        loop = Loop(job, engine, checkpointer, device(world), logger)
+        loop = Loop(job, engine, checkpointer, device(world), logger, watchdog)
         if step > 0:
             folder = job.folder.checkpoint(step)
             if job.restores_moments(step):
@@ -111,34 +133,29 @@ def _train(job: Job, world: World, step: int, vectors: WordVectors | None, messa
             checkpointer.begin(begin_with(layers, *found))
         else:
             checkpointer.begin(drawn(layers))
+        watchdog.enter("training")
         with blamed_on_shards(job.sources.all):
             return loop.run()
 
 
-def _ending(error: BaseException) -> str:
-    """The status of a run that an error has ended."""
-    if isinstance(error, KeyboardInterrupt):
-        return "interrupted"
-    name = "" if isinstance(error, DslmError) else f"{type(error).__name__}: "
-    return f"failed: {name}{error}"
+def _publish(job: Job, world: World, now: Heartbeat) -> None:
+    """Show in ``run.json`` that the run is alive."""
+    if not world.is_main:
+        return
+    time = datetime.now(UTC).isoformat(timespec="seconds")
+    heartbeat = {"time": time, "step": now.step, "phase": now.phase}
+    with suppress(OSError, UserError):  # a full disk, or nothing is recorded yet
+        where = {"host": now.process.host, "pid": now.process.pid}
+        job.folder.write_heartbeat({**heartbeat, **where})
 
 
-def _record_failure(job: Job, record: dict[str, object]) -> None:
+def _record_failure(job: Job, world: World, words: Sequence[str], failure: Failure) -> None:
     """Say in the run's folder how it ended, without hiding the error that ended it."""
     with suppress(OSError, UserError):  # a full disk, or no step to report on
-        job.folder.write_record(record)
-        write_report(job.folder.path)
-
-
-def _lock(job: Job) -> tuple[int, list[Problem]]:
-    """The first rank alone, before torch: keep others out, look at what there is."""
-    job.folder.lock()
-    step, problems = first_sight(job)
-    if job.init_from is not None and step == NO_CHECKPOINT:
-        wrong = verify_sizes(job.init_from.checkpoint)
-        if wrong:
-            raise CheckpointError(*wrong)
-    return step, problems
+        if world.is_main and job.folder.read().get("status") == "running":
+            status = "interrupted" if failure.code == 130 else f"failed: {failure.sentence()}"
+            job.folder.write_record(_record(job, world, words, status, None))
+            write_report(job.folder.path)
 
 
 def _claim(
@@ -147,6 +164,7 @@ def _claim(
     words: Sequence[str],
     found: tuple[int, list[Problem]],
     messages: TextIO,
+    watchdog: Watchdog,
 ) -> tuple[Job, int, WordVectors | None]:
     """What comes before the model: checksums by all ranks, then the first one's folder and screen.
 
@@ -158,10 +176,10 @@ def _claim(
         join(world)
     progress = messages if world.is_main else sys.stderr  # by now a log
     if job.config.data.verify:
-        verify_data(job, world, progress)
-    step, problems = choose_checkpoint(job, world, *found, progress)
+        verify_data(job, world, progress, watchdog.beat)
+    step, problems = choose_checkpoint(job, world, *found, progress, watchdog.beat)
     if step == NO_CHECKPOINT:
-        verify_source(job, world, progress)
+        verify_source(job, world, progress, watchdog.beat)
     job = job.resuming(step) if step > 0 else job
     if not world.is_main:
         return job, step, None

@@ -6,7 +6,7 @@ rank does all of this without torch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TextIO
 
 from dslm.environment import World
@@ -22,8 +22,13 @@ NO_CHECKPOINT = -1
 """In place of a step, which can be broadcast."""
 NONE_WHOLE = -2
 
+Beat = Callable[[], object]
+"""Called now and then while something is read."""
 
-def damaged(files: Sequence[Expected], world: World, label: str, messages: TextIO) -> list[Problem]:
+
+def damaged(
+    files: Sequence[Expected], world: World, label: str, messages: TextIO, beat: Beat
+) -> list[Problem]:
     """Compare files with their checksums; every rank must call it, and hashes its share alone.
 
     Args:
@@ -31,6 +36,7 @@ def damaged(files: Sequence[Expected], world: World, label: str, messages: TextI
         world: this rank among the others.
         label: what is being done.
         messages: where to show how far this rank has come.
+        beat: called for each part that was read.
 
     Returns:
         What is wrong, on every rank.
@@ -39,22 +45,43 @@ def damaged(files: Sequence[Expected], world: World, label: str, messages: TextI
     mine = [owner == world.rank for owner in owners]
     size = sum(file.bytes for file, own in zip(files, mine, strict=True) if own)
     with Progress(size, "B", label, messages) as progress:
-        broken = [
-            own and not file.whole(progress.advance) for file, own in zip(files, mine, strict=True)
-        ]
+
+        def advance(count: int) -> None:
+            beat()
+            progress.advance(count)
+
+        broken = [own and not file.whole(advance) for file, own in zip(files, mine, strict=True)]
     found = zip(files, any_rank(world, broken), strict=True)
     return [file.damage for file, is_broken in found if is_broken]
 
 
-def verify_data(job: Job, world: World, messages: TextIO) -> None:
+def verify_data(job: Job, world: World, messages: TextIO, beat: Beat) -> None:
     """Compare all shards with their checksums; see `damaged`.
 
     Raises:
         DataError: with everything that is wrong, on every rank.
     """
     files = [file for source in job.sources.all for file in source.files]
-    if problems := damaged(files, world, "checking shards", messages):
+    if problems := damaged(files, world, "checking shards", messages, beat):
         raise DataError(*problems)
+
+
+def take_folder(job: Job) -> tuple[int, list[Problem]]:
+    """The first rank alone, before torch: keep others out, look at what there is.
+
+    Returns:
+        The outcome of `first_sight`.
+
+    Raises:
+        CheckpointError: another run is writing there, or no checkpoint is whole.
+    """
+    job.folder.lock()
+    step, problems = first_sight(job)
+    if job.init_from is not None and step == NO_CHECKPOINT:
+        wrong = verify_sizes(job.init_from.checkpoint)
+        if wrong:
+            raise CheckpointError(*wrong)
+    return step, problems
 
 
 def first_sight(job: Job) -> tuple[int, list[Problem]]:
@@ -71,7 +98,7 @@ def first_sight(job: Job) -> tuple[int, list[Problem]]:
 
 
 def choose_checkpoint(
-    job: Job, world: World, step: int, problems: list[Problem], messages: TextIO
+    job: Job, world: World, step: int, problems: list[Problem], messages: TextIO, beat: Beat
 ) -> tuple[int, list[Problem]]:
     """The newest whole checkpoint's step on every rank, and what is wrong with newer ones.
 
@@ -81,13 +108,14 @@ def choose_checkpoint(
         step: on the first rank, the outcome of `first_sight`.
         problems: the same.
         messages: see `damaged`.
+        beat: the same.
 
     Raises:
         CheckpointError: none is whole, or that one holds the moments of another optimizer.
     """
     while (step := broadcast(world, step)) >= 0:
         files, _ = listed(job.folder.checkpoint(step))
-        found = damaged(files, world, "checking the checkpoint", messages)
+        found = damaged(files, world, "checking the checkpoint", messages, beat)
         if not found:
             if other := check_optimizer(job.folder, step, job.config, job.deepspeed):
                 raise CheckpointError(*problems, *other)
@@ -101,7 +129,7 @@ def choose_checkpoint(
     return NO_CHECKPOINT, problems
 
 
-def verify_source(job: Job, world: World, messages: TextIO) -> None:
+def verify_source(job: Job, world: World, messages: TextIO, beat: Beat) -> None:
     """Compare the weights to begin with, if there are any, with their checksums; see `damaged`.
 
     Raises:
@@ -111,7 +139,7 @@ def verify_source(job: Job, world: World, messages: TextIO) -> None:
         return
     files, _ = listed(job.init_from.checkpoint)
     label = "checking the weights to begin with"
-    if problems := damaged(files, world, label, messages):
+    if problems := damaged(files, world, label, messages, beat):
         raise CheckpointError(*problems)
 
 

@@ -52,7 +52,7 @@ def tell(
     def refuse_to_train(*_: object) -> None:
         raise StartedError
 
-    monkeypatch.setattr("dslm.train.pretrain.pretrain", refuse_to_train)
+    monkeypatch.setattr("dslm.commands.pretrain.take_folder", refuse_to_train)
 
     def tell(*more: str, deepspeed: Path | None = deepspeed_file, **changes: str) -> list[str]:
         arguments = typed({**words, **changes})
@@ -365,17 +365,6 @@ def test_a_rank_variable_that_is_no_number_is_reported(
     monkeypatch.setenv("RANK", "first")
     (reported,) = tell()
     assert reported.startswith("RANK = 'first': must be a whole number")
-
-
-def test_ranks_other_than_the_first_leave_the_word_to_it(
-    tell: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    waited: list[float] = []
-    monkeypatch.setattr("dslm.commands.pretrain.time.sleep", waited.append)
-    monkeypatch.setenv("RANK", "1")
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    assert len(tell("stpes=3")) == 1
-    assert waited == [10.0]
 
 
 # The script itself, in a process of its own, where torch and DeepSpeed are mines.

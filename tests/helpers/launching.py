@@ -1,7 +1,8 @@
 """Real ranks, started fast: forked from a server that has imported torch and DeepSpeed already.
 
 A rank runs the very function that ``launch/pretrain.py`` calls, with the variables a launcher would
-set. As under a launcher, the first rank to fail ends the others, and a hard timeout ends them all.
+set. As under a launcher, the first rank to fail has the others ended: a second later by SIGTERM,
+and by SIGKILL those that do not take it. A hard timeout ends them all.
 """
 
 from __future__ import annotations
@@ -94,9 +95,14 @@ def _wait(processes: list[Any], timeout: float) -> int:
         time.sleep(0.02)
     failed = next((process.exitcode for process in processes if process.exitcode), 0)
     late = time.monotonic() > end
+    for seconds, stop in ((1.0, "terminate"), (20.0, "kill")):
+        until = time.monotonic() + seconds * (not late)
+        while any(process.is_alive() for process in processes) and time.monotonic() < until:
+            time.sleep(0.02)
+        for process in processes:
+            if process.is_alive():
+                getattr(process, stop)()
     for process in processes:
-        if process.is_alive():
-            process.kill()
         process.join()
     assert not late, f"the ranks had not ended after {timeout} seconds"
     return int(failed)

@@ -63,23 +63,6 @@ def test_what_libraries_print_goes_to_the_file_and_our_messages_to_the_user(tmp_
     )
 
 
-def test_an_unforeseen_error_is_one_line_and_its_traceback_is_in_the_file(tmp_path: Path) -> None:
-    run = ended(tmp_path, "raise RuntimeError('the card is on fire\\nsecond line')")
-    assert run.returncode == 1
-    assert run.stdout == "before\n"
-    assert run.stderr == (
-        "error: RuntimeError: the card is on fire (traceback in logs/rank-0.log)\n"
-    )
-    assert "Traceback (most recent call last)" in log(tmp_path)
-    assert "second line" in log(tmp_path)
-
-
-def test_an_error_without_a_message_is_reported_as_well(tmp_path: Path) -> None:
-    run = ended(tmp_path, "assert False")
-    assert run.returncode == 1
-    assert run.stderr == "error: AssertionError: no message (traceback in logs/rank-0.log)\n"
-
-
 def test_a_mistake_of_the_user_stays_one(tmp_path: Path) -> None:
     run = ended(tmp_path, "raise DataError(Problem('shards', None, 'are damaged'))")
     assert run.returncode == 2
