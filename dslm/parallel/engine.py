@@ -20,6 +20,7 @@ from dslm.parallel.loss import LossFunction
 from dslm.parallel.loss_scale import LossScale
 from dslm.parallel.plan import Plan
 from dslm.parallel.stop import Stop
+from dslm.parallel.veto import veto_bad_steps
 
 AT_ONCE = 16
 """Micro-batches that are evaluated before the ranks can agree on something else."""
@@ -44,8 +45,7 @@ class Engine(ABC):
         self._norm: Tensor | None = None
         self._weights = list(engine.module.parameters())
         engine.clip_fp32_gradients = self._clip
-        if plan.zero_stage == 0 and not engine.gradient_clipping():
-            engine.optimizer.register_step_pre_hook(self._measure_norm)
+        veto_bad_steps(engine.optimizer, self._known_norm)
 
     @abstractmethod
     def train_batch(self, micro_batches: Iterator[Batch]) -> Tensor:
@@ -109,7 +109,7 @@ class Engine(ABC):
         sums = self.stop.with_requests(counts)
         torch.distributed.all_reduce(sums)
         counts = self.stop.without_requests(sums)
-        self.loss_function.share(counts, count * self.plan.replicas)
+        self.loss_function.share(counts, count, self.plan.replicas)
         return micro_batches
 
     @property
@@ -171,7 +171,10 @@ class Engine(ABC):
         most = self.engine.gradient_clipping()
         self._norm = nn.utils.clip_grad_norm_(self._weights, most)
 
-    def _measure_norm(self, *_: object) -> None:
-        """The norm at ZeRO-0 where nothing is clipped, which DeepSpeed would not know."""
-        gradients = [weight.grad for weight in self._weights if weight.grad is not None]
-        self._norm = nn.utils.get_total_norm(gradients)
+    def _known_norm(self) -> Tensor:
+        """The norm at ZeRO-0 in float32, measured here where nothing is clipped."""
+        if not self.engine.gradient_clipping():
+            gradients = [weight.grad for weight in self._weights if weight.grad is not None]
+            self._norm = nn.utils.get_total_norm(gradients)
+        assert self._norm is not None, "measured when it was clipped"
+        return self._norm

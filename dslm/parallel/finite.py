@@ -2,14 +2,14 @@
 
 A step's loss and gradient become four numbers on the device, are reduced over the ranks and copied
 to the host. A GPU's are read a step later, when they have arrived, so that the host never waits for
-the device; `found` waits for the newest where something is to be written.
+the device; `verdicts` waits for the newest where something is to be written.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,10 +37,11 @@ class FiniteCheck:
 
     Args:
         device: where losses are.
+        losses: whether the mean loss of all ranks is wanted too.
     """
 
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
+    def __init__(self, device: torch.device, losses: bool) -> None:
+        self.device, self.losses = device, losses
         self.rank, self.world = torch.distributed.get_rank(), torch.distributed.get_world_size()
         self.late = int(device.type != "cpu")
         self.pending: deque[tuple[int, Tensor, Any]] = deque()
@@ -59,10 +60,14 @@ class FiniteCheck:
         numbers = torch.stack(
             [*(bad * code for code in codes), loss.isnan().float(), (~norm.isfinite()).float()]
         )
-        self.pending.append((step, *self._sent(self._reduced(numbers))))
+        mean = loss / self.world
+        if self.losses and self.world > 1:
+            torch.distributed.all_reduce(mean)
+        seen = torch.cat([self._reduced(numbers), mean.view(1)])
+        self.pending.append((step, *self._sent(seen)))
 
-    def found(self, *, wait: bool = False) -> NotFinite | None:
-        """The first step whose loss or gradient was not finite, among those looked at.
+    def verdicts(self, *, wait: bool = False) -> Iterator[tuple[int, NotFinite | None, float]]:
+        """Each step looked at, in order and once, with what of it was not finite and its loss.
 
         Args:
             wait: whether for the newest step too.
@@ -71,14 +76,17 @@ class FiniteCheck:
             step, numbers, arrived = self.pending.popleft()
             if arrived is not None:
                 arrived.synchronize()
-            last, first, nan, gradient = numbers.tolist()
-            if last:
-                return NotFinite(
-                    step, f"the loss is {'nan' if nan else 'inf'}", self._only(last, first)
-                )
-            if gradient:
-                return NotFinite(step, "the gradient's norm is not finite", None)
-        return None
+            *seen, loss = numbers.tolist()
+            yield step, self._verdict(step, *seen), loss
+
+    def _verdict(
+        self, step: int, last: float, first: float, nan: float, gradient: float
+    ) -> NotFinite | None:
+        if last:
+            return NotFinite(
+                step, f"the loss is {'nan' if nan else 'inf'}", self._only(last, first)
+            )
+        return NotFinite(step, "the gradient's norm is not finite", None) if gradient else None
 
     def among(self, step: int, named: Mapping[str, Sequence[Tensor]]) -> NotFinite | None:
         """The first kind of tensors, of those of any rank, in which a number is not finite."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from dslm.objectives.base import Objective
+from dslm.parallel.veto import spoil_gradient
 
 
 class LossFunction:
@@ -29,22 +31,42 @@ class LossFunction:
         """[parts]: what the sums of a micro-batch are multiplied by."""
         self.collect = False
         """Whether metrics are collected; they take a pass over all scores."""
+        self.limit: float | None = None
+        """The highest loss of a step that is made; `None` makes it whatever its loss."""
+        self.group: Any = None
+        """The ranks that compute losses; `None` are all."""
         self._collected: list[Tensor] = []
+        self._losses: list[Tensor] = []
+        self._micro_batches = 0
 
     def __call__(self, outputs: Any, labels: Any) -> Tensor:
         """The loss, a float32 scalar; the outputs may be overwritten."""
         if self.collect and self.objective.measures:
             self._collected.append(self.objective.measure(outputs, labels))
-        return (self.objective.loss(outputs, labels) * self.weights).sum()
+        loss = (self.objective.loss(outputs, labels) * self.weights).sum()
+        spoil_gradient(loss, self._above_limit(loss.detach()))
+        return loss
 
-    def share(self, counts: Tensor, micro_batches: int) -> None:
+    def share(self, counts: Tensor, micro_batches: int, replicas: int) -> None:
         """Make the mean over some micro-batches the loss of all of them together.
 
         Args:
             counts: [parts], how many labels all of them have; a part without any is zero.
-            micro_batches: how many they are, over all replicas.
+            micro_batches: how many they are on each replica.
+            replicas: how many these are.
         """
-        self.weights = micro_batches / counts.clamp(min=1)
+        self.weights = micro_batches * replicas / counts.clamp(min=1)
+        self._losses, self._micro_batches = [], micro_batches
+
+    def _above_limit(self, loss: Tensor) -> Tensor | None:
+        """Infinite if the loss of the whole step is above its limit; known with its last part."""
+        self._losses.append(loss)
+        if self.limit is None or len(self._losses) < self._micro_batches:
+            return None
+        mean = torch.stack(self._losses).mean()
+        torch.distributed.all_reduce(mean, group=self.group)
+        mean /= torch.distributed.get_world_size(self.group)
+        return torch.where(mean > self.limit, math.inf, 0.0)
 
     def pop_metrics(self) -> Tensor:
         """[measures, 2]: sums and counts of everything collected since the last call."""

@@ -23,6 +23,7 @@ class PipelineEngine(Engine):
     ) -> None:
         super().__init__(engine, plan, loss_function)
         self.owners = owners
+        loss_function.group = engine.grid.get_data_parallel_group()
 
     @classmethod
     def build(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,7 +52,11 @@ class Plan:
 
 
 def make_plan(
-    config: Mapping[str, Any], world: int, pipeline_stages: int, sequence: int
+    config: Mapping[str, Any],
+    world: int,
+    pipeline_stages: int,
+    sequence: int,
+    kept_batch: int | None = None,
 ) -> tuple[Plan | None, list[Problem]]:
     """Derive the layout, or report why there is none.
 
@@ -61,20 +65,24 @@ def make_plan(
         world: number of ranks.
         pipeline_stages: ranks for one copy of the model.
         sequence: tokens of a window.
+        kept_batch: the batch of a run that goes on with a JSON that names none; other ranks than
+            it had accumulate another number of micro-batches for it.
     """
     if world % pipeline_stages:
         divisors = " or ".join(str(d) for d in range(1, world + 1) if world % d == 0)
         rule = f"does not divide the number of ranks, {world}"
         fix = f"use {divisors}, or start another number of ranks"
         return None, [Problem("pipeline_stages", pipeline_stages, rule, fix)]
-    micro, accumulation, problems = _split(config, world // pipeline_stages)
+    if kept_batch is not None and BATCH not in config:
+        config = {**config, BATCH: kept_batch, ACCUMULATION: None}
+    micro, accumulation, problems = _split(config, world // pipeline_stages, pipeline_stages)
     if problems:
         return None, problems
     zero_stage = config.get("zero_optimization", {}).get("stage", 0)
     return Plan(world, pipeline_stages, zero_stage, micro, accumulation, sequence), []
 
 
-def _split(config: Mapping[str, Any], replicas: int) -> tuple[int, int, list[Problem]]:
+def _split(config: Mapping[str, Any], replicas: int, stages: int) -> tuple[int, int, list[Problem]]:
     """Micro-batch and accumulation from any two of the triple."""
     batch, micro, accumulation = (config.get(key) for key in (BATCH, MICRO, ACCUMULATION))
     if micro is not None and accumulation is not None:
@@ -90,7 +98,24 @@ def _split(config: Mapping[str, Any], replicas: int) -> tuple[int, int, list[Pro
     part, rest = divmod(batch, other * replicas)
     if rest or not part:
         rule = f"is not a multiple of {other_name} = {other} × {replicas} replicas"
-        unit = other * replicas
-        near = sorted({max(1, part) * unit, (part + 1) * unit})
-        return 0, 0, [Problem(BATCH, batch, rule, "use " + " or ".join(map(str, near)))]
+        fix = "use " + ", or ".join(_legal(batch, other_name, other, replicas, stages))
+        return 0, 0, [Problem(BATCH, batch, rule, fix)]
     return (other, part, []) if micro is not None else (part, other, [])
+
+
+def _legal(batch: int, other_name: str, other: int, replicas: int, stages: int) -> Iterator[str]:
+    """The nearest batches, numbers of ranks and other parts with which a batch can be split."""
+    unit = other * replicas
+    yield " or ".join(map(str, sorted({max(1, batch // unit) * unit, (batch // unit + 1) * unit})))
+    counts = [n * stages for n in range(1, batch + 1) if batch % (n * other) == 0]
+    if counts:
+        yield " or ".join(map(str, _nearest(counts, replicas * stages))) + " ranks"
+    parts = [n for n in range(1, batch + 1) if batch % (n * replicas) == 0]
+    if parts:
+        yield f"{other_name} {' or '.join(map(str, _nearest(parts, other)))}"
+
+
+def _nearest(choices: Sequence[int], value: int) -> list[int]:
+    """Of sorted choices the last one below a value and the first one above it."""
+    below, above = ([n for n in choices if n < value], [n for n in choices if n > value])
+    return [*below[-1:], *above[:1]]

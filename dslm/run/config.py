@@ -12,6 +12,7 @@ from dslm.config.parse import STRICT
 from dslm.errors import Problem
 from dslm.model.config import ModelConfig
 from dslm.objectives.registry import ObjectiveConfig, check_objective
+from dslm.run.bad_steps import BadStepsConfig
 from dslm.run.schedule import ScheduleConfig, check_schedule
 from dslm.sampling.augment import AugmentationConfig
 
@@ -63,6 +64,7 @@ class RunConfig:
     data: DataConfig
     objective: ObjectiveConfig = Field(default_factory=ObjectiveConfig)
     schedule: ScheduleConfig = Field(default_factory=ScheduleConfig)
+    bad_steps: BadStepsConfig = Field(default_factory=BadStepsConfig)
     steps: Count
     """Optimizer steps of the whole run."""
     run: str

@@ -1,6 +1,7 @@
 """A run's folder: what is where, who may write there, and whether a run may go on there.
 
-run.json  metrics.jsonl  report.html  tokenizer/  logs/rank-0.log …  checkpoints/step-00000100/
+run.json  metrics.jsonl  skipped.jsonl  report.html  tokenizer/  logs/rank-0.log …
+checkpoints/step-00000100/
 Of a run that failed or stalled also failure.json, stalls/rank-0.txt …
 """
 
@@ -49,6 +50,7 @@ class RunFolder:
         self.path = path
         self.record = path / "run.json"
         self.metrics = path / "metrics.jsonl"
+        self.skipped = path / "skipped.jsonl"
         self.tokenizer = path / "tokenizer"
         self.checkpoints = path / "checkpoints"
         self.logs = path / "logs"
@@ -217,14 +219,30 @@ def _changed(
         if old.get(key) != new.get(key):
             rule = f"the run in this folder has {old.get(key)!r}"
             problems.append(Problem(key, new.get(key), rule, fix))
-    sources = [
-        [(source["fingerprint"], source.get("share")) for source in d.get("train", [])]
-        for d in (before.get("data", {}), data)
-    ]
-    if sources[0] != sources[1]:
-        rule = "is not what the run in this folder is trained on, or in other shares"
-        problems.append(Problem("data.train", config["data"]["train"], rule, fix))
-    return problems
+    return problems + _changed_sources(before.get("data", {}), data, config["data"]["train"])
+
+
+def _changed_sources(
+    before: Mapping[str, Any], data: Mapping[str, Any], named: Any
+) -> list[Problem]:
+    """Whether a run can go on with these shard sets: those of before, and perhaps more.
+
+    Where they have shares, these may change; where each row is read once an epoch, all sets are one
+    order and must stay as they are.
+    """
+    old, new = (d.get("train", []) for d in (before, data))
+    then, now = ([source["fingerprint"] for source in each] for each in (old, new))
+    if now[: len(then)] != then:
+        rule = "is not what the run in this folder is trained on"
+        fix = "use the same, others may follow; or choose another run="
+        return [Problem("data.train", named, rule, fix)]
+    shares = [[source.get("share") for source in each] for each in (old, new)]
+    mixed = "mixture" in before and (len(new) == 1 or None not in shares[1])
+    if shares[0] == shares[1] or mixed:
+        return []
+    rule = "is in other shares than in the run in this folder, whose order allows no change"
+    fix = "use the same, or begin another run= with its weights (init_from=)"
+    return [Problem("data.train", named, rule, fix)]
 
 
 def filled(config: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TextIO
 
 from dslm.files.whole import write_text
 
@@ -34,10 +34,18 @@ class Metrics:
     """
 
     def __init__(self, path: Path, step: int, board: Board | None = None) -> None:
-        kept = [line for line in read_metrics(path) if int(line["step"] or 0) <= step]
-        write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
-        self.file = path.open("a", encoding="utf-8")
-        self.board = board
+        self.path, self.board = path, board
+        self.file = self._kept(step)
+
+    def _kept(self, step: int) -> TextIO:
+        kept = [line for line in read_metrics(self.path) if int(line["step"] or 0) <= step]
+        write_text(self.path, "".join(json.dumps(line) + "\n" for line in kept))
+        return self.path.open("a", encoding="utf-8")
+
+    def forget_after(self, step: int) -> None:
+        """Remove the lines of later steps."""
+        self.file.close()
+        self.file = self._kept(step)
 
     def write(self, line: Line) -> None:
         """Add a line; numbers that are not finite become null, because JSON has none."""

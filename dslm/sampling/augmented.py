@@ -13,6 +13,7 @@ import numpy as np
 
 from dslm.arrays import Tokens
 from dslm.sampling.augment import AugmentationConfig, Tables, augment
+from dslm.sampling.order import Phase
 from dslm.sampling.stream import Stream, Windows
 from dslm.tokenizers.tokenizer import Tokenizer
 from dslm.tokenizers.vocabulary import piece_texts
@@ -30,6 +31,7 @@ class AugmentedStream(Stream):
         seed: of the order and of the changes.
         settings: what is changed.
         tokenizer: the one of the sources.
+        phases: as for `Stream`.
     """
 
     def __init__(
@@ -39,8 +41,9 @@ class AugmentedStream(Stream):
         seed: int,
         settings: AugmentationConfig,
         tokenizer: Tokenizer,
+        phases: Sequence[Phase] = (),
     ) -> None:
-        super().__init__(sources, weights, seed)
+        super().__init__(sources, weights, seed, phases)
         self._seed, self._settings = seed, settings
         self._length = self.width - sources[0].margin
         self._sentences = [source.sentences for source in sources]

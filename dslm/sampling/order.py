@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -78,44 +79,94 @@ def mix(words: UInt64Array) -> UInt64Array:
     return mixed
 
 
-class Mixture:
-    """Sample numbers to windows of several sources, each source in a share of its own.
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of the order in which the sources have the same shares."""
 
-    Every run of `block` samples that starts at a multiple of `block` holds each source exactly
-    as often as its share says, spread evenly. Every completed epoch of a source is an exact
-    permutation of its windows.
+    first: int
+    """The number of its first sample; it lasts until the next phase begins."""
+    weights: tuple[float, ...]
+    """The share of each source, in any unit; 0 for one that had not been added yet."""
+
+
+class Mixture:
+    """A stream of sample numbers to windows of several sources, each in a share of its own.
+
+    From the beginning of a phase on, every run of `block` samples holds each source exactly as
+    often as its share says, spread evenly. Every completed epoch of a source is an exact
+    permutation of its windows, whatever its shares have been.
 
     Args:
         sizes: windows in each source, each at least 1.
         weights: the share of each source, in any positive unit.
         seed: another seed is another order.
         block: samples over which the shares are exact.
+        earlier: the phases before these weights, if there were any.
+        first: the number of the sample from which these weights hold.
 
     Raises:
         ConfigError: the weights do not fit the sources; see `check_weights`.
     """
 
     def __init__(
-        self, sizes: Sequence[int], weights: Sequence[float], seed: int, block: int = BLOCK
+        self,
+        sizes: Sequence[int],
+        weights: Sequence[float],
+        seed: int,
+        block: int = BLOCK,
+        earlier: Sequence[Phase] = (),
+        first: int = 0,
     ) -> None:
         if problems := check_weights(weights, len(sizes), block):
             raise ConfigError(*problems)
-        self._block = block
-        self._counts = apportion(weights, block)
-        self._slots, self._ranks = _layout(self._counts)
+        self._legs: list[_Leg] = []
+        for phase in (*earlier, Phase(first, tuple(weights))):
+            before = self.read(phase.first) if self._legs else np.zeros(len(sizes), dtype=np.int64)
+            self._legs.append(_Leg(phase, before, block))
+        self._firsts = np.array([leg.first for leg in self._legs])
         self._orders = [Permutation(size, f"{seed}/{source}") for source, size in enumerate(sizes)]
 
     def __call__(self, samples: Int64Array) -> tuple[Int64Array, Int64Array, Int64Array]:
         """The source, the epoch of that source and the window index of each sample number."""
-        blocks, slots = np.divmod(samples, self._block)
-        sources = self._slots[slots]
-        seen = blocks * self._counts[sources] + self._ranks[slots]
+        sources, seen = np.empty_like(samples), np.empty_like(samples)
+        legs = np.searchsorted(self._firsts, samples, side="right") - 1
+        for leg in np.unique(legs).tolist():
+            mine = legs == leg
+            sources[mine], seen[mine] = self._legs[leg].locate(samples[mine])
         epochs, indices = np.empty_like(seen), np.empty_like(seen)
         for source, order in enumerate(self._orders):
             mine = sources == source
             epochs[mine], positions = np.divmod(seen[mine], order.size)
             indices[mine] = order(positions, epochs[mine])
         return sources, epochs, indices
+
+    def read(self, samples: int) -> Int64Array:
+        """How many of the first samples are of each source; shape [sources]."""
+        leg = [leg for leg in self._legs if leg.first <= samples][-1]
+        return leg.read(samples)
+
+
+class _Leg:
+    """A phase, and how many samples of each source came before it."""
+
+    def __init__(self, phase: Phase, before: Int64Array, block: int) -> None:
+        self.first, self._before, self._block = phase.first, before, block
+        self._counts = apportion(phase.weights, block)
+        self._slots, self._ranks = _layout(self._counts)
+
+    def locate(self, samples: Int64Array) -> tuple[Int64Array, Int64Array]:
+        """The source of each sample, and how many samples of that source came before it."""
+        blocks, slots = np.divmod(samples - self.first, self._block)
+        sources = self._slots[slots]
+        seen = self._before[sources] + blocks * self._counts[sources] + self._ranks[slots]
+        return sources, seen.astype(np.int64, copy=False)
+
+    def read(self, samples: int) -> Int64Array:
+        """How many samples of each source come before this one."""
+        blocks, rest = divmod(samples - self.first, self._block)
+        part = np.bincount(self._slots[:rest], minlength=self._counts.size)
+        read: Int64Array = self._before + blocks * self._counts + part
+        return read
 
 
 def apportion(weights: Sequence[float], block: int) -> Int64Array:

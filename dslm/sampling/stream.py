@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from dslm.arrays import Flags, Int64Array, Tokens
 from dslm.errors import DataError, Problem
-from dslm.sampling.order import Mixture, check_weights
+from dslm.sampling.order import Mixture, Phase, check_weights
 from dslm.shards.shard_set import ShardSet
 
 TokenSpan = tuple[int, int]
@@ -170,13 +170,19 @@ class Stream:
         weights: the share of each source in the rows; without them every row of every source is
             seen exactly once an epoch.
         seed: another seed is another order.
+        phases: the shares until now, those of `weights` last, where they have not always been the
+            same; none of them repeats a row or leaves one out.
 
     Raises:
         DataError: the sources do not fit together; see `check_sources`.
     """
 
     def __init__(
-        self, sources: Sequence[RowSource], weights: Sequence[float] | None, seed: int
+        self,
+        sources: Sequence[RowSource],
+        weights: Sequence[float] | None,
+        seed: int,
+        phases: Sequence[Phase] = (),
     ) -> None:
         self.sources, self.width = sources, sources[0].width
         shards = [source.shards for source in sources]
@@ -187,7 +193,14 @@ class Stream:
         self.shares = [size / math.fsum(weights or sizes) for size in weights or sizes]
         self._weighted = weights is not None
         self._first_rows = np.cumsum([0, *sizes])
-        self._order = Mixture(sizes if weights else [sum(sizes)], weights or [1.0], seed)
+        *earlier, now = phases or [Phase(0, ())]
+        self._order = Mixture(
+            sizes if weights else [sum(sizes)],
+            weights or [1.0],
+            seed,
+            earlier=earlier,
+            first=now.first,
+        )
         self._dtype = np.result_type(*(one.dtype for one in shards))
 
     def rows(self, first: int, count: int) -> Tokens:
@@ -216,8 +229,10 @@ class Stream:
 
     def epochs(self, samples: int) -> list[float]:
         """How often each source has been read after that many samples."""
-        pairs = zip(self.shares, self.sources, strict=True)
-        return [samples * share / len(source) for share, source in pairs]
+        read = self._order.read(samples)
+        if not self._weighted:
+            return [samples / self.samples_per_epoch for _ in self.sources]
+        return [count / len(one) for count, one in zip(read.tolist(), self.sources, strict=True)]
 
     def _gathered(
         self, first: int, count: int, dtype: npt.DTypeLike, readers: Sequence[Reader]

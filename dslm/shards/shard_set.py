@@ -1,9 +1,9 @@
 """A folder of shards, opened: all its documents as one long row of tokens, read in place.
 
 The path of a window: its start is looked up among the first tokens of all batches, which gives a
-shard and an index into its memory map; one indexing gathers all windows of a shard. Only a window
-that crosses the end of a batch is put together token by token. Opening reads the manifest
-and the sizes of the files, no content, and needs neither torch nor pyarrow.
+shard and a place in its file, from which it is read. Only a window that crosses the end of a batch
+is put together of pieces. Opening reads the manifest and the sizes of the files, no content, and
+needs neither torch nor pyarrow.
 """
 
 from __future__ import annotations
@@ -14,15 +14,14 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from dslm.arrays import Flags, Int64Array, Tokens
 from dslm.errors import DataError, Problem
 from dslm.files.fingerprint import Expected
 from dslm.progress import Advance
+from dslm.shards.file_states import FileStates
 from dslm.shards.manifest import FILE, Manifest, RecordBatch
-
-REPAIR = "copy it again or shard again"
+from dslm.shards.shard_file import REPAIR, Column, ShardFile
 
 
 class ShardSet:
@@ -44,7 +43,8 @@ class ShardSet:
         self.tokenizer_sha256 = manifest.tokenizer_sha256
         self.begin = manifest.begin
         self.dtype = np.dtype(manifest.dtype)
-        self._views: dict[int, Tokens] = {}
+        self._files: dict[int, ShardFile] = {}
+        self._columns: dict[tuple[int, str], Column] = {}
 
     @classmethod
     def open(cls, folder: Path | str) -> ShardSet:
@@ -55,7 +55,7 @@ class ShardSet:
         """
         manifest = Manifest.load(Path(folder))
         shards = cls(Path(folder), manifest)
-        if problems := shards._check_sizes():
+        if problems := shards.states.check_sizes():
             raise DataError(*problems)
         return shards
 
@@ -80,6 +80,11 @@ class ShardSet:
             for path in [self.folder / shard.file]
         ]
 
+    @cached_property
+    def states(self) -> FileStates:
+        """The states of these files, noted when the set is opened."""
+        return FileStates(self.files)
+
     def unlike(self, sha256: str, begin: Sequence[int], other: str) -> str | None:
         """What keeps this text from being read as another's, if anything does.
 
@@ -100,7 +105,7 @@ class ShardSet:
         Args:
             progress: called with the number of bytes hashed since the last call.
         """
-        problems = self._check_sizes()
+        problems = self.states.check_sizes()
         broken = {problem.where for problem in problems}
         found = [file for file in self.files if str(file.path) not in broken]
         return problems + [file.damage for file in found if not file.whole(progress)]
@@ -122,13 +127,13 @@ class ShardSet:
             raise IndexError(f"windows of {length} tokens leave the {self.tokens} tokens there are")
         batches = self._batches_of(starts)
         rows = np.empty((starts.size, length), dtype=self.dtype)
+        shards, offsets = self._shards[batches], (starts + self._shifts[batches]) * rows.itemsize
         whole = starts + length <= self._first_tokens[batches + 1]
-        for shard in np.unique(self._shards[batches[whole]]).tolist():
-            mine = np.flatnonzero(whole & (self._shards[batches] == shard))
-            windows = np.lib.stride_tricks.sliding_window_view(self._view(shard), length)
-            rows[mine] = windows[starts[mine] + self._shifts[batches[mine]]]
+        for shard in np.unique(shards[whole]).tolist():
+            mine = np.flatnonzero(whole & (shards == shard))
+            self._file(shard).fill_rows(rows, mine, offsets[mine])
         for row in np.flatnonzero(~whole).tolist():
-            rows[row] = self._gather(starts[row] + np.arange(length))
+            rows[row] = self._gather(int(starts[row]), length)
         return rows
 
     def spans(self, starts: Int64Array, lengths: Int64Array) -> Tokens:
@@ -142,15 +147,15 @@ class ShardSet:
             Shape [sum of lengths], in the dtype of the shards.
         """
         batches = self._batches_of(starts)
-        views = [self._view(shard) for shard in self._shards[batches].tolist()]
-        first = starts + self._shifts[batches]
-        spans = zip(views, first.tolist(), (first + lengths).tolist(), strict=True)
-        parts = [view[start:end] for view, start, end in spans]
+        first = (starts + self._shifts[batches]).tolist()
+        files = [self._file(shard) for shard in self._shards[batches].tolist()]
+        spans = zip(files, first, lengths.tolist(), strict=True)
+        parts = [file.tokens(start, length) for file, start, length in spans]
         return np.concatenate([np.empty(0, dtype=self.dtype), *parts])
 
     def lengths(self) -> Int64Array:
         """Tokens of each document, its end included; shape [documents]."""
-        parts = [np.diff(self._ends(batch)) for batch in range(len(self._batches))]
+        parts = [np.diff(self._ends(batch).read()) for batch in range(len(self._batches))]
         return np.concatenate([np.empty(0, dtype=np.int64), *parts])
 
     def sentence_starts(self, starts: Int64Array, length: int) -> Flags:
@@ -178,21 +183,22 @@ class ShardSet:
         for batch in np.unique(batches).tolist():
             mine = batches == batch
             within = positions[mine] - self._first_tokens[batch]
-            row = np.searchsorted(self._ends(batch), within, "right") - 1
+            row = self._ends(batch).count_at_most(within) - 1
             found[mine] = self._first_documents[batch] + row
         return found
 
     def document(self, number: int) -> tuple[int, int]:
         """The first token of a document and the one after its last."""
         batch, row = self.row_of(number)
-        ends, first = self._ends(batch), self._first_tokens[batch]
-        return int(first + ends[row]), int(first + ends[row + 1])
+        first = self._first_tokens[batch]
+        begin, end = self._ends(batch).read(row, row + 2).tolist()
+        return int(first + begin), int(first + end)
 
     def sentences_of(self, number: int) -> Int64Array:
         """The first token of each sentence of a document, counted from that of the document."""
         batch, row = self.row_of(number)
-        starts, ends = self._sentences(batch)
-        return starts[ends[row] : ends[row + 1]].astype(np.int64)
+        begin, end = self._sentence_ends(batch).read(row, row + 2).tolist()
+        return self._sentence_starts(batch).read(begin, end).astype(np.int64)
 
     def row_of(self, number: int) -> tuple[int, int]:
         """The record batch of a document, counted over all shards, and its row there.
@@ -213,15 +219,12 @@ class ShardSet:
             batch - int(np.searchsorted(self._shards, shard)),
         )
 
-    def _gather(self, positions: Int64Array) -> Tokens:
-        """The tokens at any positions, shape [positions]."""
-        batches = self._batches_of(positions)
-        shards, indices = self._shards[batches], positions + self._shifts[batches]
-        tokens = np.empty(positions.size, dtype=self.dtype)
-        for shard in np.unique(shards).tolist():
-            mine = shards == shard
-            tokens[mine] = self._view(shard)[indices[mine]]
-        return tokens
+    def _gather(self, start: int, length: int) -> Tokens:
+        """A span that crosses the ends of record batches."""
+        first, last = self._batches_of(np.array([start, start + length - 1])).tolist()
+        borders = self._first_tokens[first + 1 : last + 1].tolist()
+        cuts = np.array([start, *borders, start + length])
+        return self.spans(cuts[:-1], np.diff(cuts))
 
     def _batches_of(self, positions: Int64Array) -> Int64Array:
         return np.searchsorted(self._first_tokens, positions, side="right") - 1
@@ -254,47 +257,41 @@ class ShardSet:
         starts = np.array([batch.tokens_at for batch in self._batches], dtype=np.int64)
         return starts // self.dtype.itemsize - self._first_tokens[:-1]
 
-    def _ends(self, batch: int) -> Int64Array:
+    def _ends(self, batch: int) -> Column:
         """Where each document of a record batch begins, and where the last one ends."""
-        return self._array(batch, "ends_at", np.int64, self._batches[batch].documents + 1)
+        return self._column(batch, "ends_at")
 
-    def _sentences(self, batch: int) -> tuple[Tokens, Int64Array]:
-        """Sentence starts within their documents, and where those of each document begin."""
-        facts = self._batches[batch]
-        starts = self._array(batch, "sentences_at", np.uint32, facts.sentences)
-        return starts, self._array(batch, "sentence_ends_at", np.int64, facts.documents + 1)
+    def _sentence_starts(self, batch: int) -> Column:
+        """The sentence starts of a record batch, counted within their documents."""
+        return self._column(batch, "sentences_at")
+
+    def _sentence_ends(self, batch: int) -> Column:
+        """Where the sentence starts of each document of a record batch begin."""
+        return self._column(batch, "sentence_ends_at")
 
     def _sentences_between(self, batch: int, first: int, last: int) -> Int64Array:
         """The tokens `first` … `last - 1` of a record batch with which a sentence begins."""
-        ends, (starts, sentence_ends) = self._ends(batch), self._sentences(batch)
-        origin = self._first_tokens[batch]
-        begin = max(int(np.searchsorted(ends, first - origin, "right")) - 1, 0)
-        end = int(np.searchsorted(ends[:-1], last - origin))
-        borders = sentence_ends[begin : end + 1]
-        documents = np.repeat(ends[begin:end], np.diff(borders))
-        tokens: Int64Array = origin + documents + starts[borders[0] : borders[-1]]
+        origin, ends = self._first_tokens[batch], self._ends(batch)
+        counts = ends.count_at_most(np.array([first, last - 1]) - origin).tolist()
+        begin, end = max(counts[0] - 1, 0), min(counts[1], ends.size - 1)
+        borders = self._sentence_ends(batch).read(begin, end + 1)
+        documents = np.repeat(ends.read(begin, end), np.diff(borders))
+        starts = self._sentence_starts(batch).read(int(borders[0]), int(borders[-1]))
+        tokens: Int64Array = origin + documents + starts
         return tokens[(tokens >= first) & (tokens < last)]
 
-    def _array(self, batch: int, name: str, dtype: npt.DTypeLike, size: int) -> Tokens:
+    def _column(self, batch: int, name: str) -> Column:
         """A plain array of a record batch, in place."""
-        raw = self._view(int(self._shards[batch])).view(np.uint8)
-        start = getattr(self._batches[batch], name)
-        return raw[start : start + size * np.dtype(dtype).itemsize].view(dtype)
+        if (batch, name) not in self._columns:
+            facts, file = self._batches[batch], self._file(int(self._shards[batch]))
+            of_sentences = facts.sentences, np.uint32
+            array = of_sentences if name == "sentences_at" else (facts.documents + 1, np.int64)
+            self._columns[batch, name] = Column(file, getattr(facts, name), *array)
+        return self._columns[batch, name]
 
-    def _view(self, shard: int) -> Tokens:
-        """The whole file as tokens; a plain array, since slicing a `memmap` costs twice as much."""
-        if shard not in self._views:
+    def _file(self, shard: int) -> ShardFile:
+        """A shard, opened when it is first read."""
+        if shard not in self._files:
             path = self.folder / self.manifest.shards[shard].file
-            self._views[shard] = np.asarray(np.memmap(path, dtype=self.dtype, mode="r"))
-        return self._views[shard]
-
-    def _check_sizes(self) -> list[Problem]:
-        problems = []
-        for shard in self.manifest.shards:
-            path = self.folder / shard.file
-            if not path.is_file():
-                problems.append(Problem(str(path), None, "no such file", REPAIR))
-            elif (size := path.stat().st_size) != shard.bytes:
-                rule = f"{size} bytes where {FILE} says {shard.bytes}"
-                problems.append(Problem(str(path), None, rule, REPAIR))
-        return problems
+            self._files[shard] = ShardFile(path, self.dtype)
+        return self._files[shard]

@@ -10,7 +10,8 @@ import numpy as np
 from dslm.errors import DataError, Problem
 from dslm.progress import Advance
 from dslm.shards.manifest import FILE, Shard
-from dslm.shards.shard_set import REPAIR, ShardSet
+from dslm.shards.shard_file import REPAIR
+from dslm.shards.shard_set import ShardSet
 from dslm.shards.writer import describe_batches
 from dslm.tokenizers.load import load_tokenizer
 

@@ -19,6 +19,7 @@ from dslm.parallel.state import TrainingState
 from dslm.run.checkpoint import Writer, layer_file, prune, read_state
 from dslm.run.tensor_file import TensorFile
 from dslm.train.file_queue import FileQueue, Written
+from dslm.train.mixture import write_phases
 from dslm.train.prepare import Job
 from dslm.train.shares import shares
 
@@ -41,6 +42,7 @@ class Checkpointer:
     ) -> None:
         self.engine, self.deepspeed = engine, job.deepspeed
         self.root, self.keep, self.layers = job.folder.checkpoints, job.config.keep, layers
+        self.phases = job.phases
         self.beat, self.is_main = beat, torch.distributed.get_rank() == 0
 
     def save(self, step: int, samples: int) -> Path:
@@ -65,6 +67,8 @@ class Checkpointer:
                 "samples": samples,
                 "optimizer_steps": state.optimizer_steps(),
                 "loss_scale": state.loss_scale(),
+                "optimizer": self.deepspeed["optimizer"]["type"],
+                **write_phases(self.phases),
             }
             writer.publish(files, numbers)
             prune(self.root, self.keep)

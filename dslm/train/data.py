@@ -8,6 +8,7 @@ orders these. `batches` makes a step's examples of them.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from dslm.objectives.registry import make_objective
 from dslm.run.config import DataConfig, RunConfig
 from dslm.sampling.augment import AugmentationConfig, margin
 from dslm.sampling.augmented import AugmentedStream
-from dslm.sampling.order import BLOCK, apportion, tempered
+from dslm.sampling.order import BLOCK, Phase, apportion, tempered
 from dslm.sampling.packed import PackedRows
 from dslm.sampling.stream import (
     Stream,
@@ -169,7 +170,9 @@ def _check_special(shards: ShardSet, config: DataConfig, objective: Objective) -
     ]
 
 
-def open_stream(sources: Sources, config: RunConfig, objective: Objective) -> Stream:
+def open_stream(
+    sources: Sources, config: RunConfig, objective: Objective, phases: Sequence[Phase] = ()
+) -> Stream:
     """Cut the training data into rows, and put these in order.
 
     Packing takes about a second for a million documents (see `packed`), and the tables of the
@@ -178,18 +181,20 @@ def open_stream(sources: Sources, config: RunConfig, objective: Objective) -> St
     data, train, window = config.data, sources.train, objective.window
     own = [source for shards in train if (source := objective.source(shards)) is not None]
     if own:
-        return Stream(own, sources.weights, config.seed)
+        return Stream(own, sources.weights, config.seed, phases)
     if data.packing == "best_fit":
         special = TokenizerCard.load(train[0].tokenizer).special
         padding = special.get("pad", special["eos"])
         packed = [PackedRows(shards, window.width, padding) for shards in train]
-        return Stream(packed, sources.weights, config.seed)
+        return Stream(packed, sources.weights, config.seed, phases)
     spare = margin(window.width, data.augmentation.drop)
     windows = [Windows(shards, window, spare) for shards in train]
     if data.augmentation == AugmentationConfig():
-        return Stream(windows, sources.weights, config.seed)
+        return Stream(windows, sources.weights, config.seed, phases)
     tokenizer = load_tokenizer(train[0].tokenizer)
-    return AugmentedStream(windows, sources.weights, config.seed, data.augmentation, tokenizer)
+    return AugmentedStream(
+        windows, sources.weights, config.seed, data.augmentation, tokenizer, phases
+    )
 
 
 def _record(source: ShardSet) -> dict[str, Any]:

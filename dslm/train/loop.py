@@ -16,14 +16,17 @@ from dslm.model.counts import flops_per_token
 from dslm.objectives.batch import Batch
 from dslm.parallel.engine import Engine
 from dslm.parallel.hardware import memory_gib, peak_flops
-from dslm.run.metrics import Line
+from dslm.run.checkpoint import read_state
+from dslm.run.metrics import Line, skipped_steps, validation_losses
 from dslm.run.schedule import factor
 from dslm.run.status import Ending
 from dslm.signals import Stopped
 from dslm.train.batches import evaluation_rows, training_batch, validation_batches
 from dslm.train.checkpointer import Checkpointer
+from dslm.train.data_watch import DataWatch
 from dslm.train.divergence import Watch
 from dslm.train.prepare import Job
+from dslm.train.rewind import Rewinds, Spike
 from dslm.train.run_logger import RunLogger
 from dslm.train.throughput import Throughput
 from dslm.train.watchdog import Watchdog
@@ -72,6 +75,8 @@ class Loop:
         self.peak = peak_flops(device, engine.half)
         self.stream = job.stream
         self.watch = Watch(job, engine, logger)
+        self.data_watch = DataWatch(job.sources.all, logger)
+        self.rewinds = Rewinds(job, checkpointer, logger)
         self.begin(Position())
 
     def begin(self, position: Position, measured: Iterable[float] = ()) -> None:
@@ -90,8 +95,11 @@ class Loop:
         while self.position.step < self.config.steps and reason is None and asked is None:
             loss = self.train_step()
             self.position.skipped += self.watch.step(
-                self.position.step, self.position.samples, loss
+                self.position.step, self.position.samples, loss, wait=self.anything_due()
             )
+            if self.watch.spike is not None:
+                self.rewind(self.watch.spike)
+                continue
             if self.due(self.config.log_interval):
                 self.log(loss)
             asked = self.engine.stop.reason()
@@ -111,11 +119,29 @@ class Loop:
         how = reason or f"all {steps:,} steps made"
         if skipped:
             how += f"; {skipped:,} were left out by float16's loss scale"
-        return Ending("done", how)
+        return Ending("done", how + self.watch.left_out())
 
     def due(self, interval: int) -> bool:
         """Whether something done at every `interval` steps and at the end is to be done now."""
         return self.position.step % interval == 0 or self.position.step == self.config.steps
+
+    def anything_due(self) -> bool:
+        """Whether something is written after this step."""
+        config = self.config
+        intervals = config.log_interval, config.evaluation_interval, config.checkpoint_interval
+        return any(map(self.due, intervals))
+
+    def rewind(self, spike: Spike) -> None:
+        """Go back to before a spike, and go on behind it."""
+        with self.watchdog.during("restoring"):
+            step = self.rewinds.rewind(spike, self.train_step)
+        if step is None:
+            self.watch.spike = None
+            return
+        samples = read_state(self.job.folder.checkpoint(step))["samples"]
+        metrics = self.job.folder.metrics
+        position = Position(step, samples, skipped_steps(metrics, step))
+        self.begin(position, validation_losses(metrics, step))
 
     def train_step(self) -> Tensor:
         """One optimizer step; returns this rank's mean loss, still on the device."""
@@ -124,6 +150,9 @@ class Loop:
         self.engine.set_learning_rate(
             factor(self.config.schedule, position.step, self.config.steps)
         )
+        self.data_watch.look()
+        self.engine.loss_function.limit = self.watch.limit(position.step + 1)
+        position.samples = self.rewinds.next(position.samples)
         batch = self.coming_batch()
         self.watchdog.step(position.step + 1, position.samples, plan.batch)
         position.step += 1
@@ -133,13 +162,13 @@ class Loop:
         self.throughput.step()
         return loss
 
-    def coming_batch(self) -> Iterator[Batch]:
-        """This replica's micro-batches of the next step."""
+    def coming_batch(self, later: int = 0) -> Iterator[Batch]:
+        """This replica's micro-batches of the next step, or of one that many steps later."""
         return training_batch(
             self.stream,
             self.plan,
             self.objective,
-            self.position.samples,
+            self.rewinds.next(self.position.samples + later * self.plan.batch),
             self.engine.replica,
             self.device,
             self.config.model.dropout > 0,
@@ -147,7 +176,7 @@ class Loop:
 
     def log(self, loss: Tensor) -> None:
         """Record what the last step did."""
-        self.watch.stop_if_diverged()
+        self.watch.judge()
         value = self.engine.mean(loss)
         tokens_per_second = self.throughput.tokens_per_second()
         line: Line = {
@@ -169,7 +198,8 @@ class Loop:
             )
             line["mfu"] = done / (self.peak * self.plan.world)
         self.logger.log(line, self.throughput)
-        self.warn_if_stuck(value)
+        if math.isfinite(value):
+            self.warn_if_stuck(value)
 
     def measure(self) -> str | None:
         """Measure the validation loss; returns a reason to stop, if there is one.
@@ -191,7 +221,7 @@ class Loop:
         shards, config = self.job.sources.validation, self.config
         if shards is None:
             return None
-        self.watch.stop_if_diverged()
+        self.watch.judge()
         with self.throughput.paused(), self.watchdog.during("measuring"):
             source = evaluation_rows(shards, self.objective)
             rows = min(len(source), config.data.validation_windows)
@@ -239,9 +269,11 @@ class Loop:
     def save(self) -> None:
         """Write a checkpoint, but never one of a model that is already lost."""
         position = self.position
-        self.watch.stop_if_diverged()
+        self.watch.judge()
         with self.throughput.paused(), self.watchdog.during("saving"):
-            self.watch.before_saving(position.step, next(self.coming_batch()))
+            self.data_watch.look(now=True)
+            steps = range(self.config.bad_steps.skip + 1)
+            self.watch.before_saving(position.step, (next(self.coming_batch(n)) for n in steps))
             self.checkpointer.save(position.step, position.samples)
 
     def warn_if_stuck(self, loss: float) -> None:

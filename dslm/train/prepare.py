@@ -23,11 +23,12 @@ from dslm.parallel.deepspeed_json.optimizer import all_moments, moments, named
 from dslm.parallel.muon import check_matrices
 from dslm.parallel.plan import Plan, make_plan
 from dslm.parallel.setup import check_builds, check_disk
-from dslm.run.checkpoint import newest_good, stored_moments, verify_sizes
+from dslm.run.checkpoint import newest_good, read_state, stored_moments, verify_sizes
 from dslm.run.config import RunConfig, check_run
 from dslm.run.folder import RunFolder, check_folder
 from dslm.run.init_from import SourceRun, check_init_from, open_source_run
 from dslm.run.settings import settings
+from dslm.sampling.order import Phase
 from dslm.sampling.stream import Stream
 from dslm.train.data import (
     Sources,
@@ -36,6 +37,8 @@ from dslm.train.data import (
     open_sources,
     open_stream,
 )
+from dslm.train.elastic import kept_batch
+from dslm.train.mixture import first_phase, phases_from
 from dslm.train.word_vectors.embedding import check_word_vectors
 
 
@@ -53,16 +56,30 @@ class Job:
     """What DeepSpeed will compile first."""
     init_from: SourceRun | None = None
     """The run whose weights this one begins with."""
+    resumed: tuple[Phase, ...] | None = None
+    """The shares of the sources until now and from now on, in a run that goes on."""
 
     @property
     def settings(self) -> dict[str, Any]:
         """The resolved settings, nested, as ``run.json`` holds them."""
         return asdict(self.config)
 
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """The shares of the sources, see `dslm.train.mixture`."""
+        begun = first_phase(self.sources.weights, len(self.sources.train))
+        return begun if self.resumed is None else self.resumed
+
     @cached_property
     def stream(self) -> Stream:
         """The rows of training; made when first needed, after the shards have been verified."""
-        return open_stream(self.sources, self.config, self.objective)
+        return open_stream(self.sources, self.config, self.objective, self.phases)
+
+    def resuming(self, step: int) -> Job:
+        """The same job, going on from the checkpoint of a step."""
+        state = read_state(self.folder.checkpoint(step))
+        phases = phases_from(state, self.sources.weights, len(self.sources.train))
+        return replace(self, resumed=phases)
 
     def restores_moments(self, step: int) -> bool:
         """Whether the checkpoint of a step holds the very moments that this optimizer keeps."""
@@ -152,12 +169,14 @@ def check_optimizer(
     """
     try:
         before, now = stored_moments(folder.checkpoint(step)), all_moments(deepspeed)
-    except (OSError, ValueError):
+        name = read_state(folder.checkpoint(step)).get("optimizer")
+    except (OSError, ValueError, UserError):
         return []
     if before == now or config.resume_optimizer == "fresh":
         return []
     kept, keeps = (", ".join(sorted(names)) or "no moments" for names in (before, now))
-    rule = f"keeps {keeps}, but the checkpoint of step {step:,} holds {kept}"
+    made_by = f" by {name}" if name else ""
+    rule = f"keeps {keeps}, but the checkpoint of step {step:,}{made_by} holds {kept}"
     fix = "use the optimizer of before, or begin its moments anew with resume_optimizer=fresh"
     return [Problem("optimizer.type", deepspeed["optimizer"]["type"], rule, fix)]
 
@@ -178,7 +197,8 @@ def _plan(
     wrong = ds_check.check(deepspeed, pipeline_stages=stages, cpu=world.cpu)
     plan = None
     if config and not wrong:
-        plan, wrong = make_plan(deepspeed, world.size, stages, config.model.sequence)
+        kept = kept_batch(RunFolder(Path(config.run)), deepspeed)
+        plan, wrong = make_plan(deepspeed, world.size, stages, config.model.sequence, kept)
     found.problems += wrong
     return plan
 

@@ -17,12 +17,14 @@ from dslm.environment import World
 from dslm.errors import Problem, UserError
 from dslm.parallel.world import device, join, limit_waits, shutdown, stop_if_asked
 from dslm.report import write_report
+from dslm.run.bad_steps import SkippedSteps
 from dslm.run.checkpoint import read_state
 from dslm.run.failure import Failure
 from dslm.run.metrics import Board, Metrics, skipped_steps, validation_losses
 from dslm.run.status import Ending
 from dslm.signals import REQUESTS, Stopped
 from dslm.train.activity import longest
+from dslm.train.data_watch import blamed_on_shards
 from dslm.train.failing import failures_reported
 from dslm.train.output import redirect_output
 from dslm.train.prepare import Job
@@ -134,7 +136,8 @@ def _train(record: RunRecord, step: int, messages: TextIO, watchdog: Watchdog) -
         else:
             checkpointer.begin(drawn(layers))
         watchdog.enter("training")
-        return loop.run()
+        with blamed_on_shards(job.sources.all):
+            return loop.run()
 
 
 def _record_failure(record: RunRecord, failure: Failure) -> None:
@@ -168,6 +171,8 @@ def _claim(
     step, problems = choose_checkpoint(job, world, *found, progress, watchdog.beat)
     if step == NO_CHECKPOINT:
         verify_source(job, world, progress, watchdog.beat)
+    if step > 0:
+        job = record.job = job.resuming(step)
     if not world.is_main:
         return step
     file = job.config.word_vectors
@@ -192,7 +197,8 @@ def _run_logger(job: Job, world: World, step: int, messages: TextIO) -> Iterator
         yield RunLogger(job.config.steps, None, None)
         return
     with Metrics(job.folder.metrics, step, _board(job)) as metrics:
-        yield RunLogger(job.config.steps, metrics, messages)
+        skipped = SkippedSteps(job.folder.skipped, step)
+        yield RunLogger(job.config.steps, metrics, messages, skipped)
 
 
 def _board(job: Job) -> Board | None:

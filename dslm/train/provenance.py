@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from dslm.errors import ConfigError, Problem
+from dslm.run.bad_steps import Gaps, gaps_of, read_skipped
 from dslm.run.folder import RunFolder
 from dslm.run.metrics import read_metrics
 from dslm.shards.provenance import Provenance, ProvenanceReader
 from dslm.train.data import objective_of, open_sources, open_stream
+from dslm.train.mixture import read_phases
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,10 @@ def trace(run: Path, step: int, rank: int | None) -> Iterator[SampleTrace]:
     sources = open_sources(config.data)
     _check_same(sources.record(), record["data"], run)
     objective = objective_of(config, sources.train[0].tokenizer)
-    stream = open_stream(sources, config, objective)
+    phases = read_phases(record["data"], len(sources.train))
+    stream = open_stream(sources, config, objective, phases)
     readers = [ProvenanceReader(source) for source in sources.train]
-    first, count = _samples(folder.metrics, step, plan)
+    first, count = _samples(folder.metrics, step, plan, gaps_of(read_skipped(folder.skipped)))
     per_replica = count // plan["replicas"]
     ranks = range(plan["replicas"]) if rank is None else [rank]
     for replica in ranks:
@@ -76,17 +79,18 @@ def trace(run: Path, step: int, rank: int | None) -> Iterator[SampleTrace]:
                 yield SampleTrace(sample, replica, reader.shards.folder, start, last, documents)
 
 
-def _samples(metrics: Path, step: int, plan: dict[str, Any]) -> tuple[int, int]:
+def _samples(metrics: Path, step: int, plan: dict[str, Any], gaps: Gaps) -> tuple[int, int]:
     """The first sample of a step and how many it had; a resumed run may have changed its batch."""
     counts = {0: 0}
     for line in read_metrics(metrics):
-        counts[int(line["step"] or 0)] = int(line["tokens"] or 0) // plan["sequence"]
+        read = int(line["tokens"] or 0) // plan["sequence"]
+        counts[int(line["step"] or 0)] = gaps.without(read)
     before = max(known for known in counts if known < step)
     after = min((known for known in counts if known >= step), default=None)
     batch = int(plan["batch"])
     if after is not None:
         batch = (counts[after] - counts[before]) // (after - before)
-    return counts[before] + (step - 1 - before) * batch, batch
+    return gaps.sample(counts[before] + (step - 1 - before) * batch), batch
 
 
 def _check_same(now: dict[str, Any], then: dict[str, Any], run: Path) -> None:

@@ -17,6 +17,7 @@ from dslm.errors import UserError
 from dslm.model.counts import parameter_count
 from dslm.run.heartbeats import Heartbeat
 from dslm.run.status import Status
+from dslm.train.mixture import write_phases
 from dslm.train.prepare import Job
 from dslm.train.screen import command
 from dslm.train.word_vectors.embedding import KEY, WordVectors
@@ -84,7 +85,7 @@ class RunRecord:
                 "parameters": parameter_count(self.job.config.model),
                 "device": "cpu" if self.world.cpu else "cuda",
             },
-            "data": self.job.sources.record(),
+            "data": {**self.job.sources.record(), **write_phases(self.job.phases)},
             **self._vectors(),
         }
 

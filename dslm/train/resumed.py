@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from dslm.run.folder import filled, flat
 from dslm.run.metrics import read_metrics
 from dslm.run.schedule import ScheduleConfig, factor
+from dslm.train.elastic import split
 from dslm.train.prepare import Job
 
 OF_A_START = ("run", "fresh")
@@ -24,7 +25,11 @@ def resumed(job: Job, before: Mapping[str, Any], step: int) -> list[str]:
         before: what ``run.json`` held until now.
         step: from which it goes on.
     """
-    lines = [("changed", ", ".join(changes(job, before))), ("rate", rate(job, before, step))]
+    lines = [
+        ("changed", ", ".join(changes(job, before))),
+        ("batch", batch(job, before)),
+        ("rate", rate(job, before, step)),
+    ]
     return [f"{name:<9}{text}" for name, text in lines if text]
 
 
@@ -43,6 +48,17 @@ def changes(job: Job, before: Mapping[str, Any]) -> Iterator[str]:
     same = [then.get(key) == now.get(key) for key in ("folder", "fingerprint")]
     if same == [True, False]:
         yield "the shards of data.validation"
+
+
+def batch(job: Job, before: Mapping[str, Any]) -> str:
+    """How the ranks share a batch from now on, and until now, where that is another way."""
+    plan = job.plan
+    now = {**asdict(plan), "replicas": plan.replicas, "batch": plan.batch}
+    then = before.get("plan", {})
+    if all(then.get(key) in (now[key], None) for key in ("micro_batch", "accumulation", "batch")):
+        return ""
+    kept = "kept, " if then["batch"] == plan.batch else ""
+    return f"{kept}{split(now)}; was {split(then)}"
 
 
 def rate(job: Job, before: Mapping[str, Any], step: int) -> str:

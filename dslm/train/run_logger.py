@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import TextIO
 
 from dslm.progress import counted, duration, human
+from dslm.run.bad_steps import SkippedSteps
 from dslm.run.metrics import Line, Metrics
 from dslm.train.throughput import Throughput
 
@@ -26,10 +27,18 @@ class RunLogger:
         steps: how many the run has.
         metrics: the file, or `None` on a rank without one.
         messages: the user's standard error, or `None` on a rank without a user.
+        skipped: the record of steps that are left out, or `None` on a rank without one.
     """
 
-    def __init__(self, steps: int, metrics: Metrics | None, messages: TextIO | None) -> None:
+    def __init__(
+        self,
+        steps: int,
+        metrics: Metrics | None,
+        messages: TextIO | None,
+        skipped: SkippedSteps | None = None,
+    ) -> None:
         self.steps, self.metrics, self.messages = steps, metrics, messages
+        self.skipped = skipped
         self.terminal = messages is not None and messages.isatty()
         self.spacing = max(1, steps // LINES)
         self.shown = -self.spacing
@@ -40,6 +49,12 @@ class RunLogger:
         if self.messages is not None:
             clear = "\r\033[K" if self.terminal else ""
             self._print(clear + "\n".join(lines) + "\n")
+
+    def forget_after(self, step: int) -> None:
+        """Remove what was written of later steps, which will be made again."""
+        for file in (self.metrics, self.skipped):
+            if file is not None:
+                file.forget_after(step)
 
     def heartbeat(self, step: int, throughput: Throughput) -> None:
         """A step begins: show that the run is alive, unless something was shown lately."""

@@ -200,7 +200,7 @@ def test_a_batch_that_cannot_be_split_is_reported_with_the_nearest(
 ) -> None:
     (reported,) = tell(deepspeed=deepspeed(train_batch_size=15))
     assert reported.startswith("train_batch_size = 15: is not a multiple of")
-    assert reported.endswith("use 14 or 16")
+    assert reported.endswith("use 14 or 16, or train_micro_batch_size_per_gpu 1 or 3")
 
 
 def test_a_pipeline_with_zero_2_is_refused(tell: Any, deepspeed: Any) -> None:

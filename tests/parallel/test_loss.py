@@ -32,7 +32,7 @@ def of_a_step(objective: Any, outputs: list[Any], labels: list[Any]) -> Tensor:
     """The loss of a step, as DeepSpeed makes it of micro-batches that are shared out anyhow."""
     function = LossFunction(objective)
     counts = sum(objective.counts(one) for one in labels)
-    function.share(torch.as_tensor(counts), len(labels))
+    function.share(torch.as_tensor(counts), len(labels), 1)
     losses = [function(one, asked) for one, asked in zip(outputs, labels, strict=True)]
     return torch.stack(losses).mean()
 

@@ -50,10 +50,18 @@ def test_a_batch_that_cannot_be_split_is_reported_with_ones_that_can(
         assert planned(config, replicas).batch == batch
         return
     line = refusal(config, replicas)
-    advised = [int(word) for word in line.rpartition("; use ")[2].split(" or ")]
-    for other in advised:
+    batches, *more = line.rpartition("; use ")[2].split(", or ")
+    for other in map(int, batches.split(" or ")):
         assert planned({**config, BATCH: other}, replicas).batch == other
         assert abs(other - batch) < unit
+    for choice in more:
+        numbers = [int(word) for word in choice.split() if word.isdigit()]
+        for number in numbers:
+            if choice.endswith(" ranks"):
+                assert planned(config, number).batch == batch
+            else:
+                assert planned({**config, MICRO: number}, replicas).batch == batch
+    assert batch % micro == 0 or " ranks" not in line
 
 
 def test_a_batch_that_cannot_be_split_is_reported() -> None:
@@ -61,10 +69,33 @@ def test_a_batch_that_cannot_be_split_is_reported() -> None:
         "train_batch_size = 15: is not a multiple of "
         "train_micro_batch_size_per_gpu = 2 × 2 replicas; use 12 or 16"
     )
+    assert refusal({BATCH: 16, MICRO: 2}, world=3) == (
+        "train_batch_size = 16: is not a multiple of "
+        "train_micro_batch_size_per_gpu = 2 × 3 replicas; use 12 or 18, or 2 or 4 ranks"
+    )
+    assert refusal({BATCH: 24, MICRO: 4}, world=8, stages=2) == (
+        "train_batch_size = 24: is not a multiple of train_micro_batch_size_per_gpu = 4 × 4 "
+        "replicas; use 16 or 32, or 6 or 12 ranks, or train_micro_batch_size_per_gpu 3 or 6"
+    )
     assert refusal({BATCH: 2, ACCUMULATION: 4}, world=1) == (
         "train_batch_size = 2: is not a multiple of "
-        "gradient_accumulation_steps = 4 × 1 replicas; use 4"
+        "gradient_accumulation_steps = 4 × 1 replicas; "
+        "use 4, or gradient_accumulation_steps 2"
     )
+
+
+@given(batch=some.integers(1, 200), micro=small, accumulation=small, replicas=small)
+def test_a_run_that_goes_on_keeps_a_batch_that_the_json_does_not_name(
+    batch: int, micro: int, accumulation: int, replicas: int
+) -> None:
+    config = {MICRO: micro, ACCUMULATION: accumulation}
+    plan, problems = make_plan(config, replicas, 1, 128, kept_batch=batch)
+    if batch % (micro * replicas):
+        assert plan is None
+        assert "is not a multiple of" in str(problems[0])
+    else:
+        assert plan is not None
+        assert (plan.batch, plan.micro_batch) == (batch, micro)
 
 
 def test_a_triple_that_contradicts_itself_is_reported() -> None:

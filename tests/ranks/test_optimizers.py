@@ -93,9 +93,9 @@ def test_another_optimizer_than_the_checkpoints_is_refused_or_begins_anew(
     refused = launch(run, [*words, "steps=6"], config("SGD", 1), 2)
     assert refused.code == 2
     assert refused.messages.splitlines() == [
-        "error: optimizer.type = 'SGD': keeps momentum_buffer, but the checkpoint of step 3 holds "
-        "exp_avg, exp_avg_sq; use the optimizer of before, or begin its moments anew with "
-        "resume_optimizer=fresh"
+        "error: optimizer.type = 'SGD': keeps momentum_buffer, but the checkpoint of step 3 by "
+        "AdamW holds exp_avg, exp_avg_sq; use the optimizer of before, or begin its moments anew "
+        "with resume_optimizer=fresh"
     ]
     anew = launch(run, [*words, "steps=6", "resume_optimizer=fresh"], config("SGD", 1), 2)
     assert anew.code == 0, anew.messages

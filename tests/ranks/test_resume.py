@@ -104,6 +104,28 @@ def test_the_order_of_samples_survives_another_batch_size(tmp_path: Path, words:
     assert json.loads(state.read_text())["samples"] == 4 * 16 + 2 * 32
 
 
+def test_other_ranks_keep_a_batch_that_the_json_does_not_name(
+    halves: tuple[Ended, Ended], tmp_path: Path, words: list[str]
+) -> None:
+    """From 2 × 4 × 2 replicas to 2 × 8 × 1, to a pipeline of two, to 2 × 4 × 2 and to 3 ranks."""
+    whole, _ = halves
+    config = {key: value for key, value in deepspeed(2).items() if key != "train_batch_size"}
+    config["gradient_accumulation_steps"] = 4
+    words = [*words, "schedule.kind=constant", "schedule.warmup_steps=5"]
+    starts = [(2, 1, ""), (1, 1, "kept, 16 = 2 × 8 × 1 replicas; was 16 = 2 × 4 × 2 replicas")]
+    starts += [(2, 2, ""), (2, 1, "kept, 16 = 2 × 4 × 2 replicas; was 16 = 2 × 8 × 1 replicas")]
+    for number, (ranks, pipeline, said) in enumerate(starts, 1):
+        config["zero_optimization"] = {"stage": 1 if pipeline > 1 else number % 4}
+        more = [f"pipeline_stages={pipeline}", f"steps={6 * number}"]
+        ended = launch(tmp_path / "run", [*words, *more], config, ranks)
+        assert ended.code == 0, ended.messages
+        assert f"batch    {said}" in ended.messages
+    assert ended.metrics() == pytest.approx(whole.metrics()[:24], rel=1e-4)
+    refused = launch(tmp_path / "run", [*words, "steps=30"], config, 3)
+    assert refused.code == 2
+    assert "use 12 or 18, or 2 or 4 ranks" in refused.messages
+
+
 def test_a_longer_run_says_what_the_rate_does_and_the_last_screens_command_keeps_it(
     tmp_path: Path, words: list[str]
 ) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from dslm.errors import ConfigError
-from dslm.sampling.order import BLOCK, Mixture, Permutation, apportion, tempered
+from dslm.sampling.order import BLOCK, Mixture, Permutation, Phase, apportion, tempered
 
 
 @given(size=some.integers(1, 3000), key=some.text(), epoch=some.integers(0, 10**12))
@@ -152,3 +152,47 @@ def test_shares_are_in_proportion_to_powers_of_the_sizes(
     assert weights.sum() == pytest.approx(1, rel=1e-12)
     expected = np.diff(np.log(np.array(sizes, dtype=float))) / temperature
     assert np.diff(np.log(weights)) == pytest.approx(expected, abs=1e-9)
+
+
+@given(
+    sizes=some.lists(some.integers(1, 400), min_size=3, max_size=3),
+    changes=some.lists(
+        some.tuples(
+            some.integers(1, 2500), some.lists(some.floats(0.05, 1), min_size=3, max_size=3)
+        ),
+        min_size=1,
+        max_size=5,
+    ),
+    added=some.integers(0, 5),
+)
+def test_no_row_is_repeated_or_missing_whatever_the_shares_become(
+    sizes: list[int], changes: list[tuple[int, tuple[float, float, float]]], added: int
+) -> None:
+    """Each source goes through its own order without a gap; the third is added at some change."""
+    firsts = np.cumsum([0, *(length for length, _ in changes)]).tolist()
+    phases = [
+        Phase(first, (a, b, c if number >= added else 0.0))
+        for number, (first, (_, (a, b, c))) in enumerate(zip(firsts, changes, strict=False))
+    ]
+    last = Phase(firsts[-1], (0.5, 0.2, 0.3))
+    mixture = Mixture(sizes, last.weights, 7, earlier=phases, first=last.first)
+    end = last.first + 1500
+    sources, epochs, indices = mixture(np.arange(end))
+    alone = Mixture(sizes, (1.0, 1.0, 1.0), 7)
+    for source, size in enumerate(sizes):
+        mine = sources == source
+        count = int(mine.sum())
+        of, plain_epochs, plain = alone(np.arange(4 * end))
+        assert np.array_equal(indices[mine], plain[of == source][:count])
+        assert np.array_equal(epochs[mine], plain_epochs[of == source][:count])
+        assert epochs[mine][-1] == (count - 1) // size
+    assert mixture.read(end).tolist() == np.bincount(sources, minlength=3).tolist()
+
+
+def test_a_change_of_shares_leaves_what_came_before_as_it_was() -> None:
+    before = Mixture([100, 70], [3, 1], seed=0)
+    after = Mixture([100, 70], [1, 3], seed=0, earlier=[Phase(0, (3, 1))], first=5000)
+    numbers = np.arange(5000)
+    assert np.array_equal(np.stack(before(numbers)), np.stack(after(numbers)))
+    sources, _, _ = after(np.arange(5000, 5000 + BLOCK))
+    assert np.bincount(sources).tolist() == [BLOCK // 4, 3 * BLOCK // 4]
