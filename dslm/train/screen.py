@@ -177,7 +177,7 @@ def _rate(job: Job) -> str:
 
 def _memory(job: Job) -> str:
     memory = estimate(job.config.model, job.plan, job.deepspeed)
-    parts = ("weights", "gradients", "optimizer", "activations")
+    parts = ("weights", "gradients", "optimizer", "activations", "buffers")
     split = ", ".join(f"{part} {getattr(memory, part) / GIB:.2f}" for part in parts)
     host = f" + {memory.host / GIB:.2f} GiB offloaded" if memory.host else ""
     return f"about {memory.device / GIB:.2f} GiB a rank{host} ({split})"
