@@ -6,7 +6,8 @@
     │   ├── DataError         a text, a tokenizer or a shard set
     │   ├── CheckpointError   a run folder or a checkpoint
     │   └── SetupError        the machine: compiler, disk, MPI, a busy port
-    └── TrainingError         the run itself went wrong: exit code 1
+    ├── TrainingError         the run itself went wrong: exit code 1
+    └── CapacityError         a right plan needs more than the machine has: exit code 1
 
 A check returns a list of `Problem` and does not raise; its caller joins the lists of all checks and
 raises once, so that all mistakes are reported at once.
@@ -80,6 +81,10 @@ class SetupError(UserError):
 
 class TrainingError(DslmError):
     """The run failed in a way that no check could foresee."""
+
+
+class CapacityError(DslmError):
+    """What was planned is right, but does not fit the machine."""
 
 
 class Problems:
