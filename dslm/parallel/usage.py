@@ -12,11 +12,15 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
+from dslm.environment import World, available_memory
+
 PROCESS = Path("/proc/self")
 RESET_PEAK = "5"
 """What resets ``VmHWM``, see proc_pid_clear_refs(5)."""
-IMPORTED_LATE = "torch._dynamo"
-"""What torch's optimizers import when the first is made: some 100 MB that are not the model's."""
+IMPORTED_LATE = ("torch._dynamo",)
+"""What torch's optimizers import when the first is made: 70 MB that are not the model's."""
+IMPORTED_BY_ZERO = (*IMPORTED_LATE, "deepspeed.runtime.zero.muon.muon_optimizer")
+"""And what DeepSpeed's ZeRO imports, whatever the optimizer: 45 MB more."""
 
 
 class MemoryUse:
@@ -24,9 +28,10 @@ class MemoryUse:
 
     Args:
         device: torch's name of this rank's device.
+        zero: whether DeepSpeed will partition anything.
     """
 
-    def __init__(self, device: str) -> None:
+    def __init__(self, device: str, *, zero: bool) -> None:
         self.device = device
         if device.startswith("cuda"):
             import torch
@@ -34,7 +39,8 @@ class MemoryUse:
             torch.cuda.reset_peak_memory_stats(device)
             self.before = torch.cuda.memory_allocated(device)
             return
-        importlib.import_module(IMPORTED_LATE)
+        for module in IMPORTED_BY_ZERO if zero else IMPORTED_LATE:
+            importlib.import_module(module)
         with suppress(OSError):  # then the peak may be of before, when little was held
             (PROCESS / "clear_refs").write_text(RESET_PEAK)
         self.before = resident("VmRSS") - resident("RssFile")
@@ -46,6 +52,19 @@ class MemoryUse:
 
             return torch.cuda.max_memory_allocated(self.device) - self.before
         return resident("VmHWM") - resident("RssFile") - self.before
+
+
+def free_memory(world: World) -> float | None:
+    """Bytes that this rank may still take of its device, or of its share of main memory on a CPU.
+
+    `None` where the system does not say.
+    """
+    if not world.cpu:
+        import torch
+
+        return float(torch.cuda.mem_get_info(world.local_rank)[0])
+    available = available_memory()
+    return None if available is None else available / world.local_size
 
 
 def resident(name: str) -> int:

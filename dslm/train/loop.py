@@ -21,6 +21,7 @@ from dslm.run.schedule import factor
 from dslm.train.batches import evaluation_rows, training_batch, validation_batches
 from dslm.train.checkpointer import Checkpointer
 from dslm.train.divergence import Watch
+from dslm.train.predicted import Prediction
 from dslm.train.prepare import Job
 from dslm.train.run_logger import RunLogger
 from dslm.train.throughput import Throughput
@@ -50,6 +51,7 @@ class Loop:
         checkpointer: its checkpoints.
         device: torch's name of this rank's device.
         logger: writes metrics and reports to the user.
+        prediction: what was predicted of the run.
     """
 
     def __init__(
@@ -59,10 +61,11 @@ class Loop:
         checkpointer: Checkpointer,
         device: str,
         logger: RunLogger,
+        prediction: Prediction,
     ) -> None:
         self.job, self.config, self.plan = job, job.config, job.plan
         self.engine, self.objective, self.checkpointer = engine, job.objective, checkpointer
-        self.device, self.logger = device, logger
+        self.device, self.logger, self.prediction = device, logger, prediction
         self.peak = peak_flops(device, engine.half)
         self.stream = job.stream
         self.watch = Watch(job, engine, logger)
@@ -86,6 +89,7 @@ class Loop:
             self.position.skipped += self.watch.step(
                 self.position.step, self.position.samples, loss
             )
+            self.prediction.step(self.logger)
             if self.due(self.config.log_interval):
                 self.log(loss)
             if self.due(self.config.evaluation_interval):

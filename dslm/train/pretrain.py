@@ -19,6 +19,7 @@ from dslm import __version__
 from dslm.environment import World
 from dslm.errors import CheckpointError, DslmError, Problem, UserError
 from dslm.model.counts import parameter_count
+from dslm.parallel.usage import free_memory
 from dslm.parallel.world import device, join, shutdown
 from dslm.report import write_report
 from dslm.run.checkpoint import read_state, verify_sizes
@@ -78,6 +79,7 @@ def _train(job: Job, world: World, step: int, vectors: WordVectors | None, messa
     from dslm.parallel.layout import create
     from dslm.train.checkpointer import Checkpointer, stored
     from dslm.train.loop import Loop, Position
+    from dslm.train.predicted import Prediction
     from dslm.train.weight_transfer import compare, initial_weights
 
     join(world)
@@ -85,10 +87,11 @@ def _train(job: Job, world: World, step: int, vectors: WordVectors | None, messa
         return f"all {step:,} steps had already been made; nothing was done"
     extras = (*job.objective.extras, *([DROPOUT_KEYS] if job.config.model.dropout else []))
     layers = stages(job.config.model, job.config.seed, extras)
+    prediction = Prediction(job, world)
     engine = create(layers, job.plan, job.deepspeed, job.objective)
     checkpointer = Checkpointer(engine, job, len(layers))
     with _run_logger(job, world, max(step, 0), messages) as logger:
-        loop = Loop(job, engine, checkpointer, device(world), logger)
+        loop = Loop(job, engine, checkpointer, device(world), logger, prediction)
         if step > 0:
             folder = job.folder.checkpoint(step)
             if job.restores_moments(step):
@@ -169,7 +172,9 @@ def _claim(
         shutil.copytree(job.sources.train[0].tokenizer, job.folder.tokenizer)
     notes = [f"{'damaged':<9}{problem}" for problem in problems]
     notes += resumed(job, before, step) if step > 0 else []
-    RunLogger(0, None, messages).message(*first_screen(job, world, step, vectors), *notes, "")
+    RunLogger(0, None, messages).message(
+        *first_screen(job, world, step, vectors, free_memory(world)), *notes, ""
+    )
     return step, vectors
 
 

@@ -13,7 +13,7 @@ from dslm import __version__
 from dslm.environment import World
 from dslm.model.counts import parameter_count
 from dslm.parallel.deepspeed_json.optimizer import decouples_decay
-from dslm.parallel.memory import estimate
+from dslm.parallel.memory import Memory, estimate
 from dslm.progress import counted, human
 from dslm.run.schedule import length, settled, warmup_steps
 from dslm.train.prepare import Job
@@ -23,7 +23,11 @@ GIB = 2**30
 
 
 def first_screen(
-    job: Job, world: World, resumed_from: int, vectors: WordVectors | None = None
+    job: Job,
+    world: World,
+    resumed_from: int,
+    vectors: WordVectors | None = None,
+    free: float | None = None,
 ) -> list[str]:
     """What is going to happen, before anything expensive starts.
 
@@ -32,8 +36,11 @@ def first_screen(
         world: the ranks.
         resumed_from: the step of the checkpoint to resume from; below 1 there is none.
         vectors: the word vectors that the run begins with.
+        free: bytes that a rank may take, if known.
     """
     config, plan = job.config, job.plan
+    scored = job.objective.scored_fraction
+    memory = estimate(config.model, plan, job.deepspeed, cpu=world.cpu, scored=scored)
     lines = [
         ("dslm", f"{__version__} · {config.preset} · {config.run}"),
         ("model", _model(job)),
@@ -44,10 +51,11 @@ def first_screen(
         ("batch", _batch(job)),
         ("steps", f"{config.steps:,} · {human(config.steps * plan.tokens_per_step)} tokens"),
         ("rate", _rate(job)),
-        ("memory", _memory(job)),
+        ("memory", _memory(memory)),
         ("saves", _saves(job)),
         ("start", _start(job, resumed_from)),
         *(("note", note) for note in _notes(job)),
+        *(("warning", text) for text in _scarce(memory, world, free)),
     ]
     return [f"{name:<9}{text}" for name, text in lines]
 
@@ -175,12 +183,21 @@ def _rate(job: Job) -> str:
     return f"{optimizer['type']}, peak {peak}, {shape} · gradient clipped at {clipping}"
 
 
-def _memory(job: Job) -> str:
-    memory = estimate(job.config.model, job.plan, job.deepspeed)
+def _memory(memory: Memory) -> str:
     parts = ("weights", "gradients", "optimizer", "activations", "buffers")
     split = ", ".join(f"{part} {getattr(memory, part) / GIB:.2f}" for part in parts)
     host = f" + {memory.host / GIB:.2f} GiB offloaded" if memory.host else ""
     return f"about {memory.device / GIB:.2f} GiB a rank{host} ({split})"
+
+
+def _scarce(memory: Memory, world: World, free: float | None) -> Iterator[str]:
+    """A warning where a rank will most likely find no memory."""
+    needed = memory.device + (memory.host if world.cpu else 0.0)
+    if free is not None and needed > free:
+        yield (
+            f"a rank needs about {needed / GIB:.2f} GiB, but {free / GIB:.2f} GiB are free for it; "
+            "dslm check shows what fits"
+        )
 
 
 def _saves(job: Job) -> str:
