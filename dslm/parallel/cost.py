@@ -95,7 +95,7 @@ def sent(model: ModelConfig, plan: Plan, config: Mapping[str, Any], cluster: Clu
         ring.append(("all-gather", "updated weights", share * size * weights))
     if plan.zero_stage == 3:
         live = given(config, "zero_optimization.stage3_max_live_parameters", 1e9) or 1e9
-        times = rounds * (1 if weights <= live and not model.recompute else 2)
+        times = rounds * (1 if weights <= live else 2)  # once more in the backward pass
         ring.append(("all-gather", "weights in use", share * size * weights * times))
     found = [
         Sent(kind, what, amount, _rate(cluster, replicas, 1), _apart(cluster, replicas, 1))
