@@ -1,16 +1,16 @@
 """The memory that one rank will need, estimated before anything is allocated.
 
 Weights, gradients and optimizer after Rajbhandari et al. 2020 (ZeRO, section 3), with what
-DeepSpeed holds beside them: flat copies, buckets, gathered weights. A step is fullest either when
-the backward pass begins (all activations) or when gradients are reduced (all buckets); the estimate
-is that of the fuller moment on the fullest pipeline stage. ``benchmarks/run.py memory`` compares it
-with real ranks.
+DeepSpeed holds beside them: flat copies, buckets, gathered weights. A step is fullest when the
+backward pass begins (all activations), when gradients are reduced (all buckets) or when the
+optimizer computes; the estimate is that of the fullest moment on the fullest pipeline stage.
+``benchmarks/run.py memory`` compares it with real ranks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dslm.model.config import ModelConfig
@@ -50,7 +50,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class Moment:
-    """What differs between the two moments of a step that may be its fullest, in bytes."""
+    """What differs between the moments of a step that may be its fullest, in bytes."""
 
     gradients: float
     buffers: float
@@ -159,15 +159,18 @@ def _estimate(model: ModelConfig, rank: Ranked, scored: float) -> Memory:
     optimizer = rank.own * (kept + (4 if plan.zero_stage else 0))
     acts = activations(model, plan, rank.part, size, rank.cpu, scored)
     backward, reduce = MOMENTS[_kind(rank)](rank)
-    backward = Moment(backward.gradients, backward.buffers, acts.peak)
-    reduce = Moment(reduce.gradients, reduce.buffers + _foreach(rank), acts.scores)
+    moments_of_a_step = (
+        replace(backward, activations=acts.peak),
+        replace(reduce, activations=acts.scores),
+        replace(_update(rank), activations=acts.scores),
+    )
     host = 0.0
     if offloaded(rank.config, "offload_optimizer") != "none":
         host = optimizer + rank.own * (4 + size)  # the gradient's part, and what is copied back
         optimizer = 0.0
     if offloaded(rank.config, "offload_param") != "none":
         weights, host = 0.0, host + weights
-    full = max(backward, reduce, key=lambda moment: moment.total)
+    full = max(moments_of_a_step, key=lambda moment: moment.total)
     buffers = full.buffers + (SCRATCH if rank.cpu else 0)
     return Memory(weights, full.gradients, optimizer, full.activations, buffers, host)
 
@@ -225,8 +228,17 @@ MOMENTS = {"zero0": _zero0, "zero1": _zero1, "zero2": _zero2, "zero3": _zero3, "
 """The two moments at each ZeRO stage: the backward pass begins, gradients are reduced."""
 
 
-def _foreach(rank: Ranked) -> float:
-    """What torch's optimizers allocate on a GPU for all weights at once, unless they are fused."""
+def _update(rank: Ranked) -> Moment:
+    """The optimizer's step: gradients as one flat part in float32, and what torch computes with."""
     used, asked = implementation(rank.config), given(rank.config, "optimizer.params", {}) or {}
-    torch_own = used is not None and used.name.startswith("torch")
-    return 4.0 * rank.own if torch_own and not rank.cpu and not asked.get("fused") else 0.0
+    by_torch = used is not None and used.name.startswith("torch") and not asked.get("fused")
+    stage, whole, own = rank.plan.zero_stage, 4.0 * rank.count, 4.0 * rank.own
+    if stage == 0:  # a weight at a time on a CPU, all at once on a GPU
+        return Moment(whole, whole if by_torch and not rank.cpu else 0.0)
+    temporary = 2 * own if by_torch else 0.0
+    if _kind(rank) == "bf16":
+        return Moment(whole, temporary)
+    if stage < 3:
+        return Moment(own, temporary)
+    bucket = rank.size * (rank.spare + rank.bucket)
+    return Moment(rank.sums * rank.own + own, bucket + temporary)

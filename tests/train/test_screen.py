@@ -184,3 +184,11 @@ def test_the_command_to_resume_goes_on_with_the_schedule(
 )
 def test_the_command_is_that_of_the_launcher(world: World, start: str) -> None:
     assert command(world) == start
+
+
+def test_too_little_memory_is_a_warning_before_the_start(make_job: Any) -> None:
+    job = make_job()
+    plenty, scarce = (first_screen(job, TWO, 0, free=free) for free in (1e12, 1e6))
+    assert scarce[:-1] == plenty
+    assert scarce[-1].startswith("warning  a rank needs about ")
+    assert scarce[-1].endswith("0.00 GiB are free for it; dslm check shows what fits")
