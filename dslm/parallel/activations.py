@@ -19,6 +19,8 @@ RECURRENT = {"lstm": 19.5, "gru": 9.5}
 """Numbers that a recurrent block keeps of a token for each unit of its width: its input, normalized
 too, the gates and states of every token, its output. Measured on torch's CPU kernels; the LSTM's
 keeps some of it twice."""
+UNTOUCHED = {"lstm": 10.0}
+"""Of these what is allocated on a CPU and never touched, so that no page is taken for it."""
 CHUNK = 1 << 23
 """Scores that the loss turns to float32 at a time, see `dslm.objectives.cross_entropy`."""
 
@@ -54,7 +56,8 @@ def activations(
         scored: the share of the tokens of which scores are made.
     """
     tokens = plan.micro_batch * plan.sequence
-    block = tokens * kept_by_block(model, size, cpu)
+    untouched = UNTOUCHED.get(model.block, 0.0) * model.width * size if cpu else 0.0
+    block = tokens * (kept_by_block(model, size, cpu) - untouched)
     hidden = tokens * model.width * size
     blocks = part.blocks * (hidden if model.recompute else block)
     transit = 2 * hidden if part.stages > 1 else 0  # received, and its gradient

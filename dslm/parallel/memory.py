@@ -15,7 +15,7 @@ from typing import Any
 
 from dslm.model.config import ModelConfig
 from dslm.parallel.activations import activations
-from dslm.parallel.deepspeed_json.optimizer import implementation, moments, offloaded
+from dslm.parallel.deepspeed_json.optimizer import implementation, moments, named, offloaded
 from dslm.parallel.deepspeed_json.schema import given
 from dslm.parallel.partition import Part, parts
 from dslm.parallel.plan import Plan
@@ -161,7 +161,7 @@ def _estimate(model: ModelConfig, rank: Ranked, scored: float) -> Memory:
     backward, reduce = MOMENTS[_kind(rank)](rank)
     moments_of_a_step = (
         replace(backward, activations=acts.peak),
-        replace(reduce, activations=acts.scores),
+        replace(reduce, activations=acts.scores, buffers=reduce.buffers + _whole_matrices(rank)),
         replace(_update(rank), activations=acts.scores),
     )
     host = 0.0
@@ -242,3 +242,10 @@ def _update(rank: Ranked) -> Moment:
         return Moment(own, temporary)
     bucket = rank.size * (rank.spare + rank.bucket)
     return Moment(rank.sums * rank.own + own, bucket + temporary)
+
+
+def _whole_matrices(rank: Ranked) -> float:
+    """What Muon gathers and orthogonalizes, in copies of the weights; measured on CPU ranks."""
+    if named(given(rank.config, "optimizer.type", "") or "") != "Muon":
+        return 0.0
+    return 4.0 * rank.count * (3.0 if rank.plan.zero_stage == 3 else 1.5)
