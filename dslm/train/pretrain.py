@@ -28,7 +28,7 @@ from dslm.train.output import redirect_output
 from dslm.train.prepare import Job
 from dslm.train.resumed import resumed
 from dslm.train.run_logger import RunLogger
-from dslm.train.screen import command, first_screen, last_screen
+from dslm.train.screen import command, first_screen, last_screen, scarce
 from dslm.train.verification import (
     NO_CHECKPOINT,
     choose_checkpoint,
@@ -171,10 +171,9 @@ def _claim(
     if not job.folder.tokenizer.exists():
         shutil.copytree(job.sources.train[0].tokenizer, job.folder.tokenizer)
     notes = [f"{'damaged':<9}{problem}" for problem in problems]
+    notes += scarce(job, world, free_memory(world))
     notes += resumed(job, before, step) if step > 0 else []
-    RunLogger(0, None, messages).message(
-        *first_screen(job, world, step, vectors, free_memory(world)), *notes, ""
-    )
+    RunLogger(0, None, messages).message(*first_screen(job, world, step, vectors), *notes, "")
     return step, vectors
 
 

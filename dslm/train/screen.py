@@ -23,11 +23,7 @@ GIB = 2**30
 
 
 def first_screen(
-    job: Job,
-    world: World,
-    resumed_from: int,
-    vectors: WordVectors | None = None,
-    free: float | None = None,
+    job: Job, world: World, resumed_from: int, vectors: WordVectors | None = None
 ) -> list[str]:
     """What is going to happen, before anything expensive starts.
 
@@ -36,11 +32,8 @@ def first_screen(
         world: the ranks.
         resumed_from: the step of the checkpoint to resume from; below 1 there is none.
         vectors: the word vectors that the run begins with.
-        free: bytes that a rank may take, if known.
     """
     config, plan = job.config, job.plan
-    scored = job.objective.scored_fraction
-    memory = estimate(config.model, plan, job.deepspeed, cpu=world.cpu, scored=scored)
     lines = [
         ("dslm", f"{__version__} · {config.preset} · {config.run}"),
         ("model", _model(job)),
@@ -51,13 +44,31 @@ def first_screen(
         ("batch", _batch(job)),
         ("steps", f"{config.steps:,} · {human(config.steps * plan.tokens_per_step)} tokens"),
         ("rate", _rate(job)),
-        ("memory", _memory(memory)),
+        ("memory", _memory(_estimate(job, world))),
         ("saves", _saves(job)),
         ("start", _start(job, resumed_from)),
         *(("note", note) for note in _notes(job)),
-        *(("warning", text) for text in _scarce(memory, world, free)),
     ]
     return [f"{name:<9}{text}" for name, text in lines]
+
+
+def scarce(job: Job, world: World, free: float | None) -> list[str]:
+    """A line for the first screen where a rank will most likely find no memory.
+
+    Args:
+        job: what to do.
+        world: the ranks.
+        free: bytes that a rank may take, if known.
+    """
+    memory = _estimate(job, world)
+    needed = memory.device + (memory.host if world.cpu else 0.0)
+    if free is None or needed <= free:
+        return []
+    text = (
+        f"a rank needs about {needed / GIB:.2f} GiB, but {free / GIB:.2f} GiB are free for it; "
+        "dslm check shows what fits"
+    )
+    return [f"{'warning':<9}{text}"]
 
 
 def last_screen(job: Job, world: World, words: Sequence[str], how: str) -> list[str]:
@@ -183,21 +194,16 @@ def _rate(job: Job) -> str:
     return f"{optimizer['type']}, peak {peak}, {shape} · gradient clipped at {clipping}"
 
 
+def _estimate(job: Job, world: World) -> Memory:
+    scored = job.objective.scored_fraction
+    return estimate(job.config.model, job.plan, job.deepspeed, cpu=world.cpu, scored=scored)
+
+
 def _memory(memory: Memory) -> str:
     parts = ("weights", "gradients", "optimizer", "activations", "buffers")
     split = ", ".join(f"{part} {getattr(memory, part) / GIB:.2f}" for part in parts)
     host = f" + {memory.host / GIB:.2f} GiB offloaded" if memory.host else ""
     return f"about {memory.device / GIB:.2f} GiB a rank{host} ({split})"
-
-
-def _scarce(memory: Memory, world: World, free: float | None) -> Iterator[str]:
-    """A warning where a rank will most likely find no memory."""
-    needed = memory.device + (memory.host if world.cpu else 0.0)
-    if free is not None and needed > free:
-        yield (
-            f"a rank needs about {needed / GIB:.2f} GiB, but {free / GIB:.2f} GiB are free for it; "
-            "dslm check shows what fits"
-        )
 
 
 def _saves(job: Job) -> str:
