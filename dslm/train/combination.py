@@ -20,10 +20,12 @@ from dslm.parallel.deepspeed_json.optimizer import named
 from dslm.parallel.muon import check_matrices
 from dslm.parallel.plan import Plan
 from dslm.run.config import RunConfig, check_run
+from dslm.run.init_from import check_init_from, open_source_run
 from dslm.run.settings import settings
 from dslm.tokenizers.vocabulary import Vocabulary
 from dslm.train.data import check_sources_fit, objective_of, open_sources
-from dslm.train.prepare import load_deepspeed, plan_of, with_vocabulary
+from dslm.train.prepare import load_deepspeed, plan_of, with_added_ids, with_vocabulary
+from dslm.train.word_vectors.embedding import check_word_vectors
 
 ASSUMED = 50_257
 """Token ids where neither data nor `model.vocabulary` are given: GPT-2's."""
@@ -64,12 +66,15 @@ def combine(
     config, without = given or (None, True)
     deepspeed = found.collect(load_deepspeed, deepspeed_file)
     plan = plan_of(deepspeed, config, world, found) if deepspeed is not None else None
-    assumed, objective = False, None
+    assumed, objective, source = False, None, None
     if config:
         found.problems += [*check_run(config), *check_model(config.model)]
         if plan and deepspeed:
             optimizer = named(deepspeed["optimizer"]["type"])
             found.problems += check_matrices(optimizer, config.model)
+        if config.word_vectors:
+            found.problems += check_word_vectors(config.word_vectors, config.model)
+        source = found.collect(open_source_run, config.init_from) if config.init_from else None
     if config and without:
         assumed = config.model.vocabulary is None
         config = replace(
@@ -81,7 +86,10 @@ def combine(
         if sources:
             objective = found.collect(objective_of, config, sources.train[0].tokenizer)
         if sources and objective:
+            config = with_added_ids(config, sources, objective, source)
             found.problems += check_sources_fit(sources, config, objective)
+            if source:
+                found.problems += check_init_from(source, config.model, sources.train[0])
             config = with_vocabulary(config, sources, objective)
     if found.problems or not (config and deepspeed and plan):
         raise UserError(*found.problems)

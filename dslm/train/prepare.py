@@ -112,7 +112,7 @@ def prepare(
     if config and sources:
         objective = found.collect(objective_of, config, sources.train[0].tokenizer)
     if config and sources and objective:
-        config = _with_added_ids(config, sources, objective, source)
+        config = with_added_ids(config, sources, objective, source)
         found.problems += check_sources_fit(sources, config, objective)
         if source:
             found.problems += check_init_from(source, config.model, sources.train[0])
@@ -188,7 +188,7 @@ def plan_of(
     return plan
 
 
-def _with_added_ids(
+def with_added_ids(
     config: RunConfig, sources: Sources, objective: Objective, source: SourceRun | None
 ) -> RunConfig:
     """The settings, with the source run's vocabulary enlarged by the objective's own ids."""
