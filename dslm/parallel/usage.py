@@ -36,6 +36,7 @@ class MemoryUse:
         if device.startswith("cuda"):
             import torch
 
+            torch.cuda.init()  # type: ignore[no-untyped-call]
             torch.cuda.reset_peak_memory_stats(device)
             self.before = torch.cuda.memory_allocated(device)
             return
