@@ -33,7 +33,7 @@ class Sent:
     """What each rank sends in a step, by one kind of operation."""
 
     kind: str
-    """``all-reduce``, ``reduce``, ``all-gather`` or ``p2p``."""
+    """``all-reduce``, ``reduce-scatter``, ``all-gather`` or ``p2p``."""
     what: str
     bytes: float
     rate: float | None
