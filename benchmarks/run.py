@@ -24,6 +24,7 @@ from dslm.errors import Problem, UserError, suggest
 
 TOPICS = {
     "engine": "engine_overhead",
+    "memory": "memory",
     "model": "model_speed",
     "masked": "masked_speed",
     "recurrent": "recurrent",

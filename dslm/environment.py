@@ -92,6 +92,16 @@ def extensions_folder() -> Path:
     return Path(os.environ.get("TORCH_EXTENSIONS_DIR", "~/.cache/torch_extensions")).expanduser()
 
 
+def available_memory() -> float | None:
+    """Bytes of main memory that programs can still take here; `None` if the system does not say."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return None
+    sizes = dict(line.split(":", 1) for line in lines)
+    return 1024.0 * int(sizes["MemAvailable"].split()[0]) if "MemAvailable" in sizes else None
+
+
 def gpu_architectures() -> str:
     """The GPUs to compile extensions for; empty for those of this machine."""
     return os.environ.get("TORCH_CUDA_ARCH_LIST", "")

@@ -9,6 +9,7 @@
     ├── TrainingError         the run itself went wrong, on all ranks alike: exit code 1
     │   ├── RankError         on this rank alone
     │   └── PeerError         on another rank, which knows why
+    ├── CapacityError         a right plan needs more than the machine has: exit code 1
     └── ReportedError         the user has read it already: nothing but the exit code is left
 
 A check returns a list of `Problem` and does not raise; its caller joins the lists of all checks and
@@ -91,6 +92,10 @@ class RankError(TrainingError):
 
 class PeerError(TrainingError):
     """The run failed on another rank, which reports the reason."""
+
+
+class CapacityError(DslmError):
+    """What was planned is right, but does not fit the machine."""
 
 
 class ReportedError(DslmError):

@@ -55,7 +55,8 @@ HEAVY = {
 
 CHECKS = """\
 import dslm.commands.pretrain, dslm.parallel.memory, dslm.parallel.world
-import dslm.run.checkpoint, dslm.run.metrics, dslm.run.schedule, dslm.train.screen"""
+import dslm.run.checkpoint, dslm.run.metrics, dslm.run.schedule, dslm.train.screen
+import dslm.commands.check, dslm.commands.migrate, dslm.parallel.usage"""
 
 
 def room(path: Path) -> str:

@@ -16,6 +16,8 @@ COMMANDS = {
     "train-tokenizer": "make a tokenizer of text",
     "shard": "turn text into shards that training reads",
     "data": "look into a shard set, or change it",
+    "check": "what a run would take, and which layouts fit",
+    "migrate": "rewrite DeepSpeed's JSON of older versions and of other trainers",
     "pretrain": "train a model",
     "evaluate": "measure a trained model on held-out text",
     "generate": "let a trained model continue a text",

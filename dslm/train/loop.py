@@ -25,6 +25,7 @@ from dslm.train.batches import evaluation_rows, training_batch, validation_batch
 from dslm.train.checkpointer import Checkpointer
 from dslm.train.data_watch import DataWatch
 from dslm.train.divergence import Watch
+from dslm.train.predicted import Prediction
 from dslm.train.prepare import Job
 from dslm.train.rewind import Rewinds, Spike
 from dslm.train.run_logger import RunLogger
@@ -57,6 +58,7 @@ class Loop:
         device: torch's name of this rank's device.
         logger: writes metrics and reports to the user.
         watchdog: notices when nothing happens any more.
+        prediction: what was predicted of the run.
     """
 
     def __init__(
@@ -67,10 +69,12 @@ class Loop:
         device: str,
         logger: RunLogger,
         watchdog: Watchdog,
+        prediction: Prediction,
     ) -> None:
         self.job, self.config, self.plan = job, job.config, job.plan
         self.engine, self.objective, self.checkpointer = engine, job.objective, checkpointer
         self.device, self.logger, self.watchdog = device, logger, watchdog
+        self.prediction = prediction
         engine.engine.module.register_forward_hook(lambda *_: watchdog.beat())
         self.peak = peak_flops(device, engine.half)
         self.stream = job.stream
@@ -97,6 +101,7 @@ class Loop:
             self.position.skipped += self.watch.step(
                 self.position.step, self.position.samples, loss, wait=self.anything_due()
             )
+            self.prediction.step(self.logger)
             if self.watch.spike is not None:
                 self.rewind(self.watch.spike)
                 continue

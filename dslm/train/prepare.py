@@ -110,12 +110,12 @@ def prepare(
     """
     found = Problems()
     config = found.collect(settings, words, config_file)
-    deepspeed = found.collect(_load_deepspeed, deepspeed_file)
+    deepspeed = found.collect(load_deepspeed, deepspeed_file)
     sources = found.collect(open_sources, config.data) if config else None
     objective = None
     plan = None
     if deepspeed is not None:
-        plan = _plan(deepspeed, config, world, found)
+        plan = plan_of(deepspeed, config, world, found)
     if config:
         found.problems += [*check_run(config), *check_model(config.model)]
         if plan and deepspeed:
@@ -129,11 +129,11 @@ def prepare(
     if config and sources:
         objective = found.collect(objective_of, config, sources.train[0].tokenizer)
     if config and sources and objective:
-        config = _with_added_ids(config, sources, objective, source)
+        config = with_added_ids(config, sources, objective, source)
         found.problems += check_sources_fit(sources, config, objective)
         if source:
             found.problems += check_init_from(source, config.model, sources.train[0])
-        config = _with_vocabulary(config, sources, objective)
+        config = with_vocabulary(config, sources, objective)
         if world.is_main:
             folder = RunFolder(Path(config.run))
             found.problems += check_folder(folder, asdict(config), sources.record(), config.fresh)
@@ -181,7 +181,12 @@ def check_optimizer(
     return [Problem("optimizer.type", deepspeed["optimizer"]["type"], rule, fix)]
 
 
-def _load_deepspeed(path: str | None) -> dict[str, Any]:
+def load_deepspeed(path: str | None) -> dict[str, Any]:
+    """Read DeepSpeed's JSON.
+
+    Raises:
+        UserError: there is none, or it cannot be read.
+    """
     if path is None:
         rule = "is required: DeepSpeed's JSON holds optimizer, batch, precision and ZeRO stage"
         fix = "for a start use ds_configs/zero1_fp32.json"
@@ -189,7 +194,7 @@ def _load_deepspeed(path: str | None) -> dict[str, Any]:
     return read_json(Path(path))
 
 
-def _plan(
+def plan_of(
     deepspeed: dict[str, Any], config: RunConfig | None, world: World, found: Problems
 ) -> Plan | None:
     """Check DeepSpeed's JSON, and derive the plan if it is right."""
@@ -203,7 +208,7 @@ def _plan(
     return plan
 
 
-def _with_added_ids(
+def with_added_ids(
     config: RunConfig, sources: Sources, objective: Objective, source: SourceRun | None
 ) -> RunConfig:
     """The settings, with the source run's vocabulary enlarged by the objective's own ids."""
@@ -213,7 +218,7 @@ def _with_added_ids(
     return replace(config, model=replace(config.model, vocabulary=needed))
 
 
-def _with_vocabulary(config: RunConfig, sources: Sources, objective: Objective) -> RunConfig:
+def with_vocabulary(config: RunConfig, sources: Sources, objective: Objective) -> RunConfig:
     """The settings with the vocabulary filled in from the data."""
     vocabulary = config.model.vocabulary or sources.train[0].vocabulary + objective.extra_ids
     return replace(config, model=replace(config.model, vocabulary=vocabulary))

@@ -15,6 +15,7 @@ from typing import TextIO
 
 from dslm.environment import World
 from dslm.errors import Problem, UserError
+from dslm.parallel.usage import free_memory
 from dslm.parallel.world import device, join, limit_waits, shutdown, stop_if_asked
 from dslm.report import write_report
 from dslm.run.bad_steps import SkippedSteps
@@ -31,7 +32,7 @@ from dslm.train.prepare import Job
 from dslm.train.record import RunRecord
 from dslm.train.resumed import resumed
 from dslm.train.run_logger import RunLogger
-from dslm.train.screen import first_screen, last_screen
+from dslm.train.screen import first_screen, last_screen, scarce
 from dslm.train.verification import (
     NO_CHECKPOINT,
     choose_checkpoint,
@@ -99,6 +100,7 @@ def _train(record: RunRecord, step: int, messages: TextIO, watchdog: Watchdog) -
     from dslm.parallel.layout import create
     from dslm.train.checkpointer import Checkpointer, stored
     from dslm.train.loop import Loop, Position
+    from dslm.train.predicted import Prediction
     from dslm.train.weight_transfer import compare, initial_weights
 
     job, world = record.job, record.world
@@ -108,6 +110,7 @@ def _train(record: RunRecord, step: int, messages: TextIO, watchdog: Watchdog) -
     stop_if_asked(world)
     extras = (*job.objective.extras, *([DROPOUT_KEYS] if job.config.model.dropout else []))
     layers = stages(job.config.model, job.config.seed, extras)
+    prediction = Prediction(job, world)
     engine = create(layers, job.plan, job.deepspeed, job.objective)
     limit_waits(longest(job.config.stall_minutes))
     watchdog.enter("restoring")
@@ -115,7 +118,7 @@ def _train(record: RunRecord, step: int, messages: TextIO, watchdog: Watchdog) -
     REQUESTS.renew()
     stop_if_asked(world)
     with _run_logger(job, world, max(step, 0), messages) as logger:
-        loop = Loop(job, engine, checkpointer, device(world), logger, watchdog)
+        loop = Loop(job, engine, checkpointer, device(world), logger, watchdog, prediction)
         if step > 0:
             folder = job.folder.checkpoint(step)
             if job.restores_moments(step):
@@ -184,6 +187,7 @@ def _claim(
     if not job.folder.tokenizer.exists():
         shutil.copytree(job.sources.train[0].tokenizer, job.folder.tokenizer)
     notes = [f"{'damaged':<9}{problem}" for problem in problems]
+    notes += scarce(job, world, free_memory(world))
     notes += resumed(job, before, step) if step > 0 else []
     screen = first_screen(job, world, step, record.vectors)
     RunLogger(0, None, messages).message(*screen, *notes, "")

@@ -13,7 +13,7 @@ from dslm import __version__
 from dslm.environment import World
 from dslm.model.counts import parameter_count
 from dslm.parallel.deepspeed_json.optimizer import decouples_decay
-from dslm.parallel.memory import estimate
+from dslm.parallel.memory import Memory, estimate
 from dslm.progress import counted, human
 from dslm.run.schedule import length, settled, warmup_steps
 from dslm.run.status import Ending
@@ -45,12 +45,31 @@ def first_screen(
         ("batch", _batch(job)),
         ("steps", f"{config.steps:,} · {human(config.steps * plan.tokens_per_step)} tokens"),
         ("rate", _rate(job)),
-        ("memory", _memory(job)),
+        ("memory", _memory(_estimate(job, world))),
         ("saves", _saves(job)),
         ("start", _start(job, resumed_from)),
         *(("note", note) for note in _notes(job)),
     ]
     return [f"{name:<9}{text}" for name, text in lines]
+
+
+def scarce(job: Job, world: World, free: float | None) -> list[str]:
+    """A line for the first screen where a rank will most likely find no memory.
+
+    Args:
+        job: what to do.
+        world: the ranks.
+        free: bytes that a rank may take, if known.
+    """
+    memory = _estimate(job, world)
+    needed = memory.device + (memory.host if world.cpu else 0.0)
+    if free is None or needed <= free:
+        return []
+    text = (
+        f"a rank needs about {needed / GIB:.2f} GiB, but {free / GIB:.2f} GiB are free for it; "
+        "dslm check shows what fits"
+    )
+    return [f"{'warning':<9}{text}"]
 
 
 def last_screen(job: Job, world: World, words: Sequence[str], ending: Ending) -> list[str]:
@@ -179,9 +198,13 @@ def _rate(job: Job) -> str:
     return f"{optimizer['type']}, peak {peak}, {shape} · gradient clipped at {clipping}"
 
 
-def _memory(job: Job) -> str:
-    memory = estimate(job.config.model, job.plan, job.deepspeed)
-    parts = ("weights", "gradients", "optimizer", "activations")
+def _estimate(job: Job, world: World) -> Memory:
+    scored = job.objective.scored_fraction
+    return estimate(job.config.model, job.plan, job.deepspeed, cpu=world.cpu, scored=scored)
+
+
+def _memory(memory: Memory) -> str:
+    parts = ("weights", "gradients", "optimizer", "activations", "buffers")
     split = ", ".join(f"{part} {getattr(memory, part) / GIB:.2f}" for part in parts)
     host = f" + {memory.host / GIB:.2f} GiB offloaded" if memory.host else ""
     return f"about {memory.device / GIB:.2f} GiB a rank{host} ({split})"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dslm.parallel.hardware import PEAKS, peak_of_gpu
+from dslm.errors import SetupError
+from dslm.parallel.devices import DEVICES, read_gpus
+from dslm.parallel.hardware import peak_of_gpu
 
 NAMES = {
     "Tesla V100-SXM2-32GB": 125,
@@ -43,4 +45,36 @@ def test_a_gpu_of_a_similar_name_has_no_peak(name: str) -> None:
 
 def test_float32_is_compared_with_float32() -> None:
     assert peak_of_gpu("NVIDIA A100-SXM4-80GB", half=False) == pytest.approx(19.5e12)
-    assert all(half > single for half, single in PEAKS.values())
+    assert all(device.half > device.single for device in DEVICES.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "local", "name", "gib"),
+    [
+        ("8xH100-80G", 8, "H100", 80),
+        ("4xA100-40GB", 4, "A100", 40),
+        ("h100-pcie", 1, "H100 PCIe", 80),
+        ("2 x RTX-4090", 2, "RTX 4090", 24),
+        ("8xMI300X", 8, "MI300X", 192),
+    ],
+)
+def test_hosts_are_described_by_count_name_and_memory(
+    text: str, local: int, name: str, gib: int
+) -> None:
+    cluster = read_gpus(text, hosts=2)
+    assert (cluster.ranks, cluster.local) == (2 * local, local)
+    assert cluster.device is not None
+    assert (cluster.device.name, cluster.device.memory) == (name, gib * 2**30)
+
+
+def test_an_unknown_gpu_is_refused_with_the_nearest_known() -> None:
+    with pytest.raises(SetupError, match=r"--gpus = '8xH101': .*did you mean 'H100'"):
+        read_gpus("8xH101", hosts=1)
+
+
+def test_a_group_across_hosts_sends_as_fast_as_its_adapters_together() -> None:
+    cluster = read_gpus("8xH100", hosts=2)
+    assert cluster.device is not None
+    assert cluster.rate(8, apart=1) == cluster.device.link
+    assert cluster.rate(16, apart=1) == min(cluster.device.link, 8 * cluster.device.network)
+    assert cluster.rate(2, apart=8) == cluster.device.network

@@ -13,7 +13,7 @@ from dslm.environment import World
 from dslm.run.status import Ending
 from dslm.sampling.stream import ordered
 from dslm.train.prepare import Job, prepare
-from dslm.train.screen import command, first_screen, last_screen
+from dslm.train.screen import command, first_screen, last_screen, scarce
 
 TWO = World(size=2, local_size=2)
 COUNT = 17 * 32 + 64 * 32 + 2 * (12 * 32 * 32 + 13 * 32) + 2 * 32
@@ -194,3 +194,11 @@ def test_the_command_to_resume_goes_on_with_the_schedule(
 )
 def test_the_command_is_that_of_the_launcher(world: World, start: str) -> None:
     assert command(world) == start
+
+
+def test_too_little_memory_is_a_warning_before_the_start(make_job: Any) -> None:
+    job = make_job()
+    assert scarce(job, TWO, 1e12) == scarce(job, TWO, None) == []
+    (line,) = scarce(job, TWO, 1e6)
+    assert line.startswith("warning  a rank needs about ")
+    assert line.endswith("0.00 GiB are free for it; dslm check shows what fits")

@@ -57,8 +57,9 @@ def _value(where: str, value: Any, kind: TypeAdapter[Any]) -> Iterator[Problem]:
     if accepts(kind, value):
         return
     if value == "auto":
-        rule = "only Hugging Face's Trainer fills it in"
-        yield Problem(where, value, rule, f"write the value itself: {words(kind)}")
+        rule = "only Hugging Face's transformers and accelerate fill it in"
+        fix = f"write the value itself: {words(kind)}, or have dslm migrate rewrite the file"
+        yield Problem(where, value, rule, fix)
     else:
         fix = suggest(value, options(kind), "delete it" if value is None else "")
         yield Problem(where, value, f"must be {words(kind)}", likely_fix(kind, value) or fix)

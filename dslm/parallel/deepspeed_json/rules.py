@@ -151,6 +151,17 @@ def gradients(case: Case) -> Iterator[Problem]:
     if case.of("gradient_allreduce_op") == "sum":
         rule = "the gradient would grow with the number of ranks"
         yield Problem("gradient_allreduce_op", "sum", rule, 'write "mean" or delete it')
+    if case.stage != 2 or not case.of("zero_optimization.reduce_scatter", True):
+        return
+    rule, fix = (
+        "is refused by DeepSpeed at ZeRO stage 2, which divides gradients itself",
+        "delete it",
+    )
+    if case.of("prescale_gradients", False):
+        yield Problem("prescale_gradients", True, rule, fix)
+    if case.of("gradient_predivide_factor", 1.0) not in (None, 1.0):
+        found = case.of("gradient_predivide_factor")
+        yield Problem("gradient_predivide_factor", found, rule, fix)
 
 
 def hardware(case: Case) -> Iterator[Problem]:

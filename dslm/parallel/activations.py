@@ -1,0 +1,103 @@
+"""The activations that a rank keeps for the backward pass, counted tensor by tensor; no torch.
+
+For each token a block keeps (D is the width, I the inner width, g the share of heads that have keys
+and values of their own): inputs and outputs of the two norms 4 D, queries, keys and values
+(1 + 2 g) D, what attention gives D, and I before and after the nonlinearity; fused attention keeps
+no weights (Dao et al. 2022). The tests compare this with what torch saves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dslm.model.config import ModelConfig
+from dslm.model.counts import block_count
+from dslm.parallel.partition import Part
+from dslm.parallel.plan import Plan
+
+RECURRENT = {"lstm": 19.5, "gru": 9.5}
+"""Numbers that a recurrent block keeps of a token for each unit of its width: its input, normalized
+too, the gates and states of every token, its output. Measured on torch's CPU kernels; the LSTM's
+keeps some of it twice."""
+UNTOUCHED = {"lstm": 10.0}
+"""Of these what is allocated on a CPU and never touched, so that no page is taken for it."""
+CHUNK = 1 << 23
+"""Scores that the loss turns to float32 at a time, see `dslm.objectives.cross_entropy`."""
+
+
+@dataclass(frozen=True)
+class Activations:
+    """Bytes on one rank."""
+
+    kept: float
+    """What all micro-batches in flight keep, without scores."""
+    scores: float
+    """Scores of all token ids that are held at once."""
+    working: float
+    """What exists beside these for a moment: one block's backward pass, or that of the scores."""
+
+    @property
+    def peak(self) -> float:
+        """The most at any time; scores are gone when the blocks' backward pass begins."""
+        return self.kept + self.scores + self.working
+
+
+def activations(
+    model: ModelConfig, plan: Plan, part: Part, size: int, cpu: bool, scored: float = 1.0
+) -> Activations:
+    """What a rank keeps in a step.
+
+    Args:
+        model: its shape, the vocabulary filled in.
+        plan: the layout.
+        part: the pipeline stage.
+        size: bytes of a number: 2 or 4.
+        cpu: whether torch's kernels are those of a CPU.
+        scored: the share of the tokens of which scores are made.
+    """
+    tokens = plan.micro_batch * plan.sequence
+    untouched = UNTOUCHED.get(model.block, 0.0) * model.width * size if cpu else 0.0
+    block = tokens * (kept_by_block(model, size, cpu) - untouched)
+    hidden = tokens * model.width * size
+    blocks = part.blocks * (hidden if model.recompute else block)
+    transit = 2 * hidden if part.stages > 1 else 0  # received, and its gradient
+    kept = part.in_flight(plan.accumulation) * (blocks + transit)
+    again = block if model.recompute and part.blocks else 0
+    gradients = (5 if model.activation == "swiglu" else 2) * model.inner_width + 3 * model.width
+    backward = again + size * (tokens * gradients + block_count(model))
+    if not part.last:
+        return Activations(kept, 0, backward)
+    kept += 2 * hidden  # the last norm
+    if model.output == "vectors":
+        return Activations(kept + 3 * hidden, 0, backward)
+    count = scored * tokens * model.size
+    chunks = min(count, (2 if count > CHUNK else 1) * CHUNK) * (4 if size == 4 else 8)
+    held = min(2, plan.accumulation) if part.stages > 1 else 1  # DeepSpeed keeps both buffers
+    scores = held * count * size
+    left = scores if part.stages > 1 else 0  # when the blocks' backward pass begins
+    return Activations(kept, left, max(scores - left + chunks, backward))
+
+
+def kept_by_block(model: ModelConfig, size: int, cpu: bool) -> float:
+    """Bytes that one block keeps of a token.
+
+    Args:
+        model: the model's shape.
+        size: bytes of a number: 2 or 4.
+        cpu: whether torch's kernels are those of a CPU.
+    """
+    if model.recurrent:
+        return RECURRENT[model.block] * model.width * size
+    width, groups = model.width, model.query_groups / (model.heads or 1)
+    numbers = (6 + 2 * groups) * width
+    numbers += (4 if model.activation == "swiglu" else 2) * model.inner_width
+    if model.positions == "rotary":
+        numbers += (1 + groups) * width  # turned, beside what was to be turned
+    kept = numbers * size
+    if model.norm == "rms" and cpu:  # composed of several operations, in float32
+        kept += 2 * width * (4 if size == 4 else 6)
+    if not model.dropout:
+        return kept
+    if cpu:  # attention step by step: weights in float32, which of them stay, the rest
+        return kept + (model.heads or 1) * model.sequence * (5 + size) + width * (size - 2)
+    return kept + 2 * groups * width * size  # every key and value stands twice

@@ -1,0 +1,165 @@
+"""The layouts in which a model can be trained with the same batch, ranked by speed; no torch.
+
+Every pipeline × ZeRO stage × micro-batch × recomputing × offload of the optimizer is tried. One is
+legal when `deepspeed_json` and `make_plan` find no fault with it; it fits when its estimated
+memory, and what the GPU's own software takes, is no more than the device has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any
+
+from dslm.model.config import ModelConfig
+from dslm.parallel.cost import Time, step_time
+from dslm.parallel.deepspeed_json import check as ds_check
+from dslm.parallel.deepspeed_json.optimizer import offloaded
+from dslm.parallel.devices import Cluster
+from dslm.parallel.memory import Memory, estimate
+from dslm.parallel.plan import ACCUMULATION, BATCH, MICRO, Plan, make_plan
+
+CONTEXT = 1.5 * 2**30
+"""Bytes that CUDA, NCCL and cuBLAS take of each GPU beside torch's."""
+FRAGMENTED = 0.05
+"""Share of a GPU's memory that torch's allocator cannot use."""
+ZERO = "zero_optimization"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One way to train the model, and what it costs."""
+
+    plan: Plan
+    model: ModelConfig
+    config: Mapping[str, Any]
+    """DeepSpeed's JSON."""
+    memory: Memory
+    time: Time | None
+
+    @property
+    def offloads(self) -> bool:
+        """Whether the optimizer is on the host."""
+        return offloaded(self.config, "offload_optimizer") != "none"
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """Tokens a second of all ranks; `None` on CPUs."""
+        return self.plan.tokens_per_step / self.time.step if self.time else None
+
+    @property
+    def words(self) -> list[str]:
+        """The settings of it that dslm owns."""
+        return [
+            f"pipeline_stages={self.plan.pipeline_stages}",
+            f"model.recompute={str(self.model.recompute).lower()}",
+        ]
+
+    @property
+    def fragment(self) -> dict[str, Any]:
+        """The keys of it in DeepSpeed's JSON."""
+        keys = (BATCH, MICRO, ZERO)
+        return {key: self.config[key] for key in keys}
+
+
+def fits(memory: Memory, cluster: Cluster, available: float | None = None) -> bool:
+    """Whether a rank's memory is enough.
+
+    Args:
+        memory: estimated.
+        cluster: the ranks.
+        available: bytes of main memory for all ranks of a host, if known.
+    """
+    if cluster.device is not None:
+        usable = (1 - FRAGMENTED) * cluster.device.memory - CONTEXT
+        if memory.device > usable:
+            return False
+    needed = memory.host + (memory.device if cluster.cpu else 0.0)
+    return available is None or needed * cluster.local <= available
+
+
+def layouts(
+    model: ModelConfig,
+    plan: Plan,
+    config: Mapping[str, Any],
+    cluster: Cluster,
+    *,
+    scored: float = 1.0,
+    available: float | None = None,
+) -> list[Layout]:
+    """The layouts that fit, the fastest first; of those equally fast the one with less memory.
+
+    Of layouts that differ in the micro-batch alone the best is given.
+
+    Args:
+        model: its shape, the vocabulary filled in.
+        plan: whose batch is kept.
+        config: DeepSpeed's JSON, checked.
+        cluster: the ranks.
+        scored: the share of the tokens of which scores are made.
+        available: bytes of main memory for all ranks of a host, if known.
+    """
+    best: dict[tuple[object, ...], Layout] = {}
+    for found in _legal(model, plan, config, cluster, scored):
+        if not fits(found.memory, cluster, available):
+            continue
+        key = (
+            found.plan.pipeline_stages,
+            found.plan.zero_stage,
+            found.model.recompute,
+            found.offloads,
+        )
+        if key not in best or rank(found) < rank(best[key]):
+            best[key] = found
+    return sorted(best.values(), key=rank)
+
+
+def rank(layout: Layout) -> tuple[float, ...]:
+    """What layouts are sorted by: seconds of a step, then how much is done to save memory."""
+    seconds = float(f"{layout.time.step:.2g}") if layout.time else 0.0
+    plan = layout.plan
+    effort = (layout.offloads, layout.model.recompute, plan.pipeline_stages, plan.zero_stage)
+    work = (*map(float, effort), layout.memory.device)
+    return (seconds, *work) if layout.time else (*work, float(-plan.micro_batch))
+
+
+def _legal(
+    model: ModelConfig, plan: Plan, config: Mapping[str, Any], cluster: Cluster, scored: float
+) -> Iterator[Layout]:
+    stages = [n for n in _divisors(cluster.ranks) if n <= model.blocks]
+    for pipeline, stage, offloads in product(stages, range(4), (False, True)):
+        if offloads and not stage:
+            continue
+        changed = {**_changed(config, stage, offloads), BATCH: plan.batch, MICRO: 1}
+        if ds_check.check(changed, pipeline_stages=pipeline, cpu=cluster.cpu):
+            continue
+        replicas = cluster.ranks // pipeline
+        if plan.batch % replicas:
+            continue
+        for micro, recompute in product(_divisors(plan.batch // replicas), (False, True)):
+            sized = {**changed, MICRO: micro}
+            made, _ = make_plan(sized, cluster.ranks, pipeline, plan.sequence)
+            if made is None:
+                continue
+            shape = replace(model, recompute=recompute)
+            memory = estimate(shape, made, sized, cpu=cluster.cpu, scored=scored)
+            time = step_time(shape, made, sized, cluster, scored)
+            yield Layout(made, shape, sized, memory, time)
+
+
+def _changed(config: Mapping[str, Any], stage: int, offloads: bool) -> dict[str, Any]:
+    """DeepSpeed's JSON at another ZeRO stage, with the optimizer on the host or not."""
+    block = {**config.get(ZERO, {}), "stage": stage}
+    for key in ("offload_optimizer", "offload_param"):
+        block.pop(key, None)
+    if offloads:
+        block["offload_optimizer"] = {"device": "cpu"}
+    if stage < 3:
+        block = {key: value for key, value in block.items() if not key.startswith("stage3_")}
+    others = {key: value for key, value in config.items() if key != ACCUMULATION}
+    return {**others, ZERO: block}
+
+
+def _divisors(number: int) -> list[int]:
+    return [n for n in range(1, number + 1) if number % n == 0]

@@ -1,0 +1,118 @@
+"""Settings, DeepSpeed's JSON and a number of ranks, checked together for another machine.
+
+What `prepare` checks before a run, less what is of this machine: folder, disk, compiler. The data
+may be left out; then the vocabulary is that of the settings, or `ASSUMED`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from dslm.environment import World
+from dslm.errors import ConfigError, Problems, UserError
+from dslm.model.config import check_model
+from dslm.objectives.base import Context, Objective
+from dslm.objectives.registry import make_objective
+from dslm.parallel.deepspeed_json.optimizer import named
+from dslm.parallel.muon import check_matrices
+from dslm.parallel.plan import Plan
+from dslm.run.config import RunConfig, check_run
+from dslm.run.init_from import check_init_from, open_source_run
+from dslm.run.settings import settings
+from dslm.tokenizers.vocabulary import Vocabulary
+from dslm.train.data import check_sources_fit, objective_of, open_sources
+from dslm.train.prepare import load_deepspeed, plan_of, with_added_ids, with_vocabulary
+from dslm.train.word_vectors.embedding import check_word_vectors
+
+ASSUMED = 50_257
+"""Token ids where neither data nor `model.vocabulary` are given: GPT-2's."""
+LEFT_OUT = {"data.train": "data.train=shards", "run": "run=run"}
+"""The settings that only a run needs, and what stands for them."""
+
+
+@dataclass(frozen=True)
+class Combination:
+    """What fits together."""
+
+    config: RunConfig
+    """The settings, the vocabulary filled in."""
+    deepspeed: dict[str, Any]
+    plan: Plan
+    scored: float
+    """The share of the tokens of which scores are made."""
+    assumed: bool
+    """Whether the vocabulary is `ASSUMED`."""
+
+
+def combine(
+    words: Sequence[str], config_file: str | None, deepspeed_file: str | None, world: World
+) -> Combination:
+    """Check everything that does not need the machine.
+
+    Args:
+        words: a preset's name, if any, and ``key=value`` words.
+        config_file: a JSON file of settings, or a ``run.json``.
+        deepspeed_file: DeepSpeed's JSON.
+        world: the ranks that there would be.
+
+    Raises:
+        UserError: with every problem found.
+    """
+    found = Problems()
+    given = found.collect(_settings, words, config_file)
+    config, without = given or (None, True)
+    deepspeed = found.collect(load_deepspeed, deepspeed_file)
+    plan = plan_of(deepspeed, config, world, found) if deepspeed is not None else None
+    assumed, objective, source = False, None, None
+    if config:
+        found.problems += [*check_run(config), *check_model(config.model)]
+        if plan and deepspeed:
+            optimizer = named(deepspeed["optimizer"]["type"])
+            found.problems += check_matrices(optimizer, config.model)
+        if config.word_vectors:
+            found.problems += check_word_vectors(config.word_vectors, config.model)
+        source = found.collect(open_source_run, config.init_from) if config.init_from else None
+    if config and without:
+        assumed = config.model.vocabulary is None
+        config = replace(
+            config, model=replace(config.model, vocabulary=config.model.vocabulary or ASSUMED)
+        )
+        objective = _objective_without_data(config)
+    elif config:
+        sources = found.collect(open_sources, config.data)
+        if sources:
+            objective = found.collect(objective_of, config, sources.train[0].tokenizer)
+        if sources and objective:
+            config = with_added_ids(config, sources, objective, source)
+            found.problems += check_sources_fit(sources, config, objective)
+            if source:
+                found.problems += check_init_from(source, config.model, sources.train[0])
+            config = with_vocabulary(config, sources, objective)
+    if found.problems or not (config and deepspeed and plan):
+        raise UserError(*found.problems)
+    scored = objective.scored_fraction if objective else 1.0
+    return Combination(config, deepspeed, plan, scored, assumed)
+
+
+def _settings(words: Sequence[str], config_file: str | None) -> tuple[RunConfig, bool]:
+    """The settings, and whether they name no data."""
+    try:
+        return settings(words, config_file), False
+    except ConfigError as error:
+        missing = [p.where for p in error.problems if p.where in LEFT_OUT and p.found is None]
+        if not missing:
+            raise
+    added = [LEFT_OUT[key] for key in missing]
+    return settings([*words, *added], config_file), "data.train" in missing
+
+
+def _objective_without_data(config: RunConfig) -> Objective | None:
+    """The objective over a vocabulary of which nothing but the size is known, if it can be made."""
+    size, data = config.model.size, config.data
+    vocabulary = Vocabulary(size, {}, Path())
+    packed = data.packing != "none"
+    context = Context(config.model.sequence, config.seed, data.document_borders, vocabulary, packed)
+    return Problems().collect(make_objective, config.objective, context)

@@ -1,0 +1,72 @@
+"""What was predicted of a run beside what is measured, once its first steps have been made."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+
+from dslm.environment import World
+from dslm.parallel.cost import step_time
+from dslm.parallel.devices import Cluster, find_device
+from dslm.parallel.memory import estimate
+from dslm.parallel.usage import MemoryUse
+from dslm.parallel.world import device
+from dslm.train.prepare import Job
+from dslm.train.run_logger import RunLogger
+from dslm.train.throughput import WARM_UP
+
+GIB = 2**30
+
+
+class Prediction:
+    """Compares memory, and on a known GPU the time of a step; to be made before the model is.
+
+    Args:
+        job: what is done.
+        world: this rank among the others.
+    """
+
+    def __init__(self, job: Job, world: World) -> None:
+        self.job, self.world, self.device = job, world, device(world)
+        self.use = MemoryUse(self.device, zero=job.plan.zero_stage > 0)
+        self.steps = 0
+        self.began = 0.0
+
+    def step(self, logger: RunLogger) -> None:
+        """A step has been made; every rank must call it."""
+        self.steps += 1
+        if self.steps == WARM_UP - 1:
+            self.began = self._now()
+        elif self.steps == WARM_UP:
+            seconds = self._now() - self.began
+            logger.message(f"measured {self._memory()}{self._time(seconds)}")
+
+    def _memory(self) -> str:
+        """The most that any rank has taken."""
+        most = torch.tensor(self.use.peak(), dtype=torch.int64, device=self.device)
+        torch.distributed.all_reduce(most, torch.distributed.ReduceOp.MAX)
+        job, scored = self.job, self.job.objective.scored_fraction
+        predicted = estimate(
+            job.config.model, job.plan, job.deepspeed, cpu=self.world.cpu, scored=scored
+        )
+        held = predicted.device + (predicted.host if self.world.cpu else 0.0)
+        return f"{int(most) / GIB:.3f} GiB a rank at most, {held / GIB:.3f} predicted"
+
+    def _time(self, seconds: float) -> str:
+        """The last step's, where the device is one of the table."""
+        job, world = self.job, self.world
+        gpu = None if world.cpu else find_device(torch.cuda.get_device_name(self.device))
+        if gpu is None:
+            return ""
+        cluster = Cluster(-(-world.size // world.local_size), world.local_size, gpu)
+        scored = job.objective.scored_fraction
+        predicted = step_time(job.config.model, job.plan, job.deepspeed, cluster, scored)
+        assert predicted is not None
+        return f" · {seconds:.3f} s a step, {predicted.step:.3f} predicted"
+
+    def _now(self) -> float:
+        """The time when the device has done what it was given."""
+        if not self.world.cpu:
+            torch.cuda.synchronize(self.device)
+        return time.monotonic()
