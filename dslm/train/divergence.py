@@ -8,6 +8,7 @@ that the next rows have with them.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NoReturn
 
 import torch
@@ -30,10 +31,13 @@ class Watch:
         job: what is trained.
         engine: the model.
         logger: where the step that diverged is recorded.
+        finish: publishes the checkpoint that is being written, before the run ends.
     """
 
-    def __init__(self, job: Job, engine: Engine, logger: RunLogger) -> None:
-        self.job, self.engine, self.logger = job, engine, logger
+    def __init__(
+        self, job: Job, engine: Engine, logger: RunLogger, finish: Callable[[], object]
+    ) -> None:
+        self.job, self.engine, self.logger, self.finish = job, engine, logger, finish
         self.check = FiniteCheck(torch.device(engine.engine.device))
         self.begin(0)
 
@@ -149,6 +153,7 @@ class Watch:
             self.logger.metrics.write({"step": step, "tokens": tokens, "loss": math.nan})
 
     def _fail(self, what: str, fix: str) -> NoReturn:
+        self.finish()
         found = checkpoints(self.job.folder.checkpoints)
         if not found:
             kept = "nothing was saved"

@@ -65,7 +65,7 @@ class Loop:
         self.device, self.logger = device, logger
         self.peak = peak_flops(device, engine.half)
         self.stream = job.stream
-        self.watch = Watch(job, engine, logger)
+        self.watch = Watch(job, engine, logger, checkpointer.finish)
         self.begin(Position())
 
     def begin(self, position: Position, measured: Iterable[float] = ()) -> None:
@@ -88,10 +88,13 @@ class Loop:
             )
             if self.due(self.config.log_interval):
                 self.log(loss)
+                self.checkpointer.publish_if_written()
             if self.due(self.config.evaluation_interval):
                 reason = self.measure()
             if reason is not None or self.due(self.config.checkpoint_interval):
                 self.save()
+        with self.throughput.paused():
+            self.checkpointer.finish(is_last=True)
         how = reason or f"all {self.config.steps:,} steps made"
         skipped = self.position.skipped
         return f"{how}; {skipped:,} were left out by float16's loss scale" if skipped else how
@@ -203,7 +206,7 @@ class Loop:
         self.best = min(self.best, loss)
 
     def save(self) -> None:
-        """Write a checkpoint, but never one of a model that is already lost."""
+        """Begin to write a checkpoint, but never one of a model that is already lost."""
         position = self.position
         self.watch.stop_if_diverged()
         with self.throughput.paused():

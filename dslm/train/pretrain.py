@@ -21,7 +21,7 @@ from dslm.errors import CheckpointError, DslmError, Problem, UserError
 from dslm.model.counts import parameter_count
 from dslm.parallel.world import device, join, shutdown
 from dslm.report import write_report
-from dslm.run.checkpoint import read_state, verify_sizes
+from dslm.run.checkpoint import read_state, remove_unfinished, verify_sizes
 from dslm.run.metrics import Board, Metrics, skipped_steps, validation_losses
 from dslm.train.output import redirect_output
 from dslm.train.prepare import Job
@@ -86,8 +86,8 @@ def _train(job: Job, world: World, step: int, vectors: WordVectors | None, messa
     extras = (*job.objective.extras, *([DROPOUT_KEYS] if job.config.model.dropout else []))
     layers = stages(job.config.model, job.config.seed, extras)
     engine = create(layers, job.plan, job.deepspeed, job.objective)
-    checkpointer = Checkpointer(engine, job, len(layers))
     with _run_logger(job, world, max(step, 0), messages) as logger:
+        checkpointer = Checkpointer(engine, job, len(layers), logger.message)
         loop = Loop(job, engine, checkpointer, device(world), logger)
         if step > 0:
             folder = job.folder.checkpoint(step)
@@ -129,6 +129,7 @@ def _record_failure(job: Job, record: dict[str, object]) -> None:
 def _lock(job: Job) -> tuple[int, list[Problem]]:
     """The first rank alone, before torch: keep others out, look at what there is."""
     job.folder.lock()
+    remove_unfinished(job.folder.checkpoints)
     step, problems = first_sight(job)
     if job.init_from is not None and step == NO_CHECKPOINT:
         wrong = verify_sizes(job.init_from.checkpoint)
