@@ -45,20 +45,24 @@ def check_builds(ops: Sequence[str], extensions: Path, architectures: str = "") 
     ]
 
 
-def check_disk(folder: Path, checkpoint_bytes: float, keep: int) -> list[Problem]:
+def check_disk(
+    folder: Path, checkpoint_bytes: float, keep: int, existing: int = 0
+) -> list[Problem]:
     """Whether the checkpoints of a run will fit.
 
     Args:
         folder: the run's folder or any above it that exists.
         checkpoint_bytes: size of one checkpoint.
         keep: how many stay; one more is there while the newest is written.
+        existing: bytes of those checkpoints of the run that are there already.
     """
     while not folder.exists():
         folder = folder.parent
-    free, needed = shutil.disk_usage(folder).free, checkpoint_bytes * (keep + 1)
+    free, needed = shutil.disk_usage(folder).free, checkpoint_bytes * (keep + 1) - existing
     if free >= needed:
         return []
-    rule = f"has {human(free)}B free, but {keep} + 1 checkpoints take {human(needed)}B"
+    more = " more" if existing else ""
+    rule = f"has {human(free)}B free, but {keep} + 1 checkpoints take {human(needed)}B{more}"
     return [Problem(str(folder), None, rule, "free some space, or set keep=1 or another run=")]
 
 

@@ -12,10 +12,11 @@ writes the manifest and publishes the folder by one rename. Any layout loads it,
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from math import inf
 from pathlib import Path
@@ -194,10 +195,24 @@ class Writer:
         self.final = checkpoint_folder(root, step)
         self.partial = self.final.with_name(f".{self.final.name}.partial")
 
-    def begin(self) -> None:
-        """Make the hidden folder; the first rank only."""
-        shutil.rmtree(self.partial, ignore_errors=True)
+    def begin(self, size: float = 0) -> None:
+        """Make the hidden folder; the first rank only.
+
+        Args:
+            size: bytes that the checkpoint will take, about.
+
+        Raises:
+            OSError: there is less space than that, or nothing can be written there.
+        """
+        self.remove()
         self.partial.mkdir(parents=True)
+        if (free := shutil.disk_usage(self.partial).free) < size:
+            needed = f"a checkpoint takes {size / 2**30:.2f} GiB, {free / 2**30:.2f} are free"
+            raise OSError(errno.ENOSPC, needed)
+
+    def remove(self) -> None:
+        """Remove the hidden folder, as far as that is possible; the first rank only."""
+        shutil.rmtree(self.partial, ignore_errors=True)
 
     def write(self, name: str, tensors: Mapping[str, Any]) -> tuple[int, str]:
         """Write one file of tensors; returns its bytes and sha256.
@@ -229,9 +244,29 @@ def sync_folder(folder: Path) -> None:
     os.close(number)
 
 
-def prune(root: Path, keep: int) -> None:
-    """Remove all but the newest checkpoints; a hidden name first, so that none is half there."""
-    for _, folder in checkpoints(root)[keep:]:
-        doomed = folder.with_name(f".{folder.name}.removed")
-        folder.rename(doomed)
+def kept(steps: Iterable[int], keep: int, keep_every: int | None = None) -> set[int]:
+    """The steps whose checkpoints are to stay.
+
+    Args:
+        steps: of all checkpoints.
+        keep: how many of the newest stay; the newest one always does.
+        keep_every: those of every multiple of this step stay too.
+    """
+    newest = sorted(steps, reverse=True)
+    apart = {step for step in newest if keep_every is not None and step % keep_every == 0}
+    return {*newest[: max(keep, 1)], *apart}
+
+
+def prune(root: Path, keep: int, keep_every: int | None = None) -> None:
+    """Remove the checkpoints not `kept`; a hidden name first, so that none is half there."""
+    found = dict(checkpoints(root))
+    for step in found.keys() - kept(found, keep, keep_every):
+        doomed = found[step].with_name(f".{found[step].name}.removed")
+        found[step].rename(doomed)
         shutil.rmtree(doomed, ignore_errors=True)
+
+
+def remove_unfinished(root: Path) -> None:
+    """Remove what a killed run was writing or removing; only under the lock of the run."""
+    for folder in root.glob(".step-*"):
+        shutil.rmtree(folder, ignore_errors=True)

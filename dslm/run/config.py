@@ -93,6 +93,10 @@ class RunConfig:
     """Steps between two checkpoints (one is also written at the end)."""
     keep: Count = 3
     """How many of the newest checkpoints are kept."""
+    keep_every: Count | None = None
+    """Keep those of every multiple of this step too."""
+    save_failures: Count = 3
+    """End the run when that many checkpoints in a row could not be written."""
     target_loss: Positive | None = None
     """Stop when the validation loss is at most this."""
     patience: Count | None = None

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
-from functools import lru_cache, partial
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -19,12 +22,24 @@ from dslm.parallel.state import TrainingState
 from dslm.run.checkpoint import Writer, layer_file, prune, read_state
 from dslm.run.tensor_file import TensorFile
 from dslm.train.file_queue import FileQueue, Written
+from dslm.train.host_buffer import HostBuffer
 from dslm.train.mixture import write_phases
 from dslm.train.prepare import Job
 from dslm.train.shares import shares
 
 MOST_STEPS = 40
 """Throw-away steps within which float16 must find a loss scale that does not overflow."""
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A checkpoint that is being written."""
+
+    writer: Writer
+    numbers: dict[str, Any]
+    queue: FileQueue
+    failure: OSError | None
+    """Why its folder could not be made."""
 
 
 class Checkpointer:
@@ -34,46 +49,125 @@ class Checkpointer:
         engine: whose state.
         job: where they go, how many are kept, and DeepSpeed's JSON.
         layers: number of layers of the model, embedding and head included.
-        beat: called for each file that is written.
+        report: shows a line to the user.
+        beat: called for each file that is written, by another thread.
     """
 
     def __init__(
-        self, engine: Engine, job: Job, layers: int, beat: Callable[[], object] = lambda: None
+        self,
+        engine: Engine,
+        job: Job,
+        layers: int,
+        report: Callable[[str], object] = lambda line: None,
+        beat: Callable[[], object] = lambda: None,
     ) -> None:
-        self.engine, self.deepspeed = engine, job.deepspeed
-        self.root, self.keep, self.layers = job.folder.checkpoints, job.config.keep, layers
-        self.phases = job.phases
-        self.beat, self.is_main = beat, torch.distributed.get_rank() == 0
+        self.engine, self.deepspeed, self.config = engine, job.deepspeed, job.config
+        self.root, self.layers, self.phases = job.folder.checkpoints, layers, job.phases
+        self.report, self.beat = report, beat
+        self.bytes, self.is_main = job.checkpoint_bytes, torch.distributed.get_rank() == 0
+        self.buffer, self.failures = HostBuffer(), 0
+        self._pending: Pending | None = None
 
-    def save(self, step: int, samples: int) -> Path:
-        """Write and publish a checkpoint; every rank must call it.
+    def save(self, step: int, samples: int) -> None:
+        """Copy the state, and write the copy while the training goes on; every rank must call it.
 
         Args:
             step: optimizer steps made.
             samples: windows read.
 
         Raises:
-            RankError: this rank could not write, most often because the disk is full.
-            PeerError: another rank could not.
+            RankError: the checkpoint before this one was one failure too many, on this rank.
+            PeerError: likewise, on another one.
         """
+        self.finish()
         state, writer = TrainingState(self.engine, self.deepspeed), Writer(self.root, step)
+        failure = None
         if self.is_main:
-            writer.begin()
+            try:
+                writer.begin(self.bytes)
+            except OSError as error:
+                failure = error
+                writer.remove()
         torch.distributed.barrier()
-        files = self._exchange(*self._write_layers(state, writer))
+        numbers = {
+            "step": step,
+            "samples": samples,
+            "optimizer_steps": state.optimizer_steps(),
+            "loss_scale": state.loss_scale(),
+            "optimizer": self.deepspeed["optimizer"]["type"],
+            **write_phases(self.phases),
+        }
+        queue = FileQueue(writer.write, self.beat)
+        for file, tensors in self._copies(state).items():
+            queue.put(file, tensors)
+        queue.end()
+        self._pending = Pending(writer, numbers, queue, failure)
+
+    def publish_if_written(self) -> None:
+        """Publish the checkpoint being written if all ranks are done; every rank must call it.
+
+        Raises:
+            RankError: as `finish`.
+            PeerError: as `finish`.
+        """
+        if self._pending is not None and not self._any(not self._pending.queue.is_done):
+            self.finish()
+
+    def finish(self, is_last: bool = False) -> None:
+        """Wait for the checkpoint being written, and publish it; every rank must call it.
+
+        Args:
+            is_last: whether the run ends with it, so that it cannot be left out.
+
+        Raises:
+            RankError: this rank could not write it, and it is the last or one failure too many.
+            PeerError: likewise, another one could not.
+        """
+        if self._pending is None:
+            return
+        pending, self._pending = self._pending, None
+        if is_last and not pending.queue.is_done:
+            self.report(f"writing the checkpoint of step {pending.numbers['step']:,}")
+        files, failure = pending.queue.close()
+        failure = pending.failure or failure
+        found, failed = self._exchange(files, failure)
+        if self.is_main and not failed:
+            try:
+                pending.writer.publish(found, pending.numbers)
+            except OSError as error:
+                failure = error
+        if failed or self._any(failure is not None):
+            self._fail(pending, failure, is_last)
+            return
+        self.failures = 0
         if self.is_main:
-            numbers = {
-                "step": step,
-                "samples": samples,
-                "optimizer_steps": state.optimizer_steps(),
-                "loss_scale": state.loss_scale(),
-                "optimizer": self.deepspeed["optimizer"]["type"],
-                **write_phases(self.phases),
-            }
-            writer.publish(files, numbers)
-            prune(self.root, self.keep)
+            with suppress(OSError):  # what cannot be removed now is removed after the next one
+                prune(self.root, self.config.keep, self.config.keep_every)
         torch.distributed.barrier()
-        return writer.final
+
+    def _fail(self, pending: Pending, failure: OSError | None, is_last: bool) -> None:
+        """Go on without a checkpoint, or end the run."""
+        self.failures += 1
+        if self.is_main:
+            pending.writer.remove()
+        step = pending.numbers["step"]
+        reason = f": {failure}" if failure else " by another rank, see its log"
+        what = f"the checkpoint of step {step:,} could not be written to {self.root}{reason}"
+        if is_last or self.failures >= self.config.save_failures:
+            times = f" ({self.failures} in a row)" if self.failures > 1 else ""
+            raise (RankError if failure else PeerError)(
+                f"{what}{times}; "
+                "free some space and run the same command again: older checkpoints are whole"
+            )
+        if not self.is_main and failure is not None:
+            logging.getLogger(__name__).warning(what)
+        self.report(f"warning: {what}; training goes on, older checkpoints are whole")
+
+    def _any(self, value: bool) -> bool:
+        """Whether something is so on any rank."""
+        flag = torch.tensor(float(value), device=self.engine.engine.device)
+        torch.distributed.all_reduce(flag)
+        return bool(flag.item())
 
     def restore(self, folder: Path, materialize_moments: Callable[[], object]) -> dict[str, Any]:
         """Continue from a checkpoint; every rank must call it, and reads its own part alone.
@@ -120,21 +214,16 @@ class Checkpointer:
         pairs = zip(sizes, writers, strict=True)
         return {file for file, writer in pairs if writer == self.engine.replica}
 
-    def _write_layers(
-        self, state: TrainingState, writer: Writer
-    ) -> tuple[dict[str, Written], OSError | None]:
-        """Gather layer by layer, in which all ranks take part, while a thread writes its files."""
-        own, queue = self._own_files(state), FileQueue(partial(self._write, writer))
+    def _copies(self, state: TrainingState) -> dict[str, dict[str, Tensor]]:
+        """Gather weight by weight, in which all ranks take part; copies for this rank's files."""
+        own, files = self._own_files(state), dict[str, dict[str, Tensor]]()
         for index, layer in groupby(self._weights().items(), key=_layer_index):
-            tensors: dict[str, dict[str, Tensor]] = {}
             for name, parameter in layer:
                 for key, tensor in state.tensors(name, parameter):
                     file = layer_file(index, moments="#" in key)
                     if file in own:
-                        tensors.setdefault(file, {})[key] = tensor.cpu()
-            for file, named in tensors.items():
-                queue.put(file, named)
-        return queue.close()
+                        files.setdefault(file, {})[key] = self.buffer.copy(key, tensor)
+        return files
 
     def _write(self, writer: Writer, file: str, tensors: Mapping[str, Tensor]) -> Written:
         written = writer.write(file, tensors)
@@ -143,8 +232,8 @@ class Checkpointer:
 
     def _exchange(
         self, files: Mapping[str, Written], failure: OSError | None
-    ) -> dict[str, Written]:
-        """Collect on every rank what all ranks have written, or raise on all if one failed."""
+    ) -> tuple[dict[str, Written], bool]:
+        """What all ranks have written, and whether any of them failed; the same on every rank."""
         names = [
             layer_file(index, moments) for index in range(self.layers) for moments in (False, True)
         ]
@@ -155,13 +244,8 @@ class Checkpointer:
         table = table.to(self.engine.engine.device)
         torch.distributed.all_reduce(table)
         *rows, (failures, *_) = table.tolist()
-        if failures:
-            reason = f": {failure}" if failure else " by another rank"
-            raise (RankError if failure else PeerError)(
-                f"the checkpoint could not be written to {self.root}{reason}; "
-                "free some space and run the same command again: older checkpoints are whole"
-            )
-        return {n: (r[0], bytes(r[1:]).hex()) for n, r in zip(names, rows, strict=True) if r[0]}
+        whole = {n: (r[0], bytes(r[1:]).hex()) for n, r in zip(names, rows, strict=True) if r[0]}
+        return whole, bool(failures)
 
 
 def _layer_index(named: tuple[str, nn.Parameter]) -> int:

@@ -9,7 +9,7 @@ moments, and the loss that the next rows have with them are looked at.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NoReturn
 
 import torch
@@ -37,10 +37,13 @@ class Watch:
         job: what is trained.
         engine: the model.
         logger: where the step that diverged is recorded.
+        finish: publishes the checkpoint that is being written, before the run ends.
     """
 
-    def __init__(self, job: Job, engine: Engine, logger: RunLogger) -> None:
-        self.job, self.engine, self.logger = job, engine, logger
+    def __init__(
+        self, job: Job, engine: Engine, logger: RunLogger, finish: Callable[[], object]
+    ) -> None:
+        self.job, self.engine, self.logger, self.finish = job, engine, logger, finish
         self.spikes = Spikes(job.config.bad_steps)
         wanted = job.config.bad_steps.spike != "ignore"
         self.check = FiniteCheck(torch.device(engine.engine.device), losses=wanted)
@@ -212,6 +215,7 @@ class Watch:
             self.logger.skipped.add(SkippedSamples(step, samples.start, len(samples), reason))
 
     def _fail(self, what: str, fix: str) -> NoReturn:
+        self.finish()
         found = checkpoints(self.job.folder.checkpoints)
         if not found:
             kept = "nothing was saved"

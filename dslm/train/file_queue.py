@@ -1,8 +1,6 @@
-"""Files written by a thread while the next ones are being gathered.
+"""Files written by a thread while the training goes on.
 
-At most three files are in memory at once: one being written, one waiting, one being gathered. The
-queue outlives neither `close` nor its `with`; whoever wants to train on while files are written has
-to copy the tensors and to close it later.
+The tensors handed over may not change until the queue is closed.
 """
 
 from __future__ import annotations
@@ -24,22 +22,34 @@ class FileQueue:
 
     Args:
         write: writes a file of a name.
+        beat: called after each file.
     """
 
-    def __init__(self, write: Callable[[str, Tensors], Written]) -> None:
-        self._write = write
+    def __init__(
+        self, write: Callable[[str, Tensors], Written], beat: Callable[[], object]
+    ) -> None:
+        self._write, self._beat = write, beat
         self._files: dict[str, Written] = {}
         self._failure: Exception | None = None
-        self._waiting: Queue[tuple[str, Tensors] | None] = Queue(maxsize=1)
+        self._waiting: Queue[tuple[str, Tensors] | None] = Queue()
         self._thread = Thread(target=self._run, name="checkpoint", daemon=True)
         self._thread.start()
 
     def put(self, name: str, tensors: Tensors) -> None:
-        """Hand over a file, as soon as there is room for it."""
+        """Hand over a file."""
         self._waiting.put((name, tensors))
 
+    def end(self) -> None:
+        """No more files will come."""
+        self._waiting.put(None)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all files handed over before `end` are written, or one could not be."""
+        return not self._thread.is_alive()
+
     def close(self) -> tuple[dict[str, Written], OSError | None]:
-        """Wait for the last file.
+        """Wait for the last file; `end` is implied.
 
         Returns:
             What has been written, and why the rest has not.
@@ -56,5 +66,6 @@ class FileQueue:
             if self._failure is None:
                 try:
                     self._files[item[0]] = self._write(*item)
+                    self._beat()
                 except Exception as error:
                     self._failure = error

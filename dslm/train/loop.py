@@ -78,7 +78,7 @@ class Loop:
         engine.engine.module.register_forward_hook(lambda *_: watchdog.beat())
         self.peak = peak_flops(device, engine.half)
         self.stream = job.stream
-        self.watch = Watch(job, engine, logger)
+        self.watch = Watch(job, engine, logger, checkpointer.finish)
         self.data_watch = DataWatch(job.sources.all, logger)
         self.rewinds = Rewinds(job, checkpointer, logger)
         self.begin(Position())
@@ -107,6 +107,7 @@ class Loop:
                 continue
             if self.due(self.config.log_interval):
                 self.log(loss)
+            self.checkpointer.publish_if_written()
             asked = self.engine.stop.reason()
             if asked is None and self.due(self.config.evaluation_interval):
                 reason = self.measure()
@@ -114,6 +115,8 @@ class Loop:
             if reason or asked or self.due(self.config.checkpoint_interval):
                 self.save()
                 asked = self.engine.stop.ask()  # again: a save may take long
+        with self.throughput.paused(), self.watchdog.during("saving"):
+            self.checkpointer.finish(is_last=True)
         return self.ending(reason, asked)
 
     def ending(self, reason: str | None, asked: str | None) -> Ending:
@@ -272,7 +275,7 @@ class Loop:
         self.best = min(self.best, loss)
 
     def save(self) -> None:
-        """Write a checkpoint, but never one of a model that is already lost."""
+        """Begin to write a checkpoint, but never one of a model that is already lost."""
         position = self.position
         self.watch.judge()
         with self.throughput.paused(), self.watchdog.during("saving"):

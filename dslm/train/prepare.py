@@ -23,7 +23,14 @@ from dslm.parallel.deepspeed_json.optimizer import all_moments, moments, named
 from dslm.parallel.muon import check_matrices
 from dslm.parallel.plan import Plan, make_plan
 from dslm.parallel.setup import check_builds, check_disk
-from dslm.run.checkpoint import newest_good, read_state, stored_moments, verify_sizes
+from dslm.run.checkpoint import (
+    checkpoints,
+    newest_good,
+    read_state,
+    stored_moments,
+    total_bytes,
+    verify_sizes,
+)
 from dslm.run.config import RunConfig, check_run
 from dslm.run.folder import RunFolder, check_folder
 from dslm.run.init_from import SourceRun, check_init_from, open_source_run
@@ -145,7 +152,10 @@ def prepare(
     job = _job(config, deepspeed, plan, sources, objective, world, source)
     wrong = check_builds(job.ops, extensions_folder(), "" if world.cpu else gpu_architectures())
     if world.is_main:
-        wrong += check_disk(job.folder.path.absolute(), job.checkpoint_bytes, config.keep)
+        there = checkpoints(job.folder.checkpoints)[: config.keep]
+        existing = sum(total_bytes(folder) for _, folder in there)
+        where = job.folder.path.absolute()
+        wrong += check_disk(where, job.checkpoint_bytes, config.keep, existing)
     if wrong:
         raise UserError(*wrong)
     return job

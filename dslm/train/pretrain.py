@@ -114,10 +114,10 @@ def _train(record: RunRecord, step: int, messages: TextIO, watchdog: Watchdog) -
     engine = create(layers, job.plan, job.deepspeed, job.objective)
     limit_waits(longest(job.config.stall_minutes))
     watchdog.enter("restoring")
-    checkpointer = Checkpointer(engine, job, len(layers), watchdog.beat)
     REQUESTS.renew()
     stop_if_asked(world)
     with _run_logger(job, world, max(step, 0), messages) as logger:
+        checkpointer = Checkpointer(engine, job, len(layers), logger.message, watchdog.beat)
         loop = Loop(job, engine, checkpointer, device(world), logger, watchdog, prediction)
         if step > 0:
             folder = job.folder.checkpoint(step)

@@ -57,6 +57,7 @@ class Rewinds:
         Raises:
             TrainingError: the run may rewind no more.
         """
+        self.checkpointer.finish()
         step, config = self._newest_step(), self.job.config.bad_steps
         if not step:
             self.logger.message(f"warning: {spike.reason}; there is no checkpoint to go back to")

@@ -14,7 +14,13 @@ from dslm.errors import CheckpointError, DataError, Problem
 from dslm.files.fingerprint import Expected
 from dslm.parallel.world import any_rank, broadcast
 from dslm.progress import Progress
-from dslm.run.checkpoint import checkpoints, listed, newest_good, verify_sizes
+from dslm.run.checkpoint import (
+    checkpoints,
+    listed,
+    newest_good,
+    remove_unfinished,
+    verify_sizes,
+)
 from dslm.train.prepare import Job, check_optimizer
 from dslm.train.shares import shares
 
@@ -76,6 +82,7 @@ def take_folder(job: Job) -> tuple[int, list[Problem]]:
         CheckpointError: another run is writing there, or no checkpoint is whole.
     """
     job.folder.lock()
+    remove_unfinished(job.folder.checkpoints)
     step, problems = first_sight(job)
     if job.init_from is not None and step == NO_CHECKPOINT:
         wrong = verify_sizes(job.init_from.checkpoint)

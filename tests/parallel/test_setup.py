@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections import namedtuple
 from pathlib import Path
@@ -89,3 +90,9 @@ def test_a_full_disk_is_reported_with_what_to_do(
         f"{tmp_path}: has 1.5MB free, but 3 + 1 checkpoints take 4MB; "
         "free some space, or set keep=1 or another run="
     )
+
+
+def test_checkpoints_that_are_there_take_no_more_space(tmp_path: Path) -> None:
+    free = shutil.disk_usage(tmp_path).free
+    assert check_disk(tmp_path, free, keep=3)
+    assert not check_disk(tmp_path, free, keep=3, existing=int(3.5 * free))

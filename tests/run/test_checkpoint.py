@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from dslm.errors import CheckpointError
@@ -13,10 +15,12 @@ from dslm.run.checkpoint import (
     Writer,
     checkpoint_folder,
     checkpoints,
+    kept,
     layer_file,
     newest_good,
     prune,
     read_state,
+    remove_unfinished,
     verify,
 )
 
@@ -182,3 +186,32 @@ def test_the_newest_are_kept(tmp_path: Path) -> None:
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["step-00000030", "step-00000040"]
     prune(tmp_path, keep=5)
     assert len(checkpoints(tmp_path)) == 2
+
+
+@given(st.sets(st.integers(0, 200)), st.integers(1, 5), st.one_of(st.none(), st.integers(1, 50)))
+def test_what_is_kept_is_the_newest_and_every_multiple(
+    steps: set[int], keep: int, every: int | None
+) -> None:
+    stay = kept(steps, keep, every)
+    assert stay <= steps
+    assert set(sorted(steps)[-keep:]) <= stay
+    for step in steps:
+        is_new = sum(other > step for other in steps) < keep
+        assert (step in stay) == (is_new or (every is not None and step % every == 0))
+    assert kept(stay, keep, every) == stay
+
+
+def test_what_was_not_finished_is_removed(tmp_path: Path) -> None:
+    folder = save(tmp_path, 10)
+    for name in (".step-00000020.partial", ".step-00000005.removed"):
+        (tmp_path / name).mkdir()
+    remove_unfinished(tmp_path)
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_checkpoint_that_does_not_fit_is_not_begun(tmp_path: Path) -> None:
+    writer = Writer(tmp_path, 3)
+    with pytest.raises(OSError, match="are free"):
+        writer.begin(1e18)
+    writer.remove()
+    assert list(tmp_path.iterdir()) == []
