@@ -151,7 +151,8 @@ def _record(folder: Folder, run: Path) -> dict[str, Any]:
     }
     config = parse(RunConfig, merge(fine_tune(), own))
     return {
-        "status": f"imported from {folder.path}",
+        "status": "done",
+        "ended": f"imported from {folder.path}",
         "versions": {"dslm": __version__},
         "config": asdict(config),
         "data": {"train": [], "validation": None},

@@ -45,6 +45,7 @@ def render(record: Record) -> str:
         name=folder.name,
         folder=folder,
         status=record.fact("status"),
+        ended=record.fact("ended"),
         shape=_shape(record),
         verdict=verdict(record),
         figures=figures(record),

@@ -18,6 +18,7 @@ from dslm.errors import CheckpointError, ConfigError, Problem, UserError
 from dslm.files.whole import read_json, write_json
 from dslm.run.checkpoint import check_format, checkpoint_folder, checkpoints
 from dslm.run.config import RENAMED, RunConfig
+from dslm.run.status import with_status_word
 
 DECIDES = ("model", "objective", "init_from", "word_vectors", "seed")
 """Settings that a resumed run must share with the one it continues…"""
@@ -61,7 +62,8 @@ class RunFolder:
             raise CheckpointError(Problem(str(self.path), None, rule))
         record = read_json(self.record)
         check_format(self.record, record.get("format"), FORMAT)
-        return {**record, "config": with_current_names(record.get("config", {}), RENAMED)}
+        config = with_current_names(record.get("config", {}), RENAMED)
+        return {**with_status_word(record), "config": config}
 
     def read_config(self) -> RunConfig:
         """The settings of the run.

@@ -6,28 +6,24 @@ check (`prepare`, before torch) → first screen → join the ranks → engine �
 
 from __future__ import annotations
 
-import platform
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
-from importlib.metadata import version
 from typing import TextIO
 
-from dslm import __version__
 from dslm.environment import World
 from dslm.errors import CheckpointError, DslmError, Problem, UserError
-from dslm.model.counts import parameter_count
 from dslm.parallel.world import device, join, shutdown
 from dslm.report import write_report
 from dslm.run.checkpoint import read_state, verify_sizes
 from dslm.run.metrics import Board, Metrics, skipped_steps, validation_losses
 from dslm.train.output import redirect_output
 from dslm.train.prepare import Job
+from dslm.train.record import RunRecord
 from dslm.train.resumed import resumed
 from dslm.train.run_logger import RunLogger
-from dslm.train.screen import command, first_screen, last_screen
+from dslm.train.screen import first_screen, last_screen
 from dslm.train.verification import (
     NO_CHECKPOINT,
     choose_checkpoint,
@@ -36,7 +32,6 @@ from dslm.train.verification import (
     verify_source,
 )
 from dslm.train.word_vectors.embedding import (
-    KEY,
     WordVectors,
     begin_with,
     broadcast_vectors,
@@ -57,17 +52,18 @@ def pretrain(job: Job, world: World, words: Sequence[str]) -> None:
         TrainingError: the run failed.
     """
     found = _lock(job) if world.is_main else (NO_CHECKPOINT, [])
+    record = RunRecord(job, world, words)
     with redirect_output(job.folder.log(world.rank)) as (results, messages):
-        step, vectors = _claim(job, world, words, found, messages)
+        step = _claim(job, world, record, found, messages)
         try:
-            how = _train(job, world, step, vectors, messages)
+            how = _train(job, world, step, record.vectors, messages)
         except BaseException as error:
             if world.is_main:
-                _record_failure(job, _record(job, world, words, _ending(error), vectors))
+                _record_failure(record, error)
             raise
         shutdown()
         if world.is_main:
-            job.folder.write_record(_record(job, world, words, how, vectors))
+            record.write("done", how)
             write_report(job.folder.path)
             print(*last_screen(job, world, words, how), sep="\n", file=results)
 
@@ -111,19 +107,13 @@ def _train(job: Job, world: World, step: int, vectors: WordVectors | None, messa
         return loop.run()
 
 
-def _ending(error: BaseException) -> str:
-    """The status of a run that an error has ended."""
-    if isinstance(error, KeyboardInterrupt):
-        return "interrupted"
-    name = "" if isinstance(error, DslmError) else f"{type(error).__name__}: "
-    return f"failed: {name}{error}"
-
-
-def _record_failure(job: Job, record: dict[str, object]) -> None:
+def _record_failure(record: RunRecord, error: BaseException) -> None:
     """Say in the run's folder how it ended, without hiding the error that ended it."""
+    name = "" if isinstance(error, DslmError) else f"{type(error).__name__}: "
+    how = "interrupted" if isinstance(error, KeyboardInterrupt) else f"{name}{error}"
     with suppress(OSError, UserError):  # a full disk, or no step to report on
-        job.folder.write_record(record)
-        write_report(job.folder.path)
+        record.write("failed", how)
+        write_report(record.job.folder.path)
 
 
 def _lock(job: Job) -> tuple[int, list[Problem]]:
@@ -140,15 +130,14 @@ def _lock(job: Job) -> tuple[int, list[Problem]]:
 def _claim(
     job: Job,
     world: World,
-    words: Sequence[str],
+    record: RunRecord,
     found: tuple[int, list[Problem]],
     messages: TextIO,
-) -> tuple[int, WordVectors | None]:
+) -> int:
     """What comes before the model: checksums by all ranks, then the first one's folder and screen.
 
     Returns:
-        The step of the checkpoint to resume from, or `NO_CHECKPOINT`; the word vectors, if any, on
-        the first rank.
+        The step of the checkpoint to resume from, or `NO_CHECKPOINT`.
     """
     if world.size > 1:
         join(world)
@@ -159,18 +148,19 @@ def _claim(
     if step == NO_CHECKPOINT:
         verify_source(job, world, progress)
     if not world.is_main:
-        return step, None
-    vectors, file = None, job.config.word_vectors
+        return step
+    file = job.config.word_vectors
     if file is not None and step < 1:
-        vectors = read_word_vectors(file, job.sources.train[0].tokenizer, job.stream)
+        record.vectors = read_word_vectors(file, job.sources.train[0].tokenizer, job.stream)
     before = job.folder.read() if step > 0 else {}
-    job.folder.write_record(_record(job, world, words, "running", vectors))
+    record.write("running")
     if not job.folder.tokenizer.exists():
         shutil.copytree(job.sources.train[0].tokenizer, job.folder.tokenizer)
     notes = [f"{'damaged':<9}{problem}" for problem in problems]
     notes += resumed(job, before, step) if step > 0 else []
-    RunLogger(0, None, messages).message(*first_screen(job, world, step, vectors), *notes, "")
-    return step, vectors
+    screen = first_screen(job, world, step, record.vectors)
+    RunLogger(0, None, messages).message(*screen, *notes, "")
+    return step
 
 
 @contextmanager
@@ -191,38 +181,3 @@ def _board(job: Job) -> Board | None:
 
     board: Board = SummaryWriter(str(job.folder.path / "tensorboard"))
     return board
-
-
-def _record(
-    job: Job, world: World, words: Sequence[str], status: str, vectors: WordVectors | None
-) -> dict[str, object]:
-    """What ``run.json`` holds."""
-    plan = job.plan
-    return {
-        "status": status,
-        "command": [*command(world).split(), *words],
-        "versions": {
-            "dslm": __version__,
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("torch", "deepspeed", "datasets", "pyarrow")},
-        },
-        "config": job.settings,
-        "deepspeed": job.deepspeed,
-        "plan": {
-            **asdict(plan),
-            "replicas": plan.replicas,
-            "batch": plan.batch,
-            "tokens_per_step": plan.tokens_per_step,
-            "parameters": parameter_count(job.config.model),
-            "device": "cpu" if world.cpu else "cuda",
-        },
-        "data": job.sources.record(),
-        **_record_of_vectors(job, vectors),
-    }
-
-
-def _record_of_vectors(job: Job, vectors: WordVectors | None) -> dict[str, object]:
-    """What ``run.json`` holds of word vectors; a resumed run keeps what it held."""
-    if job.config.word_vectors is None:
-        return {}
-    return {KEY: vectors.record() if vectors else job.folder.read().get(KEY)}
