@@ -107,6 +107,17 @@ def gpu_architectures() -> str:
     return os.environ.get("TORCH_CUDA_ARCH_LIST", "")
 
 
+def launcher_variables() -> dict[str, str]:
+    """The variables that DeepSpeed's launcher hands to every host and that choose its Python."""
+    return {name: value for name, value in os.environ.items() if name.startswith("PYTHON")}
+
+
+def launcher_files() -> list[Path]:
+    """The files of variables that DeepSpeed's launcher hands to every host; not all need exist."""
+    name = os.environ.get("DS_ENV_FILE", ".deepspeed_env")
+    return list(dict.fromkeys(folder / name for folder in (Path.home(), Path.cwd())))
+
+
 def threads_are_set() -> bool:
     """Whether the user chose how many threads a process computes with."""
     return "OMP_NUM_THREADS" in os.environ

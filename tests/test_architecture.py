@@ -26,7 +26,7 @@ ROOMS = [
     {"launchers", "ancestors"},
     {"signals"},
     {"arrays", "environment", "progress"},
-    {"config", "workers"},
+    {"cluster", "config", "workers"},
     {"files"},
     {"tokenizers"},
     {"shards"},
@@ -161,7 +161,7 @@ def test_only_one_room_knows_deepspeed_and_imports_it_late() -> None:
     assert [name_of(path) for path in users if "deepspeed" in imported_at_once(path)] == []
 
 
-TORCHLESS = {"files", "tokenizers", "shards", "preprocess", "sampling", "run", "report"}
+TORCHLESS = {"cluster", "files", "tokenizers", "shards", "preprocess", "sampling", "run", "report"}
 
 
 @pytest.mark.parametrize("name", sorted(TORCHLESS))
@@ -263,7 +263,7 @@ def test_importing_every_check_leaves_the_heavy_libraries_alone(tmp_path: Path) 
     assert not loaded_after(CHECKS, tmp_path) & HEAVY
 
 
-COMMANDS = ["shard", "train_tokenizer", "evaluate", "generate", "report", "hub"]
+COMMANDS = ["shard", "train_tokenizer", "evaluate", "generate", "report", "hub", "hosts", "status"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

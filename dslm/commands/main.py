@@ -23,6 +23,9 @@ COMMANDS = {
     "generate": "let a trained model continue a text",
     "hub": "models in Hugging Face's form, in and out",
     "report": "write the page about a run",
+    "submit": "check a run and submit it to SLURM",
+    "status": "say how a run stands",
+    "hosts": "check all hosts of a run before it starts",
     "doctor": "check whether this machine is ready",
 }
 """The commands: their modules' names, with ``-`` for ``_``, and what each is for."""

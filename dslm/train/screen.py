@@ -175,7 +175,9 @@ def _layout(job: Job, world: World) -> str:
     pipe = f" × {plan.pipeline_stages} pipeline stages" if plan.pipeline_stages > 1 else ""
     replicas = f"{plan.replicas} replica{'s' if plan.replicas > 1 else ''}{pipe}"
     by = f", started by {world.launcher}" if world.launcher != "python" else ""
-    return f"{ranks}{by} = {replicas} · ZeRO-{plan.zero_stage} · {_precision(job)}"
+    hosts = -(-world.size // world.local_size)
+    on = f" on {hosts} hosts" if hosts > 1 else ""
+    return f"{ranks}{on}{by} = {replicas} · ZeRO-{plan.zero_stage} · {_precision(job)}"
 
 
 def _precision(job: Job) -> str:

@@ -3,49 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 from helpers.deepspeed_json import deepspeed
-from helpers.paths import ROOT
 from helpers.slurm import cluster, missing
+from helpers.starting import BIN, SCRIPT, losses, start
 
 from dslm.environment import free_port
 
 pytestmark = [pytest.mark.ranks, pytest.mark.slow]
-
-BIN = Path(sys.executable).parent
-SCRIPT = "launch/pretrain.py"
-
-
-def start(
-    command: list[str], timeout: float = 240.0, variables: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run a command in a process group of its own, which is ended with it."""
-    environment = {**(variables or os.environ), "DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1"}
-    environment["PATH"] = f"{BIN}:{environment['PATH']}"
-    with subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        try:
-            output, errors = process.communicate(timeout=timeout)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            raise
-    return subprocess.CompletedProcess(command, process.returncode, output, errors)
 
 
 def launcher(name: str) -> list[str]:
@@ -69,11 +38,6 @@ def arguments(tmp_path_factory: pytest.TempPathFactory, words: list[str]) -> lis
     file = tmp_path_factory.mktemp("launchers") / "deepspeed.json"
     file.write_text(json.dumps(deepspeed(1)))
     return [*words, "steps=4", "--deepspeed_config", str(file)]
-
-
-def losses(folder: Path) -> list[float]:
-    lines = (folder / "metrics.jsonl").read_text().splitlines()
-    return [line["loss"] for line in map(json.loads, lines) if "loss" in line]
 
 
 @pytest.fixture(scope="module")

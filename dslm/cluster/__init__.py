@@ -1,0 +1,1 @@
+"""The hosts of a run before it starts: the hostfile, what each says of itself, jobs of SLURM."""
