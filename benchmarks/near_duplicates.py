@@ -30,7 +30,7 @@ def measure(options: Options) -> Table:
     texts = [" ".join(words) for words in [*passages, *copies]]
     parts = [signatures(texts[at : at + BATCH], settings) for at in range(0, len(texts), BATCH)]
     decisions = decide(parts, settings, lambda n: shingles(texts[n], settings), lambda _: None)
-    gone = np.concatenate([one.reasons for one in decisions]) == NEAR_DUPLICATE
+    gone = np.concatenate(decisions) == NEAR_DUPLICATE
     sets = [shingles(text, settings) for text in texts]
     half = len(passages)
     similar = np.array([similarity(sets[n], sets[n + half]) for n in range(half)])

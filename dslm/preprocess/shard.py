@@ -18,13 +18,14 @@ from typing import Any
 from dslm.environment import Task
 from dslm.errors import DataError, DslmError, Problem, SetupError
 from dslm.files.published import occupied, refuse
+from dslm.preprocess.deduplicate.repeated import RANGES
 from dslm.preprocess.read.inputs import common_folder
 from dslm.preprocess.work.assemble import assemble, gather_rejects
 from dslm.preprocess.work.coordination import WAIT, WorkPass
 from dslm.preprocess.work.folder import UnitRecord, WorkFolder
 from dslm.preprocess.work.inputs import are_those, states
 from dslm.preprocess.work.known import known_sets
-from dslm.preprocess.work.passes import Clean, Decide, Sign, Write
+from dslm.preprocess.work.passes import Clean, Decide, Repeat, Sign, Write
 from dslm.preprocess.work.plan import ShardingConfig, WorkUnit, plan
 from dslm.preprocess.work.rejects import MAX_BAD, describe_broken, ways
 from dslm.preprocess.work.versions import versions
@@ -171,7 +172,7 @@ class _Job:
         with Workers(execution.workers) as workers:
 
             def finish(
-                name: str, work: Sign | Clean | Decide | Write, units: list[WorkUnit]
+                name: str, work: Sign | Clean | Decide | Repeat | Write, units: list[WorkUnit]
             ) -> list[UnitRecord]:
                 work_pass = WorkPass(name, self.folder, work, execution.task, since)
                 return work_pass.finish(units, workers, self.listeners, self._ended)
@@ -183,6 +184,9 @@ class _Job:
                 cleaned = finish("clean", Clean(*shared), [*units])
                 whole = WorkUnit(0, (), sum(unit.size for unit in units))
                 finish("decide", Decide(*shared, len(units)), [whole])
+                if sharding.duplicates.paragraphs:
+                    ranges = [WorkUnit(number, (), 0) for number in range(RANGES)]
+                    finish("repeat", Repeat(*shared, len(units)), ranges)
             return cleaned, finish("write", Write(*shared), [*units])
 
     def _publish(self, cleaned: list[UnitRecord], written: list[UnitRecord]) -> None:

@@ -4,24 +4,22 @@ The order matters. The paragraphs of a removed document are not counted as havin
 otherwise a paragraph could lose its only copy. Everything follows from the input order alone: how
 documents are cut into units of work makes no difference.
 
-Texts are never held, and signatures stay in their files: a column is sorted at a time. That takes
-about 40 bytes a document, 60 a paragraph, and 16 for each band that a document shares with another.
+Texts are never held, and signatures stay in their files: a column is sorted at a time. One process
+decides on documents; paragraphs are divided over all by their hashes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from dslm.preprocess.deduplicate.buckets import find_buckets, first_equal, repeated
+from dslm.preprocess.deduplicate.buckets import find_buckets, first_equal
 from dslm.preprocess.deduplicate.near import Advance, ShinglesOf, near_duplicates
 from dslm.preprocess.deduplicate.settings import Duplicates
 from dslm.preprocess.deduplicate.signatures import Signatures, join_columns
-from dslm.preprocess.text import ragged
 from dslm.preprocess.text.ragged import Ragged
 
 Reasons = npt.NDArray[np.uint8]
@@ -48,15 +46,6 @@ class Decision:
     removed: Ragged[np.int64]
     """The numbers of the paragraphs to cut out of each document, ascending: n rows."""
 
-    def save(self, path: Path) -> None:
-        """Write it to a file; see `ragged.save`."""
-        ragged.save(path, {"reasons": self.reasons, "removed": self.removed})
-
-    @classmethod
-    def load(cls, path: Path) -> Decision:
-        """Map the file of `save` into memory; see `ragged.load`."""
-        return cls(**ragged.load(path))
-
 
 def decide(
     parts: Sequence[Signatures],
@@ -64,8 +53,8 @@ def decide(
     shingles_of: ShinglesOf,
     advance: Advance,
     known: int = 0,
-) -> list[Decision]:
-    """Decide over all documents.
+) -> list[Reasons]:
+    """Decide which documents are removed; see `repeated` for paragraphs.
 
     Args:
         parts: the signatures of each unit of work, in input order, made with the same settings.
@@ -75,7 +64,7 @@ def decide(
         known: how many documents from the first on have been decided before: they stay as they are.
 
     Returns:
-        One decision for each part.
+        The reasons of the documents of each part.
     """
     ends = np.cumsum([len(part) for part in parts], dtype=np.int64)
     if not parts:
@@ -93,24 +82,5 @@ def decide(
         reasons[near] = NEAR_DUPLICATE + OF_KNOWN * (other < known)
     else:
         advance(reasons.size)
-    removed = _cut_paragraphs(parts, reasons)
     begins = [0, *ends[:-1].tolist()]
-    return [
-        Decision(reasons[begin:end], removed.slice(begin, end))
-        for begin, end in zip(begins, ends.tolist(), strict=True)
-    ]
-
-
-def _cut_paragraphs(parts: Sequence[Signatures], reasons: Reasons) -> Ragged[np.int64]:
-    """What to cut out of the documents that stay; writes a reason for those with nothing left."""
-    found = Ragged.concatenate([part.paragraphs for part in parts])
-    bare = np.concatenate([part.bare for part in parts])
-    owners = np.repeat(np.arange(len(found)), found.lengths)
-    counted = np.flatnonzero(reasons[owners] == STAYS)
-    cut = np.zeros(owners.size, np.bool_)
-    cut[counted] = repeated(found.values[counted])
-    nothing_left = (bare > 0) & (np.bincount(owners[cut], minlength=bare.size) == found.lengths)
-    reasons[nothing_left] = DUPLICATE
-    cut &= ~nothing_left[owners]
-    numbers = np.arange(owners.size) - np.repeat(found.offsets[:-1], found.lengths)
-    return Ragged.of_lengths(numbers[cut], np.bincount(owners[cut], minlength=bare.size))
+    return [reasons[begin:end] for begin, end in zip(begins, ends.tolist(), strict=True)]

@@ -40,6 +40,7 @@ FILES = {
     "sign": ("known",),
     "clean": ("texts", "signatures", "left-out"),
     "decide": ("decision",),
+    "repeat": ("repeated",),
     "write": ("shard", "rejected"),
 }
 """How the names of the files of a pass begin; the number of the unit follows."""

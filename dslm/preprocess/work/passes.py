@@ -2,7 +2,8 @@
 
 Without a search for duplicates a unit is read, cleaned, tokenized and written in one go. With it,
 each unit is first cleaned and signed, and so are the shard sets to compare with; then one process
-looks at all signatures in the order of the inputs; then each unit is written without the documents
+looks at the signatures of all documents in the order of the inputs, and all processes at those of
+paragraphs, a range of hashes at a time; then each unit is written without the documents
 and paragraphs that were there before.
 """
 
@@ -22,12 +23,14 @@ import numpy as np
 from dslm.errors import DataError, Problem
 from dslm.files.fingerprint import Input
 from dslm.files.whole import appearing
-from dslm.preprocess.deduplicate.decide import REASONS, Decision, decide
+from dslm.preprocess.deduplicate.decide import REASONS, decide
 from dslm.preprocess.deduplicate.paragraphs import remove
+from dslm.preprocess.deduplicate.repeated import RANGES, cut, repeated_paragraphs
 from dslm.preprocess.deduplicate.shingles import Shingles, shingles
 from dslm.preprocess.deduplicate.signatures import Signatures, signatures
 from dslm.preprocess.document import Document, Reject
 from dslm.preprocess.read.inputs import describe
+from dslm.preprocess.text import ragged
 from dslm.preprocess.tokenize import tokenize
 from dslm.preprocess.work.folder import UnitRecord, WorkFolder
 from dslm.preprocess.work.intermediate import Texts, clean_documents, write_texts
@@ -146,8 +149,29 @@ class Decide(Work):
         names = [f"decision-{n:05d}" for n in numbers]
         decisions = decide(parts, settings, shingles_of, decided, known.documents)
         for name, decision in zip(names, decisions[len(known.units) :], strict=True):
-            decision.save(folder.file(name))
+            ragged.save(folder.file(name), {"reasons": decision})
         return UnitRecord(folder.hashed(*names))
+
+
+@dataclass(frozen=True)
+class Repeat(Work):
+    """Find the paragraphs of a range of hashes that were there before."""
+
+    units: int
+
+    def __call__(self, unit: WorkUnit, advance: Advance | None) -> UnitRecord:
+        """Make the file ``repeated-…``, with a row for each unit of the other passes."""
+        file, known = self.folder.file, len(known_sets(self.sharding.against).units)
+        parts = [Signatures.load(file(f"known-{n:05d}")) for n in range(known)]
+        reasons = [np.zeros(len(part), np.uint8) for part in parts]
+        for n in range(self.units):
+            parts.append(Signatures.load(file(f"signatures-{n:05d}")))
+            reasons.append(ragged.load(file(f"decision-{n:05d}"))["reasons"])
+        name = f"repeated-{unit.number:05d}"
+        found = repeated_paragraphs(parts, reasons, unit.number)
+        found = found.slice(known, len(found))
+        ragged.save(file(name), {"places": found})
+        return UnitRecord(self.folder.hashed(name))
 
 
 @dataclass(frozen=True)
@@ -219,7 +243,13 @@ def _unique(
     unit: WorkUnit, work: Work, statistics: Statistics, reject: Reject, advance: Advance | None
 ) -> Iterator[list[Document]]:
     """The documents of a unit, out of the work folder, without what was there before."""
-    decision = Decision.load(work.folder.file(f"decision-{unit.number:05d}"))
+    file, own = work.folder.file, f"{unit.number:05d}"
+    ranges = range(RANGES if work.sharding.duplicates.paragraphs else 0)
+    decision = cut(
+        Signatures.load(file(f"signatures-{own}")),
+        ragged.load(file(f"decision-{own}"))["reasons"],
+        [ragged.load(file(f"repeated-{n:05d}"))["places"][unit.number] for n in ranges],
+    )
     least = work.sharding.duplicates.paragraph_characters
     number, shortened = 0, 0
     for batch in Texts(work.folder.file(f"texts-{unit.number:05d}")).batches():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,10 +17,10 @@ from dslm.preprocess.deduplicate.decide import (
     OF_KNOWN,
     REASONS,
     STAYS,
-    Decision,
     decide,
 )
 from dslm.preprocess.deduplicate.paragraphs import paragraphs
+from dslm.preprocess.deduplicate.repeated import RANGES, cut, repeated_paragraphs
 from dslm.preprocess.deduplicate.settings import Duplicates
 from dslm.preprocess.deduplicate.shingles import Shingles, shingles, similarity
 from dslm.preprocess.deduplicate.signatures import signatures
@@ -53,7 +52,11 @@ def run(
     parts = [texts[begin:end] for begin, end in pairwise(borders)]
     signed = [signatures(part, settings) for part in parts]
     decided: list[int] = []
-    decisions = decide(signed, settings, read(texts, settings), decided.append, known)
+    reasons = decide(signed, settings, read(texts, settings), decided.append, known)
+    found = [repeated_paragraphs(signed, reasons, number) for number in range(RANGES)]
+    decisions = [
+        cut(one, reasons[row], [places[row] for places in found]) for row, one in enumerate(signed)
+    ]
     assert [len(d.reasons) for d in decisions] == [len(d.removed) for d in decisions]
     assert sum(decided) == len(texts)
     return [
@@ -189,7 +192,7 @@ def test_thousands_of_equal_documents_are_each_read_once() -> None:
         return shingles(texts[number], settings)
 
     (found,) = decide([signatures(texts, settings)], settings, shingles_of, lambda _: None)
-    assert found.reasons.tolist() == [STAYS] + [NEAR_DUPLICATE] * 2999
+    assert found.tolist() == [STAYS] + [NEAR_DUPLICATE] * 2999
     assert len(reads) == 3000
 
 
@@ -203,7 +206,7 @@ def test_a_full_bucket_is_compared_with_its_first_documents_only(
     for most, reasons in expected.items():
         monkeypatch.setattr(near, "MOST_KEPT", most)
         (found,) = decide([signed], settings, read(texts, settings), lambda _: None)
-        assert found.reasons.tolist() == reasons
+        assert found.tolist() == reasons
 
 
 @given(texts=CORPORA, settings=SWITCHES)
@@ -240,13 +243,14 @@ def test_planted_near_duplicates_are_found_and_nothing_else_is() -> None:
     assert not found[alike < 0.8].any()
 
 
-def test_a_file_gives_back_the_decision(tmp_path: Path) -> None:
-    texts, settings = (
-        ["first\nsecond", "second\nthird", "first"],
-        Duplicates(paragraphs=True, paragraph_characters=5),
-    )
-    (made,) = decide([signatures(texts, settings)], settings, read(texts, settings), lambda _: None)
-    made.save(tmp_path / "unit")
-    loaded = Decision.load(tmp_path / "unit")
-    assert loaded.reasons.tolist() == made.reasons.tolist() == [STAYS, STAYS, DUPLICATE]
-    assert [loaded.removed[row].tolist() for row in range(3)] == [[], [0], []]
+@given(CORPORA, st.data())
+def test_an_equal_paragraph_is_in_one_range(texts: list[str], data: st.DataObject) -> None:
+    settings = Duplicates(paragraphs=True, paragraph_characters=1)
+    border = data.draw(st.integers(0, len(texts)))
+    parts = [signatures(texts[:border], settings), signatures(texts[border:], settings)]
+    reasons = [np.zeros(len(part), np.uint8) for part in parts]
+    found = [repeated_paragraphs(parts, reasons, number) for number in range(RANGES)]
+    firsts = [0, parts[0].paragraphs.values.size]
+    places = [firsts[row] + place for one in found for row in (0, 1) for place in one[row].tolist()]
+    hashes = [value for part in parts for value in part.paragraphs.values.tolist()]
+    assert sorted(places) == [n for n, value in enumerate(hashes) if value in hashes[:n]]
