@@ -35,7 +35,7 @@ ROOMS = [
     {"parallel"},
     {"report"},
     {"train"},
-    {"inference"},
+    {"chaos", "inference"},
     {"hub"},
     {"api", "commands"},
 ]

@@ -19,6 +19,7 @@ COMMANDS = {
     "generate": "let a trained model continue a text",
     "hub": "models in Hugging Face's form, in and out",
     "report": "write the page about a run",
+    "chaos": "let faults happen to a run, and see what it survives",
     "doctor": "check whether this machine is ready",
 }
 """The commands: their modules' names, with ``-`` for ``_``, and what each is for."""
