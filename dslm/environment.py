@@ -7,6 +7,7 @@ expensive starts.
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from typing import Any
 
 from dslm.errors import Problem, SetupError
 from dslm.launchers import MPI, number, started
+
+_OF_A_LAUNCHER = re.compile("(LOCAL_)?(RANK|SIZE|WORLD_SIZE)$|MASTER_|SLURM_|OMPI_|PMI")
 
 
 @dataclass(frozen=True)
@@ -147,6 +150,13 @@ def meeting_point() -> tuple[str, str]:
 def restarts() -> str:
     """How often ``torchrun`` has started these ranks anew."""
     return os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+
+
+def cpu_rank_environment(ranks: int) -> dict[str, str]:
+    """Variables for a launcher that starts CPU ranks on this host, which share its cores."""
+    own = {name: value for name, value in os.environ.items() if not _OF_A_LAUNCHER.match(name)}
+    threads = max(1, (os.cpu_count() or 1) // ranks)
+    return {**own, "DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": str(threads)}
 
 
 def free_port() -> int:

@@ -36,7 +36,7 @@ ROOMS = [
     {"parallel"},
     {"report"},
     {"train"},
-    {"inference"},
+    {"chaos", "inference"},
     {"hub"},
     {"api", "commands"},
 ]

@@ -26,6 +26,7 @@ COMMANDS = {
     "submit": "check a run and submit it to SLURM",
     "status": "say how a run stands",
     "hosts": "check all hosts of a run before it starts",
+    "chaos": "let faults happen to a run, and see what it survives",
     "doctor": "check whether this machine is ready",
 }
 """The commands: their modules' names, with ``-`` for ``_``, and what each is for."""
