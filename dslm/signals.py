@@ -7,6 +7,7 @@ thread may be waiting for another rank, where Python would handle none.
 | SIGINT, SIGTERM, SIGUSR1, SIGHUP     | what happens                                              |
 |--------------------------------------|-----------------------------------------------------------|
 | before torch is loaded               | SIGINT ends the process (exit code 130), others wait      |
+| while ranks wait for each other      | all but SIGUSR1 end the process: nothing has begun        |
 | the first, then                      | stop at the next step with a checkpoint                   |
 | the second of a kind                 | nothing more; before the ranks have joined, as the third  |
 | the third of a kind                  | the process ends at once, exit code 128 + its number      |
@@ -54,6 +55,7 @@ class StopRequests:
         """How many signals of a kind do not end the process at once."""
         self.last_words: Callable[[str], object] = lambda _: None
         """Called with how the process ends, before it ends at once; it has `LAST` for it."""
+        self._patient = True
         self._counts: Counter[int] = Counter()
         self._last: dict[int, float] = {}
         self._before: dict[int, Any] = {}
@@ -96,6 +98,15 @@ class StopRequests:
         """From here on SIGINT is a request, too."""
         self._interrupts = False
 
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Within, nothing has begun: a request ends the process, except one by SIGUSR1."""
+        self._patient = False
+        try:
+            yield
+        finally:
+            self._patient = True
+
     def joined(self) -> None:
         """From here on the ranks can agree: the second signal is borne, too."""
         self.borne = 2
@@ -121,7 +132,8 @@ class StopRequests:
             self._last[number] = now
         cause = SIGNALS.index(signal.Signals(number))
         self.asked[cause] = True
-        if self._counts[number] > self.borne:
+        ends = not self._patient and number != signal.SIGUSR1
+        if ends or self._counts[number] > self.borne:
             how = f"ended at once {CAUSES[cause]}"
             words = threading.Thread(target=self.last_words, args=[how], daemon=True)
             words.start()

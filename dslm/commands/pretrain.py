@@ -30,7 +30,8 @@ def main(argv: list[str]) -> None:
     job, found, problems = _check(argv, world)
     REQUESTS.begin()
     try:
-        agree(world, job, problems, explain)
+        with REQUESTS.at_once():
+            agree(world, job, problems, explain)
         assert job is not None  # else there were problems
         from dslm.train.pretrain import pretrain
 
