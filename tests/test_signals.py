@@ -52,6 +52,7 @@ def test_handlers_that_a_library_has_replaced_are_put_back() -> None:
 
 def test_a_forked_child_handles_signals_by_itself() -> None:
     """And its parent knows nothing of them."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     with REQUESTS.caught():
         child = os.fork()
         if child == 0:
@@ -60,6 +61,7 @@ def test_a_forked_child_handles_signals_by_itself() -> None:
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM
         send(signal.SIGUSR1)
         assert not REQUESTS.asked[SIGNALS.index(signal.SIGTERM)]
+    signal.signal(signal.SIGTERM, before)
 
 
 ENDS = """\

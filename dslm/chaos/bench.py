@@ -72,7 +72,8 @@ class Bench:
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / f"deepspeed-{len(list(folder.glob('deepspeed-*.json')))}.json"
         file.write_text(json.dumps({**self.json(), **(deepspeed or {})}, indent=2))
-        arguments = [*self.settings(folder / "run"), *words, "--deepspeed_config", str(file)]
+        settings = self.settings(folder / "run", words)
+        arguments = [*settings, "--deepspeed_config", str(file)]
         self._trials.append(Trial(folder, ranks, arguments, faults, pause, PATIENCE))
         return self._trials[-1]
 
@@ -81,13 +82,20 @@ class Bench:
         for trial in self._trials:
             trial.end()
 
-    def settings(self, run: Path) -> list[str]:
-        """The user's words with a few short steps, no dropout, and every step logged."""
+    def settings(self, run: Path, words: Sequence[str]) -> list[str]:
+        """The user's words with a few short steps, no dropout, and every step logged.
+
+        Args:
+            run: the run's folder.
+            words: of the scenario.
+        """
         config = ["--config", self.config] if self.config else []
         pace = [f"steps={STEPS}", f"checkpoint_interval={INTERVAL}", "evaluation_interval=1000"]
         stages = min(self.pipeline_stages, self.RANKS)
         layout = [f"pipeline_stages={stages}", "model.dropout=0", "log_interval=1", "keep=3"]
-        return [*config, *self.words, *pace, *layout, f"run={run}"]
+        given = [*self.words, *pace, *layout, *words, f"run={run}"]
+        last = {word.partition("=")[0]: word for word in given}
+        return [*config, *last.values()]
 
     def json(self) -> dict[str, Any]:
         """DeepSpeed's JSON: a batch of two micro-batches a rank, however many ranks there are."""

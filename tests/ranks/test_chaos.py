@@ -15,6 +15,8 @@ from dslm.chaos.table import Outcome, tried
 from dslm.commands.chaos import SMALL
 from dslm.errors import TrainingError
 
+pytestmark = pytest.mark.ranks
+
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory, words: list[str]) -> Iterator[Bench]:

@@ -32,7 +32,7 @@ def test_files_are_written_in_order_while_others_are_made() -> None:
         written.append(name)
         return len(tensors), name
 
-    queue = FileQueue(write)
+    queue = FileQueue(write, lambda: None)
     queue.put("first", {"a": torch.zeros(1)})
     queue.put("second", {})
     assert written == []
@@ -50,7 +50,7 @@ def test_a_failure_is_told_at_the_end_and_what_follows_is_not_written() -> None:
             raise failure
         return 1, name
 
-    queue = FileQueue(write)
+    queue = FileQueue(write, lambda: None)
     for name in "abcdef":
         queue.put(name, {})
     assert queue.close() == ({"a": (1, "a")}, failure)
@@ -61,7 +61,7 @@ def test_a_mistake_of_the_program_is_not_taken_for_a_full_disk(tmp_path: Path) -
     def write(name: str, tensors: Tensors) -> tuple[int, str]:
         raise KeyError(name)
 
-    queue = FileQueue(write)
+    queue = FileQueue(write, lambda: None)
     queue.put("a", {})
     with pytest.raises(KeyError):
         queue.close()

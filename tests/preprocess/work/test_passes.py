@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,11 @@ import pytest
 from dslm.errors import DataError
 from dslm.preprocess.clean.language import LanguageConfig
 from dslm.preprocess.clean.pipeline import CleaningConfig
+from dslm.preprocess.deduplicate.repeated import RANGES
 from dslm.preprocess.deduplicate.settings import Duplicates
 from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
 from dslm.preprocess.work.folder import UnitRecord, WorkFolder
-from dslm.preprocess.work.passes import Clean, Decide, Work, Write
+from dslm.preprocess.work.passes import Clean, Decide, Repeat, Work, Write
 from dslm.preprocess.work.plan import ShardingConfig, plan
 from dslm.shards.statistics import TextVolume
 from dslm.tokenizers.load import load_tokenizer
@@ -135,6 +137,8 @@ def test_a_repeated_paragraph_is_cut_out_where_it_comes_again(
     units = plan(paths[:1], sharding)
     run_pass(Clean, work, sharding)(units[0], None)
     run_pass(Decide, work, sharding, 1)(units[0], None)
+    for number in range(RANGES):
+        run_pass(Repeat, work, sharding, 1)(replace(units[0], number=number), None)
     statistics = run_pass(Write, work, sharding)(units[0], None).statistics
     assert statistics.documents == 2
     assert statistics.changed == {"duplicate paragraphs removed": 1}
