@@ -13,8 +13,8 @@ from dslm.chaos.bench import Bench
 from dslm.chaos.fault import Orders, install
 from dslm.chaos.rows import ROWS, Row
 from dslm.chaos.table import Outcome, line, markdown, summary, tried
-from dslm.commands import pretrain
 from dslm.commands.cli import Parser, script
+from dslm.commands.main import dispatch
 from dslm.environment import World, read_world
 from dslm.errors import ConfigError, Problem, TrainingError
 from dslm.preprocess.shard import shard
@@ -45,7 +45,7 @@ def main(argv: list[str]) -> None:
     """Run the rows one after the other, print the table."""
     if argv[:1] == ["--rank"]:
         install(Orders.of(argv[1]), read_world().rank)
-        pretrain.main(argv[2:])
+        dispatch(["pretrain", *argv[2:]])
         return
     parser = Parser("dslm chaos", DESCRIPTION)
     parser.add_argument("words", metavar="PRESET key=value", nargs="*")

@@ -4,6 +4,7 @@
         layer-0003.safetensors             the float32 weights of the layer of index 3
         layer-0003.optimizer.safetensors   their moments, NAME#MOMENT
         state.json                         step, samples, optimizer steps, loss scale
+        run.json                           the record of the run, in case its own is lost
         manifest.json                      bytes and sha256 of all of these, written last
 
 Every rank writes some of the layers it holds, into a hidden folder; when all have, the first rank
@@ -223,11 +224,27 @@ class Writer:
         whole = {key: tensor.detach().float().cpu().numpy() for key, tensor in tensors.items()}
         return write_tensors(self.partial / name, whole)
 
-    def publish(self, files: Mapping[str, tuple[int, str]], state: Mapping[str, Any]) -> None:
-        """Write state and manifest and show the checkpoint; the first rank only."""
-        write_json(self.partial / "state.json", {"format": FORMAT, **state})
-        path = self.partial / "state.json"
-        known = {**files, "state.json": (path.stat().st_size, file_sha256(path))}
+    def publish(
+        self,
+        files: Mapping[str, tuple[int, str]],
+        state: Mapping[str, Any],
+        record: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write state and manifest and show the checkpoint; the first rank only.
+
+        Args:
+            files: what all ranks have written, with bytes and sha256.
+            state: the numbers of the checkpoint.
+            record: what ``run.json`` holds, of which a copy is kept in case it is lost.
+        """
+        own = {"state.json": {"format": FORMAT, **state}}
+        if record is not None:
+            own["run.json"] = dict(record)
+        known = dict(files)
+        for name, content in own.items():
+            path = self.partial / name
+            write_json(path, content)
+            known[name] = path.stat().st_size, file_sha256(path)
         listed = {name: {"bytes": b, "sha256": s} for name, (b, s) in sorted(known.items())}
         write_json(self.partial / "manifest.json", {"format": FORMAT, "files": listed})
         shutil.rmtree(self.final, ignore_errors=True)

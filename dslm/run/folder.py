@@ -13,6 +13,7 @@ import socket
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
@@ -69,14 +70,24 @@ class RunFolder:
         Raises:
             UserError: there is none, or it is broken.
         """
-        if not self.record.is_file():
-            reason = "it has no run.json" if self.path.exists() else "it does not exist"
-            rule = f"is not the folder of a run: {reason}"
-            raise CheckpointError(Problem(str(self.path), None, rule))
-        record = read_json(self.record)
+        record = self._readable()
         check_format(self.record, record.get("format"), FORMAT)
         config = with_current_names(record.get("config", {}), RENAMED)
         return {**with_status_word(record), "config": config}
+
+    def _readable(self) -> dict[str, Any]:
+        """The record, or where it is lost the copy in the newest checkpoint that has one."""
+        try:
+            if self.record.is_file():
+                return read_json(self.record)
+            reason = "it has no run.json" if self.path.exists() else "it does not exist"
+            rule = f"is not the folder of a run: {reason}"
+            raise CheckpointError(Problem(str(self.path), None, rule))
+        except UserError:
+            for _, folder in checkpoints(self.checkpoints):
+                with suppress(UserError):
+                    return read_json(folder / "run.json")
+            raise
 
     def read_config(self) -> RunConfig:
         """The settings of the run.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -15,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dslm.errors import PeerError, RankError
+from dslm.errors import PeerError, RankError, UserError
 from dslm.model.initial import Numbers
 from dslm.parallel.engine import Engine
 from dslm.parallel.state import TrainingState
@@ -63,7 +64,7 @@ class Checkpointer:
     ) -> None:
         self.engine, self.deepspeed, self.config = engine, job.deepspeed, job.config
         self.root, self.layers, self.phases = job.folder.checkpoints, layers, job.phases
-        self.report, self.beat = report, beat
+        self.report, self.beat, self.folder = report, beat, job.folder
         self.bytes, self.is_main = job.checkpoint_bytes, torch.distributed.get_rank() == 0
         self.buffer, self.failures = HostBuffer(), 0
         self._pending: Pending | None = None
@@ -133,7 +134,7 @@ class Checkpointer:
         found, failed = self._exchange(files, failure)
         if self.is_main and not failed:
             try:
-                pending.writer.publish(found, pending.numbers)
+                pending.writer.publish(found, pending.numbers, self._record())
             except OSError as error:
                 failure = error
         if failed or self._any(failure is not None):
@@ -151,7 +152,8 @@ class Checkpointer:
         if self.is_main:
             pending.writer.remove()
         step = pending.numbers["step"]
-        reason = f": {failure}" if failure else " by another rank, see its log"
+        number = self._largest(failure.errno or 0 if failure else 0)
+        reason = f": {failure or os.strerror(number)}" + ("" if failure else " (on another rank)")
         what = f"the checkpoint of step {step:,} could not be written to {self.root}{reason}"
         if is_last or self.failures >= self.config.save_failures:
             times = f" ({self.failures} in a row)" if self.failures > 1 else ""
@@ -163,11 +165,21 @@ class Checkpointer:
             logging.getLogger(__name__).warning(what)
         self.report(f"warning: {what}; training goes on, older checkpoints are whole")
 
+    def _record(self) -> dict[str, Any] | None:
+        """What is known of the run, for its checkpoint; `None` where all of it is lost."""
+        with suppress(UserError):
+            return self.folder.read()
+        return None
+
+    def _largest(self, value: float) -> int:
+        """The largest of a number on all ranks."""
+        largest = torch.tensor(float(value), device=self.engine.engine.device)
+        torch.distributed.all_reduce(largest, torch.distributed.ReduceOp.MAX)
+        return int(largest.item())
+
     def _any(self, value: bool) -> bool:
         """Whether something is so on any rank."""
-        flag = torch.tensor(float(value), device=self.engine.engine.device)
-        torch.distributed.all_reduce(flag)
-        return bool(flag.item())
+        return bool(self._largest(value))
 
     def restore(self, folder: Path, materialize_moments: Callable[[], object]) -> dict[str, Any]:
         """Continue from a checkpoint; every rank must call it, and reads its own part alone.

@@ -76,7 +76,7 @@ def test_what_is_written_late_is_what_was_copied(
     assert steps_in(late.folder) == steps_in(early.folder) == [8, 6, 4, 2]
     for step, folder in checkpoints(late.folder / "checkpoints"):
         other = early.folder / "checkpoints" / folder.name
-        for file in folder.iterdir():
+        for file in folder.glob("layer-*"):
             assert file.read_bytes() == (other / file.name).read_bytes(), (step, file.name)
 
 
