@@ -23,6 +23,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dslm.process_table import PROC, entry
+
 NAMES = {
     "deepspeed": ("deepspeed", "ds", "deepspeed.launcher.runner", "deepspeed.launcher.launch"),
     "torchrun": ("torchrun", "torch.distributed.run", "torch.distributed.launch"),
@@ -33,7 +35,6 @@ NAMES = {
 """The words of a command line by which a launcher's processes are known."""
 ABOVE = 4
 """How far above a rank its launcher is looked for: there may be a shell or two between."""
-PROC = Path("/proc")
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,8 @@ class Process:
     """A process that this one was started by."""
 
     pid: int
-    began: str
-    """When, as the kernel counts it; with the number it is unique until the host is restarted."""
+    started: int
+    """When, see `Entry`."""
     name: str
 
 
@@ -68,11 +69,11 @@ def _above(pid: int, proc: Path) -> Iterator[Process]:
     """The processes above one, from the nearest on."""
     for _ in range(ABOVE):
         try:
-            pid = int(_stat(pid, proc)[1])
-            began, words = _stat(pid, proc)[19], (proc / str(pid) / "cmdline").read_bytes()
-        except (OSError, IndexError):
+            pid = entry(pid, proc).parent
+            started, words = entry(pid, proc).started, (proc / str(pid) / "cmdline").read_bytes()
+        except OSError:
             return
-        yield Process(pid, began, _name(words.decode(errors="replace").split("\0")))
+        yield Process(pid, started, _name(words.decode(errors="replace").split("\0")))
 
 
 def _name(words: Sequence[str]) -> str:
@@ -91,14 +92,9 @@ def _name(words: Sequence[str]) -> str:
 def _ended(process: Process, proc: Path) -> bool:
     """Whether it is gone, has ended and waits for its parent, or its number is another's."""
     try:
-        stat = _stat(process.pid, proc)
+        found = entry(process.pid, proc)
     except (FileNotFoundError, ProcessLookupError):
         return True
     except OSError:
         return False
-    return stat[0] in "ZX" or stat[19] != process.began
-
-
-def _stat(pid: int, proc: Path) -> list[str]:
-    """What ``/proc/PID/stat`` says after the name: state, parent, …; item 19 is the start."""
-    return (proc / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()
+    return found.has_ended or found.started != process.started

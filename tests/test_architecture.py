@@ -23,7 +23,8 @@ SCRIPTS = sorted([*(ROOT / "launch").glob("*.py"), *(ROOT / "preprocess").glob("
 
 ROOMS = [
     {"errors"},
-    {"launchers", "ancestors"},
+    {"launchers", "process_table"},
+    {"ancestors"},
     {"signals"},
     {"arrays", "environment", "progress"},
     {"cluster", "config", "workers"},

@@ -16,6 +16,9 @@ from typing import Any
 
 from dslm.chaos.fault import Fault, Orders
 from dslm.environment import cpu_rank_environment, free_port
+from dslm.errors import UserError
+from dslm.files.whole import read_json
+from dslm.process_table import PROC, entry
 from dslm.run.checkpoint import checkpoints
 from dslm.run.metrics import read_metrics
 
@@ -114,17 +117,15 @@ class Trial:
 
     def _others(self) -> list[int]:
         """The processes of this trial's session that are alive."""
-        return [
-            pid for pid in map(int, filter(str.isdecimal, os.listdir("/proc"))) if self._is(pid)
-        ]
+        pids = (int(name) for name in os.listdir(PROC) if name.isdecimal())
+        return [pid for pid in pids if pid != self.process.pid and self._has(pid)]
 
-    def _is(self, pid: int) -> bool:
+    def _has(self, pid: int) -> bool:
         try:
-            stat = Path(f"/proc/{pid}/stat").read_text()
+            found = entry(pid)
         except OSError:
             return False
-        state, _, _, session = stat.rpartition(")")[2].split()[:4]
-        return int(session) == self.process.pid and state not in "ZX" and pid != self.process.pid
+        return found.session == self.process.pid and not found.has_ended
 
 
 def losses(run: Path) -> dict[int, float]:
@@ -154,8 +155,6 @@ def steps(run: Path) -> list[int]:
 
 def record(run: Path) -> dict[str, Any]:
     """What ``run.json`` holds; empty where it cannot be read."""
-    try:
-        found: dict[str, Any] = json.loads((run / "run.json").read_text())
-    except (OSError, ValueError):
-        return {}
-    return found
+    with suppress(UserError):
+        return read_json(run / "run.json")
+    return {}

@@ -8,6 +8,8 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
+from dslm.process_table import Entry, entry
+
 
 @dataclass(frozen=True)
 class Process:
@@ -23,7 +25,8 @@ class Process:
     @classmethod
     def this(cls) -> Process:
         """The process that calls."""
-        _, started = _stat(os.getpid()) or ("", 0)
+        found = _entry(os.getpid())
+        started = found.started if found else 0
         return cls(socket.gethostname(), _space(), os.getpid(), started)
 
     @property
@@ -36,8 +39,8 @@ class Process:
         """Whether it is known to have ended; of a process elsewhere nothing is known."""
         if not self.is_local:
             return False
-        found = _stat(self.pid)
-        return found is None or found[0] in "ZX" or found[1] != self.started
+        found = _entry(self.pid)
+        return found is None or found.has_ended or found.started != self.started
 
     def kill(self) -> bool:
         """Kill it, if it is local and still the same; returns whether it was."""
@@ -66,11 +69,8 @@ def _space() -> str:
         return ""
 
 
-def _stat(pid: int) -> tuple[str, int] | None:
-    """The state and the start of a process; `None` when there is none."""
+def _entry(pid: int) -> Entry | None:
     try:
-        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+        return entry(pid)
     except OSError:
         return None
-    fields = text.rpartition(")")[2].split()  # the name before it may hold anything
-    return fields[0], int(fields[19])
