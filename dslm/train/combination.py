@@ -13,18 +13,15 @@ from typing import Any
 
 from dslm.environment import World
 from dslm.errors import ConfigError, Problems, UserError
-from dslm.model.config import check_model
 from dslm.objectives.base import Context, Objective
 from dslm.objectives.registry import make_objective
-from dslm.parallel.deepspeed_json.optimizer import named
-from dslm.parallel.muon import check_matrices
 from dslm.parallel.plan import Plan
-from dslm.run.config import RunConfig, check_run
-from dslm.run.init_from import check_init_from, open_source_run
+from dslm.run.config import RunConfig
+from dslm.run.init_from import open_source_run
 from dslm.run.settings import settings
 from dslm.tokenizers.vocabulary import Vocabulary
-from dslm.train.data import check_sources_fit, objective_of, open_sources
-from dslm.train.prepare import load_deepspeed, plan_of, with_added_ids, with_vocabulary
+from dslm.train.data import objective_of, open_sources
+from dslm.train.prepare import check_settings, fitted, load_deepspeed, plan_of
 from dslm.train.word_vectors.embedding import check_word_vectors
 
 ASSUMED = 50_257
@@ -68,10 +65,7 @@ def combine(
     plan = plan_of(deepspeed, config, world, found) if deepspeed is not None else None
     assumed, objective, source = False, None, None
     if config:
-        found.problems += [*check_run(config), *check_model(config.model)]
-        if plan and deepspeed:
-            optimizer = named(deepspeed["optimizer"]["type"])
-            found.problems += check_matrices(optimizer, config.model)
+        found.problems += check_settings(config, deepspeed if plan else None)
         if config.word_vectors:
             found.problems += check_word_vectors(config.word_vectors, config.model)
         source = found.collect(open_source_run, config.init_from) if config.init_from else None
@@ -86,11 +80,7 @@ def combine(
         if sources:
             objective = found.collect(objective_of, config, sources.train[0].tokenizer)
         if sources and objective:
-            config = with_added_ids(config, sources, objective, source)
-            found.problems += check_sources_fit(sources, config, objective)
-            if source:
-                found.problems += check_init_from(source, config.model, sources.train[0])
-            config = with_vocabulary(config, sources, objective)
+            config = fitted(config, sources, objective, source, found)
     if found.problems or not (config and deepspeed and plan):
         raise UserError(*found.problems)
     scored = objective.scored_fraction if objective else 1.0

@@ -124,10 +124,7 @@ def prepare(
     if deepspeed is not None:
         plan = plan_of(deepspeed, config, world, found)
     if config:
-        found.problems += [*check_run(config), *check_model(config.model)]
-        if plan and deepspeed:
-            optimizer = named(deepspeed["optimizer"]["type"])
-            found.problems += check_matrices(optimizer, config.model)
+        found.problems += check_settings(config, deepspeed if plan else None)
         if world.is_main and config.word_vectors and not RunFolder(Path(config.run)).newest_step():
             found.problems += check_word_vectors(config.word_vectors, config.model)
     source = None
@@ -136,11 +133,7 @@ def prepare(
     if config and sources:
         objective = found.collect(objective_of, config, sources.train[0].tokenizer)
     if config and sources and objective:
-        config = with_added_ids(config, sources, objective, source)
-        found.problems += check_sources_fit(sources, config, objective)
-        if source:
-            found.problems += check_init_from(source, config.model, sources.train[0])
-        config = with_vocabulary(config, sources, objective)
+        config = fitted(config, sources, objective, source, found)
         if world.is_main:
             folder = RunFolder(Path(config.run))
             found.problems += check_folder(folder, asdict(config), sources.record(), config.fresh)
@@ -159,6 +152,34 @@ def prepare(
     if wrong:
         raise UserError(*wrong)
     return job
+
+
+def check_settings(config: RunConfig, deepspeed: dict[str, Any] | None) -> list[Problem]:
+    """What contradicts itself in settings that name no data.
+
+    Args:
+        config: the settings.
+        deepspeed: DeepSpeed's JSON, if it is right.
+    """
+    problems = [*check_run(config), *check_model(config.model)]
+    if deepspeed:
+        problems += check_matrices(named(deepspeed["optimizer"]["type"]), config.model)
+    return problems
+
+
+def fitted(
+    config: RunConfig,
+    sources: Sources,
+    objective: Objective,
+    source: SourceRun | None,
+    found: Problems,
+) -> RunConfig:
+    """The settings with the vocabulary of the data; what does not fit the data is collected."""
+    config = _with_added_ids(config, sources, objective, source)
+    found.problems += check_sources_fit(sources, config, objective)
+    if source:
+        found.problems += check_init_from(source, config.model, sources.train[0])
+    return _with_vocabulary(config, sources, objective)
 
 
 def newest_whole(folder: RunFolder) -> int | None:
@@ -218,7 +239,7 @@ def plan_of(
     return plan
 
 
-def with_added_ids(
+def _with_added_ids(
     config: RunConfig, sources: Sources, objective: Objective, source: SourceRun | None
 ) -> RunConfig:
     """The settings, with the source run's vocabulary enlarged by the objective's own ids."""
@@ -228,7 +249,7 @@ def with_added_ids(
     return replace(config, model=replace(config.model, vocabulary=needed))
 
 
-def with_vocabulary(config: RunConfig, sources: Sources, objective: Objective) -> RunConfig:
+def _with_vocabulary(config: RunConfig, sources: Sources, objective: Objective) -> RunConfig:
     """The settings with the vocabulary filled in from the data."""
     vocabulary = config.model.vocabulary or sources.train[0].vocabulary + objective.extra_ids
     return replace(config, model=replace(config.model, vocabulary=vocabulary))
