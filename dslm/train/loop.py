@@ -7,8 +7,9 @@ loop's own state is those two integers.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
@@ -16,7 +17,6 @@ from dslm.model.counts import flops_per_token
 from dslm.objectives.batch import Batch
 from dslm.parallel.engine import Engine
 from dslm.parallel.hardware import memory_gib, peak_flops
-from dslm.run.checkpoint import read_state
 from dslm.run.metrics import Line, skipped_steps, validation_losses
 from dslm.run.schedule import factor
 from dslm.run.status import Ending
@@ -93,6 +93,12 @@ class Loop:
         for loss in measured:
             self.compare(loss)
 
+    def resume(self, numbers: Mapping[str, Any]) -> None:
+        """Set that `run` begins where a checkpoint was written, given the numbers in it."""
+        metrics, step = self.job.folder.metrics, numbers["step"]
+        position = Position(step, numbers["samples"], skipped_steps(metrics, step))
+        self.begin(position, validation_losses(metrics, step))
+
     def run(self) -> Ending:
         """Train until the steps are made, a goal is reached, or some rank is asked to stop."""
         reason, asked = None, self.engine.stop.ask()
@@ -142,14 +148,11 @@ class Loop:
     def rewind(self, spike: Spike) -> None:
         """Go back to before a spike, and go on behind it."""
         with self.watchdog.during("restoring"):
-            step = self.rewinds.rewind(spike, self.train_step)
-        if step is None:
+            numbers = self.rewinds.rewind(spike, self.train_step)
+        if numbers is None:
             self.watch.spike = None
-            return
-        samples = read_state(self.job.folder.checkpoint(step))["samples"]
-        metrics = self.job.folder.metrics
-        position = Position(step, samples, skipped_steps(metrics, step))
-        self.begin(position, validation_losses(metrics, step))
+        else:
+            self.resume(numbers)
 
     def train_step(self) -> Tensor:
         """One optimizer step; returns this rank's mean loss, still on the device."""
@@ -200,11 +203,8 @@ class Loop:
             **self.engine.measures(),
         }
         if self.peak is not None:
-            done = (
-                flops_per_token(self.config.model, self.objective.scored_fraction)
-                * tokens_per_second
-            )
-            line["mfu"] = done / (self.peak * self.plan.world)
+            per_token = flops_per_token(self.config.model, self.objective.scored_fraction)
+            line["mfu"] = per_token * tokens_per_second / (self.peak * self.plan.world)
         self.logger.log(line, self.throughput)
         if math.isfinite(value):
             self.warn_if_stuck(value)

@@ -21,7 +21,7 @@ from dslm.report import write_report
 from dslm.run.bad_steps import SkippedSteps
 from dslm.run.checkpoint import read_state
 from dslm.run.failure import Failure
-from dslm.run.metrics import Board, Metrics, skipped_steps, validation_losses
+from dslm.run.metrics import Board, Metrics
 from dslm.run.status import Ending
 from dslm.signals import REQUESTS, Stopped
 from dslm.train.activity import longest
@@ -99,7 +99,7 @@ def _train(record: RunRecord, step: int, messages: TextIO, watchdog: Watchdog) -
     from dslm.model.stages import DROPOUT_KEYS, drawn, stages
     from dslm.parallel.layout import create
     from dslm.train.checkpointer import Checkpointer, stored
-    from dslm.train.loop import Loop, Position
+    from dslm.train.loop import Loop
     from dslm.train.predicted import Prediction
     from dslm.train.weight_transfer import compare, initial_weights
 
@@ -126,9 +126,7 @@ def _train(record: RunRecord, step: int, messages: TextIO, watchdog: Watchdog) -
             else:
                 checkpointer.begin(stored(folder))
                 numbers = read_state(folder)
-            measured = validation_losses(job.folder.metrics, numbers["step"])
-            skipped = skipped_steps(job.folder.metrics, numbers["step"])
-            loop.begin(Position(numbers["step"], numbers["samples"], skipped), measured)
+            loop.resume(numbers)
         elif job.init_from is not None:
             transfer = compare(job.init_from.model, job.config.model)
             before = stored(job.init_from.checkpoint)

@@ -44,7 +44,9 @@ class Rewinds:
         """The first sample of the step that would begin at one."""
         return self.gaps.next(sample, self.job.plan.batch)
 
-    def rewind(self, spike: Spike, materialize_moments: Callable[[], object]) -> int | None:
+    def rewind(
+        self, spike: Spike, materialize_moments: Callable[[], object]
+    ) -> dict[str, Any] | None:
         """Restore the newest checkpoint.
 
         Args:
@@ -52,7 +54,7 @@ class Rewinds:
             materialize_moments: see `Checkpointer.restore`.
 
         Returns:
-            Its step; `None` if there is none yet, and the run goes on as it is.
+            The numbers of it; `None` if there is none yet, and the run goes on as it is.
 
         Raises:
             TrainingError: the run may rewind no more.
@@ -71,7 +73,7 @@ class Rewinds:
             )
         numbers = self.checkpointer.restore(self.job.folder.checkpoint(step), materialize_moments)
         self._pass_over(spike, step, numbers)
-        return step
+        return numbers
 
     def _pass_over(self, spike: Spike, step: int, numbers: dict[str, Any]) -> None:
         """Record the samples that are not read again."""
