@@ -14,6 +14,8 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from dslm.run.heartbeats import Heartbeat
+
 FORMAT = 1
 """Version of ``failure.json``."""
 ALIKE = ("TrainingError",)
@@ -43,6 +45,43 @@ class Failure:
     found_by: int | None = None
     """The rank that wrote this, when it is another."""
     time: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+
+    @classmethod
+    def of(
+        cls,
+        rank: Heartbeat,
+        at: Heartbeat,
+        exception: str,
+        message: str,
+        traceback: str,
+        *,
+        code: int = 1,
+        found_by: int | None = None,
+    ) -> Failure:
+        """The failure of a rank.
+
+        Args:
+            rank: which has failed.
+            at: whose phase, step and samples are those of the failure: the rank's own, or those of
+                one that waits for it.
+            exception: as the other arguments, see the attribute.
+            message: the same.
+            traceback: the same.
+            code: the same.
+            found_by: the same.
+        """
+        return cls(
+            rank=rank.rank,
+            host=rank.process.host,
+            phase=at.phase,
+            step=at.step,
+            samples=at.samples,
+            exception=exception,
+            message=message,
+            traceback=traceback,
+            code=code,
+            found_by=found_by,
+        )
 
     def record(self, path: Path) -> bool:
         """Write it, unless another failure is written there already.

@@ -97,17 +97,9 @@ def of_error(error: BaseException, now: Heartbeat) -> Failure:
     """
     codes = ((UserError, 2), (KeyboardInterrupt, 130), (BaseException, 1))
     code = next(code for kind, code in codes if isinstance(error, kind))
-    return Failure(
-        rank=now.rank,
-        host=now.process.host,
-        phase=now.phase,
-        step=now.step,
-        samples=now.samples,
-        exception=type(error).__name__,
-        message=str(error).strip() or "no message",
-        traceback="".join(traceback.format_exception(error)),
-        code=code,
-    )
+    message = str(error).strip() or "no message"
+    trace = "".join(traceback.format_exception(error))
+    return Failure.of(now, now, type(error).__name__, message, trace, code=code)
 
 
 def is_foreign(error: BaseException) -> bool:
@@ -153,17 +145,7 @@ def _killed(folder: RunFolder, one: Heartbeat, now: Heartbeat) -> Failure:
         what = "killed, or out of memory"
     else:
         what = "killed or stopped, or its host or network is gone"
-    return Failure(
-        rank=one.rank,
-        host=one.process.host,
-        phase=now.phase,
-        step=now.step,
-        samples=now.samples,
-        exception="killed",
-        message=what,
-        traceback=last,
-        found_by=now.rank,
-    )
+    return Failure.of(one, now, "killed", what, last, found_by=now.rank)
 
 
 def _last_words(folder: RunFolder, one: Heartbeat) -> str:

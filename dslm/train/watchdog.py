@@ -225,18 +225,10 @@ class Watchdog(Activity):
             trace = file.read_text(errors="replace") if file.exists() else ""
             what = f"its stacks are in {file}"
         others = ", ".join(f"rank {one.rank} on host {one.process.host}" for one in more)
-        return Failure(
-            rank=first.rank,
-            host=first.process.host,
-            phase=where.phase,
-            step=where.step,
-            samples=where.samples,
-            exception="killed" if first.process.has_ended else "stalled",
-            message=f"no progress for {duration(silent)}; {what}"
-            + (f"; likewise {others}" if more else ""),
-            traceback=trace,
-            found_by=self.world.rank,
-        )
+        how = "killed" if first.process.has_ended else "stalled"
+        message = f"no progress for {duration(silent)}; {what}"
+        message += f"; likewise {others}" if more else ""
+        return Failure.of(first, where, how, message, trace, found_by=self.world.rank)
 
     def _end_the_late(self, end: float) -> None:
         """Kill those of this host that do not answer: no launcher's SIGTERM would reach them."""
