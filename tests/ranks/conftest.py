@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.deepspeed_json import MODEL
+from helpers.deepspeed_json import MODEL, deepspeed
 from helpers.hosts import lacking
+from helpers.starting import SCRIPT, losses, start
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +25,23 @@ def shards(make_shards: Any) -> Path:
 def words(shards: Path) -> list[str]:
     """The tiny preset on the small shard set, every step logged, nothing measured between."""
     return ["tiny", *MODEL, f"data.train={shards}", "evaluation_interval=1000"]
+
+
+@pytest.fixture(scope="session")
+def arguments(tmp_path_factory: pytest.TempPathFactory, words: list[str]) -> list[str]:
+    """What follows the script in a command that makes four steps, less the run's folder."""
+    file = tmp_path_factory.mktemp("plain") / "deepspeed.json"
+    file.write_text(json.dumps(deepspeed(1)))
+    return [*words, "steps=4", "--deepspeed_config", str(file)]
+
+
+@pytest.fixture(scope="session")
+def plain(tmp_path_factory: pytest.TempPathFactory, arguments: list[str]) -> list[float]:
+    """The losses of these steps in one process."""
+    run = tmp_path_factory.mktemp("plain") / "run"
+    ended = start([sys.executable, SCRIPT, *arguments, f"run={run}"])
+    assert ended.returncode == 0, ended.stderr
+    return losses(run)
 
 
 @pytest.fixture(scope="session")

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from helpers.deepspeed_json import deepspeed
 from helpers.hosts import Hosts, running
 from helpers.starting import BIN, SCRIPT, losses, start
 
@@ -26,21 +23,6 @@ def hosts(needs_hosts: None) -> Iterator[Hosts]:
         file.write_text("DS_ACCELERATOR=cpu\nOMP_NUM_THREADS=1\n")
         made.variables["DS_ENV_FILE"] = str(file)
         yield made
-
-
-@pytest.fixture(scope="module")
-def arguments(tmp_path_factory: pytest.TempPathFactory, words: list[str]) -> list[str]:
-    file = tmp_path_factory.mktemp("hosts") / "deepspeed.json"
-    file.write_text(json.dumps(deepspeed(1)))
-    return [*words, "steps=4", "--deepspeed_config", str(file)]
-
-
-@pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory, arguments: list[str]) -> list[float]:
-    run = tmp_path_factory.mktemp("plain") / "run"
-    ended = start([sys.executable, SCRIPT, *arguments, f"run={run}"])
-    assert ended.returncode == 0, ended.stderr
-    return losses(run)
 
 
 def over(hosts: Hosts, *options: str) -> list[str]:

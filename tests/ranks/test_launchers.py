@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from helpers.deepspeed_json import deepspeed
 from helpers.slurm import cluster, missing
 from helpers.starting import BIN, SCRIPT, losses, start
 
@@ -20,7 +18,6 @@ pytestmark = [pytest.mark.ranks, pytest.mark.slow]
 def launcher(name: str) -> list[str]:
     port = str(free_port())
     return {
-        "python": [sys.executable, SCRIPT],
         "deepspeed": [str(BIN / "deepspeed"), "--num_gpus", "2", "--master_port", port, SCRIPT],
         "torchrun": [
             *(sys.executable, "-m", "torch.distributed.run"),
@@ -31,21 +28,6 @@ def launcher(name: str) -> list[str]:
             *(sys.executable, SCRIPT),
         ],
     }[name]
-
-
-@pytest.fixture(scope="module")
-def arguments(tmp_path_factory: pytest.TempPathFactory, words: list[str]) -> list[str]:
-    file = tmp_path_factory.mktemp("launchers") / "deepspeed.json"
-    file.write_text(json.dumps(deepspeed(1)))
-    return [*words, "steps=4", "--deepspeed_config", str(file)]
-
-
-@pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory, arguments: list[str]) -> list[float]:
-    run = tmp_path_factory.mktemp("plain") / "run"
-    ended = start([*launcher("python"), *arguments, f"run={run}"])
-    assert ended.returncode == 0, ended.stderr
-    return losses(run)
 
 
 @pytest.mark.parametrize("name", ["deepspeed", "torchrun", "mpirun"])
