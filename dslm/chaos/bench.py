@@ -12,6 +12,7 @@ from typing import Any
 from dslm.chaos.fault import Fault
 from dslm.chaos.trial import Trial
 from dslm.errors import TrainingError
+from dslm.parallel.plan import ACCUMULATION, BATCH, MICRO
 
 STEPS, INTERVAL = 20, 8
 """Steps of a run, and between two checkpoints: one of step 8, one of 16, one of 20."""
@@ -27,7 +28,7 @@ class Bench:
         folder: for all of it; need not exist.
         words: preset and settings.
         config: a file of settings, if any.
-        deepspeed: DeepSpeed's JSON, with its micro-batch but no other number of the batch.
+        deepspeed: DeepSpeed's JSON.
         micro_batch: sequences that a rank computes at once.
         pipeline_stages: of the user's run.
     """
@@ -99,8 +100,8 @@ class Bench:
 
     def json(self) -> dict[str, Any]:
         """DeepSpeed's JSON: a batch of two micro-batches a rank, however many ranks there are."""
-        keys = {"train_batch_size": self.batch, "train_micro_batch_size_per_gpu": self.micro_batch}
-        return {**self.deepspeed, **keys}
+        rest = {key: value for key, value in self.deepspeed.items() if key != ACCUMULATION}
+        return {**rest, BATCH: self.batch, MICRO: self.micro_batch}
 
     @cached_property
     def reference(self) -> Trial:

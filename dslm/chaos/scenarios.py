@@ -15,6 +15,7 @@ from typing import Any
 from dslm.chaos.bench import FIRST, SECOND, STEPS, Bench
 from dslm.chaos.fault import Fault
 from dslm.chaos.trial import Trial, record, steps
+from dslm.parallel.plan import BATCH, MICRO
 
 CLOSE = 0.05
 """Nats by which a loss may differ where another layout adds numbers in another order."""
@@ -87,7 +88,7 @@ def other_stage(bench: Bench) -> Json:
 
 def larger_micro_batch(bench: Bench) -> Json:
     """Half the accumulation steps with twice the sequences each."""
-    return {"train_micro_batch_size_per_gpu": 2 * bench.micro_batch}
+    return {MICRO: 2 * bench.micro_batch}
 
 
 def more_ranks(bench: Bench, name: str) -> Survived:
@@ -101,7 +102,7 @@ def more_ranks(bench: Bench, name: str) -> Survived:
 def larger_batch(bench: Bench, name: str) -> Survived:
     """The batch is doubled: the next rows follow those that have been read."""
     bench.two_checkpoints(name)
-    trial = bench.start(name, deepspeed={"train_batch_size": 2 * bench.batch})
+    trial = bench.start(name, deepspeed={BATCH: 2 * bench.batch})
     ended = ("it goes on to its end", trial.wait() == 0)
     expected, found = bench.reference.rows(), trial.rows()
     following = [

@@ -106,10 +106,8 @@ def _bench(folder: Path, words: Sequence[str], config: str | None, deepspeed: st
     """
     world = World(size=Bench.RANKS, local_size=Bench.RANKS, launcher="deepspeed")
     job: Job = prepare([*words, f"run={folder / 'run'}"], config, deepspeed, world)
-    keys = ("train_batch_size", "gradient_accumulation_steps", "train_micro_batch_size_per_gpu")
-    rest = {key: value for key, value in job.deepspeed.items() if key not in keys}
     stages = job.config.pipeline_stages
-    return Bench(folder, words, config, rest, job.plan.micro_batch, stages)
+    return Bench(folder, words, config, job.deepspeed, job.plan.micro_batch, stages)
 
 
 def _small(folder: Path) -> tuple[list[str], str]:

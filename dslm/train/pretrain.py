@@ -143,8 +143,9 @@ def _train(record: RunRecord, step: int, messages: TextIO, watchdog: Watchdog) -
 
 def _record_failure(record: RunRecord, failure: Failure) -> None:
     """Say in the run's folder how it ended, without hiding the error that ended it."""
+    main_is_gone = failure.rank == 0 and failure.found_by == record.world.rank
     with suppress(OSError, UserError):  # a full disk, or no step to report on
-        if record.status == "running":
+        if record.status == "running" or main_is_gone:
             how = "interrupted" if failure.code == 130 else failure.sentence()
             record.write("failed", how)
             write_report(record.job.folder.path)

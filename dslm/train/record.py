@@ -26,7 +26,7 @@ LIBRARIES = ("torch", "deepspeed", "datasets", "pyarrow")
 
 
 class RunRecord:
-    """The record of one run; only the first rank writes it.
+    """The record of one run; the first rank writes it, or the one that finds it gone.
 
     Args:
         job: what is trained.
