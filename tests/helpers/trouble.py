@@ -23,17 +23,16 @@ def trouble(what: Callable[[], None], phase: str, step: int, where: int, rank: i
 
     def beaten(watchdog: Watchdog) -> None:
         watchdogs[:] = [watchdog]
-        if phase != "saving":
+        if phase != "saving" and watchdog.now.phase == phase:
             happen()
         beat(watchdog)
 
     def written(*arguments: object) -> object:
-        happen()
+        happen()  # in whatever phase, as files are written while the training goes on
         return write(*arguments)  # type: ignore[arg-type]
 
     def happen() -> None:
-        now = watchdogs[0].now
-        if rank == where and now.phase == phase and now.step >= step:
+        if rank == where and watchdogs[0].now.step >= step:
             what()
 
     Watchdog.beat = beaten  # type: ignore[method-assign]

@@ -77,7 +77,7 @@ def test_the_rank_that_raises_is_named_once(
 def test_the_phase_in_which_a_rank_failed_is_named(
     phase: str, tmp_path: Path, words: list[str], shards: Path
 ) -> None:
-    more = ["steps=6", "evaluation_interval=2", "checkpoint_interval=2"]
+    more = ["steps=4", "evaluation_interval=2", "checkpoint_interval=2"]
     more += [f"data.validation={shards}", "data.validation_windows=8"]
     words = [*without(words, "evaluation_interval"), *more]
     prepare = partial(trouble, raised if phase == "measuring" else full, phase, 4, 1)
