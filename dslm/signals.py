@@ -54,7 +54,7 @@ class StopRequests:
         self.borne = 1
         """How many signals of a kind do not end the process at once."""
         self.last_words: Callable[[str], object] = lambda _: None
-        """Called with how the process ends, before it ends at once; it has `LAST` for it."""
+        """Called with one of `CAUSES` before the process ends at once; it has `LAST` for it."""
         self._patient = True
         self._counts: Counter[int] = Counter()
         self._last: dict[int, float] = {}
@@ -134,8 +134,7 @@ class StopRequests:
         self.asked[cause] = True
         ends = not self._patient and number != signal.SIGUSR1
         if ends or self._counts[number] > self.borne:
-            how = f"ended at once {CAUSES[cause]}"
-            words = threading.Thread(target=self.last_words, args=[how], daemon=True)
+            words = threading.Thread(target=self.last_words, args=[CAUSES[cause]], daemon=True)
             words.start()
             words.join(LAST)
             os._exit(128 + number)  # files are published by renaming: none is left half written

@@ -71,7 +71,7 @@ from dslm.signals import REQUESTS
 signal.signal(signal.SIGHUP, signal.SIG_IGN)
 with REQUESTS.caught():
     os.kill(os.getpid(), signal.SIGHUP)
-    REQUESTS.last_words = lambda how: print(how, flush=True)
+    REQUESTS.last_words = lambda cause: print(cause, flush=True)
     if {joined}:
         REQUESTS.joined()
     send(signal.SIGTERM)
@@ -98,7 +98,7 @@ def test_one_signal_too_many_of_a_kind_ends_the_process(joined: bool) -> None:
     assert ended.returncode == 128 + signal.SIGTERM
     asked, *more = ended.stdout.splitlines()
     assert asked == str([False, True, True, False, False]), "SIGHUP was ignored before"
-    assert more == [*(["goes on"] if joined else []), "ended at once by SIGTERM"]
+    assert more == [*(["goes on"] if joined else []), "by SIGTERM"]
 
 
 def test_signals_in_a_burst_are_one() -> None:

@@ -18,6 +18,8 @@ from dslm.run.heartbeats import Heartbeat
 
 FORMAT = 1
 """Version of ``failure.json``."""
+VERBS = {"stalled": "is late", "killed": "ended without a word", "ended at once": "ended at once"}
+"""What happened to a rank that raised no exception, by what stands in its place."""
 ALIKE = ("TrainingError",)
 """Exceptions that all ranks raise for the same reason, so that none of them is to be named…"""
 OURS = ("RankError", "PeerError")
@@ -37,7 +39,7 @@ class Failure:
     samples: tuple[int, int] | None
     """First and last number of that step's rows in the order of training."""
     exception: str
-    """The type of the exception; ``stalled`` or ``killed`` where there was none."""
+    """The type of the exception; one of `VERBS` where there was none."""
     message: str
     traceback: str = ""
     code: int = 1
@@ -108,7 +110,7 @@ class Failure:
         if self.samples is not None:
             first, last = self.samples
             where.append(f"samples {first:,}–{last:,}")
-        verb = {"stalled": "is late", "killed": "ended without a word"}.get(self.exception)
+        verb = VERBS.get(self.exception)
         name = "" if verb or self.exception in OURS else f"{self.exception}: "
         return (
             f"rank {self.rank} on host {self.host} {verb or 'failed'} at step {self.step:,} "

@@ -13,12 +13,14 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TextIO
 
 from dslm.errors import DslmError, PeerError, ReportedError, UserError
 from dslm.run.failure import Failure, read_failure
 from dslm.run.folder import RunFolder
 from dslm.run.heartbeats import Heartbeat
+from dslm.signals import REQUESTS
 from dslm.train.watchdog import Watchdog
 
 FOREIGN = ("/gloo/", "Gloo ", "NCCL", "c10d", "TCPStore", "Broken pipe", "Socket Timeout")
@@ -53,6 +55,7 @@ def failures_reported(
     Raises:
         ReportedError: in place of every error.
     """
+    REQUESTS.last_words = partial(_ended_at_once, folder, watchdog, failed)
     try:
         yield
     except BaseException as error:
@@ -64,6 +67,16 @@ def failures_reported(
         failed(failure)
         watchdog.leave(EXIT)
         raise ReportedError(failure.code) from None
+
+
+def _ended_at_once(
+    folder: RunFolder, watchdog: Watchdog, failed: Callable[[Failure], None], cause: str
+) -> None:
+    """Leave the reason for the other ranks, who would find a process that has gone and no word."""
+    failure = Failure.of(watchdog.now, watchdog.now, "ended at once", cause, "")
+    with suppress(OSError):
+        failure.record(folder.failure)
+    failed(failure)
 
 
 def _reported(

@@ -113,6 +113,7 @@ def test_a_signal_while_a_checkpoint_is_restored_stops_without_a_step(
     ("end", "code"),
     [
         (At("writing", signal.SIGTERM, 0, nth=4, times=3), 128 + signal.SIGTERM),
+        (At("training", signal.SIGTERM, 1, nth=5, times=3), 128 + signal.SIGTERM),
         (At("writing", signal.SIGKILL, 0, nth=4), -signal.SIGKILL),
         (At("checking", signal.SIGINT, 0, times=3), 128 + signal.SIGINT),
     ],
@@ -123,7 +124,10 @@ def test_what_ends_a_process_at_once_leaves_nothing_half_written(
     ended = train(tmp_path / "run", "ZeRO-1", end)
     assert ended.code == code
     if end.number == signal.SIGTERM:
-        assert record(ended.folder)["ended"] == "ended at once by SIGTERM"
+        how = record(ended.folder)["ended"]
+        assert f"rank {end.rank} on host " in how
+        assert " ended at once at step " in how
+        assert how.endswith(": by SIGTERM")
     resumed = train(ended.folder, "ZeRO-1")
     assert resumed.code == 0, resumed.messages
     assert resumed.metrics() == whole["ZeRO-1"]
