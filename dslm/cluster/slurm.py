@@ -30,6 +30,8 @@ class Allocation:
     account: str | None = None
     after: str | None = None
     """Number of the job that must have ended well before."""
+    log: str | None = None
+    """The file of its log; in it SLURM writes the job's number for ``%j``."""
 
     def problems(self) -> list[Problem]:
         """What SLURM, or a shell that reads its words, could not take."""
@@ -66,6 +68,7 @@ class Allocation:
             "time": self.time,
             "partition": self.partition,
             "account": self.account,
+            "output": self.log,
             "dependency": f"afterok:{self.after}" if self.after else None,
             "kill-on-invalid-dep": "yes" if self.after else None,
         }

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 from helpers.deepspeed_json import MODEL, deepspeed
-from helpers.hosts import lacking
+from helpers.hosts import Hosts, lacking, running
 from helpers.starting import SCRIPT, losses, start
 
 
@@ -51,3 +53,13 @@ def needs_hosts() -> None:
         if "CI" in os.environ:
             pytest.fail(reason)
         pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def hosts(needs_hosts: None) -> Iterator[Hosts]:
+    """Two hosts, on which DeepSpeed's launcher sets what ranks on a CPU need."""
+    with TemporaryDirectory(prefix="hosts") as folder, running(Path(folder)) as made:
+        file = made.folder / "variables"
+        file.write_text("DS_ACCELERATOR=cpu\nOMP_NUM_THREADS=1\n")
+        made.variables["DS_ENV_FILE"] = str(file)
+        yield made

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
-from helpers.hosts import Hosts, running
+from helpers.hosts import Hosts
 from helpers.starting import BIN, SCRIPT, losses, start
 
 pytestmark = [pytest.mark.ranks, pytest.mark.slow]
 
 PORT = "29611"
 """Where the ranks meet: hosts of their own have all ports for themselves."""
-
-
-@pytest.fixture(scope="module")
-def hosts(needs_hosts: None) -> Iterator[Hosts]:
-    with TemporaryDirectory(prefix="hosts") as folder, running(Path(folder)) as made:
-        file = made.folder / "variables"
-        file.write_text("DS_ACCELERATOR=cpu\nOMP_NUM_THREADS=1\n")
-        made.variables["DS_ENV_FILE"] = str(file)
-        yield made
 
 
 def over(hosts: Hosts, *options: str) -> list[str]:
