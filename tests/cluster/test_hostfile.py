@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from helpers.paths import ROOT
 
 from dslm.cluster.hostfile import check_environment_files, read_hostfile
-from helpers.paths import ROOT
 
 RIGHT = [
     "a slots=2\n",
