@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers.hosts import Hosts
-from helpers.starting import BIN, SCRIPT, losses, start
+from helpers.hosts import Host, Hosts
+from helpers.starting import BIN, SCRIPT, losses, start, started, step, until
 
 pytestmark = [pytest.mark.ranks, pytest.mark.slow]
 
@@ -38,5 +41,68 @@ def test_a_hostfile_of_two_hosts_gives_the_losses_of_one_process(
     assert losses(run) == pytest.approx(plain, rel=1e-5)
     said = ended.stdout + ended.stderr
     started_by = {"pdsh": "deepspeed", "openmpi": "mpirun"}[by]
-    print(said)
     assert f"2 CPU ranks on 2 hosts, started by {started_by} = 2 replicas" in said
+
+
+def lost(
+    hosts: Hosts, run: Path, arguments: list[str], happen: Callable[[Host], None]
+) -> tuple[int, str]:
+    """The exit code and the screen of a run whose second host is lost on the way."""
+    given = [word for word in arguments if not word.startswith("steps=")]
+    command = [*over(hosts), *given, "steps=1000000", f"run={run}"]
+    with started(command, hosts.variables) as process:
+        until(lambda: step(run) > 5 or process.poll() is not None)
+        happen(hosts[1])
+        output, errors = process.communicate(timeout=240)
+    return process.returncode, output + errors
+
+
+def left(hosts: Hosts, host: Host, run: Path) -> str:
+    """The processes of a run on a host."""
+    command = hosts.on(host, "pgrep", "-f", f"run={run}")
+    found = subprocess.run(
+        command, env=hosts.variables, capture_output=True, text=True, timeout=30, check=False
+    )
+    return found.stdout
+
+
+def failure(run: Path) -> dict[str, object]:
+    found: dict[str, object] = json.loads((run / "failure.json").read_text())
+    return found
+
+
+def test_a_host_that_dies_is_named_and_nothing_is_left(
+    tmp_path: Path, hosts: Hosts, arguments: list[str]
+) -> None:
+    run = tmp_path / "run"
+    try:
+        code, said = lost(hosts, run, arguments, Host.die)
+        assert code != 0
+        assert f"error: rank 1 on host {hosts[1].name} ended without a word at step" in said
+        assert failure(run)["host"] == hosts[1].name
+        assert left(hosts, hosts[0], run) == ""
+    finally:
+        hosts.start(hosts[1])
+
+
+def test_a_host_that_is_cut_off_is_named_and_nothing_is_left(
+    tmp_path: Path, hosts: Hosts, arguments: list[str]
+) -> None:
+    run = tmp_path / "run"
+
+    def cut(host: Host) -> None:
+        # With its network it loses the shared folder, which here is no network's file system.
+        lose = hosts.on(host, f"mount -t tmpfs none {run}")
+        subprocess.run(lose, env=hosts.variables, check=True, timeout=30)
+        host.cut()
+
+    try:
+        code, said = lost(hosts, run, arguments, cut)
+        assert code != 0
+        assert f"rank 1 on host {hosts[1].name}" in said
+        assert failure(run)["host"] == hosts[1].name
+        assert left(hosts, hosts[0], run) == ""
+    finally:
+        hosts[1].die()
+        hosts[1].mend()
+        hosts.start(hosts[1])

@@ -5,19 +5,18 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 from helpers.hosts import Hosts
 from helpers.slurm import Cluster, cluster, missing
-from helpers.starting import BIN, SCRIPT, losses, start
+from helpers.starting import BIN, SCRIPT, losses, start, step, until
 
 pytestmark = [pytest.mark.ranks, pytest.mark.slow]
 
-STEPS = 400
+STEPS = 80
 EACH = ["--nodes=2", "--ntasks-per-node=1"]
 
 
@@ -37,7 +36,7 @@ def slurm(hosts: Hosts) -> Iterator[Cluster]:
 def long(arguments: list[str]) -> list[str]:
     """What follows the script in a command that makes enough steps to be stopped on the way."""
     given = [word for word in arguments if not word.startswith("steps=")]
-    return [*given, f"steps={STEPS}", "checkpoint_interval=50"]
+    return [*given, f"steps={STEPS}", "checkpoint_interval=10"]
 
 
 @pytest.fixture(scope="module")
@@ -52,18 +51,6 @@ def whole(
     assert "2 CPU ranks on 2 hosts, started by srun = 2 replicas" in ended.stderr
     assert "resume   srun -N 2 -n 2 python launch/pretrain.py" in ended.stdout
     return losses(run)
-
-
-def until(condition: Callable[[], bool], timeout: float = 120) -> None:
-    end = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < end, "it did not come to that"
-        time.sleep(0.05)
-
-
-def step(run: Path) -> int:
-    metrics = run / "metrics.jsonl"
-    return metrics.read_text().count("\n") if metrics.exists() else 0
 
 
 def submit(slurm: Cluster, log: Path, *words: str) -> str:
@@ -106,7 +93,7 @@ def test_a_job_that_is_signalled_saves_is_queued_again_and_goes_on(
 ) -> None:
     run, log = tmp_path / "run", tmp_path / "log"
     job = submit(slurm, log, *long, f"run={run}")
-    until(lambda: step(run) > 60)
+    until(lambda: step(run) > 20)
     slurm.ask("scancel", "--signal=USR1", job)
     ended = slurm.wait_for(job, "COMPLETED", "FAILED", "CANCELLED")
     assert (ended["JobState"], ended["Restarts"]) == ("COMPLETED", "1"), log.read_text()
@@ -137,7 +124,7 @@ def test_a_job_whose_host_dies_is_queued_again_and_goes_on(
 ) -> None:
     run, log = tmp_path / "run", tmp_path / "log"
     job = submit(slurm, log, *long, f"run={run}")
-    until(lambda: step(run) > 60)
+    until(lambda: step(run) > 20)
     hosts[1].die()
     slurm.wait_for(job, "PENDING")
     hosts.start(hosts[1])
