@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from helpers.hosts import Host, Hosts
+from helpers.paths import ROOT
 from helpers.starting import BIN, SCRIPT, losses, start, started, step, until
 
 pytestmark = [pytest.mark.ranks, pytest.mark.slow]
@@ -26,22 +30,63 @@ OPENMPI = (
     "--allow-run-as-root --mca btl_tcp_if_include eth0 --mca oob_tcp_if_include {net}.0/24 "
     "--mca plm_rsh_agent ssh"
 )
+MPICH = "-localhost {net}.254"
+"""Which address of this machine the hosts answer to, as they do not know its name."""
 
 
-@pytest.mark.parametrize("by", ["pdsh", "openmpi"])
+def mpich(folder: Path) -> str:
+    """A folder with MPICH's ``mpirun``, where another one may have the name."""
+    program = shutil.which("mpirun.mpich")
+    if program is None:
+        if "CI" in os.environ:
+            pytest.fail("not installed: mpich")
+        pytest.skip("not installed: mpich")
+    folder.mkdir()
+    (folder / "mpirun").write_text(f'#!/bin/sh\nexec {program} "$@"\n')
+    (folder / "mpirun").chmod(0o755)
+    return str(folder)
+
+
+@pytest.mark.parametrize("by", ["pdsh", "openmpi", "mpich"])
 def test_a_hostfile_of_two_hosts_gives_the_losses_of_one_process(
     by: str, tmp_path: Path, hosts: Hosts, arguments: list[str], plain: list[float]
 ) -> None:
-    run = tmp_path / "run"
+    run, path = tmp_path / "run", f"{BIN}:{hosts.variables['PATH']}"
     options = ["--launcher", by]
-    if by == "openmpi":
-        options += ["--launcher_args", OPENMPI.format(net=hosts.net)]
-    ended = start([*over(hosts, *options), *arguments, f"run={run}"], variables=hosts.variables)
+    if by != "pdsh":
+        options += [
+            "--launcher_args",
+            {"openmpi": OPENMPI, "mpich": MPICH}[by].format(net=hosts.net),
+        ]
+    if by == "mpich":
+        path = f"{mpich(tmp_path / 'bin')}:{path}"
+    command = ["env", f"PATH={path}", *over(hosts, *options), *arguments, f"run={run}"]
+    ended = start(command, variables=hosts.variables)
     assert ended.returncode == 0, ended.stderr + ended.stdout
     assert losses(run) == pytest.approx(plain, rel=1e-5)
-    said = ended.stdout + ended.stderr
-    started_by = {"pdsh": "deepspeed", "openmpi": "mpirun"}[by]
-    assert f"2 CPU ranks on 2 hosts, started by {started_by} = 2 replicas" in said
+    launcher = "mpirun" if by == "openmpi" else "deepspeed"
+    layout = f"2 CPU ranks on 2 hosts, started by {launcher} = 2 replicas"
+    assert layout in ended.stdout + ended.stderr
+
+
+def test_deepspeed_on_each_host_without_ssh_gives_the_losses_of_one_process(
+    tmp_path: Path, hosts: Hosts, arguments: list[str], plain: list[float]
+) -> None:
+    run, file = tmp_path / "run", hosts.hostfile()
+    file.write_text("# as a container mounts it\n" + file.read_text())
+
+    def on(node: int) -> list[str]:
+        options = ["--no_ssh", "--node_rank", str(node), "--master_addr", hosts[0].address]
+        words = [*over(hosts, *options), *arguments, f"run={run}"]
+        variables = ["env", "DS_ACCELERATOR=cpu", "OMP_NUM_THREADS=1", f"PYTHONPATH={ROOT}"]
+        return hosts.on(hosts[node], f"cd {ROOT} && {shlex.join([*variables, *words])}")
+
+    with started(on(1), hosts.variables) as second:
+        first = start(on(0), variables=hosts.variables)
+        output, errors = second.communicate(timeout=60)
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + output + errors
+    assert losses(run) == pytest.approx(plain, rel=1e-5)
+    assert "2 CPU ranks on 2 hosts, started by deepspeed" in first.stdout + first.stderr
 
 
 def lost(

@@ -40,9 +40,7 @@ def long(arguments: list[str]) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def whole(
-    tmp_path_factory: pytest.TempPathFactory, slurm: Cluster, long: list[str]
-) -> list[float]:
+def whole(tmp_path_factory: pytest.TempPathFactory, slurm: Cluster, long: list[str]) -> list[float]:
     """The losses of such a run on both hosts that nothing happens to."""
     run = tmp_path_factory.mktemp("whole") / "run"
     command = ["srun", *EACH, "python", SCRIPT, *long, f"run={run}"]
