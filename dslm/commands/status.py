@@ -29,8 +29,9 @@ def main(argv: list[str]) -> None:
     options = parser.parse_args(argv)
     folder = RunFolder(options.run)
     record = folder.read()
-    beat = record.get("heartbeat") or {}
     word = read_standing(folder, record).word
+    # That of a run that has ended is of some moment before.
+    beat = (record.get("heartbeat") or {}) if record.get("status") == "running" else {}
     words = [word, f"step {beat.get('step', folder.newest_step())}"]
     if beat:
         words.append(f"{beat['phase']}, last heard of at {beat['time']}")

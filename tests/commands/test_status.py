@@ -19,17 +19,24 @@ def write(folder: Path, status: str, ended: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "ended", "word"),
-    [("running", None, "crashed"), ("preempted", "stopped", "preempted"), ("done", "ok", "done")],
+    ("status", "ended", "line"),
+    [
+        (
+            "running",
+            None,
+            "crashed · step 7 · training, last heard of at 2026-01-01T00:00:00+00:00",
+        ),
+        ("preempted", "stopped after step 9", "preempted · step 9 · stopped after step 9"),
+        ("done", "all 9 steps made", "done · step 9 · all 9 steps made"),
+    ],
 )
 def test_the_first_word_says_how_a_run_stands(
-    status: str, ended: str | None, word: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    status: str, ended: str | None, line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write(tmp_path, status, ended)
+    (tmp_path / "checkpoints" / "step-00000009").mkdir(parents=True)
     main([str(tmp_path)])
-    line = capsys.readouterr().out
-    assert line.split()[0] == word
-    assert "step 7 · training, last heard of at 2026-01-01" in line
+    assert capsys.readouterr().out == f"{line}\n"
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,27 @@ def plain(tmp_path_factory: pytest.TempPathFactory, arguments: list[str]) -> lis
     return losses(run)
 
 
+STEPS = 40
+
+
+@pytest.fixture(scope="session")
+def long(arguments: list[str]) -> list[str]:
+    """What follows the script in a command that makes enough steps to be stopped on the way."""
+    given = [word for word in arguments if not word.startswith("steps=")]
+    return [*given, f"steps={STEPS}", "checkpoint_interval=5"]
+
+
+@pytest.fixture(scope="session")
+def long_plain(tmp_path_factory: pytest.TempPathFactory, long: list[str]) -> list[float]:
+    """The losses of these steps in one process."""
+    run = tmp_path_factory.mktemp("plain") / "run"
+    ended = start([sys.executable, SCRIPT, *long, f"run={run}"])
+    assert ended.returncode == 0, ended.stderr
+    found = losses(run)
+    assert len(found) == STEPS
+    return found
+
+
 @pytest.fixture(scope="session")
 def needs_hosts() -> None:
     """Skip where this machine cannot hold several hosts; in CI that is a failure."""
