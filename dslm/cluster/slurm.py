@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from dslm.errors import Problem
 
@@ -51,6 +53,9 @@ class Allocation:
                 found.append(Problem(f"--{key}", value, "is no name of SLURM's"))
         if self.after is not None and not self.after.isdecimal():
             found.append(Problem("--after", self.after, "must be the number of a job"))
+        if self.log is not None and not (folder := Path(self.log).parent).is_dir():
+            rule = f"there is no folder {folder}, without which SLURM ends a job at once"
+            found.append(Problem("--log", self.log, rule, f"mkdir -p {shlex.quote(str(folder))}"))
         return found
 
     def command(self, script: str, words: Sequence[str]) -> list[str]:

@@ -29,7 +29,7 @@ def main(argv: list[str]) -> None:
     if not any(word.startswith("run=") for word in options.words):
         rule = "is missing, and a job that is queued again must find its run"
         problems.problems.append(Problem("run", None, rule, "give run=FOLDER"))
-    if asked.after is None and not problems.problems:  # else its data need not be there yet
+    if asked.after is None and min(asked.nodes, asked.ranks) > 0:  # else the data may come later
         world = World(0, asked.nodes * asked.ranks, 0, asked.ranks, cpu=not asked.gpus)
         settings = options.words, options.config, options.deepspeed_config
         problems.collect(prepare, *settings, world)

@@ -8,6 +8,8 @@ import pytest
 from helpers.paths import ROOT
 
 from dslm.cluster.hostfile import check_environment_files, read_hostfile
+from dslm.commands.cli import run
+from dslm.commands.hosts import main
 
 RIGHT = [
     "a slots=2\n",
@@ -89,3 +91,15 @@ def test_lines_at_which_the_launcher_crashes_are_reported(file: Path) -> None:
     file.write_text("A=1\n\n# why\nB = 2\n")
     lines = [problem.where for problem in check_environment_files([file, file.with_name("no")])]
     assert lines == [f"{file}:{line}" for line in (2, 3, 4)]
+
+
+@pytest.mark.parametrize("text", [None, "", "a\n", "a 2\nb:2\n"])
+def test_the_command_ends_with_2_where_no_host_can_be_asked(
+    text: str | None, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if text is not None:
+        file.write_text(text)
+    assert run(main, [str(file)]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.count(f"error: {file}") == max(1, (text or "").count("\n"))

@@ -10,7 +10,7 @@ from dslm.cluster.slurm import Allocation
 
 
 def test_what_is_asked_for_becomes_options_of_sbatch() -> None:
-    asked = Allocation(4, 8, 8, 12, "2-00:00:00", "gpu", "team", "17", "logs/%j out.log")
+    asked = Allocation(4, 8, 8, 12, "2-00:00:00", "gpu", "team", "17", "%j out.log")
     assert asked.problems() == []
     assert asked.command("x.sbatch", ["tiny", "run=a b"]) == [
         "sbatch",
@@ -22,7 +22,7 @@ def test_what_is_asked_for_becomes_options_of_sbatch() -> None:
         "--time=2-00:00:00",
         "--partition=gpu",
         "--account=team",
-        "--output=logs/%j out.log",
+        "--output=%j out.log",
         "--dependency=afterok:17",
         "--kill-on-invalid-dep=yes",
         "x.sbatch",
@@ -44,6 +44,7 @@ def test_what_is_not_asked_for_is_left_to_slurm() -> None:
         ({"time": "2 days"}, "--time = '2 days': is no time limit"),
         ({"partition": "-x"}, "--partition = '-x': is no name"),
         ({"after": "17:18"}, "--after = '17:18': must be the number of a job"),
+        ({"log": "no such/%j.log"}, "--log = 'no such/%j.log': there is no folder no such"),
     ],
 )
 def test_what_slurm_could_not_take_is_reported(wrong: dict[str, Any], reported: str) -> None:
