@@ -14,6 +14,7 @@ from helpers.starting import BIN
 
 SRUN = """#!/bin/sh
 echo "$*" >>calls
+echo "cores of a task: ${SRUN_CPUS_PER_TASK:-as SLURM does}"
 [ -z "$STATUS" ] || cp "$STATUS.json" run/run.json
 exit $CODE
 """
@@ -83,6 +84,12 @@ def test_a_job_is_queued_again_so_often_and_no_more(desk: Path) -> None:
     assert code == 1
     assert calls.count(AGAIN) == 1
     assert "DSLM_RESTARTS = 3: the job has been queued again so often" in said
+
+
+def test_a_rank_gets_the_cores_that_the_job_asked_for(desk: Path) -> None:
+    ended = {"STATUS": "done", "CODE": "0"}
+    assert "cores of a task: as SLURM does" in submit(desk, "run=run", **ended)[2]
+    assert "cores of a task: 12" in submit(desk, "run=run", **ended, SLURM_CPUS_PER_TASK="12")[2]
 
 
 def test_a_job_without_a_folder_does_not_start(desk: Path) -> None:

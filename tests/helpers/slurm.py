@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import time
@@ -49,11 +48,6 @@ SlurmdTimeout=10
 MinJobAge=600
 {nodes}PartitionName=main Nodes=ALL Default=YES MaxTime=10 State=UP
 """
-
-
-def missing() -> list[str]:
-    """The programs of SLURM that are not installed."""
-    return [name for name in PROGRAMS if not shutil.which(name, path=search_path())]
 
 
 class Cluster:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 from helpers.deepspeed_json import MODEL, deepspeed
 from helpers.hosts import Hosts, lacking, running
+from helpers.needs import need
 from helpers.starting import SCRIPT, losses, start
 
 
@@ -70,10 +70,7 @@ def long_plain(tmp_path_factory: pytest.TempPathFactory, long: list[str]) -> lis
 @pytest.fixture(scope="session")
 def needs_hosts() -> None:
     """Skip where this machine cannot hold several hosts; in CI that is a failure."""
-    if reason := lacking():
-        if "CI" in os.environ:
-            pytest.fail(reason)
-        pytest.skip(reason)
+    need(lacking())
 
 
 @pytest.fixture(scope="session")

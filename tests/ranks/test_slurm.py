@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 from helpers.hosts import Hosts
-from helpers.slurm import Cluster, cluster, missing
+from helpers.needs import absent, need
+from helpers.slurm import PROGRAMS, Cluster, cluster
 from helpers.starting import BIN, SCRIPT, losses, start, step, until
 
 pytestmark = [pytest.mark.ranks, pytest.mark.slow]
@@ -21,11 +21,7 @@ EACH = ["--nodes=2", "--ntasks-per-node=1"]
 @pytest.fixture(scope="module")
 def slurm(hosts: Hosts) -> Iterator[Cluster]:
     """The cluster of all tests here; skipped where SLURM is not installed, in CI a failure."""
-    if absent := missing():
-        reason = f"not installed: {', '.join(absent)}"
-        if "CI" in os.environ:
-            pytest.fail(reason)
-        pytest.skip(reason)
+    need(absent(PROGRAMS))
     with TemporaryDirectory(prefix="slurm") as folder, cluster(Path(folder), hosts) as made:
         yield made
 
@@ -79,7 +75,7 @@ def test_a_job_that_is_signalled_saves_is_queued_again_and_goes_on(
     run, log = tmp_path / "run", tmp_path / "log"
     job = submit(slurm, log, *long, f"run={run}")
     until(lambda: step(run) > 10)
-    slurm.ask("scancel", "--signal=USR1", job)
+    slurm.ask("scancel", "--batch", "--signal=USR1", job)  # as SLURM does before a time limit
     ended = slurm.wait_for(job, "COMPLETED", "FAILED", "CANCELLED")
     assert (ended["JobState"], ended["Restarts"]) == ("COMPLETED", "1"), log.read_text()
     assert status(run) == "done"
@@ -118,6 +114,18 @@ def test_a_job_whose_host_dies_is_queued_again_and_goes_on(
     assert (ended["JobState"], ended["Restarts"]) == ("COMPLETED", "1"), log.read_text()
     assert status(run) == "done"
     assert losses(run) == whole
+
+
+def test_a_job_after_one_that_failed_never_starts(
+    tmp_path: Path, slurm: Cluster, arguments: list[str]
+) -> None:
+    command = ["sbatch", "--parsable", "--wrap=false", f"--output={tmp_path}/first"]
+    first = start(command, variables=slurm.environment).stdout.strip()
+    run = tmp_path / "run"
+    second = submit(slurm, tmp_path / "log", "--after", first, *arguments, f"run={run}")
+    ended = slurm.wait_for(second, "CANCELLED", "COMPLETED", "FAILED", timeout=60)
+    assert ended["JobState"] == "CANCELLED"
+    assert not run.exists()
 
 
 def test_shards_then_training_then_evaluation_follow_each_other(
