@@ -101,6 +101,12 @@ class Cluster:
         words = self.hosts.on(host, f"PATH={search_path()} {command}")
         subprocess.run(words, env=self.environment, timeout=30, check=True)
 
+    def stop_node(self, host: Host) -> None:
+        """End a host's daemon; its processes have numbers of their own, so nobody else is met."""
+        assert self.hosts is not None
+        words = self.hosts.on(host, "pkill -x slurmd")
+        subprocess.run(words, env=self.environment, timeout=30, check=False, capture_output=True)
+
     def wait_until_idle(self) -> None:
         """Wait until every node is there and has nothing to do."""
         for _ in range(80):
@@ -157,6 +163,8 @@ def cluster(folder: Path, hosts: Hosts | None = None) -> Iterator[Cluster]:
         made.wait_until_idle()
         yield made
     finally:
+        for host in hosts.hosts if hosts else []:
+            made.stop_node(host)
         for daemon in reversed(daemons):
             daemon.terminate()
             daemon.wait(20)

@@ -46,14 +46,14 @@ def plain(tmp_path_factory: pytest.TempPathFactory, arguments: list[str]) -> lis
     return losses(run)
 
 
-STEPS = 40
+STEPS = 80
 
 
 @pytest.fixture(scope="session")
 def long(arguments: list[str]) -> list[str]:
     """What follows the script in a command that makes enough steps to be stopped on the way."""
     given = [word for word in arguments if not word.startswith("steps=")]
-    return [*given, f"steps={STEPS}", "checkpoint_interval=5"]
+    return [*given, f"steps={STEPS}", "checkpoint_interval=10"]
 
 
 @pytest.fixture(scope="session")

@@ -107,9 +107,11 @@ def test_a_job_whose_host_dies_is_queued_again_and_goes_on(
     job = submit(slurm, log, *long, f"run={run}")
     until(lambda: step(run) > 10)
     hosts[1].die()
-    slurm.wait_for(job, "PENDING")
-    hosts.start(hosts[1])
-    slurm.start_node(hosts[1])
+    try:
+        slurm.wait_for(job, "PENDING")
+    finally:
+        hosts.start(hosts[1])
+        slurm.start_node(hosts[1])
     ended = slurm.wait_for(job, "COMPLETED", "FAILED", "CANCELLED")
     assert (ended["JobState"], ended["Restarts"]) == ("COMPLETED", "1"), log.read_text()
     assert status(run) == "done"
