@@ -63,6 +63,11 @@ def step(folder: Path) -> int:
     return metrics.read_text().count('"loss"') if metrics.exists() else 0
 
 
+def has_checkpoint(folder: Path) -> bool:
+    """Whether a run has written a whole one."""
+    return any((folder / "checkpoints").glob("step-*"))
+
+
 def until(condition: Callable[[], bool], timeout: float = 120.0) -> None:
     """Wait until something has come to be."""
     end = time.monotonic() + timeout

@@ -12,7 +12,7 @@ import pytest
 from helpers.hosts import Host, Hosts
 from helpers.needs import absent, need
 from helpers.paths import ROOT
-from helpers.starting import BIN, SCRIPT, losses, start, started, step, until
+from helpers.starting import BIN, SCRIPT, has_checkpoint, losses, start, started, until
 
 pytestmark = [pytest.mark.ranks, pytest.mark.slow]
 
@@ -88,10 +88,8 @@ def lost(
     hosts: Hosts, run: Path, arguments: list[str], happen: Callable[[Host], None]
 ) -> tuple[int, str]:
     """The exit code and the screen of a run whose second host is lost on the way."""
-    given = [word for word in arguments if not word.startswith("steps=")]
-    command = [*over(hosts), *given, "steps=1000000", f"run={run}"]
-    with started(command, hosts.variables) as process:
-        until(lambda: step(run) > 5 or process.poll() is not None)
+    with started([*over(hosts), *arguments, f"run={run}"], hosts.variables) as process:
+        until(lambda: has_checkpoint(run) or process.poll() is not None)
         happen(hosts[1])
         output, errors = process.communicate(timeout=240)
     return process.returncode, output + errors
@@ -111,18 +109,24 @@ def failure(run: Path) -> dict[str, object]:
     return found
 
 
-def test_a_host_that_dies_is_named_and_nothing_is_left(
-    tmp_path: Path, hosts: Hosts, arguments: list[str]
+def test_a_host_that_dies_is_named_and_the_run_goes_on_with_the_one_that_is_left(
+    tmp_path: Path, hosts: Hosts, long: list[str], long_plain: list[float]
 ) -> None:
-    run = tmp_path / "run"
+    run, file = tmp_path / "run", tmp_path / "hosts"
+    file.write_text(f"{hosts[0].name} slots=1\n")
+    alone = [str(BIN / "deepspeed"), "--hostfile", str(file), "--force_multi"]
     try:
-        code, said = lost(hosts, run, arguments, Host.die)
+        code, said = lost(hosts, run, long, Host.die)
         assert code != 0
         assert f"error: rank 1 on host {hosts[1].name} ended without a word at step" in said
         assert failure(run)["host"] == hosts[1].name
         assert left(hosts, hosts[0], run) == ""
+        ended = start([*alone, SCRIPT, *long, f"run={run}"], variables=hosts.variables)
     finally:
         hosts.start(hosts[1])
+    assert ended.returncode == 0, ended.stderr + ended.stdout
+    assert "start    from step" in ended.stdout + ended.stderr
+    assert losses(run) == pytest.approx(long_plain, rel=1e-4)
 
 
 def test_a_host_that_is_cut_off_is_named_and_nothing_is_left(
@@ -137,7 +141,8 @@ def test_a_host_that_is_cut_off_is_named_and_nothing_is_left(
         host.cut()
 
     try:
-        code, said = lost(hosts, run, arguments, cut)
+        endless = [word for word in arguments if not word.startswith("steps=")]
+        code, said = lost(hosts, run, [*endless, "steps=1000000", "checkpoint_interval=10"], cut)
         assert code != 0
         assert f"rank 1 on host {hosts[1].name}" in said
         assert failure(run)["host"] == hosts[1].name

@@ -11,7 +11,7 @@ import pytest
 from helpers.hosts import Hosts
 from helpers.needs import absent, need
 from helpers.slurm import PROGRAMS, Cluster, cluster
-from helpers.starting import BIN, SCRIPT, losses, start, step, until
+from helpers.starting import BIN, SCRIPT, has_checkpoint, losses, start, step, until
 
 pytestmark = [pytest.mark.ranks, pytest.mark.slow]
 
@@ -105,7 +105,7 @@ def test_a_job_whose_host_dies_is_queued_again_and_goes_on(
 ) -> None:
     run, log = tmp_path / "run", tmp_path / "log"
     job = submit(slurm, log, *long, f"run={run}")
-    until(lambda: step(run) > 10)
+    until(lambda: has_checkpoint(run))
     hosts[1].die()
     try:
         slurm.wait_for(job, "PENDING")
@@ -115,6 +115,7 @@ def test_a_job_whose_host_dies_is_queued_again_and_goes_on(
     ended = slurm.wait_for(job, "COMPLETED", "FAILED", "CANCELLED")
     assert (ended["JobState"], ended["Restarts"]) == ("COMPLETED", "1"), log.read_text()
     assert status(run) == "done"
+    assert "start    from step" in log.read_text()
     assert losses(run) == whole
 
 
