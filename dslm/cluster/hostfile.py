@@ -13,13 +13,15 @@ from pathlib import Path
 from dslm.errors import Problem
 
 LINE = re.compile(r"(\S+)\s+slots=(\d+)")
+"""What DeepSpeed looks for at the beginning of a line; it does not read what follows."""
 FORM = "write HOST slots=N, N the number of ranks there"
 
 
 def read_hostfile(path: Path) -> tuple[dict[str, int], list[Problem]]:
     """The hosts with their slots, in their order, and what is wrong with the file.
 
-    Empty lines and lines that begin with ``#`` are left out.
+    Empty lines and lines that begin with ``#`` are left out, and so is what follows the number
+    after a space, such as a comment. ``slots=2x``, which DeepSpeed takes for 2, is a mistake.
     """
     if not path.is_file():
         rule = "does not exist; deepspeed would go on with this machine alone"
@@ -31,7 +33,7 @@ def read_hostfile(path: Path) -> tuple[dict[str, int], list[Problem]]:
         if not text or text.startswith("#"):
             continue
         found, where = LINE.match(text), f"{path}:{number}"
-        if not found or text[found.end() :].strip():
+        if not found or text[found.end() :][:1].strip():
             problems.append(Problem(where, text, "is no host with its slots", FORM))
             continue
         host, slots = found[1], int(found[2])

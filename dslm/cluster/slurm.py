@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from dslm.errors import Problem
 
@@ -30,6 +32,8 @@ class Allocation:
     account: str | None = None
     after: str | None = None
     """Number of the job that must have ended well before."""
+    log: str | None = None
+    """The file of its log; in it SLURM writes the job's number for ``%j``."""
 
     def problems(self) -> list[Problem]:
         """What SLURM, or a shell that reads its words, could not take."""
@@ -49,6 +53,9 @@ class Allocation:
                 found.append(Problem(f"--{key}", value, "is no name of SLURM's"))
         if self.after is not None and not self.after.isdecimal():
             found.append(Problem("--after", self.after, "must be the number of a job"))
+        if self.log is not None and not (folder := Path(self.log).parent).is_dir():
+            rule = f"there is no folder {folder}, without which SLURM ends a job at once"
+            found.append(Problem("--log", self.log, rule, f"mkdir -p {shlex.quote(str(folder))}"))
         return found
 
     def command(self, script: str, words: Sequence[str]) -> list[str]:
@@ -66,6 +73,7 @@ class Allocation:
             "time": self.time,
             "partition": self.partition,
             "account": self.account,
+            "output": self.log,
             "dependency": f"afterok:{self.after}" if self.after else None,
             "kill-on-invalid-dep": "yes" if self.after else None,
         }

@@ -5,18 +5,36 @@ from __future__ import annotations
 from pathlib import Path
 
 from dslm.commands.cli import Parser
+from dslm.errors import ReportedError
 from dslm.run.folder import RunFolder
-from dslm.run.standing import read_standing
+from dslm.run.standing import WORDS, read_standing
 
 
 def main(argv: list[str]) -> None:
-    """Print one line that begins with the word, which a batch script can read."""
-    parser = Parser("status", "Say how a run stands: running, preempted, done, failed or crashed.")
+    """Print one line that begins with the word; a script may ask for the exit code alone.
+
+    Raises:
+        ReportedError: the word is none of those expected: exit code 1.
+    """
+    parser = Parser("status", f"Say how a run stands: {', '.join(WORDS[:-1])} or {WORDS[-1]}.")
     parser.add_argument("run", metavar="RUN", type=Path, help="the folder of the run")
-    folder = RunFolder(parser.parse_args(argv).run)
+    parser.add_argument(
+        "--expect",
+        metavar="WORD",
+        choices=WORDS,
+        action="append",
+        default=[],
+        help="end with exit code 0 if it stands so, else with 1; may be repeated",
+    )
+    options = parser.parse_args(argv)
+    folder = RunFolder(options.run)
     record = folder.read()
-    beat = record.get("heartbeat") or {}
-    words = [read_standing(folder, record).word, f"step {beat.get('step', folder.newest_step())}"]
+    word = read_standing(folder, record).word
+    # That of a run that has ended is of some moment before.
+    beat = (record.get("heartbeat") or {}) if record.get("status") == "running" else {}
+    words = [word, f"step {beat.get('step', folder.newest_step())}"]
     if beat:
         words.append(f"{beat['phase']}, last heard of at {beat['time']}")
     print(" · ".join([*words, *([record["ended"]] if record.get("ended") else [])]))
+    if options.expect and word not in options.expect:
+        raise ReportedError(1)

@@ -19,7 +19,7 @@ def main(argv: list[str]) -> None:
     """Check the settings as the job itself will, then submit it and print its number."""
     parser = _parser()
     options = parser.parse_args(argv)
-    names = ("nodes", "ranks", "gpus", "cpus", "time", "partition", "account", "after")
+    names = ("nodes", "ranks", "gpus", "cpus", "time", "partition", "account", "after", "log")
     asked = Allocation(**{name: getattr(options, name) for name in names})
     problems = Problems()
     problems.problems += asked.problems()
@@ -29,7 +29,7 @@ def main(argv: list[str]) -> None:
     if not any(word.startswith("run=") for word in options.words):
         rule = "is missing, and a job that is queued again must find its run"
         problems.problems.append(Problem("run", None, rule, "give run=FOLDER"))
-    if asked.after is None and not problems.problems:  # else its data need not be there yet
+    if asked.after is None and min(asked.nodes, asked.ranks) > 0:  # else the data may come later
         world = World(0, asked.nodes * asked.ranks, 0, asked.ranks, cpu=not asked.gpus)
         settings = options.words, options.config, options.deepspeed_config
         problems.collect(prepare, *settings, world)
@@ -68,6 +68,7 @@ def _parser() -> Parser:
     parser.add_argument("--time", metavar="LIMIT", help="as SLURM writes it, such as 2-00:00:00")
     parser.add_argument("--partition", metavar="NAME")
     parser.add_argument("--account", metavar="NAME")
+    parser.add_argument("--log", metavar="FILE", help="its log; %%j there is the job's number")
     parser.add_argument(
         "--after", metavar="JOB", help="start once this job has ended well; data may not exist yet"
     )

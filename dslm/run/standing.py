@@ -12,16 +12,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from dslm.progress import duration
 from dslm.run.failure import read_failure
 from dslm.run.folder import RunFolder
+from dslm.run.status import Status
 
 MISSED = 120.0
 """Seconds without a heartbeat after which a run whose lock is free counts as crashed…"""
 GONE = 600.0
 """… and one whose lock is held, or cannot be looked at from here, as well."""
+WORDS = (*get_args(Status), "crashed")
+"""All ways in which a run may stand."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Standing:
     """How a run stands."""
 
     word: str
-    """``running``, ``preempted``, ``done``, ``failed`` or ``crashed``."""
+    """One of `WORDS`."""
     sentence: str
     """The same for people."""
 

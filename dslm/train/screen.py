@@ -11,6 +11,7 @@ from dataclasses import asdict
 
 from dslm import __version__
 from dslm.environment import World
+from dslm.launchers import MPI
 from dslm.model.counts import parameter_count
 from dslm.parallel.deepspeed_json.optimizer import decouples_decay
 from dslm.parallel.memory import Memory, estimate
@@ -94,10 +95,14 @@ def last_screen(job: Job, world: World, words: Sequence[str], ending: Ending) ->
 def command(world: World) -> str:
     """How this process was most likely started."""
     script, one_host = "launch/pretrain.py", world.size == world.local_size
-    if world.launcher in ("srun", "mpirun", "mpiexec"):
+    hosts = world.size // world.local_size
+    if world.launcher == "srun":
+        nodes = "" if one_host else f"-N {hosts} "
+        return f"srun {nodes}-n {world.size} python {script}"
+    if world.launcher in MPI:
         return f"{world.launcher} -n {world.size} python {script}"
     if world.launcher == "torchrun":
-        nodes = "" if one_host else f"--nnodes {world.size // world.local_size} "
+        nodes = "" if one_host else f"--nnodes {hosts} "
         return f"torchrun {nodes}--nproc_per_node {world.local_size} {script}"
     if world.size == 1:
         return f"python {script}"

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from helpers import slurm
+from helpers.needs import absent, need
 from helpers.sharding_runs import (
     ENVIRONMENT,
     ROOT,
@@ -52,8 +53,7 @@ def test_three_ranks_of_mpirun_make_the_same_bytes_and_one_of_them_tells(
 
 @pytest.fixture
 def cluster() -> Iterator[slurm.Cluster]:
-    if lacking := slurm.missing():
-        pytest.skip(f"SLURM is not installed: {', '.join(lacking)}")
+    need(absent(slurm.PROGRAMS))
     with (
         tempfile.TemporaryDirectory(dir="/tmp") as folder,
         slurm.cluster(Path(folder)) as started,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import time
@@ -49,11 +48,6 @@ SlurmdTimeout=10
 MinJobAge=600
 {nodes}PartitionName=main Nodes=ALL Default=YES MaxTime=10 State=UP
 """
-
-
-def missing() -> list[str]:
-    """The programs of SLURM that are not installed."""
-    return [name for name in PROGRAMS if not shutil.which(name, path=search_path())]
 
 
 class Cluster:
@@ -106,6 +100,12 @@ class Cluster:
         assert self.hosts is not None
         words = self.hosts.on(host, f"PATH={search_path()} {command}")
         subprocess.run(words, env=self.environment, timeout=30, check=True)
+
+    def stop_node(self, host: Host) -> None:
+        """End a host's daemon; its processes have numbers of their own, so nobody else is met."""
+        assert self.hosts is not None
+        words = self.hosts.on(host, "pkill -x slurmd")
+        subprocess.run(words, env=self.environment, timeout=30, check=False, capture_output=True)
 
     def wait_until_idle(self) -> None:
         """Wait until every node is there and has nothing to do."""
@@ -163,6 +163,8 @@ def cluster(folder: Path, hosts: Hosts | None = None) -> Iterator[Cluster]:
         made.wait_until_idle()
         yield made
     finally:
+        for host in hosts.hosts if hosts else []:
+            made.stop_node(host)
         for daemon in reversed(daemons):
             daemon.terminate()
             daemon.wait(20)

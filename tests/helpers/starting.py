@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -54,3 +55,22 @@ def losses(folder: Path) -> list[float]:
     """The losses of a run, step by step."""
     lines = (folder / "metrics.jsonl").read_text().splitlines()
     return [line["loss"] for line in map(json.loads, lines) if "loss" in line]
+
+
+def step(folder: Path) -> int:
+    """The steps that a run has written down."""
+    metrics = folder / "metrics.jsonl"
+    return metrics.read_text().count('"loss"') if metrics.exists() else 0
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """Whether a run has written a whole one."""
+    return any((folder / "checkpoints").glob("step-*"))
+
+
+def until(condition: Callable[[], bool], timeout: float = 120.0) -> None:
+    """Wait until something has come to be."""
+    end = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < end, "it did not come to that"
+        time.sleep(0.05)

@@ -5,21 +5,13 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
-from helpers.hosts import Host, Hosts, running
+from helpers.hosts import Host, Hosts
 from helpers.starting import BIN, start
 
 pytestmark = [pytest.mark.ranks, pytest.mark.slow]
-
-
-@pytest.fixture(scope="module")
-def hosts(needs_hosts: None) -> Iterator[Hosts]:
-    with TemporaryDirectory(prefix="hosts") as folder, running(Path(folder)) as made:
-        yield made
 
 
 def check(hosts: Hosts, file: Path, *options: str) -> subprocess.CompletedProcess[str]:

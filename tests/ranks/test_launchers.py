@@ -7,7 +7,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from helpers.slurm import cluster, missing
+from helpers.needs import absent, need
+from helpers.slurm import PROGRAMS, cluster
 from helpers.starting import BIN, SCRIPT, losses, start
 
 from dslm.environment import free_port
@@ -46,8 +47,7 @@ def test_a_launcher_gives_the_losses_of_plain_python(
 def test_srun_gives_the_losses_of_plain_python(
     tmp_path: Path, arguments: list[str], plain: list[float]
 ) -> None:
-    if absent := missing():
-        pytest.skip(f"not installed: {', '.join(absent)}")
+    need(absent(PROGRAMS))
     run = tmp_path / "run"
     command = ["srun", "--ntasks", "2", sys.executable, SCRIPT, *arguments, f"run={run}"]
     with TemporaryDirectory(prefix="slurm") as folder, cluster(Path(folder)) as slurm:

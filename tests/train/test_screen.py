@@ -190,6 +190,8 @@ def test_the_command_to_resume_goes_on_with_the_schedule(
         (World(), "python launch/pretrain.py"),
         (TWO, "deepspeed --num_gpus 2 launch/pretrain.py"),
         (World(size=4, local_size=2), "deepspeed --hostfile HOSTS launch/pretrain.py"),
+        (World(size=2, local_size=2, launcher="srun"), "srun -n 2 python launch/pretrain.py"),
+        (World(size=4, local_size=2, launcher="srun"), "srun -N 2 -n 4 python launch/pretrain.py"),
     ],
 )
 def test_the_command_is_that_of_the_launcher(world: World, start: str) -> None:

@@ -1,0 +1,30 @@
+"""What a machine must have for a test: elsewhere it is skipped, in CI its absence is a failure."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable
+
+import pytest
+
+from helpers.hosts import search_path
+
+
+def need(lack: str) -> None:
+    """Go on if nothing is lacking.
+
+    Args:
+        lack: why the test cannot run here; empty when it can.
+    """
+    if not lack:
+        return
+    if "CI" in os.environ:
+        pytest.fail(f"{lack}; .ci/run installs what the tests need")
+    pytest.skip(lack)
+
+
+def absent(programs: Iterable[str]) -> str:
+    """Which programs are not installed; empty when all are."""
+    names = [name for name in programs if not shutil.which(name, path=search_path())]
+    return f"not installed: {', '.join(names)}" if names else ""
