@@ -20,12 +20,14 @@ from dslm.errors import PeerError, RankError, UserError
 from dslm.model.initial import Numbers
 from dslm.parallel.engine import Engine
 from dslm.parallel.state import TrainingState
-from dslm.run.checkpoint import Writer, layer_file, prune, read_state
+from dslm.run.checkpoint import layer_file, prune, read_state
+from dslm.run.checkpoint_writer import Writer
 from dslm.run.tensor_file import TensorFile
 from dslm.train.file_queue import FileQueue, Written
 from dslm.train.host_buffer import HostBuffer
 from dslm.train.mixture import write_phases
 from dslm.train.prepare import Job
+from dslm.train.record import RunRecord
 from dslm.train.shares import shares
 
 MOST_STEPS = 40
@@ -50,6 +52,7 @@ class Checkpointer:
         engine: whose state.
         job: where they go, how many are kept, and DeepSpeed's JSON.
         layers: number of layers of the model, embedding and head included.
+        record: of the run.
         report: shows a line to the user.
         beat: called for each file that is written, by another thread.
     """
@@ -59,12 +62,13 @@ class Checkpointer:
         engine: Engine,
         job: Job,
         layers: int,
+        record: RunRecord,
         report: Callable[[str], object] = lambda line: None,
         beat: Callable[[], object] = lambda: None,
     ) -> None:
         self.engine, self.deepspeed, self.config = engine, job.deepspeed, job.config
         self.root, self.layers, self.phases = job.folder.checkpoints, layers, job.phases
-        self.report, self.beat, self.folder = report, beat, job.folder
+        self.report, self.beat, self.folder, self.record = report, beat, job.folder, record
         self.bytes, self.is_main = job.checkpoint_bytes, torch.distributed.get_rank() == 0
         self.buffer, self.failures = HostBuffer(), 0
         self._pending: Pending | None = None
@@ -134,7 +138,8 @@ class Checkpointer:
         found, failed = self._exchange(files, failure)
         if self.is_main and not failed:
             try:
-                pending.writer.publish(found, pending.numbers, self._record())
+                layout = self.record.layout()
+                pending.writer.publish(found, pending.numbers, self._record(), layout)
             except OSError as error:
                 failure = error
         if failed or self._any(failure is not None):
@@ -236,11 +241,6 @@ class Checkpointer:
                     if file in own:
                         files.setdefault(file, {})[key] = self.buffer.copy(key, tensor)
         return files
-
-    def _write(self, writer: Writer, file: str, tensors: Mapping[str, Tensor]) -> Written:
-        written = writer.write(file, tensors)
-        self.beat()
-        return written
 
     def _exchange(
         self, files: Mapping[str, Written], failure: OSError | None

@@ -117,7 +117,7 @@ def _train(record: RunRecord, step: int, messages: TextIO, watchdog: Watchdog) -
     REQUESTS.renew()
     stop_if_asked(world)
     with _run_logger(job, world, max(step, 0), messages) as logger:
-        checkpointer = Checkpointer(engine, job, len(layers), logger.message, watchdog.beat)
+        checkpointer = Checkpointer(engine, job, len(layers), record, logger.message, watchdog.beat)
         loop = Loop(job, engine, checkpointer, device(world), logger, watchdog, prediction)
         if step > 0:
             folder = job.folder.checkpoint(step)

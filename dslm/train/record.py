@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
-from importlib.metadata import version
 from threading import Lock
 from typing import Any
 
-from dslm import __version__
 from dslm.environment import World
 from dslm.errors import UserError
 from dslm.model.counts import parameter_count
 from dslm.run.heartbeats import Heartbeat
 from dslm.run.status import Status
+from dslm.run.versions import versions
 from dslm.train.mixture import write_phases
 from dslm.train.prepare import Job
-from dslm.train.screen import command
+from dslm.train.screen import command, precision
 from dslm.train.word_vectors.embedding import KEY, WordVectors
 
-LIBRARIES = ("torch", "deepspeed", "datasets", "pyarrow")
+LAYOUT = (
+    *("world", "replicas", "pipeline_stages", "zero_stage"),
+    *("micro_batch", "accumulation", "batch", "sequence"),
+)
+"""What a checkpoint keeps of the plan."""
 
 
 class RunRecord:
@@ -56,6 +58,15 @@ class RunRecord:
             state = {"status": status, "ended": ended, "heartbeat": self.heartbeat}
             self.job.folder.write_record({**state, **self._description()})
 
+    def layout(self) -> dict[str, Any]:
+        """At which layout the run is trained, for its checkpoints."""
+        plan = {key: getattr(self.job.plan, key) for key in LAYOUT}
+        return {**plan, "precision": precision(self.job), "device": self._device}
+
+    @property
+    def _device(self) -> str:
+        return "cpu" if self.world.cpu else "cuda"
+
     def alive(self, now: Heartbeat) -> None:
         """Show that the run is alive and what it is doing; any thread may call it."""
         time = datetime.now(UTC).isoformat(timespec="seconds")
@@ -70,11 +81,7 @@ class RunRecord:
         plan = self.job.plan
         return {
             "command": [*command(self.world).split(), *self.words],
-            "versions": {
-                "dslm": __version__,
-                "python": platform.python_version(),
-                **{name: version(name) for name in LIBRARIES},
-            },
+            "versions": versions(),
             "config": self.job.settings,
             "deepspeed": self.job.deepspeed,
             "plan": {
@@ -83,7 +90,7 @@ class RunRecord:
                 "batch": plan.batch,
                 "tokens_per_step": plan.tokens_per_step,
                 "parameters": parameter_count(self.job.config.model),
-                "device": "cpu" if self.world.cpu else "cuda",
+                "device": self._device,
             },
             "data": {**self.job.sources.record(), **write_phases(self.job.phases)},
             **self._vectors(),

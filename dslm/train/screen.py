@@ -177,10 +177,11 @@ def _layout(job: Job, world: World) -> str:
     by = f", started by {world.launcher}" if world.launcher != "python" else ""
     hosts = -(-world.size // world.local_size)
     on = f" on {hosts} hosts" if hosts > 1 else ""
-    return f"{ranks}{on}{by} = {replicas} · ZeRO-{plan.zero_stage} · {_precision(job)}"
+    return f"{ranks}{on}{by} = {replicas} · ZeRO-{plan.zero_stage} · {precision(job)}"
 
 
-def _precision(job: Job) -> str:
+def precision(job: Job) -> str:
+    """In what the forward pass computes: fp32, bf16 or fp16."""
     enabled = (kind for kind in ("bf16", "fp16") if job.deepspeed.get(kind, {}).get("enabled"))
     return next(enabled, "fp32")
 

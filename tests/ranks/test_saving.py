@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import shutil
 from functools import partial
 from pathlib import Path
@@ -25,7 +26,7 @@ def saving(words: list[str]) -> list[str]:
 
 def full_disk(steps: range, where: int, rank: int) -> None:
     """Let one rank's writing of the checkpoints of some steps fail."""
-    from dslm.run.checkpoint import Writer
+    from dslm.run.checkpoint_writer import Writer
 
     right = Writer.write
 
@@ -41,7 +42,7 @@ def written_late(rank: int) -> None:
     """Write no file before the next step border, as on a slow disk: until the run waits for it."""
     from threading import Event
 
-    from dslm.run.checkpoint import Writer
+    from dslm.run.checkpoint_writer import Writer
     from dslm.train.checkpointer import Checkpointer
 
     right, finish, waited_for = Writer.write, Checkpointer.finish, Event()
@@ -75,6 +76,8 @@ def test_what_is_written_late_is_what_was_copied(
     assert late.code == early.code == 0, late.messages
     assert steps_in(late.folder) == steps_in(early.folder) == [8, 6, 4, 2]
     for step, folder in checkpoints(late.folder / "checkpoints"):
+        layout = json.loads((folder / "manifest.json").read_text())["layout"]
+        assert (layout["world"], layout["zero_stage"], layout["micro_batch"]) == (2, stage, 2)
         other = early.folder / "checkpoints" / folder.name
         for file in folder.glob("layer-*"):
             assert file.read_bytes() == (other / file.name).read_bytes(), (step, file.name)

@@ -1,0 +1,16 @@
+"""The versions with which something was made, for its record."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+
+from dslm import __version__
+
+LIBRARIES = ("torch", "deepspeed", "datasets", "pyarrow")
+
+
+def versions() -> dict[str, str]:
+    """Those of dslm, Python and the libraries that decide what a run computes."""
+    libraries = {name: version(name) for name in LIBRARIES}
+    return {"dslm": __version__, "python": platform.python_version(), **libraries}
