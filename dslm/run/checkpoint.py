@@ -196,23 +196,27 @@ def read_weights(folder: Path) -> dict[str, Any]:
     return {name: tensor for file in files for name, tensor in load_file(file).items()}
 
 
-def kept(steps: Iterable[int], keep: int, keep_every: int | None = None) -> set[int]:
+def kept(
+    steps: Iterable[int], keep: int, keep_every: int | None = None, best: int | None = None
+) -> set[int]:
     """The steps whose checkpoints are to stay.
 
     Args:
         steps: of all checkpoints.
         keep: how many of the newest stay; the newest one always does.
         keep_every: those of every multiple of this step stay too.
+        best: so does this one, see `dslm.run.best`.
     """
     newest = sorted(steps, reverse=True)
     apart = {step for step in newest if keep_every is not None and step % keep_every == 0}
+    apart |= {step for step in newest if step == best}
     return {*newest[: max(keep, 1)], *apart}
 
 
-def prune(root: Path, keep: int, keep_every: int | None = None) -> None:
+def prune(root: Path, keep: int, keep_every: int | None = None, best: int | None = None) -> None:
     """Remove the checkpoints not `kept`; a hidden name first, so that none is half there."""
     found = dict(checkpoints(root))
-    for step in found.keys() - kept(found, keep, keep_every):
+    for step in found.keys() - kept(found, keep, keep_every, best):
         doomed = found[step].with_name(f".{found[step].name}.removed")
         found[step].rename(doomed)
         shutil.rmtree(doomed, ignore_errors=True)

@@ -20,6 +20,7 @@ from dslm.errors import PeerError, RankError, UserError
 from dslm.model.initial import Numbers
 from dslm.parallel.engine import Engine
 from dslm.parallel.state import TrainingState
+from dslm.run.best import Measured, best, write_measured
 from dslm.run.checkpoint import layer_file, prune, read_state
 from dslm.run.checkpoint_writer import Writer
 from dslm.run.tensor_file import TensorFile
@@ -73,12 +74,13 @@ class Checkpointer:
         self.buffer, self.failures = HostBuffer(), 0
         self._pending: Pending | None = None
 
-    def save(self, step: int, samples: int) -> None:
+    def save(self, step: int, samples: int, measured: Measured | None = None) -> None:
         """Copy the state, and write the copy while the training goes on; every rank must call it.
 
         Args:
             step: optimizer steps made.
             samples: windows read.
+            measured: the validation loss at this step, if it has been measured.
 
         Raises:
             RankError: the checkpoint before this one was one failure too many, on this rank.
@@ -101,6 +103,7 @@ class Checkpointer:
             "loss_scale": state.loss_scale(),
             "optimizer": self.deepspeed["optimizer"]["type"],
             **write_phases(self.phases),
+            **write_measured(measured),
         }
         queue = FileQueue(writer.write, self.beat)
         for file, tensors in self._copies(state).items():
@@ -148,7 +151,8 @@ class Checkpointer:
         self.failures = 0
         if self.is_main:
             with suppress(OSError):  # what cannot be removed now is removed after the next one
-                prune(self.root, self.config.keep, self.config.keep_every)
+                chosen = best(self.root) if self.config.keep_best else None
+                prune(self.root, self.config.keep, self.config.keep_every, chosen)
         torch.distributed.barrier()
 
     def _fail(self, pending: Pending, failure: OSError | None, is_last: bool) -> None:

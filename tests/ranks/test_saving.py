@@ -59,6 +59,14 @@ def written_late(rank: int) -> None:
     Writer.write, Checkpointer.finish = write, waiting  # type: ignore[method-assign]
 
 
+def rising(losses: list[float], rank: int) -> None:
+    """Let the measurements give these validation losses."""
+    from dslm.train import loop
+
+    right, values = loop.Measured, iter(losses)
+    loop.Measured = lambda _, *rows: right(next(values), *rows)  # type: ignore[misc,assignment]
+
+
 def steps_in(folder: Path) -> list[int]:
     found = checkpoints(folder / "checkpoints")
     assert all(not verify(path) for _, path in found)
@@ -118,3 +126,22 @@ def test_the_last_checkpoint_cannot_be_left_out(saving: list[str], tmp_path: Pat
     assert ended.code == 1
     assert "free some space and run the same command again" in ended.messages
     assert steps_in(ended.folder) == [6, 4, 2]
+
+
+def test_the_best_stays_beside_the_newest_whatever_else_of_the_run_is_lost(
+    saving: list[str], shards: Path, tmp_path: Path
+) -> None:
+    words = [word for word in saving if not word.startswith(("evaluation_interval", "keep", "st"))]
+    words += [f"data.validation={shards}", "data.validation_windows=8", "evaluation_interval=4"]
+    first = partial(rising, [3.0, 4.0])
+    ended = launch(tmp_path / "run", [*words, "keep=1", "steps=8"], deepspeed(2), 2, prepare=first)
+    assert ended.code == 0, ended.messages
+    assert "the newest 1 and the best kept" in ended.messages
+    assert "the best checkpoint is chosen from those of every 4 steps" in ended.messages
+    assert steps_in(ended.folder) == [8, 4]
+    for name in ("run.json", "metrics.jsonl"):
+        (ended.folder / name).unlink()
+    then = partial(rising, [5.0, 6.0])
+    ended = launch(tmp_path / "run", [*words, "keep=1", "steps=14"], deepspeed(2), 2, prepare=then)
+    assert ended.code == 0, ended.messages
+    assert steps_in(ended.folder) == [14, 4]

@@ -218,17 +218,23 @@ def test_the_newest_are_kept(tmp_path: Path) -> None:
     assert len(checkpoints(tmp_path)) == 2
 
 
-@given(st.sets(st.integers(0, 200)), st.integers(1, 5), st.one_of(st.none(), st.integers(1, 50)))
-def test_what_is_kept_is_the_newest_and_every_multiple(
-    steps: set[int], keep: int, every: int | None
+@given(
+    st.sets(st.integers(0, 200)),
+    st.integers(1, 5),
+    st.one_of(st.none(), st.integers(1, 50)),
+    st.one_of(st.none(), st.integers(0, 200)),
+)
+def test_what_is_kept_is_the_newest_every_multiple_and_the_best(
+    steps: set[int], keep: int, every: int | None, best: int | None
 ) -> None:
-    stay = kept(steps, keep, every)
+    stay = kept(steps, keep, every, best)
     assert stay <= steps
     assert set(sorted(steps)[-keep:]) <= stay
     for step in steps:
         is_new = sum(other > step for other in steps) < keep
-        assert (step in stay) == (is_new or (every is not None and step % every == 0))
-    assert kept(stay, keep, every) == stay
+        is_multiple = every is not None and step % every == 0
+        assert (step in stay) == (is_new or is_multiple or step == best)
+    assert kept(stay, keep, every, best) == stay
 
 
 def test_what_was_not_finished_is_removed(tmp_path: Path) -> None:
