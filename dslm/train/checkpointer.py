@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 from collections import Counter
@@ -16,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dslm.errors import PeerError, RankError, UserError
+from dslm.errors import PeerError, RankError
 from dslm.model.initial import Numbers
 from dslm.parallel.engine import Engine
 from dslm.parallel.state import TrainingState
@@ -31,6 +32,12 @@ from dslm.train.prepare import Job
 from dslm.train.record import RunRecord
 from dslm.train.shares import shares
 
+FIXES = {
+    **dict.fromkeys([errno.ENOSPC, errno.EDQUOT], "free some space and "),
+    **dict.fromkeys([errno.EROFS, errno.EACCES, errno.EPERM], "make the folder writable and "),
+    errno.ENOENT: "the folder was removed meanwhile: ",
+}
+"""What to do first about an error of the system."""
 MOST_STEPS = 40
 """Throw-away steps within which float16 must find a loss scale that does not overflow."""
 
@@ -69,7 +76,7 @@ class Checkpointer:
     ) -> None:
         self.engine, self.deepspeed, self.config = engine, job.deepspeed, job.config
         self.root, self.layers, self.phases = job.folder.checkpoints, layers, job.phases
-        self.report, self.beat, self.folder, self.record = report, beat, job.folder, record
+        self.report, self.beat, self.record = report, beat, record
         self.bytes, self.is_main = job.checkpoint_bytes, torch.distributed.get_rank() == 0
         self.buffer, self.failures = HostBuffer(), 0
         self._pending: Pending | None = None
@@ -91,6 +98,7 @@ class Checkpointer:
         failure = None
         if self.is_main:
             try:
+                self.record.put_back()
                 writer.begin(self.bytes)
             except OSError as error:
                 failure = error
@@ -141,8 +149,8 @@ class Checkpointer:
         found, failed = self._exchange(files, failure)
         if self.is_main and not failed:
             try:
-                layout = self.record.layout()
-                pending.writer.publish(found, pending.numbers, self._record(), layout)
+                about = self.record.content(), self.record.layout()
+                pending.writer.publish(found, pending.numbers, *about)
             except OSError as error:
                 failure = error
         if failed or self._any(failure is not None):
@@ -164,21 +172,16 @@ class Checkpointer:
         number = self._largest(failure.errno or 0 if failure else 0)
         reason = f": {failure or os.strerror(number)}" + ("" if failure else " (on another rank)")
         what = f"the checkpoint of step {step:,} could not be written to {self.root}{reason}"
+        self.record.save_failed(step, reason.removeprefix(": "))
         if is_last or self.failures >= self.config.save_failures:
             times = f" ({self.failures} in a row)" if self.failures > 1 else ""
+            fix = FIXES.get(number, "")
             raise (RankError if failure else PeerError)(
-                f"{what}{times}; "
-                "free some space and run the same command again: older checkpoints are whole"
+                f"{what}{times}; {fix}run the same command again: older checkpoints are whole"
             )
         if not self.is_main and failure is not None:
             logging.getLogger(__name__).warning(what)
         self.report(f"warning: {what}; training goes on, older checkpoints are whole")
-
-    def _record(self) -> dict[str, Any] | None:
-        """What is known of the run, for its checkpoint; `None` where all of it is lost."""
-        with suppress(UserError):
-            return self.folder.read()
-        return None
 
     def _largest(self, value: float) -> int:
         """The largest of a number on all ranks."""

@@ -200,6 +200,8 @@ class Loop:
             "memory_gib": memory_gib(self.device),
             **self.engine.measures(),
         }
+        if failed := len(self.checkpointer.record.failed_saves):
+            line["failed_saves"] = failed
         if self.peak is not None:
             per_token = flops_per_token(self.config.model, self.objective.scored_fraction)
             line["mfu"] = per_token * tokens_per_second / (self.peak * self.plan.world)

@@ -64,7 +64,7 @@ def scarce(job: Job, world: World, free: float | None) -> list[str]:
         free: bytes that a rank may take, if known.
     """
     memory = _estimate(job, world)
-    needed = memory.device + (memory.host if world.cpu else 0.0)
+    needed = memory.device + (memory.host + memory.copies if world.cpu else 0.0)
     if free is None or needed <= free:
         return []
     text = (
@@ -212,7 +212,8 @@ def _memory(memory: Memory) -> str:
     parts = ("weights", "gradients", "optimizer", "activations", "buffers")
     split = ", ".join(f"{part} {getattr(memory, part) / GIB:.2f}" for part in parts)
     host = f" + {memory.host / GIB:.2f} GiB offloaded" if memory.host else ""
-    return f"about {memory.device / GIB:.2f} GiB a rank{host} ({split})"
+    saved = f" + {memory.copies / GIB:.2f} GiB of main memory for checkpoints"
+    return f"about {memory.device / GIB:.2f} GiB a rank{host}{saved} ({split})"
 
 
 def _saves(job: Job) -> str:

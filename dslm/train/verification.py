@@ -81,7 +81,7 @@ def take_folder(job: Job) -> tuple[int, list[Problem]]:
     Raises:
         CheckpointError: another run is writing there, or no checkpoint is whole.
     """
-    job.folder.lock()
+    job.folder.lock.take()
     remove_unfinished(job.folder.checkpoints)
     step, problems = first_sight(job)
     if job.init_from is not None and step == NO_CHECKPOINT:

@@ -14,6 +14,7 @@ from helpers.deepspeed_json import deepspeed
 from helpers.launching import launch
 
 from dslm.run.checkpoint import checkpoints, verify
+from dslm.run.folder import RunFolder
 
 pytestmark = pytest.mark.ranks
 
@@ -99,6 +100,10 @@ def test_a_disk_that_is_full_once_costs_one_checkpoint(
     ended = launch(tmp_path / "run", saving, deepspeed(2), 2, prepare=prepare)
     assert ended.code == 0, ended.messages
     assert "the checkpoint of step 4 could not be written" in ended.messages
+    [failed] = RunFolder(ended.folder).read()["failed_saves"]
+    assert (failed["step"], "No space left on device" in failed["reason"]) == (4, True)
+    assert ended.metrics("failed_saves") == [1, 1, 1]
+    assert "could not be written" in (ended.folder / "report.html").read_text()
     assert steps_in(ended.folder) == [8, 6, 2]
 
 
