@@ -84,10 +84,11 @@ def open_run(path: Path) -> RunFolder:
     Raises:
         CheckpointError: it is none.
     """
-    folder = RunFolder(path)
-    if folder.record.exists() or folder.checkpoints.is_dir():
+    folder, is_checkpoint = RunFolder(path), (path / "manifest.json").exists()
+    if not is_checkpoint and (folder.record.exists() or folder.checkpoints.is_dir()):
         return folder
     reason = "it has no run.json and no checkpoints/" if path.is_dir() else "there is no such one"
+    reason = "it is one of its checkpoints" if is_checkpoint else reason
     above = [parent for parent in path.absolute().parents[:2] if RunFolder(parent).record.exists()]
     fix = f"use {os.path.relpath(above[0])}" if above else ""
     raise CheckpointError(Problem(str(path), None, f"is not the folder of a run: {reason}", fix))
@@ -171,19 +172,20 @@ def folder_bytes(folder: Path) -> int:
 
 
 def _listed(step: int, path: Path, lines: Sequence[Line], keep_every: int | None) -> Listed:
-    samples, sequence = None, own_record(path).get("plan", {}).get("sequence")
+    samples, layout = None, described(path, "layout", "plan")
     with suppress(UserError):
         samples = read_state(path).get("samples")
+    sequence = positive(layout.get("sequence"))
     return Listed(
         step=step,
         path=path,
         samples=samples,
-        tokens=samples * sequence if samples is not None and sequence else None,
+        tokens=samples * sequence if isinstance(samples, int) and sequence else None,
         loss=_last(lines, "loss", step),
         validation_loss=_last(lines, "validation_loss", step),
         bytes=folder_bytes(path),
         written=_written(path),
-        layout=described(path, "layout", "plan"),
+        layout=layout,
         is_milestone=keep_every is not None and step % keep_every == 0,
         damage=damage(path),
     )

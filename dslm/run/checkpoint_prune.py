@@ -45,6 +45,8 @@ class Pruning:
     """The one whose every byte was compared; `None` where there are no checkpoints."""
     damaged: Sequence[int]
     """Those among `stays` that are damaged, or of a format that this version does not know."""
+    milestones: Sequence[int]
+    """Those that stay only because `keep_every` divides their step."""
 
     @property
     def bytes(self) -> int:
@@ -75,7 +77,7 @@ def plan_pruning(
         raise CheckpointError(*problems, Problem(str(root), None, rule))
     goes = [Doomed(path, folder_bytes(path), "left unfinished") for path in unfinished(root)]
     if newest is None:
-        return Pruning(goes, [], None, [])
+        return Pruning(goes, [], None, [], [])
     # What is newer than the newest whole one has proved to be damaged.
     whole = {step for step in found if step <= newest and not damage(found[step])}
     stay, newest_ones = kept(whole, keep, keep_every), sorted(whole)[-max(keep, 1) :]
@@ -89,7 +91,8 @@ def plan_pruning(
         for step, path in found.items()
         if step not in stay | damaged
     ]
-    return Pruning(goes, sorted(stay | damaged, reverse=True), newest, sorted(damaged))
+    stays, milestones = sorted(stay | damaged, reverse=True), sorted(stay.difference(newest_ones))
+    return Pruning(goes, stays, newest, sorted(damaged), milestones)
 
 
 def _is_of_another_version(checkpoint: Path) -> bool:

@@ -17,7 +17,7 @@ import numpy as np
 
 from dslm.errors import CheckpointError, Problem, suggest
 from dslm.progress import Advance
-from dslm.run.checkpoint import listed
+from dslm.run.checkpoint import listed, verify_sizes
 from dslm.run.tensor_file import Numbers, TensorFile
 
 BLOCK = 1 << 22
@@ -64,12 +64,15 @@ def stored_moments(folder: Path) -> frozenset[str]:
 
 
 def open_tensors(checkpoint: Path) -> Tensors:
-    """Look up the tensors of a checkpoint whose files have the sizes of the manifest.
+    """Look up the tensors of a checkpoint, in the heads of the files that its manifest names.
 
     Raises:
-        CheckpointError: a file of tensors is damaged.
+        CheckpointError: it is damaged, as far as can be seen without reading every byte.
     """
-    files, problems = listed(checkpoint)
+    files, _ = listed(checkpoint)
+    problems = verify_sizes(checkpoint)
+    if problems:
+        raise CheckpointError(*problems)
     found: dict[str, TensorFile] = {}
     names = {file.path.name for file in files}
     for name in sorted(name for name in names if re.fullmatch(r"layer-.*\.safetensors", name)):
@@ -105,7 +108,9 @@ def selected(tensors: Tensors, pattern: str | None) -> Tensors:
         if fnmatchcase(name, pattern) or fnmatchcase(name.partition("#")[0], pattern)
     }
     if not fits:
-        fix = suggest(pattern, tensors, f"there is, for example, {next(iter(tensors), 'nothing')}")
+        fix = f"there is, for example, {next(iter(tensors), 'none')}"
+        if not set(pattern) & set("*?["):
+            fix = suggest(pattern, tensors, f"for a part of a name use '*{pattern}*'")
         raise CheckpointError(Problem("--tensor", pattern, "fits no tensor", fix))
     return fits
 
