@@ -78,6 +78,8 @@ class TensorFile:
             if length > os.fstat(file.fileno()).st_size:
                 raise ValueError(f"{path} is no safetensors file")
             self._header = json.loads(os.pread(file.fileno(), length, 8))
+        if not isinstance(self._header, dict):
+            raise ValueError(f"{path} is no safetensors file")
         self._origin = 8 + length
 
     @property
@@ -103,8 +105,9 @@ class TensorFile:
         for name in self.names:
             try:
                 begin, end = self._header[name]["data_offsets"]
-                each = np.dtype(TYPES[self.dtype(name)]).itemsize
-                whole = begin >= 0 and end <= size and end - begin == prod(self.shape(name)) * each
+                each, count = np.dtype(TYPES[self.dtype(name)]).itemsize, prod(self.shape(name))
+                fits = 0 <= begin <= end <= size and end - begin == count * each
+                whole = fits and isinstance(count, int)
             except (KeyError, TypeError, ValueError, AttributeError):
                 whole = False
             if not whole:
