@@ -81,6 +81,21 @@ def test_a_diff_names_exactly_what_differs(before: Arrays, after: Arrays, block:
     assert finite == sorted(finite, reverse=True)
 
 
+def test_what_is_not_finite_comes_first_then_the_largest_change(tmp_path: Path) -> None:
+    values = {"0.a": 1, "0.b": 1, "0.c": 0, "0.d": 4}
+    before = {name: np.array([value], np.float32) for name, value in values.items()}
+    after = {**before, "0.a": before["0.a"] * 3, "0.b": before["0.b"] * np.nan}
+    after |= {"0.c": np.ones(1, np.float32), "0.d": np.full(1, 5, np.float32)}
+    changes = diff_tensors(opened(tmp_path, "old", before), opened(tmp_path, "new", after))
+    assert [(one.name, one.relative) for one in changes[1:]] == [
+        ("0.c", math.inf),
+        ("0.a", 2.0),
+        ("0.d", 0.25),
+    ]
+    assert changes[0].name == "0.b"
+    assert math.isnan(changes[0].relative or 0.0)
+
+
 @given(TENSORS)
 def test_nothing_differs_from_itself(tensors: Arrays) -> None:
     with tempfile.TemporaryDirectory() as folder:
