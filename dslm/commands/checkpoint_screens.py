@@ -101,7 +101,8 @@ def _meaning(run: Path, found: Inventory) -> Iterator[str]:
     name = shlex.quote(run.as_posix())
     yield "whole or damaged is told by the sizes of files; next:"
     yield f"  dslm checkpoint verify {name}    compares every byte"
-    yield f"  dslm checkpoint prune {name} --keep 1 --dry-run    says what may go"
+    if not found.in_use:  # else it prunes by itself
+        yield f"  dslm checkpoint prune {name} --keep 1 --dry-run    says what may go"
 
 
 def list_record(run: Path, found: Inventory) -> dict[str, Any]:

@@ -37,6 +37,7 @@ def test_a_summary_is_that_of_the_finite_numbers(
     assert (summary.shape, summary.dtype, summary.count) == (whole.shape, "F32", whole.size)
     assert summary.non_finite == whole.size - finite.size
     assert sum(read) == whole.size
+    assert max(read, default=0) <= block
     assert summary.norm == pytest.approx(float(np.linalg.norm(finite)), rel=1e-12)
     if not finite.size:
         assert (summary.minimum, summary.maximum, summary.mean) == (None, None, None)
