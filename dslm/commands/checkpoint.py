@@ -204,6 +204,11 @@ def _prune(arguments: list[str]) -> None:
         metavar="M",
         help="those of every M-th step stay too; unless given, as the run keeps them; 0 = none",
     )
+    parser.add_argument(
+        "--drop-best",
+        action="store_true",
+        help="do not keep the one with the lowest validation loss, as is done else",
+    )
     parser.add_argument("--dry-run", action="store_true", help="only say what would go")
     options = parser.parse_args(arguments)
     problems = [
@@ -226,7 +231,8 @@ def _prune(arguments: list[str]) -> None:
         size = folder_bytes(newest) if newest else 0
         with Progress(size, "B", "verifying the newest") as progress:
             root = folder.checkpoints
-            pruning = plan_pruning(root, options.keep, positive(every), progress.advance)
+            best = None if options.drop_best else take_inventory(folder).best
+            pruning = plan_pruning(root, options.keep, positive(every), best, progress.advance)
         failed = [] if options.dry_run else carry_out(root, pruning)
     finally:
         folder.unlock()

@@ -49,6 +49,7 @@ def _row(one: Listed, found: Inventory) -> list[str]:
     words = [
         "damaged" if one.damage else "whole",
         *(["newest"] if one.step == found.newest_whole else []),
+        *(["best"] if one.step == found.best else []),
         *(["milestone"] if one.is_milestone else []),
     ]
     tokens = human(one.tokens) if one.tokens is not None else NONE
@@ -189,6 +190,7 @@ def prune_screen(pruning: Pruning, dry_run: bool) -> Iterator[str]:
     for step in pruning.stays:
         words = [
             *(["newest whole, every byte compared"] if step == pruning.newest_whole else []),
+            *(["best"] if step == pruning.best else []),
             *(["milestone"] if step in pruning.milestones else []),
             *(["damaged, and not older than those kept"] if step in pruning.damaged else []),
         ]

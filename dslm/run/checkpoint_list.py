@@ -70,6 +70,9 @@ class Inventory:
     unfinished: Sequence[Unfinished]
     newest_whole: int | None
     """The step from which the run would go on."""
+    best: int | None
+    """The step of the whole one with the lowest validation loss, of those at whose very step it was
+    measured; of equals the newest."""
     keep: int | None
     """How many of the newest the run keeps by its own settings…"""
     keep_every: int | None
@@ -153,10 +156,20 @@ def take_inventory(folder: RunFolder) -> Inventory:
             for path in unfinished(folder.checkpoints)
         ],
         newest_whole=max((one.step for one in there if not one.damage), default=None),
+        best=_best(there),
         keep=keep,
         keep_every=keep_every,
         in_use=not is_free(folder.path / ".lock"),
     )
+
+
+def _best(listed: Sequence[Listed]) -> int | None:
+    losses = [
+        (one.validation_loss.value, -one.step)
+        for one in listed
+        if not one.damage and one.validation_loss and one.validation_loss.step == one.step
+    ]
+    return -min(losses)[1] if losses else None
 
 
 def positive(value: object) -> int | None:

@@ -47,6 +47,8 @@ class Pruning:
     """Those among `stays` that are damaged, or of a format that this version does not know."""
     milestones: Sequence[int]
     """Those that stay only because `keep_every` divides their step."""
+    best: int | None = None
+    """The one among `stays` with the lowest validation loss."""
 
     @property
     def bytes(self) -> int:
@@ -55,7 +57,11 @@ class Pruning:
 
 
 def plan_pruning(
-    root: Path, keep: int, keep_every: int | None, advance: Advance | None = None
+    root: Path,
+    keep: int,
+    keep_every: int | None,
+    best: int | None = None,
+    advance: Advance | None = None,
 ) -> Pruning:
     """Decide what goes.
 
@@ -63,6 +69,7 @@ def plan_pruning(
         root: the run's folder of checkpoints.
         keep: how many of the newest whole ones stay.
         keep_every: whole ones of every multiple of this step stay too.
+        best: the one of this step stays too, if it is whole.
         advance: called with the number of bytes compared.
 
     Raises:
@@ -81,6 +88,8 @@ def plan_pruning(
     # What is newer than the newest whole one has proved to be damaged.
     whole = {step for step in found if step <= newest and not damage(found[step])}
     stay, newest_ones = kept(whole, keep, keep_every), sorted(whole)[-max(keep, 1) :]
+    milestones, best = sorted(stay.difference(newest_ones)), best if best in whole else None
+    stay |= set() if best is None else {best}
     damaged = {
         step
         for step in found.keys() - whole
@@ -91,8 +100,8 @@ def plan_pruning(
         for step, path in found.items()
         if step not in stay | damaged
     ]
-    stays, milestones = sorted(stay | damaged, reverse=True), sorted(stay.difference(newest_ones))
-    return Pruning(goes, stays, newest, sorted(damaged), milestones)
+    stays = sorted(stay | damaged, reverse=True)
+    return Pruning(goes, stays, newest, sorted(damaged), milestones, best)
 
 
 def _is_of_another_version(checkpoint: Path) -> bool:

@@ -87,7 +87,7 @@ def test_list_is_a_table_with_the_newest_first(call: Any) -> None:
     assert [row.split()[0] for row in rows] == ["30", "20", "10"]
     assert rows[0].endswith("2 ranks, ZeRO-1  whole, newest")
     assert " 7.0000  8.5000 (at 20) " in rows[0]
-    assert rows[1].endswith("whole, milestone")
+    assert rows[1].endswith("whole, best, milestone")
     assert rows[2].endswith("whole")
     assert "the run goes on from step 30\n" in reported
     assert "keeps those of the newest 2 and of every step that 20 divides\n" in reported
@@ -336,7 +336,7 @@ def test_prune_says_what_goes_and_what_stays_and_keeps_the_runs_milestones(
     assert dry.replace("would go", "removed ").replace("would be freed", "freed") == reported
     assert "removed   a/checkpoints/step-00000010: older, " in reported
     assert "stays     step 30 (newest whole, every byte compared)\n" in reported
-    assert "stays     step 20 (milestone)\n" in reported
+    assert "stays     step 20 (best, milestone)\n" in reported
     assert left(folder) == ["step-00000020", "step-00000030"]
     assert call("prune a --keep 1")[1].endswith("\nnothing to remove\n")
 
@@ -344,7 +344,14 @@ def test_prune_says_what_goes_and_what_stays_and_keeps_the_runs_milestones(
 def test_prune_keeps_the_multiples_that_it_is_given(call: Any, folder: Path) -> None:
     call("prune a --keep 1 --keep-every 10")
     assert len(left(folder)) == 3
-    call("prune a --keep 1 --keep-every 0")
+    call("prune a --keep 1 --keep-every 0 --drop-best")
+    assert left(folder) == ["step-00000030"]
+
+
+def test_prune_keeps_the_best_unless_it_is_to_go(call: Any, folder: Path) -> None:
+    assert "step 20 (best)\n" in call("prune a --keep 1 --keep-every 0")[1]
+    assert left(folder) == ["step-00000020", "step-00000030"]
+    call("prune a --keep 1 --keep-every 0 --drop-best")
     assert left(folder) == ["step-00000030"]
 
 

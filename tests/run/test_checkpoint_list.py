@@ -30,6 +30,20 @@ def test_each_checkpoint_has_its_numbers_the_newest_first(tmp_path: Path) -> Non
     assert not found.in_use
 
 
+def test_the_best_is_whole_and_measured_at_its_very_step_and_of_equals_the_newest(
+    tmp_path: Path,
+) -> None:
+    run = make_run(tmp_path, 10, 20, 30, 40, 45)
+    losses = {10: 8.0, 20: 7.0, 30: 7.0, 40: 6.0, 44: 5.0}
+    lines = [{"step": step, "validation_loss": loss} for step, loss in losses.items()]
+    RunFolder(run).metrics.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert take_inventory(RunFolder(run)).best == 40
+    lose(run, 40)
+    assert take_inventory(RunFolder(run)).best == 30
+    RunFolder(run).metrics.unlink()
+    assert take_inventory(RunFolder(run)).best is None
+
+
 def test_the_layout_in_the_manifest_comes_before_that_of_the_record(tmp_path: Path) -> None:
     run = make_run(tmp_path, 10)
     path = run / "checkpoints" / "step-00000010" / "manifest.json"

@@ -38,6 +38,15 @@ def test_every_multiple_stays(tmp_path: Path) -> None:
     assert pruned(make_run(tmp_path, 10, 20, 30, 40, 50), 1, 20) == [50, 40, 20]
 
 
+def test_the_best_stays_if_it_is_whole(tmp_path: Path) -> None:
+    root = make_run(tmp_path, 10, 20, 30) / "checkpoints"
+    pruning = plan_pruning(root, 1, None, best=10)
+    assert (pruning.stays, pruning.best, pruning.milestones) == ([30, 10], 10, [])
+    lose(tmp_path, 10)
+    pruning = plan_pruning(root, 1, None, best=10)
+    assert (pruning.stays, pruning.best) == ([30], None)
+
+
 def test_nothing_goes_before_it_is_carried_out_and_the_sum_is_what_gets_free(
     tmp_path: Path,
 ) -> None:
