@@ -117,7 +117,7 @@ def install(orders: Orders, rank: int) -> None:
 
 
 def _spoil_writing(faults: list[Fault]) -> None:
-    from dslm.run.checkpoint import Writer
+    from dslm.run.checkpoint_writer import Writer
 
     spoiled: Any = Writer
     write = spoiled.write

@@ -81,7 +81,8 @@ def _batch(asked: Layout) -> str:
 def _memory(asked: Layout, cluster: Cluster) -> str:
     memory = asked.memory
     split = ", ".join(f"{part} {getattr(memory, part) / GIB:.2f}" for part in PARTS)
-    host = f" + {memory.host / GIB:.2f} GiB of main memory" if memory.host else ""
+    host = f" + {memory.host / GIB:.2f} GiB offloaded" if memory.host else ""
+    host += f" + {memory.copies / GIB:.2f} GiB of main memory for checkpoints"
     has = ""
     if cluster.device is not None:
         has = f" of {cluster.device.memory / GIB:.0f}, {CONTEXT / GIB:.1f} of which CUDA takes"

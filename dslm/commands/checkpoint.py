@@ -235,7 +235,7 @@ def _prune(arguments: list[str]) -> None:
             pruning = plan_pruning(root, options.keep, positive(every), best, progress.advance)
         failed = [] if options.dry_run else carry_out(root, pruning)
     finally:
-        folder.unlock()
+        folder.lock.release()
     print(*screens.prune_screen(pruning, options.dry_run), sep="\n")
     if failed:
         raise CheckpointError(*failed)
@@ -248,7 +248,7 @@ def _lock(folder: RunFolder) -> None:
         CheckpointError: one is training there, or nothing can be written there.
     """
     try:
-        folder.lock()
+        folder.lock.take()
     except CheckpointError as error:
         rule = f"is in use: {error.problems[0].rule}"
         fix = "wait for it: a run in training removes its own by keep= and keep_every="

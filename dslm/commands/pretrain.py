@@ -39,7 +39,7 @@ def main(argv: list[str]) -> None:
         pretrain(job, world, words, found)
     finally:
         if job is not None:
-            job.folder.unlock()
+            job.folder.lock.release()
 
 
 def _check(

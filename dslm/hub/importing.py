@@ -21,7 +21,8 @@ from dslm.files.published import occupied, published
 from dslm.files.whole import read_json
 from dslm.hub.folder import SETTINGS, Folder, open_folder
 from dslm.model.config import ModelConfig
-from dslm.run.checkpoint import Writer, layer_file
+from dslm.run.checkpoint import layer_file
+from dslm.run.checkpoint_writer import Writer
 from dslm.run.config import RunConfig
 from dslm.run.folder import RunFolder
 from dslm.run.presets import fine_tune

@@ -75,7 +75,7 @@ def fits(memory: Memory, cluster: Cluster, available: float | None = None) -> bo
         usable = (1 - FRAGMENTED) * cluster.device.memory - CONTEXT
         if memory.device > usable:
             return False
-    needed = memory.host + (memory.device if cluster.cpu else 0.0)
+    needed = memory.host + memory.copies + (memory.device if cluster.cpu else 0.0)
     return available is None or needed * cluster.local <= available
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dslm.model.config import ModelConfig
+from dslm.model.counts import block_count
 from dslm.parallel.activations import activations
 from dslm.parallel.deepspeed_json.optimizer import implementation, moments, named, offloaded
 from dslm.parallel.deepspeed_json.schema import given
@@ -40,6 +41,8 @@ class Memory:
     buffers: float
     """Buckets of communication, flattened gradients, gathered weights."""
     host: float
+    copies: float = 0.0
+    """Main memory that a rank keeps, from the first checkpoint on, for its part of one."""
 
     @property
     def device(self) -> float:
@@ -172,7 +175,13 @@ def _estimate(model: ModelConfig, rank: Ranked, scored: float) -> Memory:
         weights, host = 0.0, host + weights
     full = max(moments_of_a_step, key=lambda moment: moment.total)
     buffers = full.buffers + (SCRATCH if rank.cpu else 0)
-    return Memory(weights, full.gradients, optimizer, full.activations, buffers, host)
+    part = max((4 + kept) * rank.count / plan.replicas, max(4, kept) * _largest_layer(model))
+    return Memory(weights, full.gradients, optimizer, full.activations, buffers, host, part)
+
+
+def _largest_layer(model: ModelConfig) -> int:
+    """Weights of the largest layer: no file of a checkpoint is divided among ranks."""
+    return max(block_count(model), model.size * model.width)
 
 
 def _kind(rank: Ranked) -> str:

@@ -63,7 +63,14 @@ def check_disk(
         return []
     more = " more" if existing else ""
     rule = f"has {human(free)}B free, but {keep} + 1 checkpoints take {human(needed)}B{more}"
-    return [Problem(str(folder), None, rule, "free some space, or set keep=1 or another run=")]
+    return [
+        Problem(
+            str(folder),
+            None,
+            rule,
+            "free some space, or set keep=1, keep_best=false or another run=",
+        )
+    ]
 
 
 def _is_stale(lock: Path) -> bool:

@@ -46,6 +46,7 @@ def findings(record: Record) -> list[Finding]:
         _spikes(losses),
         _slow(series(record.log.training, "tokens_per_second")),
         _skipped(series(record.log.training, "skipped_steps")),
+        _not_saved(record.fact("failed_saves")),
         _resumed(record.log.resumes),
         _unreadable(record.log.unreadable),
     )
@@ -119,6 +120,15 @@ def _skipped(counts: Sequence[Point]) -> Finding | None:
         return None
     steps = counted(int(counts[-1].value), "step")
     return Finding("note", "Skipped steps", f"float16's loss scale left out {steps}.")
+
+
+def _not_saved(failed: object) -> Finding | None:
+    saves = failed if isinstance(failed, list) else []
+    if not saves:
+        return None
+    steps = ", ".join(f"{one['step']:,}" for one in saves[:8]) + (", …" if len(saves) > 8 else "")
+    text = f"Those of step {steps} could not be written; the last time: {saves[-1]['reason']}."
+    return Finding("look", "Checkpoints missing", text)
 
 
 def _resumed(resumes: Sequence[int]) -> Finding | None:

@@ -112,10 +112,10 @@ class SkippedSteps:
         self.lines = kept
 
     def add(self, skipped: SkippedSamples) -> None:
-        """Write one down."""
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(_line(skipped))
+        """Write one down, with all before it: the file may have been removed."""
         self.lines.append(skipped)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(self.path, "".join(map(_line, self.lines)))
 
 
 def read_skipped(path: Path) -> list[SkippedSamples]:

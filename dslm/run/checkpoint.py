@@ -7,27 +7,24 @@
         run.json                           the record of the run, in case its own is lost
         manifest.json                      bytes and sha256 of all of these, written last
 
-Every rank writes some of the layers it holds, into a hidden folder; when all have, the first rank
-writes the manifest and publishes the folder by one rename. Any layout loads it, tensor by tensor.
+The manifest also says at which layout and with which versions it was written, of which nothing
+depends: any layout loads it, tensor by tensor. `checkpoint_writer` writes it.
 """
 
 from __future__ import annotations
 
-import errno
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from math import inf
 from pathlib import Path
 from typing import Any
 
+from dslm import __version__
 from dslm.errors import CheckpointError, Problem, UserError
-from dslm.files.fingerprint import Expected, file_sha256
-from dslm.files.whole import read_json, write_json
+from dslm.files.fingerprint import Expected
+from dslm.files.whole import read_json
 from dslm.progress import Advance, Progress
-from dslm.run.tensor_file import write_tensors
 
 FORMAT = 1
 """Version of a checkpoint."""
@@ -60,7 +57,7 @@ def listed(folder: Path) -> tuple[list[Expected], list[Problem]]:
     path, rule = folder / "manifest.json", "is damaged: its sha256 is not the manifest's"
     try:
         manifest = read_json(path)
-        found = manifest["format"]
+        check_format(path, manifest["format"], FORMAT, written_by(manifest))
         files = [
             Expected(
                 file, int(known["bytes"]), str(known["sha256"]), Problem(str(file), None, rule)
@@ -68,11 +65,12 @@ def listed(folder: Path) -> tuple[list[Expected], list[Problem]]:
             for name, known in manifest["files"].items()
             for file in [folder / name]
         ]
+    except CheckpointError:
+        raise
     except UserError as error:
         return [], list(error.problems)
     except (KeyError, TypeError, ValueError, AttributeError):
         return [], [Problem(str(path), None, "is not a checkpoint's manifest")]
-    check_format(path, found, FORMAT)
     if folder / "state.json" not in [file.path for file in files]:
         return [], [Problem(str(path), None, "does not name all files of a checkpoint")]
     return files, []
@@ -113,14 +111,27 @@ def _verify_size(file: Expected) -> list[Problem]:
     return []
 
 
-def check_format(path: Path, found: Any, known: int) -> None:
+def written_by(manifest: Mapping[str, Any]) -> str | None:
+    """The version of dslm that wrote a checkpoint, where its manifest says so."""
+    versions = manifest.get("versions")
+    return str(versions["dslm"]) if isinstance(versions, dict) and "dslm" in versions else None
+
+
+def check_format(path: Path, found: Any, known: int, by: str | None = None) -> None:
     """Refuse a file that another version of dslm wrote.
+
+    Args:
+        path: the file.
+        found: its format.
+        known: the format that is read.
+        by: the version that wrote the file, if it says so.
 
     Raises:
         CheckpointError: the format found is not the known one.
     """
     if found != known:
-        rule, fix = f"this version of dslm reads {known}", "use the version that wrote it"
+        rule = f"this version of dslm ({__version__}) reads {known}"
+        fix = f"use dslm {by}, which wrote it" if by else "use the version that wrote it"
         raise CheckpointError(Problem(f"{path}: format", found, rule, fix))
 
 
@@ -174,100 +185,27 @@ def read_weights(folder: Path) -> dict[str, Any]:
     return {name: tensor for file in files for name, tensor in load_file(file).items()}
 
 
-class Writer:
-    """Writes one checkpoint; all ranks go through the same calls.
-
-    Args:
-        root: the run's folder of checkpoints.
-        step: the step that has been made.
-    """
-
-    def __init__(self, root: Path, step: int) -> None:
-        self.final = checkpoint_folder(root, step)
-        self.partial = self.final.with_name(f".{self.final.name}.partial")
-
-    def begin(self, size: float = 0) -> None:
-        """Make the hidden folder; the first rank only.
-
-        Args:
-            size: bytes that the checkpoint will take, about.
-
-        Raises:
-            OSError: there is less space than that, or nothing can be written there.
-        """
-        self.remove()
-        self.partial.mkdir(parents=True)
-        if (free := shutil.disk_usage(self.partial).free) < size:
-            needed = f"a checkpoint takes {size / 2**30:.2f} GiB, {free / 2**30:.2f} are free"
-            raise OSError(errno.ENOSPC, needed)
-
-    def remove(self) -> None:
-        """Remove the hidden folder, as far as that is possible; the first rank only."""
-        shutil.rmtree(self.partial, ignore_errors=True)
-
-    def write(self, name: str, tensors: Mapping[str, Any]) -> tuple[int, str]:
-        """Write one file of tensors; returns its bytes and sha256.
-
-        Raises:
-            OSError: most often because the disk is full.
-        """
-        whole = {key: tensor.detach().float().cpu().numpy() for key, tensor in tensors.items()}
-        return write_tensors(self.partial / name, whole)
-
-    def publish(
-        self,
-        files: Mapping[str, tuple[int, str]],
-        state: Mapping[str, Any],
-        record: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Write state and manifest and show the checkpoint; the first rank only.
-
-        Args:
-            files: what all ranks have written, with bytes and sha256.
-            state: the numbers of the checkpoint.
-            record: what ``run.json`` holds, of which a copy is kept in case it is lost.
-        """
-        own = {"state.json": {"format": FORMAT, **state}}
-        if record is not None:
-            own["run.json"] = dict(record)
-        known = dict(files)
-        for name, content in own.items():
-            path = self.partial / name
-            write_json(path, content)
-            known[name] = path.stat().st_size, file_sha256(path)
-        listed = {name: {"bytes": b, "sha256": s} for name, (b, s) in sorted(known.items())}
-        write_json(self.partial / "manifest.json", {"format": FORMAT, "files": listed})
-        shutil.rmtree(self.final, ignore_errors=True)
-        sync_folder(self.partial)
-        self.partial.rename(self.final)
-        sync_folder(self.final.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Wait until the names in a folder are on the disk, where the file system can tell."""
-    number = os.open(folder, os.O_RDONLY)
-    with suppress(OSError):
-        os.fsync(number)
-    os.close(number)
-
-
-def kept(steps: Iterable[int], keep: int, keep_every: int | None = None) -> set[int]:
+def kept(
+    steps: Iterable[int], keep: int, keep_every: int | None = None, best: int | None = None
+) -> set[int]:
     """The steps whose checkpoints are to stay.
 
     Args:
         steps: of all checkpoints.
         keep: how many of the newest stay; the newest one always does.
         keep_every: those of every multiple of this step stay too.
+        best: so does this one, see `dslm.run.best`.
     """
     newest = sorted(steps, reverse=True)
     apart = {step for step in newest if keep_every is not None and step % keep_every == 0}
+    apart |= {step for step in newest if step == best}
     return {*newest[: max(keep, 1)], *apart}
 
 
-def prune(root: Path, keep: int, keep_every: int | None = None) -> None:
+def prune(root: Path, keep: int, keep_every: int | None = None, best: int | None = None) -> None:
     """Remove the checkpoints not `kept`."""
     found = dict(checkpoints(root))
-    for step in found.keys() - kept(found, keep, keep_every):
+    for step in found.keys() - kept(found, keep, keep_every, best):
         remove(found[step])
 
 

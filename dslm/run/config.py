@@ -95,6 +95,8 @@ class RunConfig:
     """How many of the newest checkpoints are kept."""
     keep_every: Count | None = None
     """Keep those of every multiple of this step too."""
+    keep_best: bool = True
+    """Keep the one with the lowest validation loss too, of those at whose step it was measured."""
     save_failures: Count = 3
     """End the run when that many checkpoints in a row could not be written."""
     target_loss: Positive | None = None

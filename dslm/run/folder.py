@@ -7,24 +7,23 @@ Of a run that failed or stalled also failure.json, stalls/rank-0.txt …
 
 from __future__ import annotations
 
-import fcntl
 import os
-import socket
+import shutil
 import threading
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from dslm.config.parse import parse
 from dslm.config.renamed import with_current_names
 from dslm.errors import CheckpointError, ConfigError, Problem, UserError
-from dslm.files.whole import read_json, write_json
+from dslm.files.whole import appearing_folder, read_json, write_json
 from dslm.run.checkpoint import check_format, checkpoint_folder, checkpoints
 from dslm.run.config import RENAMED, RunConfig
 from dslm.run.heartbeats import Heartbeats
+from dslm.run.lock import RunLock
 from dslm.run.status import with_status_word
 
 DECIDES = ("model", "objective", "init_from", "word_vectors", "seed")
@@ -33,8 +32,6 @@ ROWS = ("packing", "document_borders", "augmentation")
 """… and those of its data that decide which rows it sees."""
 FORMAT = 1
 """Version of ``run.json``."""
-LOOKS = 5
-"""How often a lock is tried: whoever asks how a run stands holds it for a moment."""
 
 EARLY = (".lock", ".ranks", "logs", "stalls", "failure.json")
 """What may be there before there is a run: what a start leaves that came to nothing."""
@@ -61,7 +58,7 @@ class RunFolder:
         self.failure = path / "failure.json"
         self.stalls = path / "stalls"
         self.heartbeats = Heartbeats(path / ".ranks")
-        self._lock: TextIO | None = None
+        self.lock = RunLock(path, self._heartbeat)
         self._writing = threading.Lock()
 
     def read(self) -> dict[str, Any]:
@@ -132,49 +129,27 @@ class RunFolder:
         """The step of the newest checkpoint, 0 when there is none."""
         return max((step for step, _ in checkpoints(self.checkpoints)), default=0)
 
-    def lock(self) -> None:
-        """Keep other runs out of the folder until this process ends.
+    def _heartbeat(self) -> Mapping[str, Any]:
+        """When the run was last seen alive, as far as ``run.json`` says."""
+        with suppress(UserError):
+            return self.read().get("heartbeat") or {}
+        return {}
 
-        Raises:
-            CheckpointError: another process holds it.
+    def add_tokenizer(self, source: Path) -> None:
+        """Copy a tokenizer into the folder, whole or not at all, unless there is one already.
+
+        Args:
+            source: its folder.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        self._lock = (self.path / ".lock").open("a+")
-        for attempt in range(LOOKS):
-            try:
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError:
-                if attempt == LOOKS - 1:
-                    raise CheckpointError(self._in_use(self._lock)) from None
-                time.sleep(0.05)
-        self._lock.truncate(0)
-        self._lock.write(f"{socket.gethostname()} {os.getpid()}")
-        self._lock.flush()
-
-    def unlock(self) -> None:
-        """Let others in again, if this process had locked the folder."""
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
-
-    def _in_use(self, lock: TextIO) -> Problem:
-        """Who else writes here, as far as it is known."""
-        lock.seek(0)
-        host, _, pid = lock.read(300).partition(" ")
-        try:
-            heartbeat = self.read().get("heartbeat") or {}
-        except UserError:
-            heartbeat = {}
-        who = [f"process {pid} on host {host}"] if pid else []
-        who += [f"heartbeat at {heartbeat['time']}"] if "time" in heartbeat else []
-        rule = "another run is writing there now" + (f" ({', '.join(who)})" if who else "")
-        fix = "wait for it, or choose another run="
-        return Problem("run", str(self.path), rule, fix)
+        if self.tokenizer.exists():
+            return
+        with appearing_folder(self.tokenizer) as partial:
+            shutil.copytree(source, partial)
 
     def write_record(self, record: Mapping[str, Any]) -> None:
-        """Write ``run.json``."""
+        """Write ``run.json``, and make the folder if there is none."""
         with self._writing:
+            self.path.mkdir(parents=True, exist_ok=True)
             write_json(self.record, {"format": FORMAT, **record})
 
     def write_heartbeat(self, heartbeat: Mapping[str, Any]) -> None:
@@ -215,7 +190,8 @@ def check_folder(
         before = folder.read()
     except UserError:
         rule = "holds something that is not a run (it has no readable run.json)"
-        return [Problem("run", where, rule, "choose another run=")]
+        fix = "choose another run=, or remove this folder to start over"
+        return [Problem("run", where, rule, fix)]
     return [*_changed(before, config, data), *_finished(folder, config)]
 
 

@@ -89,6 +89,7 @@ class Heartbeats:
         """Overwrite a rank's heartbeat; on a full disk it stays as it was."""
         text = json.dumps(asdict(heartbeat)).encode()
         try:
+            self.folder.mkdir(parents=True, exist_ok=True)
             file = os.open(self._file(heartbeat.rank), os.O_CREAT | os.O_WRONLY, 0o666)
         except OSError:
             return
@@ -115,8 +116,10 @@ class Heartbeats:
 
     def call_all(self) -> None:
         """Ask all ranks to write down where they are."""
-        with self.call.open("r+b") as file:
-            file.write(b"!")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        file = os.open(self.call, os.O_CREAT | os.O_WRONLY, 0o666)
+        os.pwrite(file, b"!", 0)
+        os.close(file)
 
     @property
     def called(self) -> bool:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from io import FileIO
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import Protocol
 
 from dslm.files.whole import write_text
 
@@ -31,36 +35,82 @@ class Metrics:
         path: ``metrics.jsonl``; lines after `step`, left by a run that was cut off, are removed.
         step: the step from which the run goes on.
         board: a TensorBoard writer, closed at the end; or `None`.
+        is_gone: called when the file has been removed, before it is put back.
     """
 
-    def __init__(self, path: Path, step: int, board: Board | None = None) -> None:
-        self.path, self.board = path, board
+    def __init__(
+        self,
+        path: Path,
+        step: int,
+        board: Board | None = None,
+        is_gone: Callable[[], object] = lambda: None,
+    ) -> None:
+        self.path, self.board, self.is_gone = path, board, is_gone
+        self.waiting, self.failure = b"", None
         self.file = self._kept(step)
 
-    def _kept(self, step: int) -> TextIO:
+    waiting: bytes
+    """Lines that could not be written yet."""
+    failure: OSError | None
+    """Why they could not be."""
+
+    def _kept(self, step: int) -> FileIO:
         kept = [line for line in read_metrics(self.path) if int(line["step"] or 0) <= step]
         write_text(self.path, "".join(json.dumps(line) + "\n" for line in kept))
-        return self.path.open("a", encoding="utf-8")
+        return self.path.open("ab+", buffering=0)
 
     def forget_after(self, step: int) -> None:
         """Remove the lines of later steps."""
+        with suppress(OSError):
+            self._write_waiting()
         self.file.close()
         self.file = self._kept(step)
 
     def write(self, line: Line) -> None:
-        """Add a line; numbers that are not finite become null, because JSON has none."""
+        """Add a line; numbers that are not finite become null, because JSON has none.
+
+        A line that cannot be written, on a full disk, is written with the next one.
+        """
         finite = {key: _finite(value) for key, value in line.items()}
-        self.file.write(json.dumps(finite) + "\n")
-        self.file.flush()
+        self.waiting += (json.dumps(finite) + "\n").encode()
+        try:
+            self._write_waiting()
+            self.failure = None
+        except OSError as error:
+            self.failure = error
         if self.board is not None:
             for key, value in finite.items():
                 if key != "step" and value is not None:
                     self.board.add_scalar(key, value, int(line["step"] or 0))
 
+    def _write_waiting(self) -> None:
+        if not self._is_there():
+            self._put_back()
+        while self.waiting:
+            self.waiting = self.waiting[self.file.write(self.waiting) :]
+
+    def _is_there(self) -> bool:
+        try:
+            return os.path.samestat(os.fstat(self.file.fileno()), self.path.stat())
+        except FileNotFoundError:
+            return False
+
+    def _put_back(self) -> None:
+        """Write what the removed file held, which can be read for as long as it is open."""
+        self.is_gone()
+        self.file.seek(0)
+        text = self.file.readall().decode("utf-8", "replace")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(self.path, text)
+        self.file.close()
+        self.file = self.path.open("ab+", buffering=0)
+
     def __enter__(self) -> Metrics:
         return self
 
     def __exit__(self, *_: object) -> None:
+        with suppress(OSError):
+            self._write_waiting()
         self.file.close()
         if self.board is not None:
             self.board.close()

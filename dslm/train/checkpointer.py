@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 from collections import Counter
@@ -16,18 +17,27 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dslm.errors import PeerError, RankError, UserError
+from dslm.errors import PeerError, RankError
 from dslm.model.initial import Numbers
 from dslm.parallel.engine import Engine
 from dslm.parallel.state import TrainingState
-from dslm.run.checkpoint import Writer, layer_file, prune, read_state
+from dslm.run.best import Measured, best, write_measured
+from dslm.run.checkpoint import layer_file, prune, read_state
+from dslm.run.checkpoint_writer import Writer
 from dslm.run.tensor_file import TensorFile
 from dslm.train.file_queue import FileQueue, Written
 from dslm.train.host_buffer import HostBuffer
 from dslm.train.mixture import write_phases
 from dslm.train.prepare import Job
+from dslm.train.record import RunRecord
 from dslm.train.shares import shares
 
+FIXES = {
+    **dict.fromkeys([errno.ENOSPC, errno.EDQUOT], "free some space and "),
+    **dict.fromkeys([errno.EROFS, errno.EACCES, errno.EPERM], "make the folder writable and "),
+    errno.ENOENT: "the folder was removed meanwhile: ",
+}
+"""What to do first about an error of the system."""
 MOST_STEPS = 40
 """Throw-away steps within which float16 must find a loss scale that does not overflow."""
 
@@ -50,6 +60,7 @@ class Checkpointer:
         engine: whose state.
         job: where they go, how many are kept, and DeepSpeed's JSON.
         layers: number of layers of the model, embedding and head included.
+        record: of the run.
         report: shows a line to the user.
         beat: called for each file that is written, by another thread.
     """
@@ -59,22 +70,24 @@ class Checkpointer:
         engine: Engine,
         job: Job,
         layers: int,
+        record: RunRecord,
         report: Callable[[str], object] = lambda line: None,
         beat: Callable[[], object] = lambda: None,
     ) -> None:
         self.engine, self.deepspeed, self.config = engine, job.deepspeed, job.config
         self.root, self.layers, self.phases = job.folder.checkpoints, layers, job.phases
-        self.report, self.beat, self.folder = report, beat, job.folder
+        self.report, self.beat, self.record = report, beat, record
         self.bytes, self.is_main = job.checkpoint_bytes, torch.distributed.get_rank() == 0
         self.buffer, self.failures = HostBuffer(), 0
         self._pending: Pending | None = None
 
-    def save(self, step: int, samples: int) -> None:
+    def save(self, step: int, samples: int, measured: Measured | None = None) -> None:
         """Copy the state, and write the copy while the training goes on; every rank must call it.
 
         Args:
             step: optimizer steps made.
             samples: windows read.
+            measured: the validation loss at this step, if it has been measured.
 
         Raises:
             RankError: the checkpoint before this one was one failure too many, on this rank.
@@ -85,6 +98,7 @@ class Checkpointer:
         failure = None
         if self.is_main:
             try:
+                self.record.put_back()
                 writer.begin(self.bytes)
             except OSError as error:
                 failure = error
@@ -97,6 +111,7 @@ class Checkpointer:
             "loss_scale": state.loss_scale(),
             "optimizer": self.deepspeed["optimizer"]["type"],
             **write_phases(self.phases),
+            **write_measured(measured),
         }
         queue = FileQueue(writer.write, self.beat)
         for file, tensors in self._copies(state).items():
@@ -134,7 +149,8 @@ class Checkpointer:
         found, failed = self._exchange(files, failure)
         if self.is_main and not failed:
             try:
-                pending.writer.publish(found, pending.numbers, self._record())
+                about = self.record.content(), self.record.layout()
+                pending.writer.publish(found, pending.numbers, *about)
             except OSError as error:
                 failure = error
         if failed or self._any(failure is not None):
@@ -143,7 +159,8 @@ class Checkpointer:
         self.failures = 0
         if self.is_main:
             with suppress(OSError):  # what cannot be removed now is removed after the next one
-                prune(self.root, self.config.keep, self.config.keep_every)
+                chosen = best(self.root) if self.config.keep_best else None
+                prune(self.root, self.config.keep, self.config.keep_every, chosen)
         torch.distributed.barrier()
 
     def _fail(self, pending: Pending, failure: OSError | None, is_last: bool) -> None:
@@ -155,21 +172,16 @@ class Checkpointer:
         number = self._largest(failure.errno or 0 if failure else 0)
         reason = f": {failure or os.strerror(number)}" + ("" if failure else " (on another rank)")
         what = f"the checkpoint of step {step:,} could not be written to {self.root}{reason}"
+        self.record.save_failed(step, reason.removeprefix(": "))
         if is_last or self.failures >= self.config.save_failures:
             times = f" ({self.failures} in a row)" if self.failures > 1 else ""
+            fix = FIXES.get(number, "")
             raise (RankError if failure else PeerError)(
-                f"{what}{times}; "
-                "free some space and run the same command again: older checkpoints are whole"
+                f"{what}{times}; {fix}run the same command again: older checkpoints are whole"
             )
         if not self.is_main and failure is not None:
             logging.getLogger(__name__).warning(what)
         self.report(f"warning: {what}; training goes on, older checkpoints are whole")
-
-    def _record(self) -> dict[str, Any] | None:
-        """What is known of the run, for its checkpoint; `None` where all of it is lost."""
-        with suppress(UserError):
-            return self.folder.read()
-        return None
 
     def _largest(self, value: float) -> int:
         """The largest of a number on all ranks."""
@@ -236,11 +248,6 @@ class Checkpointer:
                     if file in own:
                         files.setdefault(file, {})[key] = self.buffer.copy(key, tensor)
         return files
-
-    def _write(self, writer: Writer, file: str, tensors: Mapping[str, Tensor]) -> Written:
-        written = writer.write(file, tensors)
-        self.beat()
-        return written
 
     def _exchange(
         self, files: Mapping[str, Written], failure: OSError | None

@@ -13,6 +13,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TextIO
 
 from dslm.errors import DslmError, PeerError, ReportedError, UserError
@@ -121,7 +122,7 @@ def _origin(folder: RunFolder, watchdog: Watchdog) -> Failure | None:
     unseen = max(UNSEEN, 4 * watchdog.every)
     end = time.monotonic() + patience(watchdog)
     while time.monotonic() < end:
-        if folder.failure in folder.path.iterdir():  # looks at the folder anew on NFS
+        if _is_in(folder.failure, folder.path):
             for _ in range(20):  # it is being written
                 if found := read_failure(folder.failure):
                     return found
@@ -134,6 +135,14 @@ def _origin(folder: RunFolder, watchdog: Watchdog) -> Failure | None:
                 return found
         time.sleep(max(0.1, watchdog.world.size / 500))
     return None
+
+
+def _is_in(file: Path, folder: Path) -> bool:
+    """Whether a file is in a folder, which is looked at anew on NFS; the folder may be gone."""
+    try:
+        return file in folder.iterdir()
+    except FileNotFoundError:
+        return False
 
 
 def _killed(folder: RunFolder, one: Heartbeat, now: Heartbeat) -> Failure:

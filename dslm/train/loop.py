@@ -17,6 +17,7 @@ from dslm.model.counts import flops_per_token
 from dslm.objectives.batch import Batch
 from dslm.parallel.engine import Engine
 from dslm.parallel.hardware import memory_gib, peak_flops
+from dslm.run.best import Measured
 from dslm.run.metrics import Line, skipped_steps, validation_losses
 from dslm.run.schedule import factor
 from dslm.run.status import Ending
@@ -29,13 +30,9 @@ from dslm.train.predicted import Prediction
 from dslm.train.prepare import Job
 from dslm.train.rewind import Rewinds, Spike
 from dslm.train.run_logger import RunLogger
+from dslm.train.stuck import warning
 from dslm.train.throughput import Throughput
 from dslm.train.watchdog import Watchdog
-
-BARELY = 0.3
-"""Nats: a loss less than this below ln V means that next to nothing has been learned."""
-FAR = 1.0
-"""Nats: a loss more than this above ln V, where training begins, means that it has become worse."""
 
 
 @dataclass
@@ -89,6 +86,7 @@ class Loop:
         self.watch.begin(position.step)
         self.throughput = Throughput(self.config.steps - position.step, self.plan.tokens_per_step)
         self.best, self.misses = math.inf, 0
+        self.measured: tuple[int, Measured] | None = None
         self.engine.loss_function.pop_metrics()  # of the steps that only materialized moments
         for loss in measured:
             self.compare(loss)
@@ -202,12 +200,14 @@ class Loop:
             "memory_gib": memory_gib(self.device),
             **self.engine.measures(),
         }
+        if failed := len(self.checkpointer.record.failed_saves):
+            line["failed_saves"] = failed
         if self.peak is not None:
             per_token = flops_per_token(self.config.model, self.objective.scored_fraction)
             line["mfu"] = per_token * tokens_per_second / (self.peak * self.plan.world)
         self.logger.log(line, self.throughput)
-        if math.isfinite(value):
-            self.warn_if_stuck(value)
+        if math.isfinite(value) and (said := warning(self.config, self.position.step, value)):
+            self.logger.message(said)
 
     def measure(self) -> str | None:
         """Measure the validation loss; returns a reason to stop, if there is one.
@@ -257,6 +257,7 @@ class Loop:
         }
         self.logger.log(line, self.throughput)
         self.watch.validation(self.position.step, loss)
+        self.measured = self.position.step, Measured(loss, shards.fingerprint, rows)
         return loss
 
     def reason_to_stop(self, loss: float) -> str | None:
@@ -282,18 +283,6 @@ class Loop:
             self.data_watch.look(now=True)
             steps = range(self.config.bad_steps.skip + 1)
             self.watch.before_saving(position.step, (next(self.coming_batch(n)) for n in steps))
-            self.checkpointer.save(position.step, position.samples)
-
-    def warn_if_stuck(self, loss: float) -> None:
-        """One warning when the model has learned next to nothing in a fifth of the steps."""
-        uniform, step = math.log(self.config.model.size), self.position.step
-        a_fifth = max(1, self.config.steps // 5)
-        if not a_fifth <= step < a_fifth + self.config.log_interval or loss <= uniform - BARELY:
-            return
-        worse = loss > uniform + FAR
-        self.logger.message(
-            f"warning: after {step} steps the loss {loss:.2f} "
-            + ("is far above" if worse else "has barely left")
-            + f" ln(vocabulary) = {uniform:.2f}: look at the data, or "
-            + ("lower the peak learning rate" if worse else "raise the peak learning rate")
-        )
+            step, measured = self.measured or (None, None)
+            measured = measured if step == position.step else None
+            self.checkpointer.save(position.step, position.samples, measured)

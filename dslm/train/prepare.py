@@ -23,8 +23,10 @@ from dslm.parallel.deepspeed_json.optimizer import all_moments, moments, named
 from dslm.parallel.muon import check_matrices
 from dslm.parallel.plan import Plan, make_plan
 from dslm.parallel.setup import check_builds, check_disk
+from dslm.run.best import best
 from dslm.run.checkpoint import (
     checkpoints,
+    kept,
     newest_good,
     read_state,
     total_bytes,
@@ -145,13 +147,21 @@ def prepare(
     job = _job(config, deepspeed, plan, sources, objective, world, source)
     wrong = check_builds(job.ops, extensions_folder(), "" if world.cpu else gpu_architectures())
     if world.is_main:
-        there = checkpoints(job.folder.checkpoints)[: config.keep]
-        existing = sum(total_bytes(folder) for _, folder in there)
-        where = job.folder.path.absolute()
-        wrong += check_disk(where, job.checkpoint_bytes, config.keep, existing)
+        wrong += _check_disk(job)
     if wrong:
         raise UserError(*wrong)
     return job
+
+
+def _check_disk(job: Job) -> list[Problem]:
+    """Whether the checkpoints that are to stay will fit, those that are there already counted."""
+    root, config = job.folder.checkpoints, job.config
+    with_best = config.keep_best and config.data.validation is not None
+    found = dict(checkpoints(root))
+    there = kept(found, config.keep, best=best(root) if with_best else None)
+    existing = sum(total_bytes(found[step]) for step in there)
+    where, stay = job.folder.path.absolute(), config.keep + with_best
+    return check_disk(where, job.checkpoint_bytes, stay, existing)
 
 
 def check_settings(config: RunConfig, deepspeed: dict[str, Any] | None) -> list[Problem]:

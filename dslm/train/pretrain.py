@@ -6,7 +6,6 @@ check (`prepare`, before torch) → all ranks agree → checksums → first scre
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -29,7 +28,7 @@ from dslm.train.data_watch import blamed_on_shards
 from dslm.train.failing import failures_reported
 from dslm.train.output import redirect_output
 from dslm.train.prepare import Job
-from dslm.train.record import RunRecord
+from dslm.train.record import FAILED_SAVES, RunRecord
 from dslm.train.resumed import resumed
 from dslm.train.run_logger import RunLogger
 from dslm.train.screen import first_screen, last_screen, scarce
@@ -116,8 +115,8 @@ def _train(record: RunRecord, step: int, messages: TextIO, watchdog: Watchdog) -
     watchdog.enter("restoring")
     REQUESTS.renew()
     stop_if_asked(world)
-    with _run_logger(job, world, max(step, 0), messages) as logger:
-        checkpointer = Checkpointer(engine, job, len(layers), logger.message, watchdog.beat)
+    with _run_logger(record, max(step, 0), messages) as logger:
+        checkpointer = Checkpointer(engine, job, len(layers), record, logger.message, watchdog.beat)
         loop = Loop(job, engine, checkpointer, device(world), logger, watchdog, prediction)
         if step > 0:
             folder = job.folder.checkpoint(step)
@@ -181,10 +180,10 @@ def _claim(
     if file is not None and step < 1:
         record.vectors = read_word_vectors(file, job.sources.train[0].tokenizer, job.stream)
     before = job.folder.read() if step > 0 else {}
+    record.failed_saves += before.get(FAILED_SAVES, [])
     record.write("running")
     REQUESTS.last_words = partial(record.write, "failed")
-    if not job.folder.tokenizer.exists():
-        shutil.copytree(job.sources.train[0].tokenizer, job.folder.tokenizer)
+    job.folder.add_tokenizer(job.sources.train[0].tokenizer)
     notes = [f"{'damaged':<9}{problem}" for problem in problems]
     notes += scarce(job, world, free_memory(world))
     notes += resumed(job, before, step) if step > 0 else []
@@ -194,12 +193,13 @@ def _claim(
 
 
 @contextmanager
-def _run_logger(job: Job, world: World, step: int, messages: TextIO) -> Iterator[RunLogger]:
+def _run_logger(record: RunRecord, step: int, messages: TextIO) -> Iterator[RunLogger]:
     """The logger of this rank: only the first rank has a file of metrics and a user."""
-    if not world.is_main:
+    job = record.job
+    if not record.world.is_main:
         yield RunLogger(job.config.steps, None, None)
         return
-    with Metrics(job.folder.metrics, step, _board(job)) as metrics:
+    with Metrics(job.folder.metrics, step, _board(job), record.put_back) as metrics:
         skipped = SkippedSteps(job.folder.skipped, step)
         yield RunLogger(job.config.steps, metrics, messages, skipped)
 

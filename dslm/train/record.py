@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
-from importlib.metadata import version
 from threading import Lock
 from typing import Any
 
-from dslm import __version__
 from dslm.environment import World
 from dslm.errors import UserError
+from dslm.files.whole import read_json
 from dslm.model.counts import parameter_count
+from dslm.run.folder import FORMAT
 from dslm.run.heartbeats import Heartbeat
 from dslm.run.status import Status
+from dslm.run.versions import versions
 from dslm.train.mixture import write_phases
 from dslm.train.prepare import Job
-from dslm.train.screen import command
+from dslm.train.screen import command, precision
 from dslm.train.word_vectors.embedding import KEY, WordVectors
 
-LIBRARIES = ("torch", "deepspeed", "datasets", "pyarrow")
+LAYOUT = (
+    *("world", "replicas", "pipeline_stages", "zero_stage"),
+    *("micro_batch", "accumulation", "batch", "sequence"),
+)
+"""What a checkpoint keeps of the plan."""
+FAILED_SAVES = "failed_saves"
+"""The key of the checkpoints that could not be written."""
 
 
 class RunRecord:
@@ -43,6 +49,10 @@ class RunRecord:
         """When the run was last seen alive, at which step and in which phase."""
         self.status: Status | None = None
         """How the run stands; `None` while nothing has been written."""
+        self.ended: str | None = None
+        """How it ended, a sentence; `None` while it runs."""
+        self.failed_saves: list[dict[str, Any]] = []
+        """Checkpoints that could not be written: step, time and reason, of earlier starts too."""
 
     def write(self, status: Status, ended: str | None = None) -> None:
         """Write ``run.json``, whole or not at all.
@@ -52,17 +62,56 @@ class RunRecord:
             ended: how it ended, a sentence; `None` while it runs.
         """
         with self._lock:  # threads write it, too
-            self.status = status
-            state = {"status": status, "ended": ended, "heartbeat": self.heartbeat}
-            self.job.folder.write_record({**state, **self._description()})
+            self.status, self.ended = status, ended
+            self.job.folder.lock.hold()
+            self.job.folder.write_record(self.content())
+
+    def content(self) -> dict[str, Any]:
+        """What ``run.json`` holds now, or should."""
+        state = {"status": self.status, "ended": self.ended, "heartbeat": self.heartbeat}
+        failed = {FAILED_SAVES: self.failed_saves} if self.failed_saves else {}
+        return {"format": FORMAT, **state, **failed, **self._description()}
+
+    def put_back(self) -> None:
+        """Write anew what was removed from the folder while the run trains; the first rank only.
+
+        Raises:
+            UserError: another run has begun in the folder meanwhile.
+            OSError: it cannot be written.
+        """
+        folder = self.job.folder
+        with self._lock:
+            folder.lock.hold()
+            try:
+                read_json(folder.record)
+            except UserError:
+                folder.write_record(self.content())
+            folder.add_tokenizer(self.job.sources.train[0].tokenizer)
+
+    def save_failed(self, step: int, reason: str) -> None:
+        """Keep that a checkpoint could not be written, as soon as that itself can be written."""
+        failed = {"step": step, "time": _now(), "reason": reason}
+        self.failed_saves.append(failed)
+        if self.world.is_main:
+            with suppress(OSError, UserError):
+                self.write("running")
+
+    def layout(self) -> dict[str, Any]:
+        """At which layout the run is trained, for its checkpoints."""
+        plan = {key: getattr(self.job.plan, key) for key in LAYOUT}
+        return {**plan, "precision": precision(self.job), "device": self._device}
+
+    @property
+    def _device(self) -> str:
+        return "cpu" if self.world.cpu else "cuda"
 
     def alive(self, now: Heartbeat) -> None:
         """Show that the run is alive and what it is doing; any thread may call it."""
-        time = datetime.now(UTC).isoformat(timespec="seconds")
         where = {"host": now.process.host, "pid": now.process.pid}
-        self.heartbeat = {"time": time, "step": now.step, "phase": now.phase, **where}
-        with self._lock, suppress(OSError, UserError):  # a full disk
-            if self.status == "running" and self.world.is_main:
+        self.heartbeat = {"time": _now(), "step": now.step, "phase": now.phase, **where}
+        if self.status == "running" and self.world.is_main:
+            with suppress(OSError, UserError):  # a full disk
+                self.put_back()
                 self.job.folder.write_heartbeat(self.heartbeat)
 
     def _description(self) -> dict[str, Any]:
@@ -70,11 +119,7 @@ class RunRecord:
         plan = self.job.plan
         return {
             "command": [*command(self.world).split(), *self.words],
-            "versions": {
-                "dslm": __version__,
-                "python": platform.python_version(),
-                **{name: version(name) for name in LIBRARIES},
-            },
+            "versions": versions(),
             "config": self.job.settings,
             "deepspeed": self.job.deepspeed,
             "plan": {
@@ -83,7 +128,7 @@ class RunRecord:
                 "batch": plan.batch,
                 "tokens_per_step": plan.tokens_per_step,
                 "parameters": parameter_count(self.job.config.model),
-                "device": "cpu" if self.world.cpu else "cuda",
+                "device": self._device,
             },
             "data": {**self.job.sources.record(), **write_phases(self.job.phases)},
             **self._vectors(),
@@ -97,3 +142,7 @@ class RunRecord:
             return {KEY: self.vectors.record()}
         folder = self.job.folder
         return {KEY: folder.read().get(KEY) if folder.record.is_file() else None}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -78,7 +78,7 @@ class RunLogger:
     def log(self, line: Line, throughput: Throughput) -> None:
         """Write a line of metrics, and show it if enough steps have passed since the last."""
         if self.metrics is not None:
-            self.metrics.write(line)
+            self._write(self.metrics, line)
         step = int(line["step"] or 0)
         if "validation_loss" in line:
             figures = [f"validation loss {line['validation_loss']:.4f}", *_accuracies(line)]
@@ -86,6 +86,16 @@ class RunLogger:
         elif step - self.shown >= self.spacing or step == self.steps:
             self.shown = step
             self.message(f"{self._where(step, throughput)} · {self._figures(line)}")
+
+    def _write(self, metrics: Metrics, line: Line) -> None:
+        """Write a line of metrics, and say when that has become impossible."""
+        before = metrics.failure
+        metrics.write(line)
+        if metrics.failure and not before:
+            self.message(
+                f"warning: {metrics.path} cannot be written: {metrics.failure.strerror}; its lines "
+                "are kept until it can be"
+            )
 
     def _where(self, step: int, throughput: Throughput) -> str:
         left = throughput.left()

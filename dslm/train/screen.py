@@ -5,6 +5,7 @@ Both are computed by pure functions that return lines, which `pretrain` prints.
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -15,6 +16,7 @@ from dslm.model.counts import parameter_count
 from dslm.parallel.deepspeed_json.optimizer import decouples_decay
 from dslm.parallel.memory import Memory, estimate
 from dslm.progress import counted, human
+from dslm.run.config import RunConfig
 from dslm.run.schedule import length, settled, warmup_steps
 from dslm.run.status import Ending
 from dslm.train.prepare import Job
@@ -62,7 +64,7 @@ def scarce(job: Job, world: World, free: float | None) -> list[str]:
         free: bytes that a rank may take, if known.
     """
     memory = _estimate(job, world)
-    needed = memory.device + (memory.host if world.cpu else 0.0)
+    needed = memory.device + (memory.host + memory.copies if world.cpu else 0.0)
     if free is None or needed <= free:
         return []
     text = (
@@ -177,10 +179,11 @@ def _layout(job: Job, world: World) -> str:
     by = f", started by {world.launcher}" if world.launcher != "python" else ""
     hosts = -(-world.size // world.local_size)
     on = f" on {hosts} hosts" if hosts > 1 else ""
-    return f"{ranks}{on}{by} = {replicas} · ZeRO-{plan.zero_stage} · {_precision(job)}"
+    return f"{ranks}{on}{by} = {replicas} · ZeRO-{plan.zero_stage} · {precision(job)}"
 
 
-def _precision(job: Job) -> str:
+def precision(job: Job) -> str:
+    """In what the forward pass computes: fp32, bf16 or fp16."""
     enabled = (kind for kind in ("bf16", "fp16") if job.deepspeed.get(kind, {}).get("enabled"))
     return next(enabled, "fp32")
 
@@ -209,13 +212,23 @@ def _memory(memory: Memory) -> str:
     parts = ("weights", "gradients", "optimizer", "activations", "buffers")
     split = ", ".join(f"{part} {getattr(memory, part) / GIB:.2f}" for part in parts)
     host = f" + {memory.host / GIB:.2f} GiB offloaded" if memory.host else ""
-    return f"about {memory.device / GIB:.2f} GiB a rank{host} ({split})"
+    saved = f" + {memory.copies / GIB:.2f} GiB of main memory for checkpoints"
+    return f"about {memory.device / GIB:.2f} GiB a rank{host}{saved} ({split})"
 
 
 def _saves(job: Job) -> str:
     config = job.config
-    size = f"{human(job.checkpoint_bytes)}B each, the newest {config.keep} kept"
+    chosen = f"the newest {config.keep}"
+    if config.keep_every is not None:
+        chosen += f", every multiple of {config.keep_every:,}"
+    if _keeps_best(job):
+        chosen += " and the best"
+    size = f"{human(job.checkpoint_bytes)}B each, {chosen} kept"
     return f"every {min(config.checkpoint_interval, config.steps):,} steps, {size}"
+
+
+def _keeps_best(job: Job) -> bool:
+    return job.config.keep_best and job.config.data.validation is not None
 
 
 def _notes(job: Job) -> Iterator[str]:
@@ -225,6 +238,8 @@ def _notes(job: Job) -> Iterator[str]:
             f"the vocabulary has {job.config.model.size - used:,} ids that are never used; "
             f"model.vocabulary={used} saves their weights"
         )
+    if _keeps_best(job) and (both := _unmeasured(job.config)):
+        yield both
     if decouples_decay(job.deepspeed) and job.deepspeed["optimizer"]["params"].get("weight_decay"):
         yield (
             'DeepSpeed\'s "Adam" with weight_decay computes AdamW; "type": "AdamW" says so, '
@@ -232,3 +247,16 @@ def _notes(job: Job) -> Iterator[str]:
         )
     if job.ops:
         yield f"DeepSpeed compiles {', '.join(job.ops)} first: a few minutes, once on each machine"
+
+
+def _unmeasured(config: RunConfig) -> str:
+    """What to say where not every checkpoint is written at a step at which the loss is measured."""
+    saved, measured = config.checkpoint_interval, config.evaluation_interval
+    both = math.lcm(saved, measured)
+    if both == saved or saved >= config.steps:
+        return ""
+    which = f"those of every {both:,} steps and" if both < config.steps else "that of"
+    return (
+        f"the best checkpoint is chosen from {which} the last step, as the loss is measured at no "
+        f"other that is saved; evaluation_interval={math.gcd(saved, measured)} measures all"
+    )

@@ -1,12 +1,16 @@
 """The checksums of data and checkpoints, compared by all ranks, each a share of the files.
 
+Each file is read once, by one rank of all; where hosts have copies of their own, once on each host.
 What is wrong at first sight, a missing file or a size, the first rank has found before. A single
 rank does all of this without torch.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import TextIO
 
 from dslm.environment import World
@@ -47,8 +51,8 @@ def damaged(
     Returns:
         What is wrong, on every rank.
     """
-    owners = shares([file.bytes for file in files], world.size)
-    mine = [owner == world.rank for owner in owners]
+    shared = are_shared(files, world)
+    mine = owned([file.bytes for file in files], world, shared)
     size = sum(file.bytes for file, own in zip(files, mine, strict=True) if own)
     with Progress(size, "B", label, messages) as progress:
 
@@ -58,7 +62,50 @@ def damaged(
 
         broken = [own and not file.whole(advance) for file, own in zip(files, mine, strict=True)]
     found = zip(files, any_rank(world, broken), strict=True)
-    return [file.damage for file, is_broken in found if is_broken]
+    problems = [file.damage for file, is_broken in found if is_broken]
+    return problems if shared or not problems else _on_hosts(files, world, broken)
+
+
+def _on_hosts(files: Sequence[Expected], world: World, broken: Sequence[bool]) -> list[Problem]:
+    """What is wrong with each host's copies; every rank must call it."""
+    problems, host = [], world.rank - world.local_rank
+    for first in range(world.size):
+        there = any_rank(world, [one and host == first for one in broken])
+        for file, is_broken in zip(files, there, strict=True):
+            if is_broken:
+                where = f"{file.damage.where} on the host of rank {first}"
+                problems.append(replace(file.damage, where=where))
+    return problems
+
+
+def are_shared(files: Sequence[Expected], world: World) -> bool:
+    """Whether all hosts see the very same files, and not copies; every rank must call it."""
+    if world.size == world.local_size:
+        return True
+    digest = hashlib.sha256(repr([_identity(file.path) for file in files]).encode()).digest()
+    mine = int.from_bytes(digest[:7], "big")
+    return not any_rank(world, [broadcast(world, mine) != mine])[0]
+
+
+def _identity(path: Path) -> tuple[int, ...]:
+    """What is the same on all hosts for a file on a shared disk, and for no copy of it."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def owned(sizes: Sequence[int], world: World, shared: bool) -> list[bool]:
+    """Which files this rank reads.
+
+    Args:
+        sizes: of all files.
+        world: this rank among the others.
+        shared: whether one rank of all reads a file; else one of each host does.
+    """
+    ranks, own = (world.size, world.rank) if shared else (world.local_size, world.local_rank)
+    return [owner == own for owner in shares(sizes, ranks)]
 
 
 def verify_data(job: Job, world: World, messages: TextIO, beat: Beat) -> None:
@@ -81,7 +128,7 @@ def take_folder(job: Job) -> tuple[int, list[Problem]]:
     Raises:
         CheckpointError: another run is writing there, or no checkpoint is whole.
     """
-    job.folder.lock()
+    job.folder.lock.take()
     remove_unfinished(job.folder.checkpoints)
     step, problems = first_sight(job)
     if job.init_from is not None and step == NO_CHECKPOINT:

@@ -188,7 +188,7 @@ class Watchdog(Activity):
         os._exit(failure.code)
 
     def _dump(self) -> None:
-        self.folder.stalls.mkdir(exist_ok=True)
+        self.folder.stalls.mkdir(parents=True, exist_ok=True)
         with (self.folder.stalls / f"rank-{self.world.rank}.txt").open("w") as file:
             now = self.now
             file.write(

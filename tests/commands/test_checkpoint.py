@@ -357,7 +357,7 @@ def test_prune_keeps_the_best_unless_it_is_to_go(call: Any, folder: Path) -> Non
 
 def test_prune_of_a_run_in_training_is_refused_and_changes_nothing(call: Any, folder: Path) -> None:
     trained = RunFolder(folder)
-    trained.lock()
+    trained.lock.take()
     try:
         for words in ("prune a --keep 1", "prune a --keep 1 --dry-run"):
             code, reported, error = call(words)
@@ -366,7 +366,7 @@ def test_prune_of_a_run_in_training_is_refused_and_changes_nothing(call: Any, fo
                 "error: a: is in use: another run is writing there now (process "
             )
     finally:
-        trained.unlock()
+        trained.lock.release()
     assert len(left(folder)) == 3
     assert call("prune a --keep 1")[0] == 0
 
@@ -379,8 +379,8 @@ def test_a_run_may_start_after_a_prune_however_it_ended(call: Any, folder: Path)
     assert code == 2
     assert "no whole checkpoint is left, so nothing is removed" in error
     trained = RunFolder(folder)
-    trained.lock()
-    trained.unlock()
+    trained.lock.take()
+    trained.lock.release()
     assert left(folder) == ["step-00000020", "step-00000030"]
 
 

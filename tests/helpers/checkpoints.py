@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dslm.run.checkpoint import Writer, checkpoint_folder, layer_file
+from dslm.run.checkpoint import checkpoint_folder, layer_file
+from dslm.run.checkpoint_writer import Writer
 
 PLAN = {"world": 2, "pipeline_stages": 1, "zero_stage": 1, "sequence": 8}
 LAYER = layer_file(2, moments=False)

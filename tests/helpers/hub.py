@@ -23,7 +23,8 @@ from transformers import (
 )
 
 from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
-from dslm.run.checkpoint import Writer, layer_file
+from dslm.run.checkpoint import layer_file
+from dslm.run.checkpoint_writer import Writer
 from dslm.run.folder import RunFolder
 from dslm.tokenizers.tokenizer import TokenizerKind
 

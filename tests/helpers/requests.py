@@ -53,7 +53,7 @@ def send(number: signal.Signals, times: int = 1) -> None:
 def _point(name: str) -> tuple[Any, str]:
     """Where a function stands that a run calls at a point."""
     from dslm.parallel import layout
-    from dslm.run import checkpoint
+    from dslm.run import checkpoint_writer
     from dslm.train import checkpointer, loop, pretrain
 
     return {
@@ -63,5 +63,5 @@ def _point(name: str) -> tuple[Any, str]:
         "training": (loop.Loop, "train_step"),
         "measuring": (loop, "validation_batches"),
         "saving": (checkpointer.Checkpointer, "save"),
-        "writing": (checkpoint.Writer, "write"),
+        "writing": (checkpoint_writer.Writer, "write"),
     }[name]

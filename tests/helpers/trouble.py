@@ -15,7 +15,7 @@ def trouble(what: Callable[[], None], phase: str, step: int, where: int, rank: i
         where: to which rank.
         rank: this one.
     """
-    from dslm.run.checkpoint import Writer
+    from dslm.run.checkpoint_writer import Writer
     from dslm.train.watchdog import Watchdog
 
     watchdogs: list[Watchdog] = []

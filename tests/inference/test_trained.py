@@ -24,7 +24,8 @@ from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
 from dslm.preprocess.shard import shard
 from dslm.preprocess.work.plan import ShardingConfig
-from dslm.run.checkpoint import Writer, layer_file, read_weights
+from dslm.run.checkpoint import layer_file, read_weights
+from dslm.run.checkpoint_writer import Writer
 from dslm.shards.shard_set import ShardSet
 from dslm.train.prepare import prepare
 

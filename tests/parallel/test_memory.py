@@ -14,6 +14,7 @@ from dslm.parallel.activations import kept_by_block
 from dslm.parallel.memory import Memory, estimate
 from dslm.parallel.partition import blocks_of_stages, parts
 from dslm.parallel.plan import Plan
+from dslm.train.shares import shares
 
 MODEL = ModelConfig(layers=4, heads=4, width=64, sequence=32, vocabulary=100)
 COUNT = parameter_count(MODEL)
@@ -148,3 +149,23 @@ def test_stages_hold_all_weights_and_the_tied_ones_twice() -> None:
 def test_sgd_without_momentum_keeps_nothing() -> None:
     assert held(optimizer={"type": "SGD"}).optimizer == 0
     assert held(optimizer={"type": "SGD", "params": {"momentum": 0.9}}).optimizer == 4 * COUNT
+
+
+@pytest.mark.parametrize("world", [1, 2, 3, 4, 8, 64])
+@pytest.mark.parametrize("shape", [{}, {"vocabulary": 5000}, {"tied": False}, {"layers": 12}])
+def test_the_copy_for_a_checkpoint_is_that_of_the_rank_with_most(
+    world: int, shape: dict[str, Any]
+) -> None:
+    model = replace(MODEL, **shape)
+    weights: dict[str, int] = {}
+    for name, weight in build(model).named_parameters():
+        layer = name.split(".")[1]
+        weights[layer] = weights.get(layer, 0) + weight.numel()
+    sizes = [each for count in weights.values() for each in (4 * count, 8 * count)]
+    taken = shares(sizes, world)
+    loads = [0] * world
+    for size, rank in zip(sizes, taken, strict=True):
+        loads[rank] += size
+    plan = Plan(world, 1, 1, micro_batch=2, accumulation=3, sequence=32)
+    predicted = estimate(model, plan, {"optimizer": ADAMW}).copies
+    assert 0.75 * max(loads) <= predicted <= max(loads) + 1

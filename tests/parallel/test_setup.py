@@ -88,7 +88,7 @@ def test_a_full_disk_is_reported_with_what_to_do(
     (problem,) = check_disk(tmp_path, 1e6, keep=3)
     assert str(problem) == (
         f"{tmp_path}: has 1.5MB free, but 3 + 1 checkpoints take 4MB; "
-        "free some space, or set keep=1 or another run="
+        "free some space, or set keep=1, keep_best=false or another run="
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import shutil
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from helpers.deepspeed_json import deepspeed
 from helpers.launching import launch
 
 from dslm.run.checkpoint import checkpoints, verify
+from dslm.run.folder import RunFolder
 
 pytestmark = pytest.mark.ranks
 
@@ -25,7 +27,7 @@ def saving(words: list[str]) -> list[str]:
 
 def full_disk(steps: range, where: int, rank: int) -> None:
     """Let one rank's writing of the checkpoints of some steps fail."""
-    from dslm.run.checkpoint import Writer
+    from dslm.run.checkpoint_writer import Writer
 
     right = Writer.write
 
@@ -41,7 +43,7 @@ def written_late(rank: int) -> None:
     """Write no file before the next step border, as on a slow disk: until the run waits for it."""
     from threading import Event
 
-    from dslm.run.checkpoint import Writer
+    from dslm.run.checkpoint_writer import Writer
     from dslm.train.checkpointer import Checkpointer
 
     right, finish, waited_for = Writer.write, Checkpointer.finish, Event()
@@ -56,6 +58,14 @@ def written_late(rank: int) -> None:
         waited_for.clear()
 
     Writer.write, Checkpointer.finish = write, waiting  # type: ignore[method-assign]
+
+
+def rising(losses: list[float], rank: int) -> None:
+    """Let the measurements give these validation losses."""
+    from dslm.train import loop
+
+    right, values = loop.Measured, iter(losses)
+    loop.Measured = lambda _, *rows: right(next(values), *rows)  # type: ignore[misc,assignment]
 
 
 def steps_in(folder: Path) -> list[int]:
@@ -75,6 +85,8 @@ def test_what_is_written_late_is_what_was_copied(
     assert late.code == early.code == 0, late.messages
     assert steps_in(late.folder) == steps_in(early.folder) == [8, 6, 4, 2]
     for step, folder in checkpoints(late.folder / "checkpoints"):
+        layout = json.loads((folder / "manifest.json").read_text())["layout"]
+        assert (layout["world"], layout["zero_stage"], layout["micro_batch"]) == (2, stage, 2)
         other = early.folder / "checkpoints" / folder.name
         for file in folder.glob("layer-*"):
             assert file.read_bytes() == (other / file.name).read_bytes(), (step, file.name)
@@ -88,6 +100,10 @@ def test_a_disk_that_is_full_once_costs_one_checkpoint(
     ended = launch(tmp_path / "run", saving, deepspeed(2), 2, prepare=prepare)
     assert ended.code == 0, ended.messages
     assert "the checkpoint of step 4 could not be written" in ended.messages
+    [failed] = RunFolder(ended.folder).read()["failed_saves"]
+    assert (failed["step"], "No space left on device" in failed["reason"]) == (4, True)
+    assert ended.metrics("failed_saves") == [1, 1, 1]
+    assert "could not be written" in (ended.folder / "report.html").read_text()
     assert steps_in(ended.folder) == [8, 6, 2]
 
 
@@ -115,3 +131,22 @@ def test_the_last_checkpoint_cannot_be_left_out(saving: list[str], tmp_path: Pat
     assert ended.code == 1
     assert "free some space and run the same command again" in ended.messages
     assert steps_in(ended.folder) == [6, 4, 2]
+
+
+def test_the_best_stays_beside_the_newest_whatever_else_of_the_run_is_lost(
+    saving: list[str], shards: Path, tmp_path: Path
+) -> None:
+    words = [word for word in saving if not word.startswith(("evaluation_interval", "keep", "st"))]
+    words += [f"data.validation={shards}", "data.validation_windows=8", "evaluation_interval=4"]
+    first = partial(rising, [3.0, 4.0])
+    ended = launch(tmp_path / "run", [*words, "keep=1", "steps=8"], deepspeed(2), 2, prepare=first)
+    assert ended.code == 0, ended.messages
+    assert "the newest 1 and the best kept" in ended.messages
+    assert "the best checkpoint is chosen from those of every 4 steps" in ended.messages
+    assert steps_in(ended.folder) == [8, 4]
+    for name in ("run.json", "metrics.jsonl"):
+        (ended.folder / name).unlink()
+    then = partial(rising, [5.0, 6.0])
+    ended = launch(tmp_path / "run", [*words, "keep=1", "steps=14"], deepspeed(2), 2, prepare=then)
+    assert ended.code == 0, ended.messages
+    assert steps_in(ended.folder) == [14, 4]

@@ -44,7 +44,7 @@ def count(folder: Path, ranks: int, rank: int) -> None:
     from dslm.files import fingerprint
     from dslm.model import initial
     from dslm.parallel.state import TrainingState
-    from dslm.run import checkpoint, tensor_file
+    from dslm.run import checkpoint_writer, tensor_file
     from dslm.train.loop import Loop
 
     counts = {"drawn": 0, "read": 0, "rchar": 0, "hashed": 0, "written": 0, "at_once": 0}
@@ -85,7 +85,7 @@ def count(folder: Path, ranks: int, rank: int) -> None:
         counted(kind, "make", "drawn", lambda arguments, made: made.numel())
     counted(tensor_file.TensorFile, "read", "read", lambda arguments, found: found.nbytes)
     counted(fingerprint.Expected, "whole", "hashed", lambda arguments, _: arguments[0].bytes)
-    write, checkpoint.write_tensors = checkpoint.write_tensors, writing
+    write, checkpoint_writer.write_tensors = checkpoint_writer.write_tensors, writing
     fill, TrainingState.fill = TrainingState.fill, filling  # type: ignore[method-assign]
     run, Loop.run = Loop.run, loop  # type: ignore[method-assign]
 

@@ -83,3 +83,15 @@ def test_resumes_and_unreadable_lines_are_reported(make_run: RunMaker, training:
         "Resumed": "after step 1.",
         "Unreadable lines": "1 in metrics.jsonl, as a killed process leaves behind; left out here.",
     }
+
+
+def test_checkpoints_that_could_not_be_written_are_reported(
+    make_run: RunMaker, training: LineMaker
+) -> None:
+    failed = [{"step": step, "reason": "No space left on device"} for step in (4, 6)]
+    found = odd(make_run([training(1, 3.0)], failed_saves=failed))
+    assert found == {
+        "Checkpoints missing": (
+            "Those of step 4, 6 could not be written; the last time: No space left on device."
+        )
+    }

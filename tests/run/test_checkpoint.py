@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
+from dslm import __version__
 from dslm.errors import CheckpointError
 from dslm.run.checkpoint import (
-    Writer,
     checkpoint_folder,
     checkpoints,
     kept,
@@ -23,6 +23,8 @@ from dslm.run.checkpoint import (
     remove_unfinished,
     verify,
 )
+from dslm.run.checkpoint_writer import Writer
+from dslm.run.versions import versions
 
 WEIGHTS = {"2.attention.project.weight": torch.arange(12.0).reshape(3, 4)}
 FILE = layer_file(2, moments=False)
@@ -128,16 +130,44 @@ def test_a_missing_manifest_is_reported(tmp_path: Path) -> None:
     assert len(wrong(folder)) == 1
 
 
-def test_a_checkpoint_of_an_unknown_format_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("versions", "fix"),
+    [({"dslm": "9.9"}, "use dslm 9.9, which wrote it"), (None, "use the version that wrote it")],
+)
+def test_a_checkpoint_of_a_newer_format_is_refused(
+    tmp_path: Path, versions: dict[str, str] | None, fix: str
+) -> None:
     save(tmp_path, 6)
     path = save(tmp_path, 7) / "manifest.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 2}))
+    path.write_text(json.dumps({"format": 2, "parts": [], "versions": versions}))
     for read in (lambda: verify(path.parent), lambda: newest_good(tmp_path, verify)):
         with pytest.raises(CheckpointError) as caught:
             read()
         assert str(caught.value) == (
-            f"{path}: format = 2: this version of dslm reads 1; use the version that wrote it"
+            f"{path}: format = 2: this version of dslm ({__version__}) reads 1; {fix}"
         )
+
+
+def test_a_manifest_says_at_which_layout_and_with_which_versions_it_was_written(
+    tmp_path: Path,
+) -> None:
+    writer = Writer(tmp_path, 7)
+    writer.begin()
+    files = {FILE: writer.write(FILE, WEIGHTS)}
+    writer.publish(files, {"step": 7}, None, {"world": 4, "zero_stage": 3})
+    manifest = json.loads((writer.final / "manifest.json").read_text())
+    assert manifest["layout"] == {"world": 4, "zero_stage": 3}
+    assert manifest["versions"] == versions()
+    assert {"dslm", "torch", "deepspeed"} <= manifest["versions"].keys()
+
+
+def test_a_checkpoint_of_an_earlier_version_says_neither_and_is_read(tmp_path: Path) -> None:
+    folder = save(tmp_path, 7)
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    path.write_text(json.dumps({key: manifest[key] for key in ("format", "files")}))
+    assert wrong(folder) == []
+    assert newest_good(tmp_path, verify) == (7, [])
 
 
 def test_every_byte_read_is_reported(tmp_path: Path) -> None:
@@ -188,17 +218,23 @@ def test_the_newest_are_kept(tmp_path: Path) -> None:
     assert len(checkpoints(tmp_path)) == 2
 
 
-@given(st.sets(st.integers(0, 200)), st.integers(1, 5), st.one_of(st.none(), st.integers(1, 50)))
-def test_what_is_kept_is_the_newest_and_every_multiple(
-    steps: set[int], keep: int, every: int | None
+@given(
+    st.sets(st.integers(0, 200)),
+    st.integers(1, 5),
+    st.one_of(st.none(), st.integers(1, 50)),
+    st.one_of(st.none(), st.integers(0, 200)),
+)
+def test_what_is_kept_is_the_newest_every_multiple_and_the_best(
+    steps: set[int], keep: int, every: int | None, best: int | None
 ) -> None:
-    stay = kept(steps, keep, every)
+    stay = kept(steps, keep, every, best)
     assert stay <= steps
     assert set(sorted(steps)[-keep:]) <= stay
     for step in steps:
         is_new = sum(other > step for other in steps) < keep
-        assert (step in stay) == (is_new or (every is not None and step % every == 0))
-    assert kept(stay, keep, every) == stay
+        is_multiple = every is not None and step % every == 0
+        assert (step in stay) == (is_new or is_multiple or step == best)
+    assert kept(stay, keep, every, best) == stay
 
 
 def test_what_was_not_finished_is_removed(tmp_path: Path) -> None:

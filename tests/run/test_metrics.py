@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import resource
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -72,3 +74,34 @@ def test_skipped_steps_are_counted_on_from_where_a_run_resumes(path: Path) -> No
             metrics.write({"step": step, "loss": 2.0, "skipped_steps": count})
         metrics.write({"step": 30, "validation_loss": 2.0})
     assert [skipped_steps(path, step) for step in (5, 10, 25, 30)] == [0, 0, 3, 4]
+
+
+def test_a_file_that_was_removed_is_written_again_with_all_that_it_held(path: Path) -> None:
+    folder = path.parent / "run"
+    folder.mkdir()
+    told: list[int] = []
+    with Metrics(folder / path.name, 0, is_gone=lambda: told.append(1)) as metrics:
+        for step in range(1, 7):
+            metrics.write({"step": step})
+            if step == 2:
+                shutil.rmtree(folder)
+            if step == 4:
+                metrics.path.unlink()
+        metrics.path.unlink()
+        metrics.forget_after(5)
+    assert [line["step"] for line in written(metrics.path)] == [1, 2, 3, 4, 5]
+    assert len(told) == 3
+
+
+def test_lines_that_cannot_be_written_are_written_when_they_can(path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with Metrics(path, 0) as metrics:
+        metrics.write({"step": 1})
+        resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 3, before[1]))
+        for step in (2, 3):
+            metrics.write({"step": step})
+            assert metrics.failure is not None
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        metrics.write({"step": 4})
+        assert metrics.failure is None
+    assert [line["step"] for line in written(path)] == [1, 2, 3, 4]

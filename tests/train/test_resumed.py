@@ -13,7 +13,8 @@ import torch
 
 from dslm.environment import World
 from dslm.errors import UserError
-from dslm.run.checkpoint import Writer, layer_file
+from dslm.run.checkpoint import layer_file
+from dslm.run.checkpoint_writer import Writer
 from dslm.run.schedule import factor
 from dslm.train.prepare import Job, prepare
 from dslm.train.resumed import changes, rate, resumed

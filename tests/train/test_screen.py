@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from dslm.environment import World
+from dslm.model.counts import parameter_count
+from dslm.parallel.memory import estimate
 from dslm.run.status import Ending
 from dslm.sampling.stream import ordered
 from dslm.train.prepare import Job, prepare
@@ -202,3 +204,56 @@ def test_too_little_memory_is_a_warning_before_the_start(make_job: Any) -> None:
     (line,) = scarce(job, TWO, 1e6)
     assert line.startswith("warning  a rank needs about ")
     assert line.endswith("0.00 GiB are free for it; dslm check shows what fits")
+
+
+def test_memory_for_checkpoints_is_shown_and_counted(make_job: Any) -> None:
+    job = make_job("model.width=512", "model.layers=6")
+    part = 12 * parameter_count(job.config.model) / 2
+    shown = f"+ {part / 2**30:.2f} GiB of main memory for checkpoints"
+    assert shown in screen(job)["memory"]
+    (line,) = scarce(job, TWO, 1e6)
+    alone = estimate(job.config.model, job.plan, job.deepspeed, scored=1.0)
+    assert f"about {(alone.device + part) / 2**30:.2f} GiB" in line
+
+
+def test_which_checkpoints_are_kept_is_shown(make_job: Any, shard_set: Path) -> None:
+    assert screen(make_job())["saves"].endswith("B each, the newest 3 kept")
+    held_out = f"data.validation={shard_set}"
+    assert screen(make_job(held_out, "keep=2", "keep_every=9"))["saves"].endswith(
+        "B each, the newest 2, every multiple of 9 and the best kept"
+    )
+    without = screen(make_job(held_out, "keep_best=false"))["saves"]
+    assert without.endswith("B each, the newest 3 kept")
+
+
+@pytest.mark.parametrize(
+    ("saved", "measured", "steps", "said"),
+    [
+        (500, 250, 5000, None),
+        (500, 300, 5000, "chosen from those of every 1,500 steps and the last step"),
+        (200, 500, 5000, "chosen from those of every 1,000 steps and the last step"),
+        (500, 300, 1400, "chosen from that of the last step"),
+        (500, 300, 400, None),
+    ],
+)
+def test_a_best_that_is_chosen_from_few_is_noted(
+    saved: int, measured: int, steps: int, said: str | None, make_job: Any, shard_set: Path
+) -> None:
+    words = [f"checkpoint_interval={saved}", f"evaluation_interval={measured}", f"steps={steps}"]
+    notes = first_screen(make_job(f"data.validation={shard_set}", *words), TWO, 0)
+    found = [line for line in notes if "the best checkpoint is chosen" in line]
+    assert [said in line for line in found if said] == [True] * (said is not None)
+    assert bool(found) == (said is not None)
+
+
+def test_the_disk_must_hold_the_best_too(
+    make_job: Any, shard_set: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(
+        "dslm.train.prepare.check_disk", lambda *given: asked.append(given[2]) or []
+    )
+    make_job()
+    make_job(f"data.validation={shard_set}", "keep=2")
+    make_job(f"data.validation={shard_set}", "keep_best=false")
+    assert asked == [3, 3, 3]

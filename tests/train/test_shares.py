@@ -10,8 +10,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dslm.environment import World
 from dslm.train.file_queue import FileQueue, Tensors
 from dslm.train.shares import shares
+from dslm.train.verification import owned
 
 
 @given(sizes=st.lists(st.integers(0, 1000), max_size=30), ranks=st.integers(1, 9))
@@ -22,6 +24,23 @@ def test_no_rank_has_more_than_another_by_more_than_one_piece(sizes: list[int], 
     ]
     assert sum(loads) == sum(sizes)
     assert max(loads) - min(loads) <= max(sizes, default=0)
+
+
+@given(
+    sizes=st.lists(st.integers(0, 1000), max_size=30),
+    hosts=st.integers(1, 4),
+    each=st.integers(1, 4),
+    shared=st.booleans(),
+)
+def test_each_file_is_read_by_one_rank_of_all_or_of_each_host(
+    sizes: list[int], hosts: int, each: int, shared: bool
+) -> None:
+    ranks = [World(rank, hosts * each, rank % each, each) for rank in range(hosts * each)]
+    readers = [owned(sizes, rank, shared) for rank in ranks]
+    for first in range(0, len(ranks), len(ranks) if shared else each):
+        group = readers[first : first + (len(ranks) if shared else each)]
+        for file in range(len(sizes)):
+            assert sum(own[file] for own in group) == 1
 
 
 def test_files_are_written_in_order_while_others_are_made() -> None:
