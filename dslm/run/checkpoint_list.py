@@ -117,11 +117,11 @@ def described(checkpoint: Path, key: str, before: str) -> dict[str, Any]:
     Args:
         checkpoint: the folder.
         key: of its manifest.
-        before: the key of its copy of ``run.json`` where the manifest does not have it.
+        before: the key of its copy of ``run.json`` where the manifest does not say it.
     """
     with suppress(UserError):
         found = read_json(checkpoint / "manifest.json").get(key)
-        if isinstance(found, dict):
+        if isinstance(found, dict) and found:
             return found
     found = own_record(checkpoint).get(before)
     return found if isinstance(found, dict) else {}

@@ -223,7 +223,7 @@ def test_show_keeps_weights_and_optimizer_state_apart(call: Any) -> None:
     code, reported, _ = call("show a --step 20")
     assert code == 0
     assert "state    samples 320\n" in reported
-    assert "versions dslm 0.1.0\n" in reported
+    assert "versions dslm 0.1.0" in reported
     first, second = reported.split("\noptimizer state: ")
     assert "weights: 2 tensors, 18 numbers, norm 69.678\n" in first
     assert second.startswith("1 tensor, 12 numbers, norm 6.9282\n")
