@@ -16,6 +16,7 @@ from typing import Any
 
 from dslm.errors import CheckpointError, Problem, UserError
 from dslm.files.whole import read_json
+from dslm.run.best import best
 from dslm.run.checkpoint import checkpoints, read_state, total_bytes, unfinished, verify_sizes
 from dslm.run.folder import RunFolder
 from dslm.run.metrics import Line, read_metrics
@@ -71,8 +72,7 @@ class Inventory:
     newest_whole: int | None
     """The step from which the run would go on."""
     best: int | None
-    """The step of the whole one with the lowest validation loss, of those at whose very step it was
-    measured; of equals the newest."""
+    """The step of the one with the lowest validation loss, see `dslm.run.best`."""
     keep: int | None
     """How many of the newest the run keeps by its own settings…"""
     keep_every: int | None
@@ -156,20 +156,11 @@ def take_inventory(folder: RunFolder) -> Inventory:
             for path in unfinished(folder.checkpoints)
         ],
         newest_whole=max((one.step for one in there if not one.damage), default=None),
-        best=_best(there),
+        best=best(folder.checkpoints),
         keep=keep,
         keep_every=keep_every,
         in_use=not is_free(folder.path / ".lock"),
     )
-
-
-def _best(listed: Sequence[Listed]) -> int | None:
-    losses = [
-        (one.validation_loss.value, -one.step)
-        for one in listed
-        if not one.damage and one.validation_loss and one.validation_loss.step == one.step
-    ]
-    return -min(losses)[1] if losses else None
 
 
 def positive(value: object) -> int | None:

@@ -87,9 +87,9 @@ def plan_pruning(
         return Pruning(goes, [], None, [], [])
     # What is newer than the newest whole one has proved to be damaged.
     whole = {step for step in found if step <= newest and not damage(found[step])}
-    stay, newest_ones = kept(whole, keep, keep_every), sorted(whole)[-max(keep, 1) :]
-    milestones, best = sorted(stay.difference(newest_ones)), best if best in whole else None
-    stay |= set() if best is None else {best}
+    best, newest_ones = best if best in whole else None, sorted(whole)[-max(keep, 1) :]
+    milestones = sorted(kept(whole, keep, keep_every).difference(newest_ones))
+    stay = kept(whole, keep, keep_every, best)
     damaged = {
         step
         for step in found.keys() - whole

@@ -10,10 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dslm.run.best import Measured, write_measured
 from dslm.run.checkpoint import checkpoint_folder, layer_file
 from dslm.run.checkpoint_writer import Writer
 
 PLAN = {"world": 2, "pipeline_stages": 1, "zero_stage": 1, "sequence": 8}
+MEASURED = write_measured(Measured(8.5, "data", 4))
+"""What the checkpoint of step 20 says of the validation loss."""
 LAYER = layer_file(2, moments=False)
 
 
@@ -35,7 +38,8 @@ def save(root: Path, step: int, tensors: Mapping[str, Tensor] | None = None, **r
         file = layer_file(int(name.partition(".")[0]), moments="#" in name)
         files.setdefault(file, {})[name] = tensor
     written = {name: writer.write(name, content) for name, content in files.items()}
-    writer.publish(written, {"step": step, "samples": 16 * step}, record or None)
+    state = {"step": step, "samples": 16 * step, **(MEASURED if step == 20 else {})}
+    writer.publish(written, state, record or None)
     return writer.final
 
 

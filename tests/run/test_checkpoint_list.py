@@ -26,22 +26,9 @@ def test_each_checkpoint_has_its_numbers_the_newest_first(tmp_path: Path) -> Non
     assert [one.is_milestone for one in found.checkpoints] == [False, True, False]
     assert newest.bytes == sum(file.stat().st_size for file in newest.path.iterdir())
     assert newest.layout == PLAN
-    assert (found.newest_whole, found.keep, found.keep_every) == (25, 3, 20)
+    assert (found.newest_whole, found.best) == (25, 20)
+    assert (found.keep, found.keep_every) == (3, 20)
     assert not found.in_use
-
-
-def test_the_best_is_whole_and_measured_at_its_very_step_and_of_equals_the_newest(
-    tmp_path: Path,
-) -> None:
-    run = make_run(tmp_path, 10, 20, 30, 40, 45)
-    losses = {10: 8.0, 20: 7.0, 30: 7.0, 40: 6.0, 44: 5.0}
-    lines = [{"step": step, "validation_loss": loss} for step, loss in losses.items()]
-    RunFolder(run).metrics.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert take_inventory(RunFolder(run)).best == 40
-    lose(run, 40)
-    assert take_inventory(RunFolder(run)).best == 30
-    RunFolder(run).metrics.unlink()
-    assert take_inventory(RunFolder(run)).best is None
 
 
 def test_the_layout_in_the_manifest_comes_before_that_of_the_record(tmp_path: Path) -> None:
