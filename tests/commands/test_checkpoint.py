@@ -222,7 +222,7 @@ def test_verify_as_json_is_one_object_and_ends_alike(call: Any, folder: Path) ->
 def test_show_keeps_weights_and_optimizer_state_apart(call: Any) -> None:
     code, reported, _ = call("show a --step 20")
     assert code == 0
-    assert "state    samples 320\n" in reported
+    assert "state    samples 320" in reported
     assert "versions dslm 0.1.0" in reported
     first, second = reported.split("\noptimizer state: ")
     assert "weights: 2 tensors, 18 numbers, norm 69.678\n" in first
