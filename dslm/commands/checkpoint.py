@@ -37,11 +37,13 @@ DESCRIPTION = """\
 Look into the checkpoints of a run, or remove some.
 
   dslm checkpoint list RUN                     a table: how far, how good, how big, whole or not
-  dslm checkpoint verify RUN [--step N]        compare every byte; name what is broken
+  dslm checkpoint verify RUN [--step N]        compare every byte; name what is broken (exit code 1)
   dslm checkpoint show RUN [--step N]          what is in one; --tensor PATTERN selects
   dslm checkpoint diff RUN [RUN2] --steps A B  what is another in B than in A
   dslm checkpoint prune RUN --keep N           remove older ones and what was left unfinished;
                                                --dry-run only says what would go
+
+All but prune print one JSON object with --json, and may be asked while the run is trained.
 """
 
 

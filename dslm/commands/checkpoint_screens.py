@@ -154,7 +154,9 @@ def verify_screen(
         yield "no whole checkpoint is left: choose another run=, or remove the folder to start over"
         return
     lost = f", and makes the steps to {newest:,} again" if newest_whole < newest else ""
-    yield f"the run goes on from step {newest_whole:,}{lost}"
+    compared = newest_whole in [one.step for one in verdicts]
+    seen = "" if compared else " (whole as far as the sizes of its files tell)"
+    yield f"the run goes on from step {newest_whole:,}{seen}{lost}"
     if in_use:
         yield "it is in use now: another process is training it"
     elif again and any(one.problems for one in verdicts):
