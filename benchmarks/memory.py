@@ -20,11 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from measure import Options, Row, Table
+from texts import small_shards
 
 from dslm.environment import free_port
-from dslm.preprocess.shard import shard
-from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
-from dslm.preprocess.work.plan import ShardingConfig
 from dslm.progress import Progress
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -61,7 +59,7 @@ def measure(options: Options) -> Table:
     cases = list(_cases())
     with tempfile.TemporaryDirectory() as name, Progress(len(cases), " runs", "memory") as progress:
         folder = Path(name)
-        shards = _shards(folder)
+        shards = small_shards(folder)
         for number, (claim, words, deepspeed) in enumerate(cases):
             measured, predicted = _run(
                 folder / str(number), [*words, f"data.train={shards}"], deepspeed
@@ -115,11 +113,3 @@ def _run(folder: Path, words: list[str], deepspeed: dict[str, Any]) -> tuple[flo
     said = SAID.search(ended.stderr)
     assert said, ended.stderr[-3000:]
     return float(said[1]), float(said[2])
-
-
-def _shards(folder: Path) -> Path:
-    text, tokenizer = folder / "text.txt", folder / "tokenizer"
-    text.write_text(" ".join(f"{n} times {n} is {n * n}." for n in range(4000)))
-    train_tokenizer([text], tokenizer, TokenizerConfig("char", None))
-    shard([text], folder / "shards", ShardingConfig(tokenizer))
-    return folder / "shards"

@@ -25,6 +25,7 @@ from dslm.errors import Problem, UserError, suggest
 TOPICS = {
     "engine": "engine_overhead",
     "memory": "memory",
+    "saving": "saving",
     "model": "model_speed",
     "masked": "masked_speed",
     "recurrent": "recurrent",
