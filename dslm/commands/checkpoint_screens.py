@@ -97,8 +97,8 @@ def _meaning(run: Path, found: Inventory) -> Iterator[str]:
     else:
         yield f"the run goes on from step {found.newest_whole:,}"
     if found.keep is not None:
-        every = f" and of every step that {found.keep_every} divides" if found.keep_every else ""
-        yield f"the run itself keeps those of the newest {found.keep}{every}"
+        every = f", and each multiple of {found.keep_every}" if found.keep_every else ""
+        yield f"the run itself keeps the newest {found.keep}{every}"
     name = shlex.quote(run.as_posix())
     yield "whole or damaged is told by the sizes of files; next:"
     yield f"  dslm checkpoint verify {name}    compares every byte"

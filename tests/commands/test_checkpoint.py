@@ -90,7 +90,7 @@ def test_list_is_a_table_with_the_newest_first(call: Any) -> None:
     assert rows[1].endswith("whole, best, milestone")
     assert rows[2].endswith("whole")
     assert "the run goes on from step 30\n" in reported
-    assert "keeps those of the newest 2 and of every step that 20 divides\n" in reported
+    assert "keeps the newest 2, and each multiple of 20\n" in reported
     assert "dslm checkpoint prune a --keep 1 --dry-run" in reported
 
 
