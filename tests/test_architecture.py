@@ -265,6 +265,7 @@ def test_importing_every_check_leaves_the_heavy_libraries_alone(tmp_path: Path) 
 
 
 COMMANDS = ["shard", "train_tokenizer", "evaluate", "generate", "report", "hub", "hosts", "status"]
+COMMANDS += ["checkpoint"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

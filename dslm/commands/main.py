@@ -23,6 +23,7 @@ COMMANDS = {
     "generate": "let a trained model continue a text",
     "hub": "models in Hugging Face's form, in and out",
     "report": "write the page about a run",
+    "checkpoint": "which checkpoints a run has, whether they are whole, and which may go",
     "submit": "check a run and submit it to SLURM",
     "status": "say how a run stands",
     "hosts": "check all hosts of a run before it starts",

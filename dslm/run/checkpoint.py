@@ -25,7 +25,6 @@ from dslm.errors import CheckpointError, Problem, UserError
 from dslm.files.fingerprint import Expected
 from dslm.files.whole import read_json
 from dslm.progress import Advance, Progress
-from dslm.run.tensor_file import TensorFile
 
 FORMAT = 1
 """Version of a checkpoint."""
@@ -94,10 +93,14 @@ def verify(folder: Path, advance: Advance | None = None) -> list[Problem]:
         CheckpointError: the checkpoint has a format that this version does not know.
     """
     files, problems = listed(folder)
-    for file in files:
-        found = _verify_size(file)
-        problems += found or ([] if file.whole(advance) else [file.damage])
-    return problems
+    return problems + [problem for file in files for problem in _verify_file(file, advance)]
+
+
+def _verify_file(file: Expected, advance: Advance | None) -> list[Problem]:
+    try:
+        return _verify_size(file) or ([] if file.whole(advance) else [file.damage])
+    except OSError as error:  # a bad disk harms one file, and the others are looked at
+        return [Problem(str(file.path), None, f"cannot be read: {error.strerror}")]
 
 
 def _verify_size(file: Expected) -> list[Problem]:
@@ -174,20 +177,6 @@ def read_state(folder: Path) -> dict[str, Any]:
     return read_json(folder / "state.json")
 
 
-def stored_moments(folder: Path) -> frozenset[str]:
-    """The names of the moments in a checkpoint, such as exp_avg, from the heads of its files.
-
-    Raises:
-        ValueError: there are no weights, or some file is no safetensors file.
-    """
-    if not any(folder.glob("layer-*.safetensors")):
-        raise ValueError(f"{folder} holds no weights")
-    names: set[str] = set()
-    for file in folder.glob("layer-*.optimizer.safetensors"):
-        names.update(name.rpartition("#")[2] for name in TensorFile(file).names)
-    return frozenset(names)
-
-
 def read_weights(folder: Path) -> dict[str, Any]:
     """All weights of a checkpoint by name, without moments."""
     from safetensors.torch import load_file
@@ -214,15 +203,29 @@ def kept(
 
 
 def prune(root: Path, keep: int, keep_every: int | None = None, best: int | None = None) -> None:
-    """Remove the checkpoints not `kept`; a hidden name first, so that none is half there."""
+    """Remove the checkpoints not `kept`."""
     found = dict(checkpoints(root))
     for step in found.keys() - kept(found, keep, keep_every, best):
-        doomed = found[step].with_name(f".{found[step].name}.removed")
-        found[step].rename(doomed)
-        shutil.rmtree(doomed, ignore_errors=True)
+        remove(found[step])
+
+
+def remove(folder: Path) -> None:
+    """Remove a checkpoint; a hidden name first, so that none is half there.
+
+    Raises:
+        OSError: it cannot be renamed, and is as it was.
+    """
+    doomed = folder.with_name(f".{folder.name}.removed")
+    folder.rename(doomed)
+    shutil.rmtree(doomed, ignore_errors=True)
+
+
+def unfinished(root: Path) -> list[Path]:
+    """The folders that a run is writing or removing, or was when it was killed."""
+    return sorted(root.glob(".step-*"))
 
 
 def remove_unfinished(root: Path) -> None:
     """Remove what a killed run was writing or removing; only under the lock of the run."""
-    for folder in root.glob(".step-*"):
+    for folder in unfinished(root):
         shutil.rmtree(folder, ignore_errors=True)

@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Mapping
 from itertools import chain
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -77,12 +78,40 @@ class TensorFile:
             if length > os.fstat(file.fileno()).st_size:
                 raise ValueError(f"{path} is no safetensors file")
             self._header = json.loads(os.pread(file.fileno(), length, 8))
+        if not isinstance(self._header, dict):
+            raise ValueError(f"{path} is no safetensors file")
         self._origin = 8 + length
 
     @property
     def names(self) -> list[str]:
         """The names of its tensors."""
         return [name for name in self._header if name != "__metadata__"]
+
+    def dtype(self, name: str) -> str:
+        """The type of a tensor's numbers, as safetensors names it, such as BF16."""
+        return str(self._header[name]["dtype"])
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The shape of a tensor."""
+        return tuple(self._header[name]["shape"])
+
+    def check(self) -> None:
+        """Compare the header with itself and with the size of the file.
+
+        Raises:
+            ValueError: a tensor has another size than its type and shape say, or is not there.
+        """
+        size = self._path.stat().st_size - self._origin
+        for name in self.names:
+            try:
+                begin, end = self._header[name]["data_offsets"]
+                each, count = np.dtype(TYPES[self.dtype(name)]).itemsize, prod(self.shape(name))
+                fits = 0 <= begin <= end <= size and end - begin == count * each
+                whole = fits and isinstance(count, int)
+            except (KeyError, TypeError, ValueError, AttributeError):
+                whole = False
+            if not whole:
+                raise ValueError(f"{self._path}: the header is wrong about {name}")
 
     def read(self, name: str, start: int, stop: int) -> Numbers:
         """The numbers of a tensor from one place to before another, reading no byte besides.

@@ -29,10 +29,10 @@ from dslm.run.checkpoint import (
     kept,
     newest_good,
     read_state,
-    stored_moments,
     total_bytes,
     verify_sizes,
 )
+from dslm.run.checkpoint_tensors import stored_moments
 from dslm.run.config import RunConfig, check_run
 from dslm.run.folder import RunFolder, check_folder
 from dslm.run.init_from import SourceRun, check_init_from, open_source_run
