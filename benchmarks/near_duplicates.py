@@ -7,10 +7,13 @@ import random
 import numpy as np
 from measure import Options, Row, Table
 
-from dslm.preprocess.deduplicate.decide import NEAR_DUPLICATE, decide
+from dslm.preprocess.deduplicate.decide import STAYS, Part, decide_near
+from dslm.preprocess.deduplicate.divided import Range, divide
+from dslm.preprocess.deduplicate.match import match
+from dslm.preprocess.deduplicate.near import Likeness
 from dslm.preprocess.deduplicate.settings import Duplicates
 from dslm.preprocess.deduplicate.shingles import shingles, similarity
-from dslm.preprocess.deduplicate.signatures import signatures
+from dslm.preprocess.deduplicate.signatures import Signatures, signatures
 
 WORDS = (150, 1200)
 """The shortest and the longest passage."""
@@ -29,8 +32,13 @@ def measure(options: Options) -> Table:
     copies = [_edited(p, vocabulary, draw, draw.choice((MOST_EDITED, SLIGHTLY))) for p in passages]
     texts = [" ".join(words) for words in [*passages, *copies]]
     parts = [signatures(texts[at : at + BATCH], settings) for at in range(0, len(texts), BATCH)]
-    decisions = decide(parts, settings, lambda n: shingles(texts[n], settings), lambda _: None)
-    gone = np.concatenate(decisions) == NEAR_DUPLICATE
+    signed = divide(Signatures.concatenate(parts), 1)
+    found = [match(Range([signed], 0, 1), 0)]
+    like = Likeness(lambda n: shingles(texts[n], settings), settings.threshold)
+    reasons = np.full(len(texts), STAYS, np.uint8)
+    part = Part(0, len(texts), 0)
+    decide_near(part, found, reasons, like, lambda _: found[0].before, lambda _: None)
+    gone = reasons != STAYS
     sets = [shingles(text, settings) for text in texts]
     half = len(passages)
     similar = np.array([similarity(sets[n], sets[n + half]) for n in range(half)])

@@ -33,6 +33,7 @@ TOPICS = {
     "tokenizing": "tokenizing",
     "character": "character_run",
     "duplicates": "near_duplicates",
+    "duplicates-memory": "duplicates_memory",
     "languages": "languages",
     "addresses": "addresses",
     "reconstruction": "reconstruction",

@@ -18,18 +18,19 @@ from typing import Any
 from dslm.environment import Task
 from dslm.errors import DataError, DslmError, Problem, SetupError
 from dslm.files.published import occupied, refuse
-from dslm.preprocess.deduplicate.repeated import RANGES
 from dslm.preprocess.read.inputs import common_folder
 from dslm.preprocess.work.assemble import assemble, gather_rejects
+from dslm.preprocess.work.comparing import Sign, comparing
 from dslm.preprocess.work.coordination import WAIT, WorkPass
-from dslm.preprocess.work.folder import UnitRecord, WorkFolder
+from dslm.preprocess.work.folder import FORMAT, UnitRecord, WorkFolder
 from dslm.preprocess.work.inputs import are_those, states
 from dslm.preprocess.work.known import known_sets
-from dslm.preprocess.work.passes import Clean, Decide, Repeat, Sign, Write
+from dslm.preprocess.work.passes import Clean, Write
 from dslm.preprocess.work.plan import ShardingConfig, WorkUnit, plan
 from dslm.preprocess.work.rejects import MAX_BAD, describe_broken, ways
 from dslm.preprocess.work.versions import versions
 from dslm.preprocess.work.watch import Listeners, Notice
+from dslm.preprocess.work.work import Work
 from dslm.progress import Advance
 from dslm.shards.manifest import FILE
 from dslm.shards.shard_set import ShardSet
@@ -114,6 +115,7 @@ class _Job:
             **({"begin": [*self.tokenizer.begin]} if self.tokenizer.begin else {}),
             "rejects": self.aside,
             "made_with": versions(),
+            "format": FORMAT,
         }
 
     @cached_property
@@ -166,27 +168,26 @@ class _Job:
         self, units: Sequence[WorkUnit], since: int
     ) -> tuple[list[UnitRecord], list[UnitRecord]]:
         """The records of cleaning, where that is a pass of its own, and those of writing."""
-        base, execution, sharding = common_folder(self.paths), self.execution, self.sharding
-        tokenizer = self.tokenizer.sha256
-        shared = (self.folder, sharding, tokenizer, base, execution.max_bad, self.aside)
+        execution, sharding = self.execution, self.sharding
+        known = known_sets(sharding.against).units
+        shared = (
+            *(self.folder, sharding, self.tokenizer.sha256, common_folder(self.paths)),
+            *(execution.max_bad, self.aside, len(units), len(known)),
+        )
         with Workers(execution.workers) as workers:
 
             def finish(
-                name: str, work: Sign | Clean | Decide | Repeat | Write, units: list[WorkUnit]
+                name: str, work: Work, units: list[WorkUnit], in_order: bool = False
             ) -> list[UnitRecord]:
-                work_pass = WorkPass(name, self.folder, work, execution.task, since)
+                work_pass = WorkPass(name, self.folder, work, execution.task, since, in_order)
                 return work_pass.finish(units, workers, self.listeners, self._ended)
 
             cleaned: list[UnitRecord] = []
             if sharding.duplicates.any:
-                if sharding.against:
-                    finish("sign", Sign(*shared), known_sets(sharding.against).units)
+                finish("sign", Sign(*shared), known)
                 cleaned = finish("clean", Clean(*shared), [*units])
-                whole = WorkUnit(0, (), sum(unit.size for unit in units))
-                finish("decide", Decide(*shared, len(units)), [whole])
-                if sharding.duplicates.paragraphs:
-                    ranges = [WorkUnit(number, (), 0) for number in range(RANGES)]
-                    finish("repeat", Repeat(*shared, len(units)), ranges)
+                for one in comparing(Work(*shared), sum(unit.size for unit in units)):
+                    finish(one.name, one.kind(*shared), one.units, one.in_order)
             return cleaned, finish("write", Write(*shared), [*units])
 
     def _publish(self, cleaned: list[UnitRecord], written: list[UnitRecord]) -> None:

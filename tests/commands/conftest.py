@@ -23,7 +23,8 @@ def paragraph(draw: random.Random) -> str:
 
 
 def write_corpus(folder: Path) -> None:
-    """Some 250 kB in three files, where a tenth is there twice and a line is broken."""
+    """Some 250 kB in three files, where a tenth is there twice, another
+    almost, and a line is broken."""
     draw = random.Random(5)
     folder.mkdir()
     known: list[str] = []
@@ -35,6 +36,8 @@ def write_corpus(folder: Path) -> None:
                 text = draw.choice(known)
             elif known and draw.random() < 0.1:
                 text += "\n\n" + draw.choice(known).split("\n\n")[0]
+            elif known and draw.random() < 0.1:
+                text = draw.choice(known).replace("light", "lights", 1)
             known.append(text)
             lines.append(json.dumps({"text": text}))
         (folder / f"{number}.jsonl").write_text("\n".join(lines) + "\n")
@@ -57,6 +60,7 @@ def alone(corpus: Path) -> dict[str, str]:
     run(command(corpus, corpus / "alone"))
     statistics = json.loads((corpus / "alone" / "manifest.json").read_text())["statistics"]
     assert statistics["left_out"]["duplicate"] > 10
+    assert statistics["left_out"]["near duplicate"] > 10
     assert statistics["changed"].keys() == {
         "Unicode normalized",
         "duplicate paragraphs removed",

@@ -34,20 +34,22 @@ pytestmark = pytest.mark.slow
 KILLS = 20
 
 
-def test_two_workers_make_the_same_bytes(
-    corpus: Path, alone: dict[str, str], tmp_path: Path
+@pytest.mark.parametrize("workers", [2, 4])
+def test_more_workers_make_the_same_bytes(
+    corpus: Path, alone: dict[str, str], tmp_path: Path, workers: int
 ) -> None:
-    run(command(corpus, tmp_path / "set", "--workers", "2"))
+    run(command(corpus, tmp_path / "set", "--workers", str(workers)))
     assert content(tmp_path / "set") == alone
 
 
-def test_three_ranks_of_mpirun_make_the_same_bytes_and_one_of_them_tells(
-    corpus: Path, alone: dict[str, str], tmp_path: Path
+@pytest.mark.parametrize("ranks", [2, 4])
+def test_ranks_of_mpirun_make_the_same_bytes_and_one_of_them_tells(
+    corpus: Path, alone: dict[str, str], tmp_path: Path, ranks: int
 ) -> None:
-    done = run(mpirun(3, command(corpus, tmp_path / "set")))
+    done = run(mpirun(ranks, command(corpus, tmp_path / "set")))
     assert content(tmp_path / "set") == alone
     assert done.stdout.count("next:") == 1
-    assert done.stderr.count("3 tasks of 1 worker") == 1
+    assert done.stderr.count(f"{ranks} tasks of 1 worker") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
 
 
@@ -102,6 +104,27 @@ def test_twenty_times_killed_and_begun_again_it_makes_the_same_bytes(
     run(words)
     assert content(output) == alone
     assert not unfinished.exists()
+
+
+def test_killed_in_each_pass_that_compares_it_goes_on_and_makes_the_same_bytes(
+    corpus: Path, alone: dict[str, str], tmp_path: Path
+) -> None:
+    words = command(corpus, tmp_path / "set", "--workers", "2")
+    folder = tmp_path / ".set.partial"
+    for name, made in (("match", "matched"), ("decide", "kept"), ("repeat", "repeated")):
+        quiet = subprocess.DEVNULL
+        with subprocess.Popen(
+            words, env=ENVIRONMENT, start_new_session=True, stdout=quiet, stderr=quiet
+        ) as process:
+            while len(done := list(folder.glob(f"records/{name}-*.json"))) < 3:
+                assert process.poll() is None
+                time.sleep(0.005)
+            os.killpg(process.pid, signal.SIGKILL)
+        assert not list(folder.glob("records/write-*.json"))
+        number = sorted(done)[1].stem[-5:]
+        spoil(folder / "files" / f"{made}-{number}")
+    run(words)
+    assert content(tmp_path / "set") == alone
 
 
 def test_the_exception_of_one_rank_ends_all_with_its_message(corpus: Path, tmp_path: Path) -> None:
@@ -186,16 +209,19 @@ def spoil(path: Path) -> None:
     path.write_bytes(content)
 
 
-def test_two_commands_for_one_output_share_the_work_and_both_end_well(
-    corpus: Path, alone: dict[str, str], tmp_path: Path
+@pytest.mark.parametrize("commands", [2, 4])
+def test_commands_for_one_output_share_the_work_and_all_end_well(
+    corpus: Path, alone: dict[str, str], tmp_path: Path, commands: int
 ) -> None:
     words = command(corpus, tmp_path / "set")
     pipe = subprocess.PIPE
-    both = [
-        subprocess.Popen(words, env=ENVIRONMENT, stdout=pipe, stderr=pipe, text=True)
-        for _ in range(2)
+    count = {"SLURM_ARRAY_TASK_COUNT": f"{commands}"}
+    tasks = [{"SLURM_ARRAY_TASK_ID": f"{number}", **count} for number in range(commands)]
+    started = [
+        subprocess.Popen(words, env={**ENVIRONMENT, **task}, stdout=pipe, stderr=pipe, text=True)
+        for task in tasks
     ]
-    reported = [process.communicate(timeout=60) for process in both]
-    assert [process.returncode for process in both] == [0, 0], reported
+    reported = [process.communicate(timeout=60) for process in started]
+    assert [process.returncode for process in started] == [0] * commands, reported
     assert content(tmp_path / "set") == alone
     assert [path.name for path in tmp_path.iterdir()] == ["set"]

@@ -13,7 +13,7 @@ from dslm.errors import DataError
 from dslm.preprocess.deduplicate.settings import Duplicates
 from dslm.preprocess.shard import Execution, shard
 from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
-from dslm.preprocess.work import passes
+from dslm.preprocess.work import comparing
 from dslm.preprocess.work.plan import ShardingConfig
 from dslm.shards.provenance import ProvenanceReader
 from dslm.shards.shard_set import ShardSet
@@ -90,13 +90,13 @@ def test_an_interrupted_run_goes_on_against_the_same_sets_only(
         raise DataError
 
     with monkeypatch.context() as patch:
-        patch.setattr(passes, "decide", no_decision)
+        patch.setattr(comparing, "decide", no_decision)
         with pytest.raises(DataError):
             shard(paths, tmp_path / "c", sharding)
     with pytest.raises(DataError, match="unfinished work of another command: against was"):
         shard(paths, tmp_path / "c", replace(sharding, against=(folder / "a",)))
     with monkeypatch.context() as patch:
-        patch.setattr(passes.Sign, "__call__", no_decision)  # it is done
+        patch.setattr(comparing.Sign, "__call__", no_decision)  # it is done
         resumed, made = shard(paths, tmp_path / "c", sharding)
     assert made
     assert resumed.fingerprint == whole.fingerprint

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from dslm.errors import DataError
+from dslm.preprocess.deduplicate.settings import Duplicates
 from dslm.preprocess.document import Rejected
 from dslm.preprocess.read.documents import documents
 from dslm.preprocess.read.pieces import pieces
@@ -43,6 +44,32 @@ def test_one_and_two_workers_give_the_same_bytes(
     assert content(tmp_path / "1") == content(tmp_path / "2")
     assert sum(reported[1]) == sum(reported[2]) == sum(path.stat().st_size for path in corpus)
     assert len(ShardSet.open(tmp_path / "1").manifest.shards) > 4
+
+
+@pytest.mark.parametrize("near", [False, True])
+@pytest.mark.parametrize("paragraphs", [False, True])
+def test_progress_goes_on_in_every_pass_and_ends_at_the_total(
+    tmp_path: Path, corpus: list[Path], unigram: Path, near: bool, paragraphs: bool
+) -> None:
+    duplicates = Duplicates(documents=True, near=near, paragraphs=paragraphs)
+    sharding = ShardingConfig(unigram, shard_size=1500, duplicates=duplicates)
+    reported: list[int] = []
+    shard(corpus, tmp_path / "set", sharding, Execution(progress=reported.append))
+    size, units = sum(path.stat().st_size for path in corpus), len(plan(corpus, sharding))
+    assert sum(reported) == sharding.passes * size
+    assert max(reported) <= 2 * size / units, "no pass is one step"
+
+
+def test_a_unit_of_which_no_document_is_left_is_passed_over(tmp_path: Path, unigram: Path) -> None:
+    lines = [json.dumps({"text": text}) for text in ["the river", "", "", "the river"]]
+    paths = [tmp_path / f"{number}.jsonl" for number in range(4)]
+    for path, line in zip(paths, lines, strict=True):
+        path.write_text(f"{line}\n" * 10)
+    duplicates = Duplicates(near=True, paragraphs=True)
+    sharding = ShardingConfig(unigram, shard_size=200, duplicates=duplicates)
+    assert len(plan(paths, sharding)) > 2
+    shards, _ = shard(paths, tmp_path / "set", sharding)
+    assert shards.documents == 1
 
 
 def test_shards_hold_the_documents_in_order_each_with_its_end(

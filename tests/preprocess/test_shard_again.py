@@ -23,7 +23,7 @@ from dslm.preprocess.shard import Execution, shard
 from dslm.preprocess.work import passes
 from dslm.preprocess.work import versions as versions_module
 from dslm.preprocess.work.coordination import WorkPass
-from dslm.preprocess.work.folder import UnitRecord, WorkFolder
+from dslm.preprocess.work.folder import FORMAT, UnitRecord, WorkFolder
 from dslm.preprocess.work.plan import ShardingConfig
 from dslm.progress import Advance
 from dslm.shards.rows import Rows
@@ -106,6 +106,19 @@ def test_work_of_another_version_is_not_gone_on_with(
     made = unfinished()[0].manifest.made_with
     assert made["sentencepiece"] == version("sentencepiece")
     assert made["dslm"] == dslm.__version__
+
+
+def test_work_whose_files_had_another_form_is_never_read(
+    unfinished: Callable[..., Any], tmp_path: Path
+) -> None:
+    path = WorkFolder.beside(tmp_path / "set").path / "plan.json"
+    plan = json.loads(path.read_text())
+    for other in ({}, {"format": FORMAT - 1}, {"format": FORMAT + 1}):
+        path.write_text(json.dumps({**plan, "format": None} | other))
+        with pytest.raises(DataError, match="unfinished work of another version of dslm; finish"):
+            unfinished()
+    path.write_text(json.dumps(plan))
+    assert unfinished()[1]
 
 
 def test_a_set_of_another_version_is_still_the_one_asked_for(

@@ -1,87 +1,68 @@
-"""Which documents may be nearly equal: those that share a band with another.
-
-Sorting one band at a time brings the documents that share it together; each such run is a bucket.
-Only documents of buckets with two members or more are remembered, 16 bytes for each membership.
-"""
+"""The buckets that the documents of one part are in, put together from all ranges of hashes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from dslm.arrays import Flags, Int64Array, UInt64Array
-from dslm.preprocess.deduplicate.minhash import NO_WORDS
-from dslm.preprocess.deduplicate.signatures import Signatures
+from dslm.arrays import Flags, Int64Array
+from dslm.preprocess.deduplicate.divided import PART
+from dslm.preprocess.deduplicate.match import PLACE, Matched
 from dslm.preprocess.text.ragged import Ragged
+
+KeptOf = Callable[[int], "Ragged[np.int64]"]
+"""By the number of an earlier part: of each of its portions the documents that were kept so far."""
 
 
 @dataclass(frozen=True)
 class Buckets:
-    """The buckets of all bands that hold two documents or more."""
+    """The portions of a part, see `match`: what it holds of each bucket."""
 
     documents: Int64Array
-    """The documents that are in some bucket, in ascending order."""
+    """Its documents that are in some bucket, by their places, ascending."""
     of_document: Ragged[np.int64]
-    """The numbers of the buckets of each of these."""
+    """The numbers of the portions of each of these."""
     sizes: Int64Array
-    """Documents in each bucket."""
+    """Documents of each portion."""
+    before: Int64Array
+    """The portion before each, numbered as `number_all` does, or -1."""
+
+    def kept_before(self, kept_of: KeptOf) -> Ragged[np.int64]:
+        """What earlier parts kept of the bucket of each portion."""
+        owners = self.before >> PART
+        order = np.argsort(owners, kind="stable")
+        parts, begins = np.unique(owners[order], return_index=True)
+        rows = [Ragged.of_lengths(np.zeros(0, np.int64), np.zeros(0, np.int64))]
+        for part, portions in zip(parts.tolist(), np.split(order, begins[1:]), strict=False):
+            if part < 0:
+                rows.append(Ragged.of_lengths(rows[0].values, np.zeros(portions.size, np.int64)))
+            else:
+                rows.append(kept_of(part).take(self.before[portions] & PLACE))
+        return Ragged.concatenate(rows).take(np.argsort(order))
 
 
-def runs(*columns: UInt64Array) -> tuple[Int64Array, Flags]:
-    """An order that brings equal rows together, the earlier first, and which repeat the one before.
-
-    Args:
-        columns: the row numbers stay together when all of these agree.
-    """
-    order = np.lexsort(columns)
-    again = np.zeros(order.size, np.bool_)
-    again[1:] = True
-    for column in columns:
-        ordered = column[order]
-        again[1:] &= ordered[1:] == ordered[:-1]
-    return order, again
-
-
-def first_equal(*columns: UInt64Array) -> Int64Array:
-    """The number of the first row that is equal to each."""
-    order, again = runs(*columns)
-    first = np.empty_like(order)
-    first[order] = order[np.maximum.accumulate(np.where(again, 0, np.arange(order.size)))]
-    return first
-
-
-def repeated(*columns: UInt64Array) -> Flags:
-    """Which rows are equal to an earlier one."""
-    first = first_equal(*columns)
-    flags: Flags = first != np.arange(first.size)
-    return flags
-
-
-def find_buckets(parts: Sequence[Signatures], alive: Flags) -> Buckets:
-    """Sort every band.
+def find_buckets(found: Sequence[Matched], part: int, stays: Flags) -> Buckets:
+    """The portions of a part, numbered through all ranges.
 
     Args:
-        parts: the signatures of all documents.
-        alive: which documents take part.
+        found: what `match` found in each range.
+        part: the number of the part.
+        stays: which of its documents take part.
     """
-    members, numbers, sizes = [], [], [np.zeros(0, np.int64)]
-    found = 0
-    for columns in zip(*(part.bands for part in parts), strict=True):
-        keys = np.concatenate(columns)
-        documents = np.flatnonzero(alive & (keys != NO_WORDS))
-        order, again = runs(keys[documents])
-        shared = again | np.append(again[1:], False)
-        number = np.cumsum(shared & ~again) - 1
-        members.append(documents[order[shared]])
-        numbers.append(number[shared] + found)
-        sizes.append(np.bincount(number[shared]))
-        found += sizes[-1].size
-    return _by_document(np.concatenate(members), np.concatenate(numbers), np.concatenate(sizes))
-
-
-def _by_document(members: Int64Array, numbers: Int64Array, sizes: Int64Array) -> Buckets:
-    order = np.argsort(members, kind="stable")
-    documents, lengths = np.unique(members, return_counts=True)
-    return Buckets(documents, Ragged.of_lengths(numbers[order], lengths), sizes)
+    counts = np.array([np.diff(one.before.offsets) for one in found])
+    firsts = np.cumsum(counts, 0) - counts
+    members, portions, before = [], [], []
+    for first, one in zip(firsts, found, strict=True):
+        earlier = one.before[part]
+        before.append(np.where(earlier < 0, -1, earlier + first[earlier >> PART]))
+        taken = stays[one.members[part]]
+        members.append(one.members[part][taken])
+        portions.append(one.portions[part][taken] + first[part])
+    numbers, all_before = np.concatenate(portions), np.concatenate(before)
+    owners = np.concatenate(members).astype(np.int64)
+    order = np.argsort(owners, kind="stable")
+    documents, lengths = np.unique(owners, return_counts=True)
+    sizes = np.bincount(numbers, minlength=all_before.size)
+    return Buckets(documents, Ragged.of_lengths(numbers[order], lengths), sizes, all_before)

@@ -1,14 +1,12 @@
 """What is remembered of a document to find its like: hashes, never text.
 
-Workers make the signatures of a unit of work while they clean it and write them to a file beside
-the texts; the deciding process maps all of these files and reads them column by column.
+Workers make the signatures of a unit of work while they clean it; see `divided` for their files.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +16,7 @@ from dslm.preprocess.deduplicate.minhash import minhash
 from dslm.preprocess.deduplicate.paragraphs import nothing_beside, paragraphs
 from dslm.preprocess.deduplicate.settings import Duplicates
 from dslm.preprocess.deduplicate.shingles import shingle_rows
-from dslm.preprocess.text import ragged
-from dslm.preprocess.text.ragged import Column, Ragged
+from dslm.preprocess.text.ragged import Ragged
 
 WHITE_SPACE = b" \t\n\r\v\f"
 
@@ -48,24 +45,6 @@ class Signatures:
             paragraphs=Ragged.concatenate([part.paragraphs for part in parts]),
             bare=np.concatenate([part.bare for part in parts]),
             bands=join_columns([part.bands for part in parts]),
-        )
-
-    def save(self, path: Path) -> None:
-        """Write them to a file; see `ragged.save`."""
-        exact = {f"exact_{number}": column for number, column in enumerate(self.exact)}
-        bands = {f"band_{number}": column for number, column in enumerate(self.bands)}
-        rest: dict[str, Column] = {"paragraphs": self.paragraphs, "bare": self.bare}
-        ragged.save(path, rest | exact | bands)
-
-    @classmethod
-    def load(cls, path: Path) -> Signatures:
-        """Map the file of `save` into memory; see `ragged.load`."""
-        columns = ragged.load(path)
-        return cls(
-            exact=tuple(columns[name] for name in columns if name.startswith("exact_")),
-            paragraphs=columns["paragraphs"],
-            bare=columns["bare"],
-            bands=tuple(columns[name] for name in columns if name.startswith("band_")),
         )
 
 

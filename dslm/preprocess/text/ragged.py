@@ -1,7 +1,8 @@
 """Rows of different lengths in one flat array, and named arrays in one file.
 
-Files are Arrow IPC, uncompressed, one record batch: a file that was cut short is noticed, and what
-is loaded is in the page cache and not on the heap.
+Files are Arrow IPC streams, uncompressed, one record batch: a file that was cut short is noticed,
+and what is loaded is in the page cache and not on the heap. (A stream opens in half the time of
+Arrow's file format, which counts where thousands of small files are opened.)
 """
 
 from __future__ import annotations
@@ -57,6 +58,14 @@ class Ragged(Generic[T]):
         first, last = self.offsets[begin], self.offsets[end]
         return Ragged(self.values[first:last], self.offsets[begin : end + 1] - first)
 
+    def take(self, rows: Int64Array) -> Ragged[T]:
+        """Some rows, in the order of their numbers here."""
+        begins = self.offsets[rows]
+        lengths = self.offsets[rows + 1] - begins
+        new = np.cumsum(lengths) - lengths
+        places = np.repeat(begins - new, lengths) + np.arange(lengths.sum())
+        return Ragged.of_lengths(self.values[places], lengths)
+
 
 Column: TypeAlias = "npt.NDArray[Any] | Ragged[Any]"
 
@@ -76,7 +85,7 @@ def save(path: Path, columns: Mapping[str, Column]) -> None:
         for column in columns.values()
     ]
     batch = pyarrow.record_batch(arrays, names=list(columns))
-    with appearing(path) as partial, pyarrow.ipc.new_file(str(partial), batch.schema) as file:
+    with appearing(path) as partial, pyarrow.ipc.new_stream(str(partial), batch.schema) as file:
         file.write_batch(batch)
 
 
@@ -90,7 +99,7 @@ def load(path: Path) -> dict[str, Any]:
 
     try:
         with pyarrow.memory_map(str(path)) as source:
-            batch = pyarrow.ipc.open_file(source).get_batch(0)
+            batch = pyarrow.ipc.open_stream(source).read_next_batch()
     except (OSError, pyarrow.ArrowInvalid) as error:
         rule = f"cannot be read: {str(error).splitlines()[0]}"
         raise DataError(Problem(str(path), None, rule, "remove it and run again")) from None

@@ -32,6 +32,8 @@ class WorkPass:
     """This process among those that work on the shard set."""
     since: int = 0
     """When this process began, as `WorkFolder.joined` gives it."""
+    in_order: bool = False
+    """Whether a unit needs what was made of those before it."""
 
     def __call__(self, unit: WorkUnit, advance: Advance | None) -> bool:
         """Do a unit unless it is done or another process is at it; returns whether it is done."""
@@ -64,15 +66,17 @@ class WorkPass:
             DataError: in all units together more records are broken than may be.
         """
         watch = Watch(self.folder, self.name, units, listeners)
-        first = len(units) * self.task.rank // self.task.size
+        first = 0 if self.in_order else len(units) * self.task.rank // self.task.size
         left = [*units[first:], *units[:first]]
         while left and not ended():
-            finished = workers.each(self, left, watch.advance)
+            turn, later = (left[:1], left[1:]) if self.in_order else (left, [])
+            finished = workers.each(self, turn, watch.advance)
             if any(finished):
                 watch.found_work()
-            left = [unit for unit, done in zip(left, finished, strict=True) if not done]
-            if left:
-                watch.wait(WAIT, len(left))
+            held = [unit for unit, done in zip(turn, finished, strict=True) if not done]
+            left = [*held, *later]
+            if held:
+                watch.wait(WAIT, len(held))
         watch.look()
         records = [self.folder.done(self.name, unit.number) for unit in units]
         return [done for done in records if done is not None]

@@ -33,13 +33,16 @@ from dslm.shards.manifest import Shard
 from dslm.shards.statistics import Statistics
 
 PLAN = "plan.json"
+FORMAT = 2
+"""Of the work folder: raised when its files or their names change."""
 NOTHING = "nothing"
 """The file that says: all is done, and no shard set comes of it."""
 
 FILES = {
     "sign": ("known",),
     "clean": ("texts", "signatures", "left-out"),
-    "decide": ("decision",),
+    "match": ("matched",),
+    "decide": ("decision", "kept"),
     "repeat": ("repeated",),
     "write": ("shard", "rejected"),
 }

@@ -38,20 +38,23 @@ class KnownSets:
         self._first = [0, *accumulate(one.documents for one in sets)]
         shards = [shard for one in sets for shard in one.manifest.shards]
         self._borders = [0, *accumulate(shard.documents for shard in shards)]
-        self.documents = self._first[-1]
         self.units = [WorkUnit(number, (), shard.bytes) for number, shard in enumerate(shards)]
         """A unit of work for each of their files."""
 
-    def text(self, document: int) -> str:
-        """The text of a document, by its number among those of all sets."""
-        number = bisect_right(self._first, document) - 1
-        return self._readers[number].text(document - self._first[number], self._tokenizers[number])
+    def text(self, unit: int, place: int) -> str:
+        """The text of a document, by its unit and its place there."""
+        return self._text(self._borders[unit] + place)
 
     def batches(self, unit: int) -> Iterator[list[str]]:
         """The texts of a unit, some at a time."""
         begin, end = self._borders[unit : unit + 2]
         for first in range(begin, end, BATCH):
-            yield [self.text(document) for document in range(first, min(first + BATCH, end))]
+            yield [self._text(document) for document in range(first, min(first + BATCH, end))]
+
+    def _text(self, document: int) -> str:
+        """The text of a document, by its number among those of all sets."""
+        number = bisect_right(self._first, document) - 1
+        return self._readers[number].text(document - self._first[number], self._tokenizers[number])
 
 
 @lru_cache(maxsize=1)

@@ -21,6 +21,10 @@ def refuse_other(folder: Path, there: Mapping[str, Any], wanted: Mapping[str, An
         there: the plan found there.
         wanted: that of the command.
     """
+    if there.get("format") != wanted.get("format"):
+        rule = "holds unfinished work of another version of dslm"
+        fix = "finish it with that version, remove the folder, or choose another --output"
+        return DataError(Problem(str(folder), None, rule, fix))
     found = differences(there, wanted)
     shown = list(islice(found, SHOWN))
     if more := sum(1 for _ in found):

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from helpers.deciding import decisions
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,10 +18,8 @@ from dslm.preprocess.deduplicate.decide import (
     OF_KNOWN,
     REASONS,
     STAYS,
-    decide,
 )
 from dslm.preprocess.deduplicate.paragraphs import paragraphs
-from dslm.preprocess.deduplicate.repeated import RANGES, cut, repeated_paragraphs
 from dslm.preprocess.deduplicate.settings import Duplicates
 from dslm.preprocess.deduplicate.shingles import Shingles, shingles, similarity
 from dslm.preprocess.deduplicate.signatures import signatures
@@ -46,22 +45,20 @@ SWITCHES = st.builds(
 
 
 def run(
-    texts: list[str], settings: Duplicates, cuts: tuple[int, ...] = (), known: int = 0
+    texts: list[str],
+    settings: Duplicates,
+    cuts: tuple[int, ...] = (),
+    known: int = 0,
+    ranges: int = 16,
 ) -> Outcome:
-    borders = [0, *cuts, len(texts)]
-    parts = [texts[begin:end] for begin, end in pairwise(borders)]
+    """The outcome for texts that are cut into parts, of which the first so many are known."""
+    parts = [texts[begin:end] for begin, end in pairwise([0, *cuts, len(texts)])]
     signed = [signatures(part, settings) for part in parts]
-    decided: list[int] = []
-    reasons = decide(signed, settings, read(texts, settings), decided.append, known)
-    found = [repeated_paragraphs(signed, reasons, number) for number in range(RANGES)]
-    decisions = [
-        cut(one, reasons[row], [places[row] for places in found]) for row, one in enumerate(signed)
-    ]
-    assert [len(d.reasons) for d in decisions] == [len(d.removed) for d in decisions]
-    assert sum(decided) == len(texts)
+    made = decisions(signed, settings, read(texts, settings), ranges, known)
+    assert [len(d.reasons) for d in made] == [len(d.removed) for d in made] == [*map(len, parts)]
     return [
         (int(reason), decision.removed[row].tolist())
-        for decision in decisions
+        for decision in made
         for row, reason in enumerate(decision.reasons)
     ]
 
@@ -116,7 +113,7 @@ def test_documents_that_are_known_stay_and_are_compared_with(
     known: list[str], texts: list[str], settings: Duplicates
 ) -> None:
     both = [*known, *texts]
-    found = run(both, settings, (len(known),), len(known))[len(known) :]
+    found = run(both, settings, (len(known),), 1)[len(known) :]
     plain = [(reason - OF_KNOWN if reason > OF_KNOWN else reason, cut) for reason, cut in found]
     assert plain == brute_force(both, settings, len(known))[len(known) :]
 
@@ -124,7 +121,7 @@ def test_documents_that_are_known_stay_and_are_compared_with(
 @pytest.mark.parametrize("text", ["a b c a", "A B C A!"])
 def test_a_document_says_whether_it_is_like_a_known_one(text: str) -> None:
     settings = Duplicates(documents=True, near=True, shingle=1, bands=64, rows=1)
-    reasons = [reason for reason, _ in run([text, "x y", "a b c a", "x y"], settings, (), 1)]
+    reasons = [reason for reason, _ in run([text, "x y", "a b c a", "x y"], settings, (1,), 1)]
     same = "duplicate" if text == "a b c a" else "near duplicate"
     assert [REASONS[reason] for reason in reasons] == [
         "",
@@ -134,17 +131,45 @@ def test_a_document_says_whether_it_is_like_a_known_one(text: str) -> None:
     ]
 
 
-@given(CORPORA, SWITCHES, st.data())
-def test_how_documents_are_cut_into_units_changes_nothing(
-    texts: list[str], settings: Duplicates, data: st.DataObject
+def greedy(texts: list[str], settings: Duplicates, most: int) -> list[int]:
+    """Near duplicates in input order, with all buckets in one dictionary."""
+    sets = [shingle_set(text, settings.shingle) for text in texts]
+    bands = signatures(texts, settings).bands
+    kept: dict[tuple[int, int], list[int]] = {}
+    reasons = []
+    for late, found in enumerate(sets):
+        mine = [(band, int(hashes[late])) for band, hashes in enumerate(bands)] if found else []
+        likely = {early for bucket in mine for early in kept.get(bucket, [])}
+        alike = (len(found & sets[early]) / len(found | sets[early]) for early in likely)
+        near_to = any(one >= settings.threshold for one in alike)
+        reasons.append(NEAR_DUPLICATE if near_to else STAYS)
+        for bucket in [] if near_to else mine:
+            if len(kept.setdefault(bucket, [])) < most:
+                kept[bucket].append(late)
+    return reasons
+
+
+@given(CORPORA, st.sampled_from([0.3, 0.5, 0.8]), st.integers(1, 3), st.integers(1, 9), st.data())
+def test_buckets_fill_in_input_order_however_the_work_is_divided(
+    texts: list[str], threshold: float, most: int, ranges: int, data: st.DataObject
+) -> None:
+    settings = Duplicates(near=True, bands=3, rows=1, shingle=1, threshold=threshold)
+    cuts = data.draw(st.lists(st.integers(0, len(texts)), max_size=5).map(sorted))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(near, "MOST_KEPT", most)
+        found = run(texts, settings, tuple(cuts), ranges=ranges)
+    assert [reason for reason, _ in found] == greedy(texts, settings, most)
+
+
+@given(CORPORA, SWITCHES, st.integers(1, 20), st.data())
+def test_how_the_work_is_divided_changes_nothing(
+    texts: list[str], settings: Duplicates, ranges: int, data: st.DataObject
 ) -> None:
     cuts = data.draw(st.lists(st.integers(0, len(texts)), max_size=5).map(sorted))
-    assert run(texts, settings, tuple(cuts)) == run(texts, settings)
-
-
-def test_no_units_give_no_decisions() -> None:
-    settings = Duplicates(documents=True, paragraphs=True, near=True)
-    assert decide([], settings, read([], settings), lambda _: None) == []
+    known = data.draw(st.integers(0, len(cuts)))
+    first = cuts[known - 1] if known else 0
+    plenty = run(texts, settings, (first,), min(known, 1), 1)
+    assert run(texts, settings, tuple(cuts), known, ranges) == plenty
 
 
 def test_a_document_goes_that_is_just_as_similar_as_the_threshold_asks() -> None:
@@ -191,22 +216,24 @@ def test_thousands_of_equal_documents_are_each_read_once() -> None:
         reads.append(number)
         return shingles(texts[number], settings)
 
-    (found,) = decide([signatures(texts, settings)], settings, shingles_of, lambda _: None)
-    assert found.tolist() == [STAYS] + [NEAR_DUPLICATE] * 2999
+    (found,) = decisions([signatures(texts, settings)], settings, shingles_of)
+    assert found.reasons.tolist() == [STAYS] + [NEAR_DUPLICATE] * 2999
     assert len(reads) == 3000
 
 
+@pytest.mark.parametrize("cuts", [[], [2], [1, 3, 4]])
 def test_a_full_bucket_is_compared_with_its_first_documents_only(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, cuts: list[int]
 ) -> None:
     texts, settings = ["a", "b", "c", "c", "a"], Duplicates(near=True, bands=1, rows=1)
-    signed = signatures(texts, settings)
-    signed.bands[0][:] = 1
+    parts = [signatures(texts[begin:end], settings) for begin, end in pairwise([0, *cuts, 5])]
+    for part in parts:
+        part.bands[0][:] = 1
     expected = {32: [STAYS] * 3 + [NEAR_DUPLICATE] * 2, 2: [STAYS] * 4 + [NEAR_DUPLICATE]}
     for most, reasons in expected.items():
         monkeypatch.setattr(near, "MOST_KEPT", most)
-        (found,) = decide([signed], settings, read(texts, settings), lambda _: None)
-        assert found.tolist() == reasons
+        found = decisions(parts, settings, read(texts, settings))
+        assert [reason for one in found for reason in one.reasons.tolist()] == reasons
 
 
 @given(texts=CORPORA, settings=SWITCHES)
@@ -230,27 +257,15 @@ def planted(count: int) -> tuple[list[str], int]:
     return [" ".join(map(str, text.tolist())) for text in [*texts, *copies]], count
 
 
-def test_planted_near_duplicates_are_found_and_nothing_else_is() -> None:
+@pytest.mark.parametrize("cuts", [(), (300, 600, 1000)])
+def test_planted_near_duplicates_are_found_and_nothing_else_is(cuts: tuple[int, ...]) -> None:
     settings = Duplicates(near=True)
     texts, originals = planted(600)
     sets = [shingles(text, settings) for text in texts]
     alike = np.array([similarity(sets[at], sets[at + originals]) for at in range(originals)])
-    reasons = np.array([reason for reason, _ in run(texts, settings)])
+    reasons = np.array([reason for reason, _ in run(texts, settings, cuts)])
     assert not reasons[:originals].any()
     found = reasons[originals:] == NEAR_DUPLICATE
     assert (alike >= 0.8).sum() > 200 < (alike < 0.8).sum()
     assert found[alike >= 0.8].mean() >= 0.95
     assert not found[alike < 0.8].any()
-
-
-@given(CORPORA, st.data())
-def test_an_equal_paragraph_is_in_one_range(texts: list[str], data: st.DataObject) -> None:
-    settings = Duplicates(paragraphs=True, paragraph_characters=1)
-    border = data.draw(st.integers(0, len(texts)))
-    parts = [signatures(texts[:border], settings), signatures(texts[border:], settings)]
-    reasons = [np.zeros(len(part), np.uint8) for part in parts]
-    found = [repeated_paragraphs(parts, reasons, number) for number in range(RANGES)]
-    firsts = [0, parts[0].paragraphs.values.size]
-    places = [firsts[row] + place for one in found for row in (0, 1) for place in one[row].tolist()]
-    hashes = [value for part in parts for value in part.paragraphs.values.tolist()]
-    assert sorted(places) == [n for n, value in enumerate(hashes) if value in hashes[:n]]

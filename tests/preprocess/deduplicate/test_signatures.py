@@ -1,19 +1,13 @@
-"""Signatures: what they distinguish, and their files."""
+"""Signatures: what they distinguish."""
 
 from __future__ import annotations
 
-import os
-import sys
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dslm.errors import DataError
 from dslm.preprocess.deduplicate.settings import Duplicates
 from dslm.preprocess.deduplicate.signatures import Signatures, signatures
 
@@ -69,44 +63,3 @@ def test_signatures_do_not_depend_on_the_batch(texts: list[str], data: st.DataOb
     cut = data.draw(st.integers(0, len(texts)))
     parts = [signatures(texts[:cut], ALL), signatures(texts[cut:], ALL)]
     assert lists(Signatures.concatenate(parts)) == lists(signatures(texts, ALL))
-
-
-@pytest.mark.parametrize("texts", [TEXTS, []])
-@pytest.mark.parametrize("settings", [ALL, Duplicates(), Duplicates(near=True, bands=3)])
-def test_a_file_gives_back_what_was_saved(
-    texts: list[str], settings: Duplicates, tmp_path: Path
-) -> None:
-    found = signatures(texts, settings)
-    found.save(tmp_path / "unit")
-    assert lists(Signatures.load(tmp_path / "unit")) == lists(found)
-    assert os.listdir(tmp_path) == ["unit"]
-
-
-def test_the_same_texts_make_the_same_bytes(tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        signatures(TEXTS, ALL).save(tmp_path / name)
-    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="counts open files as Linux shows them")
-def test_loaded_signatures_keep_no_file_open(tmp_path: Path) -> None:
-    signatures(TEXTS, ALL).save(tmp_path / "unit")
-    Signatures.load(tmp_path / "unit")
-    before = len(os.listdir("/proc/self/fd"))
-    loaded = [Signatures.load(tmp_path / "unit") for _ in range(20)]
-    assert len(os.listdir("/proc/self/fd")) == before
-    assert np.array_equal(loaded[-1].bare, loaded[0].bare)
-
-
-@pytest.mark.parametrize("content", [b"", b"no Arrow at all", None])
-def test_a_file_that_is_not_whole_is_named(content: bytes | None, tmp_path: Path) -> None:
-    path = tmp_path / "unit"
-    signatures(TEXTS, ALL).save(path)
-    path.write_bytes(path.read_bytes()[:-9] if content is None else content)
-    with pytest.raises(DataError, match=r"unit: cannot be read: .*; remove it and run again"):
-        Signatures.load(path)
-
-
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="unit: cannot be read"):
-        Signatures.load(tmp_path / "unit")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,26 @@ def test_a_unit_that_another_is_at_is_waited_for(work: WorkFolder) -> None:
         other.join()
     finish(noting_pass(work, made))
     assert made == [0, 1, 2, 4, 5]
+
+
+def test_units_in_order_each_wait_for_the_one_before_whoever_does_it(work: WorkFolder) -> None:
+    made: list[int] = []
+    others: list[int] = []
+    in_order = replace(noting_pass(work, made, Task(1, 3)), in_order=True)
+    with work.lock("write", 2):
+
+        def finish_it() -> None:
+            others.extend(made)
+            work.finish("write", 2, UnitRecord())
+
+        other = threading.Timer(0.2, finish_it)
+        other.start()
+        taken = threading.Thread(target=finish, args=(in_order,))
+        taken.start()
+        other.join()
+    taken.join(60)
+    assert others == [0, 1]
+    assert made == [0, 1, 3, 4, 5]
 
 
 def test_it_leaves_when_others_have_made_the_whole_set(work: WorkFolder) -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +9,13 @@ import pytest
 from dslm.errors import DataError
 from dslm.preprocess.clean.language import LanguageConfig
 from dslm.preprocess.clean.pipeline import CleaningConfig
-from dslm.preprocess.deduplicate.repeated import RANGES
 from dslm.preprocess.deduplicate.settings import Duplicates
 from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
+from dslm.preprocess.work.comparing import comparing
 from dslm.preprocess.work.folder import UnitRecord, WorkFolder
-from dslm.preprocess.work.passes import Clean, Decide, Repeat, Work, Write
+from dslm.preprocess.work.passes import Clean, Write
 from dslm.preprocess.work.plan import ShardingConfig, plan
+from dslm.preprocess.work.work import Work
 from dslm.shards.statistics import TextVolume
 from dslm.tokenizers.load import load_tokenizer
 
@@ -39,9 +39,16 @@ def tokenizer(tmp_path: Path, paths: list[Path]) -> Path:
     return tmp_path / "tok"
 
 
-def run_pass(kind: Any, work: WorkFolder, sharding: ShardingConfig, *more: Any) -> Any:
+def run_pass(kind: Any, work: WorkFolder, sharding: ShardingConfig, units: int = 1) -> Any:
     sha256 = load_tokenizer(sharding.tokenizer).sha256
-    return kind(work, sharding, sha256, work.path.parent, 10, True, *more)
+    return kind(work, sharding, sha256, work.path.parent, 10, True, units, 0)
+
+
+def compare(work: WorkFolder, sharding: ShardingConfig, units: int) -> list[UnitRecord]:
+    """All passes between cleaning and writing."""
+    passes = comparing(run_pass(Work, work, sharding, units), 0)
+    kinds = [(run_pass(one.kind, work, sharding, units), one.units) for one in passes]
+    return [work_pass(unit, None) for work_pass, numbers in kinds for unit in numbers]
 
 
 def write(work: WorkFolder, paths: list[Path], sharding: ShardingConfig) -> list[UnitRecord]:
@@ -111,12 +118,14 @@ def test_duplicates_are_left_out_over_the_borders_of_units(
     sharding = ShardingConfig(tokenizer, 300, duplicates=Duplicates(documents=True))
     units = plan(paths, sharding)
     reported: list[int] = []
-    cleaned = [run_pass(Clean, work, sharding)(unit, reported.append) for unit in units]
+    cleaning = run_pass(Clean, work, sharding, len(units))
+    cleaned = [cleaning(unit, reported.append) for unit in units]
     assert sum(one.statistics.documents for one in cleaned) == 0  # none is kept yet
     assert [one.name for done in cleaned for one in done.inputs] == ["a.jsonl", "b.jsonl"]
-    decided = run_pass(Decide, work, sharding, len(units))(units[0], None)
-    assert len(decided.files) == len(units)
-    written = [run_pass(Write, work, sharding)(unit, reported.append) for unit in units]
+    compared = compare(work, sharding, len(units))
+    assert sum(name.startswith("decision") for one in compared for name in one.files) == len(units)
+    writing = run_pass(Write, work, sharding, len(units))
+    written = [writing(unit, reported.append) for unit in units]
     assert sum(one.statistics.documents for one in written) == 21
     assert [one.statistics.left_out for one in written] == [
         *[{}] * (len(units) - 1),
@@ -136,9 +145,7 @@ def test_a_repeated_paragraph_is_cut_out_where_it_comes_again(
     sharding = ShardingConfig(tokenizer.parent / "more", duplicates=duplicates)
     units = plan(paths[:1], sharding)
     run_pass(Clean, work, sharding)(units[0], None)
-    run_pass(Decide, work, sharding, 1)(units[0], None)
-    for number in range(RANGES):
-        run_pass(Repeat, work, sharding, 1)(replace(units[0], number=number), None)
+    compare(work, sharding, 1)
     statistics = run_pass(Write, work, sharding)(units[0], None).statistics
     assert statistics.documents == 2
     assert statistics.changed == {"duplicate paragraphs removed": 1}
@@ -166,4 +173,4 @@ def test_a_tokenizer_that_changed_on_the_way_is_never_used(
     tokenizer.rmdir()
     train_tokenizer([tokenizer.parent / "known.txt"], tokenizer, TokenizerConfig("char", None))
     with pytest.raises(DataError, match="has changed since the work began"):
-        begun(unit, None)  # type: ignore[operator]
+        begun(unit, None)

@@ -45,3 +45,9 @@ def test_of_many_differences_the_first_are_named() -> None:
     error = str(refuse_other(Path("work"), PLAN, other(inputs=inputs)))
     assert "input a.jsonl is missing, input b.jsonl is missing, input 0.txt is new" in error
     assert "input 2.txt is new, and 6 more; repeat that command" in error
+
+
+def test_work_of_a_version_with_other_files_is_refused_by_that_alone() -> None:
+    error = str(refuse_other(Path("work"), PLAN, other(format=2, made_with={"numpy": "2.1"})))
+    assert "work: holds unfinished work of another version of dslm; finish it with that" in error
+    assert "numpy" not in error
