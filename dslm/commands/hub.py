@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dslm.commands.cli import Parser, run_verb
+from dslm.commands.rounding import add_rounding, rounding
 from dslm.progress import Progress
 
 DESCRIPTION = """\
@@ -49,6 +50,7 @@ def _export(arguments: list[str]) -> None:
     parser.add_argument("run", metavar="RUN", type=Path, help="the folder of the run")
     parser.add_argument("folder", metavar="FOLDER", type=Path, help="the folder to make")
     parser.add_argument("--step", type=int, help="which checkpoint; the newest unless given")
+    add_rounding(parser)
     options = parser.parse_args(arguments)
 
     from dslm.files.whole import read_json
@@ -56,8 +58,11 @@ def _export(arguments: list[str]) -> None:
     from dslm.hub.folder import SETTINGS
     from dslm.hub.settings import named_class
 
-    difference = export_run(options.run, options.folder, options.step)
-    print(f"{options.folder}: read back, scores within {difference:.1g} of the run's")
+    exported = export_run(options.run, options.folder, options.step, rounding(options))
+    print(f"{options.folder}: read back, scores within {exported.difference:.1g} of the run's")
+    if scheme := exported.quantization.selected:
+        inputs = ", but inputs of layers stay as they are" if scheme.activations else ""
+        print(f"weights are rounded to {scheme.weights} bits and stored as floats{inputs}")
     print("next:")
     name = named_class(read_json(options.folder / SETTINGS))
     print(f"  transformers.{name}.from_pretrained({str(options.folder)!r})")

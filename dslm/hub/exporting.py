@@ -11,6 +11,7 @@ FOLDER/
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,11 @@ from dslm.hub.registry import family_of_model
 from dslm.hub.settings import write_settings
 from dslm.inference.trained import Trained, load
 from dslm.model.config import ModelConfig
+from dslm.model.quantize import settle
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
 from dslm.objectives.completion import Fill
+from dslm.quantization.config import QuantizationConfig
 from dslm.tokenizers.tokenizer import Tokenizer
 from dslm.tokenizers.tokenizer_json import special_names
 
@@ -41,16 +44,30 @@ WINDOW = 64
 """Tokens of each text on which they are compared, at most."""
 
 
-def export_run(run: Path, folder: Path, step: int | None = None) -> float:
+@dataclass(frozen=True)
+class Exported:
+    """What was written."""
+
+    difference: float
+    """The largest difference between scores of the written model and of the run's."""
+    quantization: QuantizationConfig
+    """What the weights were rounded to."""
+
+
+def export_run(
+    run: Path,
+    folder: Path,
+    step: int | None = None,
+    quantization: QuantizationConfig | None = None,
+) -> Exported:
     """Write a run's model in Hugging Face's form.
 
     Args:
         run: the folder of the run.
         folder: the folder to make.
         step: which checkpoint; the newest unless given.
-
-    Returns:
-        The largest difference between scores of the written model and of the run's.
+        quantization: what weights are rounded to; as in training unless given. No input of a layer
+            is rounded by the written model.
 
     Raises:
         UserError: no such run, a model or tokenizer that cannot be expressed, or the folder is
@@ -60,7 +77,8 @@ def export_run(run: Path, folder: Path, step: int | None = None) -> float:
     if occupied(folder):
         fix = "remove it or choose another FOLDER"
         raise CheckpointError(Problem(str(folder), None, "is there already", fix))
-    trained = load(run, step)
+    trained = load(run, step, quantization)
+    settle(trained.model)
     config, tokenizer = trained.config.model, trained.tokenizer
     found = Problems()
     family = found.collect(family_of_model, config)
@@ -83,7 +101,7 @@ def export_run(run: Path, folder: Path, step: int | None = None) -> float:
                 f"{folder}: the written model's scores differ from the run's by {difference:.2g}, "
                 f"more than {TOLERANCE:.0e}: nothing was written"
             )
-    return difference
+    return Exported(difference, trained.quantization)
 
 
 def _causal(trained: Trained) -> bool:

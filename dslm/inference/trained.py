@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -34,6 +34,8 @@ class Trained:
     tokenizer: Tokenizer
     step: int
     device: torch.device
+    quantization: QuantizationConfig = field(default_factory=QuantizationConfig)
+    """What the model rounds."""
 
 
 def load(
@@ -66,7 +68,8 @@ def load(
     model.layers.load_state_dict(_finite(read_weights(checkpoint)), assign=True)
     quantize(model, quantization)
     tokenizer = load_tokenizer(folder.tokenizer)
-    return Trained(run, config, model.to(device).eval(), objective, tokenizer, step, device)
+    model.to(device).eval()
+    return Trained(run, config, model, objective, tokenizer, step, device, quantization)
 
 
 def lost(what: str) -> CheckpointError:

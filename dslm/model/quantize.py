@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from dslm.model.block import Block
@@ -32,3 +33,12 @@ def quantize(model: nn.Module, config: QuantizationConfig) -> Quantizer | None:
         if isinstance(module, kinds):
             module.quantizer = quantizer
     return quantizer
+
+
+@torch.no_grad()
+def settle(model: nn.Module) -> None:
+    """Round the weights once and for all; inputs are not rounded any more."""
+    for module in model.modules():
+        if isinstance(module, (Linear, Table)) and module.quantizer is not None:
+            module.weight.copy_(module.quantizer.weight(module.weight))
+            module.quantizer = None
