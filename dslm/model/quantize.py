@@ -35,6 +35,12 @@ def quantize(model: nn.Module, config: QuantizationConfig) -> Quantizer | None:
     return quantizer
 
 
+def rounding(model: nn.Module) -> list[str]:
+    """The names of the layers that round."""
+    named = model.named_modules()
+    return [name for name, layer in named if getattr(layer, "quantizer", None) is not None]
+
+
 @torch.no_grad()
 def settle(model: nn.Module) -> None:
     """Round the weights once and for all; inputs are not rounded any more."""

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
 
 from dslm.model.config import ModelConfig
-from dslm.model.quantize import quantize
+from dslm.model.quantize import quantize, rounding
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
 from dslm.quantization.config import QuantizationConfig
@@ -21,10 +20,6 @@ IDS = torch.arange(16)[None] % 50
 def built(**shape: Any) -> Transformer:
     config = ModelConfig(layers=2, heads=2, width=32, sequence=16, vocabulary=50, **shape)
     return Transformer(stages(config, 0)).eval()
-
-
-def rounding(model: nn.Module) -> list[str]:
-    return [name for name, m in model.named_modules() if getattr(m, "quantizer", None) is not None]
 
 
 @pytest.mark.parametrize(
