@@ -31,6 +31,7 @@ ROOMS = [
     {"files"},
     {"tokenizers"},
     {"shards"},
+    {"quantization"},
     {"preprocess", "sampling", "model"},
     {"objectives"},
     {"run"},

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from dslm.commands.cli import Parser
+from dslm.commands.rounding import add_rounding, rounding
 from dslm.progress import Progress
 from dslm.shards.shard_set import ShardSet
 
@@ -17,13 +18,14 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--data", metavar="SHARDS", required=True, help="a shard set")
     parser.add_argument("--step", type=int, help="which checkpoint; the newest unless given")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_rounding(parser)
     options = parser.parse_args(argv)
     shards = ShardSet.open(options.data)
 
     from dslm.inference.evaluate import evaluate
     from dslm.inference.trained import load
 
-    trained = load(options.run, options.step)
+    trained = load(options.run, options.step, rounding(options))
     with Progress(shards.tokens - 1, "tokens", "evaluating") as progress:
         result = evaluate(trained, shards, progress.advance)
     figures = {

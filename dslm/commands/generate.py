@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dslm.commands.cli import Parser
+from dslm.commands.rounding import add_rounding, rounding
 
 
 def main(argv: list[str]) -> None:
@@ -18,6 +19,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--top-p", type=float, help="draw among those of this share together")
     parser.add_argument("--seed", type=int, default=0, help="decides the draws; default 0")
     parser.add_argument("--step", type=int, help="which checkpoint; the newest unless given")
+    add_rounding(parser)
     options = parser.parse_args(argv)
 
     from dslm.inference.complete import complete
@@ -25,5 +27,5 @@ def main(argv: list[str]) -> None:
     from dslm.inference.trained import load
 
     sampling = SamplingConfig(options.temperature, options.top_k, options.top_p, options.seed)
-    trained = load(options.run, options.step)
+    trained = load(options.run, options.step, rounding(options))
     print(complete(trained, options.prompt, options.max_new_tokens, sampling))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dslm.commands.cli import Parser, run_verb
+from dslm.commands.rounding import add_rounding, rounding
 from dslm.progress import Progress
 
 DESCRIPTION = """\
@@ -49,6 +50,9 @@ def _export(arguments: list[str]) -> None:
     parser.add_argument("run", metavar="RUN", type=Path, help="the folder of the run")
     parser.add_argument("folder", metavar="FOLDER", type=Path, help="the folder to make")
     parser.add_argument("--step", type=int, help="which checkpoint; the newest unless given")
+    add_rounding(parser)
+    few = "write rounded weights in few bits, as compressed-tensors (transformers, vLLM)"
+    parser.add_argument("--compress", action="store_true", help=few)
     options = parser.parse_args(arguments)
 
     from dslm.files.whole import read_json
@@ -56,8 +60,14 @@ def _export(arguments: list[str]) -> None:
     from dslm.hub.folder import SETTINGS
     from dslm.hub.settings import named_class
 
-    difference = export_run(options.run, options.folder, options.step)
-    print(f"{options.folder}: read back, scores within {difference:.1g} of the run's")
+    exported = export_run(
+        options.run, options.folder, options.step, rounding(options), options.compress
+    )
+    print(f"{options.folder}: read back, scores within {exported.difference:.1g} of the run's")
+    if scheme := exported.quantization.selected:
+        stored = "" if options.compress else " and stored as floats"
+        inputs = ", but inputs of layers stay as they are" if scheme.activations else ""
+        print(f"weights are rounded to {scheme.weights} bits{stored}{stored and inputs}")
     print("next:")
     name = named_class(read_json(options.folder / SETTINGS))
     print(f"  transformers.{name}.from_pretrained({str(options.folder)!r})")

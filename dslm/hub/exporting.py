@@ -11,6 +11,7 @@ FOLDER/
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from torch import Tensor
 from dslm.errors import CheckpointError, Problem, Problems, TrainingError, UserError
 from dslm.files.published import occupied, published
 from dslm.files.whole import write_json, write_text
+from dslm.hub.compressed import KEY, check_compressed, compressed, described, linear_maps
 from dslm.hub.family import Family
 from dslm.hub.folder import SETTINGS, open_folder
 from dslm.hub.framing import begun, framed
@@ -28,9 +30,11 @@ from dslm.hub.registry import family_of_model
 from dslm.hub.settings import write_settings
 from dslm.inference.trained import Trained, load
 from dslm.model.config import ModelConfig
+from dslm.model.quantize import settle
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
 from dslm.objectives.completion import Fill
+from dslm.quantization.config import QuantizationConfig
 from dslm.tokenizers.tokenizer import Tokenizer
 from dslm.tokenizers.tokenizer_json import special_names
 
@@ -41,16 +45,32 @@ WINDOW = 64
 """Tokens of each text on which they are compared, at most."""
 
 
-def export_run(run: Path, folder: Path, step: int | None = None) -> float:
+@dataclass(frozen=True)
+class Exported:
+    """What was written."""
+
+    difference: float
+    """The largest difference between scores of the written model and of the run's."""
+    quantization: QuantizationConfig
+    """What the weights were rounded to."""
+
+
+def export_run(
+    run: Path,
+    folder: Path,
+    step: int | None = None,
+    quantization: QuantizationConfig | None = None,
+    compress: bool = False,
+) -> Exported:
     """Write a run's model in Hugging Face's form.
 
     Args:
         run: the folder of the run.
         folder: the folder to make.
         step: which checkpoint; the newest unless given.
-
-    Returns:
-        The largest difference between scores of the written model and of the run's.
+        quantization: what weights are rounded to; as in training unless given.
+        compress: whether to write them in few bits, see `dslm.hub.compressed`; else they are
+            floats, and the written model rounds no inputs.
 
     Raises:
         UserError: no such run, a model or tokenizer that cannot be expressed, or the folder is
@@ -60,21 +80,31 @@ def export_run(run: Path, folder: Path, step: int | None = None) -> float:
     if occupied(folder):
         fix = "remove it or choose another FOLDER"
         raise CheckpointError(Problem(str(folder), None, "is there already", fix))
-    trained = load(run, step)
+    trained = load(run, step, quantization)
+    if not compress:
+        settle(trained.model)
     config, tokenizer = trained.config.model, trained.tokenizer
     found = Problems()
     family = found.collect(family_of_model, config)
     content = found.collect(_tokenizer, trained)
-    if family is None or content is None:
+    if compress and family is not None:
+        found.problems += check_compressed(family, trained.model)
+    if family is None or content is None or found.problems:
         raise UserError(*found.problems)
     config = family.fitting(config)
     ids = _special_ids(trained)
     with published(folder) as target:
         settings = {**write_settings(family, config), **ids, "dtype": "float32"}
-        write_json(target / SETTINGS, settings)
         if _causal(trained):
             write_json(target / "generation_config.json", {**ids, **_never(config, tokenizer)})
-        _write_weights(target / "model.safetensors", family, config, trained)
+        tensors = _tensors(family, config, trained)
+        if compress and (scheme := trained.quantization.selected):
+            rounded, others = linear_maps(family, config, trained.model)
+            tensors = compressed(tensors, rounded, scheme)
+            settings[KEY] = described(scheme, others)
+            settle(trained.model)
+        _write_weights(target / "model.safetensors", tensors)
+        write_json(target / SETTINGS, settings)
         write_text(target / "tokenizer.json", content)
         write_json(target / "tokenizer_config.json", _tokenizer_settings(trained, content))
         difference = _difference(target, trained)
@@ -83,7 +113,7 @@ def export_run(run: Path, folder: Path, step: int | None = None) -> float:
                 f"{folder}: the written model's scores differ from the run's by {difference:.2g}, "
                 f"more than {TOLERANCE:.0e}: nothing was written"
             )
-    return difference
+    return Exported(difference, trained.quantization)
 
 
 def _causal(trained: Trained) -> bool:
@@ -134,11 +164,8 @@ def _tokenizer_settings(trained: Trained, content: str) -> dict[str, Any]:
     }
 
 
-def _write_weights(path: Path, family: Family, config: ModelConfig, trained: Trained) -> None:
-    """Write the weights of a shape, zeros for those that the model does without."""
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
-
+def _tensors(family: Family, config: ModelConfig, trained: Trained) -> dict[str, Tensor]:
+    """The weights of a shape by their names, zeros for those that the model does without."""
     model = trained.model.state_dict()
     theirs: dict[str, Tensor] = {}
     for weight in weights(family, config):
@@ -146,8 +173,15 @@ def _write_weights(path: Path, family: Family, config: ModelConfig, trained: Tra
         theirs.update(weight.split(ours.cpu()))
     if not config.tied:
         theirs.update({twin: theirs[name].clone() for twin, name in family.twins.items()})
+    return theirs
+
+
+def _write_weights(path: Path, tensors: dict[str, Tensor]) -> None:
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
     try:
-        save_file(theirs, path, {"format": "pt"})
+        save_file(tensors, path, {"format": "pt"})
     except SafetensorError as error:
         raise OSError(str(error)) from error
 

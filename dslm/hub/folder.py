@@ -18,6 +18,7 @@ from torch import Tensor
 
 from dslm.errors import CheckpointError, Problem, Problems, UserError
 from dslm.files.whole import read_json
+from dslm.hub.compressed import KEY, floats
 from dslm.hub.family import Family
 from dslm.hub.names import Weight, copies, weights
 from dslm.hub.registry import family_of_settings
@@ -76,6 +77,9 @@ def open_folder(path: Path) -> Folder:
     settings = found.collect(read_json, where)
     family = None if settings is None else found.collect(family_of_settings, settings, str(where))
     there = found.collect(stored, path)
+    if settings is not None and there is not None:
+        there = found.collect(floats, settings, there, str(where))
+        settings = {key: value for key, value in settings.items() if key != KEY}
     config = None
     if settings is not None and family is not None:
         config = found.collect(read_settings, family, settings, str(where), there or ())

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from dslm.errors import CheckpointError, Problem
+from dslm.errors import CheckpointError, ConfigError, Problem
+from dslm.model.quantize import quantize
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
 from dslm.objectives.base import Objective
+from dslm.quantization.config import QuantizationConfig, check_quantization
 from dslm.run.checkpoint import read_weights, require_whole
 from dslm.run.config import RunConfig
 from dslm.run.folder import RunFolder
@@ -32,14 +34,19 @@ class Trained:
     tokenizer: Tokenizer
     step: int
     device: torch.device
+    quantization: QuantizationConfig = field(default_factory=QuantizationConfig)
+    """What the model rounds."""
 
 
-def load(run: Path, step: int | None = None) -> Trained:
+def load(
+    run: Path, step: int | None = None, quantization: QuantizationConfig | None = None
+) -> Trained:
     """Load a model from a run folder, its checksums compared.
 
     Args:
         run: the folder.
         step: which checkpoint; the newest unless given.
+        quantization: what is rounded; as in training unless given.
 
     Raises:
         UserError: no such run or checkpoint, a damaged one, or one of a run that had diverged.
@@ -47,14 +54,22 @@ def load(run: Path, step: int | None = None) -> Trained:
     folder = RunFolder(run)
     config = folder.read_config()
     step, checkpoint = folder.find_checkpoint(step)
+    if quantization is None:
+        last = max(step - 1, 0)  # an imported model has made no step
+        trained = config.quantization
+        quantization = trained if trained.rounds(last) else QuantizationConfig()
+    elif problems := list(check_quantization(quantization, config.model.map_inputs)):
+        raise ConfigError(*problems)
     require_whole(checkpoint, "checking the checkpoint")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     objective = objective_of(config, folder.tokenizer)
     with torch.device("meta"):  # shapes alone: nothing is drawn, nor held twice
         model = Transformer(stages(config.model, config.seed, objective.extras))
     model.layers.load_state_dict(_finite(read_weights(checkpoint)), assign=True)
+    quantize(model, quantization)
     tokenizer = load_tokenizer(folder.tokenizer)
-    return Trained(run, config, model.to(device).eval(), objective, tokenizer, step, device)
+    model.to(device).eval()
+    return Trained(run, config, model, objective, tokenizer, step, device, quantization)
 
 
 def lost(what: str) -> CheckpointError:

@@ -132,6 +132,16 @@ class ModelConfig:
         return (self.decoder_layers or self.layers) if self.bottleneck_length else 0
 
     @property
+    def map_inputs(self) -> dict[str, int]:
+        """How many inputs the linear maps have, by the settings that decide on it."""
+        if self.recurrent:
+            return {}
+        inputs = {"model.width": self.width, "model.feed_forward": self.inner_width}
+        if self.bottleneck_length:
+            inputs["model.bottleneck_width"] = self.narrow_width
+        return inputs
+
+    @property
     def blocks(self) -> int:
         """Number of blocks in all."""
         return self.layers + self.decoder_blocks

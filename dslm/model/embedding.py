@@ -34,7 +34,11 @@ class TokenTable(Table):
 
     def forward(self, inputs: Tensor, project: bool = False) -> Tensor:
         """See `TokenEmbedding`."""
-        return F.linear(inputs, self.weight) if project else super().forward(inputs)
+        if not project:
+            return super().forward(inputs)
+        if self.quantizer is None:
+            return F.linear(inputs, self.weight)
+        return F.linear(self.quantizer.inputs(inputs), self.quantizer.weight(self.weight))
 
 
 def tied_head(embedding: TokenEmbedding, hidden: Tensor) -> Tensor:

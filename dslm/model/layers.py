@@ -10,15 +10,19 @@ from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from dslm.model.config import ModelConfig
 from dslm.model.initial import ONES, ZEROS, Normal, begin, mark
+from dslm.quantization.rounding import Quantizer
 
 
 class Linear(nn.Linear):
     """A linear map whose matrix is drawn from N(0, `deviation`²) and whose bias starts at zero."""
 
     __call__: Callable[..., Tensor]
+    quantizer: Quantizer | None = None
+    """What its weights and inputs are rounded to; `None` = they are not."""
 
     def __init__(self, inputs: int, outputs: int, bias: bool, deviation: float) -> None:
         self.deviation = deviation
@@ -30,11 +34,20 @@ class Linear(nn.Linear):
         if self.bias is not None:
             begin(self.bias, ZEROS)
 
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Map […, in] to […, out]."""
+        if self.quantizer is None:
+            return super().forward(inputs)
+        weight = self.quantizer.weight(self.weight)
+        return F.linear(self.quantizer.inputs(inputs), weight, self.bias)
+
 
 class Table(nn.Embedding):
     """A table of vectors drawn from N(0, `deviation`²)."""
 
     __call__: Callable[..., Tensor]
+    quantizer: Quantizer | None = None
+    """As for `Linear`."""
 
     def __init__(self, rows: int, width: int, deviation: float) -> None:
         self.deviation = deviation
@@ -43,6 +56,12 @@ class Table(nn.Embedding):
     def reset_parameters(self) -> None:
         """Draw every vector."""
         begin(self.weight, Normal(self.deviation))
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """The vectors […, D] of some rows."""
+        if self.quantizer is None:
+            return super().forward(ids)
+        return F.embedding(ids, self.quantizer.weight(self.weight))
 
 
 def norm(config: ModelConfig) -> nn.Module:

@@ -21,6 +21,7 @@ from dslm.parallel.loss_scale import LossScale
 from dslm.parallel.plan import Plan
 from dslm.parallel.stop import Stop
 from dslm.parallel.veto import veto_bad_steps
+from dslm.quantization.rounding import Quantizer
 
 AT_ONCE = 16
 """Micro-batches that are evaluated before the ranks can agree on something else."""
@@ -41,6 +42,8 @@ class Engine(ABC):
         self.loss_function = loss_function
         self.peak_learning_rates = [group["lr"] for group in engine.optimizer.param_groups]
         self.loss_scale = LossScale(engine)
+        self.quantizer: Quantizer | None = None
+        """What the layers round to, if they do."""
         self.stop = Stop(torch.device(engine.device))
         self._norm: Tensor | None = None
         self._weights = list(engine.module.parameters())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dslm.model.quantize import quantize
 from dslm.model.stages import Stage
 from dslm.objectives.base import Objective
 from dslm.parallel.deepspeed_json.optimizer import named
@@ -12,10 +13,15 @@ from dslm.parallel.engine import Engine
 from dslm.parallel.loss import LossFunction
 from dslm.parallel.muon import orthogonalize_apart
 from dslm.parallel.plan import Plan
+from dslm.quantization.config import QuantizationConfig
 
 
 def create(
-    stages: Sequence[Stage], plan: Plan, config: Mapping[str, Any], objective: Objective
+    stages: Sequence[Stage],
+    plan: Plan,
+    config: Mapping[str, Any],
+    objective: Objective,
+    quantization: QuantizationConfig | None = None,
 ) -> Engine:
     """Lay a model out over the ranks, its weights still to be filled (`TrainingState.fill`).
 
@@ -24,6 +30,7 @@ def create(
         plan: the layout.
         config: DeepSpeed's JSON.
         objective: defines the loss.
+        quantization: which layers round; none without it.
     """
     from dslm.parallel.pipeline import PipelineEngine
     from dslm.parallel.zero import ZeroEngine
@@ -32,4 +39,6 @@ def create(
     engine = kind.build(stages, plan, plan.deepspeed(config), LossFunction(objective))
     if named(config["optimizer"]["type"]) == "Muon":
         orthogonalize_apart(engine.engine.module)
+    if quantization is not None:
+        engine.quantizer = quantize(engine.engine.module, quantization)
     return engine

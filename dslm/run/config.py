@@ -12,6 +12,7 @@ from dslm.config.parse import STRICT
 from dslm.errors import Problem
 from dslm.model.config import ModelConfig
 from dslm.objectives.registry import ObjectiveConfig, check_objective
+from dslm.quantization.config import QuantizationConfig, check_quantization
 from dslm.run.bad_steps import BadStepsConfig
 from dslm.run.schedule import ScheduleConfig, check_schedule
 from dslm.sampling.augment import AugmentationConfig
@@ -64,6 +65,7 @@ class RunConfig:
     data: DataConfig
     objective: ObjectiveConfig = Field(default_factory=ObjectiveConfig)
     schedule: ScheduleConfig = Field(default_factory=ScheduleConfig)
+    quantization: QuantizationConfig = Field(default_factory=QuantizationConfig)
     bad_steps: BadStepsConfig = Field(default_factory=BadStepsConfig)
     steps: Count
     """Optimizer steps of the whole run."""
@@ -114,6 +116,10 @@ def check_run(config: RunConfig) -> list[Problem]:
     """What contradicts itself within the settings."""
     problems = _check_data(config) + check_objective(config.objective, config.model)
     problems += check_schedule(config.schedule, config.steps)
+    problems += check_quantization(config.quantization, config.model.map_inputs)
+    if (first := config.quantization.start_step) >= config.steps:
+        rule = f"leaves none of steps = {config.steps} to be rounded"
+        problems.append(Problem("quantization.start_step", first, rule, "use a smaller one"))
     for key in ("target_loss", "patience"):
         if getattr(config, key) is not None and config.data.validation is None:
             rule = "needs a validation set"

@@ -26,7 +26,7 @@ from dslm.run.heartbeats import Heartbeats
 from dslm.run.lock import RunLock
 from dslm.run.status import with_status_word
 
-DECIDES = ("model", "objective", "init_from", "word_vectors", "seed")
+DECIDES = ("model", "objective", "init_from", "word_vectors", "quantization", "seed")
 """Settings that a resumed run must share with the one it continues…"""
 ROWS = ("packing", "document_borders", "augmentation")
 """… and those of its data that decide which rows it sees."""

@@ -19,7 +19,6 @@ from dslm.parallel.engine import Engine
 from dslm.parallel.hardware import memory_gib, peak_flops
 from dslm.run.best import Measured
 from dslm.run.metrics import Line, skipped_steps, validation_losses
-from dslm.run.schedule import factor
 from dslm.run.status import Ending
 from dslm.signals import Stopped
 from dslm.train.batches import evaluation_rows, training_batch, validation_batches
@@ -30,6 +29,7 @@ from dslm.train.predicted import Prediction
 from dslm.train.prepare import Job
 from dslm.train.rewind import Rewinds, Spike
 from dslm.train.run_logger import RunLogger
+from dslm.train.scheduled import set_for_step
 from dslm.train.stuck import warning
 from dslm.train.throughput import Throughput
 from dslm.train.watchdog import Watchdog
@@ -156,9 +156,7 @@ class Loop:
         """One optimizer step; returns this rank's mean loss, still on the device."""
         position, plan = self.position, self.plan
         self.logger.heartbeat(position.step, self.throughput)
-        self.engine.set_learning_rate(
-            factor(self.config.schedule, position.step, self.config.steps)
-        )
+        set_for_step(self.engine, self.config, position.step)
         self.data_watch.look()
         self.engine.loss_function.limit = self.watch.limit(position.step + 1)
         position.samples = self.rewinds.next(position.samples)

@@ -110,7 +110,7 @@ def _train(record: RunRecord, step: int, messages: TextIO, watchdog: Watchdog) -
     extras = (*job.objective.extras, *([DROPOUT_KEYS] if job.config.model.dropout else []))
     layers = stages(job.config.model, job.config.seed, extras)
     prediction = Prediction(job, world)
-    engine = create(layers, job.plan, job.deepspeed, job.objective)
+    engine = create(layers, job.plan, job.deepspeed, job.objective, job.config.quantization)
     limit_waits(longest(job.config.stall_minutes))
     watchdog.enter("restoring")
     REQUESTS.renew()

@@ -17,6 +17,7 @@ from dslm.model.counts import parameter_count
 from dslm.parallel.deepspeed_json.optimizer import decouples_decay
 from dslm.parallel.memory import Memory, estimate
 from dslm.progress import counted, human
+from dslm.quantization.config import QuantizationConfig
 from dslm.run.config import RunConfig
 from dslm.run.schedule import length, settled, warmup_steps
 from dslm.run.status import Ending
@@ -44,6 +45,7 @@ def first_screen(
         ("data", _data(job)),
         *(("rows", row) for row in _rows(job)),
         *([("vectors", _vectors(vectors))] if vectors else []),
+        *(("quantize", how) for how in _quantized(config.quantization)),
         ("layout", _layout(job, world)),
         ("batch", _batch(job)),
         ("steps", f"{config.steps:,} · {human(config.steps * plan.tokens_per_step)} tokens"),
@@ -118,6 +120,22 @@ def _longer(job: Job) -> list[str]:
     more = planned if planned > steps else 2 * steps
     kept = settled(schedule, steps, more)
     return [f"steps={more}", *([f"schedule.steps={kept.steps}"] if kept != schedule else [])]
+
+
+def _quantized(config: QuantizationConfig) -> Iterator[str]:
+    """What is rounded, and from when on."""
+    scheme = config.selected
+    if scheme is None:
+        return
+    shared = f"groups of {scheme.group}" if scheme.group else "a step for each output"
+    inputs = f", {scheme.activations}-bit inputs" if scheme.activations else ""
+    where = {
+        "blocks": "the linear maps of the blocks",
+        "linear": "all linear maps",
+        "all": "all linear maps and embeddings",
+    }[config.layers]
+    begin = f", from step {config.start_step + 1:,}" if config.start_step else ""
+    yield f"{config.scheme}: {scheme.weights}-bit weights, {shared}{inputs}; {where}{begin}"
 
 
 def _start(job: Job, resumed_from: int) -> str:

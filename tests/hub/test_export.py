@@ -21,6 +21,7 @@ from dslm.hub.exporting import export_run
 from dslm.hub.importing import import_folder
 from dslm.inference.generate import SamplingConfig, continue_text
 from dslm.inference.trained import load
+from dslm.quantization.config import QuantizationConfig
 
 MakeRun = Callable[..., Path]
 SHAPES: dict[str, dict[str, Any]] = {
@@ -38,12 +39,33 @@ def test_an_exported_model_gives_our_logits(
     shape: str, make_run: MakeRun, trained_tokenizers: dict[str, Path], tmp_path: Path
 ) -> None:
     run = make_run(trained_tokenizers["bpe"], **SHAPES[shape])
-    assert export_run(run, tmp_path / "out") <= 1e-5
+    assert export_run(run, tmp_path / "out").difference <= 1e-5
     theirs = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
     tokens = torch.randint(400, (3, 32), generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
         ours = load(run).model(tokens)
         assert float((theirs(tokens).logits - ours).abs().max()) <= 1e-5
+
+
+@pytest.mark.parametrize("layers", ["blocks", "all"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_rounded_weights_are_exported_rounded(
+    shape: str,
+    layers: Any,
+    make_run: MakeRun,
+    trained_tokenizers: dict[str, Path],
+    tmp_path: Path,
+) -> None:
+    run = make_run(trained_tokenizers["bpe"], **SHAPES[shape])
+    w3 = QuantizationConfig(scheme="w3", group_size=8, layers=layers)
+    exported = export_run(run, tmp_path / "out", quantization=w3)
+    assert exported.quantization == w3
+    theirs = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
+    tokens = torch.randint(400, (3, 32), generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        floats, ours = load(run).model(tokens), load(run, None, w3).model(tokens)
+        assert float((theirs(tokens).logits - ours).abs().max()) <= 1e-5
+    assert float((floats - ours).abs().max()) > 1e-3
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -10,51 +10,26 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.untrained import untrained_run
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from dslm.commands import evaluate as evaluate_command
 from dslm.commands import generate as generate_command
 from dslm.commands.cli import run
-from dslm.environment import World
 from dslm.errors import CheckpointError, DataError
 from dslm.inference.evaluate import evaluate
 from dslm.inference.trained import Trained, load
-from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
 from dslm.preprocess.shard import shard
 from dslm.preprocess.work.plan import ShardingConfig
 from dslm.run.checkpoint import layer_file, read_weights
-from dslm.run.checkpoint_writer import Writer
 from dslm.shards.shard_set import ShardSet
-from dslm.train.prepare import prepare
 
 
 @pytest.fixture
 def run_folder(tmp_path: Path, shard_set: Path, deepspeed_file: Path) -> Path:
-    return run_of(tmp_path, shard_set, deepspeed_file)
-
-
-def run_of(
-    tmp_path: Path, shard_set: Path, deepspeed_file: Path, *more: str, factor: float = 1.0
-) -> Path:
-    """A run of an untrained model, its weights times a factor, with one checkpoint."""
-    words = ["tiny", "model.layers=1", "model.width=16", "model.heads=2", "model.sequence=24"]
-    words += [f"data.train={shard_set}", f"run={tmp_path / 'run'}", *more]
-    job = prepare(words, None, str(deepspeed_file), World())
-    job.folder.path.mkdir()
-    job.folder.write_record({"format": 1, "config": job.settings, "data": job.sources.record()})
-    job.folder.tokenizer.symlink_to(ShardSet.open(shard_set).tokenizer)
-    model = Transformer(stages(job.config.model, seed=5))
-    writer, files = Writer(job.folder.checkpoints, 7), {}
-    writer.begin()
-    for place, layer in model.layers.items():
-        tensors = {f"{place}.{name}": weight * factor for name, weight in layer.named_parameters()}
-        if tensors:
-            name = layer_file(int(place), False)
-            files[name] = writer.write(name, tensors)
-    writer.publish(files, {"step": 7, "samples": 0, "optimizer_steps": 7, "loss_scale": {}})
-    return job.folder.path
+    return untrained_run(tmp_path / "run", shard_set, deepspeed_file)
 
 
 def test_the_loss_is_that_of_every_token_but_the_first(run_folder: Path, shard_set: Path) -> None:
@@ -75,7 +50,7 @@ def test_a_text_is_measured_as_it_is_even_if_its_middle_was_learned(
     text = (shard_set.parent / "text.txt").read_text()
     held_out = ShardSet.open(make_shards(text[: 24 * 20] + text[: rest + 1]))
     words = ["objective.causal.fill_in_middle=0.5", "model.initialization=0.3"]
-    trained = load(run_of(tmp_path, held_out.folder, deepspeed_file, *words))
+    trained = load(untrained_run(tmp_path / "run", held_out.folder, deepspeed_file, *words))
     result, nats = evaluate(trained, held_out), nats_of(trained, held_out)
     assert result.loss == pytest.approx(nats / (held_out.tokens - 1), rel=1e-5)
     assert result.perplexity == pytest.approx(math.exp(result.loss))
@@ -88,7 +63,9 @@ def test_a_text_is_measured_as_it_is_even_if_its_middle_was_learned(
 def test_a_text_in_which_there_is_nothing_to_predict_has_no_loss(
     kind: str, tmp_path: Path, shard_set: Path, deepspeed_file: Path
 ) -> None:
-    trained = load(run_of(tmp_path, shard_set, deepspeed_file, f"objective.kind={kind}"))
+    trained = load(
+        untrained_run(tmp_path / "run", shard_set, deepspeed_file, f"objective.kind={kind}")
+    )
     (tmp_path / "short.txt").write_text((shard_set.parent / "text.txt").read_text()[:4])
     settings = ShardingConfig(ShardSet.open(shard_set).tokenizer)
     held_out, _ = shard([tmp_path / "short.txt"], tmp_path / "held_out", settings)
@@ -225,7 +202,7 @@ def test_a_model_that_has_diverged_gives_neither_figures_nor_text(
     deepspeed_file: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    folder = str(run_of(tmp_path, shard_set, deepspeed_file, factor=factor))
+    folder = str(untrained_run(tmp_path / "run", shard_set, deepspeed_file, factor=factor))
     for command, *words in (
         (evaluate_command.main, "--data", str(shard_set), "--json"),
         (generate_command.main, "--prompt", "1 plus"),

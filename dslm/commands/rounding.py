@@ -1,0 +1,22 @@
+"""The options with which a trained model is used rounded, or as floats."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from dslm.quantization.config import SCHEMES, QuantizationConfig
+
+
+def add_rounding(parser: ArgumentParser) -> None:
+    """Add ``--scheme`` and ``--group-size``."""
+    rounded = "round weights and inputs so, none = not at all; as it was trained unless given"
+    parser.add_argument("--scheme", choices=["none", *SCHEMES], help=rounded)
+    shared = "inputs whose weights share a scale, see quantization.group_size"
+    parser.add_argument("--group-size", type=int, metavar="N", help=shared)
+
+
+def rounding(options: Namespace) -> QuantizationConfig | None:
+    """What was asked for; `None` = as the model was trained."""
+    if options.scheme is None:
+        return None
+    return QuantizationConfig(scheme=options.scheme, group_size=options.group_size)

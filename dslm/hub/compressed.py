@@ -1,0 +1,214 @@
+"""Rounded weights in few bits: compressed-tensors, which transformers and vLLM load.
+
+The weight of a map ``X`` [out, in] becomes ``X.weight_packed``, its levels in 32-bit words, with
+``X.weight_scale`` [out, groups] and ``X.weight_shape``; one of 8 bits with rounded inputs stays
+``X.weight``, in int8. What config.json says about it is the same for all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dslm.errors import CheckpointError, Problem
+from dslm.hub.family import Family
+from dslm.hub.names import copies, weights
+from dslm.hub.stored import FLOATS, Stored
+from dslm.model.config import ModelConfig
+from dslm.model.quantize import rounding
+from dslm.quantization.config import Scheme
+from dslm.quantization.rounding import steps_and_levels
+
+Tensors = dict[str, Tensor]
+
+KEY = "quantization_config"
+WORD = 32
+"""Bits of a word."""
+
+
+def check_compressed(family: Family, model: nn.Module) -> list[Problem]:
+    """What keeps rounded weights from being written in few bits."""
+    names = rounding(model)
+    if not names:
+        rule, fix = "has no rounded weights to write in few bits", "choose a --scheme"
+        return [Problem("the model", None, rule, fix)]
+    problems, fix = [], "leave --compress out"
+    tables = [name for name in names if isinstance(model.get_submodule(name), nn.Embedding)]
+    if tables:
+        rule = "rounds embeddings, but compressed-tensors holds linear maps"
+        problems.append(Problem("quantization.layers", "all", rule, fix))
+    if any(tensors.transposed for table in family.names.values() for tensors in table.values()):
+        rule = "has maps of a kind (Conv1D) whose packed weights transformers leaves random"
+        problems.append(Problem(family.name, None, rule, fix))
+    return problems
+
+
+def linear_maps(
+    family: Family, config: ModelConfig, model: nn.Module
+) -> tuple[list[str], list[str]]:
+    """Their names of the linear maps whose weights are rounded, and of those whose are not.
+
+    Args:
+        family: whose names to use.
+        config: the shape that is written.
+        model: ours, whose layers round.
+    """
+    tied = [name.removesuffix(".weight") for name in copies(family, config)]
+    rounds, found = set(rounding(model)), (list[str](), tied)
+    linear = {name for name, layer in model.named_modules() if isinstance(layer, nn.Linear)}
+    for weight in weights(family, config):
+        layer, _, kind = f"layers.{weight.ours}".rpartition(".")
+        if kind == "weight" and layer in linear:
+            found[layer not in rounds].extend(
+                name.removesuffix(".weight") for name in weight.theirs
+            )
+    return found
+
+
+def compressed(tensors: Mapping[str, Tensor], maps: Iterable[str], scheme: Scheme) -> Tensors:
+    """Tensors with the weights of some maps in few bits.
+
+    Args:
+        tensors: by name.
+        maps: the names of these maps, each with a ``.weight`` among the tensors.
+        scheme: what they are rounded to.
+    """
+    made = dict(tensors)
+    for name in maps:
+        weight = made.pop(f"{name}.weight")
+        steps, levels = steps_and_levels(weight, scheme.weights, scheme.group, storable=True)
+        rows, columns = weight.shape
+        whole = levels.view(rows, columns).to(torch.int8)
+        # Of 4 bits the product with a 16-bit step is exact in float16, of 8 it is not.
+        kind = torch.float32 if scheme.weights > 4 else torch.float16
+        made[f"{name}.weight_scale"] = steps.view(rows, -1).to(kind)
+        if _kind(scheme) == "int-quantized":
+            made[f"{name}.weight"] = whole
+        else:
+            made[f"{name}.weight_packed"] = packed(whole, scheme.weights)
+            made[f"{name}.weight_shape"] = torch.tensor([rows, columns])
+    return made
+
+
+def described(scheme: Scheme, others: list[str]) -> dict[str, Any]:
+    """What config.json says of it.
+
+    Args:
+        scheme: what the weights were rounded to.
+        others: the names of linear maps that were not.
+    """
+    levels = {"type": "int", "symmetric": True}
+    weights = {"num_bits": scheme.weights, **levels, "dynamic": False, "strategy": "channel"}
+    if scheme.group is not None:
+        weights |= {"strategy": "group", "group_size": scheme.group}
+    inputs = None
+    if scheme.activations is not None:
+        inputs = {"num_bits": scheme.activations, **levels, "dynamic": True, "strategy": "token"}
+    group = {"targets": ["Linear"], "weights": weights, "input_activations": inputs}
+    return {
+        "quant_method": "compressed-tensors",
+        "format": _kind(scheme),
+        "quantization_status": "compressed",
+        "config_groups": {"group_0": {**group, "format": _kind(scheme)}},
+        "ignore": others,
+    }
+
+
+def _kind(scheme: Scheme) -> str:
+    per_channel = scheme.weights == 8 and scheme.activations is not None and scheme.group is None
+    return "int-quantized" if per_channel else "pack-quantized"
+
+
+def packed(levels: Tensor, bits: int) -> Tensor:
+    """Levels [rows, columns] as words [rows, ⌈columns × bits / 32⌉], the lowest bits first.
+
+    Levels are counted from the lowest; one may begin in a word and end in the next.
+    """
+    rows, columns = levels.shape
+    counted = F.pad(levels.long() + (1 << (bits - 1)), (0, -columns % WORD))
+    ones = (counted.reshape(-1, WORD, 1) >> torch.arange(bits)) & 1
+    words = (ones.reshape(-1, bits, WORD) << torch.arange(WORD)).sum(-1)
+    words = torch.where(words < 1 << (WORD - 1), words, words - (1 << WORD)).int()
+    return words.view(rows, -1)[:, : -(-columns * bits // WORD)].contiguous()
+
+
+def unpacked(words: Tensor, bits: int, columns: int) -> Tensor:
+    """The inverse of `packed`: levels [rows, columns] in int8."""
+    rows = words.shape[0]
+    padded = F.pad(words.long(), (0, -words.shape[1] % bits))
+    ones = (padded.reshape(-1, bits, 1) >> torch.arange(WORD)) & 1
+    counted = (ones.reshape(-1, WORD, bits) << torch.arange(bits)).sum(-1)
+    return (counted - (1 << (bits - 1))).to(torch.int8).view(rows, -1)[:, :columns]
+
+
+def floats(settings: Mapping[str, Any], there: dict[str, Stored], where: str) -> dict[str, Stored]:
+    """The tensors of a folder with those in few bits as the floats that they stand for.
+
+    Args:
+        settings: the content of config.json.
+        there: the tensors as they lie there.
+        where: the path of config.json.
+
+    Raises:
+        CheckpointError: they are quantized in a way that is not ours.
+    """
+    said = settings.get(KEY)
+    if said is None:
+        return there
+    weights = _weights(said)
+    if weights is None:
+        rule = "the weights are quantized otherwise than dslm does it"
+        fix = "import the model as it was before"
+        raise CheckpointError(Problem(f"{where}: {KEY}", None, rule, fix))
+    found = dict(there)
+    for key in [key for key in there if key.endswith(".weight_scale")]:
+        name, scale = key.removesuffix("_scale"), found.pop(key)
+        levels, shape = found.pop(f"{name}_packed", None), found.pop(f"{name}_shape", None)
+        try:
+            found[name] = _float(levels or found[name], scale, shape, weights)
+        except (KeyError, ValueError, RuntimeError):
+            rule = f"does not fit {scale.path.name}: {key}"
+            raise CheckpointError(Problem(f"{where}: {KEY}", None, rule)) from None
+    return found
+
+
+def _weights(said: Any) -> dict[str, Any] | None:
+    """What is said of the weights, if it is what `described` would say."""
+    try:
+        (group,) = said["config_groups"].values()
+        weights = group["weights"]
+        scheme = Scheme(weights["num_bits"], 8, weights.get("group_size"))
+        ours = described(scheme, [])["config_groups"]["group_0"]["weights"]
+        fits = said["quant_method"] == "compressed-tensors" and 2 <= scheme.weights <= 8
+        return weights if fits and ours == {**weights} else None
+    except (TypeError, ValueError, KeyError, AttributeError):
+        return None
+
+
+def _float(
+    levels: Stored, scale: Stored, shape: Stored | None, weights: Mapping[str, Any]
+) -> Stored:
+    """A weight in float32, made when it is read."""
+    bits = weights["num_bits"]
+    rows, columns = levels.shape if shape is None else shape.load().tolist()
+    groups = scale.shape[1]
+    shared = weights.get("group_size", columns)
+    if scale.shape[0] != rows or columns != groups * shared or scale.dtype not in FLOATS:
+        raise ValueError(scale.shape)
+    words = -(-columns * bits // WORD)
+    if levels.shape != ((rows, columns) if shape is None else (rows, words)):
+        raise ValueError(levels.shape)
+    load = partial(_dequantized, levels, scale, bits if shape is not None else None, columns)
+    return Stored(levels.path, (rows, columns), "F32", load)
+
+
+def _dequantized(levels: Stored, scale: Stored, bits: int | None, columns: int) -> Tensor:
+    """Levels times their steps."""
+    whole = levels.load() if bits is None else unpacked(levels.load(), bits, columns)
+    grouped = whole.float().view(len(whole), scale.shape[1], -1)
+    return (grouped * scale.read().unsqueeze(-1)).view(len(whole), columns)

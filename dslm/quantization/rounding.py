@@ -1,0 +1,88 @@
+"""Numbers rounded to a grid of few levels, as training sees what will be stored.
+
+The grid is symmetric around zero: levels -2^(b-1) … 2^(b-1)-1 times a step, which is the largest
+magnitude that shares it over (2^b - 1) / 2, as in compressed-tensors. The steps of weights have 8
+significant bits, so that float32, bfloat16 and float16 hold them alike and a file of 16-bit steps
+loses nothing.
+
+In the backward pass the gradient goes straight through (Bengio et al. 2013): also where a number
+was clipped, which is by half a step at most.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dslm.quantization.config import Scheme
+
+
+class Quantizer:
+    """What the layers of a model round to; one object is shared by all of them.
+
+    Args:
+        scheme: bits and groups.
+    """
+
+    def __init__(self, scheme: Scheme) -> None:
+        self.scheme = scheme
+        self.on = True
+        """Whether anything is rounded."""
+
+    def weight(self, weight: Tensor) -> Tensor:
+        """The weight [out, in] as it will be stored, each output's inputs in groups."""
+        if not self.on:
+            return weight
+        return rounded(weight, self.scheme.weights, self.scheme.group, storable=True)
+
+    def inputs(self, inputs: Tensor) -> Tensor:
+        """Inputs […, in] as the product will read them, with a step for each token."""
+        bits = self.scheme.activations
+        if not self.on or bits is None:
+            return inputs
+        return rounded(inputs, bits, None, storable=False)
+
+
+def rounded(numbers: Tensor, bits: int, group: int | None, storable: bool) -> Tensor:
+    """Numbers […, n] rounded to their grid, see `steps_and_levels`; the gradient goes through."""
+    made: Tensor = _Rounded.apply(numbers, bits, group, storable)  # type: ignore[no-untyped-call]
+    return made
+
+
+def steps_and_levels(
+    numbers: Tensor, bits: int, group: int | None, storable: bool
+) -> tuple[Tensor, Tensor]:
+    """The grid of some numbers and their places on it.
+
+    Args:
+        numbers: […, n].
+        bits: of a level.
+        group: how many neighbours share a step, a divisor of n; `None` = all n.
+        storable: whether a step has 8 significant bits.
+
+    Returns:
+        Steps […, n / group, 1] and levels […, n / group, group], whole numbers, both in float32.
+    """
+    last = group or numbers.shape[-1]
+    grouped = numbers.detach().float().reshape(*numbers.shape[:-1], -1, last)
+    lowest, highest = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+    steps = grouped.abs().amax(-1, keepdim=True).div_((highest - lowest) / 2)
+    if storable:
+        steps = steps.bfloat16().float()
+    steps = steps.masked_fill_(steps == 0, 1.0)
+    return steps, (grouped / steps).round_().clamp_(lowest, highest)
+
+
+class _Rounded(torch.autograd.Function):
+    """Rounded to the grid, the gradient as if nothing had been done."""
+
+    @staticmethod
+    def forward(_: Any, numbers: Tensor, bits: int, group: int | None, storable: bool) -> Tensor:
+        steps, levels = steps_and_levels(numbers, bits, group, storable)
+        return levels.mul_(steps).view(numbers.shape).to(numbers.dtype)
+
+    @staticmethod
+    def backward(_: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+        return gradients[0], None, None, None

@@ -1,0 +1,146 @@
+"""Rounded weights in few bits: what transformers makes of them is what training saw."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from compressed_tensors.compressors.pack_quantized.helpers import pack_to_int32
+from helpers.models import LLAMA
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import AutoModelForCausalLM
+
+from dslm.errors import UserError
+from dslm.hub.compressed import compressed, packed, unpacked
+from dslm.hub.exporting import export_run
+from dslm.hub.importing import import_folder
+from dslm.inference.trained import load
+from dslm.quantization.config import QuantizationConfig, Scheme
+
+MakeRun = Callable[..., Path]
+SHAPES: dict[str, dict[str, Any]] = {
+    "llama": {**LLAMA, "feed_forward": 64},
+    "llama untied": {**LLAMA, "feed_forward": 64, "tied": False, "bias": True},
+}
+SCHEMES = {
+    "w8a8": QuantizationConfig(scheme="w8a8"),
+    "w8a8 grouped": QuantizationConfig(scheme="w8a8", group_size=16),
+    "w4a8": QuantizationConfig(scheme="w4a8"),
+    "w4": QuantizationConfig(scheme="w4", group_size=16),
+    "w3": QuantizationConfig(scheme="w3"),
+    "w2": QuantizationConfig(scheme="w2"),
+    "w2 with the head": QuantizationConfig(scheme="w2", layers="linear"),
+}
+
+
+@given(bits=st.sampled_from([2, 3, 4, 8]), columns=st.integers(1, 130), seed=st.integers(0, 99))
+def test_levels_are_packed_as_compressed_tensors_does(bits: int, columns: int, seed: int) -> None:
+    draws = torch.Generator().manual_seed(seed)
+    half = 1 << (bits - 1)
+    levels = torch.randint(-half, half, (3, columns), dtype=torch.int8, generator=draws)
+    words = packed(levels, bits)
+    assert torch.equal(words, pack_to_int32(levels, bits))
+    assert torch.equal(unpacked(words, bits, columns), levels)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_transformers_computes_what_training_saw(
+    scheme: str,
+    shape: str,
+    make_run: MakeRun,
+    trained_tokenizers: dict[str, Path],
+    tmp_path: Path,
+) -> None:
+    run = make_run(trained_tokenizers["bpe"], **SHAPES[shape])
+    how = SCHEMES[scheme]
+    export_run(run, tmp_path / "out", quantization=how, compress=True)
+    theirs = AutoModelForCausalLM.from_pretrained(tmp_path / "out").eval()
+    tokens = torch.randint(400, (3, 32), generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        ours, floats = load(run, None, how).model(tokens), load(run).model(tokens)
+        assert float((theirs(tokens).logits - ours).abs().max()) <= 1e-5
+    assert float((floats - ours).abs().max()) > 1e-3
+
+
+def test_what_was_written_in_few_bits_is_imported_as_floats(
+    make_run: MakeRun, trained_tokenizers: dict[str, Path], tmp_path: Path
+) -> None:
+    run = make_run(trained_tokenizers["bpe"], **SHAPES["llama"])
+    export_run(run, tmp_path / "out", quantization=SCHEMES["w4"], compress=True)
+    import_folder(tmp_path / "out", tmp_path / "again")
+    tokens = torch.arange(32)[None]
+    with torch.no_grad():
+        again = load(tmp_path / "again").model(tokens)
+        assert torch.equal(again, load(run, None, SCHEMES["w4"]).model(tokens))
+
+
+@pytest.mark.parametrize(
+    ("scheme", "least"),
+    [(Scheme(8, 8, None), 3.8), (Scheme(4, None, 32), 7.0), (Scheme(2, None, 32), 12.0)],
+)
+def test_a_map_takes_so_much_less_of_the_file(scheme: Scheme, least: float) -> None:
+    weight = torch.randn(768, 768)
+    made = compressed({"map.weight": weight, "other": torch.zeros(3)}, ["map"], scheme)
+    size = sum(t.numel() * t.element_size() for name, t in made.items() if name != "other")
+    assert weight.numel() * 4 / size >= least
+
+
+@pytest.mark.parametrize(
+    ("shape", "how", "said"),
+    [
+        ({}, SCHEMES["w4"], "Conv1D"),
+        (SHAPES["llama"], QuantizationConfig(scheme="w4", layers="all"), "rounds embeddings"),
+        (SHAPES["llama"], QuantizationConfig(), "choose a --scheme"),
+    ],
+)
+def test_what_cannot_be_written_is_refused(
+    shape: dict[str, Any],
+    how: QuantizationConfig,
+    said: str,
+    make_run: MakeRun,
+    trained_tokenizers: dict[str, Path],
+    tmp_path: Path,
+) -> None:
+    run = make_run(trained_tokenizers["bpe"], **shape)
+    with pytest.raises(UserError, match=said):
+        export_run(run, tmp_path / "out", quantization=how, compress=True)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (["quant_method"], "gptq"),
+        (["config_groups"], {}),
+        (["config_groups", "group_0", "weights", "symmetric"], False),
+        (["config_groups", "group_0", "weights", "num_bits"], 5),
+        (["config_groups", "group_0", "weights", "num_bits"], "4"),
+        (["config_groups", "group_0", "weights", "group_size"], 8),
+        (["config_groups", "group_0", "weights", "actorder"], "group"),
+    ],
+)
+def test_another_way_of_quantizing_is_refused(
+    path: list[str],
+    value: Any,
+    make_run: MakeRun,
+    trained_tokenizers: dict[str, Path],
+    tmp_path: Path,
+) -> None:
+    run = make_run(trained_tokenizers["bpe"], **SHAPES["llama"])
+    export_run(run, tmp_path / "out", quantization=SCHEMES["w4"], compress=True)
+    file = tmp_path / "out/config.json"
+    settings = json.loads(file.read_text())
+    node = settings["quantization_config"]
+    for key in path[:-1]:
+        node = node[key]
+    node[path[-1]] = value
+    file.write_text(json.dumps(settings))
+    with pytest.raises(UserError, match="quantization_config"):
+        import_folder(tmp_path / "out", tmp_path / "again")
+    assert not (tmp_path / "again").exists()
