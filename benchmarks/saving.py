@@ -10,8 +10,6 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -31,15 +29,16 @@ from dslm.train.output import redirect_output
 from dslm.train.prepare import Job, prepare
 from dslm.train.record import RunRecord
 
-SHAPE = {"layers": 12, "heads": 12, "width": 768, "sequence": 128, "vocabulary": 50257}
+SHAPE = {"layers": 12, "heads": 12, "width": 768, "sequence": 64, "vocabulary": 50257}
 ROUNDS = 5
-WANTED = "≤ 10 %"
+STAGES = (0, 1)
+WANTED = {0: "≤ 10 %", 1: "—"}
+"""The bound on the time that the training waits, as a share of that of a save it waits for."""
 DEEPSPEED: dict[str, Any] = {
     "train_micro_batch_size_per_gpu": 1,
     "gradient_accumulation_steps": 1,
     "steps_per_print": 10**9,
     "optimizer": {"type": "AdamW", "params": {"lr": 1e-4, "torch_adam": True}},
-    "zero_optimization": {"stage": 1},
 }
 
 
@@ -96,56 +95,48 @@ class Trainer:
 
 
 def measure(options: Options) -> Table:
-    """Save in both ways in turns."""
-    with tempfile.TemporaryDirectory() as name, _trainer(Path(name)) as trainer:
-        size = trainer.job.checkpoint_bytes
-        rates = alternate(
-            {"background": trainer.background, "blocking": trainer.blocking}, ROUNDS, "saving"
-        )
-        count = parameter_count(trainer.job.config.model)
-    shares = [b / a for a, b in zip(rates["background"], rates["blocking"], strict=True)]
-    seconds = {name: median(1 / rate for rate in found) for name, found in rates.items()}
-    beside, alone = median(trainer.beside), median(trainer.alone)
-    rows = [
-        Row(
-            "seconds that the training waits for a checkpoint",
-            WANTED,
-            f"{seconds['background']:.2f} s",
-            f"{seconds['blocking']:.2f} s",
-            f"{100 * median(shares):.1f} % ({100 * min(shares):.1f}–{100 * max(shares):.1f})",
-        ),
-        Row(
-            "a step of 128 tokens while one is written, beside one without",
-            "—",
-            f"{beside:.2f} s",
-            f"{alone:.2f} s",
-            f"{beside / alone:.2f}×",
-        ),
-    ]
+    """Save in both ways in turns, where moments are whole on a rank and where they are gathered."""
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        shards = small_shards(folder)
+        for stage in STAGES:
+            with redirect_output(folder / "deepspeed.log"):
+                join(World())
+                torch.set_num_threads(THREADS)
+                job = _job(folder, shards, stage)
+                trainer = Trainer(job)
+            rows += _rows(trainer, stage)
+        shutdown()
     setting = (
-        f"{count / 1e6:.0f} M parameters, AdamW, ZeRO-1 on one CPU rank, a checkpoint of "
-        f"{size / 1e9:.2f} GB; ours goes on training while it is written, the peer is the same "
-        f"save with the training waiting; median of {ROUNDS} rounds, in brackets the least and "
-        "the most"
+        f"{parameter_count(job.config.model) / 1e6:.0f} M parameters, AdamW, one CPU rank, a "
+        f"checkpoint of {job.checkpoint_bytes / 1e9:.2f} GB; ours goes on training while it is "
+        "written, the peer is the same save with the training waiting; median of "
+        f"{ROUNDS} rounds, in brackets the least and the most"
     )
     return Table("Saving behind the training", setting, rows)
 
 
-@contextmanager
-def _trainer(folder: Path) -> Iterator[Trainer]:
-    config = folder / "deepspeed.json"
-    config.write_text(json.dumps(DEEPSPEED))
-    words = [
-        "tiny",
-        f"data.train={small_shards(folder)}",
-        f"run={folder / 'run'}",
-        "keep=1",
-        "save_failures=1",
+def _rows(trainer: Trainer, stage: int) -> list[Row]:
+    """What a ZeRO stage's saves take."""
+    contenders = {"background": trainer.background, "blocking": trainer.blocking}
+    rates = alternate(contenders, ROUNDS, f"saving, ZeRO-{stage}")
+    shares = [b / a for a, b in zip(rates["background"], rates["blocking"], strict=True)]
+    ours, peer = (f"{1 / median(rates[name]):.2f} s" for name in contenders)
+    beside, alone = median(trainer.beside), median(trainer.alone)
+    spread = f"({100 * min(shares):.1f}–{100 * max(shares):.1f})"
+    waits = f"the training waits for a checkpoint, ZeRO-{stage}"
+    steps = f"a step while one is written, beside one without, ZeRO-{stage}"
+    return [
+        Row(waits, WANTED[stage], ours, peer, f"{100 * median(shares):.1f} % {spread}"),
+        Row(steps, "—", f"{beside:.2f} s", f"{alone:.2f} s", f"{beside / alone:.2f}×"),
     ]
+
+
+def _job(folder: Path, shards: Path, stage: int) -> Job:
+    """What is trained, in a folder of its own."""
+    config, run = folder / f"{stage}.json", folder / f"run {stage}"
+    config.write_text(json.dumps({**DEEPSPEED, "zero_optimization": {"stage": stage}}))
+    words = ["tiny", f"data.train={shards}", f"run={run}", "keep=1", "save_failures=1"]
     words += [f"model.{key}={value}" for key, value in SHAPE.items()]
-    with redirect_output(folder / "deepspeed.log"):
-        join(World())
-        torch.set_num_threads(THREADS)
-        trainer = Trainer(prepare(words, None, str(config), World()))
-    yield trainer
-    shutdown()
+    return prepare(words, None, str(config), World())
