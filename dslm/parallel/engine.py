@@ -146,6 +146,26 @@ class Engine(ABC):
         values = (metrics[:, 0] / metrics[:, 1].where(metrics[:, 1] != 0, 1)).tolist()
         return dict(zip(self.loss_function.objective.measures, values, strict=True))
 
+    def collect(self, on: bool) -> None:
+        """Set whether the next forward passes collect what `measures` returns."""
+        self.loss_function.collect = on
+        if self.quantizer is not None:
+            self.quantizer.collect = on
+
+    def rounding_error(self) -> dict[str, float]:
+        """How far the weights of rounding layers are moved; every rank must call it.
+
+        Returns:
+            ``rounding_error``, the norm of what rounding changes over that of the weights, if they
+            were rounded while this was collected.
+        """
+        if self.quantizer is None:
+            return {}
+        sums = self.quantizer.pop_sums().to(self.engine.device)
+        torch.distributed.all_reduce(sums)
+        moved, all_of_it = sums.tolist()
+        return {"rounding_error": math.sqrt(moved / all_of_it)} if all_of_it else {}
+
     def gradient_norm(self) -> float | None:
         """Euclidean norm of the last step's gradient before clipping, where it is known."""
         norm = self.norm()

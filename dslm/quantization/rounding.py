@@ -11,6 +11,8 @@ was clipped, which is by half a step at most.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -30,12 +32,35 @@ class Quantizer:
         self.scheme = scheme
         self.on = True
         """Whether anything is rounded."""
+        self.collect = False
+        """Whether to add up how far weights are moved."""
+        self._sums: list[Tensor] = []
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Within, nothing is rounded."""
+        before, self.on = self.on, False
+        try:
+            yield
+        finally:
+            self.on = before
 
     def weight(self, weight: Tensor) -> Tensor:
         """The weight [out, in] as it will be stored, each output's inputs in groups."""
         if not self.on:
             return weight
-        return rounded(weight, self.scheme.weights, self.scheme.group, storable=True)
+        made = rounded(weight, self.scheme.weights, self.scheme.group, storable=True)
+        if self.collect:
+            with torch.no_grad():
+                found = weight.float()
+                sums = [(made - found).square().sum(), found.square().sum()]
+            self._sums.append(torch.stack(sums))
+        return made
+
+    def pop_sums(self) -> Tensor:
+        """The squares of what was moved and of all weights, summed since the last call: [2]."""
+        sums, self._sums = self._sums, []
+        return torch.stack(sums).sum(0) if sums else torch.zeros(2)
 
     def inputs(self, inputs: Tensor) -> Tensor:
         """Inputs […, in] as the product will read them, with a step for each token."""

@@ -21,10 +21,11 @@ from dslm.run.best import Measured
 from dslm.run.metrics import Line, skipped_steps, validation_losses
 from dslm.run.status import Ending
 from dslm.signals import Stopped
-from dslm.train.batches import evaluation_rows, training_batch, validation_batches
+from dslm.train.batches import training_batch
 from dslm.train.checkpointer import Checkpointer
 from dslm.train.data_watch import DataWatch
 from dslm.train.divergence import Watch
+from dslm.train.held_out import held_out
 from dslm.train.predicted import Prediction
 from dslm.train.prepare import Job
 from dslm.train.rewind import Rewinds, Spike
@@ -164,7 +165,7 @@ class Loop:
         self.watchdog.step(position.step + 1, position.samples, plan.batch)
         position.step += 1
         position.samples += plan.batch
-        self.engine.loss_function.collect = self.due(self.config.log_interval)
+        self.engine.collect(self.due(self.config.log_interval))
         loss = self.engine.train_batch(batch)
         self.throughput.step()
         return loss
@@ -197,6 +198,7 @@ class Loop:
             "seconds": self.throughput.seconds(),
             "memory_gib": memory_gib(self.device),
             **self.engine.measures(),
+            **self.engine.rounding_error(),
         }
         if failed := len(self.checkpointer.record.failed_saves):
             line["failed_saves"] = failed
@@ -224,39 +226,23 @@ class Loop:
         Raises:
             Stopped: some rank was asked to stop in the middle.
         """
-        shards, config = self.job.sources.validation, self.config
+        shards = self.job.sources.validation
         if shards is None:
             return None
         self.watch.judge()
         with self.throughput.paused(), self.watchdog.during("measuring"):
-            source = evaluation_rows(shards, self.objective)
-            rows = min(len(source), config.data.validation_windows)
-            losses = {}
-            for name, make in self.objective.held_out().items():
-                batches = validation_batches(
-                    source,
-                    rows,
-                    self.plan,
-                    make,
-                    self.engine.replica,
-                    self.device,
-                    config.model.dropout > 0,
-                )
-                self.engine.loss_function.collect = name == "loss"
-                mean = self.engine.evaluate(batches, self.engine.stop.check)
-                losses[name] = self.engine.mean(mean)
-            loss, measured = losses.pop("loss"), {**losses, **self.engine.measures()}
+            found, measured = held_out(self.job, shards, self.engine, self.device)
         line: Line = {
             "step": self.position.step,
             "tokens": self.position.samples * self.plan.sequence,
-            "validation_loss": loss,
+            "validation_loss": found.loss,
             **{f"validation_{name}": value for name, value in measured.items()},
             "seconds": self.throughput.seconds(),
         }
         self.logger.log(line, self.throughput)
-        self.watch.validation(self.position.step, loss)
-        self.measured = self.position.step, Measured(loss, shards.fingerprint, rows)
-        return loss
+        self.watch.validation(self.position.step, found.loss)
+        self.measured = self.position.step, found
+        return found.loss
 
     def reason_to_stop(self, loss: float) -> str | None:
         """Why to stop after a validation loss; `None` to go on."""

@@ -81,7 +81,10 @@ class RunLogger:
             self._write(self.metrics, line)
         step = int(line["step"] or 0)
         if "validation_loss" in line:
-            figures = [f"validation loss {line['validation_loss']:.4f}", *_accuracies(line)]
+            figures = [f"validation loss {line['validation_loss']:.4f}"]
+            if (floats := line.get("validation_float_loss")) is not None:
+                figures.append(f"as floats {floats:.4f}")
+            figures += _accuracies(line)
             self.message(f"step {step:,}/{self.steps:,} · {' · '.join(figures)}")
         elif step - self.shown >= self.spacing or step == self.steps:
             self.shown = step

@@ -54,14 +54,14 @@ def _point(name: str) -> tuple[Any, str]:
     """Where a function stands that a run calls at a point."""
     from dslm.parallel import layout
     from dslm.run import checkpoint_writer
-    from dslm.train import checkpointer, loop, pretrain
+    from dslm.train import checkpointer, held_out, loop, pretrain
 
     return {
         "checking": (pretrain, "verify_data"),
         "starting": (layout, "create"),
         "restoring": (checkpointer.Checkpointer, "restore"),
         "training": (loop.Loop, "train_step"),
-        "measuring": (loop, "validation_batches"),
+        "measuring": (held_out, "validation_batches"),
         "saving": (checkpointer.Checkpointer, "save"),
         "writing": (checkpoint_writer.Writer, "write"),
     }[name]

@@ -84,3 +84,17 @@ def test_what_is_switched_off_rounds_nothing() -> None:
     numbers = drawn()
     assert quantizer.weight(numbers) is numbers
     assert quantizer.inputs(numbers) is numbers
+
+
+def test_how_far_weights_are_moved_is_added_up_when_asked() -> None:
+    quantizer, weight = Quantizer(SCHEMES["w2"]), drawn()
+    quantizer.weight(weight)
+    assert torch.equal(quantizer.pop_sums(), torch.zeros(2))
+    quantizer.collect = True
+    moved = quantizer.weight(weight) - weight
+    with quantizer.paused():
+        assert quantizer.weight(weight) is weight
+    quantizer.weight(weight)
+    expected = torch.stack([moved.square().sum(), weight.square().sum()])
+    torch.testing.assert_close(quantizer.pop_sums(), 2 * expected)
+    assert torch.equal(quantizer.pop_sums(), torch.zeros(2))

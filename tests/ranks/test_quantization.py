@@ -81,6 +81,32 @@ def test_a_layout_is_no_farther_away_than_a_nudge(
     assert apart(one, ended) <= 2 * noise
 
 
+@pytest.mark.parametrize("layout", ["ZeRO-3", "pipeline"])
+def test_floats_are_measured_beside_and_how_far_rounding_goes(
+    layout: str, words: list[str], shards: Path, tmp_path: Path
+) -> None:
+    words = [word for word in words if not word.startswith("evaluation_interval")]
+    words += [f"data.validation={shards}", "evaluation_interval=2", "steps=4", *SCHEMES["w2"]]
+    words += ["quantization.start_step=2", "log_interval=1"]
+    ranks, stage, pipeline = LAYOUTS[layout]
+    found = [
+        launch(tmp_path / "one", words, deepspeed(), 1),
+        launch(tmp_path / "two", [*words, f"pipeline_stages={pipeline}"], deepspeed(stage), ranks),
+    ]
+    for key, count in (
+        ("validation_loss", 2),
+        ("validation_float_loss", 1),
+        ("rounding_error", 2),
+    ):
+        one, two = (ended.metrics(key) for ended in found)
+        assert len(one) == count, key
+        assert two == pytest.approx(one, rel=1e-3), key
+    rounded, floats = (found[1].metrics(f"validation_{k}loss")[-1] for k in ("", "float_"))
+    assert abs(rounded - floats) > 1e-5
+    assert f"as floats {found[0].metrics('validation_float_loss')[0]:.4f}" in found[0].messages
+    assert 0.1 < found[0].metrics("rounding_error")[0] < 1
+
+
 def test_rounding_begins_at_its_step_and_a_resume_is_exact(
     words: list[str], tmp_path: Path
 ) -> None:
