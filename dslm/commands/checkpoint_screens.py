@@ -100,7 +100,7 @@ def _meaning(run: Path, found: Inventory) -> Iterator[str]:
         every = f", and each multiple of {found.keep_every}" if found.keep_every else ""
         yield f"the run itself keeps the newest {found.keep}{every}"
     name = shlex.quote(run.as_posix())
-    yield "whole or damaged is told by the sizes of files; next:"
+    yield "whole or damaged goes by the sizes of files; next:"
     yield f"  dslm checkpoint verify {name}    compares every byte"
     if not found.in_use:  # else it prunes by itself
         yield f"  dslm checkpoint prune {name} --keep 1 --dry-run    says what may go"
