@@ -33,7 +33,7 @@ def main(argv: list[str]) -> None:
         found.plan,
         found.deepspeed,
         cluster,
-        scored=found.scored,
+        forward=found.forward,
         available=available,
     )
     enough = fits(asked.memory, cluster, available)
@@ -49,9 +49,9 @@ def main(argv: list[str]) -> None:
 def _layout(found: Combination, cluster: Cluster) -> Layout:
     """The layout that was asked about."""
     model, plan, config = found.config.model, found.plan, found.deepspeed
-    memory = estimate(model, plan, config, cpu=cluster.cpu, scored=found.scored)
+    memory = estimate(model, plan, config, cpu=cluster.cpu, forward=found.forward)
     return Layout(
-        plan, model, config, memory, step_time(model, plan, config, cluster, found.scored)
+        plan, model, config, memory, step_time(model, plan, config, cluster, found.forward.scored)
     )
 
 

@@ -26,6 +26,19 @@ CHUNK = 1 << 23
 
 
 @dataclass(frozen=True)
+class Forward:
+    """What the forward pass does that a model's shape does not say."""
+
+    scored: float = 1.0
+    """The share of the tokens of which scores are made."""
+    rounded: bool = False
+    """Whether the weights of blocks are rounded, see `dslm.quantization`."""
+
+
+PLAIN = Forward()
+
+
+@dataclass(frozen=True)
 class Activations:
     """Bytes on one rank."""
 
@@ -43,7 +56,7 @@ class Activations:
 
 
 def activations(
-    model: ModelConfig, plan: Plan, part: Part, size: int, cpu: bool, scored: float = 1.0
+    model: ModelConfig, plan: Plan, part: Part, size: int, cpu: bool, forward: Forward = PLAIN
 ) -> Activations:
     """What a rank keeps in a step.
 
@@ -53,11 +66,12 @@ def activations(
         part: the pipeline stage.
         size: bytes of a number: 2 or 4.
         cpu: whether torch's kernels are those of a CPU.
-        scored: the share of the tokens of which scores are made.
+        forward: what the forward pass does that the shape does not say.
     """
     tokens = plan.micro_batch * plan.sequence
     untouched = UNTOUCHED.get(model.block, 0.0) * model.width * size if cpu else 0.0
-    block = tokens * (kept_by_block(model, size, cpu) - untouched)
+    rounded = block_count(model) * size if forward.rounded else 0
+    block = tokens * (kept_by_block(model, size, cpu) - untouched) + rounded
     hidden = tokens * model.width * size
     blocks = part.blocks * (hidden if model.recompute else block)
     transit = 2 * hidden if part.stages > 1 else 0  # received, and its gradient
@@ -70,7 +84,7 @@ def activations(
     kept += 2 * hidden  # the last norm
     if model.output == "vectors":
         return Activations(kept + 3 * hidden, 0, backward)
-    count = scored * tokens * model.size
+    count = forward.scored * tokens * model.size
     chunks = min(count, (2 if count > CHUNK else 1) * CHUNK) * (4 if size == 4 else 8)
     held = min(2, plan.accumulation) if part.stages > 1 else 1  # DeepSpeed keeps both buffers
     scores = held * count * size

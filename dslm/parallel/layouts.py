@@ -13,6 +13,7 @@ from itertools import product
 from typing import Any
 
 from dslm.model.config import ModelConfig
+from dslm.parallel.activations import PLAIN, Forward
 from dslm.parallel.cost import Time, step_time
 from dslm.parallel.deepspeed_json import check as ds_check
 from dslm.parallel.deepspeed_json.optimizer import offloaded
@@ -85,7 +86,7 @@ def layouts(
     config: Mapping[str, Any],
     cluster: Cluster,
     *,
-    scored: float = 1.0,
+    forward: Forward = PLAIN,
     available: float | None = None,
 ) -> list[Layout]:
     """The layouts that fit, the fastest first; of those equally fast the one with less memory.
@@ -97,11 +98,11 @@ def layouts(
         plan: whose batch is kept.
         config: DeepSpeed's JSON, checked.
         cluster: the ranks.
-        scored: the share of the tokens of which scores are made.
+        forward: what the forward pass does that the shape does not say.
         available: bytes of main memory for all ranks of a host, if known.
     """
     best: dict[tuple[object, ...], Layout] = {}
-    for found in _legal(model, plan, config, cluster, scored):
+    for found in _legal(model, plan, config, cluster, forward):
         if not fits(found.memory, cluster, available):
             continue
         key = (
@@ -125,7 +126,7 @@ def rank(layout: Layout) -> tuple[float, ...]:
 
 
 def _legal(
-    model: ModelConfig, plan: Plan, config: Mapping[str, Any], cluster: Cluster, scored: float
+    model: ModelConfig, plan: Plan, config: Mapping[str, Any], cluster: Cluster, forward: Forward
 ) -> Iterator[Layout]:
     stages = [n for n in _divisors(cluster.ranks) if n <= model.blocks]
     for pipeline, stage, offloads in product(stages, range(4), (False, True)):
@@ -143,8 +144,8 @@ def _legal(
             if made is None:
                 continue
             shape = replace(model, recompute=recompute)
-            memory = estimate(shape, made, sized, cpu=cluster.cpu, scored=scored)
-            time = step_time(shape, made, sized, cluster, scored)
+            memory = estimate(shape, made, sized, cpu=cluster.cpu, forward=forward)
+            time = step_time(shape, made, sized, cluster, forward.scored)
             yield Layout(made, shape, sized, memory, time)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from dslm.model.config import ModelConfig
 from dslm.model.counts import block_count
-from dslm.parallel.activations import activations
+from dslm.parallel.activations import PLAIN, Forward, activations
 from dslm.parallel.deepspeed_json.optimizer import implementation, moments, named, offloaded
 from dslm.parallel.deepspeed_json.schema import given
 from dslm.parallel.partition import Part, parts
@@ -137,7 +137,7 @@ def estimate(
     config: Mapping[str, Any],
     *,
     cpu: bool = True,
-    scored: float = 1.0,
+    forward: Forward = PLAIN,
 ) -> Memory:
     """Estimate the bytes a rank will hold at its fullest.
 
@@ -146,21 +146,21 @@ def estimate(
         plan: the layout.
         config: DeepSpeed's JSON, checked.
         cpu: whether the ranks compute without an accelerator.
-        scored: the share of the tokens of which scores are made.
+        forward: what the forward pass does that the shape does not say.
     """
     found = (
-        _estimate(model, Ranked(plan, part, config, cpu), scored)
+        _estimate(model, Ranked(plan, part, config, cpu), forward)
         for part in parts(model, plan.pipeline_stages)
     )
     return max(found, key=lambda memory: memory.device)
 
 
-def _estimate(model: ModelConfig, rank: Ranked, scored: float) -> Memory:
+def _estimate(model: ModelConfig, rank: Ranked, forward: Forward) -> Memory:
     plan, size = rank.plan, rank.size
     weights = size * (rank.own if plan.zero_stage == 3 else rank.count)
     kept = 4 * len(moments(rank.config, is_matrix=True))
     optimizer = rank.own * (kept + (4 if plan.zero_stage else 0))
-    acts = activations(model, plan, rank.part, size, rank.cpu, scored)
+    acts = activations(model, plan, rank.part, size, rank.cpu, forward)
     backward, reduce = MOMENTS[_kind(rank)](rank)
     moments_of_a_step = (
         replace(backward, activations=acts.peak),

@@ -15,13 +15,14 @@ from dslm.environment import World
 from dslm.errors import ConfigError, Problems, UserError
 from dslm.objectives.base import Context, Objective
 from dslm.objectives.registry import make_objective
+from dslm.parallel.activations import Forward
 from dslm.parallel.plan import Plan
 from dslm.run.config import RunConfig
 from dslm.run.init_from import open_source_run
 from dslm.run.settings import settings
 from dslm.tokenizers.vocabulary import Vocabulary
 from dslm.train.data import objective_of, open_sources
-from dslm.train.prepare import check_settings, fitted, load_deepspeed, plan_of
+from dslm.train.prepare import check_settings, fitted, forward_pass, load_deepspeed, plan_of
 from dslm.train.word_vectors.embedding import check_word_vectors
 
 ASSUMED = 50_257
@@ -38,8 +39,7 @@ class Combination:
     """The settings, the vocabulary filled in."""
     deepspeed: dict[str, Any]
     plan: Plan
-    scored: float
-    """The share of the tokens of which scores are made."""
+    forward: Forward
     assumed: bool
     """Whether the vocabulary is `ASSUMED`."""
 
@@ -83,8 +83,7 @@ def combine(
             config = fitted(config, sources, objective, source, found)
     if found.problems or not (config and deepspeed and plan):
         raise UserError(*found.problems)
-    scored = objective.scored_fraction if objective else 1.0
-    return Combination(config, deepspeed, plan, scored, assumed)
+    return Combination(config, deepspeed, plan, forward_pass(config, objective), assumed)
 
 
 def _settings(words: Sequence[str], config_file: str | None) -> tuple[RunConfig, bool]:

@@ -46,9 +46,9 @@ class Prediction:
         """The most that any rank has taken."""
         most = torch.tensor(self.use.peak(), dtype=torch.int64, device=self.device)
         torch.distributed.all_reduce(most, torch.distributed.ReduceOp.MAX)
-        job, scored = self.job, self.job.objective.scored_fraction
+        job, cpu = self.job, self.world.cpu
         predicted = estimate(
-            job.config.model, job.plan, job.deepspeed, cpu=self.world.cpu, scored=scored
+            job.config.model, job.plan, job.deepspeed, cpu=cpu, forward=job.forward
         )
         held = predicted.device + (predicted.host if self.world.cpu else 0.0)
         return f"{int(most) / GIB:.3f} GiB a rank at most, {held / GIB:.3f} predicted"
@@ -60,7 +60,7 @@ class Prediction:
         if gpu is None:
             return ""
         cluster = Cluster(-(-world.size // world.local_size), world.local_size, gpu)
-        scored = job.objective.scored_fraction
+        scored = job.forward.scored
         predicted = step_time(job.config.model, job.plan, job.deepspeed, cluster, scored)
         assert predicted is not None
         return f" · {seconds:.3f} s a step, {predicted.step:.3f} predicted"

@@ -18,6 +18,7 @@ from dslm.files.whole import read_json
 from dslm.model.config import check_model
 from dslm.model.counts import parameter_count
 from dslm.objectives.base import Objective
+from dslm.parallel.activations import Forward
 from dslm.parallel.deepspeed_json import check as ds_check
 from dslm.parallel.deepspeed_json.optimizer import all_moments, moments, named
 from dslm.parallel.muon import check_matrices
@@ -97,10 +98,21 @@ class Job:
         return stored_moments(self.folder.checkpoint(step)) == all_moments(self.deepspeed)
 
     @property
+    def forward(self) -> Forward:
+        """What the forward pass does."""
+        return forward_pass(self.config, self.objective)
+
+    @property
     def checkpoint_bytes(self) -> int:
         """Size of one checkpoint."""
         kept = 1 + len(moments(self.deepspeed, is_matrix=True))
         return 4 * kept * parameter_count(self.config.model)
+
+
+def forward_pass(config: RunConfig, objective: Objective | None) -> Forward:
+    """What the forward pass of a run does that the model's shape does not say."""
+    scored = objective.scored_fraction if objective else 1.0
+    return Forward(scored, config.quantization.scheme != "none")
 
 
 def prepare(

@@ -227,8 +227,8 @@ def _rate(job: Job) -> str:
 
 
 def _estimate(job: Job, world: World) -> Memory:
-    scored = job.objective.scored_fraction
-    return estimate(job.config.model, job.plan, job.deepspeed, cpu=world.cpu, scored=scored)
+    model, forward = job.config.model, job.forward
+    return estimate(model, job.plan, job.deepspeed, cpu=world.cpu, forward=forward)
 
 
 def _memory(memory: Memory) -> str:

@@ -35,6 +35,8 @@ def give_back_at_once(rank: int) -> None:
         (WEIGHTS, 1, 0, 1, {}),
         (WEIGHTS, 1, 3, 1, {}),
         (WEIGHTS, 1, 1, 1, BF16),
+        (f"{WEIGHTS} quantization.scheme=w4", 1, 3, 1, {}),
+        (f"{WEIGHTS} quantization.scheme=w8a8 model.recompute=true", 1, 1, 1, BF16),
         (ACTIVATIONS, 8, 2, 1, {}),
         (ACTIVATIONS, 8, 1, 2, {}),
     ],
@@ -63,4 +65,5 @@ def test_a_rank_takes_the_memory_that_was_predicted(
     assert ended.code == 0, ended.messages
     found = re.search(r"measured ([\d.]+) GiB a rank at most, ([\d.]+) predicted", ended.messages)
     assert found, ended.messages
+    print(found[0])
     assert float(found[2]) == pytest.approx(float(found[1]), rel=0.15)

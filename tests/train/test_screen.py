@@ -11,6 +11,7 @@ import pytest
 
 from dslm.environment import World
 from dslm.model.counts import parameter_count
+from dslm.parallel.activations import Forward
 from dslm.parallel.memory import estimate
 from dslm.run.status import Ending
 from dslm.sampling.stream import ordered
@@ -214,7 +215,7 @@ def test_memory_for_checkpoints_is_shown_and_counted(make_job: Any) -> None:
     shown = f"+ {part / 2**30:.2f} GiB of main memory for checkpoints"
     assert shown in screen(job)["memory"]
     (line,) = scarce(job, TWO, 1e6)
-    alone = estimate(job.config.model, job.plan, job.deepspeed, scored=1.0)
+    alone = estimate(job.config.model, job.plan, job.deepspeed, forward=Forward(1.0))
     assert f"about {(alone.device + part) / 2**30:.2f} GiB" in line
 
 
