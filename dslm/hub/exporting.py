@@ -80,7 +80,7 @@ def export_run(
     if occupied(folder):
         fix = "remove it or choose another FOLDER"
         raise CheckpointError(Problem(str(folder), None, "is there already", fix))
-    trained = load(run, step, quantization)
+    trained = load(run, step, quantization, to_use=False)
     if not compress:
         settle(trained.model)
     config, tokenizer = trained.config.model, trained.tokenizer

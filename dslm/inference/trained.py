@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dslm.errors import CheckpointError, ConfigError, Problem
-from dslm.model.quantize import quantize
+from dslm.model.quantize import quantize, ready_for_use
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
 from dslm.objectives.base import Objective
@@ -39,7 +39,11 @@ class Trained:
 
 
 def load(
-    run: Path, step: int | None = None, quantization: QuantizationConfig | None = None
+    run: Path,
+    step: int | None = None,
+    quantization: QuantizationConfig | None = None,
+    *,
+    to_use: bool = True,
 ) -> Trained:
     """Load a model from a run folder, its checksums compared.
 
@@ -47,6 +51,7 @@ def load(
         run: the folder.
         step: which checkpoint; the newest unless given.
         quantization: what is rounded; as in training unless given.
+        to_use: whether the model will only be used; else its weights stay as they are stored.
 
     Raises:
         UserError: no such run or checkpoint, a damaged one, or one of a run that had diverged.
@@ -69,6 +74,8 @@ def load(
     quantize(model, quantization)
     tokenizer = load_tokenizer(folder.tokenizer)
     model.to(device).eval()
+    if to_use:
+        ready_for_use(model)
     return Trained(run, config, model, objective, tokenizer, step, device, quantization)
 
 

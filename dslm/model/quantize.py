@@ -7,8 +7,9 @@ from torch import nn
 
 from dslm.model.block import Block
 from dslm.model.layers import Linear, Table
-from dslm.quantization.config import QuantizationConfig
-from dslm.quantization.rounding import Quantizer
+from dslm.quantization.config import SCHEMES, QuantizationConfig
+from dslm.quantization.integer import IntegerLinear
+from dslm.quantization.rounding import InputQuantizer, Quantizer
 
 
 def quantize(model: nn.Module, config: QuantizationConfig) -> Quantizer | None:
@@ -48,3 +49,22 @@ def settle(model: nn.Module) -> None:
         if isinstance(module, (Linear, Table)) and module.quantizer is not None:
             module.weight.copy_(module.quantizer.weight(module.weight))
             module.quantizer = None
+
+
+@torch.no_grad()
+def ready_for_use(model: nn.Module) -> None:
+    """Have a model that is trained no more compute the same faster.
+
+    Weights are rounded once, and where inputs are rounded as well and both have 8 bits, a CPU
+    multiplies whole numbers.
+    """
+    for parent in model.modules():
+        for name, layer in parent.named_children():
+            if not isinstance(layer, (Linear, Table)) or layer.quantizer is None:
+                continue
+            whole = layer.weight.device.type == "cpu" and layer.quantizer.scheme == SCHEMES["w8a8"]
+            if isinstance(layer, Linear) and whole:
+                setattr(parent, name, IntegerLinear(layer.weight, layer.bias))
+            else:
+                layer.weight.copy_(layer.quantizer.weight(layer.weight))
+                layer.quantizer = InputQuantizer(layer.quantizer.scheme)

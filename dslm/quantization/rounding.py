@@ -70,6 +70,14 @@ class Quantizer:
         return rounded(inputs, bits, None, storable=False)
 
 
+class InputQuantizer(Quantizer):
+    """That of layers whose weights have been rounded for good."""
+
+    def weight(self, weight: Tensor) -> Tensor:
+        """The weight as it is."""
+        return weight
+
+
 def rounded(numbers: Tensor, bits: int, group: int | None, storable: bool) -> Tensor:
     """Numbers […, n] rounded to their grid, see `steps_and_levels`; the gradient goes through."""
     made: Tensor = _Rounded.apply(numbers, bits, group, storable)  # type: ignore[no-untyped-call]
@@ -90,8 +98,9 @@ def steps_and_levels(
     Returns:
         Steps […, n / group, 1] and levels […, n / group, group], whole numbers, both in float32.
     """
-    last = group or numbers.shape[-1]
-    grouped = numbers.detach().float().reshape(*numbers.shape[:-1], -1, last)
+    count = numbers.shape[-1]
+    last = group or count
+    grouped = numbers.detach().float().reshape(*numbers.shape[:-1], count // last, last)
     lowest, highest = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
     steps = grouped.abs().amax(-1, keepdim=True).div_((highest - lowest) / 2)
     if storable:

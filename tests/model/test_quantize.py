@@ -8,11 +8,13 @@ import pytest
 import torch
 
 from dslm.model.config import ModelConfig
-from dslm.model.quantize import quantize, rounding
+from dslm.model.layers import Linear
+from dslm.model.quantize import quantize, ready_for_use, rounding
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
-from dslm.quantization.config import QuantizationConfig
-from dslm.quantization.rounding import rounded
+from dslm.quantization.config import SCHEMES, QuantizationConfig
+from dslm.quantization.integer import IntegerLinear
+from dslm.quantization.rounding import Quantizer, rounded
 
 IDS = torch.arange(16)[None] % 50
 
@@ -64,3 +66,36 @@ def test_without_a_scheme_nothing_rounds() -> None:
     model = built()
     assert quantize(model, QuantizationConfig()) is None
     assert not rounding(model)
+
+
+@pytest.mark.parametrize("layers", ["blocks", "linear", "all"])
+@pytest.mark.parametrize("scheme", [*SCHEMES])
+def test_a_model_ready_for_use_computes_the_same(scheme: Any, layers: Any) -> None:
+    rounds, ready = built(tied=False), built(tied=False)
+    for model in (rounds, ready):
+        draws = torch.Generator().manual_seed(1)
+        for weight in model.parameters():
+            weight.data += 0.1 * torch.randn(weight.shape, generator=draws)
+        quantize(model, QuantizationConfig(scheme=scheme, layers=layers))
+    ready_for_use(ready)
+    whole = [module for module in ready.modules() if isinstance(module, IntegerLinear)]
+    assert len(whole) == (scheme == "w8a8") * (8 if layers == "blocks" else 9)
+    # A last digit that differs in the sum of one layer may be a level in the next one's inputs.
+    near = 0.02 if scheme == "w8a8" else 1e-5
+    torch.testing.assert_close(ready(IDS), rounds(IDS), rtol=near, atol=near)
+
+
+def test_whole_numbers_give_the_products_of_rounded_ones() -> None:
+    layer = Linear(96, 40, True, 0.02)
+    layer.quantizer = Quantizer(SCHEMES["w8a8"])
+    with torch.no_grad():
+        layer.bias.normal_()
+    inputs = torch.randn(3, 7, 96, generator=torch.Generator().manual_seed(0))
+    found = IntegerLinear(layer.weight.detach(), layer.bias)(inputs)
+    torch.testing.assert_close(found, layer(inputs), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(0, 32), (1, 32), (2, 0, 32), (3, 5, 32)])
+def test_whole_numbers_are_multiplied_for_any_number_of_tokens(shape: tuple[int, ...]) -> None:
+    weight = torch.randn(48, 32, generator=torch.Generator().manual_seed(0))
+    assert IntegerLinear(weight, None)(torch.ones(shape)).shape == (*shape[:-1], 48)
