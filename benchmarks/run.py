@@ -26,6 +26,7 @@ TOPICS = {
     "engine": "engine_overhead",
     "memory": "memory",
     "saving": "saving",
+    "rounding": "rounding",
     "model": "model_speed",
     "masked": "masked_speed",
     "recurrent": "recurrent",
