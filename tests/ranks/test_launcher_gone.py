@@ -23,6 +23,8 @@ from dslm.environment import free_port
 pytestmark = [pytest.mark.ranks, pytest.mark.slow]
 
 BIN = Path(sys.executable).parent
+TERMINAL = (signal.SIGINT, signal.SIGHUP)
+"""Signals that a terminal sends to all of a group."""
 LIMIT = 240.0
 """Seconds after which whatever a test waits for has failed."""
 
@@ -91,7 +93,8 @@ def started(command: list[str], run: Path) -> Iterator[Started]:
     output = run.parent / "output"
     environment = {**os.environ, "DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1"}
     environment["PATH"] = f"{BIN}:{environment['PATH']}"
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # it may be ignored here
+    # They may be ignored here, as after nohup, and would be so in what is started.
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in TERMINAL}
     with output.open("wb") as file:
         process = subprocess.Popen(
             command,
@@ -102,7 +105,8 @@ def started(command: list[str], run: Path) -> Iterator[Started]:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
     found = Started(process, run, output)
     try:
         yield found
@@ -145,7 +149,7 @@ def test_ranks_whose_launcher_is_killed_save_and_end(
         job.preempted("because its launcher is gone")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", TERMINAL)
 def test_what_a_terminal_sends_to_the_whole_group_saves_and_ends(
     number: signal.Signals, tmp_path: Path, arguments: list[str]
 ) -> None:
