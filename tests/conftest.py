@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,12 @@ from dslm.shards.shard_set import ShardSet
 
 settings.register_profile("dslm", deadline=None)  # a busy machine is not a failure
 settings.load_profile("dslm")
+
+# A shell has what it starts in the background ignore what a terminal sends, and so would all that
+# the tests start. With a handler here, each new program begins with the system's own.
+for number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, lambda *_: None)
 
 
 @pytest.fixture(scope="session")

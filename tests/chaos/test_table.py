@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from helpers.paths import ROOT
 
 from dslm.chaos.fault import KINDS, Fault, Orders
 from dslm.chaos.rows import ROWS
-from dslm.chaos.table import THEIRS, Outcome, line, summary, verdict
+from dslm.chaos.table import THEIRS, Outcome, line, markdown, summary, verdict
 
 SURVIVED = Outcome("2", "kill -9", "survived", 75.0, (), "folder")
 
@@ -44,3 +45,13 @@ def test_what_did_not_hold_is_printed() -> None:
     assert line(SURVIVED).split() == ["2", "kill", "-9", "survived", "1m15s"]
     assert line(failed).splitlines()[1].split(": ") == ["      not so", "it says so"]
     assert summary([SURVIVED, failed]) == "1 of 2 survived, 0 loud, 0 stuck, 1 silent"
+
+
+def test_the_table_of_the_docs_has_every_row() -> None:
+    page = (ROOT / "docs" / "faults.md").read_text()
+    outcomes = [replace(SURVIVED, key=row.key, name=row.name) for row in ROWS]
+    for expected in markdown(outcomes).splitlines()[2:]:
+        key, name, own, _, *peers = (cell.strip() for cell in expected.strip("|").split("|"))
+        found = [part for part in page.splitlines() if part.startswith(f"| {key} | {name} | {own}")]
+        assert len(found) == 1, (key, name)
+        assert [cell.strip() for cell in found[0].strip("|").split("|")][4:] == peers

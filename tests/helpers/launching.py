@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -118,9 +117,6 @@ def _rank(
     prepare: Callable[[int], None] | None = None,
 ) -> None:
     """One rank: what a launcher sets, then the command."""
-    # A shell has what it starts in the background ignore them.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     for number, kind in ((1, "out"), (2, "err")):
         file = os.open(f"{output}.{kind}", os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
         os.dup2(file, number)

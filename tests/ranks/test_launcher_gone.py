@@ -23,8 +23,6 @@ from dslm.environment import free_port
 pytestmark = [pytest.mark.ranks, pytest.mark.slow]
 
 BIN = Path(sys.executable).parent
-TERMINAL = (signal.SIGINT, signal.SIGHUP)
-"""Signals that a terminal sends to all of a group."""
 LIMIT = 240.0
 """Seconds after which whatever a test waits for has failed."""
 
@@ -93,8 +91,6 @@ def started(command: list[str], run: Path) -> Iterator[Started]:
     output = run.parent / "output"
     environment = {**os.environ, "DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1"}
     environment["PATH"] = f"{BIN}:{environment['PATH']}"
-    # They may be ignored here, as after nohup, and would be so in what is started.
-    before = {number: signal.signal(number, signal.SIG_DFL) for number in TERMINAL}
     with output.open("wb") as file:
         process = subprocess.Popen(
             command,
@@ -105,8 +101,6 @@ def started(command: list[str], run: Path) -> Iterator[Started]:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    for number, handler in before.items():
-        signal.signal(number, handler)
     found = Started(process, run, output)
     try:
         yield found
@@ -149,7 +143,7 @@ def test_ranks_whose_launcher_is_killed_save_and_end(
         job.preempted("because its launcher is gone")
 
 
-@pytest.mark.parametrize("number", TERMINAL)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_what_a_terminal_sends_to_the_whole_group_saves_and_ends(
     number: signal.Signals, tmp_path: Path, arguments: list[str]
 ) -> None:
