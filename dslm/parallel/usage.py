@@ -7,7 +7,6 @@ process, whose highest mark Linux lets a process reset (``/proc/self/clear_refs`
 
 from __future__ import annotations
 
-import gc
 import importlib
 import re
 from contextlib import suppress
@@ -43,7 +42,6 @@ class MemoryUse:
             return
         for module in IMPORTED_BY_ZERO if zero else IMPORTED_LATE:
             importlib.import_module(module)
-        gc.collect()  # what is not needed any more would be given back in between
         with suppress(OSError):  # then the peak may be of before, when little was held
             (PROCESS / "clear_refs").write_text(RESET_PEAK)
         self.before = resident("VmRSS") - resident("RssFile")
