@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import torch
@@ -80,6 +81,7 @@ class Checkpointer:
         self.bytes, self.is_main = job.checkpoint_bytes, torch.distributed.get_rank() == 0
         self.buffer, self.failures = HostBuffer(), 0
         self._pending: Pending | None = None
+        self._pruning: Thread | None = None
 
     def save(self, step: int, samples: int, measured: Measured | None = None) -> None:
         """Copy the state, and write the copy while the training goes on; every rank must call it.
@@ -94,6 +96,8 @@ class Checkpointer:
             PeerError: likewise, on another one.
         """
         self.finish()
+        if self._pruning is not None:  # what it removes is room for what comes
+            self._pruning.join()
         state, writer = TrainingState(self.engine, self.deepspeed), Writer(self.root, step)
         failure = None
         if self.is_main:
@@ -139,9 +143,13 @@ class Checkpointer:
             RankError: this rank could not write it, and it is the last or one failure too many.
             PeerError: likewise, another one could not.
         """
-        if self._pending is None:
-            return
-        pending, self._pending = self._pending, None
+        if self._pending is not None:
+            self._finish(self._pending, is_last)
+        if is_last and self._pruning is not None:
+            self._pruning.join()
+
+    def _finish(self, pending: Pending, is_last: bool) -> None:
+        self._pending = None
         if is_last and not pending.queue.is_done:
             self.report(f"writing the checkpoint of step {pending.numbers['step']:,}")
         files, failure = pending.queue.close()
@@ -158,10 +166,15 @@ class Checkpointer:
             return
         self.failures = 0
         if self.is_main:
-            with suppress(OSError):  # what cannot be removed now is removed after the next one
-                chosen = best(self.root) if self.config.keep_best else None
-                prune(self.root, self.config.keep, self.config.keep_every, chosen)
+            self._pruning = Thread(target=self._prune, name="pruning")
+            self._pruning.start()
         torch.distributed.barrier()
+
+    def _prune(self) -> None:
+        """Remove older checkpoints; a thread, as large files take long to remove."""
+        with suppress(OSError):  # what cannot be removed now is removed after the next one
+            chosen = best(self.root) if self.config.keep_best else None
+            prune(self.root, self.config.keep, self.config.keep_every, chosen)
 
     def _fail(self, pending: Pending, failure: OSError | None, is_last: bool) -> None:
         """Go on without a checkpoint, or end the run."""

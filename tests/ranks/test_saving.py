@@ -62,10 +62,10 @@ def written_late(rank: int) -> None:
 
 def rising(losses: list[float], rank: int) -> None:
     """Let the measurements give these validation losses."""
-    from dslm.train import loop
+    from dslm.train import held_out
 
-    right, values = loop.Measured, iter(losses)
-    loop.Measured = lambda _, *rows: right(next(values), *rows)  # type: ignore[misc,assignment]
+    right, values = held_out.Measured, iter(losses)
+    held_out.Measured = lambda _, *rows: right(next(values), *rows)  # type: ignore[misc,assignment]
 
 
 def steps_in(folder: Path) -> list[int]:
