@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
+from dslm.config.parse import parse
+from dslm.errors import ConfigError, Problem
 from dslm.quantization.config import SCHEMES, QuantizationConfig
 
 
@@ -16,7 +18,15 @@ def add_rounding(parser: ArgumentParser) -> None:
 
 
 def rounding(options: Namespace) -> QuantizationConfig | None:
-    """What was asked for; `None` = as the model was trained."""
-    if options.scheme is None:
-        return None
-    return QuantizationConfig(scheme=options.scheme, group_size=options.group_size)
+    """What was asked for; `None` = as the model was trained.
+
+    Raises:
+        ConfigError: a size of groups that is none, or one without a scheme.
+    """
+    if options.scheme is not None:
+        asked = {"scheme": options.scheme, "group_size": options.group_size}
+        return parse(QuantizationConfig, asked)
+    if options.group_size is not None:
+        rule = "means nothing without a scheme"
+        raise ConfigError(Problem("--group-size", options.group_size, rule, "give --scheme"))
+    return None

@@ -185,7 +185,7 @@ def _weights(said: Any) -> dict[str, Any] | None:
         scheme = Scheme(weights["num_bits"], 8, weights.get("group_size"))
         ours = described(scheme, [])["config_groups"]["group_0"]["weights"]
         fits = said["quant_method"] == "compressed-tensors" and 2 <= scheme.weights <= 8
-        return weights if fits and ours == {**weights} else None
+        return weights if fits and ours == weights else None
     except (TypeError, ValueError, KeyError, AttributeError):
         return None
 

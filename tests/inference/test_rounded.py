@@ -79,3 +79,22 @@ def test_embeddings_round_where_they_are_chosen(
     first = "0"
     found = trained.model.layers[first](ids)
     assert not torch.equal(found, plain.model.layers[first](ids))
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--group-size", "16"], "--group-size = 16: means nothing without a scheme"),
+        (["--scheme", "w4", "--group-size", "0"], "group_size = 0: must be at least 1"),
+    ],
+)
+def test_a_size_of_groups_that_means_nothing_is_a_mistake(
+    more: list[str],
+    said: str,
+    tmp_path: Path,
+    shard_set: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = [str(tmp_path), "--data", str(shard_set), *more]
+    assert run(evaluate_command.main, words) == 2
+    assert said in capsys.readouterr().err
