@@ -53,7 +53,7 @@ clean-demo:
 	@rm -rf $(DEMO)/run
 
 test: .venv/ready lint
-	python -m pytest
+	python -m pytest --numprocesses 2 --durations 40
 
 test-fast: .venv/ready
 	python -m pytest -m "not ranks and not slow"

@@ -13,6 +13,7 @@ import pytest
 from helpers.reading import Found, read_all
 from helpers.shard_sets import sentences, write_set
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 from dslm.preprocess.shard import shard
 from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
@@ -27,6 +28,18 @@ settings.load_profile("dslm")
 for number in (signal.SIGINT, signal.SIGHUP):
     if signal.getsignal(number) == signal.SIG_IGN:
         signal.signal(number, lambda *_: None)
+
+
+class Halves(LoadScopeScheduling):
+    """Of two processes that share the tests, one starts ranks, a pair at a time."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "ranks" if nodeid.startswith(("tests/ranks/", "tests/test_readme.py")) else "others"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Halves:
+    """How the tests are shared out."""
+    return Halves(config, log)
 
 
 @pytest.fixture(scope="session")
