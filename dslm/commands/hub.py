@@ -8,8 +8,10 @@ from pathlib import Path
 
 from dslm.commands.cli import Parser, run_verb
 from dslm.commands.rounding import add_rounding, rounding
+from dslm.hub.formats import FORMATS
 from dslm.progress import Progress
 
+HELD = "; ".join(f"{name}: {holds}" for name, (_, holds) in FORMATS.items())
 DESCRIPTION = """\
 Models in Hugging Face's form, without its libraries and without running anybody's code.
 
@@ -51,26 +53,22 @@ def _export(arguments: list[str]) -> None:
     parser.add_argument("folder", metavar="FOLDER", type=Path, help="the folder to make")
     parser.add_argument("--step", type=int, help="which checkpoint; the newest unless given")
     add_rounding(parser)
-    few = "write rounded weights in few bits, as compressed-tensors (transformers, vLLM)"
-    parser.add_argument("--compress", action="store_true", help=few)
+    parser.add_argument("--format", choices=FORMATS, default="floats", help=HELD)
     options = parser.parse_args(arguments)
 
-    from dslm.files.whole import read_json
     from dslm.hub.exporting import export_run
-    from dslm.hub.folder import SETTINGS
-    from dslm.hub.settings import named_class
 
     exported = export_run(
-        options.run, options.folder, options.step, rounding(options), options.compress
+        options.run, options.folder, options.step, rounding(options), options.format
     )
     print(f"{options.folder}: read back, scores within {exported.difference:.1g} of the run's")
     if scheme := exported.quantization.selected:
-        stored = "" if options.compress else " and stored as floats"
-        inputs = ", but inputs of layers stay as they are" if scheme.activations else ""
-        print(f"weights are rounded to {scheme.weights} bits{stored}{stored and inputs}")
+        stored = " and stored as floats" if options.format == "floats" else ""
+        kept = scheme.activations and not exported.rounds_inputs
+        inputs = ", but inputs of layers stay as they are" if kept else ""
+        print(f"weights are rounded to {scheme.weights} bits{stored}{inputs}")
     print("next:")
-    name = named_class(read_json(options.folder / SETTINGS))
-    print(f"  transformers.{name}.from_pretrained({str(options.folder)!r})")
+    print(f"  {exported.written.load(options.folder)}")
 
 
 VERBS: dict[str, Callable[[list[str]], None]] = {"import": _import, "export": _export}

@@ -12,15 +12,11 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from dslm.errors import CheckpointError, Problem
-from dslm.hub.family import Family
-from dslm.hub.names import copies, weights
 from dslm.hub.stored import FLOATS, Stored
-from dslm.model.config import ModelConfig
-from dslm.model.quantize import rounding
 from dslm.quantization.config import Scheme
 from dslm.quantization.rounding import steps_and_levels
 
@@ -29,45 +25,6 @@ Tensors = dict[str, Tensor]
 KEY = "quantization_config"
 WORD = 32
 """Bits of a word."""
-
-
-def check_compressed(family: Family, model: nn.Module) -> list[Problem]:
-    """What keeps rounded weights from being written in few bits."""
-    names = rounding(model)
-    if not names:
-        rule, fix = "has no rounded weights to write in few bits", "choose a --scheme"
-        return [Problem("the model", None, rule, fix)]
-    problems, fix = [], "leave --compress out"
-    tables = [name for name in names if isinstance(model.get_submodule(name), nn.Embedding)]
-    if tables:
-        rule = "rounds embeddings, but compressed-tensors holds linear maps"
-        problems.append(Problem("quantization.layers", "all", rule, fix))
-    if any(tensors.transposed for table in family.names.values() for tensors in table.values()):
-        rule = "has maps of a kind (Conv1D) whose packed weights transformers leaves random"
-        problems.append(Problem(family.name, None, rule, fix))
-    return problems
-
-
-def linear_maps(
-    family: Family, config: ModelConfig, model: nn.Module
-) -> tuple[list[str], list[str]]:
-    """Their names of the linear maps whose weights are rounded, and of those whose are not.
-
-    Args:
-        family: whose names to use.
-        config: the shape that is written.
-        model: ours, whose layers round.
-    """
-    tied = [name.removesuffix(".weight") for name in copies(family, config)]
-    rounds, found = set(rounding(model)), (list[str](), tied)
-    linear = {name for name, layer in model.named_modules() if isinstance(layer, nn.Linear)}
-    for weight in weights(family, config):
-        layer, _, kind = f"layers.{weight.ours}".rpartition(".")
-        if kind == "weight" and layer in linear:
-            found[layer not in rounds].extend(
-                name.removesuffix(".weight") for name in weight.theirs
-            )
-    return found
 
 
 def compressed(tensors: Mapping[str, Tensor], maps: Iterable[str], scheme: Scheme) -> Tensors:
@@ -160,8 +117,8 @@ def floats(settings: Mapping[str, Any], there: dict[str, Stored], where: str) ->
     said = settings.get(KEY)
     if said is None:
         return there
-    weights = _weights(said)
-    if weights is None:
+    scheme = _scheme(said)
+    if scheme is None:
         rule = "the weights are quantized otherwise than dslm does it"
         fix = "import the model as it was before"
         raise CheckpointError(Problem(f"{where}: {KEY}", None, rule, fix))
@@ -170,41 +127,41 @@ def floats(settings: Mapping[str, Any], there: dict[str, Stored], where: str) ->
         name, scale = key.removesuffix("_scale"), found.pop(key)
         levels, shape = found.pop(f"{name}_packed", None), found.pop(f"{name}_shape", None)
         try:
-            found[name] = _float(levels or found[name], scale, shape, weights)
+            found[name] = _float(levels or found[name], scale, shape, scheme)
         except (KeyError, ValueError, RuntimeError):
             rule = f"does not fit {scale.path.name}: {key}"
             raise CheckpointError(Problem(f"{where}: {KEY}", None, rule)) from None
     return found
 
 
-def _weights(said: Any) -> dict[str, Any] | None:
-    """What is said of the weights, if it is what `described` would say."""
+def _scheme(said: Any) -> Scheme | None:
+    """The scheme of which `described` would say the same."""
     try:
         (group,) = said["config_groups"].values()
-        weights = group["weights"]
-        scheme = Scheme(weights["num_bits"], 8, weights.get("group_size"))
-        ours = described(scheme, [])["config_groups"]["group_0"]["weights"]
+        weights, inputs = group["weights"], group.get("input_activations")
+        activations = None if inputs is None else inputs["num_bits"]
+        scheme = Scheme(weights["num_bits"], activations, weights.get("group_size"))
+        ours = described(scheme, [])["config_groups"]["group_0"]
         fits = said["quant_method"] == "compressed-tensors" and 2 <= scheme.weights <= 8
-        return weights if fits and ours == weights else None
+        same = ours["weights"] == weights and ours["input_activations"] == inputs
+        return scheme if fits and same else None
     except (TypeError, ValueError, KeyError, AttributeError):
         return None
 
 
-def _float(
-    levels: Stored, scale: Stored, shape: Stored | None, weights: Mapping[str, Any]
-) -> Stored:
+def _float(levels: Stored, scale: Stored, shape: Stored | None, scheme: Scheme) -> Stored:
     """A weight in float32, made when it is read."""
-    bits = weights["num_bits"]
+    bits = scheme.weights
     rows, columns = levels.shape if shape is None else shape.load().tolist()
     groups = scale.shape[1]
-    shared = weights.get("group_size", columns)
+    shared = scheme.group or columns
     if scale.shape[0] != rows or columns != groups * shared or scale.dtype not in FLOATS:
         raise ValueError(scale.shape)
     words = -(-columns * bits // WORD)
     if levels.shape != ((rows, columns) if shape is None else (rows, words)):
         raise ValueError(levels.shape)
     load = partial(_dequantized, levels, scale, bits if shape is not None else None, columns)
-    return Stored(levels.path, (rows, columns), "F32", load)
+    return Stored(levels.path, (rows, columns), "F32", load, scheme.activations)
 
 
 def _dequantized(levels: Stored, scale: Stored, bits: int | None, columns: int) -> Tensor:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dslm.model.block import Block
 from dslm.model.layers import Linear, Table
@@ -42,13 +44,21 @@ def rounding(model: nn.Module) -> list[str]:
     return [name for name, layer in named if getattr(layer, "quantizer", None) is not None]
 
 
+def set_quantizer(model: nn.Module, names: Iterable[str], quantizer: Quantizer) -> None:
+    """Have the layers of some names round."""
+    for layer in map(model.get_submodule, names):
+        assert isinstance(layer, (Linear, Table))
+        layer.quantizer = quantizer
+
+
 @torch.no_grad()
-def settle(model: nn.Module) -> None:
-    """Round the weights once and for all; inputs are not rounded any more."""
-    for module in model.modules():
-        if isinstance(module, (Linear, Table)) and module.quantizer is not None:
-            module.weight.copy_(module.quantizer.weight(module.weight))
-            module.quantizer = None
+def rounded_weights(model: nn.Module) -> dict[str, Tensor]:
+    """The weights of the layers that round, as they round them, by name."""
+    return {
+        f"{name}.weight": layer.quantizer.weight(layer.weight)
+        for name, layer in model.named_modules()
+        if isinstance(layer, (Linear, Table)) and layer.quantizer is not None
+    }
 
 
 @torch.no_grad()

@@ -59,7 +59,7 @@ def test_transformers_computes_what_training_saw(
 ) -> None:
     run = make_run(trained_tokenizers["bpe"], **SHAPES[shape])
     how = SCHEMES[scheme]
-    export_run(run, tmp_path / "out", quantization=how, compress=True)
+    export_run(run, tmp_path / "out", quantization=how, format="compressed-tensors")
     theirs = AutoModelForCausalLM.from_pretrained(tmp_path / "out").eval()
     tokens = torch.randint(400, (3, 32), generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
@@ -73,7 +73,7 @@ def test_what_was_written_in_few_bits_is_imported_as_floats(
     make_run: MakeRun, trained_tokenizers: dict[str, Path], tmp_path: Path
 ) -> None:
     run = make_run(trained_tokenizers["bpe"], **SHAPES["llama"])
-    export_run(run, tmp_path / "out", quantization=SCHEMES["w4"], compress=True)
+    export_run(run, tmp_path / "out", quantization=SCHEMES["w4"], format="compressed-tensors")
     import_folder(tmp_path / "out", tmp_path / "again")
     tokens = torch.arange(32)[None]
     with torch.no_grad():
@@ -110,7 +110,7 @@ def test_what_cannot_be_written_is_refused(
 ) -> None:
     run = make_run(trained_tokenizers["bpe"], **shape)
     with pytest.raises(UserError, match=said):
-        export_run(run, tmp_path / "out", quantization=how, compress=True)
+        export_run(run, tmp_path / "out", quantization=how, format="compressed-tensors")
     assert not (tmp_path / "out").exists()
 
 
@@ -134,7 +134,7 @@ def test_another_way_of_quantizing_is_refused(
     tmp_path: Path,
 ) -> None:
     run = make_run(trained_tokenizers["bpe"], **SHAPES["llama"])
-    export_run(run, tmp_path / "out", quantization=SCHEMES["w4"], compress=True)
+    export_run(run, tmp_path / "out", quantization=SCHEMES["w4"], format="compressed-tensors")
     file = tmp_path / "out/config.json"
     settings = json.loads(file.read_text())
     node = settings["quantization_config"]

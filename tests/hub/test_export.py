@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from dslm.commands.cli import run as run_command
 from dslm.commands.hub import main
 from dslm.errors import TrainingError, UserError
-from dslm.hub import exporting
+from dslm.hub import model_folder
 from dslm.hub.exporting import export_run
 from dslm.hub.importing import import_folder
 from dslm.inference.generate import SamplingConfig, continue_text
@@ -168,12 +168,12 @@ def test_scores_that_differ_leave_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     run = make_run(trained_tokenizers["char"])
-    written = exporting.write_settings
+    written = model_folder.write_settings
 
     def wrongly(*arguments: Any) -> dict[str, Any]:
         return {**written(*arguments), "layer_norm_epsilon": 1e-2}
 
-    monkeypatch.setattr(exporting, "write_settings", wrongly)
+    monkeypatch.setattr(model_folder, "write_settings", wrongly)
     with pytest.raises(TrainingError, match="scores differ from the run's by"):
         export_run(run, tmp_path / "here" / "out")
     assert list((tmp_path / "here").iterdir()) == []

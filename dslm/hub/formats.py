@@ -1,0 +1,80 @@
+"""The formats in which a run's model is written; each is a module and a line of a table.
+
+The module says what of a model the format cannot hold, writes it, and reads it back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, cast
+
+from dslm.errors import Problem
+from dslm.model.config import ModelConfig
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from dslm.inference.trained import Trained
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a format made of a model."""
+
+    holder: str
+    """What loads it."""
+    load: Callable[[Path], str]
+    """What to type to load it from a folder."""
+
+
+@dataclass(frozen=True)
+class ReadBack:
+    """A model as a format holds it."""
+
+    config: ModelConfig
+    weights: Mapping[str, Tensor]
+    """In float32, by the names in a `Transformer`: ``layers.…``."""
+    inputs: Mapping[str, int] = field(default_factory=dict)
+    """How many bits the inputs of a layer are rounded to; of other layers they are not."""
+
+
+class Format(Protocol):
+    """What the module of a format defines."""
+
+    def check(self, trained: Trained) -> list[Problem]:
+        """What of a model the format cannot hold; the fix may be left out.
+
+        Args:
+            trained: the model, whose layers still round.
+        """
+
+    def write(self, trained: Trained, target: Path) -> Written:
+        """Write a model that `check` has nothing against into an empty folder."""
+
+    def read(self, target: Path) -> ReadBack:
+        """What was written."""
+
+
+FORMATS = {
+    "floats": ("floats", "float32, rounded weights among them (default)"),
+    "compressed-tensors": ("packed", "8, 4, 3 or 2 bits, for transformers and vLLM"),
+}
+"""The module of each format, and what it holds; floats are the default."""
+
+
+def open_format(name: str) -> Format:
+    """The format of a name."""
+    return cast(Format, import_module(f"{__package__}.{FORMATS[name][0]}"))
+
+
+def check_format(name: str, trained: Trained) -> list[Problem]:
+    """What of a model a format cannot hold, with the formats that can."""
+    problems = open_format(name).check(trained)
+    if all(problem.fix for problem in problems):
+        return problems
+    able = [f"--format {other}" for other in FORMATS if not open_format(other).check(trained)]
+    fix = f"use {' or '.join(able)}" if able else ""
+    return [Problem(p.where, p.found, p.rule, p.fix or fix) for p in problems]

@@ -1,0 +1,158 @@
+"""A folder as `transformers` loads it: weights, config.json and the tokenizer of a run.
+
+FOLDER/
+    model.safetensors        the weights by their names, a shared one once
+    config.json              the shape, and the ids of the special tokens
+    generation_config.json   the same ids, and those that are no tokens; of a causal model
+    tokenizer.json           the tokenizer, with the same ids
+    tokenizer_config.json    which tokens are special, and the longest text
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dslm.errors import Problem, Problems
+from dslm.files.whole import write_json, write_text
+from dslm.hub.family import Family
+from dslm.hub.folder import SETTINGS, open_folder
+from dslm.hub.formats import ReadBack, Written
+from dslm.hub.framing import begun, framed
+from dslm.hub.names import weights
+from dslm.hub.registry import family_of_model
+from dslm.hub.settings import write_settings
+from dslm.inference.trained import Trained
+from dslm.model.config import ModelConfig
+from dslm.model.quantize import rounded_weights
+from dslm.objectives.completion import Fill
+from dslm.tokenizers.tokenizer import Tokenizer
+from dslm.tokenizers.tokenizer_json import special_names
+
+
+def check_model_folder(trained: Trained) -> list[Problem]:
+    """What of a model and its tokenizer cannot be expressed."""
+    found = Problems()
+    found.collect(family_of_model, trained.config.model)
+    found.collect(_tokenizer, trained)
+    return found.problems
+
+
+def write_model(
+    trained: Trained,
+    family: Family,
+    target: Path,
+    tensors: dict[str, Tensor],
+    more: Mapping[str, Any] | None = None,
+) -> Written:
+    """Write a model into an empty folder.
+
+    Args:
+        trained: the model.
+        family: in whose words.
+        target: the folder.
+        tensors: its weights by their names.
+        more: what config.json says besides.
+    """
+    config, tokenizer = family.fitting(trained.config.model), trained.tokenizer
+    content, ids = _tokenizer(trained), _special_ids(trained)
+    settings = {**write_settings(family, config), **ids, "dtype": "float32", **(more or {})}
+    if _causal(trained):
+        write_json(target / "generation_config.json", {**ids, **_never(config, tokenizer)})
+    _write_weights(target / "model.safetensors", tensors)
+    write_json(target / SETTINGS, settings)
+    write_text(target / "tokenizer.json", content)
+    write_json(target / "tokenizer_config.json", _tokenizer_settings(trained, content))
+    name = settings["architectures"][0]
+    return Written(name, lambda path: f"transformers.{name}.from_pretrained({str(path)!r})")
+
+
+def read_model(target: Path) -> ReadBack:
+    """What a folder holds."""
+    folder = open_folder(target)
+    read = {f"layers.{weight.ours}": folder.read(weight) for weight in folder.weights}
+    rounded = [(one, folder.stored[one.theirs[0]].inputs) for one in folder.weights]
+    inputs = {f"layers.{one.ours}".removesuffix(".weight"): bits for one, bits in rounded if bits}
+    return ReadBack(folder.config, read, inputs)
+
+
+def tensors_of(family: Family, trained: Trained, rounded: bool) -> dict[str, Tensor]:
+    """The weights of a model by a family's names, zeros for those that it does without.
+
+    Args:
+        family: whose names to use.
+        trained: the model.
+        rounded: whether those of layers that round are on their grid, or as training keeps them.
+    """
+    config, model = family.fitting(trained.config.model), trained.model.state_dict()
+    if rounded:
+        model |= rounded_weights(trained.model)
+    theirs: dict[str, Tensor] = {}
+    for weight in weights(family, config):
+        ours = model.get(f"layers.{weight.ours}", torch.zeros(weight.shape))
+        theirs.update(weight.split(ours.cpu()))
+    if not config.tied:
+        theirs.update({twin: theirs[name].clone() for twin, name in family.twins.items()})
+    return theirs
+
+
+def _causal(trained: Trained) -> bool:
+    return trained.config.model.attention == "causal"
+
+
+def _tokenizer(trained: Trained) -> str:
+    """The content of ``tokenizer.json``."""
+    content, completion = trained.tokenizer.tokenizer_json(), trained.objective.completion()
+    if not isinstance(completion, Fill):
+        return begun(content, trained.tokenizer.begin)
+    return framed(content, trained.tokenizer, completion, trained.config.model.segments)
+
+
+def _special_ids(trained: Trained) -> dict[str, int | None]:
+    """The ids that `transformers` asks for; null, where it would take other models' otherwise.
+
+    Where nothing marks the beginning of a document, the end of the one before does.
+    """
+    tokenizer = trained.tokenizer
+    end, padding = tokenizer.special.get("eos"), tokenizer.special.get("pad")
+    if not _causal(trained):
+        return {"bos_token_id": None, "eos_token_id": None, "pad_token_id": padding}
+    begin = tokenizer.special.get("bos", end)
+    return {"bos_token_id": begin, "eos_token_id": end, "pad_token_id": padding}
+
+
+def _never(config: ModelConfig, tokenizer: Tokenizer) -> dict[str, list[int]]:
+    """Ids that pad the vocabulary, which are never to be chosen."""
+    padding = list(range(tokenizer.vocabulary, config.size))
+    return {"suppress_tokens": padding} if padding else {}
+
+
+def _tokenizer_settings(trained: Trained, content: str) -> dict[str, Any]:
+    completion, special = trained.objective.completion(), trained.tokenizer.special
+    mask = {"mask": completion.mask} if isinstance(completion, Fill) else {}
+    names = special_names({**special, **mask}, content)
+    ended = _causal(trained) and "eos_token" in names
+    begin = {"bos_token": names["eos_token"]} if ended else {}
+    inputs = ["input_ids", "token_type_ids", "attention_mask"]
+    return {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": trained.config.model.sequence,
+        "clean_up_tokenization_spaces": False,
+        **({"model_input_names": inputs} if trained.config.model.segments > 1 else {}),
+        **begin,
+        **names,
+    }
+
+
+def _write_weights(path: Path, tensors: dict[str, Tensor]) -> None:
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    try:
+        save_file(tensors, path, {"format": "pt"})
+    except SafetensorError as error:
+        raise OSError(str(error)) from error
