@@ -7,7 +7,7 @@ The weight of a map ``X`` [out, in] becomes ``X.weight_packed``, its levels in 3
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -18,37 +18,35 @@ from torch.nn import functional as F
 from dslm.errors import CheckpointError, Problem
 from dslm.hub.stored import FLOATS, Stored
 from dslm.quantization.config import Scheme
-from dslm.quantization.rounding import steps_and_levels
 
 Tensors = dict[str, Tensor]
+Numbers = dict[str, tuple[Tensor, Tensor]]
+"""Steps [out, groups] and levels [out, in] of maps, by name."""
 
 KEY = "quantization_config"
 WORD = 32
 """Bits of a word."""
 
 
-def compressed(tensors: Mapping[str, Tensor], maps: Iterable[str], scheme: Scheme) -> Tensors:
+def compressed(tensors: Mapping[str, Tensor], maps: Numbers, scheme: Scheme) -> Tensors:
     """Tensors with the weights of some maps in few bits.
 
     Args:
         tensors: by name.
-        maps: the names of these maps, each with a ``.weight`` among the tensors.
+        maps: steps and levels of these maps, each with a ``.weight`` among the tensors.
         scheme: what they are rounded to.
     """
     made = dict(tensors)
-    for name in maps:
-        weight = made.pop(f"{name}.weight")
-        steps, levels = steps_and_levels(weight, scheme.weights, scheme.group, storable=True)
-        rows, columns = weight.shape
-        whole = levels.view(rows, columns).to(torch.int8)
+    for name, (steps, levels) in maps.items():
+        del made[f"{name}.weight"]
         # Of 4 bits the product with a 16-bit step is exact in float16, of 8 it is not.
         kind = torch.float32 if scheme.weights > 4 else torch.float16
-        made[f"{name}.weight_scale"] = steps.view(rows, -1).to(kind)
+        made[f"{name}.weight_scale"] = steps.to(kind)
         if _kind(scheme) == "int-quantized":
-            made[f"{name}.weight"] = whole
+            made[f"{name}.weight"] = levels
         else:
-            made[f"{name}.weight_packed"] = packed(whole, scheme.weights)
-            made[f"{name}.weight_shape"] = torch.tensor([rows, columns])
+            made[f"{name}.weight_packed"] = packed(levels, scheme.weights)
+            made[f"{name}.weight_shape"] = torch.tensor(levels.shape)
     return made
 
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from dslm.errors import ConfigError, Problem
-from dslm.hub.compressed import KEY, compressed, described
+from dslm.hub.compressed import KEY, Numbers, compressed, described
 from dslm.hub.family import Family
 from dslm.hub.formats import ReadBack, Written
 from dslm.hub.model_folder import check_model_folder, read_model, tensors_of, write_model
@@ -18,7 +19,7 @@ from dslm.hub.names import copies, weights
 from dslm.hub.registry import family_of_model
 from dslm.inference.trained import Trained
 from dslm.model.config import ModelConfig
-from dslm.model.quantize import rounding
+from dslm.model.quantize import rounding, stored_numbers
 
 
 def check(trained: Trained) -> list[Problem]:
@@ -58,21 +59,27 @@ def read(target: Path) -> ReadBack:
 
 def _linear_maps(
     family: Family, config: ModelConfig, model: nn.Module
-) -> tuple[list[str], list[str]]:
-    """Their names of the linear maps whose weights are rounded, and of those whose are not.
+) -> tuple[Numbers, list[str]]:
+    """By their names, the linear maps whose weights are rounded, and those whose are not.
 
     Args:
         family: whose names to use.
         config: the shape that is written.
         model: ours, whose layers round.
     """
-    tied = [name.removesuffix(".weight") for name in copies(family, config)]
-    rounds, found = set(rounding(model)), (list[str](), tied)
+    others = [name.removesuffix(".weight") for name in copies(family, config)]
+    found: Numbers = {}
+    rounds = set(rounding(model))
     linear = {name for name, layer in model.named_modules() if isinstance(layer, nn.Linear)}
     for weight in weights(family, config):
         layer, _, kind = f"layers.{weight.ours}".rpartition(".")
-        if kind == "weight" and layer in linear:
-            found[layer not in rounds].extend(
-                name.removesuffix(".weight") for name in weight.theirs
-            )
-    return found
+        if kind != "weight" or layer not in linear:
+            continue
+        names = [name.removesuffix(".weight") for name in weight.theirs]
+        if layer not in rounds:
+            others += names
+            continue
+        steps, levels = (one.flatten(1).cpu() for one in stored_numbers(model, layer))
+        parts = (torch.split(one, list(weight.rows)) for one in (steps, levels))
+        found.update(zip(names, zip(*parts, strict=True), strict=True))
+    return found, others

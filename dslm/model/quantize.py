@@ -11,7 +11,7 @@ from dslm.model.block import Block
 from dslm.model.layers import Linear, Table
 from dslm.quantization.config import SCHEMES, QuantizationConfig
 from dslm.quantization.integer import IntegerLinear
-from dslm.quantization.rounding import InputQuantizer, Quantizer
+from dslm.quantization.rounding import Quantizer, SettledQuantizer
 
 
 def quantize(model: nn.Module, config: QuantizationConfig) -> Quantizer | None:
@@ -51,6 +51,38 @@ def set_quantizer(model: nn.Module, names: Iterable[str], quantizer: Quantizer) 
         layer.quantizer = quantizer
 
 
+def stored_numbers(model: nn.Module, name: str) -> tuple[Tensor, Tensor]:
+    """What is stored of the weight [out, in] of a layer that rounds.
+
+    Args:
+        model: holds the layer.
+        name: of the layer, see `rounding`.
+
+    Returns:
+        Steps [out, groups, 1] in float32 and levels [out, groups, in / groups] in int8.
+    """
+    layer = model.get_submodule(name)
+    if not isinstance(layer, (Linear, Table)) or layer.quantizer is None:
+        raise ValueError(f"{name} does not round")
+    steps, levels = layer.quantizer.grid(layer.weight)
+    return steps, levels.to(torch.int8)
+
+
+@torch.no_grad()
+def put(layer: Linear | Table, steps: Tensor, levels: Tensor) -> None:
+    """Give a layer that rounds a weight on its grid; its inputs are rounded as before.
+
+    Args:
+        layer: has a quantizer.
+        steps: [out, groups, 1].
+        levels: [out, groups, in / groups].
+    """
+    if layer.quantizer is None:
+        raise ValueError("the layer does not round")
+    layer.weight.copy_((levels * steps).view_as(layer.weight))
+    layer.quantizer = SettledQuantizer(layer.quantizer.scheme, steps)
+
+
 @torch.no_grad()
 def rounded_weights(model: nn.Module) -> dict[str, Tensor]:
     """The weights of the layers that round, as they round them, by name."""
@@ -72,9 +104,9 @@ def ready_for_use(model: nn.Module) -> None:
         for name, layer in parent.named_children():
             if not isinstance(layer, (Linear, Table)) or layer.quantizer is None:
                 continue
+            steps, levels = layer.quantizer.grid(layer.weight)
             whole = layer.weight.device.type == "cpu" and layer.quantizer.scheme == SCHEMES["w8a8"]
             if isinstance(layer, Linear) and whole:
-                setattr(parent, name, IntegerLinear(layer.weight, layer.bias))
+                setattr(parent, name, IntegerLinear(steps, levels, layer.bias))
             else:
-                layer.weight.copy_(layer.quantizer.weight(layer.weight))
-                layer.quantizer = InputQuantizer(layer.quantizer.scheme)
+                put(layer, steps, levels)

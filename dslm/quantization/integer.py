@@ -16,13 +16,13 @@ class IntegerLinear(nn.Module):
     The products are summed as whole numbers, exactly, and only then multiplied by the steps.
 
     Args:
-        weight: [out, in], not rounded yet.
+        steps: [out, 1, 1], one for each output.
+        levels: [out, 1, in], whole numbers.
         bias: [out], if there is one.
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+    def __init__(self, steps: Tensor, levels: Tensor, bias: Tensor | None) -> None:
         super().__init__()
-        steps, levels = steps_and_levels(weight, BITS, None, storable=True)
         self.levels, self.steps, self.bias = levels[:, 0].to(torch.int8), steps.view(-1), bias
 
     def forward(self, inputs: Tensor) -> Tensor:

@@ -57,6 +57,10 @@ class Quantizer:
             self._sums.append(torch.stack(sums))
         return made
 
+    def grid(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Steps and levels of a weight [out, in] as they will be stored; see `steps_and_levels`."""
+        return steps_and_levels(weight, self.scheme.weights, self.scheme.group, storable=True)
+
     def pop_sums(self) -> Tensor:
         """The squares of what was moved and of all weights, summed since the last call: [2]."""
         sums, self._sums = self._sums, []
@@ -71,11 +75,31 @@ class Quantizer:
 
 
 class InputQuantizer(Quantizer):
-    """That of layers whose weights have been rounded for good."""
+    """That of a layer whose weight lies on its grid already."""
 
     def weight(self, weight: Tensor) -> Tensor:
         """The weight as it is."""
         return weight
+
+
+class SettledQuantizer(InputQuantizer):
+    """That of a layer whose weight lies on its grid already, and which may be stored.
+
+    The grid is kept, because that of the largest magnitudes of rounded numbers may be another.
+
+    Args:
+        scheme: bits and groups.
+        steps: [out, groups, 1], those of the weight.
+    """
+
+    def __init__(self, scheme: Scheme, steps: Tensor) -> None:
+        super().__init__(scheme)
+        self.steps = steps
+
+    def grid(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """The steps that are kept, and the weight's levels on them."""
+        levels = weight.detach().float().reshape(*self.steps.shape[:-1], -1) / self.steps
+        return self.steps, levels.round_()
 
 
 def rounded(numbers: Tensor, bits: int, group: int | None, storable: bool) -> Tensor:

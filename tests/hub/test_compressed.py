@@ -21,6 +21,7 @@ from dslm.hub.exporting import export_run
 from dslm.hub.importing import import_folder
 from dslm.inference.trained import load
 from dslm.quantization.config import QuantizationConfig, Scheme
+from dslm.quantization.rounding import steps_and_levels
 
 MakeRun = Callable[..., Path]
 SHAPES: dict[str, dict[str, Any]] = {
@@ -87,7 +88,9 @@ def test_what_was_written_in_few_bits_is_imported_as_floats(
 )
 def test_a_map_takes_so_much_less_of_the_file(scheme: Scheme, least: float) -> None:
     weight = torch.randn(768, 768)
-    made = compressed({"map.weight": weight, "other": torch.zeros(3)}, ["map"], scheme)
+    steps, levels = steps_and_levels(weight, scheme.weights, scheme.group, storable=True)
+    maps = {"map": (steps.flatten(1), levels.flatten(1).to(torch.int8))}
+    made = compressed({"map.weight": weight, "other": torch.zeros(3)}, maps, scheme)
     size = sum(t.numel() * t.element_size() for name, t in made.items() if name != "other")
     assert weight.numel() * 4 / size >= least
 

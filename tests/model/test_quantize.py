@@ -91,11 +91,12 @@ def test_whole_numbers_give_the_products_of_rounded_ones() -> None:
     with torch.no_grad():
         layer.bias.normal_()
     inputs = torch.randn(3, 7, 96, generator=torch.Generator().manual_seed(0))
-    found = IntegerLinear(layer.weight.detach(), layer.bias)(inputs)
+    found = IntegerLinear(*layer.quantizer.grid(layer.weight), layer.bias)(inputs)
     torch.testing.assert_close(found, layer(inputs), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(0, 32), (1, 32), (2, 0, 32), (3, 5, 32)])
 def test_whole_numbers_are_multiplied_for_any_number_of_tokens(shape: tuple[int, ...]) -> None:
     weight = torch.randn(48, 32, generator=torch.Generator().manual_seed(0))
-    assert IntegerLinear(weight, None)(torch.ones(shape)).shape == (*shape[:-1], 48)
+    whole = IntegerLinear(*Quantizer(SCHEMES["w8a8"]).grid(weight), None)
+    assert whole(torch.ones(shape)).shape == (*shape[:-1], 48)

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dslm.quantization.config import SCHEMES
-from dslm.quantization.rounding import Quantizer, rounded, steps_and_levels
+from dslm.quantization.config import SCHEMES, Scheme
+from dslm.quantization.rounding import Quantizer, SettledQuantizer, rounded, steps_and_levels
 
 GRIDS = [(8, None), (4, 32), (3, 32), (2, 32), (4, 16)]
 
@@ -98,3 +98,19 @@ def test_how_far_weights_are_moved_is_added_up_when_asked() -> None:
     expected = torch.stack([moved.square().sum(), weight.square().sum()])
     torch.testing.assert_close(quantizer.pop_sums(), 2 * expected)
     assert torch.equal(quantizer.pop_sums(), torch.zeros(2))
+
+
+@pytest.mark.parametrize(("bits", "group"), GRIDS)
+@given(seed=st.integers(0, 9))
+def test_a_weight_on_its_grid_keeps_steps_and_levels(
+    bits: int, group: int | None, seed: int
+) -> None:
+    scheme, weight = Scheme(bits, None, group), drawn(seed)
+    steps, levels = Quantizer(scheme).grid(weight)
+    levels = (levels / 2).trunc()  # far from the largest, from which other steps would follow
+    settled, placed = SettledQuantizer(scheme, steps), (levels * steps).view_as(weight)
+    assert settled.weight(placed) is placed
+    kept, found = settled.grid(placed)
+    assert torch.equal(kept, steps)
+    assert torch.equal(found, levels)
+    assert not torch.equal(Quantizer(scheme).grid(placed)[0], steps)
