@@ -20,6 +20,8 @@ from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
 from dslm.preprocess.work.plan import ShardingConfig
 from dslm.shards.shard_set import ShardSet
 
+pytest_plugins = ["helpers.rank_fixtures"]
+
 settings.register_profile("dslm", deadline=None)  # a busy machine is not a failure
 settings.load_profile("dslm")
 
@@ -31,10 +33,10 @@ for number in (signal.SIGINT, signal.SIGHUP):
 
 
 class Halves(LoadScopeScheduling):
-    """Of two processes that share the tests, one starts ranks, a pair at a time."""
+    """Of two processes that share the tests, one breaks runs, which is mostly waiting."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "ranks" if nodeid.startswith(("tests/ranks/", "tests/test_readme.py")) else "others"
+        return "faults" if nodeid.startswith("tests/faults/") else "others"
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Halves:

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+
 from helpers.deepspeed_json import MODEL, deepspeed
 from helpers.hosts import Hosts, lacking, running
 from helpers.needs import need
