@@ -56,19 +56,13 @@ def _export(arguments: list[str]) -> None:
     parser.add_argument("--format", choices=FORMATS, default="floats", help=HELD)
     options = parser.parse_args(arguments)
 
+    from dslm.hub.export_screen import lines
     from dslm.hub.exporting import export_run
 
     exported = export_run(
         options.run, options.folder, options.step, rounding(options), options.format
     )
-    print(f"{options.folder}: read back, scores within {exported.difference:.1g} of the run's")
-    if scheme := exported.quantization.selected:
-        stored = " and stored as floats" if options.format == "floats" else ""
-        kept = scheme.activations and not exported.rounds_inputs
-        inputs = ", but inputs of layers stay as they are" if kept else ""
-        print(f"weights are rounded to {scheme.weights} bits{stored}{inputs}")
-    print("next:")
-    print(f"  {exported.written.load(options.folder)}")
+    print(*lines(exported, options.folder), sep="\n")
 
 
 VERBS: dict[str, Callable[[list[str]], None]] = {"import": _import, "export": _export}

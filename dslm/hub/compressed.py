@@ -24,25 +24,26 @@ Numbers = dict[str, tuple[Tensor, Tensor]]
 """Steps [out, groups] and levels [out, in] of maps, by name."""
 
 KEY = "quantization_config"
+ENDS = ("", "_packed", "_scale", "_shape")
+"""What the names of the tensors of a weight may end with."""
 WORD = 32
 """Bits of a word."""
 
 
-def compressed(tensors: Mapping[str, Tensor], maps: Numbers, scheme: Scheme) -> Tensors:
+def compressed(tensors: Mapping[str, Tensor], maps: Numbers, scheme: Scheme, kind: str) -> Tensors:
     """Tensors with the weights of some maps in few bits.
 
     Args:
         tensors: by name.
         maps: steps and levels of these maps, each with a ``.weight`` among the tensors.
         scheme: what they are rounded to.
+        kind: how they are stored, one of `kinds`.
     """
     made = dict(tensors)
     for name, (steps, levels) in maps.items():
         del made[f"{name}.weight"]
-        # Of 4 bits the product with a 16-bit step is exact in float16, of 8 it is not.
-        kind = torch.float32 if scheme.weights > 4 else torch.float16
-        made[f"{name}.weight_scale"] = steps.to(kind)
-        if _kind(scheme) == "int-quantized":
+        made[f"{name}.weight_scale"] = _stored(steps, scheme.weights)
+        if kind == "int-quantized":
             made[f"{name}.weight"] = levels
         else:
             made[f"{name}.weight_packed"] = packed(levels, scheme.weights)
@@ -50,12 +51,23 @@ def compressed(tensors: Mapping[str, Tensor], maps: Numbers, scheme: Scheme) -> 
     return made
 
 
-def described(scheme: Scheme, others: list[str]) -> dict[str, Any]:
+def _stored(steps: Tensor, bits: int) -> Tensor:
+    """Steps in 16 bits where nothing is lost by it.
+
+    Of 4 bits the product of a level with a 16-bit step is exact in float16, of 8 it is not; and
+    float16 does not hold the smallest steps.
+    """
+    narrow = steps.half()
+    return narrow if bits <= 4 and torch.equal(narrow.float(), steps) else steps
+
+
+def described(scheme: Scheme, others: list[str], kind: str) -> dict[str, Any]:
     """What config.json says of it.
 
     Args:
         scheme: what the weights were rounded to.
         others: the names of linear maps that were not.
+        kind: how they are stored.
     """
     levels = {"type": "int", "symmetric": True}
     weights = {"num_bits": scheme.weights, **levels, "dynamic": False, "strategy": "channel"}
@@ -67,16 +79,21 @@ def described(scheme: Scheme, others: list[str]) -> dict[str, Any]:
     group = {"targets": ["Linear"], "weights": weights, "input_activations": inputs}
     return {
         "quant_method": "compressed-tensors",
-        "format": _kind(scheme),
+        "format": kind,
         "quantization_status": "compressed",
-        "config_groups": {"group_0": {**group, "format": _kind(scheme)}},
+        "config_groups": {"group_0": {**group, "format": kind}},
         "ignore": others,
     }
 
 
-def _kind(scheme: Scheme) -> str:
-    per_channel = scheme.weights == 8 and scheme.activations is not None and scheme.group is None
-    return "int-quantized" if per_channel else "pack-quantized"
+def kinds(scheme: Scheme) -> list[str]:
+    """How weights may be stored, the smallest first: in int8 each, or packed in words.
+
+    Of 8 bits and with rounded inputs they stay as plain as kernels want them.
+    """
+    if scheme.activations is None or scheme.group is None:
+        return ["pack-quantized" if scheme.activations is None else "int-quantized"]
+    return ["pack-quantized", "int-quantized"]
 
 
 def packed(levels: Tensor, bits: int) -> Tensor:
@@ -139,7 +156,7 @@ def _scheme(said: Any) -> Scheme | None:
         weights, inputs = group["weights"], group.get("input_activations")
         activations = None if inputs is None else inputs["num_bits"]
         scheme = Scheme(weights["num_bits"], activations, weights.get("group_size"))
-        ours = described(scheme, [])["config_groups"]["group_0"]
+        ours = described(scheme, [], said["format"])["config_groups"]["group_0"]
         fits = said["quant_method"] == "compressed-tensors" and 2 <= scheme.weights <= 8
         same = ours["weights"] == weights and ours["input_activations"] == inputs
         return scheme if fits and same else None

@@ -43,6 +43,10 @@ class Tensors:
     """Several are laid one under the other."""
     transposed: bool = False
     """Whether a matrix is stored as [inputs, outputs]."""
+    by_head: bool = False
+    """Whether queries, keys and values are those of the first head, then those of the next …"""
+    unused: int = 0
+    """Rows that come before ours and serve nothing."""
 
 
 Names = Mapping[type[nn.Module], Mapping[str, Tensors]]
@@ -82,6 +86,10 @@ class Family:
     """The content of a config.json in the words of today."""
     refuse: Callable[[ModelConfig], list[Problem]] = lambda _: []
     """What the tables cannot say of a model of ours that is none of the family."""
+
+    unpackable: Callable[[str, bool], str] = lambda kind, inputs: ""
+    """Why `transformers` would not load, or not compute, rounded weights stored as a kind (see
+    `dslm.hub.compressed.kinds`), of layers whose inputs are rounded or not; empty = it does."""
 
     def fitting(self, config: ModelConfig) -> ModelConfig:
         """The shape in which a model of ours is written."""

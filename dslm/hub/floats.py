@@ -12,6 +12,7 @@ from dslm.hub.formats import ReadBack, Written
 from dslm.hub.model_folder import check_model_folder, read_model, tensors_of, write_model
 from dslm.hub.registry import family_of_model
 from dslm.inference.trained import Trained
+from dslm.model.quantize import rounded_weights
 
 
 def check(trained: Trained) -> list[Problem]:
@@ -22,7 +23,9 @@ def check(trained: Trained) -> list[Problem]:
 def write(trained: Trained, target: Path) -> Written:
     """Write a model as floats."""
     family = family_of_model(trained.config.model)
-    return write_model(trained, family, target, tensors_of(family, trained, rounded=True))
+    tensors = tensors_of(family, trained, rounded=True)
+    size = sum(weight.nbytes for weight in rounded_weights(trained.model).values())
+    return write_model(trained, family, target, tensors, size)
 
 
 def read(target: Path) -> ReadBack:

@@ -28,6 +28,10 @@ class Written:
     """What loads it."""
     load: Callable[[Path], str]
     """What to type to load it from a folder."""
+    rounded: int
+    """Bytes of the rounded weights in the file, with their steps."""
+    why: str = ""
+    """Why the holder is not the first choice."""
 
 
 @dataclass(frozen=True)

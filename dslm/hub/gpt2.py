@@ -63,4 +63,5 @@ FAMILY = Family(
     base="transformer.",
     buffers=r"transformer\.h\.\d+\.attn\.(masked_)?bias",
     refuse=grouped,
+    unpackable=lambda kind, inputs: "transformers leaves packed maps of its kind (Conv1D) random",
 )

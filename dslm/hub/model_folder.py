@@ -47,7 +47,9 @@ def write_model(
     family: Family,
     target: Path,
     tensors: dict[str, Tensor],
+    rounded: int,
     more: Mapping[str, Any] | None = None,
+    why: str = "",
 ) -> Written:
     """Write a model into an empty folder.
 
@@ -56,7 +58,9 @@ def write_model(
         family: in whose words.
         target: the folder.
         tensors: its weights by their names.
+        rounded: bytes of those that are rounded.
         more: what config.json says besides.
+        why: why this family, if it is not the usual one.
     """
     config, tokenizer = family.fitting(trained.config.model), trained.tokenizer
     content, ids = _tokenizer(trained), _special_ids(trained)
@@ -68,7 +72,8 @@ def write_model(
     write_text(target / "tokenizer.json", content)
     write_json(target / "tokenizer_config.json", _tokenizer_settings(trained, content))
     name = settings["architectures"][0]
-    return Written(name, lambda path: f"transformers.{name}.from_pretrained({str(path)!r})")
+    load = f"transformers.{name}.from_pretrained({{}})".format
+    return Written(name, lambda path: load(repr(str(path))), rounded, why)
 
 
 def read_model(target: Path) -> ReadBack:

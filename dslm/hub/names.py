@@ -6,7 +6,7 @@ SwiGLU) as [outputs, inputs]; what others do differently is in a family's table.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -32,22 +32,35 @@ class Weight:
     shape: tuple[int, ...]
     turned: bool
     """Whether theirs is transposed."""
+    heads: int = 0
+    """Of how many heads theirs has queries, keys and values one after the other, if it does."""
+    unused: int = 0
+    """Rows of theirs before the first of ours."""
 
     def shapes(self) -> Iterator[tuple[str, tuple[int, ...]]]:
         """Their tensors and their shapes."""
         for name, rows in zip(self.theirs, self.rows, strict=True):
-            shape = (rows, *self.shape[1:])
+            shape = (self.unused + rows, *self.shape[1:])
             yield name, shape[::-1] if self.turned else shape
 
     def join(self, read: Callable[[str], Tensor]) -> Tensor:
         """Ours, of theirs."""
-        parts = [read(name) for name in self.theirs]
-        return torch.cat([part.T if self.turned else part for part in parts]).contiguous()
+        parts = [read(name)[self.unused :] for name in self.theirs]
+        ours = torch.cat([part.T if self.turned else part for part in parts])
+        return self._exchanged(ours, (self.heads, 3)).contiguous()
 
     def split(self, weight: Tensor) -> Iterator[tuple[str, Tensor]]:
         """Theirs, of ours."""
+        weight = self._exchanged(weight, (3, self.heads))
         for name, part in zip(self.theirs, torch.split(weight, list(self.rows)), strict=True):
-            yield name, (part.T if self.turned else part).contiguous()
+            made = torch.cat([part.new_zeros(self.unused, *part.shape[1:]), part])
+            yield name, (made.T if self.turned else made).contiguous()
+
+    def _exchanged(self, weight: Tensor, parts: Sequence[int]) -> Tensor:
+        """Rows in the other order of heads and kinds, if there are two orders."""
+        if not self.heads:
+            return weight
+        return weight.view(*parts, -1, *weight.shape[1:]).transpose(0, 1).reshape(weight.shape)
 
 
 def weights(family: Family, config: ModelConfig) -> list[Weight]:
@@ -63,7 +76,9 @@ def weights(family: Family, config: ModelConfig) -> list[Weight]:
             ours, shape = f"{index}.{name}", tuple(parameter.shape)
             rows = _rows(config, ours, shape[0], len(theirs))
             turned = table[part].transposed and len(shape) == 2
-            found.append(Weight(ours, theirs, rows, shape, turned))
+            heads = (config.heads or 0) if table[part].by_head else 0
+            unused = table[part].unused
+            found.append(Weight(ours, theirs, rows, shape, turned, heads, unused))
         block += isinstance(layer, Block)
     return found
 

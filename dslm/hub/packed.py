@@ -5,21 +5,22 @@ What loads them rounds the inputs of layers as training did.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import torch
 from torch import nn
 
-from dslm.errors import ConfigError, Problem
-from dslm.hub.compressed import KEY, Numbers, compressed, described
+from dslm.errors import ConfigError, Problem, Problems
+from dslm.hub.compressed import ENDS, KEY, Numbers, compressed, described, kinds
 from dslm.hub.family import Family
 from dslm.hub.formats import ReadBack, Written
 from dslm.hub.model_folder import check_model_folder, read_model, tensors_of, write_model
 from dslm.hub.names import copies, weights
-from dslm.hub.registry import family_of_model
+from dslm.hub.registry import families_of_model
 from dslm.inference.trained import Trained
 from dslm.model.config import ModelConfig
 from dslm.model.quantize import rounding, stored_numbers
+from dslm.quantization.config import Scheme
 
 
 def check(trained: Trained) -> list[Problem]:
@@ -28,28 +29,53 @@ def check(trained: Trained) -> list[Problem]:
     if not names:
         rule, fix = "has no rounded weights to write in few bits", "choose a --scheme"
         return [Problem("the model", None, rule, fix)]
-    problems = check_model_folder(trained)
+    found = Problems()
+    found.problems += check_model_folder(trained)
     if any(isinstance(trained.model.get_submodule(name), nn.Embedding) for name in names):
         rule = "rounds embeddings, but compressed-tensors holds linear maps"
-        problems.append(Problem("quantization.layers", "all", rule))
-    try:
-        family = family_of_model(trained.config.model)
-    except ConfigError:
-        return problems
-    if any(tensors.transposed for table in family.names.values() for tensors in table.values()):
-        rule = "has maps of a kind (Conv1D) whose packed weights transformers leaves random"
-        problems.append(Problem(family.name, None, rule))
-    return problems
+        found.problems.append(Problem("quantization.layers", "all", rule))
+    if not found.problems:
+        found.collect(_choose, trained)
+    return found.problems
 
 
 def write(trained: Trained, target: Path) -> Written:
     """Write a model with its rounded weights in few bits."""
     scheme = trained.quantization.selected
     assert scheme is not None
-    family = family_of_model(trained.config.model)
+    family, kind, why = _choose(trained)
     rounded, others = _linear_maps(family, family.fitting(trained.config.model), trained.model)
-    tensors = compressed(tensors_of(family, trained, rounded=False), rounded, scheme)
-    return write_model(trained, family, target, tensors, {KEY: described(scheme, others)})
+    tensors = compressed(tensors_of(family, trained, rounded=False), rounded, scheme, kind)
+    maps = {f"{name}.weight{end}" for name in rounded for end in ENDS}
+    size = sum(tensor.nbytes for name, tensor in tensors.items() if name in maps)
+    said = {KEY: described(scheme, others, kind)}
+    return write_model(trained, family, target, tensors, size, said, why)
+
+
+def _choose(trained: Trained) -> tuple[Family, str, str]:
+    """The first family that holds a model's rounded weights, how, and why not an earlier one.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    scheme = trained.quantization.selected
+    assert scheme is not None
+    inputs, reasons = scheme.activations is not None, dict[str, str]()
+    for family in families_of_model(trained.config.model):
+        for kind in kinds(scheme):
+            reason = family.unpackable(kind, inputs)
+            if not reason:
+                return family, kind, "; ".join(_why(family, kind, scheme, reasons))
+            reasons.setdefault(family.name, reason)
+    raise ConfigError(*(Problem(name, None, reason) for name, reason in reasons.items()))
+
+
+def _why(family: Family, kind: str, scheme: Scheme, reasons: Mapping[str, str]) -> Iterator[str]:
+    """Why a family, and why as a kind."""
+    others = [(name, reason) for name, reason in reasons.items() if name != family.name]
+    yield from (f"not {name}: {reason}" for name, reason in others)
+    if family.name in reasons:
+        yield f"{scheme.weights} bits lie in 8, as {reasons[family.name]}"
 
 
 def read(target: Path) -> ReadBack:
@@ -79,7 +105,7 @@ def _linear_maps(
         if layer not in rounds:
             others += names
             continue
-        steps, levels = (one.flatten(1).cpu() for one in stored_numbers(model, layer))
-        parts = (torch.split(one, list(weight.rows)) for one in (steps, levels))
-        found.update(zip(names, zip(*parts, strict=True), strict=True))
+        pair = (weight.split(one.flatten(1).cpu()) for one in stored_numbers(model, layer))
+        for name, (_, steps), (_, levels) in zip(names, *pair, strict=True):
+            found[name] = steps, levels
     return found, others

@@ -14,6 +14,8 @@ MODULES = (
     "gpt2",
     "llama",
     "bert",
+    "gpt_bigcode",
+    "opt",
 )
 """Where the families are defined; a model that several can express is written as the first."""
 
@@ -51,6 +53,15 @@ def family_of_model(config: ModelConfig) -> Family:
     Raises:
         ConfigError: none can; with what keeps it from the nearest.
     """
+    return families_of_model(config)[0]
+
+
+def families_of_model(config: ModelConfig) -> list[Family]:
+    """All families that can express a model of ours, the usual one first.
+
+    Raises:
+        ConfigError: none can; with what keeps it from the nearest.
+    """
     if config.recurrent:
         rule = "no family that dslm exports to has recurrent layers"
         raise ConfigError(Problem("model.block", config.block, rule))
@@ -58,4 +69,4 @@ def family_of_model(config: ModelConfig) -> Family:
     fewest = min(problems, key=len)
     if fewest:
         raise ConfigError(*fewest)
-    return FAMILIES[problems.index(fewest)]
+    return [family for family, found in zip(FAMILIES, problems, strict=True) if not found]

@@ -213,7 +213,7 @@ def test_a_run_of_pairs_is_loaded_with_both_heads(
     kind: str, make_run: MakeRun, trained_tokenizers: dict[str, Path], tmp_path: Path
 ) -> None:
     folder = make_run(trained_tokenizers[kind], 7, PAIRS, **PAIRED)
-    assert export_run(folder, tmp_path / "out").difference <= 1e-5
+    assert export_run(folder, tmp_path / "out").manifest.proof.score_difference <= 1e-5
     theirs = AutoModelForPreTraining.from_pretrained(tmp_path / "out")
     assert type(theirs) is BertForPreTraining
     trained = load(folder)
@@ -225,7 +225,7 @@ def test_a_run_without_pairs_is_loaded_for_masked_tokens(
     segments: int, make_run: MakeRun, trained_tokenizers: dict[str, Path], tmp_path: Path
 ) -> None:
     folder = make_run(trained_tokenizers["bpe"], 0, ALONE, **SHAPE, segments=segments)
-    assert export_run(folder, tmp_path / "out").difference <= 1e-5
+    assert export_run(folder, tmp_path / "out").manifest.proof.score_difference <= 1e-5
     theirs = AutoModelForMaskedLM.from_pretrained(tmp_path / "out")
     assert type(theirs) is BertForMaskedLM
     tokens = torch.randint(400, (3, 32), generator=DRAW)

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 import torch
 from compressed_tensors.compressors.pack_quantized.helpers import pack_to_int32
+from helpers.exports import TOKENS, loaded, ours, unpacked_model
 from helpers.models import LLAMA
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import AutoModelForCausalLM
 
 from dslm.errors import UserError
-from dslm.hub.compressed import compressed, packed, unpacked
+from dslm.hub.compressed import compressed, kinds, packed, unpacked
 from dslm.hub.exporting import export_run
 from dslm.hub.importing import import_folder
 from dslm.inference.trained import load
@@ -27,6 +27,8 @@ MakeRun = Callable[..., Path]
 SHAPES: dict[str, dict[str, Any]] = {
     "llama": {**LLAMA, "feed_forward": 64},
     "llama untied": {**LLAMA, "feed_forward": 64, "tied": False, "bias": True},
+    "gpt2": {},
+    "gpt2 untied": {"tied": False, "feed_forward": 64, "activation": "gelu"},
 }
 SCHEMES = {
     "w8a8": QuantizationConfig(scheme="w8a8"),
@@ -58,16 +60,16 @@ def test_transformers_computes_what_training_saw(
     trained_tokenizers: dict[str, Path],
     tmp_path: Path,
 ) -> None:
-    run = make_run(trained_tokenizers["bpe"], **SHAPES[shape])
-    how = SCHEMES[scheme]
-    export_run(run, tmp_path / "out", quantization=how, format="compressed-tensors")
-    theirs = AutoModelForCausalLM.from_pretrained(tmp_path / "out").eval()
-    tokens = torch.randint(400, (3, 32), generator=torch.Generator().manual_seed(2))
+    run, how, out = make_run(trained_tokenizers["bpe"], **SHAPES[shape]), SCHEMES[scheme], tmp_path
+    manifest = export_run(run, out / "out", None, how, "compressed-tensors").manifest
+    assert manifest.rounds_inputs == scheme.startswith(("w8a8", "w4a8"))
+    packed_model = loaded(out / "out")
+    assert type(packed_model).__name__ == manifest.holder
     with torch.no_grad():
-        ours = load(run, None, how, to_use=False).model(tokens)
-        floats = load(run).model(tokens)
-        assert float((theirs(tokens).logits - ours).abs().max()) <= 1e-5
-    assert float((floats - ours).abs().max()) > 1e-3
+        scores = packed_model(TOKENS).logits
+        assert torch.equal(scores, unpacked_model(out / "out", packed_model)(TOKENS).logits)
+    assert float((scores - ours(run, how)).abs().max()) <= 1e-5
+    assert float((ours(run) - ours(run, how)).abs().max()) > 1e-3
 
 
 def test_what_was_written_in_few_bits_is_imported_as_floats(
@@ -90,7 +92,9 @@ def test_a_map_takes_so_much_less_of_the_file(scheme: Scheme, least: float) -> N
     weight = torch.randn(768, 768)
     steps, levels = steps_and_levels(weight, scheme.weights, scheme.group, storable=True)
     maps = {"map": (steps.flatten(1), levels.flatten(1).to(torch.int8))}
-    made = compressed({"map.weight": weight, "other": torch.zeros(3)}, maps, scheme)
+    made = compressed(
+        {"map.weight": weight, "other": torch.zeros(3)}, maps, scheme, kinds(scheme)[0]
+    )
     size = sum(t.numel() * t.element_size() for name, t in made.items() if name != "other")
     assert weight.numel() * 4 / size >= least
 
@@ -98,7 +102,7 @@ def test_a_map_takes_so_much_less_of_the_file(scheme: Scheme, least: float) -> N
 @pytest.mark.parametrize(
     ("shape", "how", "said"),
     [
-        ({}, SCHEMES["w4"], "Conv1D"),
+        ({"norm_epsilon": 1e-6}, SCHEMES["w4"], r"Conv1D\) random; use --format floats"),
         (SHAPES["llama"], QuantizationConfig(scheme="w4", layers="all"), "rounds embeddings"),
         (SHAPES["llama"], QuantizationConfig(), "choose a --scheme"),
     ],

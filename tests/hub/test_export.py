@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.exports import ours, theirs
 from helpers.hub import settings_of, text
 from helpers.models import LLAMA, LSTM
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -39,12 +40,8 @@ def test_an_exported_model_gives_our_logits(
     shape: str, make_run: MakeRun, trained_tokenizers: dict[str, Path], tmp_path: Path
 ) -> None:
     run = make_run(trained_tokenizers["bpe"], **SHAPES[shape])
-    assert export_run(run, tmp_path / "out").difference <= 1e-5
-    theirs = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
-    tokens = torch.randint(400, (3, 32), generator=torch.Generator().manual_seed(2))
-    with torch.no_grad():
-        ours = load(run).model(tokens)
-        assert float((theirs(tokens).logits - ours).abs().max()) <= 1e-5
+    assert export_run(run, tmp_path / "out").manifest.proof.score_difference <= 1e-5
+    assert float((theirs(tmp_path / "out") - ours(run)).abs().max()) <= 1e-5
 
 
 @pytest.mark.parametrize("layers", ["blocks", "all"])
@@ -59,13 +56,9 @@ def test_rounded_weights_are_exported_rounded(
     run = make_run(trained_tokenizers["bpe"], **SHAPES[shape])
     w3 = QuantizationConfig(scheme="w3", group_size=8, layers=layers)
     exported = export_run(run, tmp_path / "out", quantization=w3)
-    assert exported.quantization == w3
-    theirs = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
-    tokens = torch.randint(400, (3, 32), generator=torch.Generator().manual_seed(2))
-    with torch.no_grad():
-        floats, ours = load(run).model(tokens), load(run, None, w3).model(tokens)
-        assert float((theirs(tokens).logits - ours).abs().max()) <= 1e-5
-    assert float((floats - ours).abs().max()) > 1e-3
+    assert exported.manifest.quantization == w3
+    assert float((theirs(tmp_path / "out") - ours(run, w3)).abs().max()) <= 1e-5
+    assert float((ours(run) - ours(run, w3)).abs().max()) > 1e-3
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -74,12 +67,12 @@ def test_an_exported_tokenizer_gives_our_ids(
 ) -> None:
     run = make_run(trained_tokenizers[kind])
     export_run(run, tmp_path / "out")
-    theirs, ours = AutoTokenizer.from_pretrained(tmp_path / "out"), load(run).tokenizer
+    other, own = AutoTokenizer.from_pretrained(tmp_path / "out"), load(run).tokenizer
     for seed in range(30):
         sample = text(seed, 60)
-        ids = ours.encode([sample])[0].tolist()
-        assert theirs(sample).input_ids == ids
-        assert theirs.decode(ids) == sample
+        ids = own.encode([sample])[0].tolist()
+        assert other(sample).input_ids == ids
+        assert other.decode(ids) == sample
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -99,8 +92,8 @@ def test_transformers_continues_a_text_as_we_do(
         tokens = tokenizer(prompt, return_tensors="pt", return_token_type_ids=False)
         room = 32 - tokens.input_ids.shape[1]
         made = model.generate(**tokens, max_new_tokens=room, do_sample=False)
-        ours = continue_text(load(run), prompt, room, SamplingConfig(temperature=0))
-        assert ours == tokenizer.decode(made[0], skip_special_tokens=True)
+        continued = continue_text(load(run), prompt, room, SamplingConfig(temperature=0))
+        assert continued == tokenizer.decode(made[0], skip_special_tokens=True)
 
 
 def test_special_tokens_are_reported_by_id_and_by_name(
@@ -110,9 +103,9 @@ def test_special_tokens_are_reported_by_id_and_by_name(
     export_run(run, tmp_path / "out")
     written = settings_of(tmp_path / "out")
     assert [written[f"{name}_token_id"] for name in ("bos", "eos", "pad")] == [1, 1, 2]
-    theirs = AutoTokenizer.from_pretrained(tmp_path / "out")
-    assert (theirs.eos_token_id, theirs.pad_token_id, theirs.mask_token_id) == (1, 2, 5)
-    assert (theirs.model_max_length, theirs.eos_token) == (32, "<eos>")
+    other = AutoTokenizer.from_pretrained(tmp_path / "out")
+    assert (other.eos_token_id, other.pad_token_id, other.mask_token_id) == (1, 2, 5)
+    assert (other.model_max_length, other.eos_token) == (32, "<eos>")
 
 
 def test_characters_have_no_special_tokens_and_say_so(
@@ -174,7 +167,7 @@ def test_scores_that_differ_leave_nothing(
         return {**written(*arguments), "layer_norm_epsilon": 1e-2}
 
     monkeypatch.setattr(model_folder, "write_settings", wrongly)
-    with pytest.raises(TrainingError, match="scores differ from the run's by"):
+    with pytest.raises(TrainingError, match="loss differs from the run's by"):
         export_run(run, tmp_path / "here" / "out")
     assert list((tmp_path / "here").iterdir()) == []
 
@@ -184,10 +177,12 @@ def test_the_command_says_how_near_the_scores_are(
 ) -> None:
     words = ["export", str(make_run(trained_tokenizers["char"])), str(tmp_path / "out")]
     assert run_command(main, words) == 0
-    assert "read back, scores within 0 of the run's" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "in the run: 0 apart (scores 0)" in said
+    assert "drawn tokens, as the run's shards are gone" in said
     assert run_command(main, words) == 2
     assert "is there already; remove it or choose another FOLDER" in capsys.readouterr().err
-    files = {"config.json", "generation_config.json", "model.safetensors"}
+    files = {"config.json", "dslm_export.json", "generation_config.json", "model.safetensors"}
     assert {f.name for f in (tmp_path / "out").iterdir()} == {
         *files,
         "tokenizer.json",
