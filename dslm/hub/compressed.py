@@ -7,8 +7,8 @@ The weight of a map ``X`` [out, in] becomes ``X.weight_packed``, its levels in 3
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Callable, Mapping
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from dslm.errors import CheckpointError, Problem
 from dslm.hub.stored import FLOATS, Stored
+from dslm.hub.unrounding import unrounded
 from dslm.quantization.config import Scheme
 
 Tensors = dict[str, Tensor]
@@ -24,10 +25,21 @@ Numbers = dict[str, tuple[Tensor, Tensor]]
 """Steps [out, groups] and levels [out, in] of maps, by name."""
 
 KEY = "quantization_config"
+KINDS = ("pack-quantized", "int-quantized")
 ENDS = ("", "_packed", "_scale", "_shape")
 """What the names of the tensors of a weight may end with."""
 WORD = 32
 """Bits of a word."""
+
+
+@dataclass(frozen=True)
+class Packed(Stored):
+    """A weight in few bits, read as the floats that it stands for."""
+
+    scheme: Scheme
+    """What it was rounded to."""
+    unround: Callable[[], Tensor]
+    """Makes a weight that rounds to it, see `dslm.hub.unrounding`."""
 
 
 def compressed(tensors: Mapping[str, Tensor], maps: Numbers, scheme: Scheme, kind: str) -> Tensors:
@@ -92,8 +104,8 @@ def kinds(scheme: Scheme) -> list[str]:
     Of 8 bits and with rounded inputs they stay as plain as kernels want them.
     """
     if scheme.activations is None or scheme.group is None:
-        return ["pack-quantized" if scheme.activations is None else "int-quantized"]
-    return ["pack-quantized", "int-quantized"]
+        return [KINDS[scheme.activations is not None]]
+    return [*KINDS]
 
 
 def packed(levels: Tensor, bits: int) -> Tensor:
@@ -157,14 +169,15 @@ def _scheme(said: Any) -> Scheme | None:
         activations = None if inputs is None else inputs["num_bits"]
         scheme = Scheme(weights["num_bits"], activations, weights.get("group_size"))
         ours = described(scheme, [], said["format"])["config_groups"]["group_0"]
-        fits = said["quant_method"] == "compressed-tensors" and 2 <= scheme.weights <= 8
+        fits = said["quant_method"] == "compressed-tensors" and said["format"] in KINDS
+        numbers = all(type(n) in (int, type(None)) for n in astuple(scheme))
         same = ours["weights"] == weights and ours["input_activations"] == inputs
-        return scheme if fits and same else None
+        return scheme if fits and numbers and same and 2 <= scheme.weights <= 8 else None
     except (TypeError, ValueError, KeyError, AttributeError):
         return None
 
 
-def _float(levels: Stored, scale: Stored, shape: Stored | None, scheme: Scheme) -> Stored:
+def _float(levels: Stored, scale: Stored, shape: Stored | None, scheme: Scheme) -> Packed:
     """A weight in float32, made when it is read."""
     bits = scheme.weights
     rows, columns = levels.shape if shape is None else shape.load().tolist()
@@ -175,12 +188,15 @@ def _float(levels: Stored, scale: Stored, shape: Stored | None, scheme: Scheme) 
     words = -(-columns * bits // WORD)
     if levels.shape != ((rows, columns) if shape is None else (rows, words)):
         raise ValueError(levels.shape)
-    load = partial(_dequantized, levels, scale, bits if shape is not None else None, columns)
-    return Stored(levels.path, (rows, columns), "F32", load, scheme.activations)
 
+    def grid() -> tuple[Tensor, Tensor]:
+        whole = levels.load() if shape is None else unpacked(levels.load(), bits, columns)
+        return scale.read().unsqueeze(-1), whole.float().view(rows, groups, -1)
 
-def _dequantized(levels: Stored, scale: Stored, bits: int | None, columns: int) -> Tensor:
-    """Levels times their steps."""
-    whole = levels.load() if bits is None else unpacked(levels.load(), bits, columns)
-    grouped = whole.float().view(len(whole), scale.shape[1], -1)
-    return (grouped * scale.read().unsqueeze(-1)).view(len(whole), columns)
+    def load() -> Tensor:
+        steps, numbers = grid()
+        return (numbers * steps).view(rows, columns)
+
+    return Packed(
+        levels.path, (rows, columns), "F32", load, scheme, lambda: unrounded(*grid(), bits)
+    )

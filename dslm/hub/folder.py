@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ import torch
 from torch import Tensor
 
 from dslm.errors import CheckpointError, Problem, Problems, UserError
+from dslm.files.names import printable
 from dslm.files.whole import read_json
-from dslm.hub.compressed import KEY, floats
+from dslm.hub.compressed import KEY, Packed, floats
 from dslm.hub.family import Family
 from dslm.hub.names import Weight, copies, weights
 from dslm.hub.registry import family_of_settings
@@ -26,6 +28,7 @@ from dslm.hub.settings import read_settings
 from dslm.hub.stored import FLOATS, Stored, stored
 from dslm.model.config import ModelConfig
 from dslm.model.counts import parameter_count
+from dslm.quantization.config import Scheme
 
 SETTINGS = "config.json"
 
@@ -45,18 +48,38 @@ class Folder:
     weights: list[Weight]
     stored: Mapping[str, Stored]
 
-    def read(self, weight: Weight) -> Tensor:
+    def read(self, weight: Weight, unround: bool = False) -> Tensor:
         """One of our weights in float32.
 
-        Raises:
-            CheckpointError: some of its numbers are not finite.
-        """
-        return weight.join(self._finite)
+        Args:
+            weight: which.
+            unround: whether one of few bits is read as a weight that rounds to it.
 
-    def _finite(self, name: str) -> Tensor:
-        tensor = self.stored[name].read()
+        Raises:
+            CheckpointError: some of its numbers are not finite, or no weight rounds to it.
+        """
+        return weight.join(partial(self._finite, unround=unround))
+
+    def schemes(self) -> dict[str, Scheme]:
+        """What layers are rounded to, by their names in a `Transformer`."""
+        found: dict[str, Scheme] = {}
+        for weight in self.weights:
+            parts = [self.stored[name] for name in weight.theirs]
+            schemes = [part.scheme for part in parts if isinstance(part, Packed)]
+            if len(schemes) == len(parts):
+                found[f"layers.{weight.ours}".removesuffix(".weight")] = schemes[0]
+        return found
+
+    def _finite(self, name: str, unround: bool) -> Tensor:
+        stored = self.stored[name]
+        where = f"{stored.path}: {printable(name)}"
+        try:
+            packed = stored if unround and isinstance(stored, Packed) else None
+            tensor = stored.read() if packed is None else packed.unround()
+        except ValueError as error:
+            fix = "export the run again"
+            raise CheckpointError(Problem(where, None, str(error), fix)) from None
         if not tensor.isfinite().all():
-            where = f"{self.stored[name].path}: {name}"
             rule = "holds numbers that are not finite in float32: the model is lost"
             raise CheckpointError(Problem(where, None, rule, "import an earlier state of it"))
         return tensor
@@ -136,7 +159,7 @@ def _compared(
         Problem(name, None, "is missing from the weights") for name in shapes if name not in there
     )
     for name, tensor in there.items():
-        where = f"{tensor.path}: {name}"
+        where = f"{tensor.path}: {printable(name)}"
         if tensor.dtype not in FLOATS:
             yield Problem(where, tensor.dtype, f"dslm reads only {', '.join(FLOATS)}")
         elif name in shapes and tensor.shape != shapes[name]:

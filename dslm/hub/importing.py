@@ -13,14 +13,22 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from dslm import __version__
 from dslm.config.overrides import merge
 from dslm.config.parse import parse
-from dslm.errors import Problem, Problems, UserError
+from dslm.errors import CheckpointError, Problem, Problems, UserError
 from dslm.files.published import occupied, published
 from dslm.files.whole import read_json
+from dslm.hub.compressed import KEY
 from dslm.hub.folder import SETTINGS, Folder, open_folder
+from dslm.hub.manifest import FILE as MANIFEST
 from dslm.model.config import ModelConfig
+from dslm.model.quantize import quantize, rounding
+from dslm.model.stages import stages
+from dslm.model.transformer import Transformer
+from dslm.quantization.config import QuantizationConfig
 from dslm.run.checkpoint import layer_file
 from dslm.run.checkpoint_writer import Writer
 from dslm.run.config import RunConfig
@@ -62,17 +70,46 @@ def import_folder(path: Path, run: Path, progress: Reached | None = None) -> Fol
         fix = "remove it or choose another RUN"
         found.problems.append(Problem(str(run), None, "is there already", fix))
     folder = found.collect(open_folder, path)
+    quantization = None if folder is None else found.collect(_quantization, folder)
     tokenizer = found.collect(load_tokenizer, path)
     if folder is not None and tokenizer is not None:
         found.problems += _check_tokenizer(folder, tokenizer)
-    if found.problems or folder is None or tokenizer is None:
+    if found.problems or folder is None or tokenizer is None or quantization is None:
         raise UserError(*found.problems)
     with published(run) as made:
         target = RunFolder(made)
         _with_special(tokenizer, folder).save(target.tokenizer)
-        _write_weights(folder, Writer(target.checkpoints, step=0), progress)
-        target.write_record(_record(folder, run))
+        unround = quantization.selected is not None
+        _write_weights(folder, unround, Writer(target.checkpoints, step=0), progress)
+        target.write_record(_record(folder, quantization, run))
     return folder
+
+
+def _quantization(folder: Folder) -> QuantizationConfig:
+    """What the run rounds: as it did before dslm exported it; nothing where others wrote it.
+
+    Raises:
+        UserError: what the folder rounds cannot be told, or is said in two ways.
+    """
+    schemes, path = folder.schemes(), folder.path / MANIFEST
+    if not schemes:
+        return QuantizationConfig()
+    where = f"{folder.path / SETTINGS}: {KEY}"
+    if not path.is_file():
+        if all(scheme.activations is None for scheme in schemes.values()):
+            return QuantizationConfig()
+        rule = f"rounds the inputs of layers, which dslm does where there is {MANIFEST} beside it"
+        raise CheckpointError(Problem(where, None, rule, "import the model as it was before"))
+    values = read_json(path).get("quantization")
+    values = {**values, "start_step": 0} if isinstance(values, dict) else {}
+    said = parse(QuantizationConfig, values)
+    with torch.device("meta"):
+        model = Transformer(stages(folder.config, 0))
+    quantize(model, said)
+    if schemes != dict.fromkeys(rounding(model), said.selected):
+        rule = f"differs from {MANIFEST}"
+        raise CheckpointError(Problem(where, None, rule, "export the run again"))
+    return said
 
 
 def _check_tokenizer(folder: Folder, tokenizer: Tokenizer) -> list[Problem]:
@@ -119,13 +156,13 @@ def _with_special(tokenizer: Tokenizer, folder: Folder) -> Tokenizer:
     return KINDS[card.kind](card, tokenizer.files)
 
 
-def _write_weights(folder: Folder, writer: Writer, progress: Reached | None) -> None:
+def _write_weights(folder: Folder, unround: bool, writer: Writer, progress: Reached | None) -> None:
     """Write all layers, of which only one is in memory at a time."""
     writer.begin()
     files: dict[str, tuple[int, str]] = {}
     layers = groupby(folder.weights, key=lambda weight: int(weight.ours.partition(".")[0]))
     for index, layer in layers:
-        tensors = {weight.ours: folder.read(weight) for weight in layer}
+        tensors = {weight.ours: folder.read(weight, unround) for weight in layer}
         name = layer_file(index, moments=False)
         files[name] = writer.write(name, tensors)
         if progress is not None:
@@ -141,13 +178,14 @@ def _objective(config: ModelConfig) -> dict[str, Any]:
     return {"kind": "masked", "masked": {"pairs": "next_sentence" if config.pair_head else "none"}}
 
 
-def _record(folder: Folder, run: Path) -> dict[str, Any]:
+def _record(folder: Folder, quantization: QuantizationConfig, run: Path) -> dict[str, Any]:
     """What ``run.json`` holds of a run that has read no data."""
     own = {
         "preset": fine_tune.__name__,
         "model": asdict(folder.config),
         "objective": _objective(folder.config),
         "data": {"train": {}},
+        "quantization": asdict(quantization),
         "run": str(run),
     }
     config = parse(RunConfig, merge(fine_tune(), own))

@@ -80,8 +80,8 @@ def read_model(target: Path) -> ReadBack:
     """What a folder holds."""
     folder = open_folder(target)
     read = {f"layers.{weight.ours}": folder.read(weight) for weight in folder.weights}
-    rounded = [(one, folder.stored[one.theirs[0]].inputs) for one in folder.weights]
-    inputs = {f"layers.{one.ours}".removesuffix(".weight"): bits for one, bits in rounded if bits}
+    schemes = folder.schemes().items()
+    inputs = {name: one.activations for name, one in schemes if one.activations is not None}
     return ReadBack(folder.config, read, inputs)
 
 

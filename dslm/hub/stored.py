@@ -40,8 +40,6 @@ class Stored:
     shape: tuple[int, ...]
     dtype: str
     load: Callable[[], Tensor]
-    inputs: int | None = None
-    """How many bits the inputs of the map are rounded to of which it is the weight, if any."""
 
     def read(self) -> Tensor:
         """The tensor in float32."""

@@ -19,6 +19,7 @@ from dslm.errors import UserError
 from dslm.hub.compressed import compressed, kinds, packed, unpacked
 from dslm.hub.exporting import export_run
 from dslm.hub.importing import import_folder
+from dslm.hub.unrounding import unrounded
 from dslm.inference.trained import load
 from dslm.quantization.config import QuantizationConfig, Scheme
 from dslm.quantization.rounding import steps_and_levels
@@ -72,16 +73,77 @@ def test_transformers_computes_what_training_saw(
     assert float((ours(run) - ours(run, how)).abs().max()) > 1e-3
 
 
-def test_what_was_written_in_few_bits_is_imported_as_floats(
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("shape", ["llama untied", "gpt2"])
+def test_what_was_written_comes_back_as_it_trains(
+    scheme: str,
+    shape: str,
+    make_run: MakeRun,
+    trained_tokenizers: dict[str, Path],
+    tmp_path: Path,
+) -> None:
+    run, how = make_run(trained_tokenizers["bpe"], **SHAPES[shape]), SCHEMES[scheme]
+    out, again = tmp_path / "out", tmp_path / "again"
+    export_run(run, out, None, how, "compressed-tensors")
+    import_folder(out, again)
+    assert load(again).quantization == how
+    assert torch.equal(ours(again), ours(run, how))
+    with torch.no_grad():
+        used, before = (load(folder, None, how).model(TOKENS) for folder in (again, run))
+    assert torch.equal(used, before), "whole numbers are multiplied where they were"
+    export_run(again, tmp_path / "twice", format="compressed-tensors")
+    files = [(folder / "model.safetensors").read_bytes() for folder in (out, tmp_path / "twice")]
+    assert files[0] == files[1]
+
+
+def test_without_the_manifest_weights_alone_come_back(
     make_run: MakeRun, trained_tokenizers: dict[str, Path], tmp_path: Path
 ) -> None:
     run = make_run(trained_tokenizers["bpe"], **SHAPES["llama"])
-    export_run(run, tmp_path / "out", quantization=SCHEMES["w4"], format="compressed-tensors")
-    import_folder(tmp_path / "out", tmp_path / "again")
-    tokens = torch.arange(32)[None]
-    with torch.no_grad():
-        again = load(tmp_path / "again").model(tokens)
-        assert torch.equal(again, load(run, None, SCHEMES["w4"]).model(tokens))
+    for scheme in ("w4", "w4a8"):
+        export_run(run, tmp_path / scheme, None, SCHEMES[scheme], "compressed-tensors")
+        (tmp_path / scheme / "dslm_export.json").unlink()
+    import_folder(tmp_path / "w4", tmp_path / "again")
+    assert load(tmp_path / "again").quantization == QuantizationConfig()
+    assert torch.equal(ours(tmp_path / "again"), ours(run, SCHEMES["w4"]))
+    with pytest.raises(UserError, match="rounds the inputs of layers"):
+        import_folder(tmp_path / "w4a8", tmp_path / "never")
+
+
+@pytest.mark.parametrize("said", [None, {"scheme": "w3"}, {"scheme": "w4"}, {"scheme": "w5"}])
+def test_a_manifest_that_says_otherwise_is_refused(
+    said: Any, make_run: MakeRun, trained_tokenizers: dict[str, Path], tmp_path: Path
+) -> None:
+    run = make_run(trained_tokenizers["bpe"], **SHAPES["llama"])
+    export_run(run, tmp_path / "out", None, SCHEMES["w4"], "compressed-tensors")
+    file = tmp_path / "out/dslm_export.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "quantization": said}))
+    with pytest.raises(UserError, match=r"differs from dslm_export.json|scheme = 'w5'"):
+        import_folder(tmp_path / "out", tmp_path / "again")
+
+
+@given(
+    bits=st.sampled_from([2, 3, 4, 8]),
+    group=st.sampled_from([1, 2, 4, 32, 48]),
+    size=st.integers(-5, 3),
+    sign=st.sampled_from([-1, 0, 1]),
+    seed=st.integers(0, 99),
+)
+def test_weights_are_found_that_round_to_the_same(
+    bits: int, group: int, size: int, sign: int, seed: int
+) -> None:
+    weight = torch.randn(5, 2 * group, generator=torch.Generator().manual_seed(seed)) * 10.0**size
+    weight = weight.abs() * sign if sign else weight
+    weight[0] = 0
+    steps, levels = steps_and_levels(weight, bits, group, storable=True)
+    found = steps_and_levels(unrounded(steps, levels, bits), bits, group, storable=True)
+    assert torch.equal(found[0], steps)
+    assert torch.equal(found[1], levels)
+
+
+def test_levels_that_no_weights_round_to_are_refused() -> None:
+    with pytest.raises(ValueError, match="no weights round"):
+        unrounded(torch.ones(1, 1, 1), torch.ones(1, 1, 4), 4)
 
 
 @pytest.mark.parametrize(
