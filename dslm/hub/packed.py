@@ -34,6 +34,10 @@ def check(trained: Trained) -> list[Problem]:
     if any(isinstance(trained.model.get_submodule(name), nn.Embedding) for name in names):
         rule = "rounds embeddings, but compressed-tensors holds linear maps"
         found.problems.append(Problem("quantization.layers", "all", rule))
+    scheme, layers = trained.quantization.selected, trained.quantization.layers
+    if scheme and scheme.activations and layers == "linear" and trained.config.model.pair_head:
+        rule = "rounds inputs of the pair's head, which transformers gives one step for all texts"
+        found.problems.append(Problem("quantization.layers", layers, rule))
     if not found.problems:
         found.collect(_choose, trained)
     return found.problems

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.bert import ALONE, DRAW, PAIRED, PAIRS, SHAPE, compared, heads
 from helpers.hub import BERT, change, settings_of, text, word_pieces
 from helpers.models import shaken
 from safetensors.torch import load_file, save_file
@@ -32,7 +33,7 @@ from dslm.hub.importing import import_folder
 from dslm.inference.complete import complete
 from dslm.inference.evaluate import evaluate
 from dslm.inference.generate import SamplingConfig, continue_text
-from dslm.inference.trained import Trained, load
+from dslm.inference.trained import load
 from dslm.preprocess.read.reading import ReadingConfig
 from dslm.preprocess.shard import shard
 from dslm.preprocess.work.plan import ShardingConfig
@@ -44,43 +45,6 @@ MakeRun = Callable[..., Path]
 
 FILE = "model.safetensors"
 NSP = "cls.seq_relationship.weight"
-DRAW = torch.Generator().manual_seed(1)
-LENGTHS = torch.tensor([[24], [17], [5]])
-SHAPE: dict[str, Any] = {
-    "attention": "full",
-    "norm_position": "post",
-    "norm_epsilon": 1e-12,
-    "activation": "gelu",
-    "embedding_norm": True,
-    "transform": True,
-}
-PAIRED = {**SHAPE, "segments": 2, "pair_head": True}
-PAIRS = {"kind": "masked", "masked": {"pairs": "next_sentence"}}
-ALONE = {"kind": "masked"}
-
-
-def heads(trained: Trained, tokens: Tensor, segments: Tensor, real: Tensor) -> tuple[Tensor, ...]:
-    """Our scores at all places, and those of the pair."""
-    extras = {
-        "segments": segments,
-        "visibility": -real.long(),
-        "selected": torch.arange(tokens.shape[1]).expand(tokens.shape),
-    }
-    with torch.no_grad():
-        outputs = trained.model((tokens, *(extras[n] for n in trained.objective.extras)))
-    return outputs if isinstance(outputs, tuple) else (outputs,)
-
-
-def compared(trained: Trained, theirs: Any, vocabulary: int) -> float:
-    """The largest difference of both heads, where tokens are no padding."""
-    tokens = torch.randint(vocabulary, (3, 24), generator=DRAW)
-    segments = (torch.arange(24) >= 9).long().expand(3, 24)
-    real = torch.arange(24) < LENGTHS
-    scores, pair = heads(trained, tokens, segments, real)
-    with torch.no_grad():
-        wanted = theirs(tokens, attention_mask=real.long(), token_type_ids=segments)
-    apart = (scores - wanted.prediction_logits).abs()[real].max()
-    return float(max(apart, (pair - wanted.seq_relationship_logits).abs().max()))
 
 
 def test_both_heads_are_those_of_transformers_with_segments_and_padding(
