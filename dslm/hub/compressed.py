@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dslm.errors import CheckpointError, Problem
+from dslm.files.names import printable
 from dslm.hub.stored import FLOATS, Stored
 from dslm.hub.unrounding import unrounded
 from dslm.quantization.config import Scheme
@@ -156,7 +157,7 @@ def floats(settings: Mapping[str, Any], there: dict[str, Stored], where: str) ->
         try:
             found[name] = _float(levels or found[name], scale, shape, scheme)
         except (KeyError, ValueError, RuntimeError):
-            rule = f"does not fit {scale.path.name}: {key}"
+            rule = f"does not fit {scale.path.name}: {printable(key)}"
             raise CheckpointError(Problem(f"{where}: {KEY}", None, rule)) from None
     return found
 

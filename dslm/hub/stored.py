@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from dslm.errors import CheckpointError, Problem, Problems
+from dslm.files.names import printable
 from dslm.files.whole import read_json
 
 KINDS = {".safetensors": "model", ".bin": "pytorch_model"}
@@ -96,7 +97,7 @@ def _listed(index: Path) -> list[Path]:
 def _open(path: Path) -> dict[str, Stored]:
     if not path.is_file():
         rule, fix = "no such file, but the index names it", "get it as well"
-        raise CheckpointError(Problem(str(path), None, rule, fix))
+        raise CheckpointError(Problem(printable(str(path)), None, rule, fix))
     return dict(_safetensors(path) if path.suffix == ".safetensors" else _pickled(path))
 
 
@@ -131,7 +132,8 @@ def _pickled(path: Path) -> Iterator[tuple[str, Stored]]:
     names = {dtype: name for name, dtype in FLOATS.items()}
     for name, tensor in content.items():
         if not _is_whole(tensor):
-            raise CheckpointError(Problem(f"{path}: {name}", None, "is not a plain tensor", AGAIN))
+            where = f"{path}: {printable(str(name))}"
+            raise CheckpointError(Problem(where, None, "is not a plain tensor", AGAIN))
         dtype = names.get(tensor.dtype, str(tensor.dtype))
         yield str(name), Stored(path, tuple(tensor.shape), dtype, tensor.clone)
 

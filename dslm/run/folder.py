@@ -79,7 +79,9 @@ class RunFolder:
                 return read_json(self.record)
             reason = "it has no run.json" if self.path.exists() else "it does not exist"
             rule = f"is not the folder of a run: {reason}"
-            raise CheckpointError(Problem(str(self.path), None, rule))
+            foreign = (self.path / "config.json").is_file()
+            fix = "of a Hugging Face folder, dslm hub import makes one" if foreign else ""
+            raise CheckpointError(Problem(str(self.path), None, rule, fix))
         except UserError:
             for _, folder in checkpoints(self.checkpoints):
                 with suppress(UserError):

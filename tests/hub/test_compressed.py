@@ -15,14 +15,19 @@ from helpers.models import LLAMA
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dslm.commands.cli import run as run_command
+from dslm.commands.hub import main
 from dslm.errors import UserError
-from dslm.hub.compressed import compressed, kinds, packed, unpacked
+from dslm.hub.compressed import compressed, packed, unpacked
 from dslm.hub.exporting import export_run
 from dslm.hub.importing import import_folder
 from dslm.hub.unrounding import unrounded
 from dslm.inference.trained import load
 from dslm.quantization.config import QuantizationConfig, Scheme
 from dslm.quantization.rounding import steps_and_levels
+from dslm.run.config import DataConfig
+from dslm.run.init_from import open_source_run
+from dslm.train.data import open_sources
 
 MakeRun = Callable[..., Path]
 SHAPES: dict[str, dict[str, Any]] = {
@@ -146,19 +151,14 @@ def test_levels_that_no_weights_round_to_are_refused() -> None:
         unrounded(torch.ones(1, 1, 1), torch.ones(1, 1, 4), 4)
 
 
-@pytest.mark.parametrize(
-    ("scheme", "least"),
-    [(Scheme(8, 8, None), 3.8), (Scheme(4, None, 32), 7.0), (Scheme(2, None, 32), 12.0)],
-)
-def test_a_map_takes_so_much_less_of_the_file(scheme: Scheme, least: float) -> None:
-    weight = torch.randn(768, 768)
-    steps, levels = steps_and_levels(weight, scheme.weights, scheme.group, storable=True)
-    maps = {"map": (steps.flatten(1), levels.flatten(1).to(torch.int8))}
-    made = compressed(
-        {"map.weight": weight, "other": torch.zeros(3)}, maps, scheme, kinds(scheme)[0]
-    )
-    size = sum(t.numel() * t.element_size() for name, t in made.items() if name != "other")
-    assert weight.numel() * 4 / size >= least
+@pytest.mark.parametrize(("size", "kind"), [(1.0, torch.float16), (1e-5, torch.float32)])
+def test_steps_have_16_bits_where_nothing_is_lost(size: float, kind: torch.dtype) -> None:
+    weight = torch.randn(4, 64, generator=torch.Generator().manual_seed(0)) * size
+    steps, levels = (part.flatten(1) for part in steps_and_levels(weight, 4, 32, storable=True))
+    maps, scheme = {"map": (steps, levels.to(torch.int8))}, Scheme(4, None, 32)
+    made = compressed({"map.weight": weight}, maps, scheme, "pack-quantized")
+    assert made["map.weight_scale"].dtype == kind
+    assert torch.equal(made["map.weight_scale"].float(), steps)
 
 
 @pytest.mark.parametrize(
@@ -184,6 +184,43 @@ def test_what_cannot_be_written_is_refused(
 
 
 @pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--scheme", "w5"], "--scheme: invalid choice: 'w5' (choose from"),
+        (["--format", "ggml"], "--format: invalid choice: 'ggml'"),
+        (["--group-size", "8"], "--group-size = 8: means nothing without a scheme"),
+        (["--scheme", "w4", "--group-size", "24"], "= 24: does not divide model.width = 32"),
+    ],
+)
+def test_a_mistake_in_the_command_is_one_line(
+    words: list[str],
+    said: str,
+    make_run: MakeRun,
+    trained_tokenizers: dict[str, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = make_run(trained_tokenizers["bpe"], feed_forward=48)
+    assert run_command(main, ["export", str(run), str(tmp_path / "out"), *words]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_exported_folder_is_neither_a_run_nor_a_shard_set(
+    make_run: MakeRun, trained_tokenizers: dict[str, Path], tmp_path: Path
+) -> None:
+    run, out = make_run(trained_tokenizers["bpe"], **SHAPES["llama"]), tmp_path / "out"
+    export_run(run, out, None, SCHEMES["w4"], "compressed-tensors")
+    with pytest.raises(UserError, match=r"is not the folder of a run.*dslm hub import makes one"):
+        open_source_run(str(out))
+    with pytest.raises(UserError, match=r"is not the folder of a run.*dslm hub import makes one"):
+        export_run(out, tmp_path / "twice")
+    with pytest.raises(UserError, match="the folder is not a shard set"):
+        open_sources(DataConfig(train=str(out)))
+
+
+@pytest.mark.parametrize(
     ("path", "value"),
     [
         (["quant_method"], "gptq"),
@@ -191,6 +228,9 @@ def test_what_cannot_be_written_is_refused(
         (["config_groups", "group_0", "weights", "symmetric"], False),
         (["config_groups", "group_0", "weights", "num_bits"], 5),
         (["config_groups", "group_0", "weights", "num_bits"], "4"),
+        (["config_groups", "group_0", "weights", "num_bits"], 4.0),
+        (["config_groups", "group_0", "input_activations"], {"num_bits": 8, "dynamic": False}),
+        (["format"], "marlin-24"),
         (["config_groups", "group_0", "weights", "group_size"], 8),
         (["config_groups", "group_0", "weights", "actorder"], "group"),
     ],

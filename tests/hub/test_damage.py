@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tarfile
@@ -70,6 +71,21 @@ def test_every_tensor_that_does_not_fit_is_reported_at_once(folder: Path, report
     assert "transformer.wpe.weight = [23, 48]: must be [24, 48] by config.json" in text
     assert "transformer.h.3.ln_1.weight: is no weight of GPT-2" in text
     assert "transformer.h.0.ln_1.bias = 'I8': dslm reads only" in text
+
+
+def test_names_that_cannot_be_shown_are_escaped(folder: Path, reported: Any) -> None:
+    rewrite(folder, **{"transformer.\x1b[31mred\n": torch.zeros(3)})
+    (line,) = reported(folder)
+    assert r"transformer.\x1b[31mred\n: is no weight of GPT-2" in line
+    weights = load_file(folder / FILE)
+    pickled(folder, {**weights, "\x1b]0;a\x07": 3})
+    (line,) = reported(folder)
+    assert r"pytorch_model.bin: \x1b]0;a\x07: is not a plain tensor" in line
+    index = {"weight_map": {"transformer.wte.weight": "\x1b[2J.safetensors"}}
+    (folder / "pytorch_model.bin").unlink()
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    (line,) = reported(folder)
+    assert r"\x1b[2J.safetensors: no such file" in line
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), 1e39])
