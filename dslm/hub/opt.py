@@ -10,12 +10,12 @@ from dslm.model.block import Block
 from dslm.model.embedding import FinalNorm, Head, Positions, TokenEmbedding
 
 KEYS = (
-    Key("vocab_size", "vocabulary", 50272),
-    Key("max_position_embeddings", "sequence", 2048),
-    Key("hidden_size", "width", 768),
-    Key("num_hidden_layers", "layers", 12),
-    Key("num_attention_heads", "heads", 12),
-    Key("ffn_dim", "feed_forward", 3072, written="inner_width"),
+    Key("vocab_size", "vocabulary"),
+    Key("max_position_embeddings", "sequence"),
+    Key("hidden_size", "width"),
+    Key("num_hidden_layers", "layers"),
+    Key("num_attention_heads", "heads"),
+    Key("ffn_dim", "feed_forward", written="inner_width"),
     Key(
         "activation_function",
         "activation",

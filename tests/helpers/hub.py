@@ -18,8 +18,12 @@ from transformers import (
     BertForPreTraining,
     GPT2Config,
     GPT2LMHeadModel,
+    GPTBigCodeConfig,
+    GPTBigCodeForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
+    OPTConfig,
+    OPTForCausalLM,
 )
 
 from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
@@ -53,6 +57,16 @@ BERT = {
 }
 
 
+OPT = {
+    "num_hidden_layers": 3,
+    "num_attention_heads": 6,
+    "hidden_size": 48,
+    "ffn_dim": 72,
+    "max_position_embeddings": 24,
+    "vocab_size": 301,
+}
+
+
 IDS = {"bos_token_id": 0, "eos_token_id": 0}
 
 
@@ -81,6 +95,30 @@ THEIRS: dict[str, Callable[[], Any]] = {
         BertConfig(**BERT, type_vocab_size=1, hidden_act="gelu_new", layer_norm_eps=1e-6)
     ),
 }
+
+
+COUSINS: dict[str, Callable[[], Any]] = {
+    "opt": lambda: OPTForCausalLM(
+        OPTConfig(**OPT, **IDS, activation_function="gelu_new", pad_token_id=None, dropout=0.0)
+    ),
+    "opt untied": lambda: OPTForCausalLM(
+        OPTConfig(
+            **OPT,
+            **IDS,
+            activation_function="gelu",
+            pad_token_id=None,
+            dropout=0.0,
+            tie_word_embeddings=False,
+        )
+    ),
+    "gpt_bigcode": lambda: GPTBigCodeForCausalLM(
+        GPTBigCodeConfig(**GPT2, **IDS, multi_query=False)
+    ),
+    "gpt_bigcode untied": lambda: GPTBigCodeForCausalLM(
+        GPTBigCodeConfig(**GPT2, **IDS, multi_query=False, n_inner=72, tie_word_embeddings=False)
+    ),
+}
+"""Models of GPT-2's shape, as which they are written again."""
 
 
 SYLLABLES = ["ri", "ver", "sto", "ne", "fal", "ls", "un", "der", "light", "o", "and", "the"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.hub import THEIRS, byte_level, train_each_kind, word_pieces, write_checkpoint
+from helpers.hub import COUSINS, THEIRS, byte_level, train_each_kind, word_pieces, write_checkpoint
 from helpers.models import build, shaken
 
 from dslm.config.parse import parse
@@ -36,7 +36,7 @@ def home(tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture
 def theirs() -> Callable[[str], Any]:
     """Makes a model of theirs of one of the kinds, no weight of which is zero or one."""
-    return lambda kind: shaken(THEIRS[kind]())
+    return lambda kind: shaken({**THEIRS, **COUSINS}[kind]())
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
-from helpers.hub import THEIRS
+from helpers.hub import COUSINS, THEIRS
 from helpers.models import shaken
 from torch import Tensor
 from transformers.activations import ACT2FN
@@ -24,7 +24,10 @@ AUTO: dict[str, Any] = {
     "gpt2": transformers.AutoModelForCausalLM,
     "llama": transformers.AutoModelForCausalLM,
     "bert": transformers.AutoModelForPreTraining,
+    "opt": transformers.AutoModelForCausalLM,
+    "gpt_bigcode": transformers.AutoModelForCausalLM,
 }
+MODELS = {**THEIRS, **COUSINS}
 ROWS = torch.arange(48).reshape(2, 24) * 5 % 301
 SEGMENTS = ROWS % 2
 
@@ -107,7 +110,7 @@ def others(value: Any) -> Iterator[Any]:
 
 def perturbed(kind: str) -> Iterator[tuple[str, Any]]:
     """Each key of a family's class, and others that files have, with each value to try."""
-    known = THEIRS[kind]().config.to_dict()
+    known = MODELS[kind]().config.to_dict()
     for key in dict.fromkeys([*known, *SPECIAL]):
         tried: list[str] = []
         for value in [*others(known.get(key)), *SPECIAL.get(key, [])]:
@@ -119,7 +122,7 @@ def perturbed(kind: str) -> Iterator[tuple[str, Any]]:
 @pytest.fixture(scope="module", params=AUTO)
 def saved(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A family, the folder of a model of it, and its weights."""
-    model = shaken(THEIRS[request.param]())
+    model = shaken(MODELS[request.param]())
     folder = tmp_path_factory.mktemp(request.param)
     model.save_pretrained(folder)
     return request.param, folder, model.state_dict()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from helpers.hub import THEIRS, change, settings_of
+from helpers.hub import COUSINS, THEIRS, change, settings_of
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -36,7 +36,7 @@ def difference(run: Path, model: Any, tokens: torch.Tensor = TOKENS) -> float:
         return float((ours - scores(model(tokens))).abs().max())
 
 
-@pytest.mark.parametrize("kind", THEIRS)
+@pytest.mark.parametrize("kind", [*THEIRS, *COUSINS])
 def test_an_imported_model_gives_the_logits_of_transformers(
     kind: str, home: Home, theirs: Theirs, tmp_path: Path
 ) -> None:
