@@ -53,10 +53,10 @@ class Folder:
 
         Args:
             weight: which.
-            unround: whether one of few bits is read as a weight that rounds to it.
+            unround: whether one of few bits is read as a weight that rounds to it; see `roundable`.
 
         Raises:
-            CheckpointError: some of its numbers are not finite, or no weight rounds to it.
+            CheckpointError: some of its numbers are not finite.
         """
         return weight.join(partial(self._finite, unround=unround))
 
@@ -70,15 +70,21 @@ class Folder:
                 found[f"layers.{weight.ours}".removesuffix(".weight")] = schemes[0]
         return found
 
+    def roundable(self) -> bool:
+        """Whether there are weights that round to all that are of few bits."""
+        try:
+            for tensor in self.stored.values():
+                if isinstance(tensor, Packed):
+                    tensor.unround()
+        except ValueError:
+            return False
+        return True
+
     def _finite(self, name: str, unround: bool) -> Tensor:
         stored = self.stored[name]
         where = f"{stored.path}: {printable(name)}"
-        try:
-            packed = stored if unround and isinstance(stored, Packed) else None
-            tensor = stored.read() if packed is None else packed.unround()
-        except ValueError as error:
-            fix = "export the run again"
-            raise CheckpointError(Problem(where, None, str(error), fix)) from None
+        packed = stored if unround and isinstance(stored, Packed) else None
+        tensor = stored.read() if packed is None else packed.unround()
         if not tensor.isfinite().all():
             rule = "holds numbers that are not finite in float32: the model is lost"
             raise CheckpointError(Problem(where, None, rule, "import an earlier state of it"))

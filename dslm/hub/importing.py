@@ -86,20 +86,20 @@ def import_folder(path: Path, run: Path, progress: Reached | None = None) -> Fol
 
 
 def _quantization(folder: Folder) -> QuantizationConfig:
-    """What the run rounds: as it did before dslm exported it; nothing where others wrote it.
+    """What the run rounds: as it did before dslm exported it; nothing where that cannot be.
 
     Raises:
-        UserError: what the folder rounds cannot be told, or is said in two ways.
+        UserError: then inputs would not be rounded that were, or it is said in two ways.
     """
     schemes, path = folder.schemes(), folder.path / MANIFEST
     if not schemes:
         return QuantizationConfig()
     where = f"{folder.path / SETTINGS}: {KEY}"
-    if not path.is_file():
+    if not path.is_file() or not folder.roundable():
         if all(scheme.activations is None for scheme in schemes.values()):
             return QuantizationConfig()
-        rule = f"rounds the inputs of layers, which dslm does where there is {MANIFEST} beside it"
-        raise CheckpointError(Problem(where, None, rule, "import the model as it was before"))
+        rule = f"rounds inputs; that comes back only beside {MANIFEST}, and if not calibrated"
+        raise CheckpointError(Problem(where, None, rule, "use the run that was exported"))
     values = read_json(path).get("quantization")
     values = {**values, "start_step": 0} if isinstance(values, dict) else {}
     said = parse(QuantizationConfig, values)

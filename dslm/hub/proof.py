@@ -17,7 +17,7 @@ from torch import Tensor
 from dslm.errors import DataError
 from dslm.hub.formats import ReadBack
 from dslm.inference.trained import Trained
-from dslm.model.quantize import rounding, set_quantizer
+from dslm.model.quantize import set_quantizer
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
 from dslm.objectives.batch import Value
@@ -92,12 +92,15 @@ def model_of(read: ReadBack, extras: tuple[str, ...] = ()) -> Transformer:
 @contextmanager
 def _inputs_kept(trained: Trained, kept: bool) -> Iterator[None]:
     """Within, the model leaves inputs as they are."""
-    names, scheme = rounding(trained.model), trained.quantization.selected
-    if scheme is not None and kept:
-        set_quantizer(trained.model, names, Quantizer(replace(scheme, activations=None)))
-    yield
-    if scheme is not None and kept:
-        set_quantizer(trained.model, names, Quantizer(scheme))
+    found = (getattr(layer, "quantizer", None) for layer in trained.model.modules())
+    schemes = {one: one.scheme for one in found if isinstance(one, Quantizer)}
+    for one, scheme in schemes.items() if kept else ():
+        one.scheme = replace(scheme, activations=None)
+    try:
+        yield
+    finally:
+        for one, scheme in schemes.items():
+            one.scheme = scheme
 
 
 def _loss(trained: Trained, outputs: Value, labels: Value) -> float:

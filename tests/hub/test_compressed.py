@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 import torch
 from compressed_tensors.compressors.pack_quantized.helpers import pack_to_int32
-from helpers.exports import TOKENS, loaded, ours, unpacked_model
+from helpers.exports import TOKENS, loaded, ours, theirs, unpacked_model
 from helpers.models import LLAMA
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 
 from dslm.commands.cli import run as run_command
 from dslm.commands.hub import main
@@ -111,7 +112,25 @@ def test_without_the_manifest_weights_alone_come_back(
     import_folder(tmp_path / "w4", tmp_path / "again")
     assert load(tmp_path / "again").quantization == QuantizationConfig()
     assert torch.equal(ours(tmp_path / "again"), ours(run, SCHEMES["w4"]))
-    with pytest.raises(UserError, match="rounds the inputs of layers"):
+    with pytest.raises(UserError, match="that comes back only beside dslm_export"):
+        import_folder(tmp_path / "w4a8", tmp_path / "never")
+
+
+def test_levels_on_no_grid_of_largest_magnitudes_come_back_as_floats(
+    make_run: MakeRun, trained_tokenizers: dict[str, Path], tmp_path: Path
+) -> None:
+    run = make_run(trained_tokenizers["bpe"], **SHAPES["llama"])
+    name = "model.layers.0.mlp.up_proj.weight"
+    for scheme in ("w4", "w4a8"):
+        out = tmp_path / scheme
+        export_run(run, out, None, SCHEMES[scheme], "compressed-tensors")
+        tensors = load_file(out / "model.safetensors")
+        tensors[f"{name}_packed"] = packed(torch.ones(64, 32, dtype=torch.int8), 4)
+        save_file(tensors, out / "model.safetensors", {"format": "pt"})
+    import_folder(tmp_path / "w4", tmp_path / "again")
+    assert load(tmp_path / "again").quantization == QuantizationConfig()
+    assert float((ours(tmp_path / "again") - theirs(tmp_path / "w4")).abs().max()) <= 1e-5
+    with pytest.raises(UserError, match="and if not calibrated; use the run that was exported"):
         import_folder(tmp_path / "w4a8", tmp_path / "never")
 
 
