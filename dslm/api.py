@@ -17,10 +17,12 @@ change without notice.
 from dslm.errors import DslmError, Problem, TrainingError, UserError
 from dslm.hub.exporting import export_run
 from dslm.hub.importing import import_folder
+from dslm.inference.calibration import Calibration
 from dslm.inference.complete import complete
 from dslm.inference.evaluate import Evaluation, evaluate
 from dslm.inference.generate import SamplingConfig
 from dslm.inference.trained import Trained, load
+from dslm.quantization.config import QuantizationConfig
 from dslm.report import write_report
 from dslm.run.metrics import read_metrics
 from dslm.shards.shard_set import ShardSet
@@ -28,9 +30,11 @@ from dslm.tokenizers.load import load_tokenizer
 from dslm.tokenizers.tokenizer import Tokenizer
 
 __all__ = [
+    "Calibration",
     "DslmError",
     "Evaluation",
     "Problem",
+    "QuantizationConfig",
     "SamplingConfig",
     "ShardSet",
     "Tokenizer",

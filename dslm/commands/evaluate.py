@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from dslm.commands.cli import Parser
-from dslm.commands.rounding import add_rounding, rounding
+from dslm.commands.rounding import add_rounding, calibration, rounding
 from dslm.progress import Progress
 from dslm.shards.shard_set import ShardSet
 
@@ -25,7 +25,7 @@ def main(argv: list[str]) -> None:
     from dslm.inference.evaluate import evaluate
     from dslm.inference.trained import load
 
-    trained = load(options.run, options.step, rounding(options))
+    trained = load(options.run, options.step, rounding(options), calibration(options))
     with Progress(shards.tokens - 1, "tokens", "evaluating") as progress:
         result = evaluate(trained, shards, progress.advance)
     figures = {

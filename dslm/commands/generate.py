@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dslm.commands.cli import Parser
-from dslm.commands.rounding import add_rounding, rounding
+from dslm.commands.rounding import add_rounding, calibration, rounding
 
 
 def main(argv: list[str]) -> None:
@@ -27,5 +27,5 @@ def main(argv: list[str]) -> None:
     from dslm.inference.trained import load
 
     sampling = SamplingConfig(options.temperature, options.top_k, options.top_p, options.seed)
-    trained = load(options.run, options.step, rounding(options))
+    trained = load(options.run, options.step, rounding(options), calibration(options))
     print(complete(trained, options.prompt, options.max_new_tokens, sampling))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dslm.commands.cli import Parser, run_verb
-from dslm.commands.rounding import add_rounding, rounding
+from dslm.commands.rounding import add_rounding, calibration, rounding
 from dslm.hub.formats import FORMATS
 from dslm.progress import Progress
 
@@ -60,7 +60,12 @@ def _export(arguments: list[str]) -> None:
     from dslm.hub.exporting import export_run
 
     exported = export_run(
-        options.run, options.folder, options.step, rounding(options), options.format
+        options.run,
+        options.folder,
+        options.step,
+        rounding(options),
+        options.format,
+        calibration(options),
     )
     print(*lines(exported, options.folder), sep="\n")
 

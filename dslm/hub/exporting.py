@@ -10,6 +10,7 @@ from dslm.files.published import occupied, published
 from dslm.hub.formats import check_format, open_format
 from dslm.hub.manifest import Manifest, describe
 from dslm.hub.proof import LOSS_TOLERANCE, SCORE_TOLERANCE, prove
+from dslm.inference.calibration import Calibration
 from dslm.inference.trained import load
 from dslm.quantization.config import QuantizationConfig
 
@@ -30,6 +31,7 @@ def export_run(
     step: int | None = None,
     quantization: QuantizationConfig | None = None,
     format: str = "floats",
+    calibration: Calibration | None = None,
 ) -> Exported:
     """Write a run's model as others load it.
 
@@ -39,6 +41,7 @@ def export_run(
         step: which checkpoint; the newest unless given.
         quantization: what weights are rounded to; as in training unless given.
         format: one of `dslm.hub.formats.FORMATS`.
+        calibration: the text for which linear maps are rounded; to nearest unless given.
 
     Raises:
         UserError: no such run, a model or tokenizer that cannot be expressed, or the folder is
@@ -48,7 +51,7 @@ def export_run(
     if occupied(folder):
         fix = "remove it or choose another FOLDER"
         raise CheckpointError(Problem(str(folder), None, "is there already", fix))
-    trained = load(run, step, quantization, to_use=False)
+    trained = load(run, step, quantization, calibration, to_use=False)
     if problems := check_format(format, trained):
         raise UserError(*problems)
     with published(folder) as target:

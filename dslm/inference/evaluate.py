@@ -16,13 +16,11 @@ import torch
 from torch import Tensor
 
 from dslm.errors import DataError, Problem
-from dslm.inference.trained import Trained, lost
-from dslm.sampling.stream import RowSource, Samples, ordered
+from dslm.inference.mistakes import check_language, lost
+from dslm.inference.trained import Trained
+from dslm.sampling.stream import RowSource, Samples
 from dslm.shards.shard_set import ShardSet
-from dslm.train.batches import evaluation_rows, moved
-
-TOKENS = 8192
-"""Tokens computed at once."""
+from dslm.train.batches import evaluation_rows, evenly, moved
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,10 @@ class Evaluation:
 
 @torch.no_grad()
 def evaluate(
-    trained: Trained, shards: ShardSet, advance: Callable[[int], None] | None = None
+    trained: Trained,
+    shards: ShardSet,
+    advance: Callable[[int], None] | None = None,
+    rows: int | None = None,
 ) -> Evaluation:
     """Measure a model on a shard set.
 
@@ -63,16 +64,19 @@ def evaluate(
         trained: the model.
         shards: the text, made with the model's tokenizer.
         advance: called with the number of tokens done.
+        rows: how many are read, evenly spread; the whole set unless given.
 
     Raises:
         DataError: the shards are of another tokenizer, or hold nothing to predict.
     """
-    _check(trained, shards)
-    objective, whole = trained.objective, trained.objective.covers_text
+    check_language(trained.run, trained.tokenizer, shards)
+    objective = trained.objective
+    source = evaluation_rows(shards, objective)
+    whole = objective.covers_text and (rows is None or rows > len(source))
     makers, tokens = objective.held_out(), 0
     losses = {name: torch.zeros(objective.parts, 2, dtype=torch.float64) for name in makers}
     sums = torch.zeros(len(objective.measures), 2, dtype=torch.float64)
-    for samples in _samples(evaluation_rows(shards, objective), shards, whole):
+    for samples in _samples(source, shards, whole, len(source) if rows is None else rows):
         for name, make in makers.items():
             inputs, labels = moved(make(samples), lambda tensor: tensor.to(trained.device))
             outputs = trained.model(inputs)
@@ -101,23 +105,10 @@ def _means(sums: Tensor) -> Tensor:
     return sums[:, 0] / sums[:, 1].where(sums[:, 1] != 0, 1)
 
 
-def _samples(source: RowSource, shards: ShardSet, whole: bool) -> Iterator[Samples]:
-    """Every row, some at a time; of the whole text also what is left, as a shorter one."""
-    at_once = max(1, TOKENS // source.width)
-    for first in range(0, len(source), at_once):
-        yield ordered(source, first, min(at_once, len(source) - first))
+def _samples(source: RowSource, shards: ShardSet, whole: bool, rows: int) -> Iterator[Samples]:
+    """The rows, some at a time; of the whole text also what is left, as a shorter one."""
+    yield from evenly(source, rows)
     read = len(source) * (source.width - 1)
     if whole and read < shards.tokens - 1:
         number = np.array([len(source)])
         yield Samples(shards.windows(np.array([read]), shards.tokens - read), number, number)
-
-
-def _check(trained: Trained, shards: ShardSet) -> None:
-    """That the shards are this model's language."""
-    where = str(shards.folder)
-    tokenizer = trained.tokenizer
-    if rule := shards.unlike(tokenizer.sha256, tokenizer.begin, "the model's"):
-        fix = f"shard the text with --tokenizer {trained.run / 'tokenizer'}"
-        raise DataError(Problem(where, None, rule, fix))
-    if shards.tokens < 2:
-        raise DataError(Problem(where, None, "holds no two tokens, so nothing to predict"))

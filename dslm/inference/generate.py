@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from dslm.errors import ConfigError, Problem
-from dslm.inference.trained import Trained, lost
+from dslm.inference.mistakes import lost
+from dslm.inference.trained import Trained
 from dslm.model.attention import Cache
 from dslm.model.config import ModelConfig
 from dslm.model.recurrent import State

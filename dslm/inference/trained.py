@@ -8,7 +8,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from dslm.errors import CheckpointError, ConfigError, Problem
+from dslm.errors import ConfigError, Problem
+from dslm.inference.calibration import Calibration, calibrate
+from dslm.inference.mistakes import check_language, lost
 from dslm.model.quantize import quantize, ready_for_use
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
@@ -42,6 +44,7 @@ def load(
     run: Path,
     step: int | None = None,
     quantization: QuantizationConfig | None = None,
+    calibration: Calibration | None = None,
     *,
     to_use: bool = True,
 ) -> Trained:
@@ -51,10 +54,13 @@ def load(
         run: the folder.
         step: which checkpoint; the newest unless given.
         quantization: what is rounded; as in training unless given.
-        to_use: whether the model will only be used; else its weights stay as they are stored.
+        calibration: the text for which linear maps are rounded; to nearest unless given.
+        to_use: whether the model will only be used; else its weights stay as they are stored,
+            unless they are calibrated.
 
     Raises:
-        UserError: no such run or checkpoint, a damaged one, or one of a run that had diverged.
+        UserError: no such run or checkpoint, a damaged one, or one of a run that had diverged;
+            nothing to calibrate, or a text of another tokenizer.
     """
     folder = RunFolder(run)
     config = folder.read_config()
@@ -65,6 +71,9 @@ def load(
         quantization = trained if trained.rounds(last) else QuantizationConfig()
     elif problems := list(check_quantization(quantization, config.model.map_inputs)):
         raise ConfigError(*problems)
+    if calibration is not None and quantization.selected is None:
+        shards = str(calibration.shards.folder)
+        raise ConfigError(Problem("--calibrate", shards, "nothing is rounded", "give --scheme"))
     require_whole(checkpoint, "checking the checkpoint")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     objective = objective_of(config, folder.tokenizer)
@@ -74,19 +83,12 @@ def load(
     quantize(model, quantization)
     tokenizer = load_tokenizer(folder.tokenizer)
     model.to(device).eval()
+    if calibration is not None:
+        check_language(run, tokenizer, calibration.shards)
+        calibrate(model, objective, calibration, device)
     if to_use:
         ready_for_use(model)
     return Trained(run, config, model, objective, tokenizer, step, device, quantization)
-
-
-def lost(what: str) -> CheckpointError:
-    """The error of a model whose numbers are not finite.
-
-    Args:
-        what: what shows it.
-    """
-    rule = f"{what}: the run had diverged"
-    return CheckpointError(Problem("the model", None, rule, "use an earlier checkpoint (--step)"))
 
 
 def _finite(weights: dict[str, Tensor]) -> dict[str, Tensor]:

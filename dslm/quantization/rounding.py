@@ -125,12 +125,17 @@ def steps_and_levels(
     count = numbers.shape[-1]
     last = group or count
     grouped = numbers.detach().float().reshape(*numbers.shape[:-1], count // last, last)
-    lowest, highest = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+    lowest, highest = level_range(bits)
     steps = grouped.abs().amax(-1, keepdim=True).div_((highest - lowest) / 2)
     if storable:
         steps = steps.bfloat16().float()
     steps = steps.masked_fill_(steps == 0, 1.0)
     return steps, (grouped / steps).round_().clamp_(lowest, highest)
+
+
+def level_range(bits: int) -> tuple[int, int]:
+    """The lowest and the highest level."""
+    return -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
 
 
 class _Rounded(torch.autograd.Function):

@@ -261,7 +261,11 @@ def ordered(source: RowSource, first: int, count: int) -> Samples:
     Past the last row that one is given again.
     """
     numbers = np.arange(first, first + count, dtype=np.int64)
-    indices = np.minimum(numbers, len(source) - 1)
+    return chosen(source, np.minimum(numbers, len(source) - 1))
+
+
+def chosen(source: RowSource, indices: Int64Array) -> Samples:
+    """Some rows, for evaluation."""
     rows = source.rows(indices, indices)
     return Samples(rows, indices, indices, source.lengths(indices, rows))
 

@@ -17,11 +17,14 @@ from dslm.objectives.base import Objective
 from dslm.objectives.batch import IGNORE, Batch, Value
 from dslm.parallel.plan import Plan
 from dslm.sampling.stateless_random import RandomStream, sample_bits
-from dslm.sampling.stream import RowSource, Samples, Stream, Windows, ordered
+from dslm.sampling.stream import RowSource, Samples, Stream, Windows, chosen, ordered
 from dslm.shards.shard_set import ShardSet
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+TOKENS = 8192
+"""Tokens computed at once by a model that is only used."""
 
 
 def training_batch(
@@ -117,3 +120,12 @@ def _each(value: Value, change: Callable[[Tensor], Tensor]) -> Value:
 def evaluation_rows(shards: ShardSet, objective: Objective) -> RowSource:
     """The rows of a shard set on which an objective is evaluated."""
     return objective.source(shards) or Windows(shards, objective.window)
+
+
+def evenly(source: RowSource, rows: int) -> Iterator[Samples]:
+    """So many rows of a shard set, or all if there are fewer, evenly spread; some at a time."""
+    rows = min(rows, len(source))
+    numbers = np.arange(rows, dtype=np.int64) * len(source) // max(rows, 1)
+    at_once = max(1, TOKENS // source.width)
+    for first in range(0, rows, at_once):
+        yield chosen(source, numbers[first : first + at_once])

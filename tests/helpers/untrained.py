@@ -1,33 +1,68 @@
-"""The folder of a run whose model has learned nothing, written without DeepSpeed."""
+"""Folders of runs written without DeepSpeed: of a model that has learned nothing, or a little."""
 
 from __future__ import annotations
 
 from pathlib import Path
+
+import torch
 
 from dslm.environment import World
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
 from dslm.run.checkpoint import layer_file
 from dslm.run.checkpoint_writer import Writer
+from dslm.sampling.stream import ordered
 from dslm.shards.shard_set import ShardSet
-from dslm.train.prepare import prepare
+from dslm.train.batches import evaluation_rows
+from dslm.train.prepare import Job, prepare
 
 
 def untrained_run(
     folder: Path, shard_set: Path, deepspeed_file: Path, *more: str, factor: float = 1.0
 ) -> Path:
     """A run of an untrained model, its weights times a factor, with one checkpoint."""
-    words = ["tiny", "model.layers=1", "model.width=16", "model.heads=2", "model.sequence=24"]
-    words += [f"data.train={shard_set}", f"run={folder}", *more]
+    words = ["tiny", "model.layers=1", "model.width=16", *more]
+    job = _begun(folder, shard_set, deepspeed_file, words)
+    return _written(job, Transformer(stages(job.config.model, seed=5)), factor)
+
+
+def learned_run(
+    folder: Path, shard_set: Path, deepspeed_file: Path, *more: str, preset: str = "tiny"
+) -> Path:
+    """A run of a model that has seen 100 batches of a shard set, with one checkpoint."""
+    words = [preset, "model.layers=2", "model.width=32", *more]
+    job = _begun(folder, shard_set, deepspeed_file, words)
+    objective = job.objective
+    model = Transformer(stages(job.config.model, 5, objective.extras))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    source = evaluation_rows(ShardSet.open(shard_set), objective)
+    for step in range(100):
+        inputs, labels = objective.batch(ordered(source, step * 16 % (len(source) - 16), 16))
+        loss = objective.loss(model(inputs), labels) / objective.counts(labels)
+        loss.sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    return _written(job, model)
+
+
+def _begun(folder: Path, shard_set: Path, deepspeed_file: Path, words: list[str]) -> Job:
+    """A run folder without a checkpoint."""
+    words = [*words, "model.heads=2", "model.sequence=24"]
+    words += [f"data.train={shard_set}", f"run={folder}"]
     job = prepare(words, None, str(deepspeed_file), World())
     job.folder.path.mkdir()
     job.folder.write_record({"format": 1, "config": job.settings, "data": job.sources.record()})
     job.folder.tokenizer.symlink_to(ShardSet.open(shard_set).tokenizer)
-    model = Transformer(stages(job.config.model, seed=5))
+    return job
+
+
+def _written(job: Job, model: Transformer, factor: float = 1.0) -> Path:
+    """Write a checkpoint of a model, its weights times a factor."""
     writer, files = Writer(job.folder.checkpoints, 7), {}
     writer.begin()
     for place, layer in model.layers.items():
-        tensors = {f"{place}.{name}": weight * factor for name, weight in layer.named_parameters()}
+        named = layer.named_parameters()
+        tensors = {f"{place}.{name}": weight.detach() * factor for name, weight in named}
         if tensors:
             name = layer_file(int(place), False)
             files[name] = writer.write(name, tensors)

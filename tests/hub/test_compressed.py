@@ -23,7 +23,10 @@ from dslm.hub.compressed import compressed, packed, unpacked
 from dslm.hub.exporting import export_run
 from dslm.hub.importing import import_folder
 from dslm.hub.unrounding import unrounded
+from dslm.inference.calibration import Calibration
 from dslm.inference.trained import load
+from dslm.preprocess.shard import shard
+from dslm.preprocess.work.plan import ShardingConfig
 from dslm.quantization.config import QuantizationConfig, Scheme
 from dslm.quantization.rounding import steps_and_levels
 from dslm.run.config import DataConfig
@@ -77,6 +80,24 @@ def test_transformers_computes_what_training_saw(
         assert torch.equal(scores, unpacked_model(out / "out", packed_model)(TOKENS).logits)
     assert float((scores - ours(run, how)).abs().max()) <= 1e-5
     assert float((ours(run) - ours(run, how)).abs().max()) > 1e-3
+
+
+@pytest.mark.parametrize("scheme", ["w8a8", "w4a8", "w3"])
+def test_transformers_computes_what_calibration_left(
+    scheme: str, make_run: MakeRun, trained_tokenizers: dict[str, Path], tmp_path: Path
+) -> None:
+    """The steps are those of the trained weights, which those of the rounded ones are not."""
+    tokenizer, how = trained_tokenizers["bpe"], SCHEMES[scheme]
+    run = make_run(tokenizer, **SHAPES["llama"])
+    (tmp_path / "text").write_text("the quick brown fox " * 400)
+    shards = shard([tmp_path / "text"], tmp_path / "set", ShardingConfig(tokenizer))[0]
+    calibration = Calibration(shards, 16)
+    export_run(run, tmp_path / "out", None, how, "compressed-tensors", calibration)
+    with torch.no_grad():
+        scores = loaded(tmp_path / "out")(TOKENS).logits
+        left = load(run, None, how, calibration, to_use=False).model(TOKENS)
+    assert float((scores - left).abs().max()) <= 1e-5
+    assert float((ours(run, how) - left).abs().max()) > 1e-3
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
