@@ -266,7 +266,7 @@ def test_importing_every_check_leaves_the_heavy_libraries_alone(tmp_path: Path) 
 
 
 COMMANDS = ["shard", "train_tokenizer", "evaluate", "generate", "report", "hub", "hosts", "status"]
-COMMANDS += ["checkpoint"]
+COMMANDS += ["checkpoint", "quantization"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -21,6 +21,7 @@ COMMANDS = {
     "pretrain": "train a model",
     "evaluate": "measure a trained model on held-out text",
     "generate": "let a trained model continue a text",
+    "quantization": "what rounding to few bits costs a model, and which layer most",
     "hub": "models in Hugging Face's form, in and out",
     "report": "write the page about a run",
     "checkpoint": "which checkpoints a run has, whether they are whole, and which may go",

@@ -66,9 +66,7 @@ def load(
     config = folder.read_config()
     step, checkpoint = folder.find_checkpoint(step)
     if quantization is None:
-        last = max(step - 1, 0)  # an imported model has made no step
-        trained = config.quantization
-        quantization = trained if trained.rounds(last) else QuantizationConfig()
+        quantization = rounded_in_training(config, step)
     elif problems := list(check_quantization(quantization, config.model.map_inputs)):
         raise ConfigError(*problems)
     if calibration is not None and quantization.selected is None:
@@ -89,6 +87,13 @@ def load(
     if to_use:
         ready_for_use(model)
     return Trained(run, config, model, objective, tokenizer, step, device, quantization)
+
+
+def rounded_in_training(config: RunConfig, step: int) -> QuantizationConfig:
+    """What the training rounded whose checkpoint is that of a step."""
+    last = max(step - 1, 0)  # an imported model has made no step
+    trained = config.quantization
+    return trained if trained.rounds(last) else QuantizationConfig()
 
 
 def _finite(weights: dict[str, Tensor]) -> dict[str, Tensor]:

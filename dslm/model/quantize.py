@@ -38,10 +38,16 @@ def quantize(model: nn.Module, config: QuantizationConfig) -> Quantizer | None:
     return quantizer
 
 
+def rounding_layers(model: nn.Module) -> dict[str, Linear | Table]:
+    """The layers that round, by name."""
+    named = model.named_modules()
+    found = {name: layer for name, layer in named if isinstance(layer, (Linear, Table))}
+    return {name: layer for name, layer in found.items() if layer.quantizer is not None}
+
+
 def rounding(model: nn.Module) -> list[str]:
     """The names of the layers that round."""
-    named = model.named_modules()
-    return [name for name, layer in named if getattr(layer, "quantizer", None) is not None]
+    return list(rounding_layers(model))
 
 
 def set_quantizer(model: nn.Module, names: Iterable[str], quantizer: Quantizer) -> None:
@@ -88,8 +94,8 @@ def rounded_weights(model: nn.Module) -> dict[str, Tensor]:
     """The weights of the layers that round, as they round them, by name."""
     return {
         f"{name}.weight": layer.quantizer.weight(layer.weight)
-        for name, layer in model.named_modules()
-        if isinstance(layer, (Linear, Table)) and layer.quantizer is not None
+        for name, layer in rounding_layers(model).items()
+        if layer.quantizer is not None
     }
 
 

@@ -11,6 +11,7 @@ from dslm.report.curves import charts
 from dslm.report.figures import figures, verdict
 from dslm.report.findings import findings
 from dslm.report.markup import fill
+from dslm.report.quantization import section
 from dslm.report.recipe import commands, deepspeed, tables
 from dslm.report.record import Record, read_record
 from dslm.report.series import interpolate, series
@@ -22,8 +23,8 @@ def write_report(run: Path) -> Path:
     """Write `report.html` into a run folder, from the other files there.
 
     Args:
-        run: holds `run.json` and `metrics.jsonl`; `evaluation.json` and `sample.txt` are shown
-            where they exist.
+        run: holds `run.json` and `metrics.jsonl`; `evaluation.json`, `quantization.json` and
+            `sample.txt` are shown where they exist.
 
     Returns:
         The path of the page. An older page is replaced in one move.
@@ -53,6 +54,7 @@ def render(record: Record) -> str:
         figures=figures(record),
         findings=findings(record),
         charts=[draw(chart, interpolate(tokens) if tokens else None) for chart in charts(record)],
+        quantization=section(record.quantization) if record.quantization else None,
         sample=record.sample,
         commands=commands(record),
         tables=tables(record),

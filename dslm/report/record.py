@@ -55,6 +55,8 @@ class Record:
     log: Log
     evaluation: dict[str, Any]
     """The content of `evaluation.json`; empty where there is none."""
+    quantization: dict[str, Any]
+    """The content of `quantization.json`; empty where there is none."""
     sample: str
     """Text the model wrote; empty where there is none."""
 
@@ -77,7 +79,8 @@ def read_record(folder: Path) -> Record:
     if not log.training:
         fix = "make the report when the run has logged a step"
         raise CheckpointError(Problem(str(run.metrics), None, "holds no training step yet", fix))
-    return Record(folder, facts, log, run.read_evaluation(), run.read_sample())
+    found = run.read_evaluation(), run.read_quantization()
+    return Record(folder, facts, log, *found, run.read_sample())
 
 
 def order(lines: Iterable[str]) -> Log:

@@ -54,6 +54,7 @@ class RunFolder:
         self.logs = path / "logs"
         self.report = path / "report.html"
         self.evaluation = path / "evaluation.json"
+        self.quantization = path / "quantization.json"
         self.sample = path / "sample.txt"
         self.failure = path / "failure.json"
         self.stalls = path / "stalls"
@@ -99,6 +100,14 @@ class RunFolder:
     def read_evaluation(self) -> dict[str, Any]:
         """What ``evaluate --json`` printed into ``evaluation.json``; empty where there is none."""
         return read_json(self.evaluation) if self.evaluation.exists() else {}
+
+    def read_quantization(self) -> dict[str, Any]:
+        """What ``dslm quantization`` found, from ``quantization.json``; empty where it is not."""
+        return read_json(self.quantization) if self.quantization.exists() else {}
+
+    def write_quantization(self, found: Mapping[str, Any]) -> None:
+        """Write ``quantization.json``."""
+        write_json(self.quantization, found)
 
     def read_sample(self) -> str:
         """A text that the model wrote, from ``sample.txt``; empty where there is none."""

@@ -7,9 +7,10 @@ from pathlib import Path
 import torch
 
 from dslm.environment import World
+from dslm.model.quantize import quantize
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
-from dslm.run.checkpoint import layer_file
+from dslm.run.checkpoint import layer_file, read_weights
 from dslm.run.checkpoint_writer import Writer
 from dslm.sampling.stream import ordered
 from dslm.shards.shard_set import ShardSet
@@ -29,11 +30,17 @@ def untrained_run(
 def learned_run(
     folder: Path, shard_set: Path, deepspeed_file: Path, *more: str, preset: str = "tiny"
 ) -> Path:
-    """A run of a model that has seen 100 batches of a shard set, with one checkpoint."""
+    """A run of a model that has seen 100 batches of a shard set, with one checkpoint.
+
+    It begins and rounds as the settings say.
+    """
     words = [preset, "model.layers=2", "model.width=32", *more]
     job = _begun(folder, shard_set, deepspeed_file, words)
     objective = job.objective
     model = Transformer(stages(job.config.model, 5, objective.extras))
+    if job.init_from is not None:
+        model.layers.load_state_dict(read_weights(job.init_from.checkpoint))
+    quantize(model, job.config.quantization)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
     source = evaluation_rows(ShardSet.open(shard_set), objective)
     for step in range(100):
