@@ -25,7 +25,8 @@ def main(argv: list[str]) -> None:
     options = _parser().parse_args(argv)
     cluster = _cluster(options)
     world = World(size=cluster.ranks, local_size=cluster.local, cpu=cluster.cpu)
-    found = combine(options.words, options.config, options.deepspeed_config, world)
+    gpu = cluster.device.name if cluster.device else None
+    found = combine(options.words, options.config, options.deepspeed_config, world, gpu)
     available = _available(options, cluster)
     asked = _layout(found, cluster)
     others = layouts(
@@ -38,10 +39,10 @@ def main(argv: list[str]) -> None:
     )
     enough = fits(asked.memory, cluster, available)
     if options.json:
-        record = as_record(asked, others, cluster, fits=enough, assumed=found.assumed)
+        record = as_record(asked, others, cluster, found, fits=enough)
         print(json.dumps(record, indent=2))
     else:
-        print(*screen(asked, others, cluster, fits=enough, assumed=found.assumed), sep="\n")
+        print(*screen(asked, others, cluster, found, fits=enough), sep="\n")
     if not enough:
         raise CapacityError(_too_large(asked, others, cluster))
 

@@ -9,10 +9,13 @@ from typing import Any
 
 from dslm.model.counts import flops_per_token, parameter_count
 from dslm.parallel.cost import Sent, pipeline, sent
+from dslm.parallel.deepspeed_json.precision import halves
 from dslm.parallel.devices import Cluster
 from dslm.parallel.layouts import CONTEXT, Layout
-from dslm.parallel.memory import is_half
+from dslm.parallel.parameter_bytes import parameter_bytes, parameter_bytes_line
 from dslm.progress import counted, human
+from dslm.train.combination import Combination
+from dslm.train.precision import float8_lines, precision_of
 
 GIB = 2**30
 SHOWN = 12
@@ -22,7 +25,7 @@ PARTS = ("weights", "gradients", "optimizer", "activations", "buffers")
 
 
 def screen(
-    asked: Layout, others: Sequence[Layout], cluster: Cluster, *, fits: bool, assumed: bool
+    asked: Layout, others: Sequence[Layout], cluster: Cluster, found: Combination, *, fits: bool
 ) -> list[str]:
     """The lines.
 
@@ -30,14 +33,17 @@ def screen(
         asked: the layout that was asked about.
         others: those that fit, the best first.
         cluster: the ranks.
+        found: the settings.
         fits: whether the one asked about does.
-        assumed: whether the vocabulary is an assumption.
     """
+    precision = precision_of(found.config, asked.config)
     lines = [
-        ("model", _model(asked, assumed)),
-        ("layout", _layout(asked, cluster)),
+        ("model", _model(asked, found.assumed)),
+        *(("float8", which) for which in float8_lines(found.config, cluster.cpu)),
+        ("layout", f"{_layout(asked, cluster)} · {precision}"),
         ("batch", _batch(asked)),
         ("memory", _memory(asked, cluster)),
+        ("bytes", parameter_bytes_line(asked.config, asked.plan)),
         *(("pipeline", line) for line in _pipeline(asked)),
         *(("sends", _sent(one)) for one in sent(asked.model, asked.plan, asked.config, cluster)),
         *(("step", line) for line in _time(asked, cluster)),
@@ -66,9 +72,8 @@ def _layout(asked: Layout, cluster: Cluster) -> str:
     kind = cluster.device.name if cluster.device else "CPU"
     where = f"{counted(plan.world, f'{kind} rank')} on {counted(cluster.hosts, 'host')}"
     pipe = f" × {plan.pipeline_stages} pipeline stages" if plan.pipeline_stages > 1 else ""
-    precision = "16 bits" if is_half(asked.config) else "float32"
     replicas = f"{counted(plan.replicas, 'replica')}{pipe}"
-    return f"{where} = {replicas} · ZeRO-{plan.zero_stage} · {precision}"
+    return f"{where} = {replicas} · ZeRO-{plan.zero_stage}"
 
 
 def _batch(asked: Layout) -> str:
@@ -107,7 +112,7 @@ def _time(asked: Layout, cluster: Cluster) -> Iterator[str]:
     time, speed, device = asked.time, asked.tokens_per_second, cluster.device
     if time is None or speed is None or device is None:
         return
-    peak = device.half if is_half(asked.config) else device.single
+    peak = device.half if halves(asked.config) else device.single
     share = speed * flops_per_token(asked.model) / (peak * cluster.ranks)
     split = {
         "computing": time.compute,
@@ -152,7 +157,7 @@ def _yes(value: bool) -> str:
 
 
 def as_record(
-    asked: Layout, others: Sequence[Layout], cluster: Cluster, *, fits: bool, assumed: bool
+    asked: Layout, others: Sequence[Layout], cluster: Cluster, found: Combination, *, fits: bool
 ) -> dict[str, Any]:
     """The same as JSON; bytes and seconds. The arguments are those of `screen`."""
     messages = sent(asked.model, asked.plan, asked.config, cluster)
@@ -161,7 +166,8 @@ def as_record(
         "device": cluster.device and asdict(cluster.device),
         "parameters": parameter_count(asked.model),
         "vocabulary": asked.model.size,
-        "vocabulary_assumed": assumed,
+        "vocabulary_assumed": found.assumed,
+        "precision": precision_of(found.config, asked.config),
         **_record(asked),
         "sent": [{**asdict(one), "seconds": one.seconds} for one in messages],
         "pipeline": asdict(pipeline(asked.model, asked.plan)),
@@ -179,6 +185,7 @@ def _record(layout: Layout) -> dict[str, Any]:
         "recompute": layout.model.recompute,
         "offload_optimizer": layout.offloads,
         "memory": {**asdict(memory), "device": memory.device},
+        "parameter_bytes": asdict(parameter_bytes(layout.config, plan.zero_stage)),
         "time": layout.time and {**asdict(layout.time), "step": layout.time.step},
         "tokens_per_second": layout.tokens_per_second,
     }

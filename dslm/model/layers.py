@@ -23,6 +23,8 @@ class Linear(nn.Linear):
     __call__: Callable[..., Tensor]
     quantizer: Quantizer | None = None
     """What its weights and inputs are rounded to; `None` = they are not."""
+    product: Callable[[Tensor, Tensor], Tensor] | None = None
+    """What multiplies inputs and matrix in place of torch, see `dslm.model.float8_linear`."""
 
     def __init__(self, inputs: int, outputs: int, bias: bool, deviation: float) -> None:
         self.deviation = deviation
@@ -36,6 +38,9 @@ class Linear(nn.Linear):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map […, in] to […, out]."""
+        if self.product is not None:
+            outputs = self.product(inputs, self.weight)
+            return outputs if self.bias is None else outputs + self.bias
         if self.quantizer is None:
             return super().forward(inputs)
         weight = self.quantizer.weight(self.weight)

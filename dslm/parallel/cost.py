@@ -14,9 +14,9 @@ from typing import Any
 from dslm.model.config import ModelConfig
 from dslm.model.counts import block_count, flops_per_token
 from dslm.parallel.deepspeed_json.optimizer import moments, offloaded
+from dslm.parallel.deepspeed_json.precision import halves, weight_size
 from dslm.parallel.deepspeed_json.schema import given
 from dslm.parallel.devices import Cluster, Device
-from dslm.parallel.memory import is_half
 from dslm.parallel.partition import blocks_of_stages, parts
 from dslm.parallel.plan import Plan
 
@@ -77,7 +77,7 @@ class Time:
 
 def sent(model: ModelConfig, plan: Plan, config: Mapping[str, Any], cluster: Cluster) -> list[Sent]:
     """What the busiest rank sends in a step."""
-    size, replicas, stages = 2 if is_half(config) else 4, plan.replicas, plan.pipeline_stages
+    size, replicas, stages = weight_size(config), plan.replicas, plan.pipeline_stages
     weights = max(part.weights for part in parts(model, stages))
     share, rounds = (replicas - 1) / replicas, plan.accumulation
     sums = _sum_bytes(config, size)
@@ -153,7 +153,7 @@ def step_time(
     operations = flops_per_token(model, scored) * tokens
     if model.recompute:
         operations += 2.0 * block_count(model) * model.blocks * tokens
-    peak = ATTAINED * (device.half if is_half(config) else device.single)
+    peak = ATTAINED * (device.half if halves(config) else device.single)
     started = LAUNCH * model.blocks / plan.pipeline_stages * plan.accumulation
     compute = max(operations / peak / plan.world, started)
     used = pipeline(model, plan)

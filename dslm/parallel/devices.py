@@ -31,6 +31,11 @@ class Device:
     network: float
     """Bytes a second to other hosts, one way: its share of the reference host's adapters."""
 
+    @property
+    def float8(self) -> bool:
+        """Whether it computes in 8-bit floats."""
+        return self.name not in WITHOUT_FLOAT8
+
 
 _TABLE = """
 V100          125   15.7   32   900  150   50
@@ -75,6 +80,12 @@ MI355X       2517  157    288  8000  537  400
 """
 """Name; TFLOP/s at 16 bits and in float32; memory in GiB and in GB/s; GB/s to a neighbour; Gbit/s
 of network for each GPU."""
+
+WITHOUT_FLOAT8 = {
+    *("V100", "T4", "A10", "A10G", "A30", "A40", "A100", "A800", "RTX A4000", "RTX A5000"),
+    *("RTX A6000", "RTX 3090", "MI210", "MI250", "MI250X"),
+}
+"""Those before Ada, Hopper and MI300."""
 
 
 def _device(row: str) -> Device:

@@ -30,6 +30,11 @@ def peak_of_gpu(name: str, half: bool) -> float | None:
     return None if known is None else known.half if half else known.single
 
 
+def gpu(device: str) -> tuple[str, tuple[int, int]]:
+    """The name of a GPU and its compute capability."""
+    return torch.cuda.get_device_name(device), torch.cuda.get_device_capability(device)
+
+
 def memory_gib(device: str) -> float:
     """The most memory this rank has held so far, in GiB: of the GPU, or of the process on a CPU."""
     if device.startswith("cuda"):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dslm.model.float8 import Float8Config
+from dslm.model.float8_linear import use_float8
 from dslm.model.quantize import quantize
 from dslm.model.stages import Stage
 from dslm.objectives.base import Objective
@@ -22,6 +24,7 @@ def create(
     config: Mapping[str, Any],
     objective: Objective,
     quantization: QuantizationConfig | None = None,
+    float8: Float8Config | None = None,
 ) -> Engine:
     """Lay a model out over the ranks, its weights still to be filled (`TrainingState.fill`).
 
@@ -31,6 +34,7 @@ def create(
         config: DeepSpeed's JSON.
         objective: defines the loss.
         quantization: which layers round; none without it.
+        float8: which layers compute in 8-bit floats; none without it.
     """
     from dslm.parallel.pipeline import PipelineEngine
     from dslm.parallel.zero import ZeroEngine
@@ -41,4 +45,6 @@ def create(
         orthogonalize_apart(engine.engine.module)
     if quantization is not None:
         engine.quantizer = quantize(engine.engine.module, quantization)
+    if float8 is not None:
+        use_float8(engine.engine.module, float8)
     return engine

@@ -17,6 +17,13 @@ from dslm.model.config import ModelConfig
 from dslm.model.counts import block_count
 from dslm.parallel.activations import PLAIN, Forward, activations
 from dslm.parallel.deepspeed_json.optimizer import implementation, moments, named, offloaded
+from dslm.parallel.deepspeed_json.precision import (
+    SIZES,
+    master_size,
+    moment_size,
+    sum_size,
+    weight_size,
+)
 from dslm.parallel.deepspeed_json.schema import given
 from dslm.parallel.partition import Part, parts
 from dslm.parallel.plan import Plan
@@ -87,13 +94,17 @@ class Ranked:
     @property
     def size(self) -> int:
         """Bytes of a weight in the forward pass."""
-        return 2 if is_half(self.config) else 4
+        return weight_size(self.config)
 
     @property
     def sums(self) -> int:
         """Bytes of a number of the gradients that micro-batches add up."""
-        named = {"fp32": 4, "fp16": 2, "bf16": 2}
-        return named.get(given(self.config, "data_types.grad_accum_dtype", "") or "", self.size)
+        return sum_size(self.config)
+
+    @property
+    def master(self) -> int:
+        """Bytes of the number that the optimizer updates."""
+        return master_size(self.config)
 
     @property
     def accumulates(self) -> bool:
@@ -112,8 +123,7 @@ class Ranked:
 
     def sent(self, size: int) -> int:
         """Bytes of a number's copy in the type in which it is sent, if that is another one."""
-        named = {"fp32": 4, "fp16": 2, "bf16": 2}
-        sent = named.get(given(self.config, "communication_data_type", "") or "", self.size)
+        sent = SIZES.get(given(self.config, "communication_data_type", "") or "", self.size)
         return 0 if sent == size else sent
 
     @property
@@ -124,11 +134,6 @@ class Ranked:
         overlap = self.zero("overlap_comm", self.plan.zero_stage == 3)
         buckets = 2 if overlap and self.plan.zero_stage < 3 else 1
         return buckets * self.zero("reduce_bucket_size", BUCKET) - self.bucket
-
-
-def is_half(config: Mapping[str, Any]) -> bool:
-    """Whether the forward pass computes at 16 bits."""
-    return any(given(config, f"{kind}.enabled", False) for kind in ("bf16", "fp16"))
 
 
 def estimate(
@@ -158,8 +163,9 @@ def estimate(
 def _estimate(model: ModelConfig, rank: Ranked, forward: Forward) -> Memory:
     plan, size = rank.plan, rank.size
     weights = size * (rank.own if plan.zero_stage == 3 else rank.count)
-    kept = 4 * len(moments(rank.config, is_matrix=True))
-    optimizer = rank.own * (kept + (4 if plan.zero_stage else 0))
+    count = len(moments(rank.config, is_matrix=True))
+    kept = moment_size(rank.config) * count
+    optimizer = rank.own * (kept + (rank.master if plan.zero_stage else 0))
     acts = activations(model, plan, rank.part, size, rank.cpu, forward)
     backward, reduce = MOMENTS[_kind(rank)](rank)
     moments_of_a_step = (
@@ -169,13 +175,17 @@ def _estimate(model: ModelConfig, rank: Ranked, forward: Forward) -> Memory:
     )
     host = 0.0
     if offloaded(rank.config, "offload_optimizer") != "none":
-        host = optimizer + rank.own * (4 + size)  # the gradient's part, and what is copied back
+        host = optimizer + rank.own * (
+            rank.master + size
+        )  # the gradient's part, and what is copied back
         optimizer = 0.0
     if offloaded(rank.config, "offload_param") != "none":
         weights, host = 0.0, host + weights
     full = max(moments_of_a_step, key=lambda moment: moment.total)
     buffers = full.buffers + (SCRATCH if rank.cpu else 0)
-    part = max((4 + kept) * rank.count / plan.replicas, max(4, kept) * _largest_layer(model))
+    part = max(
+        4 * (1 + count) * rank.count / plan.replicas, 4 * max(1, count) * _largest_layer(model)
+    )
     return Memory(weights, full.gradients, optimizer, full.activations, buffers, host, part)
 
 
@@ -238,10 +248,10 @@ MOMENTS = {"zero0": _zero0, "zero1": _zero1, "zero2": _zero2, "zero3": _zero3, "
 
 
 def _update(rank: Ranked) -> Moment:
-    """The optimizer's step: gradients as one flat part in float32, and what torch computes with."""
+    """The optimizer's step: gradients as one flat part, and what torch computes with."""
     used, asked = implementation(rank.config), given(rank.config, "optimizer.params", {}) or {}
     by_torch = used is not None and used.name.startswith("torch") and not asked.get("fused")
-    stage, whole, own = rank.plan.zero_stage, 4.0 * rank.count, 4.0 * rank.own
+    stage, whole, own = rank.plan.zero_stage, 4.0 * rank.count, float(rank.master * rank.own)
     if stage == 0:  # a weight at a time on a CPU, all at once on a GPU
         return Moment(whole, whole if by_torch and not rank.cpu else 0.0)
     temporary = 2 * own if by_torch else 0.0

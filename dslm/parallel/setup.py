@@ -8,9 +8,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from dslm.errors import Problem
+from dslm.parallel.devices import find_device
 from dslm.progress import human
 
 STALE_AFTER = 300.0
@@ -18,6 +20,9 @@ STALE_AFTER = 300.0
 
 ARCHITECTURE = re.compile(r"(\d+\.\d+(\+PTX)?)?")
 """What DeepSpeed can read as the architecture of a GPU; torch knows more, such as 9.0a."""
+
+FLOAT8_SINCE = (8, 9)
+"""The first compute capability of NVIDIA with 8-bit floats (Ada; Hopper is 9.0)."""
 
 
 def check_builds(ops: Sequence[str], extensions: Path, architectures: str = "") -> list[Problem]:
@@ -43,6 +48,34 @@ def check_builds(ops: Sequence[str], extensions: Path, architectures: str = "") 
     return problems + [
         lock for lock in stale_locks(extensions) if Path(lock.where).parent.name in ops
     ]
+
+
+def check_float8(device: str) -> list[Problem]:
+    """What keeps this machine from training in 8-bit floats; a CPU emulates them."""
+    problems = []
+    if find_spec("torchao") is None:
+        fix = "pip install 'dslm[fp8]', or use precision=bf16"
+        problems.append(Problem("precision", "fp8", "needs torchao, which is not installed", fix))
+    if device != "cpu":
+        from dslm.parallel.hardware import gpu
+
+        problems += check_gpu_float8(*gpu(device))
+    return problems
+
+
+def check_gpu_float8(name: str, capability: tuple[int, int] | None = None) -> list[Problem]:
+    """Whether a GPU computes in 8-bit floats.
+
+    Args:
+        name: as its driver or the table of GPUs has it.
+        capability: what torch says of it; without it the table alone decides.
+    """
+    device = find_device(name)
+    old = capability is not None and capability < FLOAT8_SINCE
+    if not old and (device is None or device.float8):
+        return []
+    rule = f"{name} computes no 8-bit floats, which came with compute capability 8.9"
+    return [Problem("precision", "fp8", rule, "use precision=bf16")]
 
 
 def check_disk(

@@ -11,6 +11,7 @@ from pydantic.dataclasses import dataclass
 from dslm.config.parse import STRICT
 from dslm.errors import Problem
 from dslm.model.config import ModelConfig
+from dslm.model.float8 import Float8Config, check_float8
 from dslm.objectives.registry import ObjectiveConfig, check_objective
 from dslm.quantization.config import QuantizationConfig, check_quantization
 from dslm.run.bad_steps import BadStepsConfig
@@ -20,6 +21,7 @@ from dslm.sampling.augment import AugmentationConfig
 Natural = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
+Precision = Literal["fp32", "bf16", "bf16_autocast", "fp16", "fp8"]
 
 
 RENAMED = {
@@ -65,6 +67,11 @@ class RunConfig:
     data: DataConfig
     objective: ObjectiveConfig = Field(default_factory=ObjectiveConfig)
     schedule: ScheduleConfig = Field(default_factory=ScheduleConfig)
+    precision: Precision | None = None
+    """In what is computed: fp32; bf16 or fp16 (float32 masters; bf16 with float32 sums, fp16 with a
+    dynamic loss scale); bf16_autocast (float32 weights); fp8 (bf16, wide linear maps in 8 bits).
+    DeepSpeed's JSON is filled in, and may not say something else; null = what it says."""
+    float8: Float8Config = Field(default_factory=Float8Config)
     quantization: QuantizationConfig = Field(default_factory=QuantizationConfig)
     bad_steps: BadStepsConfig = Field(default_factory=BadStepsConfig)
     steps: Count
@@ -117,6 +124,7 @@ def check_run(config: RunConfig) -> list[Problem]:
     problems = _check_data(config) + check_objective(config.objective, config.model)
     problems += check_schedule(config.schedule, config.steps)
     problems += check_quantization(config.quantization, config.model.map_inputs)
+    problems += _check_float8(config)
     if (first := config.quantization.start_step) >= config.steps:
         rule = f"leaves none of steps = {config.steps} to be rounded"
         problems.append(Problem("quantization.start_step", first, rule, "use a smaller one"))
@@ -132,6 +140,15 @@ def check_run(config: RunConfig) -> list[Problem]:
         rule = f"is more than model.layers = {config.model.layers}{decoder_blocks}"
         fix = f"use at most {config.model.blocks}"
         problems.append(Problem("pipeline_stages", config.pipeline_stages, rule, fix))
+    return problems
+
+
+def _check_float8(config: RunConfig) -> list[Problem]:
+    used = config.precision == "fp8"
+    problems = list(check_float8(config.float8, config.model, used))
+    if used and (scheme := config.quantization.scheme) != "none":
+        rule = "rounds the linear maps that precision=fp8 computes in 8-bit floats"
+        problems.append(Problem("quantization.scheme", scheme, rule, "use one of the two"))
     return problems
 
 

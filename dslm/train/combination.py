@@ -17,12 +17,14 @@ from dslm.objectives.base import Context, Objective
 from dslm.objectives.registry import make_objective
 from dslm.parallel.activations import Forward
 from dslm.parallel.plan import Plan
+from dslm.parallel.setup import check_gpu_float8
 from dslm.run.config import RunConfig
 from dslm.run.init_from import open_source_run
 from dslm.run.settings import settings
 from dslm.tokenizers.vocabulary import Vocabulary
 from dslm.train.data import objective_of, open_sources
-from dslm.train.prepare import check_settings, fitted, forward_pass, load_deepspeed, plan_of
+from dslm.train.plan import load_deepspeed, plan_of
+from dslm.train.prepare import check_settings, fitted, forward_pass
 from dslm.train.word_vectors.embedding import check_word_vectors
 
 ASSUMED = 50_257
@@ -45,7 +47,11 @@ class Combination:
 
 
 def combine(
-    words: Sequence[str], config_file: str | None, deepspeed_file: str | None, world: World
+    words: Sequence[str],
+    config_file: str | None,
+    deepspeed_file: str | None,
+    world: World,
+    gpu: str | None = None,
 ) -> Combination:
     """Check everything that does not need the machine.
 
@@ -54,6 +60,7 @@ def combine(
         config_file: a JSON file of settings, or a ``run.json``.
         deepspeed_file: DeepSpeed's JSON.
         world: the ranks that there would be.
+        gpu: the name of theirs, if it is known.
 
     Raises:
         UserError: with every problem found.
@@ -62,10 +69,14 @@ def combine(
     given = found.collect(_settings, words, config_file)
     config, without = given or (None, True)
     deepspeed = found.collect(load_deepspeed, deepspeed_file)
-    plan = plan_of(deepspeed, config, world, found) if deepspeed is not None else None
+    plan = None
+    if deepspeed is not None:
+        deepspeed, plan = plan_of(deepspeed, config, world, found)
     assumed, objective, source = False, None, None
     if config:
         found.problems += check_settings(config, deepspeed if plan else None)
+        if config.precision == "fp8" and gpu is not None:
+            found.problems += check_gpu_float8(gpu)
         if config.word_vectors:
             found.problems += check_word_vectors(config.word_vectors, config.model)
         source = found.collect(open_source_run, config.init_from) if config.init_from else None

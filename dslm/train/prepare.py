@@ -13,17 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from dslm.environment import World, extensions_folder, gpu_architectures
-from dslm.errors import ConfigError, Problem, Problems, UserError
-from dslm.files.whole import read_json
+from dslm.errors import Problem, Problems, UserError
 from dslm.model.config import check_model
 from dslm.model.counts import parameter_count
+from dslm.model.float8 import Float8Config
 from dslm.objectives.base import Objective
 from dslm.parallel.activations import Forward
 from dslm.parallel.deepspeed_json import check as ds_check
 from dslm.parallel.deepspeed_json.optimizer import all_moments, moments, named
 from dslm.parallel.muon import check_matrices
-from dslm.parallel.plan import Plan, make_plan
-from dslm.parallel.setup import check_builds, check_disk
+from dslm.parallel.plan import Plan
+from dslm.parallel.setup import check_builds, check_disk, check_float8
+from dslm.parallel.world import device
 from dslm.run.best import best
 from dslm.run.checkpoint import (
     checkpoints,
@@ -47,8 +48,9 @@ from dslm.train.data import (
     open_sources,
     open_stream,
 )
-from dslm.train.elastic import kept_batch
 from dslm.train.mixture import first_phase, phases_from
+from dslm.train.plan import load_deepspeed, plan_of
+from dslm.train.precision import precision_of
 from dslm.train.word_vectors.embedding import check_word_vectors
 
 
@@ -103,6 +105,16 @@ class Job:
         return forward_pass(self.config, self.objective)
 
     @property
+    def precision(self) -> str:
+        """In what the forward pass computes, see `precision_of`."""
+        return precision_of(self.config, self.deepspeed)
+
+    @property
+    def float8(self) -> Float8Config | None:
+        """Which layers compute in 8-bit floats; `None` = none does."""
+        return self.config.float8 if self.config.precision == "fp8" else None
+
+    @property
     def checkpoint_bytes(self) -> int:
         """Size of one checkpoint."""
         kept = 1 + len(moments(self.deepspeed, is_matrix=True))
@@ -136,7 +148,7 @@ def prepare(
     objective = None
     plan = None
     if deepspeed is not None:
-        plan = plan_of(deepspeed, config, world, found)
+        deepspeed, plan = plan_of(deepspeed, config, world, found)
     if config:
         found.problems += check_settings(config, deepspeed if plan else None)
         if world.is_main and config.word_vectors and not RunFolder(Path(config.run)).newest_step():
@@ -158,6 +170,8 @@ def prepare(
         raise UserError(*found.problems)
     job = _job(config, deepspeed, plan, sources, objective, world, source)
     wrong = check_builds(job.ops, extensions_folder(), "" if world.cpu else gpu_architectures())
+    if job.float8:
+        wrong += check_float8(device(world))
     if world.is_main:
         wrong += _check_disk(job)
     if wrong:
@@ -232,33 +246,6 @@ def check_optimizer(
     rule = f"keeps {keeps}, but the checkpoint of step {step:,}{made_by} holds {kept}"
     fix = "use the optimizer of before, or begin its moments anew with resume_optimizer=fresh"
     return [Problem("optimizer.type", deepspeed["optimizer"]["type"], rule, fix)]
-
-
-def load_deepspeed(path: str | None) -> dict[str, Any]:
-    """Read DeepSpeed's JSON.
-
-    Raises:
-        UserError: there is none, or it cannot be read.
-    """
-    if path is None:
-        rule = "is required: DeepSpeed's JSON holds optimizer, batch, precision and ZeRO stage"
-        fix = "for a start use ds_configs/zero1_fp32.json"
-        raise ConfigError(Problem("--deepspeed_config", None, rule, fix))
-    return read_json(Path(path))
-
-
-def plan_of(
-    deepspeed: dict[str, Any], config: RunConfig | None, world: World, found: Problems
-) -> Plan | None:
-    """Check DeepSpeed's JSON, and derive the plan if it is right."""
-    stages = config.pipeline_stages if config else 1
-    wrong = ds_check.check(deepspeed, pipeline_stages=stages, cpu=world.cpu)
-    plan = None
-    if config and not wrong:
-        kept = kept_batch(RunFolder(Path(config.run)), deepspeed)
-        plan, wrong = make_plan(deepspeed, world.size, stages, config.model.sequence, kept)
-    found.problems += wrong
-    return plan
 
 
 def _with_added_ids(

@@ -110,7 +110,8 @@ def _train(record: RunRecord, step: int, messages: TextIO, watchdog: Watchdog) -
     extras = (*job.objective.extras, *([DROPOUT_KEYS] if job.config.model.dropout else []))
     layers = stages(job.config.model, job.config.seed, extras)
     prediction = Prediction(job, world)
-    engine = create(layers, job.plan, job.deepspeed, job.objective, job.config.quantization)
+    rounding, float8 = job.config.quantization, job.float8
+    engine = create(layers, job.plan, job.deepspeed, job.objective, rounding, float8)
     limit_waits(longest(job.config.stall_minutes))
     watchdog.enter("restoring")
     REQUESTS.renew()

@@ -19,7 +19,7 @@ from dslm.run.status import Status
 from dslm.run.versions import versions
 from dslm.train.mixture import write_phases
 from dslm.train.prepare import Job
-from dslm.train.screen import command, precision
+from dslm.train.screen import command
 from dslm.train.word_vectors.embedding import KEY, WordVectors
 
 LAYOUT = (
@@ -99,7 +99,7 @@ class RunRecord:
     def layout(self) -> dict[str, Any]:
         """At which layout the run is trained, for its checkpoints."""
         plan = {key: getattr(self.job.plan, key) for key in LAYOUT}
-        return {**plan, "precision": precision(self.job), "device": self._device}
+        return {**plan, "precision": self.job.precision, "device": self._device}
 
     @property
     def _device(self) -> str:

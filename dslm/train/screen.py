@@ -16,11 +16,13 @@ from dslm.launchers import MPI
 from dslm.model.counts import parameter_count
 from dslm.parallel.deepspeed_json.optimizer import decouples_decay
 from dslm.parallel.memory import Memory, estimate
+from dslm.parallel.parameter_bytes import parameter_bytes_line
 from dslm.progress import counted, human
 from dslm.quantization.config import QuantizationConfig
 from dslm.run.config import RunConfig
 from dslm.run.schedule import length, settled, warmup_steps
 from dslm.run.status import Ending
+from dslm.train.precision import float8_lines
 from dslm.train.prepare import Job
 from dslm.train.word_vectors.embedding import WordVectors
 
@@ -46,11 +48,13 @@ def first_screen(
         *(("rows", row) for row in _rows(job)),
         *([("vectors", _vectors(vectors))] if vectors else []),
         *(("quantize", how) for how in _quantized(config.quantization)),
+        *(("float8", which) for which in float8_lines(config, world.cpu)),
         ("layout", _layout(job, world)),
         ("batch", _batch(job)),
         ("steps", f"{config.steps:,} · {human(config.steps * plan.tokens_per_step)} tokens"),
         ("rate", _rate(job)),
         ("memory", _memory(_estimate(job, world))),
+        ("bytes", parameter_bytes_line(job.deepspeed, plan)),
         ("saves", _saves(job)),
         ("start", _start(job, resumed_from)),
         *(("note", note) for note in _notes(job)),
@@ -202,13 +206,7 @@ def _layout(job: Job, world: World) -> str:
     by = f", started by {world.launcher}" if world.launcher != "python" else ""
     hosts = -(-world.size // world.local_size)
     on = f" on {hosts} hosts" if hosts > 1 else ""
-    return f"{ranks}{on}{by} = {replicas} · ZeRO-{plan.zero_stage} · {precision(job)}"
-
-
-def precision(job: Job) -> str:
-    """In what the forward pass computes: fp32, bf16 or fp16."""
-    enabled = (kind for kind in ("bf16", "fp16") if job.deepspeed.get(kind, {}).get("enabled"))
-    return next(enabled, "fp32")
+    return f"{ranks}{on}{by} = {replicas} · ZeRO-{plan.zero_stage} · {job.precision}"
 
 
 def _batch(job: Job) -> str:

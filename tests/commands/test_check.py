@@ -46,7 +46,7 @@ def test_a_plan_that_fits_is_shown_with_what_it_takes(checked: Any, large: str) 
     assert (code, err) == (0, "")
     names = {line.split()[0] for line in out.splitlines() if line}
     assert {"model", "layout", "batch", "memory", "sends", "step", "fits"} <= names
-    assert "16 H100 ranks on 2 hosts = 16 replicas · ZeRO-1 · 16 bits" in out
+    assert "16 H100 ranks on 2 hosts = 16 replicas · ZeRO-1 · bf16" in out
     assert "vocabulary 50,257" in out
     assert "all-reduce of gradients between hosts" in out
     assert "fits     yes" in out

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
+from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers.deepspeed_json import deepspeed
@@ -13,6 +16,7 @@ from dslm.preprocess.read.reading import ReadingConfig
 from dslm.preprocess.shard import shard
 from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
 from dslm.preprocess.work.plan import ShardingConfig
+from dslm.quantization.config import SCHEMES
 
 pytestmark = pytest.mark.ranks
 
@@ -25,7 +29,7 @@ LAYOUTS = {
 }
 """Ranks, ZeRO stage, pipeline stages, and rows of a micro-batch: batches of 16 cut in every way."""
 SHAPE = ["model.layers=2", "model.heads=2", "model.width=32", "model.sequence=32"]
-OBJECTIVES = {
+OBJECTIVES: dict[str, list[str]] = {
     "masked and next sentence": ["bert_tiny"],
     "masked in packed rows": ["roberta_base"],
     "spans": ["t5_style_small"],
@@ -63,13 +67,23 @@ def documents(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "set"
 
 
-def train(folder: Path, layout: tuple[int, ...], words: list[str], shards: Path) -> Ended:
+ROUNDED = {
+    "causal": (["tiny"], "w8a8"),
+    "in the middle": (["tiny", "objective.causal.fill_in_middle=0.5"], "w4"),
+    **dict(zip(OBJECTIVES, zip(OBJECTIVES.values(), cycle(SCHEMES), strict=False), strict=False)),
+}
+"""Each objective with a scheme of rounding."""
+
+
+def train(
+    folder: Path, layout: tuple[int, ...], words: list[str], shards: Path, **changes: Any
+) -> Ended:
     ranks, stage, pipeline, rows = layout
     if "objective.autoencoder.loss=squared_error" in words:
         rows = 2  # the variance that is explained is that within a micro-batch
     data = [f"data.train={shards}", f"data.validation={shards}", "data.validation_windows=40"]
     more = ["steps=10", "log_interval=1", "evaluation_interval=5", f"pipeline_stages={pipeline}"]
-    config = deepspeed(stage, train_micro_batch_size_per_gpu=rows)
+    config = deepspeed(stage, train_micro_batch_size_per_gpu=rows, **changes)
     ended = launch(folder, [*words, *SHAPE, *data, *more], config, ranks)
     assert ended.code == 0, ended.messages
     return ended
@@ -100,3 +114,17 @@ def test_every_layout_gives_the_losses_and_measures_of_one_rank(
             assert ended.metrics(key) == pytest.approx(known.metrics(key), rel=1e-3), name
     if not known.metrics("explained_variance"):  # those vectors are compared with move as well
         assert known.metrics()[-1] < known.metrics()[0] - 0.1
+
+
+@pytest.mark.parametrize("objective", ROUNDED)
+def test_every_objective_learns_rounded_at_16_bits(
+    objective: str, documents: Path, tmp_path: Path
+) -> None:
+    words, scheme = ROUNDED[objective]
+    more = ["precision=bf16", f"quantization.scheme={scheme}"]
+    ended = train(tmp_path / "run", (1, 1, 1, 8), [*words, *more], documents)
+    losses = ended.metrics()
+    assert len(losses) == 10
+    assert all(map(math.isfinite, losses))
+    assert losses[-1] < losses[0]
+    assert "ZeRO-1 · bf16" in ended.messages

@@ -7,62 +7,15 @@ A rule looks at valid values only (`given`), so that one mistake is not reported
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from dslm.errors import Problem, suggest
-from dslm.parallel.deepspeed_json.optimizer import (
-    OPTIMIZERS,
-    REMOVED,
-    implementation,
-    named,
-    offloaded,
-)
-from dslm.parallel.deepspeed_json.schema import given
+from dslm.parallel.deepspeed_json.case import PARAMETERS, TYPE, Case
+from dslm.parallel.deepspeed_json.optimizer import OPTIMIZERS, REMOVED, implementation, offloaded
+from dslm.parallel.deepspeed_json.precision_rules import PRECISION_RULES
 
 BATCH = ("train_batch_size", "train_micro_batch_size_per_gpu", "gradient_accumulation_steps")
-TYPE = "optimizer.type"
-PARAMETERS = "optimizer.params"
 QUANTIZED = tuple(f"zero_optimization.zero_quantized_{what}" for what in ("weights", "gradients"))
-
-
-@dataclass(frozen=True)
-class Case:
-    """The file and the layout that the rules look at."""
-
-    config: Mapping[str, Any]
-    pipeline_stages: int
-    cpu: bool
-
-    def of(self, path: str, default: Any = None) -> Any:
-        """The value at a path, see `given`."""
-        return given(self.config, path, default)
-
-    @property
-    def stage(self) -> int | None:
-        """The ZeRO stage; None when the file gives one that does not exist."""
-        stage: int | None = self.of("zero_optimization.stage", 0)
-        return stage
-
-    def below(self, stage: int) -> bool:
-        """Whether the ZeRO stage is known and lower than this one."""
-        return self.stage is not None and self.stage < stage
-
-    @property
-    def optimizer(self) -> str | None:
-        """The key of `OPTIMIZERS`; None when there is no optimizer, or no such."""
-        return named(self.of(TYPE, "") or "")
-
-    @property
-    def parameters(self) -> Mapping[str, Any]:
-        """What ``optimizer.params`` holds."""
-        parameters: Mapping[str, Any] = self.of(PARAMETERS, {}) or {}
-        return parameters
-
-    @property
-    def precision(self) -> str:
-        """The type of the weights that the forward pass reads."""
-        return next((p for p in ("fp16", "bf16") if self.of(f"{p}.enabled", False)), "fp32")
 
 
 def contradictions(
@@ -83,39 +36,6 @@ def batch(case: Case) -> Iterator[Problem]:
         yield Problem(BATCH[0], None, rule, f"add {BATCH[0]} and {BATCH[1]}")
     elif len(present) == 1:
         yield Problem(present[0], case.config[present[0]], rule, f"add {' or '.join(missing)}")
-
-
-def precision(case: Case) -> Iterator[Problem]:
-    """One precision at a time, and sums that the ZeRO stage can keep."""
-    if case.of("fp16.enabled", False) and case.of("bf16.enabled", False):
-        yield Problem("fp16.enabled", True, "bf16.enabled is true as well", "keep one of the two")
-        return
-    weights, sums = case.of("data_types.param_dtype"), case.of("data_types.grad_accum_dtype")
-    if weights not in (None, case.precision):
-        rule = f"the weights are {case.precision} by the fp16 and bf16 blocks"
-        yield Problem("data_types.param_dtype", weights, rule, f'write "{case.precision}"')
-    if sums not in (None, case.precision) and case.below(1):
-        rule = f"without ZeRO, gradients are summed in the type of the weights, {case.precision}"
-        yield Problem("data_types.grad_accum_dtype", sums, rule, "set zero_optimization.stage to 1")
-    for name in ("fp16.fp16_master_weights_and_grads", "bf16.bf16_master_weights_and_grads"):
-        if case.of(name, False) and case.below(1):
-            yield Problem(name, True, "needs ZeRO", "set zero_optimization.stage to 1, 2 or 3")
-    states, master = "bf16.bf16_optimizer_states", "bf16.bf16_master_weights_and_grads"
-    if case.of(states, False) and not case.of(master, False):
-        yield Problem(states, True, f"needs {master}", f"set {master} to true")
-
-
-def whole_sums(case: Case) -> Iterator[Problem]:
-    """Where DeepSpeed without ZeRO would give other losses than with it."""
-    if not case.below(1):
-        return
-    where, fix = "zero_optimization.stage", "set it to 1: the same layout on one rank, less memory"
-    if case.pipeline_stages > 1:
-        rule = "clips a pipeline by a wrong norm where a weight is tied"
-        yield Problem(where, case.stage, rule, fix)
-    elif case.precision != "fp32":
-        rule = f"sums {case.precision} gradients without float32 and makes one step too many"
-        yield Problem(where, case.stage, rule, fix)
 
 
 def pipeline(case: Case) -> Iterator[Problem]:
@@ -257,8 +177,7 @@ def muon(case: Case) -> Iterator[Problem]:
 
 RULES = (
     batch,
-    precision,
-    whole_sums,
+    *PRECISION_RULES,
     pipeline,
     offload,
     gradients,

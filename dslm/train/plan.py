@@ -1,0 +1,57 @@
+"""DeepSpeed's JSON: read, filled in with the precision of the settings, checked, planned."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from dslm.environment import World
+from dslm.errors import ConfigError, Problem, Problems
+from dslm.files.whole import read_json
+from dslm.parallel.deepspeed_json import check as ds_check
+from dslm.parallel.deepspeed_json.precision import in_own_words, with_precision
+from dslm.parallel.plan import Plan, make_plan
+from dslm.run.config import RunConfig
+from dslm.run.folder import RunFolder
+from dslm.train.elastic import kept_batch
+
+
+def load_deepspeed(path: str | None) -> dict[str, Any]:
+    """Read DeepSpeed's JSON.
+
+    Raises:
+        UserError: there is none, or it cannot be read.
+    """
+    if path is None:
+        rule = "is required: DeepSpeed's JSON holds optimizer, batch and ZeRO stage"
+        fix = "for a start use ds_configs/zero1_fp32.json"
+        raise ConfigError(Problem("--deepspeed_config", None, rule, fix))
+    return read_json(Path(path))
+
+
+def plan_of(
+    deepspeed: dict[str, Any], config: RunConfig | None, world: World, found: Problems
+) -> tuple[dict[str, Any], Plan | None]:
+    """Fill in and check DeepSpeed's JSON, and derive the plan if it is right.
+
+    Args:
+        deepspeed: the JSON as read.
+        config: the settings, if they are right.
+        world: the ranks.
+        found: collects what is wrong.
+
+    Returns:
+        The JSON with the precision of the settings, and the plan.
+    """
+    stages, word = (config.pipeline_stages, config.precision) if config else (1, None)
+    filled, contradicting = with_precision(deepspeed, word)
+    wrong = [
+        in_own_words(problem, deepspeed, word)
+        for problem in ds_check.check(filled, pipeline_stages=stages, cpu=world.cpu)
+    ]
+    plan = None
+    if config and not wrong:
+        kept = kept_batch(RunFolder(Path(config.run)), filled)
+        plan, wrong = make_plan(filled, world.size, stages, config.model.sequence, kept)
+    found.problems += contradicting + wrong
+    return filled, plan
