@@ -119,7 +119,7 @@ class Engine(ABC):
     def half(self) -> bool:
         """Whether the forward pass computes at 16 bits."""
         weight = next(iter(self.parameters().values()))
-        return weight.dtype != torch.float32
+        return weight.dtype != torch.float32 or bool(self.engine.torch_autocast_enabled())
 
     def set_learning_rate(self, factor: float) -> None:
         """Set the learning rate to `factor` × its peak in DeepSpeed's JSON."""

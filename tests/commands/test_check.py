@@ -156,3 +156,22 @@ def test_it_needs_no_torch(large: str) -> None:
         f"main({argv!r})\nassert not {{'torch', 'deepspeed'}} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60, capture_output=True)
+
+
+@pytest.mark.parametrize(("gpu", "enough"), [("A100", False), ("V100", False), ("H100", True)])
+def test_8_bit_floats_need_a_gpu_that_has_them(checked: Any, gpu: str, enough: bool) -> None:
+    code, out, err = checked("gpt2_medium", "precision=fp8", "--gpus", f"4x{gpu}")
+    if not enough:
+        assert code == 2
+        assert err.startswith(f"error: precision = 'fp8': {gpu} computes no 8-bit floats")
+        assert "use precision=bf16" in err
+        return
+    assert (code, err) == (0, "")
+    assert "float8   tensorwise: 48 of 96 linear maps of the blocks (attention.project, " in out
+    assert "in bf16: attention.output, feed_forward.leave (too narrow to gain), head" in out
+    assert "ZeRO-1 · fp8" in out
+    assert "emulated" not in out
+    assert "bytes    18 a parameter: weights 2, gradients 4, master 4, moments 8" in out
+    record = json.loads(checked("gpt2_medium", "precision=fp8", "--gpus", f"4x{gpu}", "--json")[1])
+    assert record["precision"] == "fp8"
+    assert record["parameter_bytes"] == {"weights": 2, "gradients": 4, "master": 4, "moments": 8}

@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from dslm.parallel.setup import STALE_AFTER, check_builds, check_disk
+from dslm.parallel import setup
+from dslm.parallel.devices import DEVICES, WITHOUT_FLOAT8
+from dslm.parallel.setup import (
+    STALE_AFTER,
+    check_builds,
+    check_disk,
+    check_float8,
+    check_gpu_float8,
+)
 
 Usage = namedtuple("Usage", "free")
 
@@ -96,3 +104,37 @@ def test_checkpoints_that_are_there_take_no_more_space(tmp_path: Path) -> None:
     free = shutil.disk_usage(tmp_path).free
     assert check_disk(tmp_path, free, keep=3)
     assert not check_disk(tmp_path, free, keep=3, existing=int(3.5 * free))
+
+
+def test_8_bit_floats_need_torchao(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert check_float8("cpu") == []
+    monkeypatch.setattr(setup, "find_spec", {}.get)
+    (problem,) = check_float8("cpu")
+    assert str(problem) == (
+        "precision = 'fp8': needs torchao, which is not installed; "
+        "pip install 'dslm[fp8]', or use precision=bf16"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "capability", "has"),
+    [
+        ("NVIDIA A100-SXM4-80GB", (8, 0), False),
+        ("NVIDIA A100-SXM4-80GB", None, False),
+        ("NVIDIA GeForce RTX 3060", (8, 6), False),
+        ("NVIDIA L4", (8, 9), True),
+        ("NVIDIA H200", (9, 0), True),
+        ("one of tomorrow", (13, 0), True),
+        ("AMD Instinct MI250X", (9, 0), False),
+        ("AMD Instinct MI300X", (9, 4), True),
+    ],
+)
+def test_8_bit_floats_need_a_gpu_that_has_them(
+    name: str, capability: tuple[int, int] | None, has: bool
+) -> None:
+    found = [problem.where for problem in check_gpu_float8(name, capability)]
+    assert found == ([] if has else ["precision"])
+
+
+def test_the_gpus_without_8_bit_floats_are_in_the_table() -> None:
+    assert DEVICES.keys() > WITHOUT_FLOAT8

@@ -119,6 +119,31 @@ def test_no_mistake_is_made_up(seed: int, tmp_path: Path) -> None:
     DeepSpeedConfig(alone)  # it knows of one rank here
 
 
+@pytest.mark.parametrize("word", ["fp32", "bf16", "bf16_autocast", "fp16", "fp8"])
+def test_a_word_for_the_precision_is_written_into_the_file(word: str, tmp_path: Path) -> None:
+    from deepspeed.runtime.config import DeepSpeedConfig
+
+    case = right(0)
+    case.cpu = word != "fp16"
+    case.words |= {"precision": word, "pipeline_stages": 1}
+    case.more = ["float8.narrowest=48"] if word == "fp8" else []
+    case.ranks, case.deepspeed = 1, {BATCH: 4, MICRO: 2, "optimizer": {"type": "AdamW"}}
+    case.deepspeed["optimizer"]["params"] = TORCH
+    case.deepspeed[ZERO] = {"stage": 1}
+    found = case.combine(tmp_path)
+    read = DeepSpeedConfig(found.plan.deepspeed(found.deepspeed))
+    on = (
+        read.float16_config.enabled,
+        read.bfloat16_config.enabled,
+        bool(read.torch_autocast_enabled),
+    )
+    expected = {"fp16": 0, "bf16": 1, "fp8": 1, "bf16_autocast": 2}.get(word)
+    assert [index for index, enabled in enumerate(on) if enabled] == (
+        [] if expected is None else [expected]
+    )
+    assert read.grad_accum_dtype == ("fp32" if word in ("bf16", "fp8") else None)
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "ds_configs").glob("*.json")), ids=lambda p: p.stem)
 @pytest.mark.parametrize("ranks", [1, 2, 4])
 def test_the_files_of_the_project_are_right(path: Path, ranks: int) -> None:
@@ -319,6 +344,22 @@ BROKEN: dict[str, tuple[Break, str]] = {
         both(FLOAT32, key("data_types", {"param_dtype": "bf16"})),
         "data_types.param_dtype",
     ),
+    "precision that the file contradicts": (
+        both(FLOAT32, key("bf16", {"enabled": True}), word("precision", "fp16")),
+        "precision",
+    ),
+    "float16 on CPUs by the word": (both(on_cpu, FLOAT32, word("precision", "fp16")), "precision"),
+    "no such precision": (word("precision", "bf-16"), "precision"),
+    "8 bits of narrow layers": (both(FLOAT32, zero(1), word("precision", "fp8")), "precision"),
+    "8 bits and rounding": (
+        both(
+            word("precision", "fp8"),
+            word("float8.narrowest", 48),
+            word("quantization.scheme", "w8a8"),
+        ),
+        "quantization.scheme",
+    ),
+    "a recipe without 8 bits": (word("float8.recipe", "rowwise"), "float8.recipe"),
     "parameters on the host at stage 2": (
         zero(2, offload_param={"device": "cpu"}),
         f"{ZERO}.offload_param.device",

@@ -260,3 +260,35 @@ def test_the_disk_must_hold_the_best_too(
     make_job(f"data.validation={shard_set}", "keep=2")
     make_job(f"data.validation={shard_set}", "keep_best=false")
     assert asked == [3, 3, 3]
+
+
+def test_bytes_a_parameter_are_shown_and_what_divides_them(make_job: Any) -> None:
+    assert screen(make_job())["bytes"] == (
+        "20 a parameter: weights 4, gradients 4, master 4, moments 8 · "
+        "master and moments divided by 2 replicas"
+    )
+    assert screen(make_job("precision=bf16", zero_optimization={"stage": 3}))["bytes"] == (
+        "18 a parameter: weights 2, gradients 4, master 4, moments 8 · all divided by 2 replicas"
+    )
+    sgd = {"type": "SGD", "params": {"lr": 0.1}}
+    job = make_job(optimizer=sgd, zero_optimization={"stage": 0})
+    assert screen(job)["bytes"] == ("8 a parameter: weights 4, gradients 4, master 0, moments 0")
+
+
+def test_what_is_computed_in_float8_and_what_falls_back_is_shown(make_job: Any) -> None:
+    job = make_job("precision=fp8", "float8.narrowest=32", "model.key_value_heads=1")
+    lines = [line[9:] for line in first_screen(job, TWO, 0) if line.startswith("float8")]
+    assert screen(job)["layout"].endswith("ZeRO-1 · fp8")
+    assert lines == [
+        "tensorwise: 8 of 8 linear maps of the blocks (attention.project, attention.output, "
+        "feed_forward.enter, feed_forward.leave)",
+        "in bf16: head and embeddings",
+        "emulated on a CPU: rounded alike, and slower than bf16",
+    ]
+    wider = make_job("precision=fp8", "float8.narrowest=33", "model.width=64", "model.heads=4")
+    assert wider.deepspeed["bf16"] == {"enabled": True}
+    mixed = make_job("precision=fp8", "float8.narrowest=32", "model.feed_forward=40")
+    assert (
+        "in bf16: feed_forward.enter, feed_forward.leave (too narrow to gain), head and embeddings"
+        in "\n".join(first_screen(mixed, TWO, 0))
+    )

@@ -200,6 +200,13 @@ def test_a_refused_key_is_reported_with_its_reason(
 
 
 CPU_OFFLOAD = {"device": "cpu"}
+MASTERS = "bf16_master_weights_and_grads"
+LEAN = {"enabled": True, MASTERS: True, "bf16_optimizer_states": True}
+ON_HOST = {
+    "zero_optimization__offload_optimizer": CPU_OFFLOAD,
+    "optimizer__params": {"lr": 1.0},
+}
+LEAN_MASTERS = {"enabled": True, MASTERS: True}
 
 CONTRADICTIONS = [
     (
@@ -231,6 +238,65 @@ CONTRADICTIONS = [
         "bf16.bf16_optimizer_states",
         "needs bf16.bf16_master_weights_and_grads",
         "to true",
+    ),
+    (
+        {"bf16__enabled": True, "torch_autocast": {"enabled": True, "dtype": "bf16"}},
+        "bf16.enabled",
+        "torch_autocast.enabled is true as well",
+        "keep one",
+    ),
+    (
+        {"torch_autocast__enabled": True},
+        "torch_autocast.dtype",
+        "another one on a GPU",
+        'write "bfloat16"',
+    ),
+    (
+        {"bf16": {MASTERS: True, "bf16_optimizer_states": True}},
+        f"bf16.{MASTERS}",
+        "needs bf16.enabled",
+        "set it to true",
+    ),
+    (
+        {"bf16": {"enabled": True, MASTERS: True}},
+        f"bf16.{MASTERS}",
+        "needs bf16.bf16_optimizer_states too",
+        "to true",
+    ),
+    (
+        {"bf16": LEAN, "data_types__grad_accum_dtype": "fp32"},
+        f"bf16.{MASTERS}",
+        "ignored by DeepSpeed at ZeRO stage 1",
+        "set zero_optimization.stage to 2",
+    ),
+    (
+        {
+            "bf16": LEAN,
+            "zero_optimization__offload_optimizer": CPU_OFFLOAD,
+            "optimizer__params__torch_adam": True,
+        },
+        f"bf16.{MASTERS}",
+        "DeepSpeed's own Adam",
+        "without torch_adam",
+    ),
+    (
+        {
+            "bf16": LEAN,
+            "optimizer": {"type": "Muon", "params": {"lr": 0.1}},
+            "gradient_clipping": 0.0,
+        },
+        f"bf16.{MASTERS}",
+        "not for Muon",
+        "AdamW",
+    ),
+    (
+        {
+            "zero_optimization__offload_optimizer": CPU_OFFLOAD,
+            "optimizer__params": {"lr": 1.0, "fp32_optimizer_states": False},
+        },
+        "optimizer.params.fp32_optimizer_states",
+        "of the type of the masters",
+        "delete it",
     ),
     (
         {"zero_optimization__stage": 2, "zero_optimization__offload_param": CPU_OFFLOAD},
@@ -430,6 +496,20 @@ def test_lamb_needs_whole_matrices_and_a_gpu() -> None:
     assert check_all(changed(optimizer=lamb, zero_optimization__stage=0), cpu=False) == []
     problem = only(check_all(changed(optimizer=lamb, zero_optimization__stage=0)))
     assert (problem.where, problem.found) == ("optimizer.type", "Lamb")
+
+
+@pytest.mark.parametrize(
+    ("stage", "more"),
+    [
+        (1, {}),
+        (2, {"data_types__grad_accum_dtype": "fp32"}),
+        (3, {"optimizer__params__torch_adam": True}),
+        (2, ON_HOST),
+        (2, {**ON_HOST, "bf16": LEAN_MASTERS}),
+    ],
+)
+def test_masters_and_moments_may_be_of_16_bits(stage: int, more: dict[str, Any]) -> None:
+    assert check_all(changed(**{"bf16": LEAN, "zero_optimization__stage": stage, **more})) == []
 
 
 def test_a_gpu_may_do_what_a_cpu_may_not() -> None:
