@@ -46,6 +46,17 @@ def test_sixteen_bits_keep_a_master_copy_with_the_optimizer() -> None:
     assert (memory.weights, memory.optimizer) == (2 * COUNT, 12 * COUNT)
 
 
+def test_masters_and_moments_of_16_bits_take_half() -> None:
+    lean = {"bf16_master_weights_and_grads": True, "bf16_optimizer_states": True}
+    config = {"bf16": {"enabled": True, **lean}}
+    memory = held(stage=2, world=1, **config)
+    assert (memory.weights, memory.optimizer) == (2 * COUNT, 6 * COUNT)
+    whole = held(stage=2, world=1, **BF16)
+    assert memory.copies == whole.copies, "a checkpoint is in float32"
+    float32 = {**config, "data_types": {"grad_accum_dtype": "fp32"}}
+    assert held(stage=2, world=1, **float32).gradients == 2 * memory.gradients
+
+
 @pytest.mark.parametrize("config", [{}, BF16])
 def test_a_higher_stage_keeps_less_and_sends_more(config: dict[str, Any]) -> None:
     stages = range(1 if config else 0, 4)

@@ -18,6 +18,9 @@ WEIGHTS = "model.layers=4 model.heads=8 model.width=384 model.sequence=64 model.
 ACTIVATIONS = "model.layers=6 model.heads=4 model.width=192 model.sequence=256"
 """2.7 million weights, and about twenty times as much for the micro-batches."""
 BF16 = {"bf16": {"enabled": True}, "data_types": {"grad_accum_dtype": "fp32"}}
+LEAN = {
+    "bf16": {"enabled": True, "bf16_master_weights_and_grads": True, "bf16_optimizer_states": True}
+}
 MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1
 """Parameters of glibc's mallopt(3)."""
 
@@ -35,6 +38,8 @@ def give_back_at_once(rank: int) -> None:
         (WEIGHTS, 1, 0, 1, {}),
         (WEIGHTS, 1, 3, 1, {}),
         (WEIGHTS, 1, 1, 1, BF16),
+        (WEIGHTS, 1, 2, 1, LEAN),
+        (f"{WEIGHTS} precision=fp8 float8.narrowest=64", 1, 3, 1, {}),
         (f"{WEIGHTS} quantization.scheme=w4", 1, 3, 1, {}),
         (f"{WEIGHTS} quantization.scheme=w8a8 model.recompute=true", 1, 1, 1, BF16),
         (ACTIVATIONS, 8, 2, 1, {}),
