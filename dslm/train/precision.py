@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dslm.model.float8 import split
-from dslm.parallel.deepspeed_json.precision import precision
+from dslm.parallel.deepspeed_json.precision import master_size, precision, sum_size
 from dslm.run.config import RunConfig
 
 
@@ -28,7 +28,22 @@ def float8_lines(config: RunConfig, cpu: bool) -> Iterator[str]:
     blocks = config.model.blocks
     count = f"{blocks * len(taken)} of {blocks * (len(taken) + len(others))}"
     yield f"{config.float8.recipe}: {count} linear maps of the blocks ({', '.join(taken)})"
-    narrow = f"{', '.join(others)} (too narrow to gain), " if others else ""
-    yield f"in bf16: {narrow}head and embeddings"
+    left = f"{', '.join(others)} (for their size), " if others else ""
+    yield f"in bf16: {left}head and embeddings"
     if cpu:
         yield "emulated on a CPU: rounded alike, and slower than bf16"
+
+
+def sums_note(deepspeed: Mapping[str, Any], accumulation: int) -> Iterator[str]:
+    """What to say where micro-batches are added up in bfloat16 beside float32 masters.
+
+    Args:
+        deepspeed: DeepSpeed's JSON, checked.
+        accumulation: micro-batches of a step.
+    """
+    halved = precision(deepspeed) == "bf16" and sum_size(deepspeed) == 2
+    if halved and accumulation > 1 and master_size(deepspeed) == 4:
+        yield (
+            "micro-batches are summed in bf16; precision=bf16, or data_types.grad_accum_dtype "
+            "= fp32 in DeepSpeed's JSON, sums them in float32"
+        )

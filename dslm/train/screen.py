@@ -22,7 +22,7 @@ from dslm.quantization.config import QuantizationConfig
 from dslm.run.config import RunConfig
 from dslm.run.schedule import length, settled, warmup_steps
 from dslm.run.status import Ending
-from dslm.train.precision import float8_lines
+from dslm.train.precision import float8_lines, sums_note
 from dslm.train.prepare import Job
 from dslm.train.word_vectors.embedding import WordVectors
 
@@ -266,6 +266,7 @@ def _notes(job: Job) -> Iterator[str]:
             'DeepSpeed\'s "Adam" with weight_decay computes AdamW; "type": "AdamW" says so, '
             '"adam_w_mode": false computes Adam'
         )
+    yield from sums_note(job.deepspeed, job.plan.accumulation)
     if job.ops:
         yield f"DeepSpeed compiles {', '.join(job.ops)} first: a few minutes, once on each machine"
 

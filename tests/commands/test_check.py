@@ -168,7 +168,7 @@ def test_8_bit_floats_need_a_gpu_that_has_them(checked: Any, gpu: str, enough: b
         return
     assert (code, err) == (0, "")
     assert "float8   tensorwise: 48 of 96 linear maps of the blocks (attention.project, " in out
-    assert "in bf16: attention.output, feed_forward.leave (too narrow to gain), head" in out
+    assert "in bf16: attention.output, feed_forward.leave (for their size), head" in out
     assert "ZeRO-1 · fp8" in out
     assert "emulated" not in out
     assert "bytes    18 a parameter: weights 2, gradients 4, master 4, moments 8" in out

@@ -289,6 +289,16 @@ def test_what_is_computed_in_float8_and_what_falls_back_is_shown(make_job: Any) 
     assert wider.deepspeed["bf16"] == {"enabled": True}
     mixed = make_job("precision=fp8", "float8.narrowest=32", "model.feed_forward=40")
     assert (
-        "in bf16: feed_forward.enter, feed_forward.leave (too narrow to gain), head and embeddings"
+        "in bf16: feed_forward.enter, feed_forward.leave (for their size), head and embeddings"
         in "\n".join(first_screen(mixed, TWO, 0))
     )
+
+
+def test_sums_in_bf16_are_pointed_out(make_job: Any) -> None:
+    bf16 = {"enabled": True}
+    assert "summed in bf16" in screen(make_job(bf16=bf16))["note"]
+    assert "note" not in screen(make_job("precision=bf16", bf16=bf16))
+    alone = make_job(bf16=bf16, train_micro_batch_size_per_gpu=8)
+    assert "note" not in screen(alone), "there is one micro-batch"
+    lean = {**bf16, "bf16_master_weights_and_grads": True, "bf16_optimizer_states": True}
+    assert "note" not in screen(make_job(bf16=lean)), "the masters are no better"
