@@ -19,7 +19,7 @@ def test_a_weight_takes_so_many_bytes(scheme: Scheme, outputs: int) -> None:
     weight = torch.randn(outputs, 100)
     steps, levels = Quantizer(scheme).grid(weight)
     maps = {"map": (steps.flatten(1), levels.flatten(1).to(torch.int8))}
-    made = compressed({"map.weight": weight}, maps, scheme)
+    made = compressed({"map.weight": weight}, maps, scheme, "pack-quantized")
     made.pop("map.weight_shape", None)
     written = sum(tensor.numel() * tensor.element_size() for tensor in made.values())
     assert stored_bytes(scheme, *weight.shape) == written
