@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from dslm.errors import UserError
 from dslm.hub.exporting import export_run
 from dslm.hub.importing import import_folder
 from dslm.inference.trained import load
+from dslm.model.quantize import rounded_weights
 from dslm.quantization.config import QuantizationConfig
 
 SCHEMES = {
@@ -82,3 +84,20 @@ def test_a_model_without_pairs_is_loaded_for_masked_tokens(
         assert torch.equal(scores, unpacked_model(tmp_path / "out", packed)(TOKENS[:, :6]).logits)
         ours = load(run, None, how, to_use=False).model(TOKENS[:, :6])
     assert float((scores - ours).abs().max()) <= 1e-5
+
+
+@pytest.mark.parametrize("scheme", ["w8a8", "w4a8", "w4", "w3", "w2"])
+def test_as_floats_both_heads_have_weights_on_the_grid(
+    scheme: Any, make_run: Callable[..., Path], trained_tokenizers: dict[str, Path], tmp_path: Path
+) -> None:
+    run = make_run(trained_tokenizers["unigram"], 7, PAIRS, **PAIRED)
+    how = QuantizationConfig(scheme=scheme, layers="all")
+    made = export_run(run, tmp_path / "out", None, how).manifest
+    assert (made.holder, made.rounds_inputs) == ("BertForPreTraining", False)
+    trained = load(run, None, QuantizationConfig(), to_use=False)
+    weights = rounded_weights(load(run, None, how, to_use=False).model)
+    missing = trained.model.load_state_dict(weights, strict=False).unexpected_keys
+    theirs = loaded(tmp_path / "out", AutoModelForPreTraining)
+    assert not missing
+    assert compared(trained, theirs, trained.config.model.size) <= 1e-5
+    assert compared(load(run), theirs, trained.config.model.size) > 1e-4

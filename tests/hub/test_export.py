@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from helpers.exports import ours, theirs
+from helpers.exports import TOKENS, ours, theirs
 from helpers.hub import settings_of, text
 from helpers.models import LLAMA, LSTM
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -22,6 +22,7 @@ from dslm.hub.exporting import export_run
 from dslm.hub.importing import import_folder
 from dslm.inference.generate import SamplingConfig, continue_text
 from dslm.inference.trained import load
+from dslm.model.quantize import rounded_weights
 from dslm.quantization.config import QuantizationConfig
 
 MakeRun = Callable[..., Path]
@@ -44,21 +45,30 @@ def test_an_exported_model_gives_our_logits(
     assert float((theirs(tmp_path / "out") - ours(run)).abs().max()) <= 1e-5
 
 
-@pytest.mark.parametrize("layers", ["blocks", "all"])
+@pytest.mark.parametrize(
+    ("scheme", "layers"), [("w8a8", "all"), ("w4a8", "blocks"), ("w3", "all"), ("w2", "linear")]
+)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_rounded_weights_are_exported_rounded(
     shape: str,
+    scheme: Any,
     layers: Any,
     make_run: MakeRun,
     trained_tokenizers: dict[str, Path],
     tmp_path: Path,
 ) -> None:
     run = make_run(trained_tokenizers["bpe"], **SHAPES[shape])
-    w3 = QuantizationConfig(scheme="w3", group_size=8, layers=layers)
-    exported = export_run(run, tmp_path / "out", quantization=w3)
-    assert exported.manifest.quantization == w3
-    assert float((theirs(tmp_path / "out") - ours(run, w3)).abs().max()) <= 1e-5
-    assert float((ours(run) - ours(run, w3)).abs().max()) > 1e-3
+    how = QuantizationConfig(scheme=scheme, group_size=8, layers=layers)
+    exported = export_run(run, tmp_path / "out", quantization=how)
+    assert exported.manifest.quantization == how
+    model = load(run, None, QuantizationConfig(), to_use=False).model
+    weights = rounded_weights(load(run, None, how, to_use=False).model)
+    with torch.no_grad():
+        floats = model(TOKENS)
+        model.load_state_dict(weights, strict=False)
+        rounded = model(TOKENS)
+    assert float((theirs(tmp_path / "out") - rounded).abs().max()) <= 1e-5
+    assert float((floats - rounded).abs().max()) > 1e-4
 
 
 @pytest.mark.parametrize("kind", KINDS)
