@@ -67,6 +67,7 @@ def prove(trained: Trained, read: ReadBack) -> Proof:
     samples, origin = _samples(trained)
     make = next(iter(trained.objective.held_out().values()))
     inputs, labels = moved(make(samples), lambda tensor: tensor.to(trained.device))
+    inputs = _of_known_segments(trained, inputs)
     theirs = model_of(read, trained.objective.extras).to(trained.device)
     training = _loss(trained, trained.model(inputs), labels)
     with _inputs_kept(trained, kept=not read.inputs):
@@ -77,6 +78,15 @@ def prove(trained: Trained, read: ReadBack) -> Proof:
     loss, found = (_loss(trained, outputs, labels) for outputs in (ours, exported))
     count = samples.tokens.size
     return Proof(origin, count, training, loss, found, abs(loss - found), apart)
+
+
+def _of_known_segments(trained: Trained, inputs: Value) -> Value:
+    """Inputs whose segments are those that the model knows: an imported one may know one alone."""
+    if isinstance(inputs, Tensor):
+        return inputs
+    last, names = trained.config.model.segments - 1, ("tokens", *trained.objective.extras)
+    pairs = zip(names, inputs, strict=True)
+    return tuple(one.clamp(max=last) if name == "segments" else one for name, one in pairs)
 
 
 def model_of(read: ReadBack, extras: tuple[str, ...] = ()) -> Transformer:
