@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dslm.hub.exporting import Exported
+from dslm.hub.folder import SETTINGS
 from dslm.hub.manifest import FILE, Manifest, Size
 from dslm.progress import human
 
@@ -19,9 +20,11 @@ def lines(exported: Exported, folder: Path) -> list[str]:
         folder: where.
     """
     found = [f"{name:<9}{text}" for name, text in _found(exported.manifest, folder)]
-    run = shlex.quote(f"{folder.as_posix()}-imported")
-    again = f"dslm hub import {shlex.quote(folder.as_posix())} {run}"
-    return [*found, "next:", f"  {exported.load}", f"  {again}"]
+    found += ["next:", f"  {exported.load}"]
+    if (folder / SETTINGS).is_file():
+        run = shlex.quote(f"{folder.as_posix()}-imported")
+        found.append(f"  dslm hub import {shlex.quote(folder.as_posix())} {run}")
+    return found
 
 
 def _found(made: Manifest, folder: Path) -> Iterator[tuple[str, str]]:

@@ -5,10 +5,10 @@ The module says what of a model the format cannot hold, writes it, and reads it 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Protocol, cast
 
 from dslm.errors import Problem
@@ -43,6 +43,8 @@ class ReadBack:
     """In float32, by the names in a `Transformer`: ``layers.…``."""
     inputs: Mapping[str, int] = field(default_factory=dict)
     """How many bits the inputs of a layer are rounded to; of other layers they are not."""
+    halved: Collection[str] = ()
+    """Names of weights that are held in float16, as of which the run's are compared too."""
 
 
 class Format(Protocol):
@@ -65,13 +67,15 @@ class Format(Protocol):
 FORMATS = {
     "floats": ("floats", "float32, rounded weights among them (default)"),
     "compressed-tensors": ("packed", "8, 4, 3 or 2 bits, for transformers and vLLM"),
+    "gguf": ("gguf.file:HALF", "8 or 4 bits and the rest of 16, for llama.cpp"),
+    "gguf-f32": ("gguf.file:WHOLE", "the same with the rest of 32 bits"),
 }
-"""The module of each format, and what it holds; floats are the default."""
+"""The module of each format, or an object in it, and what it holds; floats are the default."""
 
 
 def open_format(name: str) -> Format:
     """The format of a name."""
-    return cast(Format, import_module(f"{__package__}.{FORMATS[name][0]}"))
+    return cast(Format, resolve_name(f"{__package__}.{FORMATS[name][0]}"))
 
 
 def check_format(name: str, trained: Trained) -> list[Problem]:

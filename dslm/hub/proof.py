@@ -6,7 +6,7 @@ the loss is that of the objective. Scores are compared as well, which are many n
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
@@ -46,7 +46,8 @@ class Proof:
     training_loss: float
     """Of the run's model as it trains, straight from the checkpoint."""
     loss: float
-    """The same, but with inputs as they are where the format does not round them."""
+    """The same, but with inputs as they are where the format does not round them, and with
+    weights in float16 where it holds them so."""
     exported_loss: float
     """Of what was read back."""
     difference: float
@@ -70,7 +71,7 @@ def prove(trained: Trained, read: ReadBack) -> Proof:
     inputs = _of_known_segments(trained, inputs)
     theirs = model_of(read, trained.objective.extras).to(trained.device)
     training = _loss(trained, trained.model(inputs), labels)
-    with _inputs_kept(trained, kept=not read.inputs):
+    with _inputs_kept(trained, kept=not read.inputs), _halved(trained, read.halved):
         ours = trained.model(inputs)
     exported = theirs(inputs)
     pairs = zip(_each(ours), _each(exported), strict=True)
@@ -111,6 +112,18 @@ def _inputs_kept(trained: Trained, kept: bool) -> Iterator[None]:
     finally:
         for one, scheme in schemes.items():
             one.scheme = scheme
+
+
+@contextmanager
+def _halved(trained: Trained, names: Iterable[str]) -> Iterator[None]:
+    """Within, some weights are as float16 holds them."""
+    found = {name: trained.model.get_parameter(name) for name in names}
+    before = {name: weight.data for name, weight in found.items()}
+    for weight in found.values():
+        weight.data = weight.data.half().float()
+    yield
+    for name, weight in found.items():
+        weight.data = before[name]
 
 
 def _loss(trained: Trained, outputs: Value, labels: Value) -> float:
