@@ -33,6 +33,8 @@ class Forward:
     """The share of the tokens of which scores are made."""
     rounded: bool = False
     """Whether the weights of blocks are rounded, see `dslm.quantization`."""
+    autocast: bool = False
+    """Whether products are of 16-bit copies, and what is between the blocks is of float32."""
 
 
 PLAIN = Forward()
@@ -70,9 +72,12 @@ def activations(
     """
     tokens = plan.micro_batch * plan.sequence
     untouched = UNTOUCHED.get(model.block, 0.0) * model.width * size if cpu else 0.0
-    rounded = block_count(model) * size if forward.rounded else 0
-    block = tokens * (kept_by_block(model, size, cpu) - untouched) + rounded
+    copies = block_count(model) * size if forward.rounded or forward.autocast else 0
+    block = tokens * (kept_by_block(model, size, cpu) - untouched) + copies
     hidden = tokens * model.width * size
+    if forward.autocast:
+        block += 2 * hidden  # the inputs of the norms are twice as large
+        hidden *= 2
     blocks = part.blocks * (hidden if model.recompute else block)
     transit = 2 * hidden if part.stages > 1 else 0  # received, and its gradient
     kept = part.in_flight(plan.accumulation) * (blocks + transit)

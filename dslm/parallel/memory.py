@@ -19,6 +19,7 @@ from dslm.parallel.activations import PLAIN, Forward, activations
 from dslm.parallel.deepspeed_json.optimizer import implementation, moments, named, offloaded
 from dslm.parallel.deepspeed_json.precision import (
     SIZES,
+    halves,
     master_size,
     moment_size,
     sum_size,
@@ -166,7 +167,9 @@ def _estimate(model: ModelConfig, rank: Ranked, forward: Forward) -> Memory:
     count = len(moments(rank.config, is_matrix=True))
     kept = moment_size(rank.config) * count
     optimizer = rank.own * (kept + (rank.master if plan.zero_stage else 0))
-    acts = activations(model, plan, rank.part, size, rank.cpu, forward)
+    computed = 2 if halves(rank.config) else 4
+    forward = replace(forward, autocast=computed < size)
+    acts = activations(model, plan, rank.part, computed, rank.cpu, forward)
     backward, reduce = MOMENTS[_kind(rank)](rank)
     moments_of_a_step = (
         replace(backward, activations=acts.peak),

@@ -57,6 +57,16 @@ def test_masters_and_moments_of_16_bits_take_half() -> None:
     assert held(stage=2, world=1, **float32).gradients == 2 * memory.gradients
 
 
+def test_autocast_keeps_float32_weights_and_fewer_bytes_of_activations() -> None:
+    autocast = {"torch_autocast": {"enabled": True, "dtype": "bfloat16"}}
+    plan = Plan(1, 1, 2, micro_batch=64, accumulation=1, sequence=32)
+    whole, cast, half = (
+        estimate(MODEL, plan, {"optimizer": ADAMW, **config}) for config in ({}, autocast, BF16)
+    )
+    assert (cast.weights, cast.optimizer) == (whole.weights, whole.optimizer)
+    assert half.activations < cast.activations < 0.8 * whole.activations
+
+
 @pytest.mark.parametrize("config", [{}, BF16])
 def test_a_higher_stage_keeps_less_and_sends_more(config: dict[str, Any]) -> None:
     stages = range(1 if config else 0, 4)

@@ -43,6 +43,7 @@ def give_back_at_once(rank: int) -> None:
         (f"{WEIGHTS} quantization.scheme=w4", 1, 3, 1, {}),
         (f"{WEIGHTS} quantization.scheme=w8a8 model.recompute=true", 1, 1, 1, BF16),
         (ACTIVATIONS, 8, 2, 1, {}),
+        (f"{ACTIVATIONS} precision=bf16_autocast", 8, 2, 1, {}),
         (ACTIVATIONS, 8, 1, 2, {}),
     ],
 )
