@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from dslm.model.block import Block
 from dslm.model.layers import Linear, Table
 from dslm.quantization.config import SCHEMES, QuantizationConfig
-from dslm.quantization.integer import IntegerLinear
+from dslm.quantization.integer import IntegerLinear, is_fast
 from dslm.quantization.rounding import Quantizer, SettledQuantizer
 
 
@@ -103,15 +103,15 @@ def rounded_weights(model: nn.Module) -> dict[str, Tensor]:
 def ready_for_use(model: nn.Module) -> None:
     """Have a model that is trained no more compute the same faster.
 
-    Weights are rounded once, and where inputs are rounded as well and both have 8 bits, a CPU
-    multiplies whole numbers.
+    Weights are rounded once, and where inputs are rounded as well and both have 8 bits, a CPU with
+    instructions for it multiplies whole numbers.
     """
     for parent in model.modules():
         for name, layer in parent.named_children():
             if not isinstance(layer, (Linear, Table)) or layer.quantizer is None:
                 continue
             steps, levels = layer.quantizer.grid(layer.weight)
-            whole = layer.weight.device.type == "cpu" and layer.quantizer.scheme == SCHEMES["w8a8"]
+            whole = is_fast(layer.weight.device) and layer.quantizer.scheme == SCHEMES["w8a8"]
             if isinstance(layer, Linear) and whole:
                 setattr(parent, name, IntegerLinear(steps, levels, layer.bias))
             else:
