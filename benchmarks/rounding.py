@@ -45,6 +45,8 @@ def measure(options: Options) -> Table:
         f"{SHAPE.layers} layers × {SHAPE.width} wide, vocabulary {SHAPE.size:,}; micro-batches and "
         f"texts of {TOKENS} tokens, {WRITTEN} tokens written; the peer is the same model in float32"
     )
+    if not is_fast(torch.device("cpu")):
+        setting += "; this CPU has no AVX-512 VNNI, so that whole numbers are not used"
     return Table("Few bits", setting, rows)
 
 

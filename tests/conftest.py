@@ -39,6 +39,7 @@ class Halves(LoadScopeScheduling):
         return "faults" if nodeid.startswith("tests/faults/") else "others"
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Halves:
     """How the tests are shared out."""
     return Halves(config, log)

@@ -15,8 +15,8 @@ HELD = "; ".join(f"{name}: {holds}" for name, (_, holds) in FORMATS.items())
 DESCRIPTION = """\
 Models in Hugging Face's form, without its libraries and without running anybody's code.
 
-  dslm hub import FOLDER RUN    GPT-2, Llama and BERT, safetensors or .bin, as the folder of a run
-  dslm hub export RUN FOLDER    a run as transformers loads it, its scores compared
+  dslm hub import FOLDER RUN    GPT-2, Llama, BERT, OPT and GPTBigCode as the folder of a run
+  dslm hub export RUN FOLDER    a run as transformers, vLLM or llama.cpp load it, its loss compared
 """
 
 

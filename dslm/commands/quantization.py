@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from dslm.commands.cli import Parser
 from dslm.commands.columns import columns
 from dslm.commands.rounding import add_rounding, calibration, rounding
-from dslm.errors import ConfigError, Problem
+from dslm.errors import ConfigError, Problem, SetupError
 from dslm.report.quantization import HEAD, section
 from dslm.run.folder import RunFolder
 from dslm.shards.shard_set import ShardSet
@@ -48,15 +50,27 @@ def main(argv: list[str]) -> None:
 
     compared = which(options.run, options.float, rounding(options))
     found = compare(compared, shards, calibration(options), options.rows)
-    RunFolder(options.run).write_quantization(found)
     if options.json:
         print(json.dumps(found))
-        return
+    else:
+        _show(found)
+    folder = RunFolder(options.run)
+    try:
+        folder.write_quantization(found)
+    except OSError as error:
+        rule = f"cannot be written: {error.strerror}"
+        fix = "the figures above are all there is"
+        raise SetupError(Problem(str(folder.quantization), None, rule, fix)) from error
+    if not options.json:
+        print("next:")
+        print(f"  python launch/report.py {shlex.quote(options.run.as_posix())}")
+
+
+def _show(found: Mapping[str, Any]) -> None:
+    """Print what was found."""
     shown = section(found)
     print(*columns(shown.rows, " ".join(HEAD[1:])), sep="\n")
     print()
     print(shown.verdict)
     print(shown.measured)
     print(*columns([(name, value) for name, _, value in shown.bars], ""), sep="\n")
-    print("next:")
-    print(f"  python launch/report.py {shlex.quote(options.run.as_posix())}")

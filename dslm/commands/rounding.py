@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dslm.config.parse import parse
 from dslm.errors import ConfigError, Problem
-from dslm.quantization.config import SCHEMES, QuantizationConfig
+from dslm.quantization.config import CALIBRATION_ROWS, SCHEMES, QuantizationConfig
 from dslm.shards.shard_set import ShardSet
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def add_rounding(parser: ArgumentParser) -> None:
     parser.add_argument("--group-size", type=int, metavar="N", help=shared)
     text = "round weights for the inputs that this shard set gives them (GPTQ), not to nearest"
     parser.add_argument("--calibrate", metavar="SHARDS", help=text)
-    rows = "how many rows of it are read, evenly spread; default 128"
+    rows = f"how many rows of it are read, evenly spread; default {CALIBRATION_ROWS}"
     parser.add_argument("--calibration-rows", type=int, metavar="N", help=rows)
 
 
@@ -47,7 +47,7 @@ def calibration(options: Namespace) -> Calibration | None:
     Raises:
         UserError: there is no such shard set, or a number of rows that is none.
     """
-    from dslm.inference.calibration import ROWS, Calibration
+    from dslm.inference.calibration import Calibration
 
     rows = options.calibration_rows
     if options.calibrate is None and rows is not None:
@@ -57,4 +57,4 @@ def calibration(options: Namespace) -> Calibration | None:
         raise ConfigError(Problem("--calibration-rows", rows, "must be at least 1"))
     if options.calibrate is None:
         return None
-    return Calibration(ShardSet.open(options.calibrate), ROWS if rows is None else rows)
+    return Calibration(ShardSet.open(options.calibrate), CALIBRATION_ROWS if rows is None else rows)

@@ -31,6 +31,8 @@ ENDS = ("", "_packed", "_scale", "_shape")
 """What the names of the tensors of a weight may end with."""
 WORD = 32
 """Bits of a word."""
+WHOLE = {bits: (f"I{bits}", f"torch.int{bits}") for bits in (8, WORD, 64)}
+"""What files call whole numbers of some bits."""
 
 
 @dataclass(frozen=True)
@@ -147,8 +149,8 @@ def floats(settings: Mapping[str, Any], there: dict[str, Stored], where: str) ->
         return there
     scheme = _scheme(said)
     if scheme is None:
-        rule = "the weights are quantized otherwise than dslm does it"
-        fix = "import the model as it was before"
+        rule = "is not compressed-tensors of symmetric integers with a step an output or a group"
+        fix = "import the weights from before quantization"
         raise CheckpointError(Problem(f"{where}: {KEY}", None, rule, fix))
     found = dict(there)
     for key in [key for key in there if key.endswith(".weight_scale")]:
@@ -156,7 +158,7 @@ def floats(settings: Mapping[str, Any], there: dict[str, Stored], where: str) ->
         levels, shape = found.pop(f"{name}_packed", None), found.pop(f"{name}_shape", None)
         try:
             found[name] = _float(levels or found[name], scale, shape, scheme)
-        except (KeyError, ValueError, RuntimeError):
+        except (LookupError, TypeError, ValueError, RuntimeError):
             rule = f"does not fit {scale.path.name}: {printable(key)}"
             raise CheckpointError(Problem(f"{where}: {KEY}", None, rule)) from None
     return found
@@ -181,10 +183,14 @@ def _scheme(said: Any) -> Scheme | None:
 def _float(levels: Stored, scale: Stored, shape: Stored | None, scheme: Scheme) -> Packed:
     """A weight in float32, made when it is read."""
     bits = scheme.weights
+    if shape is not None and shape.dtype not in WHOLE[64]:
+        raise ValueError(shape.dtype)
+    if levels.dtype not in WHOLE[8 if shape is None else WORD]:
+        raise ValueError(levels.dtype)
     rows, columns = levels.shape if shape is None else shape.load().tolist()
-    groups = scale.shape[1]
+    first, groups = scale.shape
     shared = scheme.group or columns
-    if scale.shape[0] != rows or columns != groups * shared or scale.dtype not in FLOATS:
+    if first != rows or columns != groups * shared or scale.dtype not in FLOATS:
         raise ValueError(scale.shape)
     words = -(-columns * bits // WORD)
     if levels.shape != ((rows, columns) if shape is None else (rows, words)):

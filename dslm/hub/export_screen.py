@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dslm.hub.exporting import Exported
 from dslm.hub.folder import SETTINGS
-from dslm.hub.manifest import FILE, Manifest, Size
+from dslm.hub.manifest import AS_IN_TRAINING, FILE, Manifest, Size
 from dslm.progress import human
 
 
@@ -53,10 +53,10 @@ def _rounded(made: Manifest) -> str:
     said = f"weights to {scheme.weights} bits, a step for {shared}"
     if scheme.activations is None:
         return said
-    if made.rounds_inputs:
-        return f"{said}; inputs to {scheme.activations} bits"
-    kept = f"{said}; inputs, {scheme.activations} bits in training, stay as they are here"
-    return f"{kept} (loss with them rounded: {proof.training_loss:.6f})"
+    inputs = f"{said}; inputs, {scheme.activations} bits in training, {made.inputs}"
+    if made.inputs == AS_IN_TRAINING:
+        return inputs
+    return f"{inputs} (loss with them rounded as in training: {proof.training_loss:.6f})"
 
 
 def _size(size: Size) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dslm.errors import CheckpointError, Problem, TrainingError, UserError
 from dslm.files.published import occupied, published
-from dslm.hub.formats import check_format, open_format
+from dslm.hub.formats import check_holds, open_format
 from dslm.hub.manifest import Manifest, describe
 from dslm.hub.proof import LOSS_TOLERANCE, SCORE_TOLERANCE, prove
 from dslm.inference.calibration import Calibration
@@ -51,9 +51,11 @@ def export_run(
     if occupied(folder):
         fix = "remove it or choose another FOLDER"
         raise CheckpointError(Problem(str(folder), None, "is there already", fix))
-    trained = load(run, step, quantization, calibration, to_use=False)
-    if problems := check_format(format, trained):
+    trained = load(run, step, quantization, to_use=False)
+    if problems := check_holds(format, trained):
         raise UserError(*problems)
+    if calibration is not None:  # which takes long, so what is wrong has been said before
+        trained = load(run, step, quantization, calibration, to_use=False)
     with published(folder) as target:
         written = open_format(format).write(trained, target)
         read = open_format(format).read(target)

@@ -120,7 +120,8 @@ def open_folder(path: Path) -> Folder:
         raise CheckpointError(Problem(str(where), None, rule))
     needed = weights(family, config)
     tensors = _sorted_out(_named(family, config, there), family, needed)
-    if problems := list(_compared(needed, tensors, family, config)):
+    problems = list(_compared(needed, tensors, family, config))
+    if problems := problems or _packed_in_part(needed, tensors, where):
         raise CheckpointError(*problems)
     return Folder(path, family, settings, config, needed, tensors)
 
@@ -176,6 +177,17 @@ def _compared(
         elif name not in shapes:
             rule = f"is no weight of {family.name} as {SETTINGS} describes it"
             yield Problem(where, None, rule)
+
+
+def _packed_in_part(
+    needed: list[Weight], there: Mapping[str, Stored], where: Path
+) -> list[Problem]:
+    """Weights of ours of which some parts are in few bits and others are not."""
+    return [
+        Problem(f"{where}: {KEY}", None, f"rounds only some of {', '.join(weight.theirs)}")
+        for weight in needed
+        if len({isinstance(there[name], Packed) for name in weight.theirs}) > 1
+    ]
 
 
 def _differing(where: str, copy: Stored, name: str, other: Stored | None) -> Iterator[Problem]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Protocol, cast
 
-from dslm.errors import Problem
+from dslm.errors import ConfigError, Problem, suggest
 from dslm.model.config import ModelConfig
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ class Written:
     """Bytes of the rounded weights in the file, with their steps."""
     why: str = ""
     """Why the holder is not the first choice."""
+    inputs: str = "as they are"
+    """What becomes of the inputs of layers where they are not rounded as in training."""
 
 
 @dataclass(frozen=True)
@@ -74,11 +76,18 @@ FORMATS = {
 
 
 def open_format(name: str) -> Format:
-    """The format of a name."""
+    """The format of a name.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if name not in FORMATS:
+        fix = suggest(name, FORMATS, f"choose from {', '.join(FORMATS)}")
+        raise ConfigError(Problem("format", name, "there is no such format", fix))
     return cast(Format, resolve_name(f"{__package__}.{FORMATS[name][0]}"))
 
 
-def check_format(name: str, trained: Trained) -> list[Problem]:
+def check_holds(name: str, trained: Trained) -> list[Problem]:
     """What of a model a format cannot hold, with the formats that can."""
     problems = open_format(name).check(trained)
     if all(problem.fix for problem in problems):

@@ -18,7 +18,7 @@ import torch
 from dslm import __version__
 from dslm.config.overrides import merge
 from dslm.config.parse import parse
-from dslm.errors import CheckpointError, Problem, Problems, UserError
+from dslm.errors import CheckpointError, ConfigError, Problem, Problems, UserError
 from dslm.files.published import occupied, published
 from dslm.files.whole import read_json
 from dslm.hub.compressed import KEY
@@ -98,11 +98,16 @@ def _quantization(folder: Folder) -> QuantizationConfig:
     if not path.is_file() or not folder.roundable():
         if all(scheme.activations is None for scheme in schemes.values()):
             return QuantizationConfig()
-        rule = f"rounds inputs; that comes back only beside {MANIFEST}, and if not calibrated"
-        raise CheckpointError(Problem(where, None, rule, "use the run that was exported"))
+        rule = f"rounds inputs of layers, as a run does only if {MANIFEST} lies beside it"
+        fix = "use the run that was exported; a calibrated one cannot come back"
+        raise CheckpointError(Problem(where, None, rule, fix))
     values = read_json(path).get("quantization")
     values = {**values, "start_step": 0} if isinstance(values, dict) else {}
-    said = parse(QuantizationConfig, values)
+    try:
+        said = parse(QuantizationConfig, values)
+    except ConfigError as error:
+        named = (replace(p, where=f"{path}: quantization.{p.where}") for p in error.problems)
+        raise CheckpointError(*named) from error
     with torch.device("meta"):
         model = Transformer(stages(folder.config, 0))
     quantize(model, said)

@@ -16,6 +16,7 @@ from dslm.model.quantize import rounding
 from dslm.quantization.config import QuantizationConfig
 
 FILE = "dslm_export.json"
+AS_IN_TRAINING = "rounded as in training"
 FLOAT = 4
 """Bytes of a number in float32."""
 
@@ -40,7 +41,7 @@ class Manifest:
     version: str
     """Of dslm."""
     run: str
-    """The folder of the run."""
+    """The name of its folder."""
     step: int
     """Of its checkpoint."""
     format: str
@@ -51,8 +52,8 @@ class Manifest:
     """Why that, where another would have been the first choice."""
     quantization: QuantizationConfig
     """What the model was rounded to."""
-    rounds_inputs: bool
-    """Whether what loads it rounds the inputs of layers as well."""
+    inputs: str
+    """What what loads it makes of the inputs of layers."""
     files: tuple[Input, ...]
     """All others beside this one."""
     model: Size
@@ -90,13 +91,13 @@ def describe(
     rounded = Size(FLOAT * numbers, written.rounded) if numbers else None
     made = Manifest(
         __version__,
-        trained.run.as_posix(),
+        trained.run.resolve().name,
         trained.step,
         format,
         written.holder,
         written.why,
         trained.quantization,
-        rounds_inputs,
+        AS_IN_TRAINING if rounds_inputs else written.inputs,
         files,
         whole,
         rounded,

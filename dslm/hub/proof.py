@@ -121,9 +121,11 @@ def _halved(trained: Trained, names: Iterable[str]) -> Iterator[None]:
     before = {name: weight.data for name, weight in found.items()}
     for weight in found.values():
         weight.data = weight.data.half().float()
-    yield
-    for name, weight in found.items():
-        weight.data = before[name]
+    try:
+        yield
+    finally:
+        for name, weight in found.items():
+            weight.data = before[name]
 
 
 def _loss(trained: Trained, outputs: Value, labels: Value) -> float:
@@ -140,14 +142,14 @@ def _each(outputs: Value) -> tuple[Tensor, ...]:
 def _samples(trained: Trained) -> tuple[Samples, str]:
     """Rows of text, and where they are from."""
     for name, folder in _folders(trained):
-        with suppress(DataError):
+        with suppress(DataError, OSError):
             shards = ShardSet.open(folder)
             rows = evaluation_rows(shards, trained.objective)
             count = min(len(rows), ROWS, max(1, TOKENS // rows.width))
             unlike = shards.unlike(trained.tokenizer.sha256, trained.tokenizer.begin, "the model's")
             if count and not unlike:
-                return ordered(rows, 0, count), f"the first {count} rows of {name}={folder}"
-    return _drawn(trained), "drawn tokens, as the run's shards are gone"
+                return ordered(rows, 0, count), f"the first {count} rows of {name}"
+    return _drawn(trained), "random tokens, as no shards of the run were found that fit it"
 
 
 def _folders(trained: Trained) -> Iterator[tuple[str, str]]:

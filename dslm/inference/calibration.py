@@ -23,14 +23,11 @@ from dslm.model.stages import Value, with_mask
 from dslm.model.transformer import Transformer
 from dslm.objectives.base import Objective
 from dslm.progress import Progress
-from dslm.quantization.config import Scheme
+from dslm.quantization.config import CALIBRATION_ROWS, Scheme
 from dslm.quantization.error_feedback import error_feedback
 from dslm.quantization.rounding import Quantizer
 from dslm.shards.shard_set import ShardSet
 from dslm.train.batches import evaluation_rows, evenly, moved
-
-ROWS = 128
-"""Rows that are read unless another number is asked for, as in the paper."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,7 @@ class Calibration:
     """The text for whose sake weights are rounded."""
 
     shards: ShardSet
-    rows: int = ROWS
+    rows: int = CALIBRATION_ROWS
     """How many, evenly spread over the shards."""
 
 
@@ -66,7 +63,7 @@ def calibrate(
         inputs, _ = moved(make(samples), lambda tensor: tensor.to(device))
         values.append(with_mask(inputs, stages, training=False))
     if not values:
-        rule = "holds no row of this model"
+        rule = f"is shorter than a row of the model, {source.width} tokens"
         raise DataError(Problem(str(calibration.shards.folder), None, rule, "use a longer text"))
     left = {key: maps for key, layer in model.layers.items() if (maps := _maps(layer))}
     with Progress(sum(map(len, left.values())), "layers", "calibrating") as progress:

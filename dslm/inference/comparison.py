@@ -22,6 +22,7 @@ from dslm.quantization.size import stored_bytes
 from dslm.run.folder import RunFolder
 from dslm.run.init_from import FREE
 from dslm.shards.shard_set import ShardSet
+from dslm.tokenizers.load import load_tokenizer
 
 Kind = Literal["float", "nearest", "calibrated", "trained"]
 WARM_UP = 4
@@ -84,16 +85,29 @@ def which(run: Path, floats: Path | None, quantization: QuantizationConfig | Non
             rule = f"{run} was trained with {used.scheme}"
             problems.append(Problem("--scheme", quantization.scheme, rule, "leave it out"))
         source = floats or Path(config.init_from or "")
-        if floats is None and not config.init_from:
-            rule, fix = f"{run} did not begin with a float run", "name the one to compare it with"
-            problems.append(Problem("--float", None, rule, fix))
-        elif _shape(source) != _shape(run):
-            rule, fix = f"is of another shape than {run}", "name a run of the same"
-            problems.append(Problem("--float", str(source), rule, fix))
+        if floats is None and not (config.init_from and source.is_dir()):
+            begun = f"began with {source}, which is gone" if config.init_from else "began with none"
+            fix = "name the float run to compare it with"
+            problems.append(Problem("--float", None, f"{run} {begun}", fix))
+        else:
+            problems += _check_floats(source, run)
         found = Compared(source, used, run)
     if problems:
         raise ConfigError(*problems)
     return found
+
+
+def _check_floats(source: Path, run: Path) -> list[Problem]:
+    """Why a run is not one of floats to compare a rounded one with."""
+    folder, problems = RunFolder(source), []
+    if _shape(source) != _shape(run):
+        rule, fix = f"is of another shape than {run}", "name a run of the same"
+        problems.append(Problem("--float", str(source), rule, fix))
+    used = rounded_in_training(folder.read_config(), folder.find_checkpoint(None)[0])
+    if used.selected is not None:
+        rule, fix = f"was trained with {used.scheme} itself", "name a run trained as floats"
+        problems.append(Problem("--float", str(source), rule, fix))
+    return problems
 
 
 def _shape(run: Path) -> dict[str, Any]:
@@ -138,6 +152,7 @@ def compare(
         record["calibration"] = {"data": str(text.folder), "rows": calibration.rows}
         cases.append(("calibrated", lambda: load(floats, None, how, calibration)))
     if trained := compared.trained:
+        check_language(trained, load_tokenizer(RunFolder(trained).tokenizer), shards)
         cases.append(("trained", lambda: load(trained)))
     whole, packed = _bytes(unused.model, None), _bytes(unused.model, scheme)
     record["sensitivity"] = sensitivity(unused, shards, rows)

@@ -178,9 +178,8 @@ def _estimate(model: ModelConfig, rank: Ranked, forward: Forward) -> Memory:
     )
     host = 0.0
     if offloaded(rank.config, "offload_optimizer") != "none":
-        host = optimizer + rank.own * (
-            rank.master + size
-        )  # the gradient's part, and what is copied back
+        # The gradient's part, and what is copied back.
+        host = optimizer + rank.own * (rank.master + size)
         optimizer = 0.0
     if offloaded(rank.config, "offload_param") != "none":
         weights, host = 0.0, host + weights

@@ -15,6 +15,8 @@ from dslm.errors import Problem
 Layers = Literal["blocks", "linear", "all"]
 GROUP = 32
 """Inputs that share a scale below 8 bits, unless another number is set."""
+CALIBRATION_ROWS = 128
+"""Rows of text for which weights are rounded unless another number is set, as in the paper."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ WORD = 32
 def stored_bytes(scheme: Scheme, outputs: int, inputs: int) -> int:
     """Bytes of a weight [outputs, inputs]: packed levels, and steps of 16 bits; of 32 above 4.
 
-    They are those that `dslm.hub.compressed` writes.
+    They are those that `dslm.hub.compressed` packs.
     """
     words = -(-inputs * scheme.weights // WORD)
     steps = inputs // (scheme.group or inputs)

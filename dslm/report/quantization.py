@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dslm.errors import DataError, Problem
 from dslm.progress import human
 
 NAMES = {
@@ -31,7 +32,19 @@ class Section:
 
 
 def section(found: Mapping[str, Any]) -> Section:
-    """What to show of the content of `quantization.json`."""
+    """What to show of the content of `quantization.json`.
+
+    Raises:
+        DataError: it is of another form.
+    """
+    try:
+        return _section(found)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        fix = "run dslm quantization again"
+        raise DataError(Problem("quantization.json", None, "is of another form", fix)) from error
+
+
+def _section(found: Mapping[str, Any]) -> Section:
     measured = (
         f"By how much the loss rises when a single layer is rounded, on "
         f"{found['sensitivity_rows']:,} rows of {found['data']}."

@@ -22,6 +22,7 @@ from dslm.errors import UserError
 from dslm.hub.compressed import compressed, packed, unpacked
 from dslm.hub.exporting import export_run
 from dslm.hub.importing import import_folder
+from dslm.hub.manifest import AS_IN_TRAINING
 from dslm.hub.unrounding import unrounded
 from dslm.inference.calibration import Calibration
 from dslm.inference.trained import load
@@ -33,6 +34,7 @@ from dslm.run.config import DataConfig
 from dslm.run.init_from import open_source_run
 from dslm.train.data import open_sources
 
+Q = "model.layers.0.self_attn.q_proj"
 MakeRun = Callable[..., Path]
 SHAPES: dict[str, dict[str, Any]] = {
     "llama": {**LLAMA, "feed_forward": 64},
@@ -72,7 +74,7 @@ def test_transformers_computes_what_training_saw(
 ) -> None:
     run, how, out = make_run(trained_tokenizers["bpe"], **SHAPES[shape]), SCHEMES[scheme], tmp_path
     manifest = export_run(run, out / "out", None, how, "compressed-tensors").manifest
-    assert manifest.rounds_inputs == scheme.startswith(("w8a8", "w4a8"))
+    assert (manifest.inputs == AS_IN_TRAINING) == scheme.startswith(("w8a8", "w4a8"))
     packed_model = loaded(out / "out")
     assert type(packed_model).__name__ == manifest.holder
     with torch.no_grad():
@@ -133,7 +135,7 @@ def test_without_the_manifest_weights_alone_come_back(
     import_folder(tmp_path / "w4", tmp_path / "again")
     assert load(tmp_path / "again").quantization == QuantizationConfig()
     assert torch.equal(ours(tmp_path / "again"), ours(run, SCHEMES["w4"]))
-    with pytest.raises(UserError, match="that comes back only beside dslm_export"):
+    with pytest.raises(UserError, match="as a run does only if dslm_export"):
         import_folder(tmp_path / "w4a8", tmp_path / "never")
 
 
@@ -151,7 +153,7 @@ def test_levels_on_no_grid_of_largest_magnitudes_come_back_as_floats(
     import_folder(tmp_path / "w4", tmp_path / "again")
     assert load(tmp_path / "again").quantization == QuantizationConfig()
     assert float((ours(tmp_path / "again") - theirs(tmp_path / "w4")).abs().max()) <= 1e-5
-    with pytest.raises(UserError, match="and if not calibrated; use the run that was exported"):
+    with pytest.raises(UserError, match="use the run that was exported; a calibrated one"):
         import_folder(tmp_path / "w4a8", tmp_path / "never")
 
 
@@ -163,7 +165,8 @@ def test_a_manifest_that_says_otherwise_is_refused(
     export_run(run, tmp_path / "out", None, SCHEMES["w4"], "compressed-tensors")
     file = tmp_path / "out/dslm_export.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), "quantization": said}))
-    with pytest.raises(UserError, match=r"differs from dslm_export.json|scheme = 'w5'"):
+    message = r"differs from dslm_export.json|dslm_export.json: quantization.scheme = 'w5'"
+    with pytest.raises(UserError, match=message):
         import_folder(tmp_path / "out", tmp_path / "again")
 
 
@@ -258,6 +261,66 @@ def test_an_exported_folder_is_neither_a_run_nor_a_shard_set(
         export_run(out, tmp_path / "twice")
     with pytest.raises(UserError, match="the folder is not a shard set"):
         open_sources(DataConfig(train=str(out)))
+
+
+def _changed(folder: Path, change: Callable[[dict[str, torch.Tensor]], None]) -> None:
+    """Change the tensors of a folder."""
+    file = folder / "model.safetensors"
+    tensors = load_file(file)
+    change(tensors)
+    save_file(tensors, file, {"format": "pt"})
+
+
+@pytest.mark.parametrize(
+    ("end", "value"),
+    [
+        ("weight_scale", torch.ones(32)),
+        ("weight_scale", torch.ones(())),
+        ("weight_scale", torch.ones(32, 2, dtype=torch.int32)),
+        ("weight_shape", torch.tensor(32)),
+        ("weight_shape", torch.tensor([32.0, 32.0])),
+        ("weight_shape", torch.tensor([32, 32, 1])),
+        ("weight_packed", torch.ones(32, 4)),
+        ("weight_packed", torch.ones(32, 5, dtype=torch.int32)),
+    ],
+)
+def test_tensors_that_contradict_each_other_are_refused(
+    end: str,
+    value: torch.Tensor,
+    make_run: MakeRun,
+    trained_tokenizers: dict[str, Path],
+    tmp_path: Path,
+) -> None:
+    run = make_run(trained_tokenizers["bpe"], **SHAPES["llama"])
+    export_run(run, tmp_path / "out", None, SCHEMES["w4"], "compressed-tensors")
+    _changed(tmp_path / "out", lambda t: t.update({f"{Q}.{end}": value}))
+    with pytest.raises(UserError, match=r"quantization_config: does not fit model\.safetensors"):
+        import_folder(tmp_path / "out", tmp_path / "again")
+    assert not (tmp_path / "again").exists()
+
+
+def test_a_weight_of_ours_that_is_rounded_in_part_is_refused(
+    make_run: MakeRun, trained_tokenizers: dict[str, Path], tmp_path: Path
+) -> None:
+    run, out = make_run(trained_tokenizers["bpe"], **SHAPES["llama"]), tmp_path / "out"
+    export_run(run, out, None, SCHEMES["w4"], "compressed-tensors")
+
+    def unpack(tensors: dict[str, torch.Tensor]) -> None:
+        rows, columns = tensors.pop(f"{Q}.weight_shape").tolist()
+        for end in ("packed", "scale"):
+            del tensors[f"{Q}.weight_{end}"]
+        tensors[f"{Q}.weight"] = torch.zeros(rows, columns)
+
+    _changed(out, unpack)
+    with pytest.raises(UserError, match=rf"rounds only some of {Q}.weight, "):
+        import_folder(out, tmp_path / "again")
+
+
+def test_a_format_that_is_none_is_a_mistake(
+    make_run: MakeRun, trained_tokenizers: dict[str, Path], tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=r"format = 'float': there is no such format; .*floats"):
+        export_run(make_run(trained_tokenizers["bpe"]), tmp_path / "out", format="float")
 
 
 @pytest.mark.parametrize(

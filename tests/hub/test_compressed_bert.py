@@ -93,7 +93,7 @@ def test_as_floats_both_heads_have_weights_on_the_grid(
     run = make_run(trained_tokenizers["unigram"], 7, PAIRS, **PAIRED)
     how = QuantizationConfig(scheme=scheme, layers="all")
     made = export_run(run, tmp_path / "out", None, how).manifest
-    assert (made.holder, made.rounds_inputs) == ("BertForPreTraining", False)
+    assert (made.holder, made.inputs) == ("BertForPreTraining", "as they are")
     trained = load(run, None, QuantizationConfig(), to_use=False)
     weights = rounded_weights(load(run, None, how, to_use=False).model)
     missing = trained.model.load_state_dict(weights, strict=False).unexpected_keys

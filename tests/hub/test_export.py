@@ -189,7 +189,7 @@ def test_the_command_says_how_near_the_scores_are(
     assert run_command(main, words) == 0
     said = capsys.readouterr().out
     assert "in the run: 0 apart (scores 0)" in said
-    assert "drawn tokens, as the run's shards are gone" in said
+    assert "random tokens, as no shards of the run were found that fit it" in said
     assert run_command(main, words) == 2
     assert "is there already; remove it or choose another FOLDER" in capsys.readouterr().err
     files = {"config.json", "dslm_export.json", "generation_config.json", "model.safetensors"}

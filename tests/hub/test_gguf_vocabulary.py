@@ -170,10 +170,17 @@ def test_what_llama_cpp_would_cut_otherwise_is_refused(trained_tokenizers: dict[
     unigram = json.loads(made.to_str())["model"]["vocab"]
     unigram[-1][1] += 1e-3
     refused(changed(made, ["model", "vocab"], unigram), none)
-    refused(
-        tokenizers.Tokenizer.from_file(str(trained_tokenizers["char"] / "tokenizer.json")).to_str(),
-        none,
-    )
+    file = str(trained_tokenizers["char"] / "tokenizer.json")
+    refused(tokenizers.Tokenizer.from_file(file).to_str(), none)
+
+
+def test_a_token_of_several_characters_among_them_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("abc")
+    train_tokenizer([tmp_path / "text.txt"], tmp_path / "made", TokenizerConfig("char", None))
+    made = tokenizers.Tokenizer.from_file(str(tmp_path / "made/tokenizer.json"))
+    vocabulary(made.to_str(), 500)
+    made.add_tokens(["<word>"])
+    refused(made.to_str(), "llama.cpp has no tokenizer that gives the same ids")
 
 
 def test_a_tokenizer_without_an_end_of_a_text_is_refused(make_run: MakeRun, tmp_path: Path) -> None:

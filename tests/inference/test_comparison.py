@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,23 @@ def test_the_table_says_what_was_found_and_what_to_type_next(
     assert f"python launch/report.py {runs['w2']}" in printed
 
 
+def test_what_was_measured_is_shown_though_it_cannot_be_written(
+    runs: dict[str, Path],
+    shard_set: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(self: RunFolder, found: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(RunFolder, "write_quantization", full)
+    words = [str(runs["w2"]), "--data", str(shard_set), "--rows", "1"]
+    assert run(command.main, words) == 2
+    printed = capsys.readouterr()
+    assert "Rounded to w2 after training, the loss is" in printed.out
+    assert "quantization.json: cannot be written: No space left on device" in printed.err
+
+
 @pytest.mark.parametrize(
     ("which", "more", "said"),
     [
@@ -128,7 +146,8 @@ def test_the_table_says_what_was_found_and_what_to_type_next(
         ("w2", ["--float", "nowhere"], "nowhere: is not the folder of a run"),
         ("w2", ["--calibrate", "STRANGE"], "was made with another tokenizer"),
         ("w2", ["--rows", "0"], "--rows = 0: must be at least 1"),
-        ("scratch", [], "did not begin with a float run; name the one to compare it with"),
+        ("w2", ["--float", "ROUNDED"], "was trained with w2 itself; name a run trained as floats"),
+        ("scratch", [], "began with none; name the float run to compare it with"),
     ],
 )
 def test_a_mistake_is_reported_with_its_fix(
@@ -147,7 +166,7 @@ def test_a_mistake_is_reported_with_its_fix(
         words = ["quantization.scheme=w2", "quantization.group_size=16"]
         folder = untrained_run(tmp_path / "run", shard_set, deepspeed_file, *words)
     other = untrained_run(tmp_path / "other", shard_set, deepspeed_file)
-    names = {"OTHER": other}
+    names = {"OTHER": other, "ROUNDED": runs["w2"]}
     if "STRANGE" in more:
         names["STRANGE"] = make_shards("another alphabet " * 40)
     code, printed = asked(folder, *(str(names.get(word, word)) for word in more))

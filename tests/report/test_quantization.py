@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from helpers.run_folders import LineMaker, RunMaker
 
+from dslm.errors import DataError
 from dslm.report import write_report
 from dslm.report.quantization import bars, section, verdict
 
@@ -83,6 +84,12 @@ def test_the_table_has_a_row_for_each_model() -> None:
         ("rounded after training", "3.1000", "+0.1000", "20.500", "4MB", "6MB", "1.23k"),
         ("trained rounded", "3.0200", "+0.0200", "", "4MB", "6MB", "1.23k"),
     ]
+
+
+@pytest.mark.parametrize("found", [{}, {"models": []}, {**record(float=3.0), "data": 1}, []])
+def test_one_of_another_form_is_reported(found: Any) -> None:
+    with pytest.raises(DataError, match="is of another form; run dslm quantization again"):
+        section(found)
 
 
 def test_the_page_shows_it_where_it_was_measured(make_run: RunMaker, training: LineMaker) -> None:

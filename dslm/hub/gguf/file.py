@@ -23,6 +23,7 @@ from dslm.model.quantize import rounding, stored_numbers
 from dslm.tokenizers.tokenizer import Tokenizer
 
 FILE = "model.gguf"
+INPUTS = "rounded by llama.cpp in its own way, which the proof leaves out"
 POSITIONS = "position_embd.weight"
 """What llama.cpp adds to embeddings, so that it is held in float32."""
 
@@ -77,7 +78,9 @@ class Gguf:
         writer.close()
         self._compare(trained, self.read(target).weights)
         command = "llama-completion -m {} -p 'Once upon'".format
-        return Written("llama.cpp", lambda path: command(shlex.quote(str(path / FILE))), size)
+        return Written(
+            "llama.cpp", lambda path: command(shlex.quote(str(path / FILE))), size, inputs=INPUTS
+        )
 
     def read(self, target: Path) -> ReadBack:
         """The model in a folder."""

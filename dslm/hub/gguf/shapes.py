@@ -126,7 +126,7 @@ def check_shape(config: ModelConfig) -> list[Problem]:
     """What keeps llama.cpp from computing a model of a family that Hugging Face has."""
     family = family_of_model(config)
     if family.model_type not in SHAPES:
-        rule = "llama.cpp makes no scores of tokens with it"
+        rule = "llama.cpp predicts no tokens with a model of this family"
         return [Problem(family.name, None, rule)]
     if config.activation == "gelu":
         return [Problem("model.activation", "gelu", "llama.cpp has only gelu_tanh and swiglu")]

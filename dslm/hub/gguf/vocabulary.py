@@ -176,7 +176,9 @@ def _characters(
     cuts = described["pre_tokenizer"] == CUTS_CHARACTERS and described["normalizer"] is None
     if not cuts or not "".join(tokens).isascii():
         return None
-    pairs = zip(tokens, types, strict=True)
+    pairs = list(zip(tokens, types, strict=True))
+    if any(len(name) != 1 for name, kind in pairs if kind != UNUSED):
+        return None
     # A backslash begins an escape there, and a zero ends a name.
     names = [name if kind == UNUSED else f"\\x{ord(name):02x}" for name, kind in pairs]
     return Vocabulary("rwkv", names, types)
