@@ -159,16 +159,25 @@ def cpu_rank_environment(ranks: int) -> dict[str, str]:
     return {**own, "DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": str(threads)}
 
 
+PORTS = range(20000, 32000)
+"""Outside the range from which the kernel gives ports to clients by itself."""
+APART = 7417
+"""So many ports lie between where two processes of neighbouring numbers begin to look."""
+
+
 def free_port() -> int:
-    """A port outside the range from which the kernel gives ports to clients by itself."""
-    for port in range(20000 + os.getpid() % 5000, 32000):
+    """A free one of `PORTS`; processes started one after another look far from each other."""
+    first = os.getpid() * APART % len(PORTS)
+    for tried in range(len(PORTS)):
+        port = PORTS[(first + tried) % len(PORTS)]
         with socket.socket() as candidate:
             try:
                 candidate.bind(("127.0.0.1", port))
             except OSError:
                 continue
             return port
-    raise SetupError(Problem("network", None, "no port between 20000 and 32000 is free"))
+    rule = f"no port from {PORTS[0]} to {PORTS[-1]} is free"
+    raise SetupError(Problem("network", None, rule))
 
 
 def _agreed_by_mpi() -> tuple[str, int]:

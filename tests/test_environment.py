@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import socket
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,16 @@ def test_a_free_port_can_be_bound_and_is_not_one_the_kernel_gives_away() -> None
     assert 20000 <= port < 32000
     with socket.socket() as server:
         server.bind(("127.0.0.1", port))
+
+
+def test_processes_started_together_look_for_ports_far_apart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = []
+    for number in range(4000, 4008):
+        monkeypatch.setattr("os.getpid", lambda number=number: number)
+        found.append(free_port())
+    assert all(abs(one - other) > 900 for one, other in combinations(found, 2))
 
 
 def test_a_port_in_use_is_passed_over() -> None:
