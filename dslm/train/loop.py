@@ -264,6 +264,7 @@ class Loop:
         position = self.position
         self.watch.judge()
         with self.throughput.paused(), self.watchdog.during("saving"):
+            self.checkpointer.finish()  # of data that had been looked at
             self.data_watch.look(now=True)
             steps = range(self.config.bad_steps.skip + 1)
             self.watch.before_saving(position.step, (next(self.coming_batch(n)) for n in steps))
