@@ -189,7 +189,11 @@ def test_a_damaged_file_is_noticed_and_not_left(
     ("shape", "how", "said"),
     [
         ({"activation": "gelu"}, FLOATS, "model.activation = 'gelu': llama.cpp has only gelu_tanh"),
-        (BERT, FLOATS, "BERT: llama.cpp makes no scores of tokens with it; use --format floats"),
+        (
+            BERT,
+            FLOATS,
+            "BERT: llama.cpp predicts no tokens with a model of this family; use --format floats",
+        ),
         (
             {},
             QuantizationConfig(scheme="w4", group_size=16),

@@ -153,7 +153,7 @@ def test_the_option_calibrates_and_what_is_used_is_what_was_rounded(
             "--calibration-rows = 9: means nothing without a shard set; give --calibrate",
         ),
         (["--scheme", "w4", "--calibrate", "OTHER"], "shard the text with --tokenizer"),
-        (["--scheme", "w4", "--calibrate", "SHORT"], "holds no row of this model"),
+        (["--scheme", "w4", "--calibrate", "SHORT"], "is shorter than a row of the model"),
     ],
 )
 def test_a_mistake_is_reported_with_its_fix(
