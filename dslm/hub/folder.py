@@ -66,7 +66,7 @@ class Folder:
         for weight in self.weights:
             parts = [self.stored[name] for name in weight.theirs]
             schemes = [part.scheme for part in parts if isinstance(part, Packed)]
-            if len(schemes) == len(parts):
+            if schemes:
                 found[f"layers.{weight.ours}".removesuffix(".weight")] = schemes[0]
         return found
 

@@ -17,12 +17,12 @@ from torch import Tensor
 from dslm.errors import DataError
 from dslm.hub.formats import ReadBack
 from dslm.inference.trained import Trained
-from dslm.model.quantize import set_quantizer
+from dslm.model.quantize import rounding_layers, set_quantizer
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
 from dslm.objectives.batch import Value
 from dslm.quantization.config import Scheme
-from dslm.quantization.rounding import InputQuantizer, Quantizer
+from dslm.quantization.rounding import InputQuantizer
 from dslm.sampling.stream import Samples, ordered
 from dslm.shards.shard_set import ShardSet
 from dslm.train.batches import evaluation_rows, moved
@@ -103,8 +103,8 @@ def model_of(read: ReadBack, extras: tuple[str, ...] = ()) -> Transformer:
 @contextmanager
 def _inputs_kept(trained: Trained, kept: bool) -> Iterator[None]:
     """Within, the model leaves inputs as they are."""
-    found = (getattr(layer, "quantizer", None) for layer in trained.model.modules())
-    schemes = {one: one.scheme for one in found if isinstance(one, Quantizer)}
+    found = (layer.quantizer for layer in rounding_layers(trained.model).values())
+    schemes = {one: one.scheme for one in found if one is not None}
     for one, scheme in schemes.items() if kept else ():
         one.scheme = replace(scheme, activations=None)
     try:
