@@ -134,7 +134,7 @@ def test_heads_that_do_not_divide_the_width_are_reported_by_their_name(
         ({"head_dim": 16}, "head_dim = 16: dslm has only 8"),
         ({"mlp_bias": True}, "mlp_bias = True: differs from attention_bias = false"),
         ({"hidden_act": ["silu"]}, "hidden_act = ['silu']: dslm computes only silu"),
-        ({"quantization_config": {"bits": 4}}, "the weights are quantized"),
+        ({"quantization_config": {"bits": 4}}, "import the weights from before quantization"),
         ({"num_key_value_heads": 4}, "num_key_value_heads = 4: does not divide"),
         ({"vocab_size": 299}, "vocab_size = 299: the tokenizer has ids up to 299"),
     ],
