@@ -17,10 +17,8 @@ from dslm.environment import World, available_memory
 PROCESS = Path("/proc/self")
 RESET_PEAK = "5"
 """What resets ``VmHWM``, see proc_pid_clear_refs(5)."""
-IMPORTED_LATE = ("torch._dynamo",)
+IMPORTED_LATE = "torch._dynamo"
 """What torch's optimizers import when the first is made: 70 MB that are not the model's."""
-IMPORTED_BY_ZERO = (*IMPORTED_LATE, "deepspeed.runtime.zero.muon.muon_optimizer")
-"""And what DeepSpeed's ZeRO imports, whatever the optimizer: 45 MB more."""
 
 
 class MemoryUse:
@@ -28,10 +26,9 @@ class MemoryUse:
 
     Args:
         device: torch's name of this rank's device.
-        zero: whether DeepSpeed will partition anything.
     """
 
-    def __init__(self, device: str, *, zero: bool) -> None:
+    def __init__(self, device: str) -> None:
         self.device = device
         if device.startswith("cuda"):
             import torch
@@ -40,8 +37,7 @@ class MemoryUse:
             torch.cuda.reset_peak_memory_stats(device)
             self.before = torch.cuda.memory_allocated(device)
             return
-        for module in IMPORTED_BY_ZERO if zero else IMPORTED_LATE:
-            importlib.import_module(module)
+        importlib.import_module(IMPORTED_LATE)
         with suppress(OSError):  # then the peak may be of before, when little was held
             (PROCESS / "clear_refs").write_text(RESET_PEAK)
         self.before = resident("VmRSS") - resident("RssFile")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from dslm.environment import World, fill_environment, meeting_point, restarts, threads_are_set
 from dslm.errors import Problem, SetupError
+from dslm.parallel.late_compile import compile_late
 from dslm.signals import CAUSES, REQUESTS, Stopped
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def join(world: World, minutes: float = 30.0) -> None:
 
     # A shared-memory all-reduce that only CPU ranks use; it would be compiled for minutes first.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    compile_late()
     backend = "gloo" if world.cpu else "nccl"
     if not world.cpu:
         torch.cuda.set_device(world.local_rank)

@@ -29,7 +29,7 @@ class Prediction:
 
     def __init__(self, job: Job, world: World) -> None:
         self.job, self.world, self.device = job, world, device(world)
-        self.use = MemoryUse(self.device, zero=job.plan.zero_stage > 0)
+        self.use = MemoryUse(self.device)
         self.steps = 0
         self.began = 0.0
 

@@ -18,7 +18,7 @@ import torch
 from dslm.parallel.usage import MemoryUse
 uses = []
 for _ in range(2):
-    use = MemoryUse("cpu", zero=False)
+    use = MemoryUse("cpu")
     if not uses:
         taken = torch.ones(100 * 2**20 // 4)
         del taken
