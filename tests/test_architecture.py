@@ -180,7 +180,7 @@ def test_environment_variables_are_read_in_one_place() -> None:
 def test_only_those_who_speak_to_the_user_print() -> None:
     speakers = {name_of(path) for path in FILES if "print" in used(path)}
     outside = {name for name in speakers if not name.startswith("commands/")}
-    assert outside == {"progress.py", "train/run_logger.py", "train/pretrain.py"}
+    assert outside == {"progress.py"}
 
 
 def test_only_commands_end_the_process() -> None:

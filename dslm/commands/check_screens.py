@@ -130,7 +130,7 @@ def _table(asked: Layout, others: Sequence[Layout]) -> Iterator[str]:
         yield "no layout fits"
         return
     yield f"{len(others)} layouts with this batch fit, the best first (* as given):"
-    yield "  ZeRO  stages  micro  rounds  recompute  offload     GiB  tokens/s"
+    yield "  ZeRO  stages  micro   accum  recompute  offload     GiB  tokens/s"
     for other in others[:SHOWN]:
         plan, speed = other.plan, other.tokens_per_second
         mark = "*" if _same(asked, other) else " "

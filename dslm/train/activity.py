@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+from dslm.progress import duration
 from dslm.run.heartbeats import Heartbeat
 
 FLOORS = {"training": 60.0, "measuring": 60.0, "saving": 600.0}
@@ -19,8 +20,31 @@ STEADY = ("training", "measuring")
 """Phases whose slowest piece of work counts."""
 OTHERWISE = 1800.0
 """… and in phases where something may be compiled or read for long, and in the first step."""
+LONG = 2.0
+"""Seconds that a piece of work takes before its time is shown."""
 TIMES = 10.0
 """A run is granted so many times its slowest piece of work."""
+
+
+WORDS = {
+    "starting": "loading torch and laying the model out",
+    "restoring": "loading weights",
+    "measuring": "measuring the validation loss",
+    "saving": "saving",
+    "ending": "the ranks leave",
+}
+"""What a phase is called on the screen."""
+
+
+def doing(now: Heartbeat, silent: float) -> str:
+    """What a rank is doing, in words.
+
+    Args:
+        now: the same in figures.
+        silent: seconds since its last piece of work.
+    """
+    words = WORDS.get(now.phase) or f"in step {now.step:,}"
+    return f"{words} · {duration(silent)}" if silent > LONG else words
 
 
 def granted(phase: str, slowest: float | None, stall_minutes: float | None) -> float:

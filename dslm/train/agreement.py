@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import platform
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -23,6 +25,7 @@ import dslm
 from dslm.environment import World
 from dslm.errors import Problem, ReportedError, SetupError, UserError
 from dslm.parallel.world import meet
+from dslm.progress import counted
 from dslm.run.folder import flat
 from dslm.run.process import Process
 from dslm.train.prepare import Job
@@ -36,6 +39,10 @@ LATER = 15.0
 """Seconds in which other mistakes are collected, once there is one."""
 SHARED = 20.0
 """Seconds in which what one host writes must be seen on all, if they share a folder."""
+SILENT = 5.0
+"""Seconds that the first rank waits for others before it says so."""
+SHOWN = 8
+"""Ranks that are named then."""
 GOODBYE = 5.0
 """Seconds that the first rank, at which all others have asked, waits until all have heard."""
 
@@ -173,7 +180,7 @@ def _compare(store: Store, world: World, mine: Finding) -> list[Problem]:
     """The first rank: collect what all have found; returns what is wrong."""
     _put(store, mine)
     findings, missing = {0: mine}, set(range(1, world.size))
-    end = time.monotonic() + 60 * MINUTES
+    end, said = time.monotonic() + 60 * MINUTES, time.monotonic() + SILENT
     while missing and time.monotonic() < end:
         for rank in sorted(missing):
             if store.check([f"finding/{rank}"]):
@@ -181,6 +188,11 @@ def _compare(store: Store, world: World, mine: Finding) -> list[Problem]:
                 missing.remove(rank)
         if any(finding.problems for finding in findings.values()):
             end = min(end, time.monotonic() + LATER)
+        if missing and time.monotonic() > said:
+            waited, said = ", ".join(map(str, sorted(missing)[:SHOWN])), math.inf
+            more = ", …" if len(missing) > SHOWN else ""
+            who = f"{counted(len(missing), 'rank')} of {world.size}: {waited}{more}"
+            sys.stderr.write(f"waiting for {who}\n")
         time.sleep(0.05)
     problems = differences(findings.values())
     if missing and not problems:

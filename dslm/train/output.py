@@ -9,14 +9,57 @@ from __future__ import annotations
 import faulthandler
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO
+
+LATELY = 0.5
+"""Seconds without output after which a terminal shows what is being done…"""
+SILENCE = 10.0
+"""… and after which a line is due anywhere else."""
+
+
+class UserStream(TextIOWrapper):
+    """A stream that a user reads, which knows for how long it has been silent.
+
+    Once nobody reads it any more, as the launcher is gone, it swallows what is written.
+    """
+
+    def __init__(self, buffer: BinaryIO) -> None:
+        super().__init__(buffer)
+        self.last = time.monotonic()
+        self.unread = False
+
+    def write(self, text: str, /) -> int:
+        """Write at once, and remember when."""
+        self.last = time.monotonic()
+        if not self.unread:
+            try:
+                super().write(text)
+                self.flush()
+            except BrokenPipeError:
+                self.unread = True
+        return len(text)
+
+    def lines(self, *lines: str) -> None:
+        """Write lines, over what `alive` has shown last."""
+        self.write(("\r\033[K" if self.isatty() else "") + "\n".join(lines) + "\n")
+
+    def alive(self, text: str) -> None:
+        """Show what is being done, unless something was shown lately."""
+        silent = time.monotonic() - self.last
+        if self.isatty():
+            if silent > LATELY:
+                self.write(f"\r\033[K{text}")
+        elif silent > SILENCE:
+            self.lines(text)
 
 
 @contextmanager
-def redirect_output(log: Path) -> Iterator[tuple[TextIO, TextIO]]:
+def redirect_output(log: Path) -> Iterator[tuple[UserStream, UserStream]]:
     """Send everything printed to a file; the streams this yields still reach the user.
 
     Args:
@@ -28,7 +71,7 @@ def redirect_output(log: Path) -> Iterator[tuple[TextIO, TextIO]]:
     log.parent.mkdir(parents=True, exist_ok=True)
     sys.stdout.flush()
     sys.stderr.flush()
-    user = [os.fdopen(os.dup(number), "w", buffering=1) for number in (1, 2)]
+    user = [UserStream(os.fdopen(os.dup(number), "wb")) for number in (1, 2)]
     file = log.open("a")
     for number in (1, 2):
         os.dup2(file.fileno(), number)

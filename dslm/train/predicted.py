@@ -7,11 +7,10 @@ import time
 import torch
 
 from dslm.environment import World
-from dslm.parallel.cost import step_time
-from dslm.parallel.devices import Cluster, find_device
 from dslm.parallel.memory import estimate
 from dslm.parallel.usage import MemoryUse
 from dslm.parallel.world import device
+from dslm.train.expected_time import rank_device, step_seconds
 from dslm.train.prepare import Job
 from dslm.train.run_logger import RunLogger
 from dslm.train.throughput import WARM_UP
@@ -20,7 +19,7 @@ GIB = 2**30
 
 
 class Prediction:
-    """Compares memory, and on a known GPU the time of a step; to be made before the model is.
+    """Compares memory, and on a known device the time of a step; to be made before the model is.
 
     Args:
         job: what is done.
@@ -54,16 +53,11 @@ class Prediction:
         return f"{int(most) / GIB:.3f} GiB a rank at most, {held / GIB:.3f} predicted"
 
     def _time(self, seconds: float) -> str:
-        """The last step's, where the device is one of the table."""
-        job, world = self.job, self.world
-        gpu = None if world.cpu else find_device(torch.cuda.get_device_name(self.device))
-        if gpu is None:
+        """The last step's, where the device is known."""
+        predicted = step_seconds(self.job, self.world, rank_device(self.world))
+        if predicted is None:
             return ""
-        cluster = Cluster(-(-world.size // world.local_size), world.local_size, gpu)
-        scored = job.forward.scored
-        predicted = step_time(job.config.model, job.plan, job.deepspeed, cluster, scored)
-        assert predicted is not None
-        return f" · {seconds:.3f} s a step, {predicted.step:.3f} predicted"
+        return f" · {seconds:.3g} s a step, {predicted:.3g} predicted"
 
     def _now(self) -> float:
         """The time when the device has done what it was given."""

@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import TextIO
 
 from dslm.environment import World
 from dslm.errors import Problem, UserError
@@ -25,13 +24,15 @@ from dslm.run.status import Ending
 from dslm.signals import REQUESTS, Stopped
 from dslm.train.activity import longest
 from dslm.train.data_watch import blamed_on_shards
+from dslm.train.expected_time import rank_device, run_seconds
 from dslm.train.failing import failures_reported
-from dslm.train.output import redirect_output
+from dslm.train.last_screen import last_screen
+from dslm.train.output import UserStream, redirect_output
 from dslm.train.prepare import Job
 from dslm.train.record import FAILED_SAVES, RunRecord
 from dslm.train.resumed import resumed
 from dslm.train.run_logger import RunLogger
-from dslm.train.screen import first_screen, last_screen, scarce
+from dslm.train.screen import first_screen, scarce
 from dslm.train.verification import (
     NO_CHECKPOINT,
     choose_checkpoint,
@@ -74,15 +75,14 @@ def pretrain(
                 record.write(*ending)
                 with suppress(UserError):  # it was stopped before there was a step to report on
                     write_report(job.folder.path)
-                with suppress(BrokenPipeError):  # nobody reads any more: the launcher is gone
-                    print(*last_screen(job, world, words, ending), sep="\n", file=results)
+                results.lines(*last_screen(job, world, words, ending))
         watchdog.stop()
 
 
 def _until_it_ends(
     record: RunRecord,
     found: tuple[int, list[Problem]],
-    messages: TextIO,
+    messages: UserStream,
     watchdog: Watchdog,
 ) -> Ending:
     """Prepare and train."""
@@ -93,7 +93,7 @@ def _until_it_ends(
         return Ending("preempted", f"stopped {cause} before its first step")
 
 
-def _train(record: RunRecord, step: int, messages: TextIO, watchdog: Watchdog) -> Ending:
+def _train(record: RunRecord, step: int, messages: UserStream, watchdog: Watchdog) -> Ending:
     """Everything that needs torch; returns how the run ended."""
     from dslm.model.stages import DROPOUT_KEYS, drawn, stages
     from dslm.parallel.layout import create
@@ -154,7 +154,7 @@ def _record_failure(record: RunRecord, failure: Failure) -> None:
 def _claim(
     record: RunRecord,
     found: tuple[int, list[Problem]],
-    messages: TextIO,
+    messages: UserStream,
     watchdog: Watchdog,
 ) -> int:
     """What comes before the model: checksums by all ranks, then the first one's folder and screen.
@@ -187,13 +187,14 @@ def _claim(
     notes = [f"{'damaged':<9}{problem}" for problem in problems]
     notes += scarce(job, world, free_memory(world))
     notes += resumed(job, before, step) if step > 0 else []
-    screen = first_screen(job, world, step, record.vectors)
+    seconds = run_seconds(job, world, rank_device(world), max(step, 0))
+    screen = first_screen(job, world, step, record.vectors, seconds)
     RunLogger(0, None, messages).message(*screen, *notes, "")
     return step
 
 
 @contextmanager
-def _run_logger(record: RunRecord, step: int, messages: TextIO) -> Iterator[RunLogger]:
+def _run_logger(record: RunRecord, step: int, messages: UserStream) -> Iterator[RunLogger]:
     """The logger of this rank: only the first rank has a file of metrics and a user."""
     job = record.job
     if not record.world.is_main:

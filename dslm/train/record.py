@@ -17,9 +17,9 @@ from dslm.run.folder import FORMAT
 from dslm.run.heartbeats import Heartbeat
 from dslm.run.status import Status
 from dslm.run.versions import versions
+from dslm.train.last_screen import command
 from dslm.train.mixture import write_phases
 from dslm.train.prepare import Job
-from dslm.train.screen import command
 from dslm.train.word_vectors.embedding import KEY, WordVectors
 
 LAYOUT = (

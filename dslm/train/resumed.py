@@ -28,7 +28,7 @@ def resumed(job: Job, before: Mapping[str, Any], step: int) -> list[str]:
     lines = [
         ("changed", ", ".join(changes(job, before))),
         ("batch", batch(job, before)),
-        ("rate", rate(job, before, step)),
+        ("lr", rate(job, before, step)),
     ]
     return [f"{name:<9}{text}" for name, text in lines if text]
 

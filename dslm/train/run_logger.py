@@ -5,19 +5,16 @@ Only the first rank has a user; on the others the same calls do nothing.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from typing import TextIO
 
 from dslm.progress import counted, duration, human
 from dslm.run.bad_steps import SkippedSteps
 from dslm.run.metrics import Line, Metrics
+from dslm.train.output import UserStream
 from dslm.train.throughput import Throughput
 
 LINES = 40
 """Lines of training metrics a user sees in a whole run, about; the file has all."""
-SILENCE = 10.0
-"""Seconds without a line after which one is due when standard error is not a terminal."""
 
 
 class RunLogger:
@@ -34,21 +31,18 @@ class RunLogger:
         self,
         steps: int,
         metrics: Metrics | None,
-        messages: TextIO | None,
+        messages: UserStream | None,
         skipped: SkippedSteps | None = None,
     ) -> None:
         self.steps, self.metrics, self.messages = steps, metrics, messages
         self.skipped = skipped
-        self.terminal = messages is not None and messages.isatty()
         self.spacing = max(1, steps // LINES)
         self.shown = -self.spacing
-        self.last_message = time.monotonic()
 
     def message(self, *lines: str) -> None:
         """Show lines to the user."""
         if self.messages is not None:
-            clear = "\r\033[K" if self.terminal else ""
-            self._print(clear + "\n".join(lines) + "\n")
+            self.messages.lines(*lines)
 
     def forget_after(self, step: int) -> None:
         """Remove what was written of later steps, which will be made again."""
@@ -58,22 +52,8 @@ class RunLogger:
 
     def heartbeat(self, step: int, throughput: Throughput) -> None:
         """A step begins: show that the run is alive, unless something was shown lately."""
-        if self.messages is None:
-            return
-        silent = time.monotonic() - self.last_message
-        if self.terminal and silent > 0.5:
-            self._print(f"\r\033[K{self._where(step, throughput)}")
-        elif not self.terminal and silent > SILENCE:
-            self.message(self._where(step, throughput))
-
-    def _print(self, text: str) -> None:
-        if self.messages is None:
-            return
-        self.last_message = time.monotonic()
-        try:
-            print(text, end="", file=self.messages, flush=True)
-        except BrokenPipeError:  # nobody reads it any more, as the launcher is gone
-            self.messages = None
+        if self.messages is not None:
+            self.messages.alive(self._where(step, throughput))
 
     def log(self, line: Line, throughput: Throughput) -> None:
         """Write a line of metrics, and show it if enough steps have passed since the last."""

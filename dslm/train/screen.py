@@ -1,36 +1,36 @@
-"""What a user reads about a run: the first screen and the last one.
-
-Both are computed by pure functions that return lines, which `pretrain` prints.
-"""
+"""What a user reads before a run begins: pure functions return lines, which `pretrain` prints."""
 
 from __future__ import annotations
 
 import math
-import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict
 
 from dslm import __version__
 from dslm.environment import World
-from dslm.launchers import MPI
 from dslm.model.counts import parameter_count
 from dslm.parallel.deepspeed_json.optimizer import decouples_decay
 from dslm.parallel.memory import Memory, estimate
 from dslm.parallel.parameter_bytes import parameter_bytes_line
-from dslm.progress import counted, human
+from dslm.progress import counted, duration, human
 from dslm.quantization.config import QuantizationConfig
 from dslm.run.config import RunConfig
-from dslm.run.schedule import length, settled, warmup_steps
-from dslm.run.status import Ending
+from dslm.run.schedule import warmup_steps
 from dslm.train.precision import float8_lines, sums_note
 from dslm.train.prepare import Job
 from dslm.train.word_vectors.embedding import WordVectors
 
 GIB = 2**30
+DAY = 86400.0
+"""Seconds beyond which a run on a CPU is most likely a mistake."""
 
 
 def first_screen(
-    job: Job, world: World, resumed_from: int, vectors: WordVectors | None = None
+    job: Job,
+    world: World,
+    resumed_from: int,
+    vectors: WordVectors | None = None,
+    seconds: float | None = None,
 ) -> list[str]:
     """What is going to happen, before anything expensive starts.
 
@@ -39,8 +39,9 @@ def first_screen(
         world: the ranks.
         resumed_from: the step of the checkpoint to resume from; below 1 there is none.
         vectors: the word vectors that the run begins with.
+        seconds: that it will take, if known.
     """
-    config, plan = job.config, job.plan
+    config = job.config
     lines = [
         ("dslm", f"{__version__} · {config.preset} · {config.run}"),
         ("model", _model(job)),
@@ -51,13 +52,14 @@ def first_screen(
         *(("float8", which) for which in float8_lines(config, world.cpu)),
         ("layout", _layout(job, world)),
         ("batch", _batch(job)),
-        ("steps", f"{config.steps:,} · {human(config.steps * plan.tokens_per_step)} tokens"),
-        ("rate", _rate(job)),
+        ("steps", _steps(job, seconds)),
+        ("lr", _rate(job)),
         ("memory", _memory(_estimate(job, world))),
-        ("bytes", parameter_bytes_line(job.deepspeed, plan)),
+        ("bytes", parameter_bytes_line(job.deepspeed, job.plan)),
         ("saves", _saves(job)),
         ("start", _start(job, resumed_from)),
         *(("note", note) for note in _notes(job)),
+        *(("warning", slow) for slow in _slow(world, seconds)),
     ]
     return [f"{name:<9}{text}" for name, text in lines]
 
@@ -79,51 +81,6 @@ def scarce(job: Job, world: World, free: float | None) -> list[str]:
         "dslm check shows what fits"
     )
     return [f"{'warning':<9}{text}"]
-
-
-def last_screen(job: Job, world: World, words: Sequence[str], ending: Ending) -> list[str]:
-    """How the run ended, where everything is, and what to type next."""
-    config, run = job.config, shlex.quote(job.folder.path.as_posix())
-    held_out = config.data.validation or "SHARDS"
-    generate, completion = f"python launch/generate.py {run} --prompt", job.objective.completion()
-    preempted = ending.status == "preempted"
-    dropped = ("fresh=",) if preempted else ("fresh=", "steps=")
-    again = [word for word in words if not word.startswith(dropped)]
-    again += [] if preempted else _longer(job)
-    lines = [
-        ("ended", ending.how),
-        ("folder", f"{run}: report.html, metrics.jsonl, checkpoints/, logs/"),
-        ("evaluate", f"python launch/evaluate.py {run} --data {shlex.quote(held_out)}"),
-        *([("generate", f"{generate} {completion.example}")] if completion else []),
-        ("resume", f"{command(world)} {shlex.join(again)}"),
-    ]
-    return [f"{name:<9}{text}" for name, text in lines]
-
-
-def command(world: World) -> str:
-    """How this process was most likely started."""
-    script, one_host = "launch/pretrain.py", world.size == world.local_size
-    hosts = world.size // world.local_size
-    if world.launcher == "srun":
-        nodes = "" if one_host else f"-N {hosts} "
-        return f"srun {nodes}-n {world.size} python {script}"
-    if world.launcher in MPI:
-        return f"{world.launcher} -n {world.size} python {script}"
-    if world.launcher == "torchrun":
-        nodes = "" if one_host else f"--nnodes {hosts} "
-        return f"torchrun {nodes}--nproc_per_node {world.local_size} {script}"
-    if world.size == 1:
-        return f"python {script}"
-    return f"deepspeed {f'--num_gpus {world.size}' if one_host else '--hostfile HOSTS'} {script}"
-
-
-def _longer(job: Job) -> list[str]:
-    """The words with which the run goes on, without a jump of the learning rate if there is one."""
-    schedule, steps = job.config.schedule, job.config.steps
-    planned = length(schedule, steps)
-    more = planned if planned > steps else 2 * steps
-    kept = settled(schedule, steps, more)
-    return [f"steps={more}", *([f"schedule.steps={kept.steps}"] if kept != schedule else [])]
 
 
 def _quantized(config: QuantizationConfig) -> Iterator[str]:
@@ -211,7 +168,11 @@ def _layout(job: Job, world: World) -> str:
 
 def _batch(job: Job) -> str:
     plan = job.plan
-    numbers = {"replica": plan.replicas, "window": plan.micro_batch, "round": plan.accumulation}
+    numbers = {
+        "replica": plan.replicas,
+        "sequence": plan.micro_batch,
+        "accumulation step": plan.accumulation,
+    }
     factors = " × ".join(counted(number, noun) for noun, number in numbers.items())
     return f"{factors} × {plan.sequence:,} tokens = {plan.tokens_per_step:,} tokens a step"
 
@@ -221,7 +182,22 @@ def _rate(job: Job) -> str:
     peak = optimizer.get("params", {}).get("lr", "muon_lr, adam_lr")
     clipping = job.deepspeed.get("gradient_clipping", 1.0)
     shape = f"{schedule.kind} after {warmup_steps(schedule, job.config.steps):,} warm-up steps"
-    return f"{optimizer['type']}, peak {peak}, {shape} · gradient clipped at {clipping}"
+    return f"peak {peak}, {shape} · {optimizer['type']} · gradient clipped at {clipping}"
+
+
+def _steps(job: Job, seconds: float | None) -> str:
+    """How many, and how long they will take: a guess, until some have been made."""
+    tokens = human(job.config.steps * job.plan.tokens_per_step)
+    time = f" · about {duration(seconds)} at the speed of this machine" if seconds else ""
+    return f"{job.config.steps:,} · {tokens} tokens{time}"
+
+
+def _slow(world: World, seconds: float | None) -> Iterator[str]:
+    if world.cpu and seconds is not None and seconds > DAY:
+        yield (
+            f"on the CPU this takes about {duration(seconds)}: use GPUs, a smaller model, or fewer "
+            "steps"
+        )
 
 
 def _estimate(job: Job, world: World) -> Memory:

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, TextIO
+from typing import Any
 
 from dslm.environment import World
 from dslm.progress import duration
@@ -23,7 +23,8 @@ from dslm.run.failure import Failure, read_failure
 from dslm.run.folder import RunFolder
 from dslm.run.heartbeats import ENDED, Heartbeat, late
 from dslm.run.process import Process
-from dslm.train.activity import Activity
+from dslm.train.activity import Activity, doing
+from dslm.train.output import UserStream
 
 MUTE = 60.0
 """Seconds without a heartbeat after which a rank is lost, if the others wait for it; or more, where
@@ -62,7 +63,7 @@ class Watchdog(Activity):
         folder: RunFolder,
         world: World,
         stall_minutes: float | None,
-        messages: TextIO,
+        messages: UserStream,
         publish: Callable[[Heartbeat], None] = lambda _: None,
         failed: Callable[[Failure], None] = lambda _: None,
     ) -> None:
@@ -103,6 +104,8 @@ class Watchdog(Activity):
     def _watch(self) -> None:
         while not self._over.wait(self.tick):
             self._sign_of_life()
+            if self.world.is_main:
+                self.messages.alive(doing(self.now, self.silent))
             if self._leaving:
                 continue
             seconds = max(self.granted, self._mute) + FREEZE
@@ -160,15 +163,10 @@ class Watchdog(Activity):
         if mute and first == self.world.rank:
             names = ", ".join(f"rank {one.rank} on host {one.process.host}" for one in mute)
             self._warned = True
-            self._say(
+            self.messages.lines(
                 f"warning: no progress for {duration(self.silent)} at step {self.now.step:,} "
                 f"({self.now.phase}): no sign of life of {names}"
             )
-
-    def _say(self, line: str) -> None:
-        clear = "\r\033[K" if self.messages.isatty() else ""
-        self.messages.write(f"{clear}{line}\n")
-        self.messages.flush()
 
     def _stall(self) -> None:
         """Write down where this rank is, find out who is late, and end the process."""
@@ -180,7 +178,7 @@ class Watchdog(Activity):
         end = time.monotonic() + ANSWER * self.tick
         found = self._found(silent, end)
         if found.record(self.folder.failure):
-            self._say(f"error: {found.line(self.folder.failure)}")
+            self.messages.lines(f"error: {found.line(self.folder.failure)}")
         failure = read_failure(self.folder.failure) or found
         if not self._leaving:
             self.failed(failure)

@@ -92,7 +92,10 @@ def test_the_folder_the_metrics_and_the_screens_are_complete(
     assert {"versions", "config", "deepspeed", "plan", "data"} <= record.keys()
     assert list((ended.folder / "tensorboard").glob("events.*"))
     assert (ended.folder / "report.html").is_file()
-    assert "2 replicas × 2 windows × 4 rounds × 16 tokens = 256 tokens a step" in ended.messages
+    assert (
+        "2 replicas × 2 sequences × 4 accumulation steps × 16 tokens = 256 tokens a step"
+        in ended.messages
+    )
     assert "[INFO]" not in ended.messages + ended.results
     for line in ("ended", "folder", "evaluate", "generate", "resume"):
         assert f"\n{line}" in f"\n{ended.results}"

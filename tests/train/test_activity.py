@@ -6,7 +6,7 @@ import pytest
 
 from dslm.run.heartbeats import Heartbeat
 from dslm.run.process import Process
-from dslm.train.activity import FLOORS, OTHERWISE, TIMES, Activity, granted
+from dslm.train.activity import FLOORS, OTHERWISE, TIMES, Activity, doing, granted
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,14 @@ def test_what_is_done_in_between_is_remembered_when_it_fails() -> None:
     with pytest.raises(ValueError, match="oops"), run.during("saving"):
         raise ValueError("oops")
     assert run.now.phase == "saving"
+
+
+@pytest.mark.parametrize(
+    "phase", ["starting", "restoring", "training", "measuring", "saving", "ending"]
+)
+def test_what_a_rank_does_is_said_in_words(phase: str) -> None:
+    now = Heartbeat(0, Process.this(), phase=phase, step=1234)
+    words = doing(now, 0.0)
+    assert words != phase or phase == "saving"
+    assert doing(now, 125.0) == f"{words} · 2m05s"
+    assert ("1,234" in words) == (phase == "training")

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from threading import Timer
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.distributed import HashStore
 
+from dslm.environment import World
 from dslm.errors import Problem
+from dslm.train import agreement
 from dslm.train.agreement import Finding, differences
 
 
@@ -33,3 +39,16 @@ def test_a_mistake_of_all_ranks_is_reported_once_and_one_of_some_with_their_name
         "steps = 0: must be at least 1",
         "rank 2 on host host2: data.train = 'a': is missing",
     ]
+
+
+def test_a_first_rank_that_waits_says_for_whom(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(agreement, "SILENT", 0.1)
+    store, world = HashStore(), World(size=12, local_size=12)
+    for rank in range(1, 12):
+        seconds = 0.0 if rank == 3 else 0.5
+        Timer(seconds, agreement._put, (store, found(rank))).start()
+    assert agreement._compare(store, world, found(0)) == []
+    said = capsys.readouterr().err
+    assert said == "waiting for 10 ranks of 12: 1, 2, 4, 5, 6, 7, 8, 9, …\n"

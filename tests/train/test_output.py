@@ -79,3 +79,15 @@ def test_the_file_keeps_what_earlier_runs_printed(tmp_path: Path) -> None:
     for number in range(2):
         ended(tmp_path, f"print('run {number}')")
     assert log(tmp_path) == "run 0\nrun 1\n"
+
+
+def test_nobody_reading_any_more_stops_nothing(tmp_path: Path) -> None:
+    run = ended(
+        tmp_path,
+        "a, b = os.pipe(); os.dup2(b, 1); os.close(a)",
+        "with redirect_output(Path('again.log')) as (gone, _):",
+        "    gone.lines('one'); gone.lines('two'); print('three', file=gone)",
+        "print('still here', file=messages)",
+    )
+    assert "still here" in run.stderr
+    assert "Traceback" not in run.stderr

@@ -100,7 +100,7 @@ def test_a_longer_run_says_what_the_rate_does_and_what_to_type_instead(make_job:
     job = make_job("schedule.warmup_steps=10", "steps=400")
     assert resumed(job, before, 200) == [
         "changed  steps 200 → 400",
-        "rate     was 1.00e-04 at step 200, goes on with 5.66e-04; "
+        "lr       was 1.00e-04 at step 200, goes on with 5.66e-04; "
         "schedule.steps=200 goes on with 1.00e-04",
     ]
 

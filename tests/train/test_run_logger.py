@@ -7,11 +7,22 @@ from pathlib import Path
 import pytest
 
 from dslm.run.metrics import Line, Metrics
+from dslm.train.output import UserStream
 from dslm.train.run_logger import LINES, RunLogger
 from dslm.train.throughput import Throughput
 
 
-class Terminal(io.StringIO):
+class Messages(UserStream):
+    """What the user would see."""
+
+    def __init__(self) -> None:
+        super().__init__(io.BytesIO())
+
+    def getvalue(self) -> str:
+        return bytes(self.buffer.getvalue()).decode()  # type: ignore[attr-defined]
+
+
+class Terminal(Messages):
     def isatty(self) -> bool:
         return True
 
@@ -22,7 +33,7 @@ def line(step: int, **more: float | None) -> Line:
 
 
 def test_a_line_has_the_figures_a_user_watches() -> None:
-    messages = io.StringIO()
+    messages = Messages()
     RunLogger(1000, None, messages).log(line(1, mfu=0.43), Throughput(1000, 10))
     assert messages.getvalue() == (
         "step 1/1,000 · time left not known yet · loss 2.5000 · learning rate 1.00e-03 · "
@@ -31,14 +42,14 @@ def test_a_line_has_the_figures_a_user_watches() -> None:
 
 
 def test_figures_that_are_not_known_are_left_out() -> None:
-    messages = io.StringIO()
+    messages = Messages()
     RunLogger(1000, None, messages).log(line(1, gradient_norm=None), Throughput(1000, 10))
     assert "norm" not in messages.getvalue()
     assert "MFU" not in messages.getvalue()
 
 
 def test_steps_that_were_skipped_are_shown_when_there_are_any() -> None:
-    messages = io.StringIO()
+    messages = Messages()
     logger = RunLogger(2, None, messages)
     for count in (0, 1):
         logger.log(line(count + 1, skipped_steps=count), Throughput(2, 10))
@@ -48,7 +59,7 @@ def test_steps_that_were_skipped_are_shown_when_there_are_any() -> None:
 
 
 def test_a_user_sees_some_lines_and_the_file_has_all(tmp_path: Path) -> None:
-    messages = io.StringIO()
+    messages = Messages()
     with Metrics(tmp_path / "metrics.jsonl", 0, None) as metrics:
         logger = RunLogger(1000, metrics, messages)
         for step in range(1, 1001):
@@ -61,7 +72,7 @@ def test_a_user_sees_some_lines_and_the_file_has_all(tmp_path: Path) -> None:
 
 
 def test_every_validation_loss_is_shown() -> None:
-    messages = io.StringIO()
+    messages = Messages()
     logger = RunLogger(1000, None, messages)
     for step in (1, 2):
         logger.log({"step": step, "validation_loss": 1.25}, Throughput(1000, 10))
@@ -78,12 +89,12 @@ def test_ranks_without_a_user_are_silent() -> None:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [0.0]
-    monkeypatch.setattr("dslm.train.run_logger.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("dslm.train.output.time.monotonic", lambda: now[0])
     return now
 
 
 def test_a_log_file_gets_a_sign_of_life_after_a_long_silence(clock: list[float]) -> None:
-    messages = io.StringIO()
+    messages = Messages()
     logger, throughput = RunLogger(100, None, messages), Throughput(100, 10)
     for seconds in (1.0, 9.0, 11.0, 12.0, 22.5):
         clock[0] = seconds

@@ -15,8 +15,9 @@ from dslm.parallel.activations import Forward
 from dslm.parallel.memory import estimate
 from dslm.run.status import Ending
 from dslm.sampling.stream import ordered
+from dslm.train.last_screen import command, last_screen
 from dslm.train.prepare import Job, prepare
-from dslm.train.screen import command, first_screen, last_screen, scarce
+from dslm.train.screen import first_screen, scarce
 
 TWO = World(size=2, local_size=2)
 COUNT = 17 * 32 + 64 * 32 + 2 * (12 * 32 * 32 + 13 * 32) + 2 * 32
@@ -54,7 +55,7 @@ def test_the_first_screen_is_about_ten_lines_of_one_width(make_job: Any) -> None
 
 def test_tokens_a_step_are_shown_as_a_product_that_is_right(make_job: Any) -> None:
     assert screen(make_job())["batch"] == (
-        "2 replicas × 2 windows × 4 rounds × 64 tokens = 1,024 tokens a step"
+        "2 replicas × 2 sequences × 4 accumulation steps × 64 tokens = 1,024 tokens a step"
     )
 
 
@@ -115,8 +116,8 @@ def test_the_layout_is_shown(make_job: Any) -> None:
 
 
 def test_the_learning_rate_is_shown_with_its_schedule(make_job: Any) -> None:
-    assert screen(make_job("steps=50"))["rate"] == (
-        "AdamW, peak 0.001, cosine after 5 warm-up steps · gradient clipped at 1.0"
+    assert screen(make_job("steps=50"))["lr"] == (
+        "peak 0.001, cosine after 5 warm-up steps · AdamW · gradient clipped at 1.0"
     )
 
 
