@@ -15,6 +15,8 @@ from dslm.files.whole import read_json
 from dslm.model.counts import parameter_count
 from dslm.run.folder import FORMAT
 from dslm.run.heartbeats import Heartbeat
+from dslm.run.machine import code_version, device_names
+from dslm.run.process import Process
 from dslm.run.status import Status
 from dslm.run.versions import versions
 from dslm.train.last_screen import command
@@ -51,6 +53,8 @@ class RunRecord:
         """How the run stands; `None` while nothing has been written."""
         self.ended: str | None = None
         """How it ended, a sentence; `None` while it runs."""
+        self.started = self.stopped = _now()
+        """When the run began, by its first start, and when it ended."""
         self.failed_saves: list[dict[str, Any]] = []
         """Checkpoints that could not be written: step, time and reason, of earlier starts too."""
 
@@ -62,15 +66,19 @@ class RunRecord:
             ended: how it ended, a sentence; `None` while it runs.
         """
         with self._lock:  # threads write it, too
-            self.status, self.ended = status, ended
+            self.status, self.ended, self.stopped = status, ended, _now()
             self.job.folder.lock.hold()
+            with suppress(UserError):
+                self.started = read_json(self.job.folder.record).get("started", self.started)
             self.job.folder.write_record(self.content())
 
     def content(self) -> dict[str, Any]:
         """What ``run.json`` holds now, or should."""
         state = {"status": self.status, "ended": self.ended, "heartbeat": self.heartbeat}
+        stopped = None if self.status == "running" else self.stopped
+        dates = {"started": self.started, "stopped": stopped}
         failed = {FAILED_SAVES: self.failed_saves} if self.failed_saves else {}
-        return {"format": FORMAT, **state, **failed, **self._description()}
+        return {"format": FORMAT, **state, **dates, **failed, **self._description()}
 
     def put_back(self) -> None:
         """Write anew what was removed from the folder while the run trains; the first rank only.
@@ -120,6 +128,8 @@ class RunRecord:
         return {
             "command": [*command(self.world).split(), *self.words],
             "versions": versions(),
+            "code": code_version(),
+            "machine": {"hosts": self._hosts(), "device": device_names(self.world.cpu)},
             "config": self.job.settings,
             "deepspeed": self.job.deepspeed,
             "plan": {
@@ -133,6 +143,11 @@ class RunRecord:
             "data": {**self.job.sources.record(), **write_phases(self.job.phases)},
             **self._vectors(),
         }
+
+    def _hosts(self) -> list[str]:
+        """Those of all ranks that have shown themselves, this one's among them."""
+        beats = self.job.folder.heartbeats.read(range(self.world.size))
+        return sorted({Process.this().host, *(beat.process.host for beat in beats)})
 
     def _vectors(self) -> dict[str, Any]:
         """What the record holds of word vectors; that of a resumed run keeps what it held."""

@@ -103,3 +103,17 @@ def test_checkpoints_that_could_not_be_written_are_kept(record: RunRecord) -> No
         (4, "No space left on device"),
         (6, "Read-only file system"),
     ]
+
+
+def test_the_record_says_when_the_run_began_and_ended(
+    record: RunRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = json.loads(record.job.folder.record.read_text())
+    assert began["stopped"] is None
+    monkeypatch.setattr("dslm.train.record._now", lambda: "2099-01-01T00:00:00+00:00")
+    later = RunRecord(record.job, record.world, record.words)
+    later.write("done", "all steps made")
+    ended = json.loads(record.job.folder.record.read_text())
+    assert ended["started"] == began["started"]
+    assert ended["stopped"] == "2099-01-01T00:00:00+00:00"
+    assert ended["machine"]["hosts"] == [Process.this().host]
