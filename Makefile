@@ -31,10 +31,10 @@ demo: .venv/ready clean-demo $(DEMO)/shards/train/manifest.json
 	deepspeed --quiet --num_gpus $(RANKS) launch/pretrain.py demo --deepspeed_config ds_configs/zero1_fp32.json \
 	    data.train=$(DEMO)/shards/train data.validation=$(DEMO)/shards/validation run=$(DEMO)/run
 	@echo "== Evaluate on text the model has not seen"
-	python launch/evaluate.py $(DEMO)/run --data $(DEMO)/shards/test --json | tee $(DEMO)/run/evaluation.json
+	python launch/evaluate.py $(DEMO)/run --data $(DEMO)/shards/test
 	@echo "== Generate"
 	python launch/generate.py $(DEMO)/run --prompt "The function returns" --max-new-tokens 120 \
-	    --temperature 0.8 --top-k 50 --seed 1 | tee $(DEMO)/run/sample.txt
+	    --temperature 0.8 --top-k 50 --seed 1
 	@echo "== Report"
 	python launch/report.py $(DEMO)/run
 

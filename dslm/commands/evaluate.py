@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 
 from dslm.commands.cli import Parser
+from dslm.commands.kept import keep, used
 from dslm.commands.rounding import add_rounding, calibration, rounding
 from dslm.progress import Progress
+from dslm.run.results import add_evaluation
 from dslm.shards.shard_set import ShardSet
 
 
@@ -38,8 +40,10 @@ def main(argv: list[str]) -> None:
     figures = {name: value for name, value in figures.items() if value is not None}
     if options.json:
         print(json.dumps({**figures, "step": trained.step, "data": options.data}))
-        return
-    shown = {name.replace("_", " "): f"{value:.4f}" for name, value in figures.items()}
-    shown["tokens"] = f"{result.tokens:,} of {options.data}, model of step {trained.step:,}"
-    width = max(map(len, shown)) + 2
-    print(*(f"{name:<{width}}{value}" for name, value in shown.items()), sep="\n")
+    else:
+        shown = {name.replace("_", " "): f"{value:.4f}" for name, value in figures.items()}
+        shown["tokens"] = f"{result.tokens:,} of {options.data}, model of step {trained.step:,}"
+        width = max(map(len, shown)) + 2
+        print(*(f"{name:<{width}}{value}" for name, value in shown.items()), sep="\n")
+    text = {"data": options.data, "fingerprint": shards.fingerprint}
+    keep(options.run, add_evaluation, {**used(trained, options), **text, **figures})

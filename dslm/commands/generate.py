@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 from dslm.commands.cli import Parser
+from dslm.commands.kept import keep, used
 from dslm.commands.rounding import add_rounding, calibration, rounding
+from dslm.run.results import add_sample
 
 
 def main(argv: list[str]) -> None:
@@ -28,4 +31,7 @@ def main(argv: list[str]) -> None:
 
     sampling = SamplingConfig(options.temperature, options.top_k, options.top_p, options.seed)
     trained = load(options.run, options.step, rounding(options), calibration(options))
-    print(complete(trained, options.prompt, options.max_new_tokens, sampling))
+    text = complete(trained, options.prompt, options.max_new_tokens, sampling)
+    print(text)
+    asked = {"prompt": options.prompt, "max_new_tokens": options.max_new_tokens, **asdict(sampling)}
+    keep(options.run, add_sample, {**used(trained, options), **asked, "text": text})

@@ -1,15 +1,71 @@
-"""Write the report of a run: `report RUN` prints the path of the page."""
+"""Write the report of a run, or one of several: ``report RUN …`` prints the path of the page."""
 
 from __future__ import annotations
 
+import time
+from argparse import Namespace
 from pathlib import Path
 
 from dslm.commands.cli import Parser
-from dslm.report import write_report
+from dslm.errors import ConfigError, Problem
+from dslm.report import write_comparison, write_report
+from dslm.report.record import NoStepError
+from dslm.run.folder import RunFolder
+from dslm.run.standing import read_standing
+
+COMPARISON = Path("comparison.html")
+SECONDS = 5
+DESCRIPTION = f"""\
+Write a page about a run that reads offline: report.html in the folder of the run. Several runs are
+compared in one page: their curves over each other, their results, and what differs in their
+settings; it is {COMPARISON} in the current folder.
+"""
 
 
 def main(argv: list[str]) -> None:
-    """Write `report.html` into a run folder."""
-    parser = Parser("report", "Write a page about a run that reads offline, into its run folder.")
-    parser.add_argument("run", metavar="RUN", type=Path, help="the folder of the run")
-    print(write_report(parser.parse_args(argv).run))
+    """Write the page, once or for as long as a run goes on."""
+    parser = Parser("report", DESCRIPTION)
+    parser.add_argument("run", metavar="RUN", nargs="+", type=Path, help="the folder of a run")
+    parser.add_argument("--output", metavar="PAGE", type=Path, help="write the page there")
+    again = f"write it anew every SECONDS ({SECONDS} unless given) as long as a run goes on"
+    parser.add_argument(
+        "--watch", metavar="SECONDS", nargs="?", type=int, const=SECONDS, default=0, help=again
+    )
+    options = parser.parse_args(argv)
+    if options.watch < 0:
+        raise ConfigError(Problem("--watch", options.watch, "must be at least 1 second"))
+    if not options.watch:
+        print(_write(options, watch=0))
+        return
+    try:
+        _watch(options)
+    except KeyboardInterrupt:  # the usual way to end it
+        _write(options, watch=0)
+
+
+def _watch(options: Namespace) -> None:
+    """Write the page until no run is running; it is announced once, when there is one."""
+    announced = False
+    while any(_is_running(run) for run in options.run):
+        try:
+            page = _write(options, options.watch)
+            if not announced:
+                print(page, flush=True)
+            announced = True
+        except NoStepError:
+            pass  # until its first step there is nothing to draw
+        time.sleep(options.watch)
+    page = _write(options, watch=0)
+    if not announced:
+        print(page)
+
+
+def _is_running(run: Path) -> bool:
+    folder = RunFolder(run)
+    return read_standing(folder, folder.read()).word == "running"
+
+
+def _write(options: Namespace, watch: int) -> Path:
+    if len(options.run) == 1:
+        return write_report(options.run[0], options.output, watch)
+    return write_comparison(options.run, options.output or COMPARISON, watch)

@@ -10,6 +10,7 @@ from dslm.config.parse import parse
 from dslm.objectives.registry import ObjectiveConfig
 from dslm.progress import duration, human
 from dslm.report.record import Record
+from dslm.report.results import rounded
 from dslm.report.series import Point, series, settled, smoothing
 
 
@@ -28,9 +29,9 @@ def figures(record: Record) -> list[Figure]:
 
 
 def uniform_loss(record: Record) -> float | None:
-    """The loss of a model that holds all V tokens for equally likely: ln V."""
+    """The loss of a model that holds all V tokens for equally likely, ln V; `None` of vectors."""
     vocabulary = record.fact("config", "model", "vocabulary")
-    return math.log(vocabulary) if vocabulary else None
+    return math.log(vocabulary) if vocabulary and _token_loss(record) else None
 
 
 def best(points: list[Point]) -> Point | None:
@@ -49,7 +50,7 @@ def verdict(record: Record) -> str:
     if evaluations:
         course += f", validation loss to {evaluations[-1].value:.2f}"
     uniform = uniform_loss(record)
-    guess = f" Guessing uniformly costs {uniform:.2f}." if uniform else ""
+    guess = f" A model that only guesses has a loss of {uniform:.2f}." if uniform else ""
     return f"{course}.{guess}{_broken(losses)}"
 
 
@@ -61,31 +62,50 @@ def _broken(losses: list[Point]) -> str:
 def _losses(record: Record) -> list[Figure]:
     losses = series(record.log.training, "loss")
     reach = smoothing(losses)
-    tail = f"{settled(losses):.4f} median of the last {reach + 1} lines" if reach else ""
+    tail = f"{settled(losses):.4f} smoothed, {smoothed_as(reach)}" if reach else ""
     shown = [Figure("Training loss", f"{losses[-1].value:.4f}", tail)]
     evaluations = series(record.log.evaluations, "validation_loss")
     if evaluations:
         lowest = best(evaluations)
-        hint = f"best {lowest.value:.4f} at step {lowest.step:,}" if lowest else ""
-        shown.append(Figure("Validation loss", f"{evaluations[-1].value:.4f}", hint))
+        hint = [f"best {lowest.value:.4f} at step {lowest.step:,}"] if lowest else []
+        on = [f"on {name}"] if (name := validation_set(record)) else []
+        value = f"{evaluations[-1].value:.4f}"
+        shown.append(Figure("Validation loss", value, "; ".join([*on, *hint])))
     return shown
 
 
+def smoothed_as(reach: int) -> str:
+    """What a curve smoothed over `reach` neighbours on either side is called everywhere."""
+    return f"median of {2 * reach + 1:,} lines"
+
+
+def validation_set(record: Record) -> str:
+    """The folder of the set on which the validation loss is measured; empty where unknown."""
+    return str(record.fact("data", "validation", "folder") or "")
+
+
 def _evaluation(record: Record) -> list[Figure]:
-    """From `evaluation.json`; without it the perplexity of the last validation."""
-    found = record.evaluation
+    """From the newest evaluation, one of unrounded weights where there is one.
+
+    Without any, the perplexity of the last validation.
+    """
+    plain = [one for one in record.evaluations if not rounded(one)]
+    found = (plain or record.evaluations or [{}])[-1]
     shown = []
+    on = f" on {found['data']}" if "data" in found else ""
     if "loss" in found:
-        hint = f"over {human(found['tokens'])} tokens" if "tokens" in found else ""
+        over = [f"{human(found['tokens'])} tokens"] if "tokens" in found else []
+        at = [f"at step {found['step']:,}"] if "step" in found else []
+        few = [f"rounded to {way}"] if (way := rounded(found)) else []
+        hint = ", ".join([*([on.strip()] if on else []), *over, *at, *few])
         shown.append(Figure("Evaluation loss", f"{found['loss']:.4f}", hint))
     if "perplexity" in found:
-        shown.append(Figure("Perplexity", f"{found['perplexity']:.2f}", "of the evaluation"))
+        shown.append(Figure("Perplexity", f"{found['perplexity']:.2f}", f"evaluated{on}"))
     elif losses := series(record.log.evaluations, f"validation_{_token_loss(record)}"):
         perplexity = math.exp(min(losses[-1].value, 700))  # e to the 710 is beyond a float
-        shown.append(Figure("Perplexity", f"{perplexity:.2f}", "of the last validation"))
+        shown.append(Figure("Perplexity", f"{perplexity:.2f}", "of the last validation loss"))
     if "bits_per_byte" in found:
-        value = f"{found['bits_per_byte']:.4f}"
-        shown.append(Figure("Bits per byte", value, "of the evaluation"))
+        shown.append(Figure("Bits per byte", f"{found['bits_per_byte']:.4f}", f"evaluated{on}"))
     return shown
 
 
@@ -102,8 +122,8 @@ def _extent(record: Record) -> list[Figure]:
         shown.append(Figure("Tokens seen", human(tokens[-1].value), f"{tokens[-1].value:,.0f}"))
     if record.log.seconds:
         restarts = len(record.log.resumes)
-        hint = f"in {restarts + 1} processes" if restarts else ""
-        shown.append(Figure("Wall time", duration(record.log.seconds), hint))
+        hint = f"of training, in {restarts + 1} starts" if restarts else "of training"
+        shown.append(Figure("Time", duration(record.log.seconds), hint))
     return shown
 
 
@@ -121,5 +141,7 @@ def _speed(record: Record) -> list[Figure]:
             shown.append(Figure(label, value, hint))
     memory = [point.value for point in series(log, "memory_gib") if point.finite]
     if memory:
-        shown.append(Figure("Memory", f"{max(memory):.2f} GiB", "highest of any step"))
+        shown.append(
+            Figure("Memory per rank", f"{max(memory):.2f} GiB", "of the first, highest of any step")
+        )
     return shown

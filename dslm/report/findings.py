@@ -12,6 +12,7 @@ from dslm.report.chart import figure
 from dslm.report.figures import best, uniform_loss
 from dslm.report.record import Record
 from dslm.report.series import Point, series, settled
+from dslm.run.learning import LOWER, judge_loss, norms_diverged
 
 SPIKE = 1.3
 """A loss is a spike above so many times the median of the `BEFORE` losses before it."""
@@ -20,10 +21,6 @@ SLOW = 0.5
 """A step is slow below this share of the median tokens a second."""
 RISEN = 1.01
 """Validation loss has turned when it ends above so many times its best."""
-LEARNT = 0.95
-"""Nothing much was learnt while the loss is above this share of ln V…"""
-WORSE = 1.0
-"""… and the model has become worse than at its start when it is more than these nats above."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +38,7 @@ def findings(record: Record) -> list[Finding]:
     losses = series(record.log.training, "loss")
     checks = (
         _not_finite(losses),
-        _not_learnt(losses, uniform_loss(record)),
+        _not_learnt(record, losses),
         _turned(series(record.log.evaluations, "validation_loss")),
         _spikes(losses),
         _slow(series(record.log.training, "tokens_per_second")),
@@ -61,15 +58,20 @@ def _not_finite(losses: Sequence[Point]) -> Finding | None:
     return Finding("bad", "Loss not finite", text)
 
 
-def _not_learnt(losses: Sequence[Point], uniform: float | None) -> Finding | None:
-    last = settled(losses)
-    if uniform is None or not last > LEARNT * uniform:
-        return None
-    if last > uniform + WORSE:
-        text = f"The loss, {last:.2f}, is far above uniform guessing, {uniform:.2f}."
+def _not_learnt(record: Record, losses: Sequence[Point]) -> Finding | None:
+    """The loss against that of guessing, and whether the gradient has become infinite."""
+    last, uniform, step = settled(losses), uniform_loss(record), losses[-1].step
+    vocabulary, steps = record.fact("config", "model", "vocabulary"), record.fact("config", "steps")
+    said = judge_loss(last, vocabulary, step, steps or step) if uniform is not None else None
+    if said == "diverged":
+        text = f"The loss, {last:.2f}, is far above that of guessing, {uniform:.2f}: {LOWER}."
         return Finding("bad", "Diverged", text)
-    text = f"The loss, {last:.2f}, has barely left uniform guessing, {uniform:.2f}."
-    return Finding("look", "Little learnt", text)
+    if norms_diverged([point.value for point in series(record.log.training, "gradient_norm")]):
+        return Finding("bad", "Diverged", f"The gradient's norm is no longer finite: {LOWER}.")
+    if said is None:
+        return None
+    text = f"The loss, {last:.2f}, is barely below that of guessing, {uniform:.2f}: look at the "
+    return Finding("look", "Little learnt", f"{text}data and the learning rate.")
 
 
 def _turned(evaluations: list[Point]) -> Finding | None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from dslm.progress import human
+
+SEPARATORS = re.compile(r"([/_]|[.-](?=[^\W\d]))")
+"""After which a long word may be broken; within a number it may not."""
 
 
 def fill(template: str, **values: Any) -> Markup:
@@ -21,6 +25,11 @@ def fill(template: str, **values: Any) -> Markup:
     return Markup(_environment().get_template(template).render(values))
 
 
+def breakable(text: object) -> Markup:
+    """A text that may be broken after the separators of paths and dotted keys."""
+    return Markup(SEPARATORS.sub(r"\1<wbr>", str(escape(str(text)))))
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
@@ -30,5 +39,5 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.filters["human"] = human
+    environment.filters.update(human=human, breakable=breakable)
     return environment

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
+from dslm.config.overrides import merge
+from dslm.config.parse import parse
+from dslm.errors import ConfigError
+from dslm.progress import duration
 from dslm.report.record import Record
+from dslm.run.config import RunConfig
+from dslm.run.folder import flat
+from dslm.run.presets import PRESETS
+from dslm.run.settings import decided
 
 
 def commands(record: Record) -> list[tuple[str, str]]:
@@ -28,30 +37,92 @@ def commands(record: Record) -> list[tuple[str, str]]:
     return typed
 
 
+def machine(record: Record) -> list[tuple[str, str]]:
+    """When, where and by which code the run was made, as far as it is known."""
+    hosts, code = record.fact("machine", "hosts") or [], record.fact("code") or {}
+    began, stopped = record.fact("started"), record.fact("stopped")
+    took = seconds_between(began, stopped)
+    commit = str(code.get("commit") or "") + (" with local changes" if code.get("dirty") else "")
+    found = {
+        "started": date(began),
+        "ended": date(stopped),
+        "from start to end": duration(took) if took is not None else "",
+        "hosts" if len(hosts) > 1 else "host": ", ".join(map(str, hosts)),
+        "device": str(record.fact("machine", "device") or record.fact("plan", "device") or ""),
+        "commit of dslm": commit,
+        **(record.fact("versions") or {}),
+    }
+    return [(name, value) for name, value in found.items() if value]
+
+
+def date(time: object) -> str:
+    """A time in the form of ISO 8601 for people; empty if it is none."""
+    try:
+        return f"{datetime.fromisoformat(str(time)).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except ValueError:
+        return ""
+
+
+def seconds_between(first: object, last: object) -> float | None:
+    """From one time in the form of ISO 8601 to another; `None` if one of them is none."""
+    try:
+        began, ended = (datetime.fromisoformat(str(time)) for time in (first, last))
+        return (ended.astimezone(UTC) - began.astimezone(UTC)).total_seconds()
+    except ValueError:
+        return None
+
+
+def changed(record: Record) -> list[tuple[str, str, str]]:
+    """The settings that are not those of the preset, and what the preset has in their place."""
+    preset = _preset(record.fact("config", "preset"))
+    if not preset:
+        return []
+    there = flat(record.fact("config") or {})
+    return [
+        (key, value_text(value), value_text(preset[key]) if key in preset else "")
+        for key, value in there.items()
+        if key != "preset" and preset.get(key) != value
+    ]
+
+
+def _preset(name: object) -> dict[str, Any]:
+    """The settings of a preset with all defaults; empty where a run's model came from elsewhere."""
+    if not isinstance(name, str) or name not in PRESETS:
+        return {}
+    own = merge(PRESETS[name](), {"preset": name, "run": "", "data": {"train": ""}})
+    try:
+        known = flat(asdict(parse(RunConfig, merge(own, {"model": decided(own)}))))
+    except ConfigError:
+        return {}
+    given_by_user = ("run", "data.train", "data.validation", "model.vocabulary")
+    return {key: value for key, value in known.items() if key not in given_by_user}
+
+
 def tables(record: Record) -> dict[str, list[tuple[str, str]]]:
-    """The resolved configuration, a table a group; then layout, data and versions."""
+    """The resolved configuration, a table a group; then layout and data."""
     config = record.fact("config") or {}
     groups = {"run": {k: v for k, v in config.items() if not isinstance(v, dict)}}
     groups |= {key: value for key, value in config.items() if isinstance(value, dict)}
-    groups |= {"layout": record.fact("plan") or {}, "versions": record.fact("versions") or {}}
+    groups |= {"layout": record.fact("plan") or {}}
     groups |= {"word vectors": record.fact("word_vectors") or {}}
     for split, found in (record.fact("data") or {}).items():
         sources = _sources(found)
         for number, source in enumerate(sources, 1):
             groups[f"{split} data" + (f" {number}" if len(sources) > 1 else "")] = source
-    return {title: list(_rows(group)) for title, group in groups.items() if group}
+    return {
+        title: [(key, value_text(value)) for key, value in flat(group).items()]
+        for title, group in groups.items()
+        if group
+    }
 
 
-def _rows(group: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Dotted keys and the values as `key=value` on the command line takes them."""
-    for key, value in group.items():
-        if isinstance(value, dict):
-            yield from _rows(value, f"{prefix}{key}.")
-        else:
-            yield (
-                prefix + key,
-                value if isinstance(value, str) else json.dumps(value, ensure_ascii=False),
-            )
+def value_text(value: Any) -> str:
+    """A setting for people: text as it is, whole numbers in groups of three, the rest as JSON."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _sources(value: Any) -> list[dict[str, Any]]:

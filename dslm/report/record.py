@@ -17,6 +17,11 @@ from typing import Any, NamedTuple
 from dslm.errors import CheckpointError, Problem
 from dslm.run.folder import RunFolder
 from dslm.run.metrics import parse_line, read_lines
+from dslm.run.results import Result, read_evaluations, read_samples
+
+
+class NoStepError(CheckpointError):
+    """A run has logged no step yet, so that there is nothing to draw."""
 
 
 class Entry(NamedTuple):
@@ -26,6 +31,8 @@ class Entry(NamedTuple):
     leg: int
     """Which process wrote it, from 0."""
     values: dict[str, Any]
+    seconds: float = 0.0
+    """Since the run began, over all processes, work that was lost included."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +60,12 @@ class Record:
     facts: dict[str, Any]
     """The content of `run.json`; any part of it may be missing."""
     log: Log
-    evaluation: dict[str, Any]
-    """The content of `evaluation.json`; empty where there is none."""
+    evaluations: Sequence[Result]
+    """What was measured of the model, the newest last."""
+    samples: Sequence[Result]
+    """What the model wrote, the newest last."""
     quantization: dict[str, Any]
     """The content of `quantization.json`; empty where there is none."""
-    sample: str
-    """Text the model wrote; empty where there is none."""
 
     def fact(self, *path: str) -> Any:
         """What `run.json` holds at a path of keys; `None` where a key is missing."""
@@ -72,15 +79,15 @@ def read_record(folder: Path) -> Record:
     """Read a run folder.
 
     Raises:
-        UserError: `folder` is no run folder, or its run has logged no step yet.
+        UserError: `folder` is no run folder, or its run has logged no step yet (`NoStepError`).
     """
     run = RunFolder(folder)
     facts, log = run.read(), order(read_lines(run.metrics))
     if not log.training:
         fix = "make the report when the run has logged a step"
-        raise CheckpointError(Problem(str(run.metrics), None, "holds no training step yet", fix))
-    found = run.read_evaluation(), run.read_quantization()
-    return Record(folder, facts, log, *found, run.read_sample())
+        raise NoStepError(Problem(str(run.metrics), None, "holds no training step yet", fix))
+    results = read_evaluations(folder), read_samples(folder)
+    return Record(folder, facts, log, *results, run.read_quantization())
 
 
 def order(lines: Iterable[str]) -> Log:
@@ -106,6 +113,6 @@ def order(lines: Iterable[str]) -> Log:
             leg, seconds = leg + 1, seconds + clock
             now = now if trained else 0.0
         kind = training if trained else evaluations
-        kind[step] = Entry(step, leg, values)
+        kind[step] = Entry(step, leg, values, seconds + now)
         latest, clock = step, now
     return Log(tuple(training.values()), tuple(evaluations.values()), seconds + clock, unreadable)

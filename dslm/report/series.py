@@ -34,19 +34,19 @@ def series(entries: Iterable[Entry], key: str) -> list[Point]:
     ]
 
 
-def smoothing(points: Sequence[Point]) -> int:
-    """How many neighbours on either side to smooth a curve over: a fiftieth of its length."""
-    return len(points) // 50
+def smoothing(points: Sequence[Point], share: int = 50) -> int:
+    """How many neighbours on either side to smooth a curve over: one `share`-th of its length."""
+    return len(points) // share
 
 
-def smooth(points: Sequence[Point]) -> list[Point]:
+def smooth(points: Sequence[Point], share: int = 50) -> list[Point]:
     """The median of each point and its neighbours on either side; non-finite ones are left out.
 
     A median, because one spike would lift the mean of all its neighbours. Near the start the reach
     shrinks on both sides alike, so that the steep first fall is not drawn too low; near the end,
     where curves are flat, it shrinks only ahead.
     """
-    reach = smoothing(points)
+    reach = smoothing(points, share)
     window: list[float] = []  # sorted
     first = end = 0
     smoothed = []

@@ -1,6 +1,7 @@
 """A run's folder: what is where, who may write there, and whether a run may go on there.
 
 run.json  metrics.jsonl  skipped.jsonl  report.html  tokenizer/  logs/rank-0.log …
+evaluations.jsonl  samples.jsonl  quantization.json
 checkpoints/step-00000100/
 Of a run that failed or stalled also failure.json, stalls/rank-0.txt …
 """
@@ -53,9 +54,7 @@ class RunFolder:
         self.checkpoints = path / "checkpoints"
         self.logs = path / "logs"
         self.report = path / "report.html"
-        self.evaluation = path / "evaluation.json"
         self.quantization = path / "quantization.json"
-        self.sample = path / "sample.txt"
         self.failure = path / "failure.json"
         self.stalls = path / "stalls"
         self.heartbeats = Heartbeats(path / ".ranks")
@@ -97,10 +96,6 @@ class RunFolder:
         """
         return parse(RunConfig, self.read()["config"])
 
-    def read_evaluation(self) -> dict[str, Any]:
-        """What ``evaluate --json`` printed into ``evaluation.json``; empty where there is none."""
-        return read_json(self.evaluation) if self.evaluation.exists() else {}
-
     def read_quantization(self) -> dict[str, Any]:
         """What ``dslm quantization`` found, from ``quantization.json``; empty where it is not."""
         return read_json(self.quantization) if self.quantization.exists() else {}
@@ -108,11 +103,6 @@ class RunFolder:
     def write_quantization(self, found: Mapping[str, Any]) -> None:
         """Write ``quantization.json``."""
         write_json(self.quantization, found)
-
-    def read_sample(self) -> str:
-        """A text that the model wrote, from ``sample.txt``; empty where there is none."""
-        sample = self.sample
-        return sample.read_text(encoding="utf-8", errors="replace") if sample.exists() else ""
 
     def find_checkpoint(self, step: int | None) -> tuple[int, Path]:
         """A checkpoint of the run, by its step, or the newest.

@@ -3,6 +3,8 @@ from __future__ import annotations
 import math
 import re
 
+import pytest
+
 from dslm.report.chart import Chart, Line, Note, draw, figure
 from dslm.report.series import Point
 
@@ -12,17 +14,47 @@ def chart(*values: float, **settings: object) -> str:
     return draw(Chart("Loss", "nats", [Line("training", points, "train")], **settings))
 
 
-def test_every_value_can_be_read_at_the_pointer() -> None:
-    page = chart(4.0, 3.0, 2.5)
-    assert 'data-steps="1 2 3"' in page
-    assert 'data-values="4 3 2.5"' in page
+def written(page: str) -> list[list[tuple[int, float]]]:
+    """The points beside the first curve, as the script reads them: stretch by stretch."""
+    steps, values = (re.search(rf'data-{name}="([^"]*)"', page)[1] for name in ("steps", "values"))
+    found, step = [], 0
+    for part, numbers in zip(steps.split(";"), values.split(";"), strict=True):
+        stretch = []
+        for ahead, value in zip(part.split(), numbers.split(), strict=True):
+            step += int(ahead)
+            stretch.append((step, float(value)))
+        found.append(stretch)
+    return found
+
+
+@pytest.mark.parametrize("at", [(1, 2, 3), (10, 20, 45), (1000, 1001, 90_000)])
+def test_every_value_can_be_read_at_the_pointer(at: tuple[int, ...]) -> None:
+    points = [Point(step, value) for step, value in zip(at, (4.0, 3.0, 2.5), strict=True)]
+    page = draw(Chart("Loss", "nats", [Line("training", points, "train")]))
+    assert written(page) == [[(point.step, point.value) for point in points]]
+
+
+def test_the_points_of_each_stretch_are_written_by_themselves() -> None:
+    assert written(chart(4.0, 3.0, math.nan, 2.5)) == [[(1, 4.0), (2, 3.0)], [(4, 2.5)]]
+
+
+def test_a_smoothing_that_is_not_chosen_is_written_and_not_drawn() -> None:
+    points = [Point(step, 1.0) for step in range(1, 5)]
+    lines = [Line("a", points, "train"), Line("strong", points, "train", at="s")]
+    page = draw(Chart("Loss", "nats", lines))
+    assert [" d=" in path for path in re.findall(r"<path[^>]*data-name[^>]*>", page)] == [
+        True,
+        False,
+    ]
+    assert ">strong<" not in page
 
 
 def test_curves_stay_inside_the_box() -> None:
     page = chart(4.0, 900.0, -3.0, 2.5)
     route = re.search(r' d="([^"]*)" class="line', page)[1]
     numbers = [float(number) for number in re.findall(r"-?[\d.]+", route)]
-    assert all(0 <= number <= 100 for number in numbers)
+    assert len(numbers) == 8
+    assert all(0 <= number <= 1000 for number in numbers)
 
 
 def test_a_logarithmic_axis_says_so_and_a_linear_one_does_not() -> None:
@@ -32,7 +64,7 @@ def test_a_logarithmic_axis_says_so_and_a_linear_one_does_not() -> None:
 
 def test_values_that_are_not_finite_become_marks_with_a_key() -> None:
     page = chart(4.0, math.nan, 3.0, math.inf, wide=True)
-    assert page.count("V100") == 2
+    assert page.count("V1000") == 2
     assert "not a finite number" in page
     assert "not a finite number" not in chart(4.0, 3.0, wide=True)
 
@@ -47,12 +79,12 @@ def test_a_resume_is_marked_and_breaks_the_line() -> None:
     page = draw(Chart("Loss", "nats", [line], resumes=[2], wide=True))
     assert re.search(r' d="([^"]*)" class="line', page)[1].count("M") == 2
     assert "resumed here" in page
-    assert page.count("V100") == 1
+    assert page.count("V1000") == 1
 
 
 def test_a_reference_line_is_inside_the_axis() -> None:
     page = chart(2.0, 2.1, notes=[Note("uniform guessing", 9.0)], zero=False)
-    assert re.search(r'd="M0,\d+(\.\d+)?H100" class="reference"', page)
+    assert re.search(r'd="M0 \d+H1000" class="reference"', page)
     assert "uniform guessing" in page
 
 

@@ -7,6 +7,7 @@ from helpers.run_folders import LineMaker, RunMaker
 
 from dslm.report.findings import findings
 from dslm.report.record import read_record
+from dslm.run.learning import LOWER
 
 
 def odd(run: Path) -> dict[str, str]:
@@ -58,18 +59,36 @@ def test_a_validation_loss_that_turned_is_reported(make_run: RunMaker, training:
 
 def test_a_loss_near_uniform_guessing_is_reported(make_run: RunMaker, training: LineMaker) -> None:
     config = {"model": {"vocabulary": 8000}}
-    lines = [training(step, 8.9) for step in range(1, 10)]
+    lines = [training(step, 8.9) for step in range(1, 61)]
     assert list(odd(make_run(lines, config=config))) == ["Little learnt"]
+
+
+def test_a_run_of_a_few_steps_is_not_said_to_have_learnt_little(
+    make_run: RunMaker, training: LineMaker
+) -> None:
+    config = {"model": {"vocabulary": 8000}}
+    assert odd(make_run([training(step, 8.9) for step in range(1, 10)], config=config)) == {}
+
+
+def test_a_gradient_that_stays_infinite_is_a_divergence(
+    make_run: RunMaker, training: LineMaker
+) -> None:
+    lines = [training(step, 3.0, gradient_norm=1.0 if step < 5 else None) for step in range(1, 9)]
+    (found,) = findings(read_record(make_run(lines)))
+    assert (found.level, found.title) == ("bad", "Diverged")
+    assert LOWER in found.text
 
 
 def test_a_loss_far_above_uniform_guessing_is_reported_as_worse(
     make_run: RunMaker, training: LineMaker
 ) -> None:
     config = {"model": {"vocabulary": 8000}}
-    run = make_run([training(step, 25.0) for step in range(1, 10)], config=config)
+    run = make_run([training(step, 25.0) for step in range(1, 30)], config=config)
     (found,) = findings(read_record(run))
     assert (found.level, found.title) == ("bad", "Diverged")
-    assert "far above uniform guessing, 8.99" in found.text
+    assert "far above that of guessing, 8.99" in found.text
+    assert LOWER in found.text
+    assert "raise" not in found.text
 
 
 def test_steps_that_float16_left_out_are_reported(make_run: RunMaker, training: LineMaker) -> None:

@@ -3,15 +3,23 @@ from __future__ import annotations
 import json
 import random
 import re
-from html.parser import HTMLParser
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.pages import Page
 from helpers.run_folders import LineMaker, RunMaker
 
 from dslm.commands import report
+from dslm.config.overrides import merge
+from dslm.config.parse import parse
 from dslm.report import write_report
+from dslm.report.markup import breakable
+from dslm.report.recipe import changed, machine, tables
+from dslm.report.record import read_record
+from dslm.run.config import RunConfig
+from dslm.run.presets import tiny
 
 HOSTILE = '</pre><script>alert("x")</script><img src="https://example.org/x.png"> & so on'
 FACTS: dict[str, Any] = {
@@ -33,32 +41,6 @@ FACTS: dict[str, Any] = {
 }
 
 
-class Page(HTMLParser):
-    """Checks that every element is closed in order, and gathers what the page holds."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[str] = []
-        self.links: list[str] = []
-        self.words: dict[str, str] = {}
-        self.feed(path.read_text(encoding="utf-8"))
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.links += [str(value) for name, value in attrs if name in ("src", "href", "srcset")]
-        if tag != "meta":
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.open:
-            self.words[self.open[-1]] = self.words.get(self.open[-1], "") + data + "\n"
-
-
 @pytest.fixture
 def run(make_run: RunMaker, training: LineMaker) -> Path:
     draw = random.Random(2)
@@ -73,23 +55,22 @@ def run(make_run: RunMaker, training: LineMaker) -> Path:
 def test_the_page_is_well_formed(run: Path) -> None:
     page = Page(write_report(run))
     assert page.open == []
-    assert page.tags.count("figure") == 5
-    assert page.tags.count("svg") == 5
+    assert page.tags.count("figure") == page.tags.count("svg") == 5
 
 
 @pytest.mark.parametrize(
     ("facts", "look", "shown"),
     [
-        ({"status": "running", "ended": None}, "status", "crashed"),
+        ({"status": "running", "ended": None}, "status broken", "crashed"),
         (
             {"status": "done", "ended": "all 300 steps made; ok"},
             "status finished",
             "all 300 steps made",
         ),
-        ({"status": "failed", "ended": "nan; lower it"}, "status", "failed: nan"),
+        ({"status": "failed", "ended": "nan; lower it"}, "status broken", "failed: nan"),
         ({"status": "preempted", "ended": "stopped by SIGUSR1"}, "status", "stopped by SIGUSR1"),
         ({"status": "all 300 steps made"}, "status finished", "all 300 steps made"),
-        ({"status": "failed: nan; lower it"}, "status", "failed: nan"),
+        ({"status": "failed: nan; lower it"}, "status broken", "failed: nan"),
     ],
 )
 def test_only_a_run_that_is_done_is_marked_as_finished(
@@ -100,18 +81,20 @@ def test_only_a_run_that_is_done_is_marked_as_finished(
     assert f'<span class="{look}">{shown}</span>' in page
 
 
-def test_the_page_needs_nothing_from_outside(run: Path) -> None:
+def test_the_page_links_only_files_of_the_run(run: Path, tmp_path: Path) -> None:
     (run / "sample.txt").unlink()
-    path = write_report(run)
-    assert Page(path).links == []
-    assert not re.search(r"https?:|@import|url\(|<link", path.read_text(encoding="utf-8"))
+    for path in (write_report(run), write_report(run, tmp_path / "page.html")):
+        links = Page(path).links
+        assert [Path(link).name for link in links] == ["metrics.jsonl", "run.json"]
+        assert all((path.parent / link).is_file() for link in links)
+        assert not re.search(r"https?:|@import|url\(|<link", path.read_text(encoding="utf-8"))
 
 
 def test_a_hostile_sample_is_shown_and_not_run(run: Path) -> None:
     page = Page(write_report(run))
     assert page.tags.count("script") == 1
     assert "img" not in page.tags
-    assert HOSTILE in page.words["pre"]
+    assert HOSTILE in page.texts["pre"]
 
 
 def test_hostile_facts_are_shown_and_not_run(make_run: RunMaker, training: LineMaker) -> None:
@@ -120,22 +103,68 @@ def test_hostile_facts_are_shown_and_not_run(make_run: RunMaker, training: LineM
     page = Page(write_report(make_run([training(1, 2.0)], **facts)))
     assert page.tags.count("script") == 1
     assert page.open == []
-    assert evil in page.words["td"]
+    assert evil in page.texts["td"]
 
 
 def test_the_configuration_is_in_tables_with_dotted_keys(run: Path) -> None:
     page = Page(write_report(run))
-    assert "vocabulary\n" in page.words["th"]
-    assert "8000\n" in page.words["td"]
-    assert "aa11\n" in page.words["td"]
-    assert {"run", "model", "layout", "versions", "train data 1", "validation data"} <= set(
-        page.words["caption"].splitlines()
+    assert "vocabulary" in page.texts["th"]
+    assert {"8,000", "aa11", "shards/held out"} <= set(page.texts["td"])
+    assert {"run", "model", "layout", "machine and code", "train data 1", "validation data"} <= set(
+        page.texts["caption"]
     )
-    assert json.dumps(FACTS["deepspeed"], indent=2) in page.words["pre"]
+    assert json.dumps(FACTS["deepspeed"], indent=2) in page.texts["pre"]
+
+
+def test_what_is_not_the_presets_stands_first_with_what_the_preset_has(
+    make_run: RunMaker, training: LineMaker
+) -> None:
+    settings = {"preset": "tiny", "data": {"train": "shards/a"}, "run": "runs/a", "steps": 1000}
+    config = asdict(parse(RunConfig, merge(tiny(), settings)))
+    record = read_record(make_run([training(1, 2.0)], config=config))
+    assert changed(record) == [
+        ("data.train", "shards/a", ""),
+        ("steps", "1,000", "300"),
+        ("run", "runs/a", ""),
+    ]
+    assert "steps" in dict(tables(record)["run"])
+
+
+def test_the_page_says_where_when_and_by_which_code(
+    make_run: RunMaker, training: LineMaker
+) -> None:
+    facts = {
+        "started": "2026-11-29T20:00:00+00:00",
+        "stopped": "2026-11-29T22:30:00+01:00",
+        "machine": {"hosts": ["a", "b"], "device": "NVIDIA H200"},
+        "code": {"commit": "d94eab8", "dirty": True},
+    }
+    record = read_record(make_run([training(1, 2.0)], **facts))
+    assert machine(record) == [
+        ("started", "2026-11-29 20:00:00 UTC"),
+        ("ended", "2026-11-29 21:30:00 UTC"),
+        ("from start to end", "1h30m"),
+        ("hosts", "a, b"),
+        ("device", "NVIDIA H200"),
+        ("commit of dslm", "d94eab8 with local changes"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "broken"),
+    [
+        ("runs/demo/shards", "runs/<wbr>demo/<wbr>shards"),
+        ("data.validation_windows", "data.<wbr>validation_<wbr>windows"),
+        ("best 4.2718 at step 1,000", "best 4.2718 at step 1,000"),
+        ("a/<b>", "a/<wbr>&lt;b&gt;"),
+    ],
+)
+def test_long_names_break_at_their_separators_and_numbers_do_not(text: str, broken: str) -> None:
+    assert breakable(text) == broken
 
 
 def test_the_commands_can_be_pasted(run: Path) -> None:
-    pasted = Page(write_report(run)).words["pre"]
+    pasted = "\n".join(Page(write_report(run)).texts["pre"])
     again = f"deepspeed launch/pretrain.py tiny steps=300 run={run.as_posix()}-again"
     assert f"python launch/evaluate.py {run} --data 'shards/held out' --json" in pasted
     assert f"python launch/generate.py {run} --prompt " in pasted
@@ -153,7 +182,7 @@ def test_a_run_folder_with_the_least_it_can_hold_has_a_page(make_run: RunMaker) 
 def test_a_run_that_only_ever_diverged_has_a_page(make_run: RunMaker, training: LineMaker) -> None:
     page = Page(write_report(make_run([training(step, None) for step in range(1, 101)])))
     assert page.open == []
-    assert "Loss not finite" in page.words["b"]
+    assert "Loss not finite" in page.texts["b"]
 
 
 def test_an_older_page_is_replaced_and_nothing_else_is_left(run: Path) -> None:

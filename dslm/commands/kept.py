@@ -1,0 +1,44 @@
+"""Results of commands are kept in the folder of the run, for its report."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dslm.errors import UserError
+from dslm.report import write_report
+from dslm.run.folder import RunFolder
+
+if TYPE_CHECKING:
+    from dslm.inference.trained import Trained
+
+Add = Callable[[Path, Mapping[str, Any]], None]
+"""Adds what was found to a history of the run, see `dslm.run.results`."""
+
+
+def used(trained: Trained, options: Namespace) -> dict[str, Any]:
+    """Which weights a result is of, and how they were rounded."""
+    rounded = {"scheme": trained.quantization.scheme, "group_size": trained.quantization.group_size}
+    return {"step": trained.step, **rounded, "calibrate": options.calibrate}
+
+
+def keep(run: Path, add: Add, found: Mapping[str, Any]) -> None:
+    """Add a result, which has been printed, to the run; and to its report, if it has one.
+
+    A folder that cannot be written costs a warning and nothing else.
+    """
+    try:
+        add(run, found)
+        if RunFolder(run).report.exists():
+            write_report(run)
+    except OSError as error:
+        _warn(f"{error.filename or run}: cannot be written: {error.strerror}")
+    except UserError as error:
+        _warn(str(error))
+
+
+def _warn(reason: str) -> None:
+    print(f"warning: the result is not kept for the report: {reason}", file=sys.stderr)
