@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from argparse import Namespace
+from contextlib import suppress
 from pathlib import Path
 
 from dslm.commands.cli import Parser
@@ -29,18 +30,19 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--output", metavar="PAGE", type=Path, help="write the page there")
     again = f"write it anew every SECONDS ({SECONDS} unless given) as long as a run goes on"
     parser.add_argument(
-        "--watch", metavar="SECONDS", nargs="?", type=int, const=SECONDS, default=0, help=again
+        "--watch", metavar="SECONDS", nargs="?", type=int, const=SECONDS, help=again
     )
     options = parser.parse_args(argv)
-    if options.watch < 0:
-        raise ConfigError(Problem("--watch", options.watch, "must be at least 1 second"))
-    if not options.watch:
+    if options.watch is None:
         print(_write(options, watch=0))
         return
+    if options.watch < 1:
+        raise ConfigError(Problem("--watch", options.watch, "must be at least 1 second"))
     try:
         _watch(options)
     except KeyboardInterrupt:  # the usual way to end it
-        _write(options, watch=0)
+        with suppress(NoStepError):
+            _write(options, watch=0)
 
 
 def _watch(options: Namespace) -> None:
