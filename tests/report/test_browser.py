@@ -128,7 +128,7 @@ def steps(box: Locator) -> list[int]:
 def said(box: Locator) -> dict[str, tuple[float, int]]:
     """The value and the step that the cursor names for each curve."""
     text = box.locator(".cursor pre").inner_text()
-    found = re.findall(r"^(.*?) (\S+) at step ([\d,]+)", text, re.MULTILINE)
+    found = re.findall(r"^\s*(.*?) (\S+) at step ([\d,]+)", text, re.MULTILINE)
     return {name: (float(value), int(step.replace(",", ""))) for name, value, step in found}
 
 

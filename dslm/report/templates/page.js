@@ -46,11 +46,17 @@ const nearest = (plot, line, x) => {
   return best;
 };
 
-const words = (plot, x) => plot.shown.filter(line => line.parts.length).map(line => {
-  const { step, value } = nearest(plot, line, x);
-  const at = view.unit === "step" ? "" : `, ${written[view.unit](plot.x(line, step))}`;
-  return `${line.name} ${short(value)} at step ${step.toLocaleString("en")}${at}`;
-}).join("\n");
+// One line a curve: its colour, its name, and the point that is nearest.
+const say = (text, plot, x) => {
+  text.replaceChildren();
+  for (const line of plot.shown.filter(one => one.parts.length)) {
+    const { step, value } = nearest(plot, line, x);
+    const at = view.unit === "step" ? "" : `, ${written[view.unit](plot.x(line, step))}`;
+    const row = put(text, "div", {});
+    put(row, "i", { class: line.path.getAttribute("class").replace("line ", "") });
+    row.append(`${line.name} ${short(value)} at step ${step.toLocaleString("en")}${at}`);
+  }
+};
 
 const pointed = plot => {
   const cursor = put(plot.box, "div", { class: "cursor", hidden: "" });
@@ -63,7 +69,7 @@ const pointed = plot => {
   };
   const show = () => {
     plot.ready();
-    text.textContent = words(plot, plot.across.value(share));
+    say(text, plot, plot.across.value(share));
     cursor.classList.toggle("left", share > 0.5);
     cursor.style.left = `${100 * share}%`;
     cursor.hidden = false;
