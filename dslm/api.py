@@ -17,10 +17,10 @@ change without notice.
 from dslm.errors import DslmError, Problem, TrainingError, UserError
 from dslm.hub.exporting import export_run
 from dslm.hub.importing import import_folder
-from dslm.inference.calibration import Calibration
 from dslm.inference.complete import complete
 from dslm.inference.evaluate import Evaluation, evaluate
-from dslm.inference.generate import SamplingConfig
+from dslm.inference.sampling import SamplingConfig
+from dslm.inference.selection import Calibration
 from dslm.inference.trained import Trained, load
 from dslm.quantization.config import QuantizationConfig
 from dslm.report import write_report

@@ -12,7 +12,8 @@ from typing import Any
 
 from dslm.commands import checkpoint_screens as screens
 from dslm.commands import checkpoint_tensor_screens as tensor_screens
-from dslm.commands.cli import Parser, run_verb
+from dslm.commands.cli import Parser, run_verb, typed_path
+from dslm.commands.run_option import add_run, add_step
 from dslm.errors import CheckpointError, Problem, ReportedError
 from dslm.files.whole import read_json
 from dslm.progress import Progress
@@ -23,7 +24,6 @@ from dslm.run.checkpoint_list import (
     described,
     folder_bytes,
     known_record,
-    open_run,
     own_record,
     positive,
     take_inventory,
@@ -53,10 +53,10 @@ def main(arguments: list[str]) -> None:
 
 
 def _list(arguments: list[str]) -> None:
-    parser = _parser("list", "The checkpoints of a run, the newest first.")
+    parser = _parser("list", "The checkpoints of a run, the newest first.", "runs/a")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     options = parser.parse_args(arguments)
-    folder = open_run(options.run)
+    folder = RunFolder.open(options.run)
     found = take_inventory(folder)
     if options.json:
         print(json.dumps(screens.list_record(options.run, found)))
@@ -67,11 +67,12 @@ def _list(arguments: list[str]) -> None:
 
 
 def _verify(arguments: list[str]) -> None:
-    parser = _parser("verify", "Compare every byte of the checkpoints with their manifests.")
-    parser.add_argument("--step", type=int, metavar="N", help="only this one; all unless given")
+    purpose = "Compare every byte of the checkpoints with their manifests."
+    parser = _parser("verify", purpose, "runs/a")
+    add_step(parser, "only this one (default: all)")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
     options = parser.parse_args(arguments)
-    folder = open_run(options.run)
+    folder = RunFolder.open(options.run, steps=True)
     step, path = folder.find_checkpoint(options.step)
     found = dict(checkpoints(folder.checkpoints))
     asked = found if options.step is None else {step: path}
@@ -104,12 +105,13 @@ def _same_command(folder: RunFolder) -> str:
 
 
 def _show(arguments: list[str]) -> None:
-    parser = _parser("show", "What is in a checkpoint.")
-    parser.add_argument("--step", type=int, metavar="N", help="which; the newest unless given")
-    parser.add_argument("--tensor", metavar="PATTERN", help="only these, such as '*attention*'")
+    parser = _parser("show", "What is in a checkpoint.", "runs/a --step 200")
+    add_step(parser)
+    only = "only these, such as '*attention*' (default: all)"
+    parser.add_argument("--tensor", metavar="PATTERN", help=only)
     parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")
     options = parser.parse_args(arguments)
-    folder = open_run(options.run)
+    folder = RunFolder.open(options.run, steps=True)
     step, path = folder.find_checkpoint(options.step)
     tensors = selected(open_tensors(path), options.tensor)
     with Progress(_numbers(tensors), "numbers", "reading") as progress:
@@ -137,19 +139,21 @@ def _numbers(tensors: Tensors) -> int:
 
 
 def _diff(arguments: list[str]) -> None:
-    parser = _parser("diff", "What is another in one checkpoint than in a second.")
-    parser.add_argument("other", metavar="RUN2", type=Path, nargs="?", help="of the second one")
+    purpose = "What is another in one checkpoint than in a second."
+    parser = _parser("diff", purpose, "runs/a --steps 100 200")
+    second = "the run of the second one (default: the same run)"
+    parser.add_argument("other", metavar="RUN2", type=typed_path, nargs="?", help=second)
     parser.add_argument(
         "--steps",
         type=int,
         nargs=2,
         metavar=("A", "B"),
-        help="the two; unless given the newest of both runs, or the newest two of one",
+        help="the two (default: the newest of both runs, or the newest two of one)",
     )
     parser.add_argument("--all", action="store_true", help="show every changed tensor")
     parser.add_argument("--json", action="store_true", help="one JSON object, with every tensor")
     options = parser.parse_args(arguments)
-    runs = open_run(options.run), open_run(options.other or options.run)
+    runs = RunFolder.open(options.run), RunFolder.open(options.other or options.run)
     steps = options.steps or _newest_steps(runs, two=options.other is None)
     pair = [run.find_checkpoint(step) for run, step in zip(runs, steps, strict=True)]
     before, after = (open_tensors(path) for _, path in pair)
@@ -192,7 +196,8 @@ def _values(run: RunFolder, path: Path) -> dict[str, Any]:
 
 
 def _prune(arguments: list[str]) -> None:
-    parser = _parser("prune", "Remove older checkpoints, and what was left unfinished.")
+    purpose = "Remove older checkpoints, and what was left unfinished."
+    parser = _parser("prune", purpose, "runs/a --keep 2 --dry-run")
     parser.add_argument(
         "--keep",
         type=int,
@@ -204,7 +209,7 @@ def _prune(arguments: list[str]) -> None:
         "--keep-every",
         type=int,
         metavar="M",
-        help="those of every M-th step stay too; unless given, as the run keeps them; 0 = none",
+        help="those of every M-th step stay too, 0 = none (default: as the run keeps them)",
     )
     parser.add_argument(
         "--drop-best",
@@ -223,7 +228,7 @@ def _prune(arguments: list[str]) -> None:
     ]
     if problems:
         raise CheckpointError(*problems)
-    folder = open_run(options.run)
+    folder = RunFolder.open(options.run)
     every = options.keep_every
     if every is None:
         every = known_record(folder).get("config", {}).get("keep_every")
@@ -260,9 +265,9 @@ def _lock(folder: RunFolder) -> None:
         raise CheckpointError(Problem(str(folder.path), None, rule)) from None
 
 
-def _parser(verb: str, description: str) -> Parser:
-    parser = Parser(f"dslm checkpoint {verb}", description)
-    parser.add_argument("run", type=Path, metavar="RUN", help="the folder of the run")
+def _parser(verb: str, description: str, example: str) -> Parser:
+    parser = Parser(f"dslm checkpoint {verb}", description, f"dslm checkpoint {verb} {example}")
+    add_run(parser)
     return parser
 
 

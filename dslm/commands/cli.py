@@ -8,44 +8,144 @@ everything else to standard error.
 from __future__ import annotations
 
 import argparse
+import os
+import re
+import shlex
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from typing import NoReturn
+from pathlib import Path
+from typing import Any, NoReturn
 
-from dslm.errors import ConfigError, DslmError, Problem, ReportedError, UserError, suggest
+from dslm.errors import (
+    ConfigError,
+    DslmError,
+    Problem,
+    Problems,
+    ReportedError,
+    UserError,
+    suggest,
+)
+
+MISSING = "the following arguments are required: "
+COMPLAINT = re.compile(r"argument ([^:]+): (.+)", re.DOTALL)
+
+
+def typed_path(text: str) -> Path:
+    """A path as it is typed, also within quotes, where no shell replaces ``~``."""
+    return Path(os.path.expanduser(text))
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Help that gives the default of each option."""
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        text, default = action.help or "", action.default
+        said = default is None or default is False or default in ("", [], argparse.SUPPRESS)
+        return text if said or "default" in text else f"{text} (default %(default)s)".lstrip()
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that never guesses: no abbreviations, and near names suggested."""
+    """An argument parser that never guesses.
 
-    def __init__(self, prog: str, description: str, **settings: object) -> None:
+    Args:
+        prog: the command.
+        description: what it is for.
+        example: a line to copy; shown below the options.
+        text: the option whose value is a text of several words.
+        settings: as for `argparse.ArgumentParser`.
+    """
+
+    def __init__(
+        self, prog: str, description: str, example: str = "", text: str = "", **settings: Any
+    ) -> None:
         super().__init__(
             prog=prog,
             description=description,
+            epilog=f"example:\n  {example}" if example else None,
             allow_abbrev=False,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            **settings,  # type: ignore[arg-type]
+            formatter_class=_Help,
+            **settings,
         )
+        self._text = text
+        self._found = Problems()
 
     def parse_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: None = None
     ) -> argparse.Namespace:
-        """Parse, and suggest the nearest name for each unknown option."""
-        found, unknown = self.parse_known_intermixed_args(args, namespace)
-        if unknown:
-            names = [name for action in self._actions for name in action.option_strings]
-            options = [word.partition("=")[0] for word in unknown if word.startswith("-")]
-            words = options or unknown  # what follows an unknown option is most likely its value
-            fix = f"see {self.prog} --help"
-            raise UserError(
-                *(Problem(w, None, "unknown argument", suggest(w, names, fix)) for w in words)
-            )
-        return found
+        """The options.
 
-    def error(self, message: str) -> NoReturn:
+        Raises:
+            UserError: with every mistake in them.
+        """
+        options, found = self.parse_with_problems(args)
+        if found.problems:
+            raise UserError(*found.problems)
+        return options
+
+    def parse_with_problems(
+        self, args: Sequence[str] | None = None
+    ) -> tuple[argparse.Namespace, Problems]:
+        """The options, and what is wrong with them: those are `None`.
+
+        Raises:
+            UserError: the words cannot be told apart.
+        """
+        self._found = Problems()
+        read: Any = self.parse_known_intermixed_args(args)
+        if read is None:  # Python 3.13 reads no further once an argument is missing
+            raise UserError(*self._found.problems)
+        options, unknown = read
+        self._found.problems += self._unknown(options, unknown)
+        return options, self._found
+
+    def error(self, message: str) -> None:  # type: ignore[override]
         """Report a mistake in the arguments as all others are."""
-        raise UserError(Problem(self.prog, None, message, "see --help"))
+        if message.startswith(MISSING):
+            for name in message.removeprefix(MISSING).split(", "):
+                self._found.problems.append(Problem(name, None, "is missing", self._see()))
+            return
+        complaint = COMPLAINT.fullmatch(message)
+        where, rule = complaint.groups() if complaint else (self.prog, message)
+        raise UserError(*self._found.problems, Problem(where, None, rule, self._see()))
+
+    def _see(self) -> str:
+        return f"see {self.prog} --help"
+
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+        """The value of an option; `None` where it is none, which is noted."""
+        try:
+            return super()._get_value(action, arg_string)
+        except argparse.ArgumentError:
+            kind = "a whole number" if action.type is int else "a number"
+            self._found.problems.append(Problem(_name(action), arg_string, f"must be {kind}"))
+            return None
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Note a value that is none of those to choose from."""
+        if value is not None and action.choices is not None and value not in action.choices:
+            options = ", ".join(map(str, action.choices))
+            fix = suggest(value, action.choices, f"choose from {options}")
+            self._found.problems.append(Problem(_name(action), value, "there is no such one", fix))
+
+    def _unknown(self, options: argparse.Namespace, words: list[str]) -> list[Problem]:
+        """What is wrong with words that no option takes."""
+        names = [name for action in self._actions for name in action.option_strings]
+        unknown = [word.partition("=")[0] for word in words if word.startswith("-")]
+        if words and not unknown and self._text:
+            given = getattr(options, self._text.strip("-").replace("-", "_"))
+            text = " ".join([*([given] if given else []), *words])
+            rule = "is not part of an option: a text of several words needs quotes"
+            return [Problem(" ".join(words), None, rule, f"write {self._text} {shlex.quote(text)}")]
+        # What follows an unknown option is most likely its value.
+        return [
+            Problem(word, None, "unknown argument", suggest(word, names, self._see()))
+            for word in unknown or words
+        ]
+
+
+def _name(action: argparse.Action) -> str:
+    return action.option_strings[0] if action.option_strings else str(action.metavar or action.dest)
 
 
 def script(main: Callable[[list[str]], None]) -> NoReturn:

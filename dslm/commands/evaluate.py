@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
-from dslm.commands.cli import Parser
+from dslm.commands.cli import Parser, typed_path
 from dslm.commands.kept import keep, used
-from dslm.commands.rounding import add_rounding, calibration, rounding
+from dslm.commands.model_options import selected, text_for
+from dslm.commands.rounding import add_rounding
+from dslm.commands.run_option import add_run, add_step
+from dslm.errors import UserError
 from dslm.progress import Progress
 from dslm.run.results import add_evaluation
-from dslm.shards.shard_set import ShardSet
 
 
 def main(argv: list[str]) -> None:
     """Print loss, perplexity, bits per byte and what else the objective measures."""
-    parser = Parser("evaluate.py", "Measure a trained model on every token of a shard set.")
-    parser.add_argument("run", metavar="RUN", type=Path, help="the folder of the run")
-    parser.add_argument("--data", metavar="SHARDS", required=True, help="a shard set")
-    parser.add_argument("--step", type=int, help="which checkpoint; the newest unless given")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    add_rounding(parser)
-    options = parser.parse_args(argv)
-    shards = ShardSet.open(options.data)
+    options, found = _parser().parse_with_problems(argv)
+    model = selected(options, found)
+    shards = text_for(model, options.data, found)
+    if found.problems or model is None or shards is None:
+        raise UserError(*found.problems)
 
     from dslm.inference.evaluate import evaluate
-    from dslm.inference.trained import load
+    from dslm.inference.trained import load_selected
 
-    trained = load(options.run, options.step, rounding(options), calibration(options))
+    trained = load_selected(model)
     with Progress(shards.tokens - 1, "tokens", "evaluating") as progress:
         result = evaluate(trained, shards, progress.advance)
     figures = {
@@ -39,11 +37,25 @@ def main(argv: list[str]) -> None:
     }
     figures = {name: value for name, value in figures.items() if value is not None}
     if options.json:
-        print(json.dumps({**figures, "step": trained.step, "data": options.data}))
+        print(json.dumps({**figures, "step": trained.step, "data": str(options.data)}))
     else:
         shown = {name.replace("_", " "): f"{value:.4f}" for name, value in figures.items()}
         shown["tokens"] = f"{result.tokens:,} of {options.data}, model of step {trained.step:,}"
         width = max(map(len, shown)) + 2
         print(*(f"{name:<{width}}{value}" for name, value in shown.items()), sep="\n")
-    text = {"data": options.data, "fingerprint": shards.fingerprint}
-    keep(options.run, add_evaluation, {**used(trained, options), **text, **figures})
+    text = {"data": str(options.data), "fingerprint": shards.fingerprint}
+    keep(model.folder.path, add_evaluation, {**used(trained, options), **text, **figures})
+
+
+def _parser() -> Parser:
+    purpose = "Measure a trained model on every token of a shard set."
+    example = "python launch/evaluate.py runs/a --data shards/validation"
+    parser = Parser("evaluate.py", purpose, example)
+    add_run(parser)
+    parser.add_argument(
+        "--data", metavar="SHARDS", type=typed_path, required=True, help="a shard set"
+    )
+    add_step(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_rounding(parser)
+    return parser

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
-from pathlib import Path
 
-from dslm.commands.cli import Parser, run_verb
+from dslm.commands.cli import Parser, run_verb, typed_path
+from dslm.commands.model_options import selected
 from dslm.commands.rounding import add_rounding, calibration, rounding
+from dslm.commands.run_option import add_run, add_step
+from dslm.errors import UserError
+from dslm.hub.foresight import check_format, check_model_folder, check_unoccupied
 from dslm.hub.formats import FORMATS
 from dslm.progress import Progress
 
@@ -26,10 +29,18 @@ def main(arguments: list[str]) -> None:
 
 
 def _import(arguments: list[str]) -> None:
-    parser = Parser("dslm hub import", "Make a run of a model in Hugging Face's form.")
-    parser.add_argument("folder", metavar="FOLDER", type=Path, help="config, weights, tokenizer")
-    parser.add_argument("run", metavar="RUN", type=Path, help="the folder to make")
-    options = parser.parse_args(arguments)
+    purpose, example = "Make a run of a model in Hugging Face's form.", "exported runs/imported"
+    parser = Parser("dslm hub import", purpose, f"dslm hub import {example}")
+    model = "config, weights, tokenizer"
+    parser.add_argument("folder", metavar="FOLDER", type=typed_path, help=model)
+    parser.add_argument("run", metavar="RUN", type=typed_path, help="the folder to make")
+    options, found = parser.parse_with_problems(arguments)
+    if options.run is not None:
+        found.problems += check_unoccupied(options.run, "RUN")
+    if options.folder is not None:
+        found.collect(check_model_folder, options.folder)
+    if found.problems:
+        raise UserError(*found.problems)
 
     from dslm.hub.importing import import_folder
     from dslm.model.counts import parameter_count
@@ -48,13 +59,21 @@ def _import(arguments: list[str]) -> None:
 
 
 def _export(arguments: list[str]) -> None:
-    parser = Parser("dslm hub export", "Write a run's model as transformers loads it.")
-    parser.add_argument("run", metavar="RUN", type=Path, help="the folder of the run")
-    parser.add_argument("folder", metavar="FOLDER", type=Path, help="the folder to make")
-    parser.add_argument("--step", type=int, help="which checkpoint; the newest unless given")
+    purpose, example = "Write a run's model as transformers loads it.", "runs/a exported"
+    parser = Parser("dslm hub export", purpose, f"dslm hub export {example}")
+    add_run(parser)
+    parser.add_argument("folder", metavar="FOLDER", type=typed_path, help="the folder to make")
+    add_step(parser)
     add_rounding(parser)
     parser.add_argument("--format", choices=FORMATS, default="floats", help=HELD)
-    options = parser.parse_args(arguments)
+    options, found = parser.parse_with_problems(arguments)
+    if options.folder is not None:
+        found.problems += check_unoccupied(options.folder, "FOLDER")
+    model = selected(options, found)
+    if model is not None and options.format is not None:
+        found.problems += check_format(model, options.format)
+    if found.problems:
+        raise UserError(*found.problems)
 
     from dslm.hub.export_screen import lines
     from dslm.hub.exporting import export_run

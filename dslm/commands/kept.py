@@ -22,7 +22,8 @@ Add = Callable[[Path, Mapping[str, Any]], None]
 def used(trained: Trained, options: Namespace) -> dict[str, Any]:
     """Which weights a result is of, and how they were rounded."""
     rounded = {"scheme": trained.quantization.scheme, "group_size": trained.quantization.group_size}
-    return {"step": trained.step, **rounded, "calibrate": options.calibrate}
+    text = options.calibrate and str(options.calibrate)
+    return {"step": trained.step, **rounded, "calibrate": text}
 
 
 def keep(run: Path, add: Add, found: Mapping[str, Any]) -> None:

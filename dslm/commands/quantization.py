@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from dslm.commands.cli import Parser
+from dslm.commands.cli import Parser, typed_path
 from dslm.commands.columns import columns
+from dslm.commands.model_options import text_for
 from dslm.commands.rounding import add_rounding, calibration, rounding
-from dslm.errors import ConfigError, Problem, SetupError
+from dslm.commands.run_option import add_run
+from dslm.errors import Problem, SetupError, UserError
+from dslm.inference.compared import which
+from dslm.inference.selection import select
 from dslm.report.quantization import HEAD, section
 from dslm.run.folder import RunFolder
-from dslm.shards.shard_set import ShardSet
 
 ROWS = 64
 DESCRIPTION = """\
@@ -32,24 +34,26 @@ def main(argv: list[str]) -> None:
     Raises:
         UserError: a run cannot be used, there is nothing to compare, or the shards do not fit.
     """
-    parser = Parser("dslm quantization", DESCRIPTION)
-    parser.add_argument("run", metavar="RUN", type=Path, help="the folder of the run")
-    parser.add_argument("--data", metavar="SHARDS", required=True, help="held-out text")
-    floats = "the float run to compare a rounded one with; the one it began with unless given"
-    parser.add_argument("--float", metavar="RUN", type=Path, help=floats)
-    add_rounding(parser)
-    few = f"held-out rows on which each layer is measured; default {ROWS}"
-    parser.add_argument("--rows", type=int, default=ROWS, metavar="N", help=few)
-    parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
-    options = parser.parse_args(argv)
-    if options.rows < 1:
-        raise ConfigError(Problem("--rows", options.rows, "must be at least 1"))
-    shards = ShardSet.open(options.data)
+    options, problems = _parser().parse_with_problems(argv)
+    if options.rows is not None and options.rows < 1:
+        rule, fix = "must be at least 1", f"use {ROWS}"
+        problems.problems.append(Problem("--rows", options.rows, rule, fix))
+    how = problems.collect(rounding, options)
+    text = problems.collect(calibration, options)
+    compared = model = None
+    if options.run is not None and not problems.problems:
+        compared = problems.collect(which, options.run, options.float, how)
+    if compared is not None:
+        model = problems.collect(select, compared.floats, None, compared.quantization, text)
+        if compared.trained is not None:
+            problems.collect(select, compared.trained)
+    shards = text_for(model, options.data, problems)
+    if problems.problems or compared is None or shards is None:
+        raise UserError(*problems.problems)
 
-    from dslm.inference.comparison import compare, which
+    from dslm.inference.comparison import compare
 
-    compared = which(options.run, options.float, rounding(options))
-    found = compare(compared, shards, calibration(options), options.rows)
+    found = compare(compared, shards, text, options.rows)
     if options.json:
         print(json.dumps(found))
     else:
@@ -64,6 +68,21 @@ def main(argv: list[str]) -> None:
     if not options.json:
         print("next:")
         print(f"  python launch/report.py {shlex.quote(options.run.as_posix())}")
+
+
+def _parser() -> Parser:
+    example = "dslm quantization runs/a --data shards/validation --scheme w4"
+    parser = Parser("dslm quantization", DESCRIPTION, example)
+    add_run(parser)
+    held_out = "held-out text, a shard set"
+    parser.add_argument("--data", metavar="SHARDS", type=typed_path, required=True, help=held_out)
+    floats = "the float run to compare a rounded one with (default: the one it began with)"
+    parser.add_argument("--float", metavar="RUN", type=typed_path, help=floats)
+    add_rounding(parser)
+    few = "held-out rows on which each layer is measured"
+    parser.add_argument("--rows", type=int, default=ROWS, metavar="N", help=few)
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    return parser
 
 
 def _show(found: Mapping[str, Any]) -> None:

@@ -7,7 +7,7 @@ from argparse import Namespace
 from contextlib import suppress
 from pathlib import Path
 
-from dslm.commands.cli import Parser
+from dslm.commands.cli import Parser, typed_path
 from dslm.errors import ConfigError, Problem
 from dslm.report import write_comparison, write_report
 from dslm.report.record import NoStepError
@@ -26,8 +26,9 @@ settings; it is {COMPARISON} in the current folder.
 def main(argv: list[str]) -> None:
     """Write the page, once or for as long as a run goes on."""
     parser = Parser("report", DESCRIPTION)
-    parser.add_argument("run", metavar="RUN", nargs="+", type=Path, help="the folder of a run")
-    parser.add_argument("--output", metavar="PAGE", type=Path, help="write the page there")
+    which = "the folder of a run"
+    parser.add_argument("run", metavar="RUN", nargs="+", type=typed_path, help=which)
+    parser.add_argument("--output", metavar="PAGE", type=typed_path, help="write the page there")
     again = f"write it anew every SECONDS ({SECONDS} unless given) as long as a run goes on"
     parser.add_argument(
         "--watch", metavar="SECONDS", nargs="?", type=int, const=SECONDS, help=again

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from dataclasses import replace
 
+from dslm.commands.cli import typed_path
 from dslm.config.parse import parse
 from dslm.errors import ConfigError, Problem
+from dslm.inference.selection import Calibration
 from dslm.quantization.config import CALIBRATION_ROWS, SCHEMES, QuantizationConfig
 from dslm.shards.shard_set import ShardSet
-
-if TYPE_CHECKING:
-    from dslm.inference.calibration import Calibration
 
 
 def add_rounding(parser: ArgumentParser) -> None:
     """Add ``--scheme``, ``--group-size`` and the options of calibration."""
-    rounded = "round weights and inputs so, none = not at all; as it was trained unless given"
+    rounded = "round weights and inputs so, none = not at all (default: as it was trained)"
     parser.add_argument("--scheme", choices=["none", *SCHEMES], help=rounded)
-    shared = "inputs whose weights share a scale, see quantization.group_size"
+    shared = "inputs whose weights share a scale (default 32; for w8a8 all of them)"
     parser.add_argument("--group-size", type=int, metavar="N", help=shared)
-    text = "round weights for the inputs that this shard set gives them (GPTQ), not to nearest"
-    parser.add_argument("--calibrate", metavar="SHARDS", help=text)
-    rows = f"how many rows of it are read, evenly spread; default {CALIBRATION_ROWS}"
+    text = "round weights for the inputs that these shards give them, GPTQ (default: to nearest)"
+    parser.add_argument("--calibrate", metavar="SHARDS", type=typed_path, help=text)
+    rows = f"how many rows of it are read, evenly spread (default {CALIBRATION_ROWS})"
     parser.add_argument("--calibration-rows", type=int, metavar="N", help=rows)
 
 
@@ -34,11 +34,23 @@ def rounding(options: Namespace) -> QuantizationConfig | None:
     """
     if options.scheme is not None:
         asked = {"scheme": options.scheme, "group_size": options.group_size}
-        return parse(QuantizationConfig, asked)
+        try:
+            return parse(QuantizationConfig, asked)
+        except ConfigError as error:
+            raise ConfigError(*as_options(error.problems)) from None
     if options.group_size is not None:
         rule = "means nothing without a scheme"
         raise ConfigError(Problem("--group-size", options.group_size, rule, "give --scheme"))
     return None
+
+
+def as_options(problems: Iterable[Problem]) -> list[Problem]:
+    """What is wrong with a rounding, named by the options that say it."""
+    names = {"group_size": "--group-size", "scheme": "--scheme"}
+    return [
+        replace(one, where=names.get(one.where.removeprefix("quantization."), one.where))
+        for one in problems
+    ]
 
 
 def calibration(options: Namespace) -> Calibration | None:
@@ -47,8 +59,6 @@ def calibration(options: Namespace) -> Calibration | None:
     Raises:
         UserError: there is no such shard set, or a number of rows that is none.
     """
-    from dslm.inference.calibration import Calibration
-
     rows = options.calibration_rows
     if options.calibrate is None and rows is not None:
         rule, fix = "means nothing without a shard set", "give --calibrate"

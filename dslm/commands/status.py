@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from dslm.commands.cli import Parser
+from dslm.commands.run_option import add_run
 from dslm.errors import ReportedError
 from dslm.run.folder import RunFolder
 from dslm.run.standing import WORDS, read_standing
@@ -17,7 +16,7 @@ def main(argv: list[str]) -> None:
         ReportedError: the word is none of those expected: exit code 1.
     """
     parser = Parser("status", f"Say how a run stands: {', '.join(WORDS[:-1])} or {WORDS[-1]}.")
-    parser.add_argument("run", metavar="RUN", type=Path, help="the folder of the run")
+    add_run(parser)
     parser.add_argument(
         "--expect",
         metavar="WORD",

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from dslm.errors import CheckpointError, Problem, TrainingError, UserError
-from dslm.files.published import occupied, published
+from dslm.errors import CheckpointError, TrainingError, UserError
+from dslm.files.published import published
+from dslm.hub.foresight import check_unoccupied
 from dslm.hub.formats import check_holds, open_format
 from dslm.hub.manifest import Manifest, describe
 from dslm.hub.proof import LOSS_TOLERANCE, SCORE_TOLERANCE, prove
-from dslm.inference.calibration import Calibration
+from dslm.inference.selection import Calibration
 from dslm.inference.trained import load
 from dslm.quantization.config import QuantizationConfig
 
@@ -48,9 +49,8 @@ def export_run(
             there already.
         TrainingError: what was written gives another loss or other scores.
     """
-    if occupied(folder):
-        fix = "remove it or choose another FOLDER"
-        raise CheckpointError(Problem(str(folder), None, "is there already", fix))
+    if there := check_unoccupied(folder, "FOLDER"):
+        raise CheckpointError(*there)
     trained = load(run, step, quantization, to_use=False)
     if problems := check_holds(format, trained):
         raise UserError(*problems)

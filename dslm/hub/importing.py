@@ -19,10 +19,11 @@ from dslm import __version__
 from dslm.config.overrides import merge
 from dslm.config.parse import parse
 from dslm.errors import CheckpointError, ConfigError, Problem, Problems, UserError
-from dslm.files.published import occupied, published
+from dslm.files.published import published
 from dslm.files.whole import read_json
 from dslm.hub.compressed import KEY
 from dslm.hub.folder import SETTINGS, Folder, open_folder
+from dslm.hub.foresight import check_unoccupied
 from dslm.hub.manifest import FILE as MANIFEST
 from dslm.model.config import ModelConfig
 from dslm.model.quantize import quantize, rounding
@@ -66,9 +67,7 @@ def import_folder(path: Path, run: Path, progress: Reached | None = None) -> Fol
         UserError: with everything that is wrong with the model, or the run is there already.
     """
     found = Problems()
-    if occupied(run):
-        fix = "remove it or choose another RUN"
-        found.problems.append(Problem(str(run), None, "is there already", fix))
+    found.problems += check_unoccupied(run, "RUN")
     folder = found.collect(open_folder, path)
     quantization = None if folder is None else found.collect(_quantization, folder)
     tokenizer = found.collect(load_tokenizer, path)

@@ -13,6 +13,7 @@ from torch import nn
 from dslm.errors import ConfigError, Problem, Problems
 from dslm.hub.compressed import ENDS, KEY, Numbers, compressed, described, kinds
 from dslm.hub.family import Family
+from dslm.hub.foresight import check_rounded
 from dslm.hub.formats import ReadBack, Written
 from dslm.hub.model_folder import check_model_folder, read_model, tensors_of, write_model
 from dslm.hub.names import copies, weights
@@ -25,11 +26,9 @@ from dslm.quantization.config import Scheme
 
 def check(trained: Trained) -> list[Problem]:
     """What keeps a model from being written in few bits."""
-    names = rounding(trained.model)
-    if not names:
-        rule, fix = "has no rounded weights to write in few bits", "choose a --scheme"
-        return [Problem("the model", None, rule, fix)]
-    found = Problems()
+    if nothing := check_rounded(trained.quantization):
+        return nothing
+    names, found = rounding(trained.model), Problems()
     found.problems += check_model_folder(trained)
     if any(isinstance(trained.model.get_submodule(name), nn.Embedding) for name in names):
         rule = "rounds embeddings, but compressed-tensors holds linear maps"

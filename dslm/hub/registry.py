@@ -6,20 +6,13 @@ from importlib import import_module
 from typing import Any
 
 from dslm.errors import ConfigError, Problem
+from dslm.hub.families import MODEL_TYPES, check_type
 from dslm.hub.family import Family
+from dslm.hub.foresight import check_shape
 from dslm.hub.settings import named_class, refused
 from dslm.model.config import ModelConfig
 
-MODULES = (
-    "gpt2",
-    "llama",
-    "bert",
-    "gpt_bigcode",
-    "opt",
-)
-"""Where the families are defined; a model that several can express is written as the first."""
-
-FAMILIES: list[Family] = [import_module(f"{__package__}.{name}").FAMILY for name in MODULES]
+FAMILIES: list[Family] = [import_module(f"{__package__}.{kind}").FAMILY for kind in MODEL_TYPES]
 BY_CLASS = {name: family for family in FAMILIES for name in family.architectures}
 BY_TYPE = {family.model_type: family for family in FAMILIES}
 
@@ -36,9 +29,7 @@ def family_of_settings(settings: dict[str, Any], where: str) -> Family:
     key, name, families = "model_type", kind, BY_TYPE
     if kind is None and named is not None:
         key, name, families = "architectures", named, BY_CLASS
-    if str(name) not in families:
-        rule, fix = "is not a shape dslm has", f"it has {', '.join(families)}"
-        raise ConfigError(Problem(f"{where}: {key}", name, rule, fix))
+    check_type(name, f"{where}: {key}", tuple(families))
     family = families[str(name)]
     if named is not None and named not in family.architectures:
         rule = f"is no class of model_type = {kind!r} that dslm has"
@@ -62,9 +53,8 @@ def families_of_model(config: ModelConfig) -> list[Family]:
     Raises:
         ConfigError: none can; with what keeps it from the nearest.
     """
-    if config.recurrent:
-        rule = "no family that dslm exports to has recurrent layers"
-        raise ConfigError(Problem("model.block", config.block, rule))
+    if recurrent := check_shape(config):
+        raise ConfigError(*recurrent)
     problems = [refused(family, config) for family in FAMILIES]
     fewest = min(problems, key=len)
     if fewest:

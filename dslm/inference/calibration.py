@@ -9,7 +9,6 @@ to nearest, which is the same.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -17,26 +16,17 @@ from torch import Tensor, nn
 
 from dslm.errors import DataError, Problem
 from dslm.inference.mistakes import lost
+from dslm.inference.selection import Calibration
 from dslm.model.layers import Linear
 from dslm.model.quantize import put
 from dslm.model.stages import Value, with_mask
 from dslm.model.transformer import Transformer
 from dslm.objectives.base import Objective
 from dslm.progress import Progress
-from dslm.quantization.config import CALIBRATION_ROWS, Scheme
+from dslm.quantization.config import Scheme
 from dslm.quantization.error_feedback import error_feedback
 from dslm.quantization.rounding import Quantizer
-from dslm.shards.shard_set import ShardSet
 from dslm.train.batches import evaluation_rows, evenly, moved
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """The text for whose sake weights are rounded."""
-
-    shards: ShardSet
-    rows: int = CALIBRATION_ROWS
-    """How many, evenly spread over the shards."""
 
 
 @torch.no_grad()

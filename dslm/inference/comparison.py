@@ -5,40 +5,26 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from torch import nn
 
-from dslm.errors import ConfigError, Problem
-from dslm.inference.calibration import Calibration
+from dslm.inference.compared import Compared
 from dslm.inference.evaluate import evaluate
 from dslm.inference.mistakes import check_language
-from dslm.inference.trained import Trained, load, rounded_in_training
+from dslm.inference.selection import Calibration
+from dslm.inference.trained import Trained, load
 from dslm.model.quantize import rounding_layers
 from dslm.progress import Progress
 from dslm.quantization.config import QuantizationConfig, Scheme
 from dslm.quantization.size import stored_bytes
 from dslm.run.folder import RunFolder
-from dslm.run.init_from import FREE
 from dslm.shards.shard_set import ShardSet
 from dslm.tokenizers.load import load_tokenizer
 
 Kind = Literal["float", "nearest", "calibrated", "trained"]
 WARM_UP = 4
 """Rows that are read before the time is taken."""
-
-
-@dataclass(frozen=True)
-class Compared:
-    """What is compared."""
-
-    floats: Path
-    """The run that was trained as floats."""
-    quantization: QuantizationConfig
-    """What is rounded."""
-    trained: Path | None = None
-    """The run that was trained rounded, if there is one."""
 
 
 @dataclass(frozen=True)
@@ -56,64 +42,6 @@ class Measured:
     """Of all weights."""
     tokens_per_second: float
     """Read, not written."""
-
-
-def which(run: Path, floats: Path | None, quantization: QuantizationConfig | None) -> Compared:
-    """What there is to compare a run with.
-
-    Args:
-        run: trained rounded, or as floats.
-        floats: the float run; unless given the one that a rounded run began with.
-        quantization: what a float run is rounded to.
-
-    Raises:
-        UserError: there is no such run, or nothing to compare.
-    """
-    config = RunFolder(run).read_config()
-    used = rounded_in_training(config, RunFolder(run).find_checkpoint(None)[0])
-    problems = []
-    if used.selected is None:
-        if floats is not None:
-            rule = f"{run} was trained as floats itself"
-            problems.append(Problem("--float", str(floats), rule, "leave it out"))
-        if quantization is None or quantization.selected is None:
-            rule = f"{run} was trained as floats: rounded to what?"
-            problems.append(Problem("--scheme", None, rule, "give one, such as w4"))
-        found = Compared(run, quantization or used)
-    else:
-        if quantization is not None:
-            rule = f"{run} was trained with {used.scheme}"
-            problems.append(Problem("--scheme", quantization.scheme, rule, "leave it out"))
-        source = floats or Path(config.init_from or "")
-        if floats is None and not (config.init_from and source.is_dir()):
-            begun = f"began with {source}, which is gone" if config.init_from else "began with none"
-            fix = "name the float run to compare it with"
-            problems.append(Problem("--float", None, f"{run} {begun}", fix))
-        else:
-            problems += _check_floats(source, run)
-        found = Compared(source, used, run)
-    if problems:
-        raise ConfigError(*problems)
-    return found
-
-
-def _check_floats(source: Path, run: Path) -> list[Problem]:
-    """Why a run is not one of floats to compare a rounded one with."""
-    folder, problems = RunFolder(source), []
-    if _shape(source) != _shape(run):
-        rule, fix = f"is of another shape than {run}", "name a run of the same"
-        problems.append(Problem("--float", str(source), rule, fix))
-    used = rounded_in_training(folder.read_config(), folder.find_checkpoint(None)[0])
-    if used.selected is not None:
-        rule, fix = f"was trained with {used.scheme} itself", "name a run trained as floats"
-        problems.append(Problem("--float", str(source), rule, fix))
-    return problems
-
-
-def _shape(run: Path) -> dict[str, Any]:
-    """The settings of a model that decide on its weights."""
-    model = asdict(RunFolder(run).read_config().model)
-    return {key: value for key, value in model.items() if key not in FREE}
 
 
 def compare(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dslm.errors import ConfigError, Problem
+from dslm.errors import ConfigError
 from dslm.inference.fill import fill
-from dslm.inference.generate import SamplingConfig, continue_text
+from dslm.inference.generate import continue_text
+from dslm.inference.prompts import check_prompt
 from dslm.inference.restore import restore_text
+from dslm.inference.sampling import SamplingConfig, check_sampling
 from dslm.inference.trained import Trained
 from dslm.objectives.completion import Continue, Fill, Restore
 
@@ -22,6 +24,12 @@ def complete(trained: Trained, prompt: str, new_tokens: int, sampling: SamplingC
     Raises:
         UserError: the settings or the prompt cannot be used, or the model completes nothing.
     """
+    problems = check_sampling(sampling, new_tokens)
+    problems += check_prompt(
+        prompt, trained.config.model, trained.objective, trained.tokenizer, str(trained.run)
+    )
+    if problems:
+        raise ConfigError(*problems)
     match trained.objective.completion():
         case Continue():
             return continue_text(trained, prompt, new_tokens, sampling)
@@ -29,6 +37,4 @@ def complete(trained: Trained, prompt: str, new_tokens: int, sampling: SamplingC
             return fill(trained, how, prompt)
         case Restore() as how:
             return restore_text(trained, how, prompt, new_tokens, sampling)
-        case None:
-            rule = f"was not trained to complete a text (objective.kind = {trained.objective.kind})"
-            raise ConfigError(Problem(str(trained.run), None, rule))
+    raise AssertionError("a model that completes nothing has been refused")

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
 import torch
 from torch import Tensor
 
-from dslm.errors import ConfigError, Problem
-from dslm.inference.prompts import around_gaps
+from dslm.inference.prompts import MASK, around_gaps, to_fill
 from dslm.inference.trained import Trained
 from dslm.objectives.completion import Fill
 from dslm.tokenizers.vocabulary import text_within
-
-MASK = re.compile(r"<mask>|\[MASK\]")
-"""What marks a mask in a text, whatever the tokenizer calls it."""
 
 
 @torch.no_grad()
@@ -24,14 +18,9 @@ def fill(trained: Trained, how: Fill, prompt: str) -> str:
     Args:
         trained: the model.
         how: the ids of the mask and of what surrounds a text.
-        prompt: a text with ``<mask>`` in it.
-
-    Raises:
-        UserError: there is no mask, or the text is longer than the model's window.
+        prompt: a text with ``<mask>`` in it, not longer than the model's window.
     """
     texts = around_gaps(trained.tokenizer, MASK.split(prompt))
-    if len(texts) == 1:
-        raise ConfigError(Problem("--prompt", prompt, "must hold <mask>, which is to be filled"))
     made, row = texts[0], list[int]()
     for number, text in zip(_likeliest(trained, how, texts), texts[1:], strict=True):
         row.append(number)
@@ -49,23 +38,8 @@ def _with(trained: Trained, text: str, ids: list[int]) -> str:
 def _likeliest(trained: Trained, how: Fill, texts: list[str]) -> list[int]:
     """The ids that fit best between texts."""
     tokenizer = trained.tokenizer
-    tokens = [*tokenizer.begin] if how.begin is None else [how.begin]
-    positions = []
-    first, *others = (ids.tolist() for ids in tokenizer.encode(texts))
-    tokens += first
-    for ids in others:
-        positions.append(len(tokens))
-        tokens += [how.mask, *ids]
-    tokens += [] if how.end is None else [how.end]
-    _check(trained, len(tokens))
+    tokens, positions = to_fill(tokenizer, how, texts)
     scores = trained.model(torch.tensor([tokens], device=trained.device))
     predicted: Tensor = (scores if isinstance(scores, Tensor) else scores[0])[0, positions]
     predicted[:, [*tokenizer.special.values()]] = -torch.inf
     return predicted[:, : tokenizer.vocabulary].argmax(-1).tolist()
-
-
-def _check(trained: Trained, length: int) -> None:
-    sequence = trained.config.model.sequence
-    if length > sequence:
-        rule = f"gives {length} tokens, but the model's window has {sequence}"
-        raise ConfigError(Problem("--prompt", None, rule, "shorten it"))

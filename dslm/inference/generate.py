@@ -6,14 +6,13 @@ A recurrent model without positions remembers by a state of fixed size, so its w
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import takewhile
 
 import torch
 from torch import Tensor
 
-from dslm.errors import ConfigError, Problem
 from dslm.inference.mistakes import lost
+from dslm.inference.sampling import SamplingConfig
 from dslm.inference.trained import Trained
 from dslm.model.attention import Cache
 from dslm.model.config import ModelConfig
@@ -21,34 +20,8 @@ from dslm.model.recurrent import State
 from dslm.model.transformer import Transformer
 
 
-@dataclass(frozen=True)
-class SamplingConfig:
-    """How the next token is chosen."""
-
-    temperature: float = 1.0
-    """Scores are divided by it; 0 always takes the likeliest token."""
-    top_k: int | None = None
-    """Only this many of the likeliest tokens (Fan et al. 2018)."""
-    top_p: float | None = None
-    """Only the likeliest tokens that together reach this probability (Holtzman et al. 2020)."""
-    seed: int = 0
-    """Decides the draws."""
-
-
-def check_sampling(sampling: SamplingConfig) -> list[Problem]:
-    """What is wrong with the settings of sampling."""
-    problems = []
-    if sampling.temperature < 0:
-        problems.append(Problem("--temperature", sampling.temperature, "must be at least 0"))
-    if sampling.top_k is not None and sampling.top_k < 1:
-        problems.append(Problem("--top-k", sampling.top_k, "must be at least 1"))
-    if sampling.top_p is not None and not 0 < sampling.top_p <= 1:
-        problems.append(Problem("--top-p", sampling.top_p, "must be above 0 and at most 1"))
-    return problems
-
-
 def continue_text(trained: Trained, prompt: str, new_tokens: int, sampling: SamplingConfig) -> str:
-    """The prompt and what the model makes of it, up to the end of the document.
+    """The prompt, which must be usable, and what the model makes of it, up to the document's end.
 
     Args:
         trained: the model.
@@ -56,21 +29,9 @@ def continue_text(trained: Trained, prompt: str, new_tokens: int, sampling: Samp
             document.
         new_tokens: how many tokens at most.
         sampling: how they are chosen.
-
-    Raises:
-        UserError: the settings or the prompt cannot be used.
     """
-    problems = check_sampling(sampling)
-    if trained.config.model.attention != "causal":
-        rule = "was not trained to continue a text: its tokens see those behind them as well"
-        problems.append(Problem(str(trained.run), None, rule))
     tokenizer = trained.tokenizer
-    end = tokenizer.end_of_document
-    tokens = tokenizer.prompt(prompt)
-    if not tokens:
-        problems.append(Problem("--prompt", prompt, "must hold a character for this tokenizer"))
-    if problems:
-        raise ConfigError(*problems)
+    end, tokens = tokenizer.end_of_document, tokenizer.prompt(prompt)
     model, config = trained.model, trained.config.model
     stream = generate(model, config, tokens, sampling, tokenizer.vocabulary, new_tokens)
     made = takewhile(lambda token: token != end, stream)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from dslm.errors import CheckpointError, DataError, Problem
+from dslm.run.checkpoint import checkpoints, verify_sizes
+from dslm.run.folder import RunFolder
 from dslm.shards.shard_set import ShardSet
 from dslm.tokenizers.tokenizer import Tokenizer
 
@@ -17,6 +23,26 @@ def lost(what: str) -> CheckpointError:
     """
     rule = f"{what}: the run had diverged"
     return CheckpointError(Problem("the model", None, rule, "use an earlier checkpoint (--step)"))
+
+
+def mended(folder: RunFolder, step: int, problems: Sequence[Problem]) -> list[Problem]:
+    """What is wrong with a checkpoint, with what to do about it.
+
+    Args:
+        folder: of the run.
+        step: of the checkpoint.
+        problems: its damage.
+    """
+    if not problems:
+        return []
+    run = shlex.quote(folder.path.as_posix())
+    fix = f"dslm checkpoint verify {run} looks for all damage"
+    for other, path in checkpoints(folder.checkpoints):
+        with suppress(CheckpointError):  # of another version
+            if other != step and not verify_sizes(path, moments=False):
+                fix = f"use --step {other}; {fix}"
+                break
+    return [replace(problem, fix=fix) for problem in problems]
 
 
 def check_language(run: Path, tokenizer: Tokenizer, shards: ShardSet) -> None:

@@ -1,10 +1,27 @@
-"""Prompts in which something is missing."""
+"""Prompts as ids: continued, or with something missing in them; and which of them cannot be used.
+
+Nothing here needs torch, so that a prompt is refused before a model is loaded.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
+import numpy as np
+
+from dslm.arrays import Int64Array
+from dslm.errors import Problem, Problems
+from dslm.model.config import ModelConfig
+from dslm.objectives.base import Objective
+from dslm.objectives.completion import Continue, Fill, Restore
 from dslm.tokenizers.tokenizer import Tokenizer
+
+MASK = re.compile(r"<mask>|\[MASK\]")
+"""What marks a mask in a text, whatever the tokenizer calls it."""
+GAP = "<mask>"
+"""What marks in a prompt to be restored that something is missing."""
+SHORTER = "shorten it"
 
 
 def around_gaps(tokenizer: Tokenizer, texts: Sequence[str]) -> list[str]:
@@ -16,3 +33,106 @@ def around_gaps(tokenizer: Tokenizer, texts: Sequence[str]) -> list[str]:
     if tokenizer.kind == "char":
         return list(texts)
     return [*(text.removesuffix(" ") for text in texts[:-1]), texts[-1]]
+
+
+def to_fill(tokenizer: Tokenizer, how: Fill, texts: Sequence[str]) -> tuple[list[int], list[int]]:
+    """The ids of a text with masks, and the places of the masks among them.
+
+    Args:
+        tokenizer: of the model.
+        how: the ids of the mask and of what surrounds a text.
+        texts: what stands between the masks, see `around_gaps`.
+    """
+    tokens = [*tokenizer.begin] if how.begin is None else [how.begin]
+    positions = []
+    first, *others = (ids.tolist() for ids in tokenizer.encode(texts))
+    tokens += first
+    for ids in others:
+        positions.append(len(tokens))
+        tokens += [how.mask, *ids]
+    return tokens + ([] if how.end is None else [how.end]), positions
+
+
+def to_restore(tokenizer: Tokenizer, how: Restore, prompt: str) -> Int64Array:
+    """The ids of a damaged text; each gap has the mark that training gave it, see `around_gaps`."""
+    texts = around_gaps(tokenizer, prompt.split(GAP))
+    first, *others = (ids.astype(np.int64) for ids in tokenizer.encode(texts))
+    parts = [np.array(tokenizer.begin, dtype=np.int64), first]
+    for number, ids in enumerate(others):
+        mark = how.marks[number : number + 1] or how.marks[-1:]
+        parts += [np.array(mark, dtype=np.int64), ids]
+    return np.concatenate(parts)
+
+
+def check_prompt(
+    prompt: str, model: ModelConfig, objective: Objective, tokenizer: Tokenizer, run: str
+) -> list[Problem]:
+    """What keeps a prompt from being completed as a model was trained to.
+
+    Args:
+        prompt: the text.
+        model: the shape of the model.
+        objective: what the model was trained for.
+        tokenizer: of the model.
+        run: the folder of the model, to name it.
+    """
+    found = Problems()
+    match objective.completion():
+        case Continue():
+            found.problems += found.collect(_unlike_text, prompt, model, tokenizer) or []
+        case Fill() as how:
+            found.problems += found.collect(_unlike_masked, prompt, how, model, tokenizer) or []
+        case Restore() as how:
+            found.problems += found.collect(_unlike_damaged, prompt, how, tokenizer) or []
+        case None:
+            rule = f"was not trained to complete a text (objective.kind = {objective.kind})"
+            fix = "use a run trained with objective.kind=causal, masked or denoising"
+            found.problems.append(Problem(run, None, rule, fix))
+    return found.problems
+
+
+def _unlike_text(prompt: str, model: ModelConfig, tokenizer: Tokenizer) -> list[Problem]:
+    """What cannot be continued."""
+    problems = []
+    if MASK.search(prompt):
+        rule = "this model continues a text and fills no masks"
+        fix = "leave <mask> out, or use a run with objective.kind=masked or denoising"
+        problems.append(Problem("--prompt", prompt, rule, fix))
+    tokens = len(tokenizer.prompt(prompt))
+    if not tokens:
+        rule = "must not be empty: this tokenizer has no mark for the beginning of a document"
+        problems.append(Problem("--prompt", prompt, rule, 'give a text, such as --prompt "The"'))
+    if model.reach is not None and tokens > model.reach:
+        problems.append(_too_long(tokens, model.reach))
+    return problems
+
+
+def _unlike_masked(
+    prompt: str, how: Fill, model: ModelConfig, tokenizer: Tokenizer
+) -> list[Problem]:
+    """What has no masks to fill, or does not fit the model's window."""
+    texts = around_gaps(tokenizer, MASK.split(prompt))
+    if len(texts) == 1:
+        rule, fix = "must hold <mask>, which is to be filled", 'write --prompt "The <mask> of"'
+        return [Problem("--prompt", prompt, rule, fix)]
+    tokens, _ = to_fill(tokenizer, how, texts)
+    return [_too_long(len(tokens), model.sequence)] if len(tokens) > model.sequence else []
+
+
+def _unlike_damaged(prompt: str, how: Restore, tokenizer: Tokenizer) -> list[Problem]:
+    """What cannot be restored."""
+    size = to_restore(tokenizer, how, prompt).size
+    gaps, marks, rule, fix = prompt.count(GAP), len(how.marks), None, ""
+    if how.in_place and not 0 < gaps <= marks:
+        rule = f"must hold {GAP} where something is missing, at most {marks} times"
+    elif gaps and not marks:
+        rule = f"must not hold {GAP}: this model was shown no marks where something was missing"
+    elif not 0 < size <= how.longest:
+        rule = f"has {size} tokens: a damaged text of this model has 1 to {how.longest}"
+        fix = SHORTER if size else "give a text"
+    return [] if rule is None else [Problem("--prompt", prompt, rule, fix)]
+
+
+def _too_long(tokens: int, window: int) -> Problem:
+    rule = f"gives {tokens} tokens, but the model's window has {window}"
+    return Problem("--prompt", None, rule, SHORTER)

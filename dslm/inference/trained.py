@@ -8,20 +8,18 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from dslm.errors import ConfigError, Problem
-from dslm.inference.calibration import Calibration, calibrate
-from dslm.inference.mistakes import check_language, lost
+from dslm.errors import CheckpointError
+from dslm.inference.calibration import calibrate
+from dslm.inference.mistakes import lost, mended
+from dslm.inference.selection import Calibration, Selected, select
 from dslm.model.quantize import quantize, ready_for_use
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
 from dslm.objectives.base import Objective
-from dslm.quantization.config import QuantizationConfig, check_quantization
-from dslm.run.checkpoint import read_weights, require_whole
+from dslm.quantization.config import QuantizationConfig
+from dslm.run.checkpoint import read_weights, verify_weights
 from dslm.run.config import RunConfig
-from dslm.run.folder import RunFolder
-from dslm.tokenizers.load import load_tokenizer
 from dslm.tokenizers.tokenizer import Tokenizer
-from dslm.train.data import objective_of
 
 
 @dataclass(frozen=True)
@@ -62,38 +60,42 @@ def load(
         UserError: no such run or checkpoint, a damaged one, or one of a run that had diverged;
             nothing to calibrate, or a text of another tokenizer.
     """
-    folder = RunFolder(run)
-    config = folder.read_config()
-    step, checkpoint = folder.find_checkpoint(step)
-    if quantization is None:
-        quantization = rounded_in_training(config, step)
-    elif problems := list(check_quantization(quantization, config.model.map_inputs)):
-        raise ConfigError(*problems)
-    if calibration is not None and quantization.selected is None:
-        shards = str(calibration.shards.folder)
-        raise ConfigError(Problem("--calibrate", shards, "nothing is rounded", "give --scheme"))
-    require_whole(checkpoint, "checking the checkpoint")
+    return load_selected(select(run, step, quantization, calibration), to_use=to_use)
+
+
+def load_selected(chosen: Selected, *, to_use: bool = True) -> Trained:
+    """Load a model that has been looked up.
+
+    Args:
+        chosen: from `select`.
+        to_use: as for `load`.
+
+    Raises:
+        UserError: it is damaged, or its run had diverged.
+    """
+    if wrong := verify_weights(chosen.checkpoint, "checking the checkpoint"):
+        raise CheckpointError(*mended(chosen.folder, chosen.step, wrong))
+    config, objective = chosen.config, chosen.objective
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    objective = objective_of(config, folder.tokenizer)
     with torch.device("meta"):  # shapes alone: nothing is drawn, nor held twice
         model = Transformer(stages(config.model, config.seed, objective.extras))
-    model.layers.load_state_dict(_finite(read_weights(checkpoint)), assign=True)
-    quantize(model, quantization)
-    tokenizer = load_tokenizer(folder.tokenizer)
+    model.layers.load_state_dict(_finite(read_weights(chosen.checkpoint)), assign=True)
+    quantize(model, chosen.quantization)
     model.to(device).eval()
-    if calibration is not None:
-        check_language(run, tokenizer, calibration.shards)
-        calibrate(model, objective, calibration, device)
+    if chosen.calibration is not None:
+        calibrate(model, objective, chosen.calibration, device)
     if to_use:
         ready_for_use(model)
-    return Trained(run, config, model, objective, tokenizer, step, device, quantization)
-
-
-def rounded_in_training(config: RunConfig, step: int) -> QuantizationConfig:
-    """What the training rounded whose checkpoint is that of a step."""
-    last = max(step - 1, 0)  # an imported model has made no step
-    trained = config.quantization
-    return trained if trained.rounds(last) else QuantizationConfig()
+    return Trained(
+        chosen.folder.path,
+        config,
+        model,
+        objective,
+        chosen.tokenizer,
+        chosen.step,
+        device,
+        chosen.quantization,
+    )
 
 
 def _finite(weights: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -28,6 +28,8 @@ from dslm.progress import Advance, Progress
 
 FORMAT = 1
 """Version of a checkpoint."""
+MOMENTS = ".optimizer.safetensors"
+"""How the files end that hold a layer's moments."""
 
 
 def checkpoints(folder: Path) -> list[tuple[int, Path]]:
@@ -45,11 +47,15 @@ def checkpoint_folder(root: Path, step: int) -> Path:
 
 def layer_file(index: int, moments: bool) -> str:
     """The name of the file with a layer's weights or with their moments."""
-    return f"layer-{index:04d}{'.optimizer' if moments else ''}.safetensors"
+    return f"layer-{index:04d}{MOMENTS if moments else '.safetensors'}"
 
 
-def listed(folder: Path) -> tuple[list[Expected], list[Problem]]:
+def listed(folder: Path, moments: bool = True) -> tuple[list[Expected], list[Problem]]:
     """The files in the manifest of a checkpoint, or what is wrong with the manifest.
+
+    Args:
+        folder: the checkpoint.
+        moments: whether those count that only training needs.
 
     Raises:
         CheckpointError: the checkpoint has a format that this version does not know.
@@ -63,6 +69,7 @@ def listed(folder: Path) -> tuple[list[Expected], list[Problem]]:
                 file, int(known["bytes"]), str(known["sha256"]), Problem(str(file), None, rule)
             )
             for name, known in manifest["files"].items()
+            if moments or not str(name).endswith(MOMENTS)
             for file in [folder / name]
         ]
     except CheckpointError:
@@ -76,9 +83,14 @@ def listed(folder: Path) -> tuple[list[Expected], list[Problem]]:
     return files, []
 
 
-def verify_sizes(folder: Path) -> list[Problem]:
-    """What is wrong with a checkpoint as far as can be seen without reading its tensors."""
-    files, problems = listed(folder)
+def verify_sizes(folder: Path, moments: bool = True) -> list[Problem]:
+    """What is wrong with a checkpoint as far as can be seen without reading its tensors.
+
+    Args:
+        folder: the checkpoint.
+        moments: whether what only training needs is looked at.
+    """
+    files, problems = listed(folder, moments)
     return problems + [problem for file in files for problem in _verify_size(file)]
 
 
@@ -135,16 +147,11 @@ def check_format(path: Path, found: Any, known: int, by: str | None = None) -> N
         raise CheckpointError(Problem(f"{path}: format", found, rule, fix))
 
 
-def require_whole(folder: Path, label: str) -> None:
-    """Compare a checkpoint with its manifest, showing the progress.
-
-    Raises:
-        CheckpointError: with everything that is wrong with it.
-    """
-    with Progress(total_bytes(folder), "B", label) as progress:
-        problems = verify(folder, progress.advance)
-    if problems:
-        raise CheckpointError(*problems)
+def verify_weights(folder: Path, label: str) -> list[Problem]:
+    """Compare the weights of a checkpoint with its manifest, showing the progress."""
+    files, problems = listed(folder, moments=False)
+    with Progress(sum(file.bytes for file in files), "B", label) as progress:
+        return problems + [one for file in files for one in _verify_file(file, progress.advance)]
 
 
 def total_bytes(folder: Path) -> int:

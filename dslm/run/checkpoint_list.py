@@ -6,7 +6,6 @@ compares every byte.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from dslm.errors import CheckpointError, Problem, UserError
+from dslm.errors import Problem, UserError
 from dslm.files.whole import read_json
 from dslm.run.best import best
 from dslm.run.checkpoint import checkpoints, read_state, total_bytes, unfinished, verify_sizes
@@ -79,22 +78,6 @@ class Inventory:
     """… and of which multiples all; `None` where it keeps none, or this is not known."""
     in_use: bool
     """Whether a run is writing there now."""
-
-
-def open_run(path: Path) -> RunFolder:
-    """The folder of a run, which may have lost its ``run.json``.
-
-    Raises:
-        CheckpointError: it is none.
-    """
-    folder, is_checkpoint = RunFolder(path), (path / "manifest.json").exists()
-    if not is_checkpoint and (folder.record.exists() or folder.checkpoints.is_dir()):
-        return folder
-    reason = "it has no run.json and no checkpoints/" if path.is_dir() else "there is no such one"
-    reason = "it is one of its checkpoints" if is_checkpoint else reason
-    above = [parent for parent in path.absolute().parents[:2] if RunFolder(parent).record.exists()]
-    fix = f"use {os.path.relpath(above[0])}" if above else ""
-    raise CheckpointError(Problem(str(path), None, f"is not the folder of a run: {reason}", fix))
 
 
 def known_record(folder: RunFolder) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from dslm.run.checkpoint import check_format, checkpoint_folder, checkpoints
 from dslm.run.config import RENAMED, RunConfig
 from dslm.run.heartbeats import Heartbeats
 from dslm.run.lock import RunLock
+from dslm.run.mistaken import CHECKPOINTS, RECORD, is_run, not_a_run
 from dslm.run.status import with_status_word
 
 DECIDES = ("model", "objective", "init_from", "word_vectors", "quantization", "seed")
@@ -47,11 +48,11 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.record = path / "run.json"
+        self.record = path / RECORD
         self.metrics = path / "metrics.jsonl"
         self.skipped = path / "skipped.jsonl"
         self.tokenizer = path / "tokenizer"
-        self.checkpoints = path / "checkpoints"
+        self.checkpoints = path / CHECKPOINTS
         self.logs = path / "logs"
         self.report = path / "report.html"
         self.quantization = path / "quantization.json"
@@ -60,6 +61,21 @@ class RunFolder:
         self.heartbeats = Heartbeats(path / ".ranks")
         self.lock = RunLock(path, self._heartbeat)
         self._writing = threading.Lock()
+
+    @classmethod
+    def open(cls, path: Path, steps: bool = False) -> RunFolder:
+        """The folder of a run that has begun, which may have lost its ``run.json``.
+
+        Args:
+            path: the folder.
+            steps: whether the command that was given the path takes ``--step``.
+
+        Raises:
+            CheckpointError: it is none.
+        """
+        if not is_run(path):
+            raise CheckpointError(not_a_run(path, steps))
+        return cls(path)
 
     def read(self) -> dict[str, Any]:
         """The contents of ``run.json``.
@@ -77,11 +93,7 @@ class RunFolder:
         try:
             if self.record.is_file():
                 return read_json(self.record)
-            reason = "it has no run.json" if self.path.exists() else "it does not exist"
-            rule = f"is not the folder of a run: {reason}"
-            foreign = (self.path / "config.json").is_file()
-            fix = "of a Hugging Face folder, dslm hub import makes one" if foreign else ""
-            raise CheckpointError(Problem(str(self.path), None, rule, fix))
+            raise CheckpointError(not_a_run(self.path))
         except UserError:
             for _, folder in checkpoints(self.checkpoints):
                 with suppress(UserError):
@@ -113,7 +125,8 @@ class RunFolder:
         known = dict(checkpoints(self.checkpoints))
         if not known or (step is not None and step not in known):
             rule = f"has no checkpoint of step {step}" if known else "has no checkpoint yet"
-            fix = f"choose from {', '.join(map(str, sorted(known)))}" if known else ""
+            again = "let it train as far as its first one (checkpoint_interval)"
+            fix = f"choose from {', '.join(map(str, sorted(known)))}" if known else again
             raise CheckpointError(Problem(str(self.path), None, rule, fix))
         chosen = max(known) if step is None else step
         return chosen, known[chosen]

@@ -132,7 +132,7 @@ def take_folder(job: Job) -> tuple[int, list[Problem]]:
     remove_unfinished(job.folder.checkpoints)
     step, problems = first_sight(job)
     if job.init_from is not None and step == NO_CHECKPOINT:
-        wrong = verify_sizes(job.init_from.checkpoint)
+        wrong = verify_sizes(job.init_from.checkpoint, moments=False)
         if wrong:
             raise CheckpointError(*wrong)
     return step, problems
@@ -191,7 +191,7 @@ def verify_source(job: Job, world: World, messages: TextIO, beat: Beat) -> None:
     """
     if job.init_from is None:
         return
-    files, _ = listed(job.init_from.checkpoint)
+    files, _ = listed(job.init_from.checkpoint, moments=False)
     label = "checking the weights to begin with"
     if problems := damaged(files, world, label, messages, beat):
         raise CheckpointError(*problems)

@@ -58,14 +58,15 @@ def test_every_verb_has_a_help_of_its_own(call: Any, verb: str) -> None:
 def test_a_folder_that_is_no_run_is_refused(call: Any, verb: str) -> None:
     code, reported, error = call(f"{verb} nowhere" + (" --keep 1" if verb == "prune" else ""))
     assert (code, reported) == (2, "")
-    assert error == "error: nowhere: is not the folder of a run: there is no such one\n"
+    assert error == "error: nowhere: is not the folder of a run: it does not exist; give a\n"
     assert not Path("nowhere").exists()
 
 
 @pytest.mark.parametrize("verb", ["verify", "show", "diff"])
 def test_a_run_without_checkpoints_is_refused(call: Any, folder: Path, verb: str) -> None:
     make_run(Path("empty"))
-    assert call(f"{verb} empty") == (2, "", "error: empty: has no checkpoint yet\n")
+    fix = "let it train as far as its first one (checkpoint_interval)"
+    assert call(f"{verb} empty") == (2, "", f"error: empty: has no checkpoint yet; {fix}\n")
     assert call("list empty")[:2] == (0, "empty · 0 checkpoints, 0B · all steps made\n")
     assert call("prune empty --keep 1")[:2] == (0, "nothing to remove\n")
 

@@ -90,8 +90,8 @@ def test_options_may_stand_between_words(parser: Parser) -> None:
                 "--verbos: unknown argument; did you mean '--verbose'?",
             ],
         ),
-        (["--workers", "x"], ["tool: argument --workers: invalid int value: 'x'; see --help"]),
-        (["--workers"], ["tool: argument --workers: expected one argument; see --help"]),
+        (["--workers", "x"], ["--workers = 'x': must be a whole number"]),
+        (["--workers"], ["--workers: expected one argument; see tool --help"]),
     ],
 )
 def test_an_argument_that_is_not_known_is_never_guessed(

@@ -165,7 +165,7 @@ def test_a_hash_that_cannot_be_removed_is_reported(call: Any, digest: str, repor
 def test_trace_of_what_is_no_run_is_reported(call: Any) -> None:
     code, _, error = call("trace set --step 1")
     assert code == 2
-    assert "error: set: is not the folder of a run: it has no run.json" in error
+    assert "error: set: is not the folder of a run: it is a shard set" in error
 
 
 @pytest.mark.parametrize(

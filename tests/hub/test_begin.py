@@ -15,7 +15,8 @@ from tokenizers import Tokenizer, processors
 
 from dslm.hub.exporting import export_run
 from dslm.hub.importing import import_folder
-from dslm.inference.generate import SamplingConfig, continue_text
+from dslm.inference.generate import continue_text
+from dslm.inference.sampling import SamplingConfig
 from dslm.inference.trained import load
 from dslm.tokenizers.load import load_tokenizer
 

@@ -27,12 +27,12 @@ from transformers import (
 from dslm.commands import generate as generate_command
 from dslm.commands import hub as hub_command
 from dslm.commands.cli import run
-from dslm.errors import ConfigError, UserError
+from dslm.errors import UserError
 from dslm.hub.exporting import export_run
 from dslm.hub.importing import import_folder
 from dslm.inference.complete import complete
 from dslm.inference.evaluate import evaluate
-from dslm.inference.generate import SamplingConfig, continue_text
+from dslm.inference.sampling import SamplingConfig
 from dslm.inference.trained import load
 from dslm.preprocess.read.reading import ReadingConfig
 from dslm.preprocess.shard import shard
@@ -385,8 +385,3 @@ def test_the_commands_name_the_class_and_a_prompt_with_a_mask(
     assert 'generate.py b --prompt "The <mask>"' in capsys.readouterr().out.replace(
         str(tmp_path / "b"), "b"
     )
-
-
-def test_a_model_that_sees_all_tokens_does_not_continue_a_text(imported: Path) -> None:
-    with pytest.raises(ConfigError, match="was not trained to continue a text"):
-        continue_text(load(imported), "the", 5, SamplingConfig())

@@ -24,7 +24,7 @@ from dslm.hub.exporting import export_run
 from dslm.hub.importing import import_folder
 from dslm.hub.manifest import AS_IN_TRAINING
 from dslm.hub.unrounding import unrounded
-from dslm.inference.calibration import Calibration
+from dslm.inference.selection import Calibration
 from dslm.inference.trained import load
 from dslm.preprocess.shard import shard
 from dslm.preprocess.work.plan import ShardingConfig
@@ -229,8 +229,8 @@ def test_what_cannot_be_written_is_refused(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--scheme", "w5"], "--scheme: invalid choice: 'w5' (choose from"),
-        (["--format", "ggml"], "--format: invalid choice: 'ggml'"),
+        (["--scheme", "w5"], "--scheme = 'w5': there is no such one; did you mean"),
+        (["--format", "ggml"], "--format = 'ggml': there is no such one; did you mean 'gguf'?"),
         (["--group-size", "8"], "--group-size = 8: means nothing without a scheme"),
         (["--scheme", "w4", "--group-size", "24"], "= 24: does not divide model.width = 32"),
     ],
@@ -255,9 +255,10 @@ def test_an_exported_folder_is_neither_a_run_nor_a_shard_set(
 ) -> None:
     run, out = make_run(trained_tokenizers["bpe"], **SHAPES["llama"]), tmp_path / "out"
     export_run(run, out, None, SCHEMES["w4"], "compressed-tensors")
-    with pytest.raises(UserError, match=r"is not the folder of a run.*dslm hub import makes one"):
+    said = r"is not the folder of a run.*make a run of it: dslm hub import"
+    with pytest.raises(UserError, match=said):
         open_source_run(str(out))
-    with pytest.raises(UserError, match=r"is not the folder of a run.*dslm hub import makes one"):
+    with pytest.raises(UserError, match=said):
         export_run(out, tmp_path / "twice")
     with pytest.raises(UserError, match="the folder is not a shard set"):
         open_sources(DataConfig(train=str(out)))

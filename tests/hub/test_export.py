@@ -20,7 +20,8 @@ from dslm.errors import TrainingError, UserError
 from dslm.hub import model_folder
 from dslm.hub.exporting import export_run
 from dslm.hub.importing import import_folder
-from dslm.inference.generate import SamplingConfig, continue_text
+from dslm.inference.generate import continue_text
+from dslm.inference.sampling import SamplingConfig
 from dslm.inference.trained import load
 from dslm.model.quantize import rounded_weights
 from dslm.quantization.config import QuantizationConfig

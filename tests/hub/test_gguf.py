@@ -23,7 +23,8 @@ from dslm.hub import exporting
 from dslm.hub.exporting import export_run
 from dslm.hub.gguf import file as gguf_file
 from dslm.hub.gguf.blocks import blocks, floats
-from dslm.inference.generate import SamplingConfig, continue_text
+from dslm.inference.generate import continue_text
+from dslm.inference.sampling import SamplingConfig
 from dslm.inference.trained import load
 from dslm.model.quantize import put, stored_numbers
 from dslm.quantization.config import QuantizationConfig

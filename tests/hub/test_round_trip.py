@@ -16,7 +16,8 @@ from dslm.commands.cli import run
 from dslm.commands.main import dispatch
 from dslm.hub.exporting import export_run
 from dslm.hub.importing import import_folder
-from dslm.inference.generate import SamplingConfig, continue_text
+from dslm.inference.generate import continue_text
+from dslm.inference.sampling import SamplingConfig
 from dslm.inference.trained import load
 
 TOKENS = torch.randint(301, (3, 24), generator=torch.Generator().manual_seed(1))

@@ -12,8 +12,8 @@ from helpers.untrained import learned_run
 
 from dslm.commands import evaluate as evaluate_command
 from dslm.commands.cli import run
-from dslm.inference.calibration import Calibration
 from dslm.inference.evaluate import evaluate
+from dslm.inference.selection import Calibration
 from dslm.inference.trained import Trained, load
 from dslm.model.layers import Linear, Table
 from dslm.model.quantize import rounding, stored_numbers

@@ -13,8 +13,8 @@ from helpers.untrained import learned_run, untrained_run
 
 from dslm.commands import quantization as command
 from dslm.commands.cli import run
-from dslm.inference.calibration import Calibration
 from dslm.inference.evaluate import evaluate
+from dslm.inference.selection import Calibration
 from dslm.inference.trained import load
 from dslm.quantization.config import QuantizationConfig
 from dslm.quantization.rounding import rounded

@@ -8,7 +8,8 @@ import pytest
 import torch
 from helpers.models import KINDS, build, small
 
-from dslm.inference.generate import SamplingConfig, check_sampling, choose, generate
+from dslm.inference.generate import choose, generate
+from dslm.inference.sampling import SamplingConfig, check_sampling
 from dslm.model.attention import Cache
 
 GREEDY = SamplingConfig(temperature=0)

@@ -8,15 +8,16 @@ from typing import Any
 import pytest
 import torch
 from helpers.models import shaken
+from helpers.untrained import untrained_run
 
 from dslm.commands import generate as generate_command
 from dslm.commands.cli import run
 from dslm.environment import World
 from dslm.errors import ConfigError
-from dslm.inference import trained as loading
 from dslm.inference.complete import complete
-from dslm.inference.generate import SamplingConfig
-from dslm.inference.restore import _source, _written
+from dslm.inference.prompts import to_restore
+from dslm.inference.restore import _written
+from dslm.inference.sampling import SamplingConfig
 from dslm.inference.trained import Trained
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
@@ -76,7 +77,7 @@ def test_what_is_written_is_what_the_model_says_of_the_whole_row(style: str, ask
     trained = asked(style)
     objective, size = trained.objective.completion(), trained.config.model.size
     prompt = "1 plus 1 is" if style == "deletion" else "1 plus<mask> is"
-    source = _source(trained, objective, prompt)
+    source = to_restore(trained.tokenizer, objective, prompt)
     written = _written(trained, objective, source, 12, GREEDY)
     row = torch.tensor([[*source.tolist(), objective.begin, *written]])
     seen = torch.tensor([[-1] * len(source) + [1] * (1 + len(written))])
@@ -127,11 +128,14 @@ def test_a_prompt_that_cannot_be_restored_is_reported(
 
 
 def test_the_command_restores_with_such_a_model(
-    asked: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    shard_set: Path,
+    deepspeed_file: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    trained = asked("spans")
-    monkeypatch.setattr(loading, "load", lambda *_: trained)
-    assert run(generate_command.main, ["somewhere", "--prompt", "1 plus<mask> is 2."]) == 0
+    words = ["objective.kind=denoising", "objective.denoising.style=spans"]
+    folder = untrained_run(tmp_path / "run", shard_set, deepspeed_file, *words)
+    assert run(generate_command.main, [str(folder), "--prompt", "1 plus<mask> is 2."]) == 0
     printed = capsys.readouterr().out
     assert printed.startswith("1 plus")
     assert printed.endswith(" is 2.\n")

@@ -11,7 +11,7 @@ from helpers.untrained import untrained_run
 
 from dslm.commands import evaluate as evaluate_command
 from dslm.commands.cli import run
-from dslm.errors import ConfigError
+from dslm.errors import UserError
 from dslm.inference.evaluate import evaluate
 from dslm.inference.trained import load
 from dslm.quantization.config import QuantizationConfig
@@ -65,7 +65,7 @@ def test_a_group_that_does_not_fit_is_a_mistake(
     tmp_path: Path, shard_set: Path, deepspeed_file: Path
 ) -> None:
     folder = untrained_run(tmp_path / "run", shard_set, deepspeed_file)
-    with pytest.raises(ConfigError, match=r"does not divide model\.width = 16"):
+    with pytest.raises(UserError, match=r"does not divide model\.width = 16"):
         load(folder, None, QuantizationConfig(scheme="w4", group_size=24))
 
 
@@ -85,7 +85,7 @@ def test_embeddings_round_where_they_are_chosen(
     ("more", "said"),
     [
         (["--group-size", "16"], "--group-size = 16: means nothing without a scheme"),
-        (["--scheme", "w4", "--group-size", "0"], "group_size = 0: must be at least 1"),
+        (["--scheme", "w4", "--group-size", "0"], "--group-size = 0: must be at least 1"),
     ],
 )
 def test_a_size_of_groups_that_means_nothing_is_a_mistake(

@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from dslm.commands import evaluate as evaluate_command
 from dslm.commands import generate as generate_command
 from dslm.commands.cli import run
-from dslm.errors import CheckpointError, DataError
+from dslm.errors import CheckpointError, DataError, UserError
 from dslm.inference.evaluate import evaluate
 from dslm.inference.trained import Trained, load
 from dslm.model.transformer import Transformer
@@ -177,7 +177,7 @@ def test_a_damaged_checkpoint_is_refused_with_its_file(run_folder: Path) -> None
 
 
 def test_a_step_that_is_not_there_is_reported_with_those_that_are(run_folder: Path) -> None:
-    with pytest.raises(CheckpointError, match="has no checkpoint of step 3; choose from 7"):
+    with pytest.raises(UserError, match="has no checkpoint of step 3; choose from 7"):
         load(run_folder, 3)
 
 

@@ -12,7 +12,8 @@ from helpers.models import GRU, LSTM, RECURRENT, TOKENS, build, loss_and_gradien
 from torch import nn
 from torch.nn import functional as F
 
-from dslm.inference.generate import SamplingConfig, generate
+from dslm.inference.generate import generate
+from dslm.inference.sampling import SamplingConfig
 from dslm.model.config import ModelConfig, check_model
 from dslm.model.counts import flops_per_token, parameter_count
 from dslm.model.recurrent import Recurrence, State

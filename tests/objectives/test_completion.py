@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 from helpers.objective_kinds import SPECIAL, made
 
-from dslm.commands import generate
-from dslm.commands.cli import run
-from dslm.inference import trained as loading
-from dslm.inference.trained import Trained
+from dslm.inference.prompts import check_prompt
 from dslm.objectives.completion import Continue, Fill
 
 WITHOUT_CLS = {name: SPECIAL[name] for name in ("eos", "mask")}
@@ -57,12 +53,8 @@ def test_a_denoising_model_restores_as_many_gaps_as_in_training(
     assert source <= how.longest == 40 - target - 1
 
 
-def test_an_autoencoder_is_asked_for_nothing(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    objective: Any = made("autoencoder")
+def test_an_autoencoder_is_asked_for_nothing() -> None:
     nothing: Any = None
-    trained = Trained(Path("runs/code"), nothing, nothing, objective, nothing, 0, nothing)
-    monkeypatch.setattr(loading, "load", lambda *_: trained)
-    assert run(generate.main, ["runs/code", "--prompt", "a"]) == 2
-    assert "runs/code: was not trained to complete a text" in capsys.readouterr().err
+    (problem,) = check_prompt("a", nothing, made("autoencoder"), nothing, "runs/code")
+    assert str(problem).startswith("runs/code: was not trained to complete a text")
+    assert "objective.kind=causal" in problem.fix

@@ -9,7 +9,8 @@ from helpers.deepspeed_json import deepspeed
 from helpers.launching import Ended, launch
 
 from dslm.inference.evaluate import evaluate
-from dslm.inference.generate import SamplingConfig, continue_text
+from dslm.inference.generate import continue_text
+from dslm.inference.sampling import SamplingConfig
 from dslm.inference.trained import load
 from dslm.shards.shard_set import ShardSet
 

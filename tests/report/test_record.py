@@ -95,7 +95,9 @@ def test_lines_cut_short_are_counted_and_left_out() -> None:
 def test_a_missing_folder_is_reported_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError) as caught:
         read_record(tmp_path / "nowhere")
-    rule = "is not the folder of a run: it does not exist"
+    rule = (
+        "is not the folder of a run: it does not exist; give the folder that pretrain made (run=)"
+    )
     assert str(caught.value) == f"{tmp_path / 'nowhere'}: {rule}"
 
 

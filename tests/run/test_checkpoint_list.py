@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from helpers.checkpoints import PLAN, cut_manifest, flip, lose, make_run, save, truncate
 
-from dslm.errors import CheckpointError
-from dslm.run.checkpoint_list import Measured, damage, open_run, take_inventory
+from dslm.run.checkpoint_list import Measured, damage, take_inventory
 from dslm.run.folder import RunFolder
 
 
@@ -87,7 +86,7 @@ def test_a_run_in_training_is_in_use(tmp_path: Path) -> None:
 
 def test_a_run_without_record_metrics_or_copies_still_has_checkpoints(tmp_path: Path) -> None:
     save(tmp_path / "checkpoints", 10)
-    (one,) = take_inventory(open_run(tmp_path)).checkpoints
+    (one,) = take_inventory(RunFolder.open(tmp_path)).checkpoints
     assert (one.samples, one.tokens, one.loss, one.layout) == (160, None, None, {})
 
 
@@ -97,25 +96,6 @@ def test_a_record_that_a_person_has_edited_is_no_crash(
 ) -> None:
     found = take_inventory(RunFolder(make_run(tmp_path, 10, **config)))
     assert (found.keep, found.keep_every) == (None, None)
-
-
-@pytest.mark.parametrize(
-    ("below", "reason"),
-    [
-        ("", "it has no run.json and no checkpoints/"),
-        ("nowhere", "there is no such one"),
-        ("run/checkpoints", "it has no run.json and no checkpoints/; use run"),
-        ("run/checkpoints/step-00000010", "it is one of its checkpoints; use run"),
-    ],
-)
-def test_what_is_no_run_is_refused_and_the_run_above_is_named(
-    below: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    make_run(Path("run"), 10)
-    with pytest.raises(CheckpointError) as caught:
-        open_run(Path(below))
-    assert str(caught.value) == f"{Path(below)}: is not the folder of a run: {reason}"
 
 
 def test_a_disk_that_cannot_be_read_is_damage(tmp_path: Path) -> None:

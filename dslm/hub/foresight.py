@@ -1,0 +1,88 @@
+"""What can be said of an import or an export before torch is loaded.
+
+The rest is found out by `importing` and `exporting`, which look at weights.
+"""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from dslm.errors import CheckpointError, Problem
+from dslm.files.published import occupied
+from dslm.files.whole import read_json
+from dslm.hub.families import check_type
+from dslm.inference.selection import Selected
+from dslm.model.config import ModelConfig
+from dslm.quantization.config import QuantizationConfig
+from dslm.run.mistaken import hub_name, is_run
+
+SETTINGS = "config.json"
+
+
+def check_unoccupied(folder: Path, argument: str) -> list[Problem]:
+    """Whether a folder can be made."""
+    if not occupied(folder):
+        return []
+    return [
+        Problem(str(folder), None, "is there already", f"remove it or choose another {argument}")
+    ]
+
+
+def check_model_folder(folder: Path) -> None:
+    """Refuse a folder that is none in Hugging Face's form.
+
+    Raises:
+        UserError: it is none, or of a shape that dslm has not.
+    """
+    if not (folder / SETTINGS).is_file():
+        raise CheckpointError(_not_a_model(folder))
+    kind = read_json(folder / SETTINGS).get("model_type")
+    if kind is not None:  # else the class decides
+        check_type(kind, f"{folder / SETTINGS}: model_type")
+
+
+def check_shape(config: ModelConfig) -> list[Problem]:
+    """Whether some family may express a model."""
+    if not config.recurrent:
+        return []
+    rule = "no family that dslm exports to has recurrent layers"
+    return [Problem("model.block", config.block, rule)]
+
+
+def check_rounded(quantization: QuantizationConfig) -> list[Problem]:
+    """Whether there is something to write in few bits."""
+    if quantization.selected is not None:
+        return []
+    rule, fix = "has no rounded weights to write in few bits", "choose a --scheme, such as w4"
+    return [Problem("the model", None, rule, fix)]
+
+
+def check_format(model: Selected, format: str) -> list[Problem]:
+    """What keeps a model from being written in a format, as far as its settings say.
+
+    Args:
+        model: the model.
+        format: one of `dslm.hub.formats.FORMATS`.
+    """
+    few_bits = check_rounded(model.quantization) if format == "compressed-tensors" else []
+    return [*check_shape(model.config.model), *few_bits]
+
+
+def _not_a_model(folder: Path) -> Problem:
+    """Why a path is no folder in Hugging Face's form, and what to do."""
+    given = str(folder)
+    if is_run(folder):
+        run = shlex.quote(folder.as_posix())
+        fix = f'use it as it is: python launch/generate.py {run} --prompt "The"'
+        return Problem(given, None, "is a run of dslm already", fix)
+    if on_a_hub := hub_name(folder):
+        return Problem(given, None, "does not exist, and dslm downloads no model", on_a_hub)
+    if folder.is_file():
+        rule, fix = "is a file", f"give the folder with {SETTINGS}, weights and tokenizer in it"
+        return Problem(given, None, rule, fix)
+    if not folder.exists():
+        return Problem(given, None, "does not exist", "give the folder of the model")
+    rule = f"is not a model in Hugging Face's form: it has no {SETTINGS}"
+    fix = f"give the folder with {SETTINGS}, weights and tokenizer in it"
+    return Problem(given, None, rule, fix)
