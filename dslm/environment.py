@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dslm.errors import Problem, SetupError
+from dslm.errors import Problem, ReportedError, SetupError
 from dslm.launchers import MPI, number, started
 
 _OF_A_LAUNCHER = re.compile("(LOCAL_)?(RANK|SIZE|WORLD_SIZE)$|MASTER_|SLURM_|OMPI_|PMI")
@@ -51,10 +51,14 @@ def read_world(environment: Mapping[str, str] | None = None) -> World:
     """Read what the launcher set, see `dslm.launchers`; a plain ``python`` is a world of one.
 
     Raises:
-        SetupError: for a variable that is not a number.
+        SetupError: for a variable that is not a number, or that asks for what this machine has not;
+            of the latter the first process of each host speaks for all.
+        ReportedError: then, on the others.
     """
     env = os.environ if environment is None else environment
     by = started(env)
+    if problem := _wrong_accelerator(env):
+        raise SetupError(problem) if by is None or by.local_rank == 0 else ReportedError(2)
     if by is None:
         return World(cpu=_on_cpu(env))
     local = by.local_rank, by.local_size
@@ -147,6 +151,12 @@ def meeting_point() -> tuple[str, str]:
     return os.environ.get("MASTER_ADDR", ""), os.environ.get("MASTER_PORT", "")
 
 
+def error_file() -> Path | None:
+    """Where a process leaves what ended it for ``torchrun``, which then shows it last."""
+    name = os.environ.get("TORCHELASTIC_ERROR_FILE")
+    return Path(name) if name else None
+
+
 def restarts() -> str:
     """How often ``torchrun`` has started these ranks anew."""
     return os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
@@ -163,6 +173,31 @@ PORTS = range(20000, 32000)
 """Outside the range from which the kernel gives ports to clients by itself."""
 APART = 7417
 """So many ports lie between where two processes of neighbouring numbers begin to look."""
+
+
+def check_meeting_point(world: World) -> list[Problem]:
+    """Whether a rank that is alone in its world can open the port that its launcher chose.
+
+    Of several, the first one opens it to meet the others; ``torchrun`` has opened it before.
+    """
+    text = os.environ.get("MASTER_PORT", "")
+    if world.size > 1 or world.launcher == "torchrun" or not text.isdecimal():
+        return []
+    with socket.socket() as candidate:
+        candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            candidate.bind(("", int(text)))
+        except OSError:
+            return [taken_port(text)]
+    return []
+
+
+def taken_port(port: str) -> Problem:
+    """The mistake of meeting at a port that another program uses."""
+    free = free_port()
+    rule = "is used by another program, perhaps another run on this host"
+    fix = f"choose a free one: deepspeed --master_port {free}, or MASTER_PORT={free} for srun"
+    return Problem("MASTER_PORT", port, rule, fix)
 
 
 def free_port() -> int:
@@ -216,8 +251,25 @@ def mpi_ranks() -> Any:
     return COMM_WORLD
 
 
-def _on_cpu(env: Mapping[str, str]) -> bool:
-    """Whether there is no NVIDIA GPU to use; decided without importing torch."""
+def _wrong_accelerator(env: Mapping[str, str]) -> Problem | None:
+    """What is wrong with the device that ``DS_ACCELERATOR`` asks for."""
     wish = env.get("DS_ACCELERATOR")
+    if wish in (None, "", "cpu"):
+        return None
+    fix = "unset it: GPUs are used where there are some, else the CPU"
+    if wish != "cuda":
+        return Problem("DS_ACCELERATOR", wish, "dslm computes on cuda or cpu", fix)
+    if _no_gpu(env):
+        return Problem("DS_ACCELERATOR", wish, "there is no NVIDIA GPU to use here", fix)
+    return None
+
+
+def _on_cpu(env: Mapping[str, str]) -> bool:
+    """Whether the ranks are to compute on the CPU."""
+    return env.get("DS_ACCELERATOR") == "cpu" or _no_gpu(env)
+
+
+def _no_gpu(env: Mapping[str, str]) -> bool:
+    """Whether there is no NVIDIA GPU to use; decided without importing torch."""
     hidden = env.get("CUDA_VISIBLE_DEVICES", "all") in ("", "-1")
-    return wish == "cpu" or hidden or not os.path.exists("/dev/nvidiactl")
+    return hidden or not os.path.exists("/dev/nvidiactl")

@@ -7,9 +7,13 @@ before SLURM, ``srun --mpi=pmi2`` as SLURM.
 
 from __future__ import annotations
 
+import json
 import re
+import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from dslm.errors import Problem, SetupError
 
@@ -17,6 +21,10 @@ Variables = Mapping[str, str]
 
 MPI = ("mpirun", "mpiexec")
 """The launchers whose processes find each other through MPI."""
+
+ASKS_TO_END = ("deepspeed",)
+"""The launchers that print a line for each rank when one has ended, ask the others to end by
+SIGTERM, wait for them, and print one line more."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,18 @@ def started(env: Variables) -> Started | None:
     if not knows_its_host and "SLURM_PROCID" in env and "SLURM_STEP_ID" in env:
         return _by_slurm(env)
     return _by_mpi(env, *by_mpi[0]) if by_mpi else None
+
+
+def leave_message(file: Path, text: str) -> None:
+    """Leave what has ended this process where ``torchrun`` looks for it, in its form.
+
+    Args:
+        file: named by the launcher.
+        text: for people.
+    """
+    more = {"py_callstack": text, "timestamp": str(int(time.time()))}
+    with suppress(OSError):  # a full disk must not hide what has been printed already
+        file.write_text(json.dumps({"message": {"message": text, "extraInfo": more}}))
 
 
 def expand(nodes: str) -> Iterator[str]:

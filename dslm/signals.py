@@ -107,6 +107,12 @@ class StopRequests:
         finally:
             self._patient = True
 
+    def wait_to_be_asked(self, seconds: float) -> None:
+        """Wait until a signal asks this process to stop, which it bears, but no longer."""
+        self._patient, end = True, time.monotonic() + seconds
+        while not any(self.asked) and time.monotonic() < end:
+            time.sleep(0.05)
+
     def joined(self) -> None:
         """From here on the ranks can agree: the second signal is borne, too."""
         self.borne = 2

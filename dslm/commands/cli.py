@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from dslm.environment import error_file
 from dslm.errors import (
     ConfigError,
     DslmError,
@@ -26,6 +27,7 @@ from dslm.errors import (
     UserError,
     suggest,
 )
+from dslm.launchers import leave_message
 
 MISSING = "the following arguments are required: "
 COMPLAINT = re.compile(r"argument ([^:]+): (.+)", re.DOTALL)
@@ -68,7 +70,7 @@ class Parser(argparse.ArgumentParser):
             **settings,
         )
         self._text = text
-        self._found = Problems()
+        self._found, self._unusable = Problems(), set[str]()
 
     def parse_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: None = None
@@ -91,11 +93,12 @@ class Parser(argparse.ArgumentParser):
         Raises:
             UserError: the words cannot be told apart.
         """
-        self._found = Problems()
+        self._found, self._unusable = Problems(), set[str]()
         read: Any = self.parse_known_intermixed_args(args)
         if read is None:  # Python 3.13 reads no further once an argument is missing
             raise UserError(*self._found.problems)
         options, unknown = read
+        vars(options).update(dict.fromkeys(self._unusable))
         self._found.problems += self._unknown(options, unknown)
         return options, self._found
 
@@ -127,6 +130,7 @@ class Parser(argparse.ArgumentParser):
             options = ", ".join(map(str, action.choices))
             fix = suggest(value, action.choices, f"choose from {options}")
             self._found.problems.append(Problem(_name(action), value, "there is no such one", fix))
+            self._unusable.add(action.dest)
 
     def _unknown(self, options: argparse.Namespace, words: list[str]) -> list[Problem]:
         """What is wrong with words that no option takes."""
@@ -192,13 +196,13 @@ def explain(error: BaseException) -> int:
     """Print an exception for the user; returns the exit code for it."""
     if isinstance(error, ReportedError):
         return error.code
-    if isinstance(error, UserError):
-        for problem in error.problems:
-            print(f"error: {problem}", file=sys.stderr, flush=True)
-        return 2
     if isinstance(error, DslmError):
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        return 1
+        lines = error.problems if isinstance(error, UserError) else (error,)
+        text = "\n".join(f"error: {line}" for line in lines)
+        print(text, file=sys.stderr, flush=True)
+        if (file := error_file()) is not None:
+            leave_message(file, text)
+        return 2 if isinstance(error, UserError) else 1
     if isinstance(error, BrokenPipeError):
         sys.stderr.close()  # the reader of our output has gone (`| head`)
         return 1

@@ -7,7 +7,14 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from dslm.environment import World, fill_environment, meeting_point, restarts, threads_are_set
+from dslm.environment import (
+    World,
+    fill_environment,
+    meeting_point,
+    restarts,
+    taken_port,
+    threads_are_set,
+)
 from dslm.errors import Problem, SetupError
 from dslm.parallel.late_compile import compile_late
 from dslm.signals import CAUSES, REQUESTS, Stopped
@@ -84,9 +91,7 @@ def meet(world: World, minutes: float) -> Store:
 def _no_meeting(reason: str, minutes: float) -> Problem:
     address, port = meeting_point()
     if "EADDRINUSE" in reason or "address already in use" in reason.lower():
-        rule = "is used by another program, perhaps another run on this host"
-        fix = "give a free one: deepspeed --master_port PORT, or MASTER_PORT for srun and torchrun"
-        return Problem("MASTER_PORT", port, rule, fix)
+        return taken_port(port)
     rule = f"the first rank was not reached at {address}:{port} within {minutes:g} minutes"
     fix = "look whether its host is up, and whether a firewall keeps hosts apart"
     first_line = (reason.strip().splitlines() or [""])[0]

@@ -22,12 +22,14 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 
 import dslm
-from dslm.environment import World
+from dslm.environment import World, check_meeting_point
 from dslm.errors import Problem, ReportedError, SetupError, UserError
+from dslm.launchers import ASKS_TO_END
 from dslm.parallel.world import meet
 from dslm.progress import counted
 from dslm.run.folder import flat
 from dslm.run.process import Process
+from dslm.signals import REQUESTS
 from dslm.train.prepare import Job
 
 if TYPE_CHECKING:
@@ -43,6 +45,8 @@ SILENT = 5.0
 """Seconds that the first rank waits for others before it says so."""
 SHOWN = 8
 """Ranks that are named then."""
+HELD = 3.0
+"""Seconds for which mistakes are held back, for the launcher to have its say before them."""
 GOODBYE = 5.0
 """Seconds that the first rank, at which all others have asked, waits until all have heard."""
 
@@ -84,7 +88,7 @@ def agree(
         token, more = _claim(job)
         problems = [*problems, *more]
     if world.size == 1:
-        if problems:
+        if problems := [*problems, *check_meeting_point(world)]:
             raise UserError(*problems)
         return
     facts = facts_of(job) if job is not None and not problems else {}
@@ -94,8 +98,13 @@ def agree(
     if not found:
         return
     if world.is_main:
-        report(UserError(*found))
+        last = world.launcher in ASKS_TO_END
+        if not last:  # MPI drops what is printed once another rank has ended
+            report(UserError(*found))
         _decide(store, world, found)
+        if last:
+            REQUESTS.wait_to_be_asked(HELD)
+            report(UserError(*found))
     raise ReportedError(2)
 
 

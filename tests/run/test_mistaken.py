@@ -62,7 +62,7 @@ GIVE = "give the folder that pretrain made (run=)"
         ("tok", f"it is a tokenizer; {GIVE}"),
         ("empty", f"it has no run.json; {GIVE}"),
         ("notes.txt", f"it is a file; {GIVE}"),
-        ("runs/frist", "it does not exist; did you mean 'runs/first'?"),
+        ("runs/firstt", "it does not exist; did you mean 'runs/first'?"),
         ("runs/zzz", "it does not exist; give runs/first or runs/second"),
         (
             "gpt2",
@@ -95,7 +95,7 @@ def test_a_command_without_a_step_is_not_told_to_take_one() -> None:
 
 def test_whoever_reads_a_run_gets_the_same_answer() -> None:
     with pytest.raises(CheckpointError, match="did you mean 'runs/first'"):
-        RunFolder(Path("runs/frist")).read()
+        RunFolder(Path("runs/firstt")).read()
 
 
 def test_the_run_above_is_named_as_the_path_was(
