@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -116,7 +116,7 @@ def _show(arguments: list[str]) -> None:
     tensors = selected(open_tensors(path), options.tensor)
     with Progress(_numbers(tensors), "numbers", "reading") as progress:
         summaries = [summarize(name, file, progress.advance) for name, file in tensors.items()]
-    written = datetime.fromtimestamp((path / "manifest.json").stat().st_mtime, UTC)
+    written = datetime.fromtimestamp((path / "manifest.json").stat().st_mtime, timezone.utc)
     facts = tensor_screens.Facts(
         run=options.run,
         step=step,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -189,7 +189,7 @@ def _last(lines: Sequence[Line], key: str, step: int) -> Measured | None:
 
 def _written(folder: Path) -> str:
     """When a folder got its last file; of one that is gone, now."""
-    time = datetime.now(UTC)
+    time = datetime.now(timezone.utc)
     with suppress(OSError):
-        time = datetime.fromtimestamp(folder.stat().st_mtime, UTC)
+        time = datetime.fromtimestamp(folder.stat().st_mtime, timezone.utc)
     return time.isoformat(timespec="seconds")

@@ -10,7 +10,7 @@ import fcntl
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, get_args
 
@@ -74,7 +74,7 @@ def seconds_since(time: object) -> float | None:
         then = datetime.fromisoformat(str(time))
     except ValueError:
         return None
-    return max(0.0, (datetime.now(UTC) - then.astimezone(UTC)).total_seconds())
+    return max(0.0, (datetime.now(timezone.utc) - then.astimezone(timezone.utc)).total_seconds())
 
 
 def is_free(lock: Path) -> bool:
