@@ -7,10 +7,12 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 BASE_PYTHON ?= python3
-OLDEST_PYTHON ?= python3.10
+NEEDED_PYTHON := $(shell sed -nE 's/^requires-python = ">=([0-9.]+)"/\1/p' pyproject.toml)
+OLDEST_PYTHON ?= python$(NEEDED_PYTHON)
 NEWEST_PYTHON ?= python3.13
 PYTHON := .venv/bin/python
 DEMO := runs/demo
+COMMA := ,
 GPUS := $(shell nvidia-smi -L 2>/dev/null | wc -l)
 ifeq ($(GPUS),0)
 RANKS := 2
@@ -24,7 +26,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .PHONY: help demo test test-fast test-versions test-oldest test-newest lint docs benchmark clean-demo
 
 help:
-	@sed -n 's/^# //p' Makefile
+	@sed -n '/^# /!q; s/^# //p' Makefile
 
 demo: .venv/ready clean-demo $(DEMO)/shards/train/manifest.json
 	@echo "== Pretrain with $(RANKS) ranks"
@@ -92,6 +94,9 @@ benchmark: .venv/ready
 
 # torch first: later packages then keep the version that is there.
 .venv/ready: pyproject.toml constraints.txt
+	@$(BASE_PYTHON) -c 'import sys; sys.exit(sys.version_info < ($(subst .,$(COMMA),$(NEEDED_PYTHON))))' 2>/dev/null || { \
+	    echo "error: BASE_PYTHON = $(BASE_PYTHON): dslm needs Python $(NEEDED_PYTHON) or newer;" \
+	        "name one: make demo BASE_PYTHON=$(OLDEST_PYTHON)" >&2; exit 2; }
 	@echo "== Make .venv and install the tested versions (minutes, once)"
 	$(BASE_PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --upgrade pip

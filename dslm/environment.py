@@ -101,12 +101,28 @@ def extensions_folder() -> Path:
 
 def available_memory() -> float | None:
     """Bytes of main memory that programs can still take here; `None` if the system does not say."""
+    return _memory("MemAvailable")
+
+
+def total_memory() -> float | None:
+    """Bytes of main memory of this machine; `None` if the system does not say."""
+    return _memory("MemTotal")
+
+
+def _memory(name: str) -> float | None:
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
     except OSError:
         return None
     sizes = dict(line.split(":", 1) for line in lines)
-    return 1024.0 * int(sizes["MemAvailable"].split()[0]) if "MemAvailable" in sizes else None
+    return 1024.0 * int(sizes[name].split()[0]) if name in sizes else None
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def gpu_architectures() -> str:
@@ -234,6 +250,13 @@ def _own_address() -> str:
     addresses = [str(address[0]) for *_, address in found]
     outside = [address for address in addresses if not address.startswith("127.")]
     return outside[0] if outside else socket.gethostname()
+
+
+def mpirun_refuses() -> bool:
+    """Whether OpenMPI's ``mpirun`` refuses to start anything for this user, who is root."""
+    names = ("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM")
+    allowed = all(os.environ.get(name) == "1" for name in names)
+    return os.geteuid() == 0 and not allowed
 
 
 def mpi_ranks() -> Any:

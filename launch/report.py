@@ -1,7 +1,11 @@
 """Write the report of a run: `python launch/report.py RUN`."""
 
-from dslm.commands.cli import script
-from dslm.commands.main import command
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # a checkout that is not installed
+
+from dslm.commands.start import start
 
 if __name__ == "__main__":
-    script(command("report"))
+    start("report")

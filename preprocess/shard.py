@@ -1,7 +1,11 @@
 """Turn text into shards that training reads."""
 
-from dslm.commands.cli import script
-from dslm.commands.main import command
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # a checkout that is not installed
+
+from dslm.commands.start import start
 
 if __name__ == "__main__":  # workers import this file again
-    script(command("shard"))
+    start("shard")

@@ -1,13 +1,20 @@
 from __future__ import annotations
 
+import re
 import socket
 from itertools import combinations
 from pathlib import Path
 
 import pytest
 
-from dslm.environment import World, extensions_folder, free_port, read_world
-from dslm.errors import SetupError
+from dslm.environment import (
+    World,
+    check_meeting_point,
+    extensions_folder,
+    free_port,
+    read_world,
+)
+from dslm.errors import ReportedError, SetupError
 from dslm.parallel.world import device
 
 CPU = {"DS_ACCELERATOR": "cpu"}
@@ -93,3 +100,47 @@ def test_the_folder_of_builds_is_that_of_torch(monkeypatch: pytest.MonkeyPatch) 
     assert extensions_folder() == Path("/somewhere")
     monkeypatch.delenv("TORCH_EXTENSIONS_DIR")
     assert extensions_folder() == Path.home() / ".cache" / "torch_extensions"
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"DS_ACCELERATOR": "cuda"}, "there is no NVIDIA GPU to use here; unset it"),
+        ({"DS_ACCELERATOR": "xpu"}, "dslm computes on cuda or cpu"),
+    ],
+)
+def test_a_device_that_is_not_here_is_a_mistake(
+    variables: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.path.exists", lambda path: False)
+    with pytest.raises(SetupError, match=f"DS_ACCELERATOR = .*: {said}"):
+        read_world(variables)
+    others = {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2"}
+    with pytest.raises(ReportedError):  # the first process of each host has said it
+        read_world(variables | others)
+    with pytest.raises(SetupError):
+        read_world(variables | others | {"LOCAL_RANK": "0"})
+
+
+def test_a_gpu_that_is_hidden_is_not_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.path.exists", lambda path: True)
+    assert not read_world({"DS_ACCELERATOR": "cuda"}).cpu
+    with pytest.raises(SetupError, match="there is no NVIDIA GPU to use here"):
+        read_world({"DS_ACCELERATOR": "cuda", "CUDA_VISIBLE_DEVICES": ""})
+
+
+def test_a_port_that_another_program_uses_is_found_before_a_run_begins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    alone = World(launcher="deepspeed")
+    with socket.socket() as other:
+        other.bind(("", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        monkeypatch.setenv("MASTER_PORT", port)
+        (problem,) = check_meeting_point(alone)
+        assert (problem.where, problem.found) == ("MASTER_PORT", port)
+        assert re.search(r"choose a free one: deepspeed --master_port \d+", problem.fix)
+        assert check_meeting_point(World(size=2, launcher="deepspeed")) == []
+        assert check_meeting_point(World(launcher="torchrun")) == []
+    assert check_meeting_point(alone) == []

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
-from dslm.launchers import Started, expand, started
+import pytest
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
+
+from dslm.launchers import Started, expand, leave_message, started
 
 SRUN = {
     "SLURM_JOB_ID": "1071",
@@ -72,3 +75,16 @@ def test_a_list_of_hosts_is_read_as_slurm_writes_it(nodes: str, hosts: list[str]
 def test_the_steps_of_a_job_meet_at_ports_of_their_own() -> None:
     ports = {started({**SRUN, "SLURM_STEP_ID": str(step)}) for step in range(20)}
     assert len({by.port for by in ports if by is not None}) == 20
+
+
+def test_torchrun_reads_the_message_that_is_left_for_it(tmp_path: Path) -> None:
+    file = tmp_path / "error.json"
+    leave_message(file, "error: stpes = 3: unknown key\nerror: run: is required")
+    failure = ProcessFailure(0, 7, 2, str(file))
+    shown = str(ChildFailedError("pretrain.py", {0: failure}))
+    assert "traceback : error: stpes = 3: unknown key\n  error: run: is required" in shown
+
+
+def test_a_message_that_cannot_be_left_hides_nothing(tmp_path: Path) -> None:
+    leave_message(tmp_path / "gone" / "error.json", "error: x")
+    assert not (tmp_path / "gone").exists()

@@ -24,6 +24,7 @@ from dslm.errors import (
     Problem,
     Problems,
     ReportedError,
+    SetupError,
     UserError,
     suggest,
 )
@@ -187,9 +188,20 @@ def run(main: Callable[[list[str]], None], arguments: list[str]) -> int:
     """Run a command and turn what it raises into an exit code and lines on standard error."""
     try:
         main(arguments)
+    except ModuleNotFoundError as error:
+        if not error.name or error.name.partition(".")[0] == "dslm":
+            raise
+        return explain(not_installed(error.name))
     except (DslmError, BrokenPipeError, KeyboardInterrupt) as error:
         return explain(error)
     return 0
+
+
+def not_installed(name: str) -> SetupError:
+    """The mistake of running dslm with a Python that lacks a package."""
+    rule = f"is not installed for {sys.executable}"
+    fix = "activate the environment (. .venv/bin/activate) or install dslm (pip install -e .)"
+    return SetupError(Problem(name.partition(".")[0], None, rule, fix))
 
 
 def explain(error: BaseException) -> int:

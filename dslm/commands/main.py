@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import platform
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 
+from dslm import __version__
 from dslm.commands.cli import run
 from dslm.errors import ConfigError, Problem, suggest
+from dslm.run.versions import installed
 from dslm.signals import REQUESTS
 
 COMMANDS = {
@@ -49,7 +52,11 @@ def dispatch(argv: list[str]) -> None:
     """Run the command that the first argument names."""
     if not argv or argv[0] in ("-h", "--help"):
         listed = "\n".join(f"  {name:<17}{purpose}" for name, purpose in COMMANDS.items())
-        print(f"usage: dslm COMMAND …\n\n{listed}\n\nMore: dslm COMMAND --help")
+        more = "More: dslm COMMAND --help, dslm --version"
+        print(f"usage: dslm COMMAND …\n\n{listed}\n\n{more}")
+        return
+    if argv[0] == "--version":
+        print(" · ".join(f"{name} {version}" for name, version in _versions().items()))
         return
     if argv[0] not in COMMANDS:
         fix = suggest(argv[0], COMMANDS, f"choose from {', '.join(COMMANDS)}")
@@ -58,3 +65,9 @@ def dispatch(argv: list[str]) -> None:
     with REQUESTS.caught() if argv[0] == "pretrain" else nullcontext():
         module = importlib.import_module(f"dslm.commands.{argv[0].replace('-', '_')}")
         module.main(argv[1:])
+
+
+def _versions() -> dict[str, str]:
+    """The versions that a report of a fault should name; nothing is imported for them."""
+    libraries = {name: installed(name) or "none" for name in ("torch", "deepspeed")}
+    return {"dslm": __version__, **libraries, "python": platform.python_version()}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from dslm import __version__
-from dslm.environment import World
+from dslm.environment import World, cores
 from dslm.model.counts import parameter_count
 from dslm.parallel.deepspeed_json.optimizer import decouples_decay
 from dslm.parallel.memory import Memory, estimate
@@ -60,8 +60,16 @@ def first_screen(
         ("start", _start(job, resumed_from)),
         *(("note", note) for note in _notes(job)),
         *(("warning", slow) for slow in _slow(world, seconds)),
+        *(("note", note) for note in _crowded(world, cores())),
     ]
     return [f"{name:<9}{text}" for name, text in lines]
+
+
+def _crowded(world: World, cores: int) -> Iterator[str]:
+    """Whether ranks of a host share cores."""
+    if world.cpu and world.local_size > cores:
+        rule = f"{world.local_size} CPU ranks share {counted(cores, 'core')} and slow each other"
+        yield f"{rule}: use --num_gpus {cores}, with torchrun --nproc-per-node {cores}"
 
 
 def scarce(job: Job, world: World, free: float | None) -> list[str]:

@@ -70,13 +70,27 @@ def test_a_hostfile_with_this_machine_gives_the_losses_of_plain_python(
     assert losses(run) == pytest.approx(plain, rel=1e-4)
 
 
-def test_a_mistake_under_the_launcher_is_reported_once_with_exit_code_2(
-    tmp_path: Path, arguments: list[str]
+@pytest.mark.parametrize(
+    ("name", "code", "before_the_end"),
+    [
+        ("deepspeed", 2, 1),  # its own line with the exit code follows
+        ("torchrun", 1, 1),  # within its report, whose last line is drawn
+        ("mpirun", 2, None),  # its notice of the exit code follows
+    ],
+)
+def test_a_mistake_under_a_launcher_is_reported_once_and_at_the_end(
+    name: str, code: int, before_the_end: int | None, tmp_path: Path, arguments: list[str]
 ) -> None:
     run = tmp_path / "run"
-    ended = start([*launcher("deepspeed"), *arguments, f"run={run}", "model.layrs=3"])
-    reported = [line for line in ended.stderr.splitlines() if line.startswith("error:")]
-    assert reported == ["error: model.layrs = 3: unknown key; did you mean 'model.layers'?"]
-    assert ended.returncode == 2
-    assert "Traceback" not in ended.stderr + ended.stdout
+    command = [*launcher(name), *arguments, f"run={run}", "model.layrs=3"]
+    ended = start(["sh", "-c", 'exec "$@" 2>&1', "sh", *command])  # both streams in their order
+    said = "error: model.layrs = 3: unknown key; did you mean 'model.layers'?"
+    lines = ended.stdout.splitlines()
+    assert lines.count(said) == 1
+    assert ended.returncode == code
+    if before_the_end is not None:
+        assert lines[-1 - before_the_end].endswith(said)
+    if name != "torchrun":  # which shows where it was itself
+        assert "Traceback" not in ended.stdout
+    assert "MPI_ABORT" not in ended.stdout
     assert not run.exists()

@@ -303,3 +303,16 @@ def test_sums_in_bf16_are_pointed_out(make_job: Any) -> None:
     assert "note" not in screen(alone), "there is one micro-batch"
     lean = {**bf16, "bf16_master_weights_and_grads": True, "bf16_optimizer_states": True}
     assert "note" not in screen(make_job(bf16=lean)), "the masters are no better"
+
+
+@pytest.mark.parametrize(
+    ("ranks", "cpu", "warned"), [(4, True, True), (2, True, False), (4, False, False)]
+)
+def test_more_cpu_ranks_than_cores_are_noted(
+    make_job: Any, ranks: int, cpu: bool, warned: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dslm.train.screen.cores", lambda: 2)
+    world = World(size=ranks, local_size=ranks, cpu=cpu)
+    lines = first_screen(make_job(world=world), world, 0)
+    noted = "note     4 CPU ranks share 2 cores and slow each other: use --num_gpus 2"
+    assert any(line.startswith(noted) for line in lines) is warned

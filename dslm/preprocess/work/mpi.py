@@ -1,7 +1,8 @@
 """Processes started alike that share work without torch: ranks of MPI, tasks of SLURM.
 
-Tasks of SLURM know each other by the files they leave only. Ranks of MPI end together: an exception
-of one aborts all, because without that the others would wait for it for ever.
+Tasks of SLURM know each other by the files they leave only. Ranks of MPI end together: for a
+mistake that the first finds for all they leave in good order; any other exception of one aborts
+all, because without that the others would wait for it for ever.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from dslm.environment import Task, mpi_ranks, read_task
-from dslm.errors import UserError
+from dslm.errors import Problems, ReportedError, UserError
 
 GRACE = 2.0
 """Seconds for which the other ranks leave it to the first to report a mistake: it ends them."""
@@ -29,6 +30,8 @@ class Ranks:
     def __init__(self, task: Task, ranks: Any) -> None:
         self.rank, self.size = task.rank, task.size
         self._ranks = ranks
+        self.leaving = False
+        """Whether all ranks have agreed to end."""
 
     @property
     def is_main(self) -> bool:
@@ -36,10 +39,21 @@ class Ranks:
         return self._ranks is None or self.rank == 0
 
     def check_once(self, check: Callable[[], None]) -> None:
-        """Let one rank check for all, so that a mistake is reported once; the others wait."""
+        """Let one rank check for all, so that a mistake is reported once; the others wait.
+
+        Raises:
+            UserError: on the first rank: its mistakes.
+            ReportedError: on the others, which leave with it, so that nothing is aborted.
+        """
+        found = Problems()
         if self.is_main:
-            check()
-        self.wait()
+            found.collect(check)
+        if self._ranks is not None:
+            self.leaving = self._ranks.bcast(bool(found.problems))
+        if found.problems:
+            raise UserError(*found.problems)
+        if self.leaving:
+            raise ReportedError(2)
 
     def wait(self) -> None:
         """Wait until all ranks have reached this."""
@@ -57,16 +71,21 @@ def join_ranks(explain: Callable[[BaseException], int]) -> Iterator[Ranks]:
 
     Raises:
         SetupError: started by MPI, but no MPI library can be loaded.
+        UserError: all have agreed to end for a mistake.
+        ReportedError: the same, on all ranks but the first.
     """
     task = read_task()
     if not task.mpi:
         yield Ranks(task, None)
         return
     ranks = mpi_ranks()
+    members = Ranks(task, ranks)
     try:
-        yield Ranks(task, ranks)
+        yield members
         ranks.Barrier()
     except BaseException as error:
+        if members.leaving:
+            raise
         if task.rank and isinstance(error, UserError):
             time.sleep(GRACE)
         ranks.Abort(explain(error))

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from dslm.environment import Task, read_task
-from dslm.errors import DataError, Problem, SetupError
+from dslm.errors import DataError, DslmError, Problem, ReportedError, SetupError, UserError
 from dslm.preprocess.work import mpi
 from dslm.preprocess.work.mpi import Ranks, join_ranks
 
@@ -77,9 +77,14 @@ class Communicator:
     def __init__(self) -> None:
         self.barriers = 0
         self.aborted: int | None = None
+        self.said = False
 
     def Barrier(self) -> None:  # noqa: N802
         self.barriers += 1
+
+    def bcast(self, found: bool) -> bool:
+        self.barriers += 1
+        return found or self.said
 
     def Abort(self, code: int) -> None:  # noqa: N802
         self.aborted = code
@@ -140,6 +145,21 @@ def test_an_exception_of_one_rank_ends_all_with_its_code(
         raise error
     assert ranks.aborted == expected
     assert len(waited) == (expected == 2)  # a mistake is left to rank 0, which may make it as well
+
+
+def torn() -> None:
+    raise DataError(Problem("page 7", None, "is torn"))
+
+
+@pytest.mark.parametrize(("rank", "raised"), [(0, UserError), (1, ReportedError)])
+def test_a_mistake_found_for_all_aborts_nobody(
+    ranks: Communicator, rank: int, raised: type[DslmError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mpi, "read_task", lambda: Task(rank, 3, mpi=True))
+    ranks.said = True
+    with pytest.raises(raised), join_ranks(code) as members:
+        members.check_once(torn)
+    assert ranks.aborted is None
 
 
 def test_started_by_mpirun_without_an_mpi_library_is_reported(
