@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import shlex
 
 from dslm.commands.cli import Parser
+from dslm.commands.shard_checks import unwritable
+from dslm.commands.text_options import path
+from dslm.errors import SetupError
 from dslm.preprocess.builtin_corpus import gather, size
 from dslm.progress import Progress, human
 
@@ -18,15 +21,16 @@ Gather the sources and documentation of Python's standard library as a small cor
 def main(arguments: list[str]) -> None:
     """Parse, gather, print what was made."""
     parser = Parser("builtin_corpus", DESCRIPTION)
-    parser.add_argument("--output", type=Path, required=True, help="the folder to make")
+    parser.add_argument("--output", type=path, required=True, help="the folder to make")
     output = parser.parse_args(arguments).output
+    if problems := unwritable("--output", output):
+        raise SetupError(*problems)
     with Progress(size(), "B", "gathering") as progress:
         corpus, made = gather(output, progress.advance)
     print(f"{output}{'' if made else ' (already there)'}")
     for part, number in corpus.documents.items():
         print(f"  {part}: {number} documents, {human(corpus.bytes[part])}B")
     print("next:")
-    print(
-        f"  python preprocess/train_tokenizer.py --input '{output}/train*.txt'"
-        " --model-type unigram --vocab-size 8000 --output tok"
-    )
+    text = shlex.quote(f"{output}/train*.txt")
+    options = "--model-type unigram --vocab-size 8000 --output tok"
+    print(f"  python preprocess/train_tokenizer.py --input {text} {options}")

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
+from collections.abc import Callable, Mapping
 from itertools import chain
-from typing import get_args, get_type_hints
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
 
 from dslm.commands.cli import Parser
-from dslm.errors import Problem, UserError
+from dslm.errors import Problem
 from dslm.preprocess.read.reading import LEAST, ReadingConfig
 from dslm.preprocess.read.registry import FORMATS
 from dslm.preprocess.work.rejects import MAX_BAD
+from dslm.progress import counted
 
-UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 CHOICES = {
     "documents": "plain text: one document a file, a block between blank lines, or a line",
@@ -32,6 +36,7 @@ def add_text_options(parser: Parser) -> None:
         nargs="+",
         action="extend",
         required=True,
+        type=os.path.expanduser,
         metavar="PATTERN",
         help=f"files, folders or quoted patterns; {', '.join(form.name for form in FORMATS)}, each "
         "plain or packed (.gz .zst .bz2 .xz); may be repeated",
@@ -53,19 +58,16 @@ def add_text_options(parser: Parser) -> None:
     )
     parser.add_argument(
         "--delimiter",
-        type=character,
         metavar="C",
         help="tables: what stands between cells (default: a comma in .csv, a tab in .tsv)",
     )
     parser.add_argument(
         "--quote",
-        type=lambda text: text if text == "none" else character(text),
         metavar="C",
         help='tables: what stands around cells, or none (default: " in .csv, none in .tsv)',
     )
     parser.add_argument(
         "--longest",
-        type=length,
         default=ReadingConfig.longest,
         metavar="SIZE",
         help="characters: longer text is cut at a paragraph's end, a longer record is refused "
@@ -73,68 +75,116 @@ def add_text_options(parser: Parser) -> None:
     )
     parser.add_argument(
         "--max-bad",
-        type=natural,
         default=MAX_BAD,
         metavar="N",
         help="broken records to leave out before stopping (default: %(default)s)",
     )
 
 
-def reading(options: argparse.Namespace) -> ReadingConfig:
-    """How to read text, as the options say.
+def path(text: str) -> Path:
+    """A path as it is typed, also within quotes, where no shell replaces ``~``."""
+    return Path(os.path.expanduser(text))
 
-    Raises:
-        UserError: delimiter and quote are one character.
+
+def convert(
+    options: argparse.Namespace, kinds: Mapping[str, Callable[[str], Any]]
+) -> list[Problem]:
+    """Replace what was typed for some options by what it means; what it cannot mean is returned.
+
+    Args:
+        options: their values, changed in place; one that is wrong becomes `None`.
+        kinds: what reads the value of each, by name; it raises `UnfitError`.
     """
-    quote = options.quote or '"'
-    if quote in ([options.delimiter] if options.delimiter else [",", "\t"]):
-        rule = "stands between cells already"
-        raise UserError(Problem("--quote", quote, rule, "choose another, or none"))
+    problems = []
+    for name, kind in {**KINDS, **kinds}.items():
+        typed = getattr(options, name)
+        if not isinstance(typed, str):
+            continue
+        try:
+            setattr(options, name, kind(typed))
+        except UnfitError as error:
+            setattr(options, name, None)
+            problems.append(Problem(f"--{name.replace('_', '-')}", typed, *error.args))
+    if options.quote in ([options.delimiter] if options.delimiter else [",", "\t"]):
+        rule, fix = "stands between cells already", "choose another, or none"
+        problems.append(Problem("--quote", options.quote, rule, fix))
+    return problems
+
+
+def reading(options: argparse.Namespace) -> ReadingConfig:
+    """How to read text, as the options say."""
     return ReadingConfig(**{name: getattr(options, name) for name in SETTINGS})
 
 
 def given(options: argparse.Namespace) -> list[str]:
-    """The words with which another command reads the same text."""
+    """The words with which another command reads the same text, its inputs aside."""
     values = {name: getattr(options, name) for name in SETTINGS}
     changed = {name: one for name, one in values.items() if one != getattr(ReadingConfig, name)}
     if options.max_bad != MAX_BAD:
         changed["max_bad"] = options.max_bad
     more = ((f"--{name.replace('_', '-')}", str(one)) for name, one in changed.items())
-    return ["--input", *options.input, *chain.from_iterable(more)]
+    return [*chain.from_iterable(more)]
+
+
+class UnfitError(ValueError):
+    """A value that an option cannot have: with the rule, and what to write instead."""
 
 
 def size(text: str) -> int:
-    """A number of bytes: ``4096``, ``64MB``, ``1.5GB``."""
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?([KMGT]B|)", text.strip().upper())
-    if not found or float(found[1]) * UNITS[found[2]] < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 256MB")
-    return int(float(found[1]) * UNITS[found[2]])
+    """A number of bytes: ``64MB``, ``1.5GB``; without a unit only if nobody forgot one."""
+    number, unit = _measured(text)
+    if not unit and number < UNITS["MB"]:
+        raise UnfitError(f"means {counted(int(number), 'byte')}", f"write {text.strip()}MB")
+    return int(number)
 
 
 def length(text: str) -> int:
     """Characters of the longest text, written as a `size`."""
-    if (found := size(text)) < LEAST:
-        raise argparse.ArgumentTypeError(f"{text!r} is less than {LEAST} characters")
-    return found
+    number, _ = _measured(text)
+    if number < LEAST:
+        raise UnfitError(f"is less than {LEAST} characters", f"write {LEAST} or more")
+    return int(number)
+
+
+def _measured(text: str) -> tuple[float, str]:
+    """A number with its unit taken in, and the unit."""
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?([KMGT]?B|)", text.strip().upper())
+    if not found or float(found[1]) * UNITS[found[2]] < 1:
+        raise UnfitError("is not a size", "write one such as 256MB")
+    return float(found[1]) * UNITS[found[2]], found[2]
 
 
 def character(text: str) -> str:
     """One character that can stand in a line, such as ``;``; a tab is also written ``tab``."""
     text = "\t" if text in ("\\t", "tab") else text
     if len(text) != 1 or text in "\r\n\0" or "\ud800" <= text <= "\udfff":
-        raise argparse.ArgumentTypeError(f"{text!r} is not one character, such as ;")
+        raise UnfitError("is not one character", "write one such as ';', or tab")
     return text
+
+
+def quote(text: str) -> str:
+    """A `character`, or none."""
+    return text if text == "none" else character(text)
 
 
 def count(text: str) -> int:
     """A whole number, at least 1."""
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+        raise UnfitError("is not a whole number of at least 1", "write one such as 1")
     return int(text)
 
 
 def natural(text: str) -> int:
     """A whole number, at least 0."""
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+        raise UnfitError("is not a whole number", "write one such as 0")
     return int(text)
+
+
+KINDS: dict[str, Callable[[str], Any]] = {
+    "longest": length,
+    "max_bad": natural,
+    "delimiter": character,
+    "quote": quote,
+}
+"""What reads the options of `add_text_options`."""

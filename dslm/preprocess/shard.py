@@ -19,7 +19,8 @@ from dslm.environment import Task
 from dslm.errors import DataError, DslmError, Problem, SetupError
 from dslm.files.published import occupied, refuse
 from dslm.preprocess.read.inputs import common_folder
-from dslm.preprocess.work.assemble import assemble, gather_rejects
+from dslm.preprocess.read.kinds import text_bytes
+from dslm.preprocess.work.assemble import Assembly, assemble, gather_rejects, settings_of
 from dslm.preprocess.work.comparing import Sign, comparing
 from dslm.preprocess.work.coordination import WAIT, WorkPass
 from dslm.preprocess.work.folder import FORMAT, UnitRecord, WorkFolder
@@ -27,7 +28,8 @@ from dslm.preprocess.work.inputs import are_those, states
 from dslm.preprocess.work.known import known_sets
 from dslm.preprocess.work.passes import Clean, Write
 from dslm.preprocess.work.plan import ShardingConfig, WorkUnit, plan
-from dslm.preprocess.work.rejects import MAX_BAD, describe_broken, ways
+from dslm.preprocess.work.rejects import MAX_BAD, nothing_kept
+from dslm.preprocess.work.split import no_document
 from dslm.preprocess.work.versions import versions
 from dslm.preprocess.work.watch import Listeners, Notice
 from dslm.preprocess.work.work import Work
@@ -79,6 +81,23 @@ def shard(
         DataError: a text or the tokenizer cannot be used, the text is empty, or `output` holds
             something else.
         SetupError: the disk is full, or a worker was killed.
+        ValueError: a split makes several sets; see `shard_sets`.
+    """
+    sets, made = shard_sets(paths, output, sharding, execution)
+    (only,) = sets.values()
+    return only, made
+
+
+def shard_sets(
+    paths: Sequence[Path],
+    output: Path,
+    sharding: ShardingConfig,
+    execution: Execution | None = None,
+) -> tuple[dict[str, ShardSet], bool]:
+    """Make the sets of a split in folders below `output`, all at once; or one set, see `shard`.
+
+    Returns:
+        The sets by name, and whether they were made now; the only one of no split has no name.
     """
     job = _Job(paths, output, sharding, execution or Execution())
     made = False
@@ -88,9 +107,9 @@ def shard(
         except (DataError, OSError) as error:
             if not occupied(output):  # or else others have made it, and cleaned up under our feet
                 raise _as_user_error(error, output) from None
-    shards = ShardSet.open(output) if made else job.find()
+    sets = {name: ShardSet.open(output / name) for name in sharding.sets} if made else job.find()
     job.folder.remove()  # left over when its process ended between publishing and cleaning up
-    return shards, made
+    return sets, made
 
 
 class _Job:
@@ -143,23 +162,24 @@ class _Job:
             raise DataError(Problem(str(self.folder.path), None, rule, fix))
         return True
 
-    def find(self) -> ShardSet:
-        """The existing shard set, if it is the one asked for."""
+    def find(self) -> dict[str, ShardSet]:
+        """The existing shard sets, if they are those asked for."""
         if not self._there():
             raise refuse(self.output, "holds something else")
-        shards = ShardSet.open(self.output)
-        there = shards.manifest
-        tokenizer = self.tokenizer
-        wanted = (tokenizer.sha256, tokenizer.begin, self.sharding.settings())
-        same = (there.tokenizer_sha256, there.begin, there.settings) == wanted
-        prove = self.execution.task.rank == 0  # once for all
-        if not same or not are_those(self.paths, there.inputs, prove, self.execution.progress):
-            rule = "holds a shard set made from other text or with other settings"
-            raise refuse(self.output, rule)
-        return shards
+        sets = {name: ShardSet.open(self.output / name) for name in self.sharding.sets}
+        tokenizer, settings = self.tokenizer, self.sharding.settings()
+        for name, there in ((name, one.manifest) for name, one in sets.items()):
+            wanted = (tokenizer.sha256, tokenizer.begin, settings_of(settings, name))
+            same = (there.tokenizer_sha256, there.begin, there.settings) == wanted
+            # Once for all: by one process, and of sets that have the same inputs by the last.
+            prove = self.execution.task.rank == 0 and name == self.sharding.sets[-1]
+            if not same or not are_those(self.paths, there.inputs, prove, self.execution.progress):
+                rule = "holds a shard set made from other text or with other settings"
+                raise refuse(self.output, rule)
+        return sets
 
     def _there(self) -> bool:
-        return (self.output / FILE).is_file()
+        return all((self.output / name / FILE).is_file() for name in self.sharding.sets)
 
     def _ended(self) -> bool:
         return self._there() or not self.folder.path.exists()
@@ -196,10 +216,12 @@ class _Job:
         self._compare_inputs()
         if self.execution.rejects is not None:
             gather_rejects(self.folder, records, self.execution.rejects)
-        if not any(done.statistics.tokens for done in written):
-            raise self._nothing(records)
+        kept = {name: sum(_tokens(done, name) for done in written) for name in self.sharding.sets}
+        if not all(kept.values()):
+            raise self._came_to_nothing(records, [name for name in kept if not kept[name]])
         settings = self.sharding.settings()
-        made = assemble(self.folder, cleaned, written, self.tokenizer, settings)
+        assembly = Assembly(self.folder, records, self.tokenizer, settings)
+        made = assemble(assembly, self.sharding.sets)
         # Where locks do not work others may be here too; this fails for all but the first of them.
         made.replace(self.output)
         self.folder.remove()
@@ -212,31 +234,37 @@ class _Job:
         if changed:
             raise DataError(*(Problem(name, None, rule, fix) for name in changed))
 
-    def _nothing(self, records: Sequence[UnitRecord]) -> DataError:
-        """The error for inputs of which nothing was kept."""
-        statistics = Statistics()
-        for done in records:
-            statistics.add(done.statistics)
-        lost = [f"{number} {reason}" for reason, number in statistics.left_out.items()]
-        broken = [f"{number} {reason}" for reason, number in statistics.broken.items()]
-        why = f"; all of it was left out: {', '.join(lost)}" if lost else ""
-        why += f"; broken: {', '.join(broken)}" if broken else ""
+    def _came_to_nothing(self, records: Sequence[UnitRecord], empty: Sequence[str]) -> DataError:
+        """The error for sets without a document; another command may begin in their place."""
         if self.aside:  # whoever wants to know what was left out may have waited long for it
             self.folder.came_to_nothing()
         else:
             self.folder.remove()
-        problem = Problem(
-            "--input", None, f"holds no text to tokenize{why}", "; ".join(ways(statistics.examples))
-        )
-        return DataError(*describe_broken(statistics.examples), problem)
+        split = self.sharding.split
+        if split is None or len(empty) == len(split.names):
+            statistics = Statistics()
+            for done in records:
+                statistics.add(done.statistics)
+            return DataError(*nothing_kept(statistics))
+        documents = sum(one.statistics.documents for done in records for one in done.sets.values())
+        text = sum(map(text_bytes, self.paths))
+        return DataError(no_document(split, empty, documents, text))
+
+
+def _tokens(done: UnitRecord, name: str) -> int:
+    return done.sets[name].statistics.tokens
 
 
 def _as_user_error(error: DataError | OSError, output: Path) -> DslmError:
     if isinstance(error, DataError):
         return error
     reason = error.strerror or str(error)
-    again = "repeat the command: what is done is kept"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        rule, fix = f"cannot be written: {reason}", f"free some space and {again}"
+        rule = f"cannot be written: {reason}"
+        fix = "free some space and repeat the command: what is done is kept"
         return SetupError(Problem(str(output), None, rule, fix))
-    return SetupError(Problem(str(error.filename or output), None, reason, again))
+    where = str(error.filename or output)
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG):
+        fix = "mend that, or choose another place with --output"
+        return SetupError(Problem(where, None, f"cannot be written or read: {reason}", fix))
+    return SetupError(Problem(where, None, reason, "repeat the command: what is done is kept"))

@@ -26,7 +26,8 @@ from dslm.preprocess.read.kinds import text_bytes
 from dslm.preprocess.read.pieces import pieces
 from dslm.preprocess.read.reading import ReadingConfig
 from dslm.preprocess.sentencepiece_trainer import RefusedError, TrainingProgress, train_pieces
-from dslm.preprocess.work.rejects import MAX_BAD, Rejects, describe_broken, ways
+from dslm.preprocess.text.invisible import count_invisible
+from dslm.preprocess.work.rejects import MAX_BAD, Rejects, nothing_kept
 from dslm.progress import Advance
 from dslm.shards.statistics import Statistics
 from dslm.tokenizers.chunking import lines
@@ -150,7 +151,7 @@ def _characters(texts: Iterable[str], statistics: Statistics) -> tuple[Tokenizer
     """A tokenizer of exactly the characters of some texts, in the order of their code points."""
     characters = "".join(sorted(set[str]().union(*texts)))
     if not characters:
-        raise _no_text(statistics)
+        raise DataError(*nothing_kept(statistics))
     model = characters.encode()
     digest = hashlib.sha256(model).hexdigest()
     size = len(characters)
@@ -168,7 +169,7 @@ def _pieces(
 ) -> tuple[TokenizerCard, bytes]:
     """A SentencePiece model of some lines."""
     if not lines:
-        raise _no_text(statistics)
+        raise DataError(*nothing_kept(statistics))
     settings = {"model_type": training.kind, "vocab_size": training.vocabulary, **TRAINER}
     try:
         model = rounded(train_pieces(lines, settings, progress))
@@ -229,25 +230,18 @@ def _texts(
     Raises:
         DataError: more records are broken than may be.
     """
-    folder, changed = common_folder(paths), Counter[str]()
+    folder, changed, invisible = common_folder(paths), Counter[str](), Counter[str]()
     names = tuple(name_of(path, folder) for path in paths)
     with Rejects(statistics, names, max_bad, None) as reject:
         for piece in pieces(paths, reading, sys.maxsize):
             for document in documents(piece, reading, reject, progress, changed):
+                statistics.documents += 1
+                invisible.update(count_invisible([document.text]))
                 yield document.text
     statistics.changed = dict(sorted(changed.items()))
+    statistics.invisible = dict(sorted(invisible.items()))
 
 
 def _described(paths: Sequence[Path]) -> tuple[Input, ...]:
     folder = common_folder(paths)
     return tuple(describe(path, folder) for path in paths)
-
-
-def _no_text(statistics: Statistics) -> DataError:
-    problem = Problem(
-        "--input",
-        None,
-        "holds no text",
-        "; ".join(["give files with text", *ways(statistics.examples)]),
-    )
-    return DataError(*describe_broken(statistics.examples), problem)

@@ -53,6 +53,8 @@ class Statistics(TextVolume):
     """The first broken records: file, line and what is wrong."""
     languages: dict[str, TextVolume] = field(default_factory=dict)
     """What was kept of each language, where languages were identified."""
+    invisible: dict[str, Count] = field(default_factory=dict)
+    """Characters in the documents that were kept which no reader sees, by what they are called."""
     lengths: list[Count] = field(default_factory=list)
     """Documents that were kept by length: entry b counts those of 2^b … 2^(b+1) - 1 tokens."""
 
@@ -66,6 +68,7 @@ class Statistics(TextVolume):
         self.changed = _sum(self.changed, other.changed)
         self.left_out = _sum(self.left_out, other.left_out)
         self.broken = _sum(self.broken, other.broken)
+        self.invisible = _sum(self.invisible, other.invisible)
         self.examples = (self.examples + other.examples)[:EXAMPLES]
         for language, volume in other.languages.items():
             self.languages.setdefault(language, TextVolume()).add(volume)

@@ -92,7 +92,7 @@ def test_documents_that_were_not_whole_are_reported(
     (folder / "corpus" / "x.txt").write_bytes(b"\xff")
     (folder / "corpus" / "y.txt").touch()
     assert make_tokenizer("--max-bad", "0") == 2
-    assert "see --encoding and --invalid-utf8" in capsys.readouterr().err
+    assert "add --encoding detect, or see --invalid-utf8" in capsys.readouterr().err
     assert make_tokenizer() == 0
     assert "broken: 1 not UTF-8" in capsys.readouterr().out
     assert make_shards("--invalid-utf8", "skip") == 0
@@ -104,12 +104,12 @@ def test_documents_that_were_not_whole_are_reported(
     ("arguments", "reported"),
     [
         (["--worker", "2"], "--worker: unknown argument; did you mean '--workers'?"),
-        (["--workers", "0"], "'0' is not a whole number of at least 1"),
-        (["--shard-size", "3XB"], "'3XB' is not a size such as 256MB"),
+        (["--workers", "0"], "--workers = '0': is not a whole number of at least 1"),
+        (["--shard-size", "3XB"], "--shard-size = '3XB': is not a size; write one such as 256MB"),
         (["--input", "nothing*.txt"], "nothing*.txt: no such file"),
-        (["--delimiter", "ab"], "'ab' is not one character, such as ;"),
+        (["--delimiter", "ab"], "--delimiter = 'ab': is not one character"),
         (["--quote", ","], "--quote = ',': stands between cells already"),
-        (["--tokenizer", "nothing"], "nothing/tokenizer.json: no such tokenizer"),
+        (["--tokenizer", "nothing"], "--tokenizer = 'nothing': there is no such folder or file"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_two(
@@ -124,7 +124,7 @@ def test_a_mistake_is_one_line_and_exit_code_two(
 
 @pytest.mark.parametrize(
     ("text", "bytes_"),
-    [("17", 17), ("4KB", 4000), ("1.5gb", 1_500_000_000), ("256MB", 256_000_000)],
+    [("17B", 17), ("4KB", 4000), ("1.5gb", 1_500_000_000), ("256MB", 256_000_000)],
 )
 def test_sizes_are_read_with_their_units(text: str, bytes_: int) -> None:
     assert size(text) == bytes_

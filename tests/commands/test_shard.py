@@ -30,7 +30,7 @@ def test_the_first_screen_says_what_will_be_done(call: Call) -> None:
         "input     3 files, about 204B of text",
         "cleaning  mojibake, unicode, controls, markup, whitespace, duplicates (documents)",
         "work      1 unit, 2 workers, 3 passes over the text",
-        "          fewer units than workers: small files share one, packed ones are not divided",
+        "          2 processes for 1 unit of work: text of up to 1MB is one unit",
         "output    set, shards of 256MB",
     ]
 
@@ -139,7 +139,7 @@ def test_too_many_broken_records_stop_and_more_patience_goes_on(call: Call) -> N
 
 def test_unfinished_work_with_other_settings_is_refused_in_one_sentence(call: Call) -> None:
     Path("corpus/3.jsonl").write_text("{\n")
-    small = ["--shard-size", "64"]  # so that some units are done before the broken one
+    small = ["--shard-size", "64B"]  # so that some units are done before the broken one
     assert call("--max-bad", "0", *small)[0] == 2
     code, _, error = call("--clean", "text", *small)
     assert code == 2
@@ -176,8 +176,8 @@ def test_a_set_of_another_config_is_refused_in_one_sentence(call: Call) -> None:
         (["--rejects", "taken"], "--rejects = 'taken': there is such a file already"),
         (["--rejects", "corpus/r.gz", "--input", "corpus"], "lies in a folder that is read"),
         (["--output", "corpus/set", "--input", "corpus"], "lies in a folder that is read"),
-        (["--longest", "15"], "argument --longest: '15' is less than 16 characters; see --help"),
-        (["--tokenizer", "nowhere"], "nowhere/tokenizer.json: no such tokenizer"),
+        (["--longest", "15"], "--longest = '15': is less than 16 characters; write 16 or more"),
+        (["--tokenizer", "no/where"], "--tokenizer = 'no/where': there is no such folder or file"),
     ],
 )
 def test_what_would_go_wrong_later_is_reported_before_anything_is_done(

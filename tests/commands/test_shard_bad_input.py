@@ -44,7 +44,7 @@ def test_what_else_may_be_done_about_broken_records_is_told(
     for words in ([], ["--max-bad", "0"]):
         code, _, error = call("--input", name, *words)
         assert code == 2
-        assert f"see {option}" in error.splitlines()[-1]
+        assert option in error.splitlines()[-1]
 
 
 def test_a_file_cut_short_is_named_however_much_else_is_broken(call: Call) -> None:
@@ -102,7 +102,10 @@ def test_a_folder_with_no_file_is_refused(call: Call) -> None:
     Path("bare").mkdir()
     code, _, error = call("--input", "bare", "corpus/*.md")
     assert code == 2
-    assert error == "error: bare: holds no files\nerror: corpus/*.md: no such file\n"
+    assert error.splitlines() == [
+        "error: bare: holds no files; give files, or a folder with some",
+        "error: corpus/*.md: no such file; it has 0.txt, 1.txt, 2.txt",
+    ]
 
 
 def test_two_inputs_with_the_same_document_are_both_kept_unless_reported(call: Call) -> None:

@@ -106,6 +106,27 @@ def test_twenty_times_killed_and_begun_again_it_makes_the_same_bytes(
     assert not unfinished.exists()
 
 
+def test_the_sets_of_a_split_are_the_same_after_a_kill_and_under_mpirun(
+    corpus: Path, tmp_path: Path
+) -> None:
+    split = ["--split", "train=8,validation=1,test=1"]
+    run(command(corpus, tmp_path / "alone", *split))
+    alone = content(tmp_path / "alone")
+    assert {name.partition("/")[0] for name in alone} == {"train", "validation", "test"}
+    words, quiet = command(corpus, tmp_path / "sets", *split), subprocess.DEVNULL
+    records = tmp_path / ".sets.partial" / "records"
+    with subprocess.Popen(
+        words, env=ENVIRONMENT, start_new_session=True, stdout=quiet, stderr=quiet
+    ) as process:
+        while len(list(records.glob("write-*.json"))) < 3:
+            assert process.poll() is None
+            time.sleep(0.005)
+        os.killpg(process.pid, signal.SIGKILL)
+    done = run(mpirun(2, words))
+    assert "units done before, which are checked" in done.stderr
+    assert content(tmp_path / "sets") == alone
+
+
 def test_killed_in_each_pass_that_compares_it_goes_on_and_makes_the_same_bytes(
     corpus: Path, alone: dict[str, str], tmp_path: Path
 ) -> None:
@@ -149,7 +170,7 @@ def test_the_exception_of_one_rank_ends_all_with_its_message(corpus: Path, tmp_p
 def test_a_mistake_that_all_ranks_would_make_is_reported_once(corpus: Path, tmp_path: Path) -> None:
     for mistake, reported in (
         (["--input", "nothing.txt"], "error: nothing.txt: no such file"),
-        (["--tokenizer", "nothing"], "error: nothing/tokenizer.json: no such tokenizer"),
+        (["--tokenizer", "nothing"], "error: --tokenizer = 'nothing': there is no such folder"),
         (["--output", str(corpus)], "holds something else; remove it or choose another --output"),
     ):
         done = ended(mpirun(3, command(corpus, tmp_path / "set", *mistake)))

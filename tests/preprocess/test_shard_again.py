@@ -20,7 +20,7 @@ from dslm.errors import DataError, SetupError
 from dslm.preprocess import shard as sharding_module
 from dslm.preprocess.read.reading import ReadingConfig
 from dslm.preprocess.shard import Execution, shard
-from dslm.preprocess.work import passes
+from dslm.preprocess.work import unit_writer
 from dslm.preprocess.work import versions as versions_module
 from dslm.preprocess.work.coordination import WorkPass
 from dslm.preprocess.work.folder import FORMAT, UnitRecord, WorkFolder
@@ -40,7 +40,7 @@ def test_inputs_without_text_are_reported_whole_and_written_aside(
     reported = (
         r"^a\.jsonl: no text key \(line 2.*\n--input: holds no text to tokenize; "
         r"all of it was left out: 2 empty; broken: 1 no text key; "
-        r"for text under another key see --text-key$"
+        r"for text under another key add --text-key and its name$"
     )
     for _ in range(2):
         with pytest.raises(DataError, match=reported):
@@ -200,8 +200,8 @@ def test_a_refusal_of_the_system_is_reported_with_its_file(
     def forbid(*_: object) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), "some/file")
 
-    monkeypatch.setattr(passes, "ShardWriter", forbid)
-    with pytest.raises(SetupError, match=r"^some/file: Permission denied; repeat the command"):
+    monkeypatch.setattr(unit_writer, "ShardWriter", forbid)
+    with pytest.raises(SetupError, match=r"^some/file: .*Permission denied; mend that, or choose"):
         shard(corpus, tmp_path / "set", ShardingConfig(unigram))
 
 
@@ -230,7 +230,7 @@ def test_a_full_disk_is_one_clear_error(
         def add(self, rows: Rows) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(passes, "ShardWriter", FullWriter)
+    monkeypatch.setattr(unit_writer, "ShardWriter", FullWriter)
     with pytest.raises(SetupError, match=r"No space left on device; free some space.*is kept"):
         shard(corpus, tmp_path / "set", ShardingConfig(unigram))
     monkeypatch.undo()

@@ -11,7 +11,7 @@ from pathlib import Path
 from dslm.errors import DataError, Problem
 from dslm.files.arrow import is_dataset
 from dslm.files.fingerprint import Input, file_sha256
-from dslm.files.names import printable
+from dslm.files.names import alternatives, printable
 from dslm.files.streams import unreadable
 from dslm.preprocess.read.kinds import file_sizes, kind
 from dslm.progress import Advance
@@ -55,14 +55,26 @@ def _named(pattern: str) -> list[Path]:
     """The inputs that one pattern names, at least one."""
     there = os.path.exists(pattern)
     if os.path.isdir(pattern):
-        paths, rule, fix = list(_below(Path(pattern))), "holds no files", ""
+        paths, rule = list(_below(Path(pattern))), "holds no files"
+        fix = "give files, or a folder with some"
     else:
         names = [pattern] if there else glob.glob(pattern, recursive=True)
         paths = [path for path in map(Path, names) if path.is_file() or is_dataset(path)]
-        rule, fix = ("is no regular file", "pipe it in as -") if there else ("no such file", "")
+        rule = "is no regular file" if there else "no such file"
+        fix = "pipe it in as -" if there else _instead(Path(pattern))
     if not paths:
         raise DataError(Problem(printable(pattern), None, rule, fix))
     return paths
+
+
+def _instead(path: Path) -> str:
+    """What there is where a path or a pattern has led nowhere."""
+    folder = next(one for one in (*path.parents, Path()) if one.is_dir())
+    if folder != path.parent:
+        missing = path.relative_to(folder).parts[0]
+        return f"there is no {missing} in {printable(str(folder.absolute()))}"
+    names = sorted(one.name for one in folder.iterdir() if not one.name.startswith("."))
+    return alternatives(path.name, names)
 
 
 def _check(path: Path) -> None:

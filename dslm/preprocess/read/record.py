@@ -7,13 +7,14 @@ the path are joined by line ends; those of one with more behind it are documents
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 from dslm.files.json_stream import LIST, JsonStream, Lost
 from dslm.files.json_text import DECODER
-from dslm.files.names import alternatives
+from dslm.files.names import alternatives, printable
 from dslm.preprocess.document import Document
 from dslm.preprocess.read.chat import RENDERED, conversation
 from dslm.preprocess.read.reading import ReadingConfig
@@ -61,10 +62,18 @@ def texts(value: Any, path: Sequence[str]) -> Iterator[str | Unfit]:
             yield Unfit("not a JSON object", f"found {_named(value)}")
             return
         if step not in value:
-            yield Unfit("no text key", f"no {step!r}; {alternatives(step, value)}")
+            yield Unfit("no text key", f"no {step!r}; {_instead(step, value, len(path))}")
             return
         value = value[step]
     yield value if isinstance(value, str) else Unfit("not text", f"found {_named(value)}")
+
+
+def _instead(step: str, record: dict[str, Any], depth: int) -> str:
+    """Where else the text may be: the longest one of the record, or a key that is named alike."""
+    texts = {key: len(value) for key, value in record.items() if isinstance(value, str)}
+    if depth == 1 and texts:
+        return f"add --text-key {shlex.quote(printable(max(texts, key=lambda key: texts[key])))}"
+    return alternatives(step, record)
 
 
 def _joined(values: list[Any]) -> str | Unfit:

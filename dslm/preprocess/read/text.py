@@ -1,9 +1,9 @@
 """Plain text: one document a file, a block between blank lines, or a line.
 
 The bytes of a document are gathered, cut where they are more than a document may have, then
-decoded. Line ends within a file that is one document stay as they are; lines and blocks end as in
-Unix, Windows and the old Macintosh, also within one file. Byte order marks that joining files has
-left within the text are taken out.
+decoded. Lines and blocks end as in Unix, Windows and the old Macintosh, also within one file; in a
+document all these line ends are line feeds. Byte order marks that joining files has left within the
+text are taken out.
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ def read(source: Source) -> Iterator[Document]:
             if text is not None and MARK in text:
                 source.counts["byte order marks removed"] += 1
                 text = text.replace(MARK, "")
+            if text is not None and "\r" in text:
+                source.counts["texts with line ends made LF"] += 1
+                text = text.replace("\r\n", "\n").replace("\r", "\n")
             if text is not None and (document := source.document(text)):
                 yield document
 
@@ -149,6 +152,7 @@ def _part(held: bytes, longest: int) -> bytes:
     least = longest // 2  # no small parts for the sake of a good end
     ends = (text.rfind(end, least, longest) + len(end) for end in ("\n\n", "\n\r\n", "\n", " "))
     best = next((end for end in ends if end > least), longest)
+    best -= text[best - 1 : best + 1] == "\r\n"  # a line end is not cut in two
     return text[:best].encode("utf-8", "surrogateescape")
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from dslm.errors import DataError, Problem
-from dslm.files.fingerprint import Input, file_sha256
+from dslm.files.fingerprint import file_sha256
 from dslm.files.whole import appearing, beside
 from dslm.preprocess.work.folder import UnitRecord, WorkFolder
 from dslm.preprocess.work.versions import versions
@@ -20,31 +20,45 @@ from dslm.shards.statistics import Statistics
 from dslm.tokenizers.tokenizer import Tokenizer
 
 
-def assemble(
-    folder: WorkFolder,
-    cleaned: Sequence[UnitRecord],
-    written: Sequence[UnitRecord],
-    tokenizer: Tokenizer,
-    settings: dict[str, Any],
-) -> Path:
-    """Make the shard set within the work folder, one rename away from being published.
+@dataclass(frozen=True)
+class Assembly:
+    """What all sets that are made of some units have in common."""
 
-    Where locks do not work, several processes may come here at once: each makes one of its own.
+    folder: WorkFolder
+    """Where the units are."""
+    records: Sequence[UnitRecord]
+    """Those of cleaning, where that was a pass of its own, then those of writing."""
+    tokenizer: Tokenizer
+    """What made the tokens."""
+    settings: dict[str, Any]
+    """How the sets were made, for their manifests."""
+
+
+def assemble(assembly: Assembly, names: Sequence[str]) -> Path:
+    """Make the shard sets within the work folder, one rename away from being published.
+
+    Where locks do not work, several processes may come here at once: each makes its own.
 
     Args:
-        folder: where the units are.
-        cleaned: the records of cleaning, where that was a pass of its own.
-        written: the records of writing.
-        tokenizer: what made the tokens.
-        settings: how the set was made, for the manifest.
+        assembly: what they are made of.
+        names: the sets, each in a folder of its name; one without a name is the folder itself.
     """
-    target = beside(folder.path / "set")
+    target = beside(assembly.folder.path / "set")
     shutil.rmtree(target, ignore_errors=True)  # what a killed process left of it
     target.mkdir()
-    statistics, inputs = Statistics(), list[Input]()
-    for done in (*cleaned, *written):
-        statistics.add(done.statistics)
-        inputs += done.inputs
+    for name in names:
+        (target / name).mkdir(exist_ok=True)
+        _assemble(assembly, name, target / name)
+    return target
+
+
+def _assemble(assembly: Assembly, name: str, target: Path) -> None:
+    """Make one set in an empty folder."""
+    tokenizer, sets = assembly.tokenizer, [done.of(name) for done in assembly.records]
+    statistics = Statistics()
+    for one in sets:
+        statistics.add(one.statistics)
+    shards = (shard for one in sets for shard in one.shards)
     manifest = Manifest(
         format=2,
         dtype="uint16" if tokenizer.dtype.itemsize == 2 else "uint32",
@@ -52,15 +66,19 @@ def assemble(
         tokenizer_sha256=tokenizer.sha256,
         begin=tokenizer.begin,
         statistics=statistics,
-        settings=settings,
+        settings=settings_of(assembly.settings, name),
         made_with=versions(),
-        inputs=tuple(inputs),
-        shards=_numbered((shard for done in written for shard in done.shards), folder, target),
+        inputs=tuple(one for done in assembly.records for one in done.inputs),
+        shards=_numbered(shards, assembly.folder, target),
     )
     tokenizer.save(target / "tokenizer")
     write_datasets_files(target, manifest)
     manifest.save(target)
-    return target
+
+
+def settings_of(settings: dict[str, Any], name: str) -> dict[str, Any]:
+    """How a set was made, for its manifest; one of several names itself."""
+    return {**settings, "set": name} if name else settings
 
 
 def gather_rejects(folder: WorkFolder, records: Iterable[UnitRecord], target: Path) -> None:

@@ -33,10 +33,12 @@ from dslm.shards.manifest import Shard
 from dslm.shards.statistics import Statistics
 
 PLAN = "plan.json"
-FORMAT = 2
+FORMAT = 3
 """Of the work folder: raised when its files or their names change."""
 NOTHING = "nothing"
 """The file that says: all is done, and no shard set comes of it."""
+ELSEWHERE = "in another set"
+"""The reason why a document of a split is not in one of its sets."""
 
 FILES = {
     "sign": ("known",),
@@ -50,17 +52,37 @@ FILES = {
 
 
 @settings(config=STRICT, frozen=True)
+class SetRecord:
+    """What a finished unit put into one of several sets."""
+
+    statistics: Statistics = Field(default_factory=Statistics)
+    """What it kept for that set."""
+    shards: tuple[Shard, ...] = ()
+    """The shards it wrote for it, under their names within the work folder."""
+
+
+@settings(config=STRICT, frozen=True)
 class UnitRecord:
     """The record of a finished unit."""
 
     files: dict[str, str] = Field(default_factory=dict)
     """What it made, by name within the work folder, with its sha256."""
     statistics: Statistics = Field(default_factory=Statistics)
-    """What it counted."""
+    """What it counted, what it kept for one of the sets aside."""
     inputs: tuple[Input, ...] = ()
     """The inputs whose beginning it read."""
-    shards: tuple[Shard, ...] = ()
-    """The shards it wrote, under their names within the work folder."""
+    sets: dict[str, SetRecord] = Field(default_factory=dict)
+    """What it wrote for each set."""
+
+    def of(self, name: str) -> SetRecord:
+        """What the unit is to a set: as if the documents of all others had been left out."""
+        wanted, statistics = self.sets.get(name, SetRecord()), Statistics()
+        others = [other.statistics for key, other in self.sets.items() if key != name]
+        elsewhere = sum(other.documents for other in others)
+        left_out = Statistics(left_out={ELSEWHERE: elsewhere} if elsewhere else {})
+        for part in (self.statistics, wanted.statistics, left_out):
+            statistics.add(part)
+        return SetRecord(statistics, wanted.shards)
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,14 @@ written without the documents and paragraphs that were there before.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
-
 from dslm.errors import DataError, Problem
-from dslm.files.whole import appearing
 from dslm.preprocess.deduplicate.decide import REASONS
 from dslm.preprocess.deduplicate.divided import Divided, divide
 from dslm.preprocess.deduplicate.paragraphs import remove
@@ -25,15 +23,14 @@ from dslm.preprocess.deduplicate.signatures import Signatures, signatures
 from dslm.preprocess.document import Document, Reject
 from dslm.preprocess.text import ragged
 from dslm.preprocess.tokenize import tokenize
-from dslm.preprocess.work.folder import UnitRecord
+from dslm.preprocess.work.folder import SetRecord, UnitRecord
 from dslm.preprocess.work.intermediate import Texts, clean_documents, write_texts
-from dslm.preprocess.work.plan import WorkUnit
+from dslm.preprocess.work.plan import ONLY, WorkUnit
+from dslm.preprocess.work.unit_writer import UnitWriter
 from dslm.preprocess.work.work import Work
 from dslm.progress import Advance
-from dslm.shards.manifest import Shard
 from dslm.shards.rows import Rows
-from dslm.shards.statistics import Statistics, count
-from dslm.shards.writer import ShardWriter
+from dslm.shards.statistics import Statistics
 from dslm.tokenizers.load import load_tokenizer
 from dslm.tokenizers.tokenizer import Tokenizer
 
@@ -70,23 +67,46 @@ class Write(Work):
     """Tokenize a unit and write it as shards of its own."""
 
     def __call__(self, unit: WorkUnit, advance: Advance | None) -> UnitRecord:
-        """Make the files ``shard-UNIT-…`` and perhaps ``rejected-…``."""
+        """Make the files ``shard-UNIT-SET-…`` and perhaps ``rejected-…``."""
         statistics = Statistics()
         aside = f"rejected-{unit.number:05d}"
         with self.rejected(statistics, aside) as reject:
             source = _unique if self.sharding.duplicates.any else _clean
-            batches = source(unit, self, statistics, reject, advance)
-            shards = self._write(unit, (self._tokenize(b, statistics) for b in batches))
-        files = {shard.file: shard.sha256 for shard in shards}
+            sets = self._write(unit, source(unit, self, statistics, reject, advance))
+        files = {shard.file: shard.sha256 for one in sets.values() for shard in one.shards}
         if self.rejects:
             files |= self.folder.hashed(aside)
         inputs = () if self.sharding.duplicates.any else self.inputs(unit)
-        return UnitRecord(files, statistics, inputs, shards)
+        return UnitRecord(files, statistics, inputs, sets)
 
-    def _tokenize(self, documents: list[Document], statistics: Statistics) -> Rows:
+    def _write(self, unit: WorkUnit, batches: Iterator[list[Document]]) -> dict[str, SetRecord]:
+        """The shards of each set."""
+        tokenizer = _tokenizer(self.sharding.tokenizer, self.tokenizer_sha256)
+        with ExitStack() as open_files:
+            writers = {
+                name: open_files.enter_context(
+                    UnitWriter(self.folder, unit.number, name, tokenizer.dtype, self.sharding)
+                )
+                for name in self.sharding.sets
+            }
+            for batch in batches:
+                for name, documents in self._divided(batch).items():
+                    writers[name].add(self._tokenize(documents), documents)
+            return {name: writer.finish() for name, writer in writers.items()}
+
+    def _divided(self, documents: list[Document]) -> dict[str, list[Document]]:
+        """The documents of each set that gets any."""
+        if self.sharding.split is None:
+            return {ONLY: documents}
+        sets = defaultdict[str, list[Document]](list)
+        for document in documents:
+            sets[self.sharding.split.set_of(document.text)].append(document)
+        return sets
+
+    def _tokenize(self, documents: list[Document]) -> Rows:
         tokenizer = _tokenizer(self.sharding.tokenizer, self.tokenizer_sha256)
         try:
-            rows = tokenize(documents, tokenizer)
+            return tokenize(documents, tokenizer)
         except DataError:
             for document in documents:  # which of them is it?
                 try:
@@ -96,28 +116,6 @@ class Write(Work):
                     found = [replace(p, where=f"{where}: {p.where}") for p in error.problems]
                     raise DataError(*found) from None
             raise
-        statistics.add(count(rows))
-        return rows
-
-    def _write(self, unit: WorkUnit, batches: Iterator[Rows]) -> tuple[Shard, ...]:
-        tokenizer = _tokenizer(self.sharding.tokenizer, self.tokenizer_sha256)
-        shards: list[Shard] = []
-        rest: Rows | None = next(batches, None)
-        while rest is not None:
-            name = f"shard-{unit.number:05d}-{len(shards):05d}.arrow"
-            with (
-                appearing(self.folder.file(name)) as path,
-                ShardWriter(path, tokenizer.dtype) as writer,
-            ):
-                while rest is not None and writer.bytes < self.sharding.shard_size:
-                    room = self.sharding.shard_size - writer.bytes
-                    size = rest.ends * tokenizer.dtype.itemsize
-                    fitting = min(int(np.searchsorted(size, room)), len(rest))
-                    writer.add(rest.slice(0, fitting))
-                    rest = rest.slice(fitting, len(rest)) if fitting < len(rest) else None
-                    rest = rest or next(batches, None)
-                shards.append(replace(writer.finish(), file=name))
-        return tuple(shards)
 
 
 def _clean(

@@ -19,13 +19,17 @@ from dslm.preprocess.read.kinds import text_bytes
 from dslm.preprocess.read.pieces import pieces
 from dslm.preprocess.read.reading import ReadingConfig
 from dslm.preprocess.read.source import Piece
+from dslm.preprocess.work.split import Split
 from dslm.shards.shard_set import ShardSet
 
 SHARD_SIZE = 256_000_000
 UNITS = 64
 """Units of work that some text is cut into at least, so that many workers have something to do…"""
-SMALLEST_UNIT = 16_000_000
+SMALLEST_UNIT = 1_000_000
 """… unless they would hold less text than this, which makes too many small files."""
+
+ONLY = ""
+"""The name of the set where there is one."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,13 @@ class ShardingConfig:
     """Which repeated texts to leave out."""
     against: tuple[Path, ...] = ()
     """Shard sets whose documents count as having been there before."""
+    split: Split | None = None
+    """The sets that the documents are divided into; `None` for one set of all."""
+
+    @property
+    def sets(self) -> list[str]:
+        """The names of the sets to make; without a split one, which needs no name."""
+        return self.split.names if self.split else [ONLY]
 
     @property
     def passes(self) -> int:
@@ -62,6 +73,8 @@ class ShardingConfig:
             chosen["cleaning"]["contamination"]["files"] = fingerprints(self.cleaning.contamination)
         if self.against:
             chosen["against"] = [ShardSet.open(folder).fingerprint for folder in self.against]
+        if self.split:
+            chosen["split"] = str(self.split)
         plain: dict[str, Any] = json.loads(json.dumps(chosen))
         return plain
 

@@ -18,10 +18,11 @@ MAX_BAD = 100
 NAMED = 5
 """Broken records that an error names."""
 
+_KEY = "for text under another key add --text-key and its name"
 WAYS = {
-    "not UTF-8": "for text that is not UTF-8 see --encoding and --invalid-utf8",
-    "no text key": "for text under another key see --text-key",
-    "not text": "for text under another key see --text-key",
+    "not UTF-8": "for text in another encoding add --encoding detect, or see --invalid-utf8",
+    "no text key": _KEY,
+    "not text": _KEY,
     "not a row": "for other signs between and around cells see --delimiter and --quote",
 }
 """What else may be done about broken records of some reason."""
@@ -101,6 +102,21 @@ def ways(examples: list[str]) -> list[str]:
     """How else broken records may be read."""
     found = (WAYS[key] for key in WAYS if any(f": {key}" in example for example in examples))
     return [*dict.fromkeys(found)]
+
+
+def nothing_kept(statistics: Statistics) -> list[Problem]:
+    """What is wrong with inputs of which no document was kept.
+
+    Args:
+        statistics: what was counted in all of them.
+    """
+    lost = [f"{number} {reason}" for reason, number in statistics.left_out.items()]
+    broken = [f"{number} {reason}" for reason, number in statistics.broken.items()]
+    why = f"; all of it was left out: {', '.join(lost)}" if lost else ""
+    why += f"; broken: {', '.join(broken)}" if broken else ""
+    fix = "; ".join(ways(statistics.examples)) or "give files with text"
+    problem = Problem("--input", None, f"holds no text to tokenize{why}", fix)
+    return [*describe_broken(statistics.examples), problem]
 
 
 def describe_broken(examples: list[str]) -> list[Problem]:

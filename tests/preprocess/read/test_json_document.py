@@ -39,7 +39,7 @@ def test_a_broken_record_is_reported_and_reading_goes_on(make: Make, read: Read)
     found = read(make(json.dumps(values)))
     assert found.texts == ["a", "c"]
     assert found.reasons == ["no text key", "not a JSON object", "not text"]
-    assert found.details[0] == "record 1: no 'text'; did you mean 'texts'?"
+    assert found.details[0] == "record 1: no 'text'; add --text-key texts"
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ sizes = st.integers(min_value=1, max_value=12)
 def blocks(text: str) -> list[str]:
     """What is between lines of white space, by a parser of its own."""
     found, block = [], []
-    for line in [*text.split("\n"), ""]:
+    for line in [*text.replace("\r\n", "\n").split("\n"), ""]:
         if line.strip():
             block.append(line)
         elif block:

@@ -11,16 +11,26 @@ from hypothesis import strategies as st
 BROKEN = b"sound \xff\xfe text"
 
 
-def test_a_text_file_is_one_document_with_its_line_ends(make: Make, read: Read) -> None:
-    found = read(make(b"\xef\xbb\xbfone\r\ntwo\n\n three \n"))
-    assert found.texts == ["one\r\ntwo\n\n three \n"]
+def test_a_text_file_is_one_document_whose_line_ends_are_line_feeds(make: Make, read: Read) -> None:
+    found = read(make(b"\xef\xbb\xbfone\r\ntwo\r\r three \n"))
+    assert found.texts == ["one\ntwo\n\n three \n"]
     assert found.documents[0].offset == 3
+    assert found.counts == {"texts with line ends made LF": 1}
+
+
+def test_line_ends_cost_nothing_where_a_text_is_cut(make: Make, read: Read) -> None:
+    for shift in range(20):
+        text = "x" * shift + "ab\r\n" * 30
+        found = read(make(text), longest=16)
+        assert "".join(found.texts) == text.replace("\r\n", "\n")
+        text = "x" * (30 + shift) + "\r\n" + "y" * 30  # no good place to cut at
+        assert "".join(read(make(text), longest=16).texts) == text.replace("\r\n", "\n")
 
 
 def test_blocks_stand_between_blank_lines(make: Make, read: Read) -> None:
     text = "\n\none\r\ntwo\r\n \t\r\n  three\n\n\n"
     found = read(make(text), documents="block")
-    assert found.texts == ["one\r\ntwo", "  three"]
+    assert found.texts == ["one\ntwo", "  three"]
     assert [document.offset for document in found.documents] == [2, text.index("  three")]
 
 
@@ -117,8 +127,7 @@ def test_lines_and_blocks_end_as_in_unix_windows_and_the_old_macintosh(
 ) -> None:
     path = make(packed(end.join(["one", "two", "", "three", ""]).encode()))
     assert read(path, size, documents="line").texts == ["one", "two", "three"]
-    two = "one\r\ntwo" if end == "\r\n" else "one\ntwo"
-    assert read(path, size, documents="block").texts == [two, "three"]
+    assert read(path, size, documents="block").texts == ["one\ntwo", "three"]
 
 
 def test_a_long_text_of_mixed_line_ends_is_split_at_each(make: Make, read: Read) -> None:

@@ -10,8 +10,9 @@ import pytest
 from dslm.errors import DataError
 from dslm.files.fingerprint import Input
 from dslm.files.whole import beside
-from dslm.preprocess.work.assemble import assemble, gather_rejects
-from dslm.preprocess.work.folder import UnitRecord, WorkFolder
+from dslm.preprocess.work.assemble import Assembly, assemble, gather_rejects
+from dslm.preprocess.work.folder import SetRecord, UnitRecord, WorkFolder
+from dslm.preprocess.work.plan import ONLY
 from dslm.shards.manifest import Manifest, Shard
 from dslm.shards.statistics import Statistics
 from dslm.tokenizers.load import load_tokenizer
@@ -25,7 +26,8 @@ def written(work: WorkFolder, unit: int, shards: int) -> UnitRecord:
         name = f"shard-{unit:05d}-{number:05d}.arrow"
         work.file(name).write_text(name)
         made.append(Shard(name, len(name), "0" * 64, 0, 0, ()))
-    return UnitRecord(inputs=(Input(f"{unit}.txt", 1, "0" * 64),), shards=tuple(made))
+    inputs = (Input(f"{unit}.txt", 1, "0" * 64),)
+    return UnitRecord(inputs=inputs, sets={ONLY: SetRecord(shards=tuple(made))})
 
 
 @pytest.fixture
@@ -37,7 +39,7 @@ def test_shards_are_numbered_over_all_units_in_their_order(
     work: WorkFolder, tokenizer: Tokenizer
 ) -> None:
     records = [written(work, 0, 2), written(work, 1, 0), written(work, 2, 1)]
-    made = assemble(work, [], records, tokenizer, {"a": 1})
+    made = assemble(Assembly(work, records, tokenizer, {"a": 1}), [ONLY])
     names = [f"shard-0000{number}.arrow" for number in range(3)]
     assert sorted(path.name for path in made.glob("*.arrow")) == names
     assert (made / names[2]).read_text() == "shard-00002-00000.arrow"
@@ -55,7 +57,7 @@ def test_what_a_killed_process_left_is_not_in_the_set(
     made = beside(work.path / "set")
     made.mkdir()
     (made / "shard-00009.arrow").touch()
-    assert assemble(work, [], [written(work, 0, 1)], tokenizer, {}) == made
+    assert assemble(Assembly(work, [written(work, 0, 1)], tokenizer, {}), [ONLY]) == made
     assert [path.name for path in made.glob("*.arrow")] == ["shard-00000.arrow"]
 
 
@@ -66,7 +68,7 @@ def test_without_hard_links_shards_are_copied(
         raise OSError(1, "Operation not permitted")
 
     monkeypatch.setattr("dslm.preprocess.work.assemble.os.link", refuse)
-    made = assemble(work, [], [written(work, 0, 1)], tokenizer, {})
+    made = assemble(Assembly(work, [written(work, 0, 1)], tokenizer, {}), [ONLY])
     assert (made / "shard-00000.arrow").read_text() == "shard-00000-00000.arrow"
 
 
@@ -74,9 +76,8 @@ def test_counts_of_all_stages_are_added_up(work: WorkFolder, tokenizer: Tokenize
     cleaned = [
         UnitRecord(statistics=Statistics(left_out={"empty": 2}, examples=["a"])) for _ in range(2)
     ]
-    made = assemble(
-        work, cleaned, [UnitRecord(statistics=Statistics(left_out={"duplicate": 1}))], tokenizer, {}
-    )
+    kept = UnitRecord(statistics=Statistics(left_out={"duplicate": 1}))
+    made = assemble(Assembly(work, [*cleaned, kept], tokenizer, {}), [ONLY])
     statistics = Manifest.load(made).statistics
     assert statistics.left_out == {"duplicate": 1, "empty": 4}
     assert statistics.examples == ["a", "a"]

@@ -14,7 +14,7 @@ from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
 from dslm.preprocess.work.comparing import comparing
 from dslm.preprocess.work.folder import UnitRecord, WorkFolder
 from dslm.preprocess.work.passes import Clean, Write
-from dslm.preprocess.work.plan import ShardingConfig, plan
+from dslm.preprocess.work.plan import ONLY, ShardingConfig, plan
 from dslm.preprocess.work.work import Work
 from dslm.shards.statistics import TextVolume
 from dslm.tokenizers.load import load_tokenizer
@@ -60,12 +60,13 @@ def test_the_record_of_a_unit_holds_inputs_counts_and_files(
 ) -> None:
     (done,) = write(work, paths, ShardingConfig(tokenizer))
     assert [one.name for one in done.inputs] == ["a.jsonl", "b.jsonl"]
-    assert (done.statistics.documents, done.statistics.sentences) == (22, 43)
-    assert done.statistics.broken == {"not JSON": 1}
-    assert sum(done.statistics.lengths) == 22
-    assert done.statistics.lengths == [0, 0, 0, 1, 21]  # one of 10 letters, the others of 20 or 22
+    statistics = done.of(ONLY).statistics
+    assert (statistics.documents, statistics.sentences) == (22, 43)
+    assert statistics.broken == {"not JSON": 1}
+    assert sum(statistics.lengths) == 22
+    assert statistics.lengths == [0, 0, 0, 1, 21]  # one of 10 letters, the others of 20 or 22
     assert set(done.files) == {"shard-00000-00000.arrow", "rejected-00000"}
-    assert {one.file: one.sha256 for one in done.shards}.items() <= done.files.items()
+    assert {one.file: one.sha256 for one in done.sets[ONLY].shards}.items() <= done.files.items()
     assert work.hashed(*done.files) == done.files
 
 
@@ -85,23 +86,24 @@ def test_shards_are_closed_by_the_document_that_fills_them(
     sharding = ShardingConfig(tokenizer, size)
     (unit,) = plan(paths[:1], ShardingConfig(tokenizer))
     done = run_pass(Write, work, sharding)(unit, None)
-    sizes = [2 * one.tokens for one in done.shards]
+    sizes = [2 * one.tokens for one in done.sets[ONLY].shards]
     assert all(size <= filled < size + 2 * 22 for filled in sizes[:-1])
     assert sizes[-1] < size + 2 * 22
-    assert sum(one.documents for one in done.shards) == 20
-    assert all(one.documents for one in done.shards)
+    assert sum(one.documents for one in done.sets[ONLY].shards) == 20
+    assert all(one.documents for one in done.sets[ONLY].shards)
 
 
 def test_each_language_is_counted(work: WorkFolder, paths: list[Path], tokenizer: Path) -> None:
     cleaning = CleaningConfig(language=LanguageConfig(on=True))
     (done,) = write(work, paths, ShardingConfig(tokenizer, cleaning=cleaning))
     total = TextVolume()
-    for volume in done.statistics.languages.values():
+    statistics = done.of(ONLY).statistics
+    for volume in statistics.languages.values():
         total.add(volume)
     assert (total.documents, total.tokens, total.text_bytes) == (
-        done.statistics.documents,
-        done.statistics.tokens,
-        done.statistics.text_bytes,
+        statistics.documents,
+        statistics.tokens,
+        statistics.text_bytes,
     )
 
 
@@ -109,7 +111,7 @@ def test_without_languages_none_are_counted(
     work: WorkFolder, paths: list[Path], tokenizer: Path
 ) -> None:
     (done,) = write(work, paths, ShardingConfig(tokenizer))
-    assert done.statistics.languages == {}
+    assert done.of(ONLY).statistics.languages == {}
 
 
 def test_duplicates_are_left_out_over_the_borders_of_units(
@@ -126,7 +128,7 @@ def test_duplicates_are_left_out_over_the_borders_of_units(
     assert sum(name.startswith("decision") for one in compared for name in one.files) == len(units)
     writing = run_pass(Write, work, sharding, len(units))
     written = [writing(unit, reported.append) for unit in units]
-    assert sum(one.statistics.documents for one in written) == 21
+    assert sum(one.of(ONLY).statistics.documents for one in written) == 21
     assert [one.statistics.left_out for one in written] == [
         *[{}] * (len(units) - 1),
         {"duplicate": 1},
@@ -146,7 +148,7 @@ def test_a_repeated_paragraph_is_cut_out_where_it_comes_again(
     units = plan(paths[:1], sharding)
     run_pass(Clean, work, sharding)(units[0], None)
     compare(work, sharding, 1)
-    statistics = run_pass(Write, work, sharding)(units[0], None).statistics
+    statistics = run_pass(Write, work, sharding)(units[0], None).of(ONLY).statistics
     assert statistics.documents == 2
     assert statistics.changed == {"duplicate paragraphs removed": 1}
     assert sum(statistics.left_out.values()) == 1
