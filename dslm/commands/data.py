@@ -7,13 +7,16 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 
 from dslm.commands.cli import Parser, run_verb
+from dslm.commands.text_options import path
 from dslm.errors import DataError, Problem
 from dslm.progress import Progress, human
-from dslm.report.data_page import figures, lengths, write_data_page
-from dslm.shards.manifest import Manifest
+from dslm.report.data_page import Shown, figures, lengths, write_data_page
+from dslm.report.data_samples import kept, rejected
+from dslm.shards.manifest import FILE, Manifest
 from dslm.shards.provenance import Provenance, ProvenanceReader
 from dslm.shards.remove import remove
 from dslm.shards.shard_set import ShardSet
@@ -56,12 +59,18 @@ def _verify(arguments: list[str]) -> None:
 
 def _stats(arguments: list[str]) -> None:
     parser = _parser("stats", "What a shard set holds, what was changed and what was left out.")
-    parser.add_argument("--html", type=Path, metavar="PAGE", help=f"(default: DIR/{PAGE})")
+    parser.add_argument("--html", type=path, metavar="PAGE", help=f"(default: DIR/{PAGE})")
+    parser.add_argument(
+        "--rejects",
+        type=path,
+        metavar="FILE",
+        help="what shard.py --rejects wrote: the page shows some of it",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     options = parser.parse_args(arguments)
-    manifest = Manifest.load(options.folder)
-    page = options.html or options.folder / PAGE
-    write_data_page(options.folder, manifest, page)
+    shards = ShardSet.open(options.folder)
+    manifest, page = shards.manifest, options.html or options.folder / PAGE
+    write_data_page(page, manifest, _shown(shards, options.rejects))
     if options.json:
         print(json.dumps(asdict(manifest.statistics)))
         return
@@ -74,6 +83,7 @@ def _stats(arguments: list[str]) -> None:
         "changed": statistics.changed,
         "left out": statistics.left_out,
         "broken": statistics.broken,
+        "invisible characters": statistics.invisible,
     }
     for title, numbers in tables.items():
         if numbers:
@@ -81,6 +91,19 @@ def _stats(arguments: list[str]) -> None:
             for name, number in numbers.items():
                 print(f"  {name:<32}{number:>15,}")
     print(f"\n{page}")
+
+
+def _shown(shards: ShardSet, rejects: Path | None) -> Shown:
+    """What the page shows beside the manifest."""
+    tokenizer = load_tokenizer(shards.tokenizer)
+    written = datetime.fromtimestamp((shards.folder / FILE).stat().st_mtime).astimezone()
+    return Shown(
+        folder=str(shards.folder.resolve()),
+        made=written.strftime("%Y-%m-%d %H:%M %Z"),
+        tokenizer=tokenizer.kind,
+        kept=kept(shards, tokenizer),
+        rejected=rejected(rejects) if rejects else {},
+    )
 
 
 def _show(arguments: list[str]) -> None:
@@ -113,7 +136,7 @@ def _trace(arguments: list[str]) -> None:
     from dslm.train.provenance import trace
 
     parser = Parser("dslm data trace", "The documents that a step of a run saw.")
-    parser.add_argument("folder", type=Path, metavar="RUN", help="the folder of a run")
+    parser.add_argument("folder", type=path, metavar="RUN", help="the folder of a run")
     parser.add_argument("--step", type=int, required=True, metavar="N", help="from 1")
     parser.add_argument("--rank", type=int, metavar="R", help="what this replica saw")
     parser.add_argument("--json", action="store_true", help="one JSON object a row of tokens")
@@ -157,7 +180,7 @@ def _described(document: Provenance) -> str:
 
 def _parser(verb: str, description: str) -> Parser:
     parser = Parser(f"dslm data {verb}", description)
-    parser.add_argument("folder", type=Path, metavar="DIR", help="the folder of a shard set")
+    parser.add_argument("folder", type=path, metavar="DIR", help="the folder of a shard set")
     return parser
 
 

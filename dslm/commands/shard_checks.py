@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -123,13 +124,12 @@ def unwritable(option: str, path: Path) -> list[Problem]:
         path: something that may not exist yet, nor the folders above it.
     """
     above = next(one for one in path.absolute().parents if os.path.lexists(one))
-    if not above.is_dir():
-        rule = f"{above} is no folder"
-    elif not os.access(above, os.W_OK | os.X_OK):
-        rule = f"nothing can be written in {above}"
-    else:
-        return []
-    return [Problem(option, str(path), rule, "choose another place")]
+    try:
+        os.rmdir(tempfile.mkdtemp(prefix=".dslm-", dir=above))
+    except OSError as error:
+        rule = f"nothing can be made in {above}: {error.strerror}"
+        return [Problem(option, str(path), rule, "choose another place")]
+    return []
 
 
 def workers_note(workers: int, cores: int) -> str:

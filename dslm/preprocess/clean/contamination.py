@@ -120,7 +120,7 @@ def fingerprints(settings: ContaminationConfig) -> dict[str, str]:
         rule, fix = "another evaluation has this name", "rename one of them"
         raise DataError(*(Problem(file, None, rule, fix) for file in twice))
     try:
-        return {Path(file).name: file_sha256(Path(file)) for file in settings.files}
+        return {Path(file).name: file_sha256(Path(file).expanduser()) for file in settings.files}
     except OSError as error:
         raise _unreadable(str(error.filename), error) from None
 
@@ -182,7 +182,7 @@ def _items(settings: ContaminationConfig) -> Iterator[str]:
         raise DataError(Problem(KEY, None, "no evaluation is given", "name at least one file"))
     for file in settings.files:
         try:
-            with Path(file).open(encoding="utf-8-sig") as lines:
+            with Path(file).expanduser().open(encoding="utf-8-sig") as lines:
                 for number, line in enumerate(lines, 1):
                     if line.strip():
                         yield _item(line, f"{file}, line {number}", settings)

@@ -32,7 +32,8 @@ def documents(
             `half a surrogate pair`, `NUL bytes`, `too long`, `cut short`; of others: `empty`, and
             what `ReadingConfig.invalid_utf8` skips.
         advance: called with the bytes of text read; the sum is `Piece.text_bytes`.
-        counts: where changed documents are counted: `replaced`, `cut` and `rendered from chat`.
+        counts: where changed documents are counted: `replaced`, `cut`, `rendered from chat`,
+            `CRLF read as LF` and the like.
 
     Raises:
         DataError: the file cannot be read, or has no such column.

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from dslm.errors import DataError, Problem
+from dslm.errors import DataError, Problem, suggest
 from dslm.files.arrow import is_dataset
 from dslm.files.fingerprint import Input, file_sha256
 from dslm.files.names import alternatives, printable
@@ -72,7 +72,8 @@ def _instead(path: Path) -> str:
     folder = next(one for one in (*path.parents, Path()) if one.is_dir())
     if folder != path.parent:
         missing = path.relative_to(folder).parts[0]
-        return f"there is no {missing} in {printable(str(folder.absolute()))}"
+        near = suggest(missing, [one.name for one in folder.iterdir() if one.is_dir()])
+        return f"there is no {missing} in {printable(str(folder.absolute()))}; {near}".rstrip("; ")
     names = sorted(one.name for one in folder.iterdir() if not one.name.startswith("."))
     return alternatives(path.name, names)
 

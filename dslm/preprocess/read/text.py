@@ -18,6 +18,7 @@ from dslm.preprocess.read.format import Format
 from dslm.preprocess.read.source import BYTES_OF_CHARACTER, Source
 
 MARK = "\ufeff"
+CRLF = "\r\n"
 
 
 def read(source: Source) -> Iterator[Document]:
@@ -34,8 +35,8 @@ def read(source: Source) -> Iterator[Document]:
                 source.counts["byte order marks removed"] += 1
                 text = text.replace(MARK, "")
             if text is not None and "\r" in text:
-                source.counts["texts with line ends made LF"] += 1
-                text = text.replace("\r\n", "\n").replace("\r", "\n")
+                source.counts[f"{'CRLF' if CRLF in text else 'CR'} read as LF"] += 1
+                text = text.replace(CRLF, "\n").replace("\r", "\n")
             if text is not None and (document := source.document(text)):
                 yield document
 
@@ -152,7 +153,7 @@ def _part(held: bytes, longest: int) -> bytes:
     least = longest // 2  # no small parts for the sake of a good end
     ends = (text.rfind(end, least, longest) + len(end) for end in ("\n\n", "\n\r\n", "\n", " "))
     best = next((end for end in ends if end > least), longest)
-    best -= text[best - 1 : best + 1] == "\r\n"  # a line end is not cut in two
+    best -= text[best - 1 : best + 1] == CRLF  # a line end is not cut in two
     return text[:best].encode("utf-8", "surrogateescape")
 
 

@@ -15,7 +15,7 @@ def test_a_text_file_is_one_document_whose_line_ends_are_line_feeds(make: Make, 
     found = read(make(b"\xef\xbb\xbfone\r\ntwo\r\r three \n"))
     assert found.texts == ["one\ntwo\n\n three \n"]
     assert found.documents[0].offset == 3
-    assert found.counts == {"texts with line ends made LF": 1}
+    assert found.counts == {"CRLF read as LF": 1}
 
 
 def test_line_ends_cost_nothing_where_a_text_is_cut(make: Make, read: Read) -> None:
