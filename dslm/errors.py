@@ -133,5 +133,21 @@ def suggest(word: object, options: Iterable[object], otherwise: str = "") -> str
         options: what would have been right.
         otherwise: the fix when nothing is near.
     """
-    near = difflib.get_close_matches(str(word), [str(option) for option in options], n=1)
-    return f"did you mean {near[0]!r}?" if near else otherwise
+    near = nearest(word, options)
+    return otherwise if near is None else f"did you mean {near!r}?"
+
+
+def nearest(word: object, options: Iterable[object]) -> str | None:
+    """The option that a misspelt word most likely means; case, ``-`` and ``_`` do not count.
+
+    Args:
+        word: what was found.
+        options: what would have been right.
+    """
+    named = {_plain(option): str(option) for option in options}
+    near = difflib.get_close_matches(_plain(word), named, n=1)
+    return named[near[0]] if near else None
+
+
+def _plain(word: object) -> str:
+    return str(word).lower().replace("-", "_")

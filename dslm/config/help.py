@@ -92,7 +92,11 @@ def _settings_class_at(cls: Any, path: str) -> bool:
 
 
 def _options(hint: Any) -> tuple[Any, ...]:
-    return typing.get_args(hint) if typing.get_origin(hint) is typing.Literal else ()
+    """The values of a literal, which may be null as well."""
+    arguments = typing.get_args(hint)
+    if typing.get_origin(hint) is typing.Literal:
+        return arguments
+    return tuple(option for argument in arguments for option in _options(argument))
 
 
 def _type_name(hint: Any) -> str:

@@ -34,7 +34,7 @@ def parse_words(words: Iterable[str]) -> dict[str, Any]:
         if not isinstance(node, dict) or leaf in node:
             problems.append(Problem(key, text, "is given twice", "keep one of the two"))
             continue
-        node[leaf] = _value(text)
+        node[leaf] = read_value(text)
     if problems:
         raise ConfigError(*problems)
     return values
@@ -50,7 +50,8 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _value(text: str) -> Any:
+def read_value(text: str) -> Any:
+    """What stands behind ``=``: JSON where it is JSON, else text."""
     try:
         return json.loads(text)
     except json.JSONDecodeError:

@@ -83,8 +83,10 @@ def make_plan(
 
 
 def _split(config: Mapping[str, Any], replicas: int, stages: int) -> tuple[int, int, list[Problem]]:
-    """Micro-batch and accumulation from any two of the triple."""
+    """Micro-batch and accumulation from any two of the triple; from one, there is one round."""
     batch, micro, accumulation = (config.get(key) for key in (BATCH, MICRO, ACCUMULATION))
+    if accumulation is None and (batch is None or micro is None):
+        accumulation = 1
     if micro is not None and accumulation is not None:
         if batch in (None, micro * accumulation * replicas):
             return micro, accumulation, []
@@ -93,8 +95,8 @@ def _split(config: Mapping[str, Any], replicas: int, stages: int) -> tuple[int, 
         fix = f"use {micro * accumulation * replicas}, or leave one of the three out"
         return 0, 0, [Problem(BATCH, batch, rule, fix)]
     other_name, other = (MICRO, micro) if micro is not None else (ACCUMULATION, accumulation)
-    assert batch is not None, "the JSON has been checked to hold two of the three"
-    assert other is not None, "the JSON has been checked to hold two of the three"
+    assert batch is not None, "the JSON has been checked to hold it or the micro-batch"
+    assert other is not None, "the accumulation is 1 where it is not given"
     part, rest = divmod(batch, other * replicas)
     if rest or not part:
         rule = f"is not a multiple of {other_name} = {other} × {replicas} replicas"

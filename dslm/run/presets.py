@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from dslm.errors import nearest
+
 Settings = dict[str, Any]
 
 
@@ -251,3 +253,33 @@ PRESETS: dict[str, Callable[[], Settings]] = {
         fine_tune,
     )
 }
+
+FAMILIES = {
+    "gpt2_small": "gpt2 gpt nanogpt gpt_2 gpt2_124m openai_gpt distilgpt2 gpt_neo gpt2small small",
+    "gpt2_medium": "medium gpt2_345m gpt2_355m",
+    "gpt2_large": "large gpt2_774m",
+    "gpt2_xl": "xl gpt2_1_5b",
+    "llama_160m": "llama_small",
+    "llama_1b": "llama llama3 llama2 llama_3 llama_2 llama_3.2_1b llama3.2_1b tinyllama "
+    "mistral qwen",
+    "llama_7b": "llama_2_7b llama2_7b llama_8b llama_3_8b llama3_8b",
+    "bert_base": "bert bert_small bertbase",
+    "roberta_base": "roberta",
+    "t5_style_small": "t5 t5_small t5_base",
+    "autoencoder_small": "autoencoder ae",
+    "lstm_small": "lstm rnn",
+    "gru_small": "gru",
+    "shakespeare_char": "shakespeare nano char",
+    "tiny": "test debug default toy mini",
+    "fine_tune": "finetune finetuning sft continue",
+}
+"""What else the presets are called, families by the size that one begins with."""
+
+
+def nearest_preset(name: object) -> str | None:
+    """The preset that a name most likely means, a hub's names included; `None` if none is near."""
+    plain = str(name).rpartition("/")[2].lower().replace("-", "_")
+    others = {word: preset for preset, words in FAMILIES.items() for word in words.split()}
+    known = {**others, **{preset: preset for preset in PRESETS}}
+    begins = [begin for begin in known if plain == begin or plain.startswith(f"{begin}_")]
+    return known[max(begins, key=len)] if begins else nearest(name, PRESETS)

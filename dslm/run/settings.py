@@ -5,26 +5,41 @@ the preset → init_from → what the objective decides → --config FILE → th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import reduce
 from pathlib import Path
 from typing import Any
 
 from dslm.config.overrides import merge, parse_words
-from dslm.config.parse import parse
+from dslm.config.parse import ParseError, parse
 from dslm.config.renamed import with_current_names
-from dslm.errors import ConfigError, Problem, Problems, suggest
+from dslm.errors import ConfigError, Problem, Problems
 from dslm.files.whole import read_json
 from dslm.objectives.registry import ObjectiveConfig
 from dslm.run.config import RENAMED, RunConfig
+from dslm.run.explained import explained, nested, without
 from dslm.run.init_from import open_source_run
-from dslm.run.presets import PRESETS, Settings, fine_tune, tiny
+from dslm.run.presets import PRESETS, Settings, fine_tune, nearest_preset, tiny
 
 Layers = dict[str, Settings]
 """Settings by where they come from, the weakest first."""
 
 COMMAND_LINE = "the command line"
+
+
+class SettingsError(ConfigError):
+    """Settings with mistakes.
+
+    Args:
+        problems: the mistakes.
+        mended: the settings as they were most likely meant, so that what else is wrong with them
+            is found as well; `None` where this cannot be said.
+    """
+
+    def __init__(self, *problems: Problem, mended: RunConfig | None = None) -> None:
+        super().__init__(*problems)
+        self.mended = mended
 
 
 def settings(words: Sequence[str], config_file: str | None) -> RunConfig:
@@ -35,27 +50,70 @@ def settings(words: Sequence[str], config_file: str | None) -> RunConfig:
         config_file: a JSON file of settings, or a ``run.json``.
 
     Raises:
-        ConfigError: with every problem found.
+        SettingsError: with every problem found.
     """
     found = Problems()
     given = found.collect(_given, words)
     file = found.collect(_file, config_file)
     if given is None or file is None:
-        raise ConfigError(*found.problems)
+        raise SettingsError(*found.problems)
     user = {f"--config {config_file}": file, COMMAND_LINE: given}
+    layers = _layers(user, found)
+    config: RunConfig | None = None
+    try:
+        config = parse(RunConfig, folded(layers))
+    except ParseError as error:
+        problems, meant = explained(error)
+        found.problems += [_located(problem, layers) for problem in problems]
+        config = None if meant is None else _as_meant(user, meant)
+    if found.problems or config is None:
+        raise SettingsError(*found.problems, mended=config)
+    return config
+
+
+def _layers(user: Layers, found: Problems) -> Layers:
+    """What the user gives, above all that decides what is not given."""
     preset = found.collect(_preset, folded(user))
     if preset is None:  # the other keys are checked all the same
-        preset, given["preset"] = tiny(), tiny.__name__
+        preset = tiny()
+        user = {**user, COMMAND_LINE: {**user[COMMAND_LINE], "preset": tiny.__name__}}
     source = found.collect(_source, folded(user), preset)
     source = {"model": tiny()["model"]} if source is None else source
     base = {"the preset": preset, "init_from": source}
     if _kind(user) not in (None, _kind(base)):
         base = {name: _without_objective(values) for name, values in base.items()}
     decides = {"model": decided(folded({**base, **user}))}
-    config = found.collect(_parsed, {**base, "the objective": decides, **user})
-    if found.problems or config is None:
-        raise ConfigError(*found.problems)
-    return config
+    return {**base, "the objective": decides, **user}
+
+
+def _as_meant(user: Layers, meant: Mapping[str, Any]) -> RunConfig | None:
+    """The settings with mistaken keys as they were most likely meant, if they are right then."""
+    kept = {name: without(values, meant) for name, values in user.items()}
+    kept[COMMAND_LINE] = merge(kept[COMMAND_LINE], nested(meant))
+    try:
+        return parse(RunConfig, folded(_layers(kept, Problems())))
+    except ConfigError:
+        return None
+
+
+def mended_settings(
+    words: Sequence[str], config_file: str | None, found: Problems
+) -> RunConfig | None:
+    """As `settings`, but what is wrong is collected, and what can be mended is.
+
+    Args:
+        words: a preset's name, if any, and ``key=value`` words.
+        config_file: a JSON file of settings, or a ``run.json``.
+        found: collects what is wrong.
+
+    Returns:
+        The settings as they were most likely meant; `None` where that cannot be said.
+    """
+    try:
+        return settings(words, config_file)
+    except SettingsError as error:
+        found.problems += error.problems
+        return error.mended
 
 
 def folded(layers: Layers) -> Settings:
@@ -94,7 +152,8 @@ def _preset(values: Settings) -> Settings:
     if name is None:
         raise ConfigError(Problem("preset", None, "is required", f"choose from {choice}"))
     if str(name) not in PRESETS:
-        fix = suggest(name, PRESETS, f"choose from {choice}")
+        near = nearest_preset(name)
+        fix = f"did you mean {near!r}?" if near else f"choose from {choice}"
         raise ConfigError(Problem("preset", name, "there is no such preset", fix))
     return PRESETS[str(name)]()
 
@@ -120,14 +179,6 @@ def _kind(layers: Layers) -> Any:
 
 def _without_objective(values: Settings) -> Settings:
     return {key: value for key, value in values.items() if key != "objective"}
-
-
-def _parsed(layers: Layers) -> RunConfig:
-    """The settings checked; a mistake that was not typed just now says where it comes from."""
-    try:
-        return parse(RunConfig, folded(layers))
-    except ConfigError as error:
-        raise ConfigError(*(_located(problem, layers) for problem in error.problems)) from None
 
 
 def _located(problem: Problem, layers: Layers) -> Problem:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dslm.environment import World
-from dslm.errors import ConfigError, Problems, UserError
+from dslm.errors import Problems, UserError
 from dslm.objectives.base import Context, Objective
 from dslm.objectives.registry import make_objective
 from dslm.parallel.activations import Forward
@@ -20,12 +20,13 @@ from dslm.parallel.plan import Plan
 from dslm.parallel.setup import check_gpu_float8
 from dslm.run.config import RunConfig
 from dslm.run.init_from import open_source_run
-from dslm.run.settings import settings
+from dslm.run.settings import mended_settings
 from dslm.tokenizers.vocabulary import Vocabulary
 from dslm.train.data import objective_of, open_sources
 from dslm.train.plan import load_deepspeed, plan_of
 from dslm.train.prepare import check_settings, fitted, forward_pass
 from dslm.train.word_vectors.embedding import check_word_vectors
+from dslm.train.words import sorted_words
 
 ASSUMED = 50_257
 """Token ids where neither data nor `model.vocabulary` are given: GPT-2's."""
@@ -66,12 +67,12 @@ def combine(
         UserError: with every problem found.
     """
     found = Problems()
-    given = found.collect(_settings, words, config_file)
-    config, without = given or (None, True)
+    own, overrides = sorted_words(words, found)
+    config, without = _settings(own, config_file, found)
     deepspeed = found.collect(load_deepspeed, deepspeed_file)
     plan = None
     if deepspeed is not None:
-        deepspeed, plan = plan_of(deepspeed, config, world, found)
+        deepspeed, plan = plan_of(deepspeed, overrides, config, world, found)
     assumed, objective, source = False, None, None
     if config:
         found.problems += check_settings(config, deepspeed if plan else None)
@@ -97,16 +98,18 @@ def combine(
     return Combination(config, deepspeed, plan, forward_pass(config, objective), assumed)
 
 
-def _settings(words: Sequence[str], config_file: str | None) -> tuple[RunConfig, bool]:
-    """The settings, and whether they name no data."""
-    try:
-        return settings(words, config_file), False
-    except ConfigError as error:
-        missing = [p.where for p in error.problems if p.where in LEFT_OUT and p.found is None]
-        if not missing:
-            raise
+def _settings(
+    words: Sequence[str], config_file: str | None, found: Problems
+) -> tuple[RunConfig | None, bool]:
+    """The settings as far as they can be mended, and whether they name no data."""
+    first = Problems()
+    config = mended_settings(words, config_file, first)
+    missing = [p.where for p in first.problems if p.where in LEFT_OUT and p.found is None]
+    if not missing:
+        found.problems += first.problems
+        return config, False
     added = [LEFT_OUT[key] for key in missing]
-    return settings([*words, *added], config_file), "data.train" in missing
+    return mended_settings([*words, *added], config_file, found), "data.train" in missing
 
 
 def _objective_without_data(config: RunConfig) -> Objective | None:

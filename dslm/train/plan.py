@@ -9,6 +9,7 @@ from dslm.environment import World
 from dslm.errors import ConfigError, Problem, Problems
 from dslm.files.whole import read_json
 from dslm.parallel.deepspeed_json import check as ds_check
+from dslm.parallel.deepspeed_json.overrides import Overrides
 from dslm.parallel.deepspeed_json.precision import in_own_words, with_precision
 from dslm.parallel.plan import Plan, make_plan
 from dslm.run.config import RunConfig
@@ -30,28 +31,35 @@ def load_deepspeed(path: str | None) -> dict[str, Any]:
 
 
 def plan_of(
-    deepspeed: dict[str, Any], config: RunConfig | None, world: World, found: Problems
+    file: dict[str, Any],
+    overrides: Overrides,
+    config: RunConfig | None,
+    world: World,
+    found: Problems,
 ) -> tuple[dict[str, Any], Plan | None]:
-    """Fill in and check DeepSpeed's JSON, and derive the plan if it is right.
+    """Change, fill in and check DeepSpeed's JSON, and derive the plan if it is right.
 
     Args:
-        deepspeed: the JSON as read.
+        file: the JSON as read.
+        overrides: what the command line changes in it.
         config: the settings, if they are right.
         world: the ranks.
         found: collects what is wrong.
 
     Returns:
-        The JSON with the precision of the settings, and the plan.
+        The JSON with these changes and the precision of the settings, and the plan.
     """
     stages, word = (config.pipeline_stages, config.precision) if config else (1, None)
+    deepspeed = overrides.applied(file)
     filled, contradicting = with_precision(deepspeed, word)
     wrong = [
         in_own_words(problem, deepspeed, word)
         for problem in ds_check.check(filled, pipeline_stages=stages, cpu=world.cpu)
     ]
+    wrong += overrides.problems(filled)
     plan = None
     if config and not wrong:
         kept = kept_batch(RunFolder(Path(config.run)), filled)
         plan, wrong = make_plan(filled, world.size, stages, config.model.sequence, kept)
-    found.problems += contradicting + wrong
+    found.problems += map(overrides.named, contradicting + wrong)
     return filled, plan

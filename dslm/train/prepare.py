@@ -38,7 +38,7 @@ from dslm.run.checkpoint_tensors import stored_moments
 from dslm.run.config import RunConfig, check_run
 from dslm.run.folder import RunFolder, check_folder
 from dslm.run.init_from import SourceRun, check_init_from, open_source_run
-from dslm.run.settings import settings
+from dslm.run.settings import mended_settings
 from dslm.sampling.order import Phase
 from dslm.sampling.stream import Stream
 from dslm.train.data import (
@@ -52,6 +52,7 @@ from dslm.train.mixture import first_phase, phases_from
 from dslm.train.plan import load_deepspeed, plan_of
 from dslm.train.precision import precision_of
 from dslm.train.word_vectors.embedding import check_word_vectors
+from dslm.train.words import sorted_words
 
 
 @dataclass(frozen=True)
@@ -142,13 +143,14 @@ def prepare(
         UserError: with every problem found.
     """
     found = Problems()
-    config = found.collect(settings, words, config_file)
+    own, overrides = sorted_words(words, found)
+    config = mended_settings(own, config_file, found)
     deepspeed = found.collect(load_deepspeed, deepspeed_file)
     sources = found.collect(open_sources, config.data) if config else None
     objective = None
     plan = None
     if deepspeed is not None:
-        deepspeed, plan = plan_of(deepspeed, config, world, found)
+        deepspeed, plan = plan_of(deepspeed, overrides, config, world, found)
     if config:
         found.problems += check_settings(config, deepspeed if plan else None)
         if world.is_main and config.word_vectors and not RunFolder(Path(config.run)).newest_step():

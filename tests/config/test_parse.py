@@ -58,7 +58,10 @@ def test_a_whole_number_may_stand_for_any_number() -> None:
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"wheel": {"spokes": "8"}}, "wheel.spokes = '8': must be a whole number"),
+        (
+            {"wheel": {"spokes": "8"}},
+            "wheel.spokes = '8': must be a whole number; write wheel.spokes=8",
+        ),
         ({"wheel": {"spokes": True}}, "wheel.spokes = True: must be a whole number"),
         (
             {"wheel": {"spokes": 8.0}},
@@ -73,7 +76,7 @@ def test_a_whole_number_may_stand_for_any_number() -> None:
         ),
         ({"name": 5}, "name = 5: must be text or {text: a number}; write name='\"5\"'"),
         ({"open": "False"}, "open = 'False': must be true or false; write open=false"),
-        ({"open": 1}, "open = 1: must be true or false"),
+        ({"open": 1}, "open = 1: must be true or false; write open=true"),
         ({"speed": "None"}, "speed = 'None': must be a number or null; write speed=null"),
         ({"speed": 0}, "speed = 0: must be greater than 0.0"),
         ({"speed": 10}, "speed = 10: must be less than 10.0"),

@@ -40,6 +40,14 @@ def test_any_two_of_the_three_give_the_third(
     assert plan.deepspeed(config) == whole
 
 
+@given(size=small, replicas=small, stages=small)
+def test_one_size_alone_makes_one_round(size: int, replicas: int, stages: int) -> None:
+    by_micro = planned({MICRO: size}, replicas * stages, stages)
+    by_batch = planned({BATCH: size * replicas}, replicas * stages, stages)
+    assert by_micro == by_batch
+    assert (by_micro.micro_batch, by_micro.accumulation) == (size, 1)
+
+
 @given(batch=some.integers(1, 200), micro=small, replicas=small)
 def test_a_batch_that_cannot_be_split_is_reported_with_ones_that_can(
     batch: int, micro: int, replicas: int

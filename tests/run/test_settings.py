@@ -22,7 +22,7 @@ def test_a_wrong_value_of_a_file_says_that_it_comes_from_there(tmp_path: Path) -
     file = tmp_path / "settings.json"
     file.write_text('{"steps": 0, "seed": 1.5, "model": {"width": "8"}}')
     assert problems(["tiny", "seed=2.5"], file) == [
-        f"model.width = '8': must be a whole number (from --config {file})",
+        f"model.width = '8': must be a whole number; write model.width=8 (from --config {file})",
         f"steps = 0: must be at least 1 (from --config {file})",
         "seed = 2.5: must be a whole number",
     ]

@@ -270,7 +270,7 @@ BROKEN: dict[str, tuple[Break, str]] = {
     ),
     "objective": (word("model.attention", "full"), "model.attention"),
     "no batch": (sizes(), BATCH),
-    "one batch size": (sizes(micro=2), MICRO),
+    "accumulation alone": (sizes(rounds=2), ROUNDS),
     "batch and ranks": (
         both(ranks(4), word("pipeline_stages", 1), sizes(micro=2, batch=12)),
         BATCH,

@@ -34,7 +34,7 @@ def check(config: Mapping[str, Any], *, pipeline_stages: int, cpu: bool) -> list
         pipeline_stages: how many stages the layers are spread over; 1 is no pipeline.
         cpu: whether the ranks run without an accelerator.
     """
-    known: Block = {**KNOWN, "optimizer": {**OPTIMIZER, "params": allowed_parameters(config)}}
+    known = _known(config)
     rules = contradictions(config, pipeline_stages=pipeline_stages, cpu=cpu)
     return [*_walk(config, known, known, ""), *rules]
 
@@ -82,6 +82,16 @@ def _unknown(where: str, value: Any, block: Block, known: Block) -> Problem:
 
 def _leaf(path: str) -> str:
     return path.rpartition(".")[2]
+
+
+def paths() -> list[str]:
+    """Every key that a file may have, by its path; parameters are those of all optimizers."""
+    return [*_paths(_known({}), "")]
+
+
+def _known(config: Mapping[str, Any]) -> Block:
+    """What a file may hold, the parameters of its optimizer included."""
+    return {**KNOWN, "optimizer": {**OPTIMIZER, "params": allowed_parameters(config)}}
 
 
 def _paths(block: Block, prefix: str) -> Iterator[str]:

@@ -28,14 +28,16 @@ def contradictions(
 
 
 def batch(case: Case) -> Iterator[Problem]:
-    """Two of the batch sizes make the third; DeepSpeed guesses two from one, silently."""
-    present = [name for name in BATCH if name in case.config]
-    missing = [name for name in BATCH if name not in case.config]
-    rule = "two of the three batch sizes are needed, so that the third follows from the world"
-    if not present:
-        yield Problem(BATCH[0], None, rule, f"add {BATCH[0]} and {BATCH[1]}")
-    elif len(present) == 1:
-        yield Problem(present[0], case.config[present[0]], rule, f"add {' or '.join(missing)}")
+    """The batch of a step or the micro-batch makes the others; the accumulation alone does not."""
+    batch, micro, accumulation = BATCH
+    if batch in case.config or micro in case.config:
+        return
+    if accumulation in case.config:
+        rule, fix = "does not say how many windows a step has", f"add {micro} or {batch}"
+        yield Problem(accumulation, case.config[accumulation], rule, fix)
+    else:
+        rule = "is required, or the windows that a rank computes at once"
+        yield Problem(batch, None, rule, f'add "{micro}": 8, or give batch=64')
 
 
 def pipeline(case: Case) -> Iterator[Problem]:

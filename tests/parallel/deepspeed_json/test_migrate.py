@@ -24,7 +24,6 @@ LR = "optimizer.params.lr"
 MISSING = {
     "accelerate_template": {LR: 3e-4, MICRO: 4},
     "autotuning": {LR: 3e-4, MICRO: 4, ROUNDS: 2},
-    "cifar": {MICRO: 4},
     "elastic": {BATCH: 12, MICRO: 4},
     "mixture_of_quantization": {LR: 3e-4, BATCH: 8, MICRO: 4},
     "rate_range_test": {"scheduler": None},

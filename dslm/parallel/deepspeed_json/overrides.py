@@ -1,0 +1,128 @@
+"""DeepSpeed's JSON changed by words of the command line: ``ds.optimizer.params.lr=3e-4``.
+
+    belongs      which words are for the JSON: ``ds.…``, ``lr``, ``batch`` and DeepSpeed's keys
+    Overrides    what they change, a merge patch (RFC 7396) of the file: null removes a key
+
+What is checked afterwards is the file as it has become; a mistake in what was typed is reported
+under the key that was typed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from typing import Any
+
+from dslm.config.overrides import parse_words
+from dslm.errors import ConfigError, Problem
+from dslm.parallel.deepspeed_json.check import paths
+from dslm.parallel.deepspeed_json.refused import REFUSED
+from dslm.parallel.deepspeed_json.rules import BATCH
+from dslm.parallel.deepspeed_json.schema import KNOWN, given
+
+PREFIX = "ds."
+"""What a word begins with that changes the JSON, whatever else its key may mean."""
+SHORT = {"lr": "optimizer.params.lr", "batch": "train_batch_size"}
+"""Short words for what is changed most."""
+BLOCKS = {*KNOWN, *(path.partition(".")[0] for path in REFUSED)}
+"""The keys at the top of the JSON: those that it has, and those that are refused with a reason."""
+
+
+def belongs(key: str, own: Iterable[str]) -> bool:
+    """Whether a key of the command line is one of DeepSpeed's JSON.
+
+    Args:
+        key: what stands before ``=``.
+        own: the first names of dslm's own keys, which go first.
+    """
+    if key.startswith(PREFIX) or key in SHORT:
+        return True
+    first, dot, _ = key.partition(".")
+    if first in own:
+        return False
+    near = get_close_matches(first, [*own, *BLOCKS], n=1)
+    return first in BLOCKS or bool(dot and near and near[0] in BLOCKS)
+
+
+def full_path(key: str) -> str:
+    """The path in the JSON that a key of the command line stands for."""
+    return SHORT.get(key, key.removeprefix(PREFIX))
+
+
+def homes(name: str) -> list[str]:
+    """The paths of the keys of this name in blocks of the JSON, parameters of optimizers too."""
+    return [path for path in paths() if "." in path and path.rpartition(".")[2] == name]
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """What the command line changes in DeepSpeed's JSON."""
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    """Nested like the JSON."""
+    typed: Mapping[str, str] = field(default_factory=dict)
+    """Each path that is changed, and the key that was typed for it."""
+
+    @classmethod
+    def read(cls, words: Iterable[str]) -> Overrides:
+        """Read ``key=value`` words whose keys `belongs` to the JSON.
+
+        Raises:
+            ConfigError: a path is given twice.
+        """
+        pairs = [word.partition("=") for word in words]
+        made = cls(typed={full_path(key): key for key, _, _ in pairs})
+        try:
+            values = parse_words(f"{full_path(key)}={text}" for key, _, text in pairs)
+        except ConfigError as error:
+            raise ConfigError(*map(made.named, error.problems)) from None
+        return replace(made, values=values)
+
+    def applied(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """The JSON with these changes.
+
+        A batch size that was typed outweighs those of the file: of these, only as many stay as make
+        two with it, first the batch of a step, then the micro-batch; the last one follows.
+
+        Args:
+            config: as read from the file.
+        """
+        typed = [name for name in BATCH if name in self.values]
+        others = [name for name in BATCH if name in config and name not in typed]
+        stay = others[: max(0, 2 - len(typed))] if typed else others
+        kept = {key: value for key, value in config.items() if key not in BATCH or key in stay}
+        return _patched(kept, self.values)
+
+    def named(self, problem: Problem) -> Problem:
+        """A problem of the JSON under the key that was typed, if it was."""
+        where = problem.where
+        for path, key in self.typed.items():
+            if where == path or where.startswith(f"{path}."):
+                return replace(problem, where=key + where.removeprefix(path))
+        return problem
+
+    def problems(self, config: Mapping[str, Any]) -> list[Problem]:
+        """Changes that would have no effect in the JSON as it has become."""
+        parameters = given(config, "optimizer.params", {}) or {}
+        split = [name for name in ("muon_lr", "adam_lr") if name in parameters]
+        if SHORT["lr"] not in self.typed or not split:
+            return []
+        where = self.typed[SHORT["lr"]]
+        rule = f"is not read: the JSON gives {' and '.join(split)}"
+        fix = f"write {' '.join(f'{PREFIX}optimizer.params.{name}=…' for name in split)}"
+        return [Problem(where, parameters.get("lr"), rule, fix)]
+
+
+def _patched(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """A merge patch: blocks are joined, null removes a key, anything else replaces it."""
+    made = dict(base)
+    for key, value in over.items():
+        if value is None:
+            made.pop(key, None)
+        elif isinstance(value, Mapping):
+            old = made.get(key)
+            made[key] = _patched(old if isinstance(old, Mapping) else {}, value)
+        else:
+            made[key] = value
+    return made
