@@ -6,10 +6,11 @@ import argparse
 import traceback
 
 from dslm.commands.cli import Parser, explain
+from dslm.commands.pretrain_options import without_options
 from dslm.config.help import describe
 from dslm.config.overrides import merge
 from dslm.environment import World, read_world
-from dslm.errors import Problem, UserError
+from dslm.errors import Problem, Problems, UserError
 from dslm.run.config import RunConfig
 from dslm.run.presets import PRESETS
 from dslm.run.settings import decided
@@ -17,6 +18,8 @@ from dslm.signals import REQUESTS
 from dslm.train.agreement import agree
 from dslm.train.prepare import Job, prepare
 from dslm.train.verification import NO_CHECKPOINT, take_folder
+
+OPTIONS = ("--deepspeed_config", "--config", "--local_rank")
 
 
 def main(argv: list[str]) -> None:
@@ -47,10 +50,14 @@ def _check(
 ) -> tuple[Job | None, tuple[int, list[Problem]], list[Problem]]:
     """What this rank is going to do, what `take_folder` found, and what keeps it from starting."""
     job, found = None, (NO_CHECKPOINT, list[Problem]())
+    problems = Problems()
     try:
-        options = _parser().parse_args(argv)
-        job = prepare(options.words, options.config, options.deepspeed_config, world)
-        if world.is_main:
+        arguments, problems.problems = without_options(argv, OPTIONS)
+        options = problems.collect(_parser().parse_args, arguments)
+        if options:
+            files = options.config, options.deepspeed_config
+            job = problems.collect(prepare, options.words, *files, world)
+        if job and world.is_main and not problems.problems:
             found = take_folder(job)
     except UserError as error:
         return job, found, list(error.problems)
@@ -59,19 +66,21 @@ def _check(
             raise
         traceback.print_exception(error)
         return job, found, [Problem(type(error).__name__, None, str(error))]
-    return job, found, []
+    return job, found, problems.problems
 
 
 def _parser() -> Parser:
     parser = Parser(
         "pretrain.py",
-        "Train a language model. Settings: preset, then --config, then key=value.",
+        "Train a language model. Settings: preset, then --config, then key=value.\n"
+        "lr=3e-4, batch=64 and ds.KEY=value change DeepSpeed's JSON.",
         add_help=False,
     )
     parser.add_argument("words", metavar="PRESET key=value", nargs="*")
-    parser.add_argument("--deepspeed_config", metavar="FILE", help="DeepSpeed's JSON (required)")
-    parser.add_argument("--config", metavar="FILE", help="settings as JSON, or a run.json")
-    parser.add_argument("--local_rank", type=int, help=argparse.SUPPRESS)
+    deepspeed, config, rank = OPTIONS
+    parser.add_argument(deepspeed, metavar="FILE", help="DeepSpeed's JSON (required)")
+    parser.add_argument(config, metavar="FILE", help="settings as JSON, or a run.json")
+    parser.add_argument(rank, type=int, help=argparse.SUPPRESS)
     return parser
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dslm.config.foreign_sentences import SENTENCES
+from dslm.config.foreign_sentences import OPTIONS, SENTENCES
 from dslm.config.foreign_words import FLAGS, SAME_MEANING, VALUES
 from dslm.config.help import Key
 from dslm.config.likely import text, word
@@ -21,6 +21,7 @@ KEYS = {name: key for key, names in SAME_MEANING.items() for name in names.split
 """The key of each foreign word."""
 ANSWERS = {name: answer for names, answer in SENTENCES.items() for name in names.split()}
 """The answer to each word without a key."""
+_OPTIONS = {name: option for option, names in OPTIONS.items() for name in names.split()}
 _VALUES = {
     key: {name: value for value, names in table.items() for name in names.split()}
     for key, table in VALUES.items()
@@ -34,7 +35,7 @@ class Answer:
     rule: str
     fix: str
     key: str = ""
-    """Our key, where there is one of the same meaning…"""
+    """Our key or option, where there is one of the same meaning…"""
     value: Any = None
     """… and what it would be set to; `None` where that cannot be said."""
 
@@ -46,7 +47,7 @@ class Answer:
 def is_foreign(key: str) -> bool:
     """Whether a key is a word of another trainer, as it stands."""
     name = plain(key)
-    return name in KEYS or name in ANSWERS or name in FLAGS
+    return any(name in table for table in (KEYS, ANSWERS, FLAGS, _OPTIONS))
 
 
 def answer(key: str, value: Any, known: Mapping[str, Key]) -> Answer | None:
@@ -62,6 +63,9 @@ def answer(key: str, value: Any, known: Mapping[str, Key]) -> Answer | None:
     for name in dict.fromkeys((plain(key), plain(key).rpartition(".")[2])):
         if name in FLAGS:
             return _flag(name, value)
+        if name in _OPTIONS:
+            option = _OPTIONS[name]
+            return Answer("is an option here", f"write {option} {text(value)}", option, value)
         if name in ANSWERS:
             rule, fix = ANSWERS[name]
             return Answer(rule, fix.format(value=text(value)))

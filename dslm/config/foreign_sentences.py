@@ -132,10 +132,12 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "nothing is sent, downloaded or run from elsewhere",
         "leave it out; dslm hub export RUN FOLDER writes Hugging Face's form",
     ),
-    "deepspeed deepspeed_config ds_config deepspeed_file ds_config_file deepspeed_json": (
-        "is an option",
-        "write --deepspeed_config {value}",
-    ),
-    "config config_file cfg settings": ("is an option", "write --config {value}"),
 }
 """What each word (several a line) meets here, and what to do; {value} is what was typed."""
+
+OPTIONS = {
+    "--deepspeed_config": "deepspeed deepspeed_config ds_config deepspeed_file ds_config_file "
+    "deepspeed_json",
+    "--config": "config config_file cfg settings",
+}
+"""Words for what is an option here."""

@@ -7,6 +7,8 @@ import re
 import shlex
 from typing import Any
 
+from dslm.config.overrides import Written
+
 FLAGS = {
     **dict.fromkeys(("true", "yes", "on", "1", "y", "t"), True),
     **dict.fromkeys(("false", "no", "off", "0", "n", "f"), False),
@@ -47,6 +49,8 @@ def text(value: Any) -> str:
     """A value as one types it behind ``key=``."""
     if isinstance(value, str) and not _is_json(value):
         return shlex.quote(value)
+    if isinstance(value, Written):
+        return value.text
     return shlex.quote(json.dumps(value, ensure_ascii=False))
 
 
@@ -61,7 +65,7 @@ def _is_json(text: str) -> bool:
 
 def _number(text: str) -> float | None:
     """The number that a text means: ``1_000``, ``1,000``, ``10k``, ``5 %``, ``0,1``, ``"8"``."""
-    text = text.strip("\"' ,;").lower().replace(" ", "")
+    text = text.strip("\"' ,;=").lower().replace(" ", "")
     if re.fullmatch(r"\d{1,3}(,\d{3})+", text):
         text = text.replace(",", "")
     matched = NUMBER.fullmatch(text.replace(",", "."))

@@ -9,6 +9,18 @@ from typing import Any
 from dslm.errors import ConfigError, Problem
 
 
+class Written(float):
+    """A number that knows how it was written: ``3e-4``."""
+
+    text: str
+
+    def __new__(cls, text: str | float) -> Written:
+        """Read the number."""
+        made = super().__new__(cls, text)
+        made.text = str(text)
+        return made
+
+
 def parse_words(words: Iterable[str]) -> dict[str, Any]:
     """Turn ``model.layers=4 data.train=shards`` into a nested dictionary.
 
@@ -50,9 +62,16 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def assignment(key: str, value: Any) -> str:
+    """The ``key=value`` word that is read as this value."""
+    if isinstance(value, str) and read_value(value) == value:
+        return f"{key}={value}"
+    return f"{key}={json.dumps(value, ensure_ascii=False)}"
+
+
 def read_value(text: str) -> Any:
     """What stands behind ``=``: JSON where it is JSON, else text."""
     try:
-        return json.loads(text)
+        return json.loads(text, parse_float=Written)
     except json.JSONDecodeError:
         return text

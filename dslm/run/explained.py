@@ -9,8 +9,8 @@ import copy
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from dslm.config.foreign import KEYS, Answer, answer, same_meaning
-from dslm.config.help import Key, keys
+from dslm.config.foreign import KEYS, Answer, answer, plain, same_meaning
+from dslm.config.help import keys
 from dslm.config.overrides import merge
 from dslm.config.parse import ABSENT, UNKNOWN, ParseError
 from dslm.errors import Problem
@@ -18,17 +18,24 @@ from dslm.run.config import RunConfig
 from dslm.run.presets import Settings, nearest_preset
 
 
-def explained(error: ParseError) -> tuple[list[Problem], dict[str, Any] | None]:
+def explained(error: ParseError, values: Settings) -> tuple[list[Problem], dict[str, Any] | None]:
     """What is wrong with settings, in terms of what was typed.
 
     Args:
         error: what their class says.
+        values: the settings, nested.
 
     Returns:
         The problems, and what the mistaken keys were meant to be; `None` where that cannot be said.
     """
     known = keys(RunConfig)
-    answers = {p.where: said for p in error.problems if (said := answered(p, known))}
+    given = flat_values(values)
+    answers = {
+        problem.where: said
+        for problem in error.problems
+        if (problem.rule == UNKNOWN or problem.where in KEYS)
+        and (said := answered(problem.where, given.get(problem.where, problem.found)))
+    }
     meant = {said.key: said.value for said in answers.values() if said.key in known}
     problems, mends = [], {}
     for problem in error.problems:
@@ -43,15 +50,26 @@ def explained(error: ParseError) -> tuple[list[Problem], dict[str, Any] | None]:
     return problems, None if None in mends.values() else mends
 
 
-def answered(problem: Problem, known: Mapping[str, Key]) -> Answer | None:
-    """The answer to a key that the settings do not have, or not as a key of its own."""
-    if problem.rule != UNKNOWN and problem.where not in KEYS:
-        return None
-    said = answer(problem.where, problem.found, known)
+def answered(key: str, value: Any) -> Answer | None:
+    """What to say to a word of another trainer; `None` where it is not known.
+
+    Args:
+        key: as it was typed.
+        value: what was given for it.
+    """
+    known = keys(RunConfig)
+    said = answer(key, value, known)
     if said and said.key == "preset":
-        near = nearest_preset(problem.found)
+        near = nearest_preset(value)
         return same_meaning("preset", near, known) if near else said
     return said
+
+
+def names_preset(values: Mapping[str, Any]) -> bool:
+    """Whether another trainer's word names the preset."""
+    return any(
+        isinstance(value, str) and KEYS.get(plain(key)) == "preset" for key, value in values.items()
+    )
 
 
 def without(values: Settings, keys: Iterable[str]) -> Settings:
@@ -64,6 +82,15 @@ def without(values: Settings, keys: Iterable[str]) -> Settings:
             block = block.get(name) if isinstance(block, dict) else None
         if isinstance(block, dict):
             block.pop(leaf, None)
+    return made
+
+
+def flat_values(values: Mapping[str, Any], prefix: str = "") -> Settings:
+    """Everything that is no block, by its dotted key."""
+    made: Settings = {}
+    for key, value in values.items():
+        inner = isinstance(value, dict)
+        made |= flat_values(value, f"{prefix}{key}.") if inner else {prefix + key: value}
     return made
 
 

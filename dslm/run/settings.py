@@ -18,7 +18,7 @@ from dslm.errors import ConfigError, Problem, Problems
 from dslm.files.whole import read_json
 from dslm.objectives.registry import ObjectiveConfig
 from dslm.run.config import RENAMED, RunConfig
-from dslm.run.explained import explained, nested, without
+from dslm.run.explained import explained, names_preset, nested, without
 from dslm.run.init_from import open_source_run
 from dslm.run.presets import PRESETS, Settings, fine_tune, nearest_preset, tiny
 
@@ -63,7 +63,7 @@ def settings(words: Sequence[str], config_file: str | None) -> RunConfig:
     try:
         config = parse(RunConfig, folded(layers))
     except ParseError as error:
-        problems, meant = explained(error)
+        problems, meant = explained(error, folded(layers))
         found.problems += [_located(problem, layers) for problem in problems]
         config = None if meant is None else _as_meant(user, meant)
     if found.problems or config is None:
@@ -73,7 +73,8 @@ def settings(words: Sequence[str], config_file: str | None) -> RunConfig:
 
 def _layers(user: Layers, found: Problems) -> Layers:
     """What the user gives, above all that decides what is not given."""
-    preset = found.collect(_preset, folded(user))
+    asked = Problems() if names_preset(folded(user)) else found
+    preset = asked.collect(_preset, folded(user))
     if preset is None:  # the other keys are checked all the same
         preset = tiny()
         user = {**user, COMMAND_LINE: {**user[COMMAND_LINE], "preset": tiny.__name__}}

@@ -1,8 +1,13 @@
-"""The words of the command line, sorted: settings of dslm, and changes of DeepSpeed's JSON."""
+"""The words of the command line, sorted: settings of dslm, and changes of DeepSpeed's JSON.
+
+assigned       every word as ``key=value``; what was typed in another form is reported
+sorted_words   which of them are settings, and which change the JSON
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from dslm.config.foreign import is_foreign
 from dslm.config.help import keys
@@ -11,6 +16,15 @@ from dslm.config.overrides import read_value
 from dslm.errors import Problem, Problems
 from dslm.parallel.deepspeed_json.overrides import PREFIX, Overrides, belongs, homes
 from dslm.run.config import RENAMED, RunConfig
+from dslm.run.presets import PRESETS
+
+KNOWN = frozenset((*keys(RunConfig), *RENAMED))
+OWN = frozenset(key.partition(".")[0] for key in KNOWN)
+"""The first names of dslm's own keys."""
+LEAVES = frozenset(key.rpartition(".")[2] for key in KNOWN)
+"""Their last names."""
+DASHES = "-+–—"
+"""What other programs write before a key, or what an editor makes of it."""
 
 
 def sorted_words(words: Sequence[str], found: Problems) -> tuple[list[str], Overrides]:
@@ -18,23 +32,99 @@ def sorted_words(words: Sequence[str], found: Problems) -> tuple[list[str], Over
 
     Args:
         words: a preset's name, if any, and ``key=value`` words.
-        found: collects what is wrong with the changes.
+        found: collects what is wrong with them.
     """
-    known = keys(RunConfig)
-    names = {key.rpartition(".")[2] for key in (*known, *RENAMED)}
-    own = {key.partition(".")[0] for key in (*known, *RENAMED)}
     settings, changes = [], []
-    for one in words:
+    for one in assigned(words, found):
         key, equals, text = one.partition("=")
         if not equals or is_foreign(key):
             settings.append(one)
-        elif belongs(key, own):
+        elif belongs(key, OWN):
             changes.append(one)
-        elif key not in names and len(there := homes(key)) == 1:
+        elif key not in LEAVES and len(there := homes(key)) == 1:
             where = f"{PREFIX}{there[0]}"
-            fix = f"write {word(where, read_value(text))}"
-            found.problems.append(Problem(key, read_value(text), f"is {where} here", fix))
+            value = read_value(text)
+            found.problems.append(
+                Problem(key, value, f"is {where} here", f"write {word(where, value)}")
+            )
             changes.append(f"{where}={text}")
         else:
             settings.append(one)
     return settings, found.collect(Overrides.read, changes) or Overrides()
+
+
+def is_key(name: str) -> bool:
+    """Whether a word is a key that can be set, here or in another trainer."""
+    return name in KNOWN or name in LEAVES or is_foreign(name) or belongs(name, OWN)
+
+
+def assigned(words: Sequence[str], found: Problems) -> Iterator[str]:
+    """The words as ``key=value``, and a preset's name.
+
+    Args:
+        words: as they were typed.
+        found: collects what was typed in another form, which goes on as it was meant.
+    """
+    rest = list(words)
+    presets = [one for one in rest if one in PRESETS]
+    unexplained = 0
+    while rest:
+        one = rest.pop(0)
+        meant, why = _meant(one, rest)
+        if why:
+            found.problems.append(Problem(one, None, why, f"write {meant}"))
+        elif one in PRESETS and one != presets[0]:
+            fix = f"keep one of {' and '.join(dict.fromkeys(presets))}"
+            found.problems.append(Problem(one, None, "is a second preset", fix))
+            continue
+        elif "=" not in one and one not in PRESETS and (presets or unexplained):
+            found.problems.append(Problem(one, None, "is not key=value", _fix(one)))
+            continue
+        unexplained += "=" not in meant and one not in PRESETS
+        yield meant
+
+
+def _meant(one: str, rest: list[str]) -> tuple[str, str]:
+    """What a word most likely means, and what is wrong with it, if anything is.
+
+    Args:
+        one: the word.
+        rest: those behind it, from which is taken what belongs to it.
+    """
+    name, equals, value = one.partition("=")
+    bare = name.lstrip(DASHES)
+    if equals and value:
+        return (
+            (f"{bare}={value}", "is key=value with something before it")
+            if bare != name
+            else (
+                one,
+                "",
+            )
+        )
+    following = rest[0] if rest else ""
+    if not equals and following.startswith("="):
+        taken = rest.pop(0).lstrip("=") or (rest.pop(0) if rest else "")
+        return f"{name}={taken}", "is apart from its value"
+    value_follows = following and "=" not in following and following not in PRESETS
+    if is_key(bare) and value_follows and not following.startswith("-"):
+        return f"{bare}={rest.pop(0)}", "is apart from its value"
+    key, colon, text = one.partition(":")
+    if not equals and colon and text and is_key(key):
+        return f"{key}={text}", "has a colon in place of ="
+    if not equals and bare == name and (meant := _path(one)):
+        return meant, "is a path without its key"
+    return one, ""
+
+
+def _path(one: str) -> str:
+    """What a path that stands alone is for."""
+    path = Path(one).expanduser()
+    for file, key in (("manifest.json", "data.train"), ("run.json", "run")):
+        if "/" in one and (path / file).is_file():
+            return word(key, one)
+    return ""
+
+
+def _fix(one: str) -> str:
+    return f"write {one}=value" if one[:1].isalpha() else ""

@@ -110,7 +110,7 @@ def test_a_right_command_starts(tell: Any) -> None:
         ("patience=3", "patience = 3: needs a validation set; set data.validation=FOLDER"),
         ("pipeline_stages=2", "pipeline_stages = 2: does not divide the number of ranks, 1"),
         ("--deepspeed_conf=x", "unknown argument; did you mean '--deepspeed_config'?"),
-        ("--steps=100", "--steps: unknown argument; see pretrain.py --help"),
+        ("--steps=100", "--steps = '100': is a key, not an option; write steps=100"),
     ],
 )
 def test_a_wrong_word_is_reported_with_its_cure(tell: Any, word: str, line: str) -> None:

@@ -11,6 +11,7 @@ from dslm.config.foreign import ANSWERS, KEYS, answer
 from dslm.config.foreign_sentences import SENTENCES
 from dslm.config.foreign_words import FLAGS, SAME_MEANING, VALUES
 from dslm.config.help import keys
+from dslm.config.overrides import Written
 from dslm.parallel.deepspeed_json.check import paths
 from dslm.parallel.deepspeed_json.overrides import PREFIX, SHORT
 from dslm.run.config import RENAMED, RunConfig
@@ -54,7 +55,7 @@ def test_no_word_has_two_answers_and_none_is_a_key_of_ours() -> None:
         ("N-EMBD", 64, "write model.width=64"),
         ("n_embd", "wide", "write model.width=…, a whole number"),
         ("lr_scheduler_type", "constant_with_warmup", "write schedule.kind=constant"),
-        ("learning_rate", 3e-4, "write lr=0.0003"),
+        ("learning_rate", Written("3e-4"), "write lr=3e-4"),
         ("torch_dtype", "torch.bfloat16", "write precision=bf16"),
         ("bf16", True, "write precision=bf16"),
         ("bf16", False, "leave it out"),

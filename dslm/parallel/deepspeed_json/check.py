@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from dslm.errors import Problem, suggest
+from dslm.parallel.deepspeed_json.case import PARAMETERS
 from dslm.parallel.deepspeed_json.optimizer import allowed_parameters, implementation, offloaded
 from dslm.parallel.deepspeed_json.refused import REFUSED
 from dslm.parallel.deepspeed_json.rules import QUANTIZED, contradictions
@@ -77,7 +78,10 @@ def _unknown(where: str, value: Any, block: Block, known: Block) -> Problem:
     if 0 < len(homes) < 3:
         fix = " or ".join(f"in {home}" if home else "at the top level" for home in homes)
         return Problem(where, found, "is in the wrong place", f"it belongs {fix}")
-    return Problem(where, found, "is not a key of DeepSpeed", suggest(name, block, "delete it"))
+    rule = "is not a key of DeepSpeed"
+    if where.startswith(f"{PARAMETERS}.") and name in allowed_parameters({}):
+        rule = "is a parameter of other optimizers"
+    return Problem(where, found, rule, suggest(name, block, "delete it"))
 
 
 def _leaf(path: str) -> str:

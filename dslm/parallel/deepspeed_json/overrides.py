@@ -100,6 +100,8 @@ class Overrides:
         for path, key in self.typed.items():
             if where == path or where.startswith(f"{path}."):
                 return replace(problem, where=key + where.removeprefix(path))
+        if self.typed and problem.fix == "delete it":  # it no longer fits what was typed
+            return replace(problem, fix=f"delete it, or write {PREFIX}{where}=null")
         return problem
 
     def problems(self, config: Mapping[str, Any]) -> list[Problem]:
