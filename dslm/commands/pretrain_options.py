@@ -49,7 +49,7 @@ def without_options(
             kept.append(one)
         elif near := _misspelt(name, options):
             problems.append(Problem(name, None, "unknown argument", f"did you mean {near!r}?"))
-            misspelt = True
+            misspelt, rest = True, rest if equals else rest[1:]
         else:
             meant, problem = _answer(one, rest)
             problems.append(problem)

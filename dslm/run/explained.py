@@ -15,6 +15,7 @@ from dslm.config.overrides import merge
 from dslm.config.parse import ABSENT, UNKNOWN, ParseError
 from dslm.errors import Problem
 from dslm.run.config import RunConfig
+from dslm.run.folder import flat
 from dslm.run.presets import Settings, nearest_preset
 
 
@@ -29,7 +30,7 @@ def explained(error: ParseError, values: Settings) -> tuple[list[Problem], dict[
         The problems, and what the mistaken keys were meant to be; `None` where that cannot be said.
     """
     known = keys(RunConfig)
-    given = flat_values(values)
+    given = flat(values)
     answers = {
         problem.where: said
         for problem in error.problems
@@ -82,15 +83,6 @@ def without(values: Settings, keys: Iterable[str]) -> Settings:
             block = block.get(name) if isinstance(block, dict) else None
         if isinstance(block, dict):
             block.pop(leaf, None)
-    return made
-
-
-def flat_values(values: Mapping[str, Any], prefix: str = "") -> Settings:
-    """Everything that is no block, by its dotted key."""
-    made: Settings = {}
-    for key, value in values.items():
-        inner = isinstance(value, dict)
-        made |= flat_values(value, f"{prefix}{key}.") if inner else {prefix + key: value}
     return made
 
 

@@ -20,6 +20,7 @@ from dslm.objectives.registry import ObjectiveConfig
 from dslm.run.config import RENAMED, RunConfig
 from dslm.run.explained import explained, names_preset, nested, without
 from dslm.run.init_from import open_source_run
+from dslm.run.paths import with_paths
 from dslm.run.presets import PRESETS, Settings, fine_tune, nearest_preset, tiny
 
 Layers = dict[str, Settings]
@@ -57,8 +58,10 @@ def settings(words: Sequence[str], config_file: str | None) -> RunConfig:
     file = found.collect(_file, config_file)
     if given is None or file is None:
         raise SettingsError(*found.problems)
-    user = {f"--config {config_file}": file, COMMAND_LINE: given}
+    typed = {f"--config {config_file}": file, COMMAND_LINE: given}
+    user = {name: found.collect(with_paths, values) or values for name, values in typed.items()}
     layers = _layers(user, found)
+    is_known = not found.problems  # what the layers below the user's say
     config: RunConfig | None = None
     try:
         config = parse(RunConfig, folded(layers))
@@ -67,7 +70,7 @@ def settings(words: Sequence[str], config_file: str | None) -> RunConfig:
         found.problems += [_located(problem, layers) for problem in problems]
         config = None if meant is None else _as_meant(user, meant)
     if found.problems or config is None:
-        raise SettingsError(*found.problems, mended=config)
+        raise SettingsError(*found.problems, mended=config if is_known else None)
     return config
 
 
@@ -143,7 +146,7 @@ def _given(words: Sequence[str]) -> Settings:
 
 def _file(path: str | None) -> Settings:
     """A file of settings, or those within a ``run.json``."""
-    file = {} if path is None else read_json(Path(path))
+    file = {} if path is None else read_json(Path(path).expanduser())
     values = file["config"] if isinstance(file.get("config"), dict) else file
     return with_current_names(values, RENAMED)
 

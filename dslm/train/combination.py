@@ -20,9 +20,9 @@ from dslm.parallel.plan import Plan
 from dslm.parallel.setup import check_gpu_float8
 from dslm.run.config import RunConfig
 from dslm.run.init_from import open_source_run
-from dslm.run.settings import mended_settings
 from dslm.tokenizers.vocabulary import Vocabulary
 from dslm.train.data import objective_of, open_sources
+from dslm.train.file_kinds import read_settings
 from dslm.train.plan import load_deepspeed, plan_of
 from dslm.train.prepare import check_settings, fitted, forward_pass
 from dslm.train.word_vectors.embedding import check_word_vectors
@@ -103,13 +103,13 @@ def _settings(
 ) -> tuple[RunConfig | None, bool]:
     """The settings as far as they can be mended, and whether they name no data."""
     first = Problems()
-    config = mended_settings(words, config_file, first)
+    config = read_settings(words, config_file, first)
     missing = [p.where for p in first.problems if p.where in LEFT_OUT and p.found is None]
     if not missing:
         found.problems += first.problems
         return config, False
     added = [LEFT_OUT[key] for key in missing]
-    return mended_settings([*words, *added], config_file, found), "data.train" in missing
+    return read_settings([*words, *added], config_file, found), "data.train" in missing
 
 
 def _objective_without_data(config: RunConfig) -> Objective | None:

@@ -31,6 +31,7 @@ from dslm.shards.shard_set import ShardSet
 from dslm.tokenizers.load import load_tokenizer
 from dslm.tokenizers.tokenizer import TokenizerCard
 from dslm.tokenizers.vocabulary import Vocabulary
+from dslm.train.missing_shards import missing
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,12 @@ def open_sources(config: DataConfig) -> Sources:
         )
     opened: list[ShardSet] = []
     problems: list[Problem] = []
-    for folder in (*named, *([config.validation] if config.validation else [])):
+    validation = [config.validation] if config.validation else []
+    keys = {"data.train": named, "data.validation": validation}
+    for key, folder in ((key, one) for key, folders in keys.items() for one in folders):
+        if problem := missing(key, folder):
+            problems.append(problem)
+            continue
         try:
             opened.append(ShardSet.open(folder))
         except DataError as error:

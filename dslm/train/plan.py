@@ -1,4 +1,4 @@
-"""DeepSpeed's JSON: read, filled in with the precision of the settings, checked, planned."""
+"""DeepSpeed's JSON: read, changed by the command line and the precision, checked, planned."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dslm.environment import World
-from dslm.errors import ConfigError, Problem, Problems
+from dslm.errors import ConfigError, Problem, Problems, nearest
 from dslm.files.whole import read_json
 from dslm.parallel.deepspeed_json import check as ds_check
 from dslm.parallel.deepspeed_json.overrides import Overrides
@@ -15,19 +15,42 @@ from dslm.parallel.plan import Plan, make_plan
 from dslm.run.config import RunConfig
 from dslm.run.folder import RunFolder
 from dslm.train.elastic import kept_batch
+from dslm.train.file_kinds import check_kind
+
+OPTION = "--deepspeed_config"
+SHIPPED = Path("ds_configs")
+"""Where the checkout keeps files of DeepSpeed's JSON."""
 
 
 def load_deepspeed(path: str | None) -> dict[str, Any]:
-    """Read DeepSpeed's JSON.
+    """Read DeepSpeed's JSON, or the one that a ``run.json`` records.
 
     Raises:
-        UserError: there is none, or it cannot be read.
+        UserError: there is none, it cannot be read, or is something else.
     """
     if path is None:
         rule = "is required: DeepSpeed's JSON holds optimizer, batch and ZeRO stage"
         fix = "for a start use ds_configs/zero1_fp32.json"
-        raise ConfigError(Problem("--deepspeed_config", None, rule, fix))
-    return read_json(Path(path))
+        raise ConfigError(Problem(OPTION, None, rule, fix))
+    file = Path(path).expanduser()
+    if not file.exists() and (near := _near(file)):
+        raise ConfigError(Problem(OPTION, path, "no such file", f"did you mean '{near}'?"))
+    values = read_json(file)
+    if isinstance(values.get("deepspeed"), dict) and "config" in values:
+        return dict(values["deepspeed"])
+    check_kind(values, OPTION, path)
+    return values
+
+
+def _near(file: Path) -> Path | None:
+    """The file that was most likely meant: in its folder or among those of the checkout."""
+    folders = dict.fromkeys((file.parent, SHIPPED))
+    files = [path for folder in folders for path in sorted(folder.glob("*.json"))]
+    begin = [path for path in files if path.stem.startswith(f"{file.stem}_")]
+    plain = [path for path in begin if "fp32" in path.stem]  # runs everywhere
+    near = nearest(file.stem, [path.stem for path in files])
+    alike = [path for path in files if path.stem == near]
+    return next(iter((*plain, *begin, *alike)), None)
 
 
 def plan_of(

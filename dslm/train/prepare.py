@@ -38,7 +38,6 @@ from dslm.run.checkpoint_tensors import stored_moments
 from dslm.run.config import RunConfig, check_run
 from dslm.run.folder import RunFolder, check_folder
 from dslm.run.init_from import SourceRun, check_init_from, open_source_run
-from dslm.run.settings import mended_settings
 from dslm.sampling.order import Phase
 from dslm.sampling.stream import Stream
 from dslm.train.data import (
@@ -48,6 +47,7 @@ from dslm.train.data import (
     open_sources,
     open_stream,
 )
+from dslm.train.file_kinds import read_settings
 from dslm.train.mixture import first_phase, phases_from
 from dslm.train.plan import load_deepspeed, plan_of
 from dslm.train.precision import precision_of
@@ -144,7 +144,7 @@ def prepare(
     """
     found = Problems()
     own, overrides = sorted_words(words, found)
-    config = mended_settings(own, config_file, found)
+    config = read_settings(own, config_file, found)
     deepspeed = found.collect(load_deepspeed, deepspeed_file)
     sources = found.collect(open_sources, config.data) if config else None
     objective = None

@@ -245,7 +245,7 @@ def test_a_vocabulary_smaller_than_the_tokenizer_is_refused(tell: Any) -> None:
 
 def test_a_missing_data_folder_is_reported(tell: Any) -> None:
     (reported,) = tell(**{"data.train": "nowhere"})
-    assert reported.startswith("nowhere/manifest.json: no such shard set; make one with")
+    assert reported.startswith("data.train = 'nowhere': no such shard set; make one with")
 
 
 def test_a_folder_that_is_no_shard_set_is_reported(tell: Any, shard_set: Path) -> None:

@@ -266,7 +266,7 @@ BROKEN: dict[str, tuple[Break, str]] = {
     "recurrent heads": (word("model.block", "lstm"), "model.heads"),
     "two sources of weights": (
         both(word("word_vectors", "vectors.txt"), word("init_from", "nowhere")),
-        "nowhere",
+        "init_from",
     ),
     "objective": (word("model.attention", "full"), "model.attention"),
     "no batch": (sizes(), BATCH),

@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from dslm.arrays import Int64Array
 from dslm.environment import World
-from dslm.errors import DataError, Problem
+from dslm.errors import DataError, Problem, suggest
 from dslm.files.fingerprint import file_sha256
 from dslm.model.config import ModelConfig
 from dslm.parallel.world import broadcast, broadcast_tensor
@@ -86,12 +86,19 @@ def check_word_vectors(file: str, model: ModelConfig) -> list[Problem]:
     try:
         width = open_vectors(Path(file)).width
     except DataError as error:
-        return list(error.problems)
+        return [*error.problems] if Path(file).exists() else [_absent(file)]
     if width == model.width:
         return []
     rule = f"its vectors are {width} wide, and model.width = {model.width}"
     fix = f"use model.width={width}, or vectors {model.width} wide"
     return [Problem(KEY, file, rule, fix)]
+
+
+def _absent(file: str) -> Problem:
+    """A file that does not exist, and the one beside it that was most likely meant."""
+    others = [str(other) for other in Path(file).parent.glob("*")]
+    fix = suggest(file, others, f"give the file, or leave {KEY} out")
+    return Problem(KEY, file, "no such file", fix)
 
 
 def read_word_vectors(file: str, tokenizer: Path, stream: Stream) -> WordVectors:
