@@ -80,7 +80,7 @@ def agree(
 
     Raises:
         UserError: on a rank alone in its world: its problems.
-        ReportedError: on all ranks: some rank has found mistakes, which the first has reported.
+        ReportedError: on all ranks: some rank has found mistakes, which one has reported.
         SetupError: the ranks do not find each other.
     """
     token = ""
@@ -97,14 +97,15 @@ def agree(
     found = _compare(store, world, mine) if world.is_main else _ask(store, job, mine)
     if not found:
         return
+    held = world.launcher in ASKS_TO_END
     if world.is_main:
-        last = world.launcher in ASKS_TO_END
-        if not last:  # MPI drops what is printed once another rank has ended
+        if not held:  # MPI drops what is printed once another rank has ended
             report(UserError(*found))
-        _decide(store, world, found)
-        if last:
-            REQUESTS.wait_to_be_asked(HELD)
+        if not _decide(store, world, found) and held:
             report(UserError(*found))
+    elif held and world.rank == world.local_rank == world.local_size - 1:
+        REQUESTS.wait_to_be_asked(HELD)  # the launcher names and ends this process last
+        report(UserError(*found))
     raise ReportedError(2)
 
 
@@ -213,12 +214,15 @@ def _compare(store: Store, world: World, mine: Finding) -> list[Problem]:
     return problems
 
 
-def _decide(store: Store, world: World, problems: Sequence[Problem]) -> None:
-    """The first rank: let the others know, and wait a moment until they do."""
+def _decide(store: Store, world: World, problems: Sequence[Problem]) -> bool:
+    """The first rank: let the others know, and wait a moment until they do; returns if they do."""
     store.set("verdict", TypeAdapter(list[Problem]).dump_json(list(problems)).decode())
     end = time.monotonic() + GOODBYE
-    while store.add("heard", 0) < world.size - 1 and time.monotonic() < end:
+    while store.add("heard", 0) < world.size - 1:
+        if time.monotonic() > end:
+            return False
         time.sleep(0.05)
+    return True
 
 
 def _ask(store: Store, job: Job | None, mine: Finding) -> list[Problem]:
