@@ -13,8 +13,9 @@ from dslm.chaos.bench import Bench
 from dslm.chaos.fault import Orders, install
 from dslm.chaos.rows import ROWS, Row
 from dslm.chaos.table import Outcome, line, markdown, summary, tried
-from dslm.commands.cli import Parser, script
+from dslm.commands.cli import Parser, script, typed_path
 from dslm.commands.main import dispatch
+from dslm.commands.run_option import SETTINGS
 from dslm.environment import World, read_world
 from dslm.errors import ConfigError, Problem, TrainingError
 from dslm.preprocess.shard import shard
@@ -47,13 +48,16 @@ def main(argv: list[str]) -> None:
         install(Orders.of(argv[1]), read_world().rank)
         dispatch(["pretrain", *argv[2:]])
         return
-    parser = Parser("dslm chaos", DESCRIPTION)
+    parser = Parser("dslm chaos", DESCRIPTION, "dslm chaos --only 1a 12")
     parser.add_argument("words", metavar="PRESET key=value", nargs="*")
-    parser.add_argument("--deepspeed_config", metavar="FILE", help="DeepSpeed's JSON")
-    parser.add_argument("--config", metavar="FILE", help="settings as JSON, or a run.json")
-    parser.add_argument("--only", metavar="ROW", nargs="+", help="rows of the table, such as 1a 12")
-    parser.add_argument("--output", type=Path, help="folder for the runs, kept in the end")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="also write the table there")
+    own = "DeepSpeed's JSON (default: one of its own)"
+    parser.add_argument("--deepspeed_config", metavar="FILE", help=own)
+    parser.add_argument("--config", metavar="FILE", help=SETTINGS)
+    parser.add_argument("--only", metavar="ROW", nargs="+", help="rows of the table (default: all)")
+    kept = "folder for the runs, kept in the end (default: a temporary one)"
+    parser.add_argument("--output", metavar="DIR", type=typed_path, help=kept)
+    also = "also write the table there"
+    parser.add_argument("--markdown", type=typed_path, metavar="FILE", help=also)
     options = parser.parse_args(argv)
     chosen = _chosen(options.only)
     folder = (options.output or Path(tempfile.mkdtemp(prefix="dslm-chaos-"))).absolute()

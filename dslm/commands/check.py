@@ -11,6 +11,7 @@ import json
 
 from dslm.commands.check_screens import as_record, screen
 from dslm.commands.cli import Parser
+from dslm.commands.run_option import SETTINGS
 from dslm.environment import World, available_memory
 from dslm.errors import CapacityError, Problem, SetupError
 from dslm.parallel.cost import step_time
@@ -88,21 +89,24 @@ def _cluster(options: argparse.Namespace) -> Cluster:
 
 def _parser() -> Parser:
     parser = Parser(
-        "check",
+        "dslm check",
         "Check settings, DeepSpeed's JSON and a layout for machines that need not be here:\n"
         "mistakes, memory, bytes sent, time, and the layouts that fit. Settings: as for pretrain;\n"
         "without data.train the vocabulary is model.vocabulary, or GPT-2's.\n"
         "Exit code: 0 it fits, 1 it does not, 2 it is not possible.",
+        "dslm check gpt2_small --deepspeed_config ds_configs/zero3_bf16.json --gpus 8xH100-80G",
     )
     parser.add_argument("words", metavar="PRESET key=value", nargs="*")
     parser.add_argument("--deepspeed_config", metavar="FILE", help="DeepSpeed's JSON (required)")
-    parser.add_argument("--config", metavar="FILE", help="settings as JSON, or a run.json")
-    parser.add_argument("--hosts", metavar="N", type=int, default=1, help="how many hosts; 1")
-    parser.add_argument("--gpus", metavar="NxNAME", help="GPUs of each host, such as 8xH100-80G")
-    parser.add_argument("--cpu", metavar="N", type=int, help="or ranks of each host on its CPUs")
-    network = "Gbit/s of network for each GPU; its maker's reference host"
+    parser.add_argument("--config", metavar="FILE", help=SETTINGS)
+    parser.add_argument("--hosts", metavar="N", type=int, default=1, help="how many hosts")
+    gpus = "GPUs of each host, such as 8xH100-80G (default: none)"
+    parser.add_argument("--gpus", metavar="NxNAME", help=gpus)
+    ranks = "or ranks of each host on its CPUs (default: none)"
+    parser.add_argument("--cpu", metavar="N", type=int, help=ranks)
+    network = "Gbit/s of network for each GPU (default: as in its maker's reference host)"
     parser.add_argument("--network", metavar="GBIT", type=float, help=network)
-    memory = "main memory of each host; for --cpu what is free here"
+    memory = "main memory of each host (default: for --cpu what is free here)"
     parser.add_argument("--host-memory", metavar="GIB", type=float, help=memory)
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser

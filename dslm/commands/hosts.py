@@ -8,7 +8,7 @@ from pathlib import Path
 from dslm.cluster.hostfile import check_environment_files, read_hostfile
 from dslm.cluster.survey import Survey, ask
 from dslm.cluster.verdict import check_hosts
-from dslm.commands.cli import Parser
+from dslm.commands.cli import Parser, typed_path
 from dslm.environment import launcher_files
 from dslm.errors import SetupError
 from dslm.progress import human
@@ -18,18 +18,21 @@ HEAD = ("host", "slots", "python", "torch", "deepspeed", "dslm", "code", "GPUs",
 
 def main(argv: list[str]) -> None:
     """Ask every host at once; print a table, and raise for what is wrong."""
-    parser = Parser("hosts", "Check every host of a hostfile, over ssh, all at once.")
-    parser.add_argument("hostfile", metavar="HOSTFILE", type=Path, help="as for deepspeed")
+    purpose = "Check every host of a hostfile, over ssh, all at once."
+    parser = Parser("dslm hosts", purpose, "dslm hosts hosts --folder runs")
+    parser.add_argument("hostfile", metavar="HOSTFILE", type=typed_path, help="as for deepspeed")
     parser.add_argument(
         "--folder",
         metavar="DIR",
-        type=Path,
+        type=typed_path,
         default=Path(),
         help="what all hosts must share: where the runs and shards are (default: this folder)",
     )
-    parser.add_argument("--master_port", metavar="PORT", type=int, default=29500)
+    port = "where the ranks will meet"
+    parser.add_argument("--master_port", metavar="PORT", type=int, default=29500, help=port)
     parser.add_argument("--force_multi", action="store_true", help="as it is given to deepspeed")
-    parser.add_argument("--timeout", metavar="SECONDS", type=float, default=60.0)
+    patience = "how long a host is waited for"
+    parser.add_argument("--timeout", metavar="SECONDS", type=float, default=60.0, help=patience)
     options = parser.parse_args(argv)
     slots, problems = read_hostfile(options.hostfile)
     problems += check_environment_files(launcher_files())

@@ -25,7 +25,7 @@ settings; it is {COMPARISON} in the current folder.
 
 def main(argv: list[str]) -> None:
     """Write the page, once or for as long as a run goes on."""
-    parser = Parser("report", DESCRIPTION)
+    parser = Parser("report", DESCRIPTION, "dslm report runs/a runs/b")
     which = "the folder of a run"
     parser.add_argument("run", metavar="RUN", nargs="+", type=typed_path, help=which)
     parser.add_argument("--output", metavar="PAGE", type=typed_path, help="write the page there")

@@ -1,8 +1,11 @@
-"""The options that name a run, and one of its checkpoints."""
+"""The options that name a run, one of its checkpoints, or the settings of one."""
 
 from __future__ import annotations
 
 from dslm.commands.cli import Parser, typed_path
+
+SETTINGS = "settings as JSON, or a run.json (default: none)"
+"""What ``--config`` takes."""
 
 
 def add_run(parser: Parser) -> None:

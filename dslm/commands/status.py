@@ -15,7 +15,8 @@ def main(argv: list[str]) -> None:
     Raises:
         ReportedError: the word is none of those expected: exit code 1.
     """
-    parser = Parser("status", f"Say how a run stands: {', '.join(WORDS[:-1])} or {WORDS[-1]}.")
+    purpose = f"Say how a run stands: {', '.join(WORDS[:-1])} or {WORDS[-1]}."
+    parser = Parser("dslm status", purpose, "dslm status runs/a --expect done")
     add_run(parser)
     parser.add_argument(
         "--expect",
@@ -23,10 +24,10 @@ def main(argv: list[str]) -> None:
         choices=WORDS,
         action="append",
         default=[],
-        help="end with exit code 0 if it stands so, else with 1; may be repeated",
+        help="end with exit code 0 if it stands so, else with 1; may be repeated (default: 0)",
     )
     options = parser.parse_args(argv)
-    folder = RunFolder(options.run)
+    folder = RunFolder.open(options.run)
     record = folder.read()
     word = read_standing(folder, record).word
     # That of a run that has ended is of some moment before.

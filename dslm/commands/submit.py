@@ -8,11 +8,15 @@ from pathlib import Path
 
 from dslm.cluster.slurm import Allocation
 from dslm.commands.cli import Parser
+from dslm.commands.run_option import SETTINGS
 from dslm.environment import World
 from dslm.errors import Problem, Problems, SetupError, UserError
 from dslm.train.prepare import prepare
 
 SCRIPT = "launch/pretrain.sbatch"
+EXAMPLE = """\
+dslm submit --nodes 2 --ranks 8 --gpus 8 gpt2_small \\
+      --deepspeed_config ds_configs/zero3_bf16.json data.train=shards/train run=runs/b"""
 
 
 def main(argv: list[str]) -> None:
@@ -57,20 +61,24 @@ def _submit(command: list[str]) -> str:
 
 
 def _parser() -> Parser:
-    parser = Parser("submit", "Check a run and submit it to SLURM; prints the job's number.")
+    purpose = "Check a run and submit it to SLURM; prints the job's number."
+    parser = Parser("dslm submit", purpose, EXAMPLE)
     parser.add_argument("words", metavar="PRESET key=value", nargs="*")
     parser.add_argument("--deepspeed_config", metavar="FILE", help="DeepSpeed's JSON (required)")
-    parser.add_argument("--config", metavar="FILE", help="settings as JSON, or a run.json")
+    parser.add_argument("--config", metavar="FILE", help=SETTINGS)
     parser.add_argument("--nodes", metavar="N", type=int, default=1, help="hosts")
     parser.add_argument("--ranks", metavar="N", type=int, default=1, help="ranks on each host")
     parser.add_argument("--gpus", metavar="N", type=int, default=0, help="GPUs on each host")
-    parser.add_argument("--cpus", metavar="N", type=int, help="CPU cores for each rank")
-    parser.add_argument("--time", metavar="LIMIT", help="as SLURM writes it, such as 2-00:00:00")
-    parser.add_argument("--partition", metavar="NAME")
-    parser.add_argument("--account", metavar="NAME")
-    parser.add_argument("--log", metavar="FILE", help="its log; %%j there is the job's number")
     parser.add_argument(
-        "--after", metavar="JOB", help="start once this job has ended well; data may not exist yet"
+        "--cpus", metavar="N", type=int, help="CPU cores for each rank (default: SLURM's)"
     )
+    limit = "as SLURM writes it, such as 2-00:00:00 (default: that of the partition)"
+    parser.add_argument("--time", metavar="LIMIT", help=limit)
+    parser.add_argument("--partition", metavar="NAME", help="where it waits (default: SLURM's)")
+    parser.add_argument("--account", metavar="NAME", help="who pays for it (default: SLURM's)")
+    log = "its log; %%j there is the job's number (default: SLURM's)"
+    parser.add_argument("--log", metavar="FILE", help=log)
+    after = "start once this job has ended well; data may not exist yet (default: at once)"
+    parser.add_argument("--after", metavar="JOB", help=after)
     parser.add_argument("--dry-run", action="store_true", help="print the command only")
     return parser
