@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,8 +29,6 @@ from dslm.tokenizers.tokenizer import Tokenizer
 STDIN = "-"
 KINDS = {"workers": count, "shard_size": size}
 """What reads options of ``shard`` alone; see `text_options.convert`."""
-HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
-"""What the name of a model on Hugging Face's hub looks like."""
 
 
 def check(options: argparse.Namespace, found: Problems, tasks: int) -> None:
@@ -86,7 +83,7 @@ def open_tokenizer(path: Path) -> Tokenizer:
     Raises:
         DataError: there is none.
     """
-    if HUB_NAME.fullmatch(str(path)) and not path.exists():
+    if not path.exists():
         rule = "there is no such folder or file, and nothing is downloaded"
         fix = "give the folder of a tokenizer, such as one from preprocess/train_tokenizer.py"
         raise DataError(Problem("--tokenizer", str(path), rule, fix))

@@ -94,10 +94,20 @@ def shard_sets(
     sharding: ShardingConfig,
     execution: Execution | None = None,
 ) -> tuple[dict[str, ShardSet], bool]:
-    """Make the sets of a split in folders below `output`, all at once; or one set, see `shard`.
+    """Make the sets of a split, all at once, unless they exist already.
+
+    Args:
+        paths: files from `read.inputs.expand`.
+        output: the folder to make, with a folder for each set; without a split the only set.
+        sharding: the tokenizer and what decides the content, the split too.
+        execution: what does not.
 
     Returns:
         The sets by name, and whether they were made now; the only one of no split has no name.
+
+    Raises:
+        DataError: as `shard`; or no document falls into one of the sets.
+        SetupError: the disk is full, or a worker was killed.
     """
     job = _Job(paths, output, sharding, execution or Execution())
     made = False

@@ -116,6 +116,9 @@ class Manifest:
             DataError: it is missing, is no manifest, or its counts contradict each other.
         """
         path = folder / FILE
+        if not path.exists() and (within := [str(one.parent) for one in folder.glob(f"*/{FILE}")]):
+            rule, fix = "the folder is not a shard set", f"give {' or '.join(sorted(within))}"
+            raise DataError(Problem(str(folder), None, rule, fix))
         manifest = record.load(cls, path, "shard set", "shard", RENAMED)
         if problems := manifest.check(str(path)):
             raise DataError(*problems)

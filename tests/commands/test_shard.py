@@ -4,6 +4,8 @@ import gzip
 import io
 import json
 import os
+import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,24 @@ def test_the_first_screen_says_what_will_be_done(call: Call) -> None:
         "          2 processes for 1 unit of work: text of up to 1MB is one unit",
         "output    set, shards of 256MB",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "pack", "words", "why"),
+    [
+        ("a.txt", bytes, [], "a file is not divided where it is one document"),
+        ("a.txt.gz", gzip.compress, ["--documents", "line"], "a packed file is not divided"),
+        ("a.txt", bytes, ["--documents", "line"], ""),
+    ],
+)
+def test_workers_without_work_are_noticed_with_the_reason(
+    call: Call, name: str, pack: Callable[[bytes], bytes], words: list[str], why: str
+) -> None:
+    draw = random.Random(2)
+    Path(name).write_bytes(pack("\n".join(draw.randbytes(500).hex() for _ in range(1200)).encode()))
+    _, _, reported = call("--input", name, "--workers", "2", *words)
+    assert ("2 processes for 1 unit of work: " in reported) == bool(why)
+    assert why in reported
 
 
 def test_the_last_screen_says_what_was_made_and_what_was_not(call: Call) -> None:

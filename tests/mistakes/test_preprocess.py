@@ -98,6 +98,7 @@ MISTAKES = [
     ("data stats nothing", "nothing/manifest.json", "no such shard set", "make one with"),
     ("data show corpus --document 0", "corpus/manifest.json", "is not a shard set", "make one"),
     ("data stats corpus --rejects r.gz", "corpus/manifest.json", "not a shard set", "make one"),
+    ("data stats .", ": the folder", "is not a shard set", "give made"),
     ("data verfy corpus", "dslm data = 'verfy'", "no such verb", "did you mean 'verify'?"),
 ]
 
@@ -114,6 +115,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number in range(3):
         (folder / f"corpus/{number}.txt").write_text(f"{number} {TEXT}\n")
     (folder / "letters.txt").write_text(LETTERS)
+    (folder / "made").mkdir()
+    (folder / "made/manifest.json").write_text("{}")
     train([folder / "letters.txt"], folder / "tok", TokenizerConfig("char", None))
     records = [json.dumps({"content": TEXT, "id": f"{n}"}) for n in range(200)]
     (folder / "content.jsonl").write_text("\n".join(records) + "\n")

@@ -49,6 +49,12 @@ def test_much_text_is_cut_in_units_enough_for_many_workers(
     assert len(plan(paths, ShardingConfig(tmp_path, reading=LINES))) == 4
 
 
+def test_little_text_in_several_files_gives_some_workers_something_to_do(tmp_path: Path) -> None:
+    sizes = [unit.size for unit in plan(write(tmp_path, *[700_000] * 14), ShardingConfig(tmp_path))]
+    assert len(sizes) == 14
+    assert len(plan(write(tmp_path, *[7_000] * 14), ShardingConfig(tmp_path))) == 1
+
+
 @pytest.mark.parametrize("documents", ["file", "block", "line"])
 def test_an_empty_file_keeps_its_place_among_the_inputs(tmp_path: Path, documents: str) -> None:
     paths = write(tmp_path, 10, 0, 10)
