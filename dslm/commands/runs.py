@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from dslm.commands.cli import Parser
+from dslm.commands.cli import Parser, typed_path
 from dslm.commands.columns import columns
 from dslm.errors import CheckpointError, Problem
 from dslm.progress import Progress
@@ -18,10 +16,11 @@ def main(argv: list[str]) -> None:
     Raises:
         UserError: there is no such folder, or no run in it.
     """
-    parser = Parser("runs", "All runs in a folder and below it, a line each.")
-    parser.add_argument("folder", metavar="FOLDER", type=Path, help="where to look for runs")
+    purpose = "All runs in a folder and below it, a line each."
+    parser = Parser("runs", purpose, "dslm runs runs --html runs.html")
+    parser.add_argument("folder", metavar="FOLDER", type=typed_path, help="where to look for runs")
     page = "write a page that links the reports of the runs, in place of the table"
-    parser.add_argument("--html", metavar="PAGE", type=Path, help=page)
+    parser.add_argument("--html", metavar="PAGE", type=typed_path, help=page)
     options = parser.parse_args(argv)
     folders = list(find_runs(options.folder))
     if not folders:
