@@ -28,7 +28,8 @@ def main(argv: list[str]) -> None:
     parser = Parser("report", DESCRIPTION, "dslm report runs/a runs/b")
     which = "the folder of a run"
     parser.add_argument("run", metavar="RUN", nargs="+", type=typed_path, help=which)
-    parser.add_argument("--output", metavar="PAGE", type=typed_path, help="write the page there")
+    where = f"write the page there (default: report.html in the run; of several {COMPARISON})"
+    parser.add_argument("--output", metavar="PAGE", type=typed_path, help=where)
     again = f"write it anew every SECONDS ({SECONDS} unless given) as long as a run goes on"
     parser.add_argument(
         "--watch", metavar="SECONDS", nargs="?", type=int, const=SECONDS, help=again

@@ -19,7 +19,7 @@ def main(argv: list[str]) -> None:
     purpose = "All runs in a folder and below it, a line each."
     parser = Parser("runs", purpose, "dslm runs runs --html runs.html")
     parser.add_argument("folder", metavar="FOLDER", type=typed_path, help="where to look for runs")
-    page = "write a page that links the reports of the runs, in place of the table"
+    page = "write a page that links the reports of the runs (default: a table on the screen)"
     parser.add_argument("--html", metavar="PAGE", type=typed_path, help=page)
     options = parser.parse_args(argv)
     folders = list(find_runs(options.folder))
