@@ -30,7 +30,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("run", metavar="RUN", nargs="+", type=typed_path, help=which)
     where = f"write the page there (default: report.html in the run; of several {COMPARISON})"
     parser.add_argument("--output", metavar="PAGE", type=typed_path, help=where)
-    again = f"write it anew every SECONDS ({SECONDS} unless given) as long as a run goes on"
+    again = f"write it anew every SECONDS ({SECONDS}) as long as a run goes on (default: once)"
     parser.add_argument(
         "--watch", metavar="SECONDS", nargs="?", type=int, const=SECONDS, help=again
     )

@@ -202,12 +202,21 @@ class Loop:
         }
         if failed := len(self.checkpointer.record.failed_saves):
             line["failed_saves"] = failed
-        if self.peak is not None:
-            per_token = flops_per_token(self.config.model, self.objective.scored_fraction)
-            line["mfu"] = per_token * tokens_per_second / (self.peak * self.plan.world)
+        if (share := self.flops_utilization(tokens_per_second)) is not None:
+            line["mfu"] = share
         self.logger.log(line, self.throughput)
         if math.isfinite(value) and (said := warning(self.config, self.position.step, value)):
             self.logger.message(said)
+
+    def flops_utilization(self, tokens_per_second: float) -> float | None:
+        """The share of the peak of all ranks that the run uses; `None` if the peak is not known."""
+        if self.peak is None:
+            return None
+        per_token = flops_per_token(self.config.model, self.objective.scored_fraction)
+        used = per_token * tokens_per_second / self.plan.world
+        if used > self.peak:  # of a CPU that something else kept busy when it was measured
+            self.peak = max(self.peak, peak_flops(self.device, self.engine.half) or 0.0)
+        return used / self.peak if used <= self.peak else None
 
     def measure(self) -> str | None:
         """Measure the validation loss; returns a reason to stop, if there is one.
