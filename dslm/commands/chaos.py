@@ -56,7 +56,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--only", metavar="ROW", nargs="+", help="rows of the table (default: all)")
     kept = "folder for the runs, kept in the end (default: a temporary one)"
     parser.add_argument("--output", metavar="DIR", type=typed_path, help=kept)
-    also = "also write the table there"
+    also = "also write the table there (default: nowhere)"
     parser.add_argument("--markdown", type=typed_path, metavar="FILE", help=also)
     options = parser.parse_args(argv)
     chosen = _chosen(options.only)

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from dslm.commands.cli import typed_path
+from dslm.commands.shards_option import open_shards
 from dslm.config.parse import parse
 from dslm.errors import ConfigError, Problem
 from dslm.inference.selection import Calibration
 from dslm.quantization.config import CALIBRATION_ROWS, SCHEMES, QuantizationConfig
-from dslm.shards.shard_set import ShardSet
 
 
 def add_rounding(parser: ArgumentParser) -> None:
@@ -67,4 +67,5 @@ def calibration(options: Namespace) -> Calibration | None:
         raise ConfigError(Problem("--calibration-rows", rows, "must be at least 1"))
     if options.calibrate is None:
         return None
-    return Calibration(ShardSet.open(options.calibrate), CALIBRATION_ROWS if rows is None else rows)
+    shards = open_shards("--calibrate", options.calibrate)
+    return Calibration(shards, CALIBRATION_ROWS if rows is None else rows)

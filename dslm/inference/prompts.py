@@ -93,18 +93,17 @@ def check_prompt(
 
 def _unlike_text(prompt: str, model: ModelConfig, tokenizer: Tokenizer) -> list[Problem]:
     """What cannot be continued."""
-    problems = []
     if MASK.search(prompt):
         rule = "this model continues a text and fills no masks"
         fix = "leave <mask> out, or use a run with objective.kind=masked or denoising"
-        problems.append(Problem("--prompt", prompt, rule, fix))
+        return [Problem("--prompt", prompt, rule, fix)]
     tokens = len(tokenizer.prompt(prompt))
     if not tokens:
         rule = "must not be empty: this tokenizer has no mark for the beginning of a document"
-        problems.append(Problem("--prompt", prompt, rule, 'give a text, such as --prompt "The"'))
-    if model.reach is not None and tokens > model.reach:
-        problems.append(_too_long(tokens, model.reach))
-    return problems
+        return [Problem("--prompt", prompt, rule, 'give a text, such as --prompt "The"')]
+    if model.reach is None or tokens <= model.reach:
+        return []
+    return [_too_long(tokens, model.reach)]
 
 
 def _unlike_masked(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from dslm.inference.trained import Trained, load
 from dslm.model.transformer import Transformer
 from dslm.preprocess.shard import shard
 from dslm.preprocess.work.plan import ShardingConfig
-from dslm.run.checkpoint import layer_file, read_weights
+from dslm.run.checkpoint import layer_file, read_weights, verify_sizes
 from dslm.shards.shard_set import ShardSet
 
 
@@ -174,6 +175,45 @@ def test_a_damaged_checkpoint_is_refused_with_its_file(run_folder: Path) -> None
     file.write_bytes(content)
     with pytest.raises(CheckpointError, match=r"layer-0002\.safetensors: is damaged"):
         load(run_folder)
+
+
+def with_moments(run: Path) -> Path:
+    """The checkpoint of a run, whose manifest names a file of moments that is not there."""
+    checkpoint = run / "checkpoints/step-00000007"
+    manifest = json.loads((checkpoint / "manifest.json").read_text())
+    manifest["files"][layer_file(2, True)] = {"bytes": 8, "sha256": "0" * 64}
+    (checkpoint / "manifest.json").write_text(json.dumps(manifest))
+    return checkpoint
+
+
+def test_what_only_training_needs_may_be_damaged(run_folder: Path) -> None:
+    checkpoint = with_moments(run_folder)
+    assert [problem.rule for problem in verify_sizes(checkpoint)] == ["is missing"]
+    assert load(run_folder).step == 7
+
+
+@pytest.mark.parametrize("file", [layer_file(2, False), "state.json"])
+def test_damage_is_reported_with_a_step_that_is_whole(file: str, run_folder: Path) -> None:
+    checkpoints = run_folder / "checkpoints"
+    shutil.copytree(checkpoints / "step-00000007", checkpoints / "step-00000012")
+    damaged = checkpoints / "step-00000012" / file
+    content = damaged.read_bytes()
+    damaged.write_bytes(content[:-1] + bytes([content[-1] ^ 4]))
+    fix = f"use --step 7; dslm checkpoint verify {run_folder} looks for all damage"
+    with pytest.raises(CheckpointError, match=f"{re.escape(file)}: is damaged: .*; {fix}$"):
+        load(run_folder)
+
+
+def test_everything_wrong_with_a_command_is_reported_at_once(
+    run_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = "--data nowhere --step 3 --scheme w5 --group-size few --calibration-rows 9"
+    assert run(evaluate_command.main, [str(run_folder), *words.split()]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    named = ["--scheme", "--group-size", "--calibration-rows", str(run_folder), "nowhere"]
+    assert len(lines) == len(named)
+    for line, name in zip(lines, named, strict=True):
+        assert line.startswith(f"error: {name}")
 
 
 def test_a_step_that_is_not_there_is_reported_with_those_that_are(run_folder: Path) -> None:
