@@ -3,6 +3,7 @@
 # make test-versions  the fast tests on the oldest versions that pyproject.toml allows, and on the newest
 # make docs       the pages of the Python interface, in build/api
 # make benchmark  figures beside the peers', written to docs/benchmarks.md
+# make pictures   the pictures of the documents, from a run on the demo's shards
 
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
@@ -23,7 +24,7 @@ RANKS := $(GPUS)
 endif
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo test test-fast test-versions test-oldest test-newest lint docs benchmark clean-demo
+.PHONY: help demo test test-fast test-versions test-oldest test-newest lint docs benchmark pictures clean-demo
 
 help:
 	@sed -n '/^# /!q; s/^# //p' Makefile
@@ -91,6 +92,9 @@ docs: .venv/ready
 
 benchmark: .venv/ready
 	python benchmarks/run.py
+
+pictures: .venv/ready $(DEMO)/shards/train/manifest.json
+	python benchmarks/pictures.py
 
 # torch first: later packages then keep the version that is there.
 .venv/ready: pyproject.toml constraints.txt

@@ -129,12 +129,13 @@ def differences(records: Sequence[Record]) -> list[tuple[str, list[str]]]:
 def _settings(record: Record) -> Iterator[tuple[str, str]]:
     """All that decides a run: its settings, DeepSpeed's, the layout, the data and the versions."""
     config: Mapping[str, Any] = record.fact("config") or {}
-    plan, code = record.fact("plan") or {}, record.fact("code") or {}
+    plan = record.fact("plan") or {}
     groups = {
         "": {key: value for key, value in config.items() if key not in SAME},
         "deepspeed.": record.fact("deepspeed") or {},
         "layout.": {key: plan[key] for key in ("world", "replicas", "device") if key in plan},
-        "version of ": {**(record.fact("versions") or {}), "dslm's code": code.get("commit")},
+        "version of ": record.fact("versions") or {},
+        "commit of ": {"dslm": record.fact("code", "commit")},
     }
     for prefix, group in groups.items():
         for key, value in flat(group).items():

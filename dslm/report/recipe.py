@@ -39,17 +39,17 @@ def commands(record: Record) -> list[tuple[str, str]]:
 
 def machine(record: Record) -> list[tuple[str, str]]:
     """When, where and by which code the run was made, as far as it is known."""
-    hosts, code = record.fact("machine", "hosts") or [], record.fact("code") or {}
+    hosts = record.fact("machine", "hosts") or []
     began, stopped = record.fact("started"), record.fact("stopped")
     took = seconds_between(began, stopped)
-    commit = str(code.get("commit") or "") + (" with local changes" if code.get("dirty") else "")
+    changes = " with local changes" if record.fact("code", "dirty") else ""
     found = {
         "started": date(began),
         "ended": date(stopped),
         "from start to end": duration(took) if took is not None else "",
         "hosts" if len(hosts) > 1 else "host": ", ".join(map(str, hosts)),
         "device": str(record.fact("machine", "device") or record.fact("plan", "device") or ""),
-        "commit of dslm": commit,
+        "commit of dslm": str(record.fact("code", "commit") or "") + changes,
         **(record.fact("versions") or {}),
     }
     return [(name, value) for name, value in found.items() if value]

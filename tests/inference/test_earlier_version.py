@@ -11,6 +11,7 @@ import pytest
 import torch
 from helpers.hub import write_checkpoint
 from helpers.models import build
+from helpers.pages import Page
 from safetensors.torch import load_file
 
 from dslm.commands import evaluate, generate, report
@@ -88,4 +89,4 @@ def test_it_is_evaluated_asked_and_reported(
     assert run(generate.main, [str(old.path), "--prompt", "1", "--max-new-tokens", "3"]) == 0
     assert capsys.readouterr().out.startswith("1")
     assert run(report.main, [str(old.path)]) == 0
-    assert "bottleneck_length" in old.report.read_text(encoding="utf-8")
+    assert "bottleneck_length" in Page(old.report).texts["th"]

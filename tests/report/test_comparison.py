@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,25 @@ def test_the_page_is_well_formed_and_links_the_reports_that_exist(
     assert page.open == []
     assert page.links == ["a/report.html"]
     assert page.texts["h1"] == ["2 runs"]
+
+
+def test_a_page_about_long_runs_stays_small(
+    make_run: RunMaker, training: LineMaker, tmp_path: Path
+) -> None:
+    draw, runs = random.Random(0), []
+    for name in "abc":
+        lines = [
+            training(
+                10 * step,
+                2 + 7 / step**0.35 + draw.gauss(0, 0.1),
+                gradient_norm=abs(draw.gauss(1, 0.2)),
+                tokens_per_second=draw.gauss(1e5, 1e3),
+                learning_rate=1e-3 / step,
+            )
+            for step in range(1, 10_001)
+        ]
+        runs.append(make_run(lines, None, name))
+    assert write_comparison(runs, tmp_path / "page.html").stat().st_size < 400_000
 
 
 def test_hostile_names_and_settings_are_shown_and_not_run(make_runs: Any, tmp_path: Path) -> None:
