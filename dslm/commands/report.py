@@ -8,14 +8,15 @@ from contextlib import suppress
 from pathlib import Path
 
 from dslm.commands.cli import Parser, typed_path
-from dslm.errors import ConfigError, Problem
 from dslm.report import write_comparison, write_report
 from dslm.report.record import NoStepError
 from dslm.run.folder import RunFolder
 from dslm.run.standing import read_standing
 
 COMPARISON = Path("comparison.html")
+"""The page about several runs unless another is named."""
 SECONDS = 5
+"""From one writing of a watched page to the next."""
 DESCRIPTION = f"""\
 Write a page about a run that reads offline: report.html in the folder of the run. Several runs are
 compared in one page: their curves over each other, their results, and what differs in their
@@ -30,16 +31,12 @@ def main(argv: list[str]) -> None:
     parser.add_argument("run", metavar="RUN", nargs="+", type=typed_path, help=which)
     where = f"write the page there (default: report.html in the run; of several {COMPARISON})"
     parser.add_argument("--output", metavar="PAGE", type=typed_path, help=where)
-    again = f"write it anew every SECONDS ({SECONDS}) as long as a run goes on (default: once)"
-    parser.add_argument(
-        "--watch", metavar="SECONDS", nargs="?", type=int, const=SECONDS, help=again
-    )
+    again = f"write it anew every {SECONDS} seconds as long as a run goes on; it reads itself anew"
+    parser.add_argument("--watch", action="store_true", help=again)
     options = parser.parse_args(argv)
-    if options.watch is None:
+    if not options.watch:
         print(_write(options, watch=0))
         return
-    if options.watch < 1:
-        raise ConfigError(Problem("--watch", options.watch, "must be at least 1 second"))
     try:
         _watch(options)
     except KeyboardInterrupt:  # the usual way to end it
@@ -52,13 +49,13 @@ def _watch(options: Namespace) -> None:
     announced = False
     while any(_is_running(run) for run in options.run):
         try:
-            page = _write(options, options.watch)
+            page = _write(options, SECONDS)
             if not announced:
                 print(page, flush=True)
             announced = True
         except NoStepError:
             pass  # until its first step there is nothing to draw
-        time.sleep(options.watch)
+        time.sleep(SECONDS)
     page = _write(options, watch=0)
     if not announced:
         print(page)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dslm.errors import CheckpointError, Problem
+from dslm.errors import CheckpointError, Problem, UserError
 from dslm.report.chart import COLUMNS, SMOOTHING, Chart, Line, Note, draw
 from dslm.report.clock import clocks, units
 from dslm.report.curves import QUANTITIES, curves, second_half
@@ -20,7 +20,7 @@ from dslm.report.markup import fill
 from dslm.report.outcomes import outcomes, remarks
 from dslm.report.page import link, write_page
 from dslm.report.recipe import value_text
-from dslm.report.record import Record, read_record
+from dslm.report.record import NoStepError, Record, read_record
 from dslm.report.series import series
 from dslm.report.summary import Summary, labels, summarize
 from dslm.run.folder import flat
@@ -50,8 +50,23 @@ def write_comparison(runs: Sequence[Path], page: Path, watch: int = 0) -> Path:
     if same:
         rule = "is named twice"
         raise CheckpointError(*(Problem(str(run), None, rule, "name it once") for run in same))
-    write_page(page, render([read_record(run) for run in runs], page.parent, watch))
+    write_page(page, render(_read(runs), page.parent, watch))
     return page
+
+
+def _read(runs: Sequence[Path]) -> list[Record]:
+    """What their folders hold; where some cannot be read, all of these are reported."""
+    records, errors = list[Record](), list[UserError]()
+    for run in runs:
+        try:
+            records.append(read_record(run))
+        except UserError as error:
+            errors.append(error)
+    if errors:
+        early = all(isinstance(error, NoStepError) for error in errors)
+        kind = NoStepError if early else CheckpointError
+        raise kind(*(problem for error in errors for problem in error.problems))
+    return records
 
 
 def render(records: Sequence[Record], beside: Path, watch: int = 0) -> str:

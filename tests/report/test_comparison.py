@@ -15,7 +15,7 @@ from dslm.errors import CheckpointError, SetupError
 from dslm.report import write_comparison
 from dslm.report.comparison import COLOURS, charts, differences, look
 from dslm.report.outcomes import Cell, outcomes, remarks
-from dslm.report.record import Record, read_record
+from dslm.report.record import NoStepError, Record, read_record
 from dslm.report.summary import labels, summarize
 
 HELD = {"folder": "shards/held", "fingerprint": "h"}
@@ -180,6 +180,22 @@ def test_a_run_that_is_named_twice_is_a_mistake(make_runs: Any, tmp_path: Path) 
     (run,) = make_runs(a={})
     with pytest.raises(CheckpointError, match="is named twice; name it once"):
         write_comparison([run, run.parent / "." / run.name], tmp_path / "page.html")
+
+
+def test_all_folders_that_are_no_runs_are_reported_at_once(make_runs: Any, tmp_path: Path) -> None:
+    runs = [*make_runs(a={}), tmp_path / "x", tmp_path / "y"]
+    with pytest.raises(CheckpointError) as caught:
+        write_comparison(runs, tmp_path / "page.html")
+    assert [Path(problem.where).name for problem in caught.value.problems] == ["x", "y"]
+
+
+def test_runs_that_have_made_no_step_are_waited_for(make_run: RunMaker, tmp_path: Path) -> None:
+    runs = [make_run([], None, name) for name in "ab"]
+    with pytest.raises(NoStepError):
+        write_comparison(runs, tmp_path / "page.html")
+    with pytest.raises(CheckpointError) as caught:
+        write_comparison([*runs, tmp_path / "x"], tmp_path / "page.html")
+    assert not isinstance(caught.value, NoStepError)
 
 
 def test_a_page_that_cannot_be_written_is_reported(make_runs: Any, tmp_path: Path) -> None:
