@@ -106,15 +106,12 @@ def _option(
 def _nearest(where: str, found: Any, known: Mapping[str, Key]) -> str:
     """The known key that an unknown one most likely means, at its own depth or at another."""
     parent, _, leaf = where.rpartition(".")
-    siblings = [key for key in known if key.rpartition(".")[0] == parent]
-    near = suggest(where, siblings)
-    if near:
-        return near
     named = [key for key in known.values() if key.name.rpartition(".")[2] == leaf]
     elsewhere = [key.name for key in named if fits(found, key)] or [key.name for key in named]
     if elsewhere:
         return f"did you mean {' or '.join(map(repr, elsewhere))}?"
-    return suggest(where, known, "see --help for every key")
+    siblings = [key for key in known if key.rpartition(".")[0] == parent]
+    return suggest(where, siblings) or suggest(where, known, "see --help for every key")
 
 
 def _first_below(where: str, known: Mapping[str, Key]) -> str:

@@ -81,9 +81,8 @@ def no_run(run: str) -> Problem | None:
     near = nearest(run, [str(one.parent) for one in path.parent.glob("*/run.json")])
     of_a_hub = f"dslm hub import FOLDER {imported}, and then {key}={imported}"
     fix = f"did you mean {near!r}?" if near else f"download a hub's model, and write {of_a_hub}"
-    return Problem(
-        key, run, "is not the folder of a run: it does not exist, and nothing is downloaded", fix
-    )
+    rule = "is not the folder of a run: it does not exist, and nothing is downloaded"
+    return Problem(key, run, rule, fix)
 
 
 def _above(path: Path, parent: Path) -> Path:

@@ -72,7 +72,7 @@ def combine(
     deepspeed = found.collect(load_deepspeed, deepspeed_file)
     plan = None
     if deepspeed is not None:
-        deepspeed, plan = plan_of(deepspeed, overrides, config, world, found)
+        deepspeed, plan = plan_of(deepspeed, overrides, config, world, found, deepspeed_file)
     assumed, objective, source = False, None, None
     if config:
         found.problems += check_settings(config, deepspeed if plan else None)

@@ -9,6 +9,8 @@ from dslm.environment import World
 from dslm.errors import ConfigError, Problem, Problems, nearest
 from dslm.files.whole import read_json
 from dslm.parallel.deepspeed_json import check as ds_check
+from dslm.parallel.deepspeed_json.automatic import with_defaults
+from dslm.parallel.deepspeed_json.check import is_older
 from dslm.parallel.deepspeed_json.overrides import Overrides
 from dslm.parallel.deepspeed_json.precision import in_own_words, with_precision
 from dslm.parallel.plan import Plan, make_plan
@@ -59,6 +61,7 @@ def plan_of(
     config: RunConfig | None,
     world: World,
     found: Problems,
+    path: str | None,
 ) -> tuple[dict[str, Any], Plan | None]:
     """Change, fill in and check DeepSpeed's JSON, and derive the plan if it is right.
 
@@ -68,18 +71,23 @@ def plan_of(
         config: the settings, if they are right.
         world: the ranks.
         found: collects what is wrong.
+        path: the file's.
 
     Returns:
         The JSON with these changes and the precision of the settings, and the plan.
     """
     stages, word = (config.pipeline_stages, config.precision) if config else (1, None)
-    deepspeed = overrides.applied(file)
+    deepspeed = overrides.applied(with_defaults(file))
     filled, contradicting = with_precision(deepspeed, word)
     wrong = [
         in_own_words(problem, deepspeed, word)
         for problem in ds_check.check(filled, pipeline_stages=stages, cpu=world.cpu)
     ]
     wrong += overrides.problems(filled)
+    if path and is_older(deepspeed):
+        fix = f"dslm migrate {path} --output new.json rewrites it"
+        rule = "is for another trainer or an older DeepSpeed"
+        contradicting.append(Problem(OPTION, path, rule, fix))
     plan = None
     if config and not wrong:
         kept = kept_batch(RunFolder(Path(config.run)), filled)

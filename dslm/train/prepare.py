@@ -150,7 +150,7 @@ def prepare(
     objective = None
     plan = None
     if deepspeed is not None:
-        deepspeed, plan = plan_of(deepspeed, overrides, config, world, found)
+        deepspeed, plan = plan_of(deepspeed, overrides, config, world, found, deepspeed_file)
     if config:
         found.problems += check_settings(config, deepspeed if plan else None)
         if world.is_main and config.word_vectors and not RunFolder(Path(config.run)).newest_step():

@@ -107,10 +107,10 @@ def test_a_measurement_counts_every_window_once(
 def test_all_missing_shard_sets_are_reported_at_once() -> None:
     with pytest.raises(DataError) as caught:
         open_sources(DataConfig(train={"a": 1.0, "b": 2.0}, validation="c"))
-    assert [problem.where for problem in caught.value.problems] == [
-        "a/manifest.json",
-        "b/manifest.json",
-        "c/manifest.json",
+    assert [(problem.where, problem.found) for problem in caught.value.problems] == [
+        ("data.train", "a"),
+        ("data.train", "b"),
+        ("data.validation", "c"),
     ]
 
 

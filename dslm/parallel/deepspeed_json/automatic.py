@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from dslm.errors import Problem
@@ -21,6 +22,27 @@ DEFAULTS: dict[str, tuple[Any, str]] = {
     "gradient_clipping": (1.0, "max_grad_norm"),
 }
 """Values that have a default there, which is another one in DeepSpeed or torch."""
+
+
+def with_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A file with each ``"auto"`` that stands for one value in transformers as in DeepSpeed.
+
+    Args:
+        config: as it was read; what only a person knows stays ``"auto"``.
+    """
+    draft = Draft(config)
+    micro, rounds, batch = BATCHES
+    for path, (default, _) in DEFAULTS.items():
+        if draft.of(path) == "auto":
+            draft.put(path, default, "")
+    for path in ("fp16.enabled", "bf16.enabled"):
+        if draft.of(path) == "auto":
+            draft.put(path, False, "")
+    if draft.of(rounds) == "auto":
+        draft.remove(rounds, "")
+    if draft.of(batch) == "auto" and isinstance(draft.of(micro), int):
+        draft.remove(batch, "")
+    return draft.config
 
 
 def fill_in(draft: Draft) -> None:

@@ -9,15 +9,24 @@ reports most other mistakes one at a time, late, once a rank.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from dslm.errors import Problem, suggest
+from dslm.parallel.deepspeed_json.automatic import BY_HAND
 from dslm.parallel.deepspeed_json.case import PARAMETERS
-from dslm.parallel.deepspeed_json.optimizer import allowed_parameters, implementation, offloaded
+from dslm.parallel.deepspeed_json.draft import Draft
+from dslm.parallel.deepspeed_json.optimizer import (
+    REMOVED,
+    allowed_parameters,
+    implementation,
+    offloaded,
+)
 from dslm.parallel.deepspeed_json.refused import REFUSED
 from dslm.parallel.deepspeed_json.rules import QUANTIZED, contradictions
+from dslm.parallel.deepspeed_json.scheduler import schedule_words
 from dslm.parallel.deepspeed_json.schema import KNOWN, OPTIMIZER, Block, given
 from dslm.parallel.deepspeed_json.value import accepts, likely_fix, options, words
 
@@ -37,7 +46,30 @@ def check(config: Mapping[str, Any], *, pipeline_stages: int, cpu: bool) -> list
     """
     known = _known(config)
     rules = contradictions(config, pipeline_stages=pipeline_stages, cpu=cpu)
-    return [*_walk(config, known, known, ""), *rules]
+    return [_explained(problem, config) for problem in (*_walk(config, known, known, ""), *rules)]
+
+
+def _explained(problem: Problem, config: Mapping[str, Any]) -> Problem:
+    """A problem with what the rest of the file says about it."""
+    kind = given(config, "optimizer.type", "") or ""
+    if problem.where.startswith(f"{PARAMETERS}.") and kind.lower() in REMOVED:
+        return replace(problem, rule=f"is for {kind}, which was removed", fix="delete it")
+    if problem.where == "scheduler" and (settings := schedule_words(config)):
+        return replace(problem, fix=f"delete it and write {settings}")
+    return problem
+
+
+def is_older(config: Mapping[str, Any]) -> bool:
+    """Whether a file is one of another trainer or of an older DeepSpeed, which migrate rewrites.
+
+    Args:
+        config: as read from the file.
+    """
+    kind = given(config, "optimizer.type", "") or ""
+    found = Draft(config)
+    every = found.paths()
+    is_left = any(path in REFUSED or found.of(path) == "auto" for path in every)
+    return is_left or kind.lower() in REMOVED
 
 
 def _walk(found: Mapping[str, Any], block: Block, known: Block, prefix: str) -> Iterator[Problem]:
@@ -59,7 +91,9 @@ def _value(where: str, value: Any, kind: TypeAdapter[Any]) -> Iterator[Problem]:
         return
     if value == "auto":
         rule = "only Hugging Face's transformers and accelerate fill it in"
-        fix = f"write the value itself: {words(kind)}, or have dslm migrate rewrite the file"
+        fix = "delete it: DeepSpeed has a default"
+        if where in BY_HAND:
+            fix = f"write the value itself: {words(kind)}, {BY_HAND[where]} of TrainingArguments"
         yield Problem(where, value, rule, fix)
     else:
         fix = suggest(value, options(kind), "delete it" if value is None else "")

@@ -35,8 +35,6 @@ OLD_NAMES = {
 """Keys that mean the same under another name today."""
 OFFLOADS = {"cpu_offload": "offload_optimizer", "cpu_offload_param": "offload_param"}
 """Flags that are blocks today."""
-COMPRESSED = {"onebitadam": "AdamW", "zerooneadam": "AdamW", "onebitlamb": "Lamb"}
-"""Optimizers that compress what they send, and those whose updates they approximate."""
 
 
 def migrate(config: Mapping[str, Any]) -> tuple[Draft, list[Problem]]:
@@ -127,9 +125,8 @@ def optimizer(draft: Draft) -> None:
     kind = draft.of(TYPE)
     if not isinstance(kind, str):
         return
-    wanted = COMPRESSED.get(kind.lower())
-    if wanted or kind in REMOVED:
-        draft.put(TYPE, wanted or "AdamW", "optimizers that compress were removed from DeepSpeed")
+    if wanted := REMOVED.get(kind.lower()):
+        draft.put(TYPE, wanted, "optimizers that compress were removed from DeepSpeed")
     known = allowed_parameters(draft.config)
     parameters = draft.of(PARAMETERS)
     for name in list(parameters) if isinstance(parameters, dict) else ():

@@ -160,7 +160,18 @@ OPTIMIZERS: dict[str, Optimizer] = {
     "Lamb": Optimizer(_LAMB, _LAMB, elementwise=False, gpu_only=True),
 }
 
-REMOVED = ("OneBitAdam", "ZeroOneAdam", "OneBitLamb")
+REMOVED = {"onebitadam": "AdamW", "zerooneadam": "AdamW", "onebitlamb": "Lamb"}
+"""Optimizers that compress what they send, in small letters, and those whose updates they have."""
+OTHER_NAMES = {
+    **dict.fromkeys(("fusedadam", "deepspeedcpuadam", "cpuadam", "adam_w"), "AdamW"),
+    **dict.fromkeys(("adamw_torch", "adamw_hf", "adamw8bit", "adamw_torch_fused"), "AdamW"),
+    **dict.fromkeys(("torch.optim.adamw", "adafactor", "pagedadamw"), "AdamW"),
+    "fusedlamb": "Lamb",
+    "fusedlion": "Lion",
+    "torch.optim.adam": "Adam",
+    "torch.optim.sgd": "SGD",
+}
+"""What else optimizers are called, in small letters, and what is nearest to them here."""
 
 _FROM_TORCH = ("SGD", "RMSprop")
 """DeepSpeed looks these up in torch.optim letter by letter; its own names match in any case."""

@@ -89,9 +89,11 @@ class Overrides:
             config: as read from the file.
         """
         typed = [name for name in BATCH if name in self.values]
-        others = [name for name in BATCH if name in config and name not in typed]
-        stay = others[: max(0, 2 - len(typed))] if typed else others
-        kept = {key: value for key, value in config.items() if key not in BATCH or key in stay}
+        others = [name for name in BATCH if config.get(name, "auto") != "auto"]
+        others = [name for name in others if name not in typed]
+        stay = others[: max(0, 2 - len(typed))]
+        gone = set(BATCH) - set(stay) if typed else set()
+        kept = {key: value for key, value in config.items() if key not in gone}
         return _patched(kept, self.values)
 
     def named(self, problem: Problem) -> Problem:

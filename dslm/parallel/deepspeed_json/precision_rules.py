@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from dslm.errors import Problem
 from dslm.parallel.deepspeed_json.case import PARAMETERS, Case
-from dslm.parallel.deepspeed_json.optimizer import implementation, offloaded
+from dslm.parallel.deepspeed_json.optimizer import OPTIMIZERS, implementation, offloaded
 
 KINDS = ("fp16", "bf16", "torch_autocast")
 """The blocks that choose a precision each."""
@@ -81,15 +81,16 @@ def moments(case: Case) -> Iterator[Problem]:
 
 def whole_sums(case: Case) -> Iterator[Problem]:
     """Where DeepSpeed without ZeRO would give other losses than with it."""
-    if not case.below(1):
+    if not case.below(1) or (case.optimizer and not OPTIMIZERS[case.optimizer].elementwise):
         return
     where, fix = "zero_optimization.stage", "set it to 1: the same layout on one rank, less memory"
+    stage = case.of(where)  # none where the file does not say it
     if case.pipeline_stages > 1:
         rule = "clips a pipeline by a wrong norm where a weight is tied"
-        yield Problem(where, case.stage, rule, fix)
+        yield Problem(where, stage, rule, fix)
     elif case.precision != "fp32":
         rule = f"sums {case.precision} gradients without float32 and makes one step too many"
-        yield Problem(where, case.stage, rule, fix)
+        yield Problem(where, stage, rule, fix)
 
 
 PRECISION_RULES = (one_precision, types, masters, moments, whole_sums)

@@ -11,7 +11,13 @@ from typing import Any
 
 from dslm.errors import Problem, suggest
 from dslm.parallel.deepspeed_json.case import PARAMETERS, TYPE, Case
-from dslm.parallel.deepspeed_json.optimizer import OPTIMIZERS, REMOVED, implementation, offloaded
+from dslm.parallel.deepspeed_json.optimizer import (
+    OPTIMIZERS,
+    OTHER_NAMES,
+    REMOVED,
+    implementation,
+    offloaded,
+)
 from dslm.parallel.deepspeed_json.precision_rules import PRECISION_RULES
 
 BATCH = ("train_batch_size", "train_micro_batch_size_per_gpu", "gradient_accumulation_steps")
@@ -107,11 +113,13 @@ def optimizer(case: Case) -> Iterator[Problem]:
         yield Problem("optimizer", None, "is required: DeepSpeed owns the optimizer", fix)
     elif (name := case.of(TYPE, "")) == "":
         yield Problem(TYPE, None, "is required", f"write one of {names}")
-    elif name in REMOVED:
-        yield Problem(TYPE, name, "was removed from DeepSpeed", 'write "AdamW"')
+    elif name is not None and name.lower() in REMOVED:
+        fix = f'write "{REMOVED[name.lower()]}"'
+        yield Problem(TYPE, name, "was removed from DeepSpeed", fix)
     elif name is not None and case.optimizer is None:
-        cased = next((known for known in OPTIMIZERS if known.lower() == name.lower()), name)
-        yield Problem(TYPE, name, f"must be one of {names}", suggest(cased, OPTIMIZERS))
+        other = OTHER_NAMES.get(name.lower(), name)
+        fix = suggest(other, OPTIMIZERS, 'write "AdamW"')
+        yield Problem(TYPE, name, f"must be one of {names}", fix)
 
 
 def learning_rate(case: Case) -> Iterator[Problem]:
@@ -151,16 +159,32 @@ def zero(case: Case) -> Iterator[Problem]:
     if case.optimizer is None or case.stage in (None, 0):
         return
     known, allow = OPTIMIZERS[case.optimizer], "zero_allow_untested_optimizer"
-    if not known.elementwise:
-        rule = "takes the norm of whole matrices, which ZeRO cuts into pieces"
-        yield Problem(TYPE, case.of(TYPE), rule, "set zero_optimization.stage to 0")
-    elif case.optimizer == "Adagrad" and case.parameters.get("weight_decay"):
+    if case.optimizer == "Adagrad" and case.parameters.get("weight_decay"):
         rule = "would decay biases and norms too: under ZeRO DeepSpeed makes one group of all"
         where, found = f"{PARAMETERS}.weight_decay", case.parameters["weight_decay"]
         yield Problem(where, found, rule, "delete it, or set zero_optimization.stage to 0")
     elif not known.tested and not case.of(allow, False):
         rule = "is refused under ZeRO by DeepSpeed unless allowed"
         yield Problem(TYPE, case.of(TYPE), rule, f'add "{allow}": true')
+
+
+def whole_matrices(case: Case) -> Iterator[Problem]:
+    """An optimizer that ZeRO is not for goes neither with what needs ZeRO."""
+    if case.optimizer is None or OPTIMIZERS[case.optimizer].elementwise or case.stage is None:
+        return
+    needed = {
+        f'delete "{case.precision}"': case.precision != "fp32",
+        "give pipeline_stages=1": case.pipeline_stages > 1,
+        "set zero_optimization.stage to 0": case.stage > 0,
+    }
+    steps = [step for step, is_needed in needed.items() if is_needed]
+    if steps:
+        rule = "takes the norm of whole matrices, which ZeRO cuts into pieces"
+        if steps[0] != "set zero_optimization.stage to 0":
+            rule += ", and 16 bits and pipelines need ZeRO"
+        fix = f"{', '.join(steps[:-1])} and {steps[-1]}" if len(steps) > 1 else steps[0]
+        others = ', or write "AdamW"' if len(steps) > 1 or case.stage == 0 else ""
+        yield Problem(TYPE, case.of(TYPE), rule, fix + others)
 
 
 def muon(case: Case) -> Iterator[Problem]:
@@ -188,5 +212,6 @@ RULES = (
     learning_rate,
     parameters,
     zero,
+    whole_matrices,
     muon,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from dslm.errors import Problem
@@ -29,6 +30,19 @@ def move_schedule(draft: Draft) -> None:
         fix = "give scheduler=null and choose schedule.kind=… for the run"
         if kind not in (ABSENT, None):
             draft.missing.append(Problem("scheduler.type", kind, rule, fix))
+
+
+def schedule_words(config: Mapping[str, Any]) -> str:
+    """The settings that stand for the schedule of a file, as they are typed; empty if none do.
+
+    Args:
+        config: as read from the file.
+    """
+    draft = Draft(config)
+    move_schedule(draft)
+    rate = draft.of(RATE)
+    words = draft.words | ({"lr": rate} if rate != Draft(config).of(RATE) else {})
+    return " ".join(f"{key}={value}" for key, value in words.items())
 
 
 def _warm_up(draft: Draft, kind: str, params: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from helpers.paths import ROOT
 
 from dslm.errors import ConfigError, Problem
 from dslm.files.whole import read_json
+from dslm.parallel.deepspeed_json.automatic import with_defaults
 from dslm.parallel.deepspeed_json.check import check, compiled_ops
 
 CONFIGS = sorted((ROOT / "ds_configs").glob("*.json"))
@@ -158,12 +159,74 @@ def test_a_wrong_value_is_reported_with_the_right_kind(
     assert fix in problem.fix
 
 
-@pytest.mark.parametrize("path", ["train_batch_size", "optimizer__params__lr", "bf16__enabled"])
-def test_auto_is_reported_as_hugging_faces(path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "fix"),
+    [
+        ("train_batch_size", "write the value itself: a whole number, at least 1, per_device"),
+        ("optimizer__params__lr", "write the value itself: a number, above 0, learning_rate"),
+        ("bf16__enabled", "delete it: DeepSpeed has a default"),
+        ("zero_optimization__reduce_bucket_size", "delete it: DeepSpeed has a default"),
+    ],
+)
+def test_auto_is_reported_as_hugging_faces(path: str, fix: str) -> None:
     problem = only(check_all(changed(**{path: "auto"})))
     assert (problem.where, problem.found) == (path.replace("__", "."), "auto")
     assert "Hugging Face" in problem.rule
-    assert problem.fix.startswith("write the value itself: ")
+    assert problem.fix.startswith(fix)
+
+
+def test_auto_is_filled_in_where_it_stands_for_one_value() -> None:
+    auto = "auto"
+    params = {"lr": auto, "betas": auto, "eps": auto, "weight_decay": auto}
+    file = {
+        "train_batch_size": auto,
+        "train_micro_batch_size_per_gpu": 2,
+        "gradient_accumulation_steps": auto,
+        "gradient_clipping": auto,
+        "bf16": {"enabled": auto},
+        "optimizer": {"type": "AdamW", "params": params},
+        "zero_optimization": {"reduce_bucket_size": auto},
+    }
+    assert with_defaults(file) == {
+        "train_micro_batch_size_per_gpu": 2,
+        "gradient_clipping": 1.0,
+        "bf16": {"enabled": False},
+        "optimizer": {
+            "type": "AdamW",
+            "params": {"lr": auto, "betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.0},
+        },
+        "zero_optimization": {"reduce_bucket_size": auto},
+    }
+    assert with_defaults({"train_batch_size": auto}) == {"train_batch_size": auto}
+
+
+@pytest.mark.parametrize("name", ["OnebitAdam", "OneBitAdam", "onebitlamb", "ZeroOneAdam"])
+def test_an_optimizer_that_was_removed_is_known_in_any_case(name: str) -> None:
+    file = changed(optimizer__type=name, optimizer__params={"lr": 1e-3, "freeze_step": 5})
+    found = {problem.where: problem for problem in check_all(file)}
+    assert found["optimizer.type"].fix in ('write "AdamW"', 'write "Lamb"')
+    assert "was removed" in found["optimizer.params.freeze_step"].rule
+
+
+@pytest.mark.parametrize("stage", [0, 1, 2])
+@pytest.mark.parametrize("half", ["fp16", "bf16", None])
+@pytest.mark.parametrize("stages", [1, 2])
+def test_no_advice_for_lamb_leads_to_another(stage: int, half: str | None, stages: int) -> None:
+    file: dict[str, Any] = {**GOOD, "optimizer": {"type": "Lamb", "params": {"lr": 1e-3}}}
+    file["zero_optimization"] = {"stage": stage}
+    if half:
+        file[half] = {"enabled": True}
+    for problem in check(file, pipeline_stages=stages, cpu=False):
+        if problem.where == "optimizer.type":
+            assert ('delete "' in problem.fix) is (half is not None)
+            assert ("pipeline_stages=1" in problem.fix) is (stages > 1)
+            assert ("stage to 0" in problem.fix) is (stage > 0)
+        else:
+            assert (problem.where, stages) == ("zero_optimization.stage", 2)
+            assert stage == 2
+    mended = {key: value for key, value in file.items() if key != half}
+    mended["zero_optimization"] = {"stage": 0}
+    assert list(check(mended, pipeline_stages=1, cpu=False)) == []
 
 
 def test_a_bucket_size_may_be_written_with_an_exponent() -> None:
@@ -171,7 +234,8 @@ def test_a_bucket_size_may_be_written_with_an_exponent() -> None:
 
 
 REFUSED = [
-    ("scheduler", {"type": "WarmupLR"}, "dslm owns the schedule", "schedule.kind=…"),
+    ("scheduler", {"type": "WarmupLR"}, "dslm owns the schedule", "write schedule.kind=constant"),
+    ("scheduler", {"type": "Other"}, "dslm owns the schedule", "schedule.kind=…"),
     ("data_efficiency", {"enabled": True}, "dslm owns the order", "delete it"),
     ("checkpoint", {"load_universal": True}, "any layout can load", "delete it"),
     ("amp", {"enabled": True}, "was removed from DeepSpeed", '"bf16": {"enabled": true}'),
