@@ -9,9 +9,9 @@ import numpy as np
 from dslm.environment import World, threads_are_set
 from dslm.parallel.devices import Device
 
-SIZE = 768
+SIZE = 512
 """Rows and columns of the matrices that are multiplied."""
-PATIENCE = 0.1
+PATIENCE = 0.2
 """Seconds spent on it."""
 BANDWIDTH, LINK, NETWORK = 10e9, 4e9, 1e9
 """Bytes a second, assumed: of main memory, between ranks of a host, and between hosts."""

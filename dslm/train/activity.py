@@ -36,15 +36,15 @@ WORDS = {
 """What a phase is called on the screen."""
 
 
-def doing(now: Heartbeat, silent: float) -> str:
+def doing(now: Heartbeat, seconds: float) -> str:
     """What a rank is doing, in words.
 
     Args:
         now: the same in figures.
-        silent: seconds since its last piece of work.
+        seconds: for how long.
     """
     words = WORDS.get(now.phase) or f"in step {now.step:,}"
-    return f"{words} · {duration(silent)}" if silent > LONG else words
+    return f"{words} · {duration(seconds)}" if seconds > LONG else words
 
 
 def granted(phase: str, slowest: float | None, stall_minutes: float | None) -> float:
@@ -78,7 +78,7 @@ class Activity:
     def __init__(self, now: Heartbeat, stall_minutes: float | None) -> None:
         self.now, self.stall_minutes = now, stall_minutes
         self.slowest: float | None = None
-        self.last = time.monotonic()
+        self.last = self.entered = time.monotonic()
         self._changing = threading.Lock()
 
     def beat(self) -> None:
@@ -108,7 +108,7 @@ class Activity:
         """Something else begins."""
         with self._changing:
             self.now = replace(self.now, phase=phase, beats=self.now.beats + 1)
-            self.last = time.monotonic()
+            self.last = self.entered = time.monotonic()
 
     @contextmanager
     def during(self, phase: str) -> Iterator[None]:

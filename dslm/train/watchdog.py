@@ -23,7 +23,7 @@ from dslm.run.failure import Failure, read_failure
 from dslm.run.folder import RunFolder
 from dslm.run.heartbeats import ENDED, Heartbeat, late
 from dslm.run.process import Process
-from dslm.train.activity import Activity, doing
+from dslm.train.activity import LONG, Activity, doing
 from dslm.train.output import UserStream
 
 MUTE = 60.0
@@ -105,7 +105,7 @@ class Watchdog(Activity):
         while not self._over.wait(self.tick):
             self._sign_of_life()
             if self.world.is_main:
-                self.messages.alive(doing(self.now, self.silent))
+                self._show()
             if self._leaving:
                 continue
             seconds = max(self.granted, self._mute) + FREEZE
@@ -122,6 +122,13 @@ class Watchdog(Activity):
         if now - self.published >= PUBLISHED or phase != self._phase:
             self.published, self._phase = now, phase
             self.publish(self.now)
+
+    def _show(self) -> None:
+        """Show what this rank is doing, if that takes long."""
+        if self.now.phase != "training":
+            self.messages.alive(doing(self.now, time.monotonic() - self.entered))
+        elif self.silent > LONG:  # else each step shows itself
+            self.messages.alive(doing(self.now, self.silent))
 
     def _write(self) -> None:
         with self._writing:
