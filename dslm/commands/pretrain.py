@@ -19,7 +19,9 @@ from dslm.train.agreement import agree
 from dslm.train.prepare import Job, prepare
 from dslm.train.verification import NO_CHECKPOINT, take_folder
 
-OPTIONS = ("--deepspeed_config", "--config", "--local_rank")
+RANK = ("--local_rank", "--local-rank")
+"""What launchers say to each process, in older and newer versions of torch."""
+OPTIONS = ("--deepspeed_config", "--config", *RANK)
 
 
 def main(argv: list[str]) -> None:
@@ -38,7 +40,7 @@ def main(argv: list[str]) -> None:
         assert job is not None  # else there were problems
         from dslm.train.pretrain import pretrain
 
-        words = [word for word in argv if not word.startswith("--local_rank")]
+        words = [word for word in argv if not word.startswith(RANK)]
         pretrain(job, world, words, found)
     finally:
         if job is not None:
@@ -77,10 +79,10 @@ def _parser() -> Parser:
         add_help=False,
     )
     parser.add_argument("words", metavar="PRESET key=value", nargs="*")
-    deepspeed, config, rank = OPTIONS
+    deepspeed, config = OPTIONS[:2]
     parser.add_argument(deepspeed, metavar="FILE", help="DeepSpeed's JSON (required)")
     parser.add_argument(config, metavar="FILE", help="settings as JSON, or a run.json")
-    parser.add_argument(rank, type=int, help=argparse.SUPPRESS)
+    parser.add_argument(*RANK, type=int, help=argparse.SUPPRESS)
     return parser
 
 

@@ -12,7 +12,7 @@ from dslm.errors import Problem, UserError, nearest
 from dslm.run.config import RunConfig
 from dslm.run.explained import answered
 from dslm.run.presets import PRESETS
-from dslm.train.words import DASHES, KNOWN, is_key
+from dslm.train.words import DASHES, KNOWN, full_key, is_key
 
 
 def without_options(
@@ -37,7 +37,9 @@ def without_options(
     while rest:
         one = rest.pop(0)
         name, equals, _ = one.partition("=")
-        if name in options:
+        if name in options and not equals and (not rest or rest[0].startswith("-")):
+            problems.append(Problem(name, None, "needs a file", f"write {name} FILE"))
+        elif name in options:
             kept += [one, *([] if equals else rest[:1])]
             rest = rest if equals else rest[1:]
         elif one.endswith(".json") and not equals:
@@ -81,9 +83,15 @@ def _answer(one: str, rest: list[str]) -> tuple[list[str], Problem]:
     said = answered(key, read_value(text))
     if said:
         return _as_meant(said), said.problem(name, value or None)
-    if is_key(key) or is_key(dotted):
-        meant = f"{key if is_key(key) else dotted}={text}"
+    full = full_key(key) or full_key(dotted)
+    if full and (value or _is_flag(full)):
+        meant = f"{full}={text}"
         return [meant], Problem(name, value or None, "is a key, not an option", f"write {meant}")
+    if full:
+        return [], Problem(name, None, "is a key, not an option", f"write {full}=…")
+    if dotted.startswith("no_") and _is_flag(dotted.removeprefix("no_")):
+        fix = f"write {dotted.removeprefix('no_')}=false"
+        return [], Problem(name, None, "is a key, not an option", fix)
     close = nearest(dotted, KNOWN)
     fix = f"did you mean {close}={text}?" if close else "see pretrain.py --help"
     return [], Problem(name, None, "unknown argument", fix)
@@ -102,6 +110,11 @@ def _stands_alone(key: str, rest: Sequence[str]) -> bool:
     """Whether an option has no value: nothing that could be one follows."""
     if not rest or rest[0].startswith("-") or "=" in rest[0]:
         return True
+    is_value = rest[0].lower() in FLAGS or not _is_flag(key)
+    return (rest[0] in PRESETS and key != "preset") or not is_value
+
+
+def _is_flag(key: str) -> bool:
+    """Whether a key is true or false."""
     known = keys(RunConfig).get(key)
-    flag = known is not None and known.type == "true or false"
-    return (rest[0] in PRESETS and key != "preset") or (flag and rest[0].lower() not in FLAGS)
+    return known is not None and known.type == "true or false"

@@ -66,7 +66,7 @@ def _is_json(text: str) -> bool:
 def _number(text: str) -> float | None:
     """The number that a text means: ``1_000``, ``1,000``, ``10k``, ``5 %``, ``0,1``, ``"8"``."""
     text = text.strip("\"' ,;=").lower().replace(" ", "")
-    if re.fullmatch(r"\d{1,3}(,\d{3})+", text):
+    if re.fullmatch(r"[1-9]\d{0,2}(,\d{3})+", text):
         text = text.replace(",", "")
     matched = NUMBER.fullmatch(text.replace(",", "."))
     if matched is None:

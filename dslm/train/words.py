@@ -39,7 +39,7 @@ def sorted_words(words: Sequence[str], found: Problems) -> tuple[list[str], Over
         key, equals, text = one.partition("=")
         if not equals or is_foreign(key):
             settings.append(one)
-        elif belongs(key, OWN):
+        elif key not in LEAVES and belongs(key, OWN):
             changes.append(one)
         elif key not in LEAVES and len(there := homes(key)) == 1:
             where = f"{PREFIX}{there[0]}"
@@ -55,7 +55,16 @@ def sorted_words(words: Sequence[str], found: Problems) -> tuple[list[str], Over
 
 def is_key(name: str) -> bool:
     """Whether a word is a key that can be set, here or in another trainer."""
-    return name in KNOWN or name in LEAVES or is_foreign(name) or belongs(name, OWN)
+    return full_key(name) is not None or name in LEAVES or is_foreign(name)
+
+
+def full_key(name: str) -> str | None:
+    """The key that a word is, or whose last name it is; `None` if there is not just one."""
+    if name in KNOWN or (name not in LEAVES and belongs(name, OWN)):
+        return name
+    own = [key for key in KNOWN if key.rpartition(".")[2] == name]
+    there = own or [f"{PREFIX}{path}" for path in homes(name)]
+    return there[0] if len(there) == 1 else None
 
 
 def assigned(words: Sequence[str], found: Problems) -> Iterator[str]:
@@ -127,4 +136,4 @@ def _path(one: str) -> str:
 
 
 def _fix(one: str) -> str:
-    return f"write {one}=value" if one[:1].isalpha() else ""
+    return f"write {one}=value" if is_key(one) else "leave it out, or write the key that has it"

@@ -8,6 +8,7 @@ reports most other mistakes one at a time, late, once a rank.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -83,7 +84,15 @@ def _walk(found: Mapping[str, Any], block: Block, known: Block, prefix: str) -> 
         elif isinstance(value, Mapping):
             yield from _walk(value, kind, known, f"{where}.")
         else:
-            yield Problem(where, value, "must be a block of keys", f'write "{name}": {{…}}')
+            yield Problem(where, value, "must be a block of keys", _block(name, value, kind))
+
+
+def _block(name: str, value: Any, block: Block) -> str:
+    """The fix for a value in place of a block: its first key, which says most, has it then."""
+    first = next(iter(block), None)
+    kind = block[first] if first else None
+    fits = kind is not None and not isinstance(kind, dict) and accepts(kind, value)
+    return f'write "{name}": {json.dumps({first: value}) if fits else "{…}"}'
 
 
 def _value(where: str, value: Any, kind: TypeAdapter[Any]) -> Iterator[Problem]:

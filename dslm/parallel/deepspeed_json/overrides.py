@@ -9,11 +9,14 @@ under the key that was typed.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any
 
+from dslm.config.likely import word
 from dslm.config.overrides import parse_words
 from dslm.errors import ConfigError, Problem
 from dslm.parallel.deepspeed_json.check import paths
@@ -25,6 +28,8 @@ PREFIX = "ds."
 """What a word begins with that changes the JSON, whatever else its key may mean."""
 SHORT = {"lr": "optimizer.params.lr", "batch": "train_batch_size"}
 """Short words for what is changed most."""
+WRITE = re.compile(r'write (?:"\w+": )?(.+)')
+"""A fix that says what to write into the file."""
 BLOCKS = {*KNOWN, *(path.partition(".")[0] for path in REFUSED)}
 """The keys at the top of the JSON: those that it has, and those that are refused with a reason."""
 
@@ -41,8 +46,8 @@ def belongs(key: str, own: Iterable[str]) -> bool:
     first, dot, _ = key.partition(".")
     if first in own:
         return False
-    near = get_close_matches(first, [*own, *BLOCKS], n=1)
-    return first in BLOCKS or bool(dot and near and near[0] in BLOCKS)
+    near = get_close_matches(first, [*own, *BLOCKS], n=1, cutoff=0.6 if dot else 0.8)
+    return first in BLOCKS or bool(near and near[0] in BLOCKS)
 
 
 def full_path(key: str) -> str:
@@ -101,7 +106,8 @@ class Overrides:
         where = problem.where
         for path, key in self.typed.items():
             if where == path or where.startswith(f"{path}."):
-                return replace(problem, where=key + where.removeprefix(path))
+                named = key + where.removeprefix(path)
+                return replace(problem, where=named, fix=_typed(named, problem.fix))
         if self.typed and problem.fix == "delete it":  # it no longer fits what was typed
             return replace(problem, fix=f"delete it, or write {PREFIX}{where}=null")
         return problem
@@ -116,6 +122,19 @@ class Overrides:
         rule = f"is not read: the JSON gives {' and '.join(split)}"
         fix = f"write {' '.join(f'{PREFIX}optimizer.params.{name}=…' for name in split)}"
         return [Problem(where, parameters.get("lr"), rule, fix)]
+
+
+def _typed(key: str, fix: str) -> str:
+    """A fix of the file as one of the word that was typed."""
+    written = WRITE.fullmatch(fix)
+    try:
+        value = json.loads(written[1]) if written else None
+    except json.JSONDecodeError:
+        return fix
+    if isinstance(value, dict) and len(value) == 1:
+        ((name, value),) = value.items()
+        key = f"{key}.{name}"
+    return fix if value is None else f"write {word(key, value)}"
 
 
 def _patched(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

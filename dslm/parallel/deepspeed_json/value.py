@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from dslm.config.likely import likely
 from dslm.config.parse import STRICT
 
 TYPES = {
@@ -80,8 +81,9 @@ def likely_fix(kind: TypeAdapter[Any], value: Any) -> str:
     Returns:
         ``write …``, or nothing when no guess is better than the rule itself.
     """
-    likely = (guess for guess in _guesses(value) if accepts(kind, guess))
-    return next((f"write {json.dumps(guess)}" for guess in likely), "")
+    guesses = (*_guesses(value), likely(value, words(kind)))
+    fitting = (guess for guess in guesses if guess is not None and accepts(kind, guess))
+    return next((f"write {json.dumps(guess)}" for guess in fitting), "")
 
 
 def _guesses(value: Any) -> Iterator[Any]:
@@ -89,6 +91,8 @@ def _guesses(value: Any) -> Iterator[Any]:
         yield value.lower()
         with contextlib.suppress(json.JSONDecodeError):
             yield json.loads(value.lower())
+        with contextlib.suppress(json.JSONDecodeError):
+            yield json.loads(f"[{value.strip('()[] ')}]")
     if isinstance(value, float) and value.is_integer():
         yield int(value)
     if value in (0, 1) and not isinstance(value, bool):

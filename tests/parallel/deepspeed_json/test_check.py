@@ -143,7 +143,7 @@ WRONG_VALUES = [
     ("optimizer__params__lr", "6e-4", "a number, above 0", "write 0.0006"),
     ("optimizer__type", 5, "text", ""),
     ("zero_optimization", True, "a block of keys", 'write "zero_optimization": {…}'),
-    ("optimizer", "AdamW", "a block of keys", 'write "optimizer": {…}'),
+    ("optimizer", "AdamW", "a block of keys", 'write "optimizer": {"type": "AdamW"}'),
 ]
 
 
