@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dslm.config.foreign import Answer
-from dslm.config.help import keys
 from dslm.config.likely import FLAGS
 from dslm.config.overrides import assignment, read_value
 from dslm.errors import Problem, UserError, nearest
-from dslm.run.config import RunConfig
 from dslm.run.explained import answered
 from dslm.run.presets import PRESETS
-from dslm.train.words import DASHES, KNOWN, full_key, is_key
+from dslm.train.words import DASHES, full_key, is_flag, is_key, own_keys
 
 
 def without_options(
@@ -84,15 +82,15 @@ def _answer(one: str, rest: list[str]) -> tuple[list[str], Problem]:
     if said:
         return _as_meant(said), said.problem(name, value or None)
     full = full_key(key) or full_key(dotted)
-    if full and (value or _is_flag(full)):
+    if full and (value or is_flag(full)):
         meant = f"{full}={text}"
         return [meant], Problem(name, value or None, "is a key, not an option", f"write {meant}")
     if full:
         return [], Problem(name, None, "is a key, not an option", f"write {full}=…")
-    if dotted.startswith("no_") and _is_flag(dotted.removeprefix("no_")):
+    if dotted.startswith("no_") and is_flag(dotted.removeprefix("no_")):
         fix = f"write {dotted.removeprefix('no_')}=false"
         return [], Problem(name, None, "is a key, not an option", fix)
-    close = nearest(dotted, KNOWN)
+    close = nearest(dotted, own_keys())
     fix = f"did you mean {close}={text}?" if close else "see pretrain.py --help"
     return [], Problem(name, None, "unknown argument", fix)
 
@@ -110,11 +108,5 @@ def _stands_alone(key: str, rest: Sequence[str]) -> bool:
     """Whether an option has no value: nothing that could be one follows."""
     if not rest or rest[0].startswith("-") or "=" in rest[0]:
         return True
-    is_value = rest[0].lower() in FLAGS or not _is_flag(key)
+    is_value = rest[0].lower() in FLAGS or not is_flag(key)
     return (rest[0] in PRESETS and key != "preset") or not is_value
-
-
-def _is_flag(key: str) -> bool:
-    """Whether a key is true or false."""
-    known = keys(RunConfig).get(key)
-    return known is not None and known.type == "true or false"

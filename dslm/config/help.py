@@ -9,7 +9,9 @@ import json
 import textwrap
 import types
 import typing
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -30,6 +32,7 @@ class Key:
     """The allowed values, where they are few."""
 
 
+@cache
 def keys(cls: Any, prefix: str = "") -> dict[str, Key]:
     """Every dotted key of a settings class, nested classes included (and named themselves)."""
     found: dict[str, Key] = {}
@@ -47,6 +50,15 @@ def keys(cls: Any, prefix: str = "") -> dict[str, Key]:
         if nested is not None:
             found.update(keys(nested, path + "."))
     return found
+
+
+def names(cls: Any, prefix: str = "") -> Iterator[str]:
+    """Every dotted key of a settings class, as `keys` has them, without reading its source."""
+    hints = typing.get_type_hints(cls)
+    for name in cls.__pydantic_fields__:
+        yield prefix + name
+        if (nested := _settings_class(hints[name])) is not None:
+            yield from names(nested, f"{prefix}{name}.")
 
 
 def _meanings(cls: Any) -> dict[str, str]:

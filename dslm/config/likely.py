@@ -26,7 +26,8 @@ def likely(found: Any, kind: str) -> Any:
         kind: the type that the key has, in a reader's words (`dslm.config.help`).
     """
     if "text" in kind:
-        return str(found) if isinstance(found, int | float) else None
+        is_number = isinstance(found, int | float) and not isinstance(found, bool)
+        return str(found) if is_number else None
     if "true or false" in kind and not isinstance(found, float):
         return FLAGS.get(str(found).strip("\"' ,").lower())
     if isinstance(found, bool):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, cast
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -59,7 +59,7 @@ def parse(cls: type[T], values: Mapping[str, Any]) -> T:
     try:
         return TypeAdapter(cls).validate_json(json.dumps(values))
     except ValidationError as error:
-        known = keys(cls)
+        known = keys(cast("Any", cls))
         found = [_problem(dict(detail), known) for detail in error.errors(include_url=False)]
         by_key = {problem.where: problem for problem, _ in found}  # one line for all of a union
         mends = {problem.where: value for problem, value in found}

@@ -73,11 +73,13 @@ def no_run(run: str) -> Problem | None:
     for parent in list(path.absolute().parents)[:3]:
         if path.exists() and (parent / "run.json").is_file():
             return Problem(key, run, "is a part of a run", f"write {key}={_above(path, parent)}")
-    if (path / "config.json").is_file():
-        fix = f"write dslm hub import {run} {imported}, and then {key}={imported}"
+    model = next((one for one in (path, path.parent) if (one / "config.json").is_file()), None)
+    if model:
+        fix = f"write dslm hub import {model} {imported}, and then {key}={imported}"
         return Problem(key, run, "is a model in Hugging Face's form, not a run", fix)
     if path.exists():
-        return None
+        rule = "is not the folder of a run: it has no run.json"
+        return Problem(key, run, rule, f"write {key}=…, a folder that pretrain or import has made")
     near = nearest(run, [str(one.parent) for one in path.parent.glob("*/run.json")])
     of_a_hub = f"dslm hub import FOLDER {imported}, and then {key}={imported}"
     fix = f"did you mean {near!r}?" if near else f"download a hub's model, and write {of_a_hub}"

@@ -24,6 +24,10 @@ VARIABLE = re.compile(r"\$\{?\w+")
 ADDRESS = re.compile(r"\w[\w+]*://")
 HELD_OUT = ("valid", "val", "test", "dev", "eval", "held")
 """How the names of sets begin that are not trained on."""
+BRACES = re.compile(r"([^{},]*[^{},\s])\{([^{}]+,[^{}]*)\}([^{},]*)")
+"""What a shell makes several words of, unless it is quoted."""
+LONGEST = 255
+"""Bytes that the name of a file may have."""
 WEIGHTED = re.compile(r"(.+?)['\"]?\s*[:=]\s*(\d*\.?\d+)")
 
 
@@ -42,6 +46,10 @@ def with_paths(values: dict[str, Any]) -> dict[str, Any]:
     for key in SINGLE:
         block, _, leaf = key.rpartition(".")
         text = (inner if block else values).get(leaf)
+        if isinstance(text, list) and len(text) == 1:
+            text = text[0]
+        if isinstance(text, list) and text and isinstance(text[0], str):
+            found.problems.append(Problem(key, text, "is one path", f"write {word(key, text[0])}"))
         if isinstance(text, str) and (path := found.collect(understood, key, text)) is not None:
             made = merge(made, {"data": {leaf: path}} if block else {leaf: path})
     if (train := found.collect(_several, inner.get("train"))) is not None:
@@ -61,20 +69,31 @@ def understood(key: str, text: str) -> str:
     Raises:
         ConfigError: it means nothing.
     """
-    bare = text.strip("\"' ") if not Path(text).exists() else text
+    bare = text if _exists(text) else text.strip("\"' ")
     path = str(Path(bare).expanduser()) if _of_a_user(bare) else bare
+    without = "write it as a path" if key in ("run", SEVERAL) else f"write {key}=null"
+    address = "is an address: only files of this machine are read and written"
     for is_wrong, rule, fix in (
-        (not path, "names nothing", f"write {key}=…, a path"),
-        (path in ("None", "null"), "is no path", f"write {key}=null, or leave it out"),
+        (not path, "names nothing", f"write {key}=FOLDER"),
+        (path in ("None", "null"), "is no path", f"{without}, or leave it out"),
         (path.startswith("~"), "is the home of a user who does not exist", f"write {key}=./{path}"),
         (VARIABLE.search(path), "holds a variable that no shell has replaced",
          "write it without single quotes"),
-        (ADDRESS.match(path), "is an address: only files of this machine are read and written",
-         f"copy it here, and write {key}=…, the folder"),
+        (ADDRESS.match(path), address, f"copy it here, and write {key}=FOLDER"),
+        (any(len(part.encode()) > LONGEST for part in Path(path).parts), "has too long a name",
+         f"write {key}=…, {LONGEST} bytes at most"),
     ):  # fmt: skip
-        if is_wrong and not Path(path or " ").exists():
+        if is_wrong and not (path and _exists(path)):
             raise ConfigError(Problem(key, text, rule, fix))
     return path
+
+
+def _exists(path: str) -> bool:
+    """Whether something is there; not where the name is too long for a file."""
+    try:
+        return Path(path).exists()
+    except OSError:
+        return False
 
 
 def _of_a_user(text: str) -> bool:
@@ -106,8 +125,11 @@ def _several(value: Any) -> Any:
 def _read(text: str) -> str | list[str] | dict[str, float]:
     """What one text says: a path, or several in the form of another language or of the shell."""
     text = text.strip()
-    if Path(text).expanduser().exists() if _of_a_user(text) else Path(text).exists():
+    if _exists(str(Path(text).expanduser()) if _of_a_user(text) else text):
         return text
+    if braces := BRACES.fullmatch(text):
+        before, choice, behind = braces.groups()
+        return [f"{before}{one.strip()}{behind}" for one in choice.split(",")]
     if text[:1] in "[{(":
         try:
             value = ast.literal_eval(text)
@@ -121,7 +143,9 @@ def _read(text: str) -> str | list[str] | dict[str, float]:
     weighted = [WEIGHTED.fullmatch(piece.strip("\"'")) for piece in pieces]
     if len(pieces) > 1 and all(weighted):
         return {one[1].strip("\"'"): float(one[2]) for one in weighted if one}
-    if len(pieces) > 1 and ("," in text or all((Path(one) / FILE).exists() for one in pieces)):
+    if len(pieces) > 1 and ("," in text or all(_exists(f"{one}/{FILE}") for one in pieces)):
+        return pieces
+    if text[:1] + text[-1:] in ("[]", "()"):  # whose quotes a shell has taken
         return pieces
     matching = list(_matching(text))
     return matching if len(matching) > 1 else (matching or [text])[0]

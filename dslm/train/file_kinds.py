@@ -74,6 +74,26 @@ def check_kind(values: Mapping[str, Any], option: str, path: str) -> None:
         raise ConfigError(Problem(option, path, rule, _fix(best, values, path)))
 
 
+def check_file(option: str, path: str) -> None:
+    """Refuse what is no file of JSON at first sight.
+
+    Args:
+        option: ``--config`` or ``--deepspeed_config``.
+        path: what was given for it.
+
+    Raises:
+        ConfigError: it is a folder, or in YAML.
+    """
+    file = Path(path).expanduser()
+    if file.suffix in (".yaml", ".yml") and file.is_file():
+        fix = "write it as JSON, or its values as key=value"
+        raise ConfigError(Problem(option, path, "is YAML, not JSON", fix))
+    if file.is_dir():
+        record = ["run.json"] if (file / "run.json").exists() else []
+        names = [*record, *sorted(each.name for each in file.glob("*fp32.json")), "FILE.json"]
+        raise ConfigError(Problem(option, path, "is a folder", f"write {option} {file / names[0]}"))
+
+
 def read_settings(
     words: Sequence[str], config_file: str | None, found: Problems
 ) -> RunConfig | None:
@@ -85,8 +105,9 @@ def read_settings(
         found: collects what is wrong.
     """
     if config_file is not None:
-        values = Problems().collect(read_json, Path(config_file).expanduser())
         before = len(found.problems)
+        found.collect(check_file, OPTIONS[SETTINGS], config_file)
+        values = Problems().collect(read_json, Path(config_file).expanduser())
         found.collect(check_kind, values or {}, OPTIONS[SETTINGS], config_file)
         if len(found.problems) > before:
             return None

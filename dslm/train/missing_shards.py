@@ -7,6 +7,7 @@ from pathlib import Path
 from dslm.config.likely import word
 from dslm.errors import Problem, nearest
 from dslm.progress import counted
+from dslm.run.paths import HELD_OUT
 from dslm.shards.manifest import FILE
 
 SHIPPED = Path("shards")
@@ -27,10 +28,13 @@ def missing(key: str, folder: str) -> Problem | None:
         return Problem(key, folder, "is a file of a shard set", _write(key, path.parent))
     inner = sorted(found.parent for found in path.glob(f"*/{FILE}"))
     if inner:
+        chosen = next(
+            (p for p in inner if p.name.startswith(HELD_OUT) == (key != "data.train")), inner[0]
+        )
         rule = f"is no shard set, but holds {counted(len(inner), 'shard set')}"
         every = word(key, [str(one) for one in inner])
         others = f", or for all: {every}" if len(inner) > 1 and key == "data.train" else ""
-        return Problem(key, folder, rule, _write(key, inner[0]) + others)
+        return Problem(key, folder, rule, _write(key, chosen) + others)
     make = "make one with preprocess/shard.py"
     if path.exists():
         what = "folder" if path.is_dir() else "file"

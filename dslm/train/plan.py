@@ -17,7 +17,7 @@ from dslm.parallel.plan import Plan, make_plan
 from dslm.run.config import RunConfig
 from dslm.run.folder import RunFolder
 from dslm.train.elastic import kept_batch
-from dslm.train.file_kinds import check_kind
+from dslm.train.file_kinds import check_file, check_kind
 
 OPTION = "--deepspeed_config"
 SHIPPED = Path("ds_configs")
@@ -37,6 +37,7 @@ def load_deepspeed(path: str | None) -> dict[str, Any]:
     file = Path(path).expanduser()
     if not file.exists() and (near := _near(file)):
         raise ConfigError(Problem(OPTION, path, "no such file", f"did you mean '{near}'?"))
+    check_file(OPTION, path)
     values = read_json(file)
     if isinstance(values.get("deepspeed"), dict) and "config" in values:
         return dict(values["deepspeed"])

@@ -7,10 +7,11 @@ sorted_words   which of them are settings, and which change the JSON
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 from dslm.config.foreign import is_foreign
-from dslm.config.help import keys
+from dslm.config.help import keys, names
 from dslm.config.likely import word
 from dslm.config.overrides import read_value
 from dslm.errors import Problem, Problems
@@ -18,11 +19,6 @@ from dslm.parallel.deepspeed_json.overrides import PREFIX, Overrides, belongs, h
 from dslm.run.config import RENAMED, RunConfig
 from dslm.run.presets import PRESETS
 
-KNOWN = frozenset((*keys(RunConfig), *RENAMED))
-OWN = frozenset(key.partition(".")[0] for key in KNOWN)
-"""The first names of dslm's own keys."""
-LEAVES = frozenset(key.rpartition(".")[2] for key in KNOWN)
-"""Their last names."""
 DASHES = "-+–—"
 """What other programs write before a key, or what an editor makes of it."""
 
@@ -39,9 +35,9 @@ def sorted_words(words: Sequence[str], found: Problems) -> tuple[list[str], Over
         key, equals, text = one.partition("=")
         if not equals or is_foreign(key):
             settings.append(one)
-        elif key not in LEAVES and belongs(key, OWN):
+        elif is_deepspeed(key):
             changes.append(one)
-        elif key not in LEAVES and len(there := homes(key)) == 1:
+        elif not is_own(key) and len(there := homes(key)) == 1:
             where = f"{PREFIX}{there[0]}"
             value = read_value(text)
             found.problems.append(
@@ -53,16 +49,32 @@ def sorted_words(words: Sequence[str], found: Problems) -> tuple[list[str], Over
     return settings, found.collect(Overrides.read, changes) or Overrides()
 
 
+@cache
+def own_keys() -> frozenset[str]:
+    """Every key of the settings, those of earlier versions included."""
+    return frozenset((*names(RunConfig), *RENAMED))
+
+
+def is_own(name: str) -> bool:
+    """Whether a word is the last name of a key of the settings."""
+    return any(key == name or key.endswith(f".{name}") for key in own_keys())
+
+
+def is_deepspeed(name: str) -> bool:
+    """Whether a word is a key of DeepSpeed's JSON."""
+    return not is_own(name) and belongs(name, {key.partition(".")[0] for key in own_keys()})
+
+
 def is_key(name: str) -> bool:
     """Whether a word is a key that can be set, here or in another trainer."""
-    return full_key(name) is not None or name in LEAVES or is_foreign(name)
+    return full_key(name) is not None or is_own(name) or is_foreign(name)
 
 
 def full_key(name: str) -> str | None:
     """The key that a word is, or whose last name it is; `None` if there is not just one."""
-    if name in KNOWN or (name not in LEAVES and belongs(name, OWN)):
+    if name in own_keys() or is_deepspeed(name):
         return name
-    own = [key for key in KNOWN if key.rpartition(".")[2] == name]
+    own = [key for key in own_keys() if key.endswith(f".{name}")]
     there = own or [f"{PREFIX}{path}" for path in homes(name)]
     return there[0] if len(there) == 1 else None
 
@@ -103,14 +115,8 @@ def _meant(one: str, rest: list[str]) -> tuple[str, str]:
     name, equals, value = one.partition("=")
     bare = name.lstrip(DASHES)
     if equals and value:
-        return (
-            (f"{bare}={value}", "is key=value with something before it")
-            if bare != name
-            else (
-                one,
-                "",
-            )
-        )
+        why = "" if bare == name else "is key=value with something before it"
+        return f"{bare}={value}", why
     following = rest[0] if rest else ""
     if not equals and following.startswith("="):
         taken = rest.pop(0).lstrip("=") or (rest.pop(0) if rest else "")
@@ -136,4 +142,12 @@ def _path(one: str) -> str:
 
 
 def _fix(one: str) -> str:
-    return f"write {one}=value" if is_key(one) else "leave it out, or write the key that has it"
+    if not is_key(one):
+        return "leave it out, or write the key that has it"
+    return f"write {one}={'true' if is_flag(one) else 'value'}"
+
+
+def is_flag(name: str) -> bool:
+    """Whether a key is true or false."""
+    key = keys(RunConfig).get(name)
+    return key is not None and key.type == "true or false"

@@ -86,7 +86,7 @@ def check_word_vectors(file: str, model: ModelConfig) -> list[Problem]:
     try:
         width = open_vectors(Path(file)).width
     except DataError as error:
-        return [*error.problems] if Path(file).exists() else [_absent(file)]
+        return [*error.problems] if Path(file).is_file() else [_absent(file)]
     if width == model.width:
         return []
     rule = f"its vectors are {width} wide, and model.width = {model.width}"
@@ -96,7 +96,10 @@ def check_word_vectors(file: str, model: ModelConfig) -> list[Problem]:
 
 def _absent(file: str) -> Problem:
     """A file that does not exist, and the one beside it that was most likely meant."""
-    others = [str(other) for other in Path(file).parent.glob("*")]
+    path = Path(file)
+    if path.exists():
+        return Problem(KEY, file, "is no file", f"write {KEY}={path / 'FILE'}")
+    others = [str(other) for other in path.parent.glob("*")]
     fix = suggest(file, others, f"give the file, or leave {KEY} out")
     return Problem(KEY, file, "no such file", fix)
 
