@@ -71,11 +71,13 @@ def understood(key: str, text: str) -> str:
     """
     bare = text if _exists(text) else text.strip("\"' ")
     path = str(Path(bare).expanduser()) if _of_a_user(bare) else bare
-    without = "write it as a path" if key in ("run", SEVERAL) else f"write {key}=null"
+    without = (
+        f"write {key}=FOLDER" if key in ("run", SEVERAL) else f"write {key}=null, or leave it out"
+    )
     address = "is an address: only files of this machine are read and written"
     for is_wrong, rule, fix in (
         (not path, "names nothing", f"write {key}=FOLDER"),
-        (path in ("None", "null"), "is no path", f"{without}, or leave it out"),
+        (path in ("None", "null"), "is no path", without),
         (path.startswith("~"), "is the home of a user who does not exist", f"write {key}=./{path}"),
         (VARIABLE.search(path), "holds a variable that no shell has replaced",
          "write it without single quotes"),

@@ -20,6 +20,7 @@ from dslm.run.explained import answered
 from dslm.run.settings import mended_settings
 
 DEEPSPEED, SETTINGS = "DeepSpeed's JSON", "settings of dslm"
+ACCELERATE = "a configuration of accelerate"
 HUB_MODEL, TRAINING = "the config.json of a model", "the arguments of another trainer"
 SHARDS, TOKENIZER = "the manifest of a shard set", "a tokenizer"
 
@@ -38,6 +39,10 @@ MARKS: dict[str, frozenset[str]] = {
         "vocab_size initializer_range torch_dtype use_cache n_embd n_layer n_head n_positions "
         "hidden_size num_hidden_layers num_attention_heads intermediate_size"
     ),
+    ACCELERATE: _names(
+        "compute_environment distributed_type machine_rank main_training_function num_machines "
+        "num_processes deepspeed_config fsdp_config mixed_precision use_cpu rdzv_backend"
+    ),
     SHARDS: _names("tokenizer_sha256 shards statistics dtype maximum_token"),
     TOKENIZER: _names(
         "added_tokens normalizer pre_tokenizer post_processor decoder truncation padding "
@@ -45,6 +50,8 @@ MARKS: dict[str, frozenset[str]] = {
     ),
 }
 """Keys at the top of files of each kind."""
+START = "ds_configs/zero1_fp32.json"
+"""The file of DeepSpeed's JSON to begin with."""
 OPTIONS = {DEEPSPEED: "--deepspeed_config", SETTINGS: "--config"}
 
 
@@ -90,7 +97,8 @@ def check_file(option: str, path: str) -> None:
         raise ConfigError(Problem(option, path, "is YAML, not JSON", fix))
     if file.is_dir():
         record = ["run.json"] if (file / "run.json").exists() else []
-        names = [*record, *sorted(each.name for each in file.glob("*fp32.json")), "FILE.json"]
+        start = [Path(START).name] if (file / Path(START).name).exists() else []
+        names = [*record, *start, "FILE.json"]
         raise ConfigError(Problem(option, path, "is a folder", f"write {option} {file / names[0]}"))
 
 
@@ -128,7 +136,7 @@ def _fix(found: str, values: Mapping[str, Any], path: str) -> str:
         folder = path.rpartition("/")[0] or "."
         imported = f"dslm hub import {folder} runs/imported"
         return f"write {imported} and then init_from=runs/imported, or {typed}"
-    return f"take ds_configs/zero1_fp32.json as DeepSpeed's, and {typed}"
+    return f"take {START} as DeepSpeed's, and {typed}"
 
 
 def _words(values: Mapping[str, Any]) -> list[str]:

@@ -11,16 +11,17 @@ from dslm.files.whole import read_json
 from dslm.parallel.deepspeed_json import check as ds_check
 from dslm.parallel.deepspeed_json.automatic import with_defaults
 from dslm.parallel.deepspeed_json.check import is_older
+from dslm.parallel.deepspeed_json.homes import with_homes
 from dslm.parallel.deepspeed_json.overrides import Overrides
 from dslm.parallel.deepspeed_json.precision import in_own_words, with_precision
 from dslm.parallel.plan import Plan, make_plan
 from dslm.run.config import RunConfig
 from dslm.run.folder import RunFolder
 from dslm.train.elastic import kept_batch
-from dslm.train.file_kinds import check_file, check_kind
+from dslm.train.file_kinds import START, check_file, check_kind
 
 OPTION = "--deepspeed_config"
-SHIPPED = Path("ds_configs")
+SHIPPED = Path(START).parent
 """Where the checkout keeps files of DeepSpeed's JSON."""
 
 
@@ -32,7 +33,7 @@ def load_deepspeed(path: str | None) -> dict[str, Any]:
     """
     if path is None:
         rule = "is required: DeepSpeed's JSON holds optimizer, batch and ZeRO stage"
-        fix = "for a start use ds_configs/zero1_fp32.json"
+        fix = f"for a start use {START}"
         raise ConfigError(Problem(OPTION, None, rule, fix))
     file = Path(path).expanduser()
     if not file.exists() and (near := _near(file)):
@@ -78,7 +79,7 @@ def plan_of(
         The JSON with these changes and the precision of the settings, and the plan.
     """
     stages, word = (config.pipeline_stages, config.precision) if config else (1, None)
-    deepspeed = overrides.applied(with_defaults(file))
+    deepspeed = with_homes(overrides.applied(with_defaults(file)))
     filled, contradicting = with_precision(deepspeed, word)
     wrong = [
         in_own_words(problem, deepspeed, word)

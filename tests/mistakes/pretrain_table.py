@@ -240,6 +240,11 @@ WORDS: list[Row] = [
     ("J --deepspeed_config hub/config.json", "--deepspeed_config", "dslm hub import hub"),
     ("P --config hub/config.json", "--config", "dslm hub import hub"),
     ("P --config shards/train/manifest.json", "--config", "write data.train=shards/train"),
+    ("P --config accelerate.json", "--config", "a configuration of accelerate"),
+    ("J --deepspeed_config accelerate.json", "--deepspeed_config", "precision=fp16"),
+    ("J --deepspeed_config ds_configs", "--deepspeed_config", "ds_configs/zero1_fp32.json"),
+    ("P --config runs/a", "--config", "write --config runs/a/run.json"),
+    ("P --config accelerate.yaml", "--config", "write it as JSON"),
     ("P --config mixed.json", "n_embd", "write model.width=64"),
     ("P --config nowhere.json", "nowhere.json", "no such file"),
     ("P --config broken.json", "broken.json, line 1", "no trailing commas"),
@@ -268,10 +273,17 @@ WORDS: list[Row] = [
     ("P init_from=hub", "init_from", "dslm hub import hub runs/imported"),
     ("P init_from=runs/a/checkpoints/step-00000200", "init_from", "write init_from=runs/a"),
     ("P init_from=runs/a/run.json", "init_from", "write init_from=runs/a"),
+    ("P init_from=hub/config.json", "init_from", "dslm hub import hub runs/imported"),
+    ("P init_from=shards/train", "init_from", "a folder that pretrain or import has made"),
     ("P init_from=scratch", "init_from", "leave it out"),
     ("P init_from=resume", "init_from", "leave it out"),
     ("P init_from=runs/b", "init_from", "'runs/a'"),
     ("P word_vectors=missing.txt", "word_vectors", "leave word_vectors out"),
+    ("P word_vectors=hub", "word_vectors", "write word_vectors=hub/FILE"),
+    ("P data.validation=shards", "data.validation", "write data.validation=shards/validation"),
+    ("R run=None", "run", "write run=FOLDER"),
+    ("D data.train=null", "data.train", "text or"),
+    (f"R run={300 * 'a'}", "run", "255 bytes at most"),
     ("P word_vectors=txt.text", "word_vectors", "leave word_vectors out"),
 ]
 
@@ -281,8 +293,9 @@ JSON: list[tuple[dict[str, Any], str, str]] = [
     ({"gradient_cliping": 1.0}, "gradient_cliping", "'gradient_clipping'"),
     ({"stage": 2}, "stage", "in zero_optimization"),
     ({"lr": 1e-3}, "lr", "in optimizer.params"),
-    ({"bf16": True}, "bf16", "block of keys"),
-    ({"zero_optimization": 2}, "zero_optimization", "block of keys"),
+    ({"bf16": True}, "bf16", '"bf16": {"enabled": true}'),
+    ({"zero_optimization": 2}, "zero_optimization", '"zero_optimization": {"stage": 2}'),
+    ({"zero_optimization": True}, "zero_optimization", '"zero_optimization": {"stage": 1}'),
     ({"zero_optimization": {"stage": "2"}}, "zero_optimization.stage", "write 2"),
     ({"zero_optimization": {"stage": 4}}, "zero_optimization.stage", "at most 3"),
     ({"zero_optimization": {"cpu_offload": True}}, "cpu_offload", '"offload_optimizer"'),
@@ -332,6 +345,9 @@ JSON: list[tuple[dict[str, Any], str, str]] = [
 ]
 """Changes of ``zero1_fp32.json`` (null takes a key out), the key and the fix."""
 
+LONG = 'D "data.train=[' + ", ".join(20 * ["'shards/train'"]) + ']"'
+"""More than a file may be called."""
+
 RIGHT: list[tuple[str, dict[str, Any]]] = [
     ("P --local-rank=0", {}),
     ("P --local_rank=0", {}),
@@ -353,6 +369,10 @@ RIGHT: list[tuple[str, dict[str, Any]]] = [
     ("D \"data.train='shards/train'\"", {}),
     ("D 'data.train=extra/[ab]*'", {}),
     ("R 'run=~/dslm-mistakes'", {}),
+    ('D data.train=["extra/a"]', {}),
+    ("D 'data.train=extra/{a,b}'", {}),
+    ("P 'data.validation=[\"shards/validation\"]'", {}),
+    (LONG, {}),
     ("J --deepspeed_config automatic.json", {"optimizer.params.betas": [0.9, 0.999]}),
     ("J --deepspeed_config all_automatic.json lr=1e-3 batch=8", {"train_batch_size": 8}),
     ("J --deepspeed_config total.json", {"train_batch_size": 8}),

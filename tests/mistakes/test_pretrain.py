@@ -54,6 +54,13 @@ FILES: dict[str, Any] = {
         "output_dir": "out",
         "save_steps": 100,
     },
+    "accelerate.yaml": "mixed_precision: fp16",
+    "accelerate.json": {
+        "compute_environment": "LOCAL_MACHINE",
+        "distributed_type": "DEEPSPEED",
+        "mixed_precision": "fp16",
+        "num_processes": 2,
+    },
     "megatron.json": {
         "num-layers": 12,
         "hidden-size": 768,

@@ -91,6 +91,7 @@ def _block(name: str, value: Any, block: Block) -> str:
     """The fix for a value in place of a block: its first key, which says most, has it then."""
     first = next(iter(block), None)
     kind = block[first] if first else None
+    value = int(value) if value is True and first == "stage" else value
     fits = kind is not None and not isinstance(kind, dict) and accepts(kind, value)
     return f'write "{name}": {json.dumps({first: value}) if fits else "{…}"}'
 
