@@ -76,6 +76,15 @@ def test_all_mistakes_are_reported_at_once(checked: Any) -> None:
     assert keys == ["zero_optimization.stage", "fp16.enabled", "model.heads"]
 
 
+def test_the_json_is_changed_by_words_as_for_a_run(checked: Any) -> None:
+    words = ["batch=64", "lr=3e-4", "zero_optimization.stage=3", "--gpus", "8xH100-80G"]
+    code, out, err = checked("gpt2_small", *words)
+    assert (code, err) == (0, "")
+    assert "8 replicas · ZeRO-3" in out
+    assert "8 replicas × " in out
+    assert " = 65,536 tokens a step" in out
+
+
 @pytest.mark.parametrize(
     ("words", "key"),
     [

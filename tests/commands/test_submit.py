@@ -19,7 +19,7 @@ Captured = pytest.CaptureFixture[str]
 def words(shard_set: Path, deepspeed_file: Path, tmp_path: Path) -> list[str]:
     """A run that is right, with a space in its folder's name."""
     files = ["--deepspeed_config", str(deepspeed_file), f"data.train={shard_set}"]
-    return ["tiny", *MODEL, *files, f"run={tmp_path}/a run"]
+    return ["tiny", *MODEL, *files, f"run={tmp_path}/a run", "lr=3e-4", "ds.bf16.enabled=true"]
 
 
 @pytest.fixture(autouse=True)

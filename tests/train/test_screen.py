@@ -17,6 +17,7 @@ from dslm.run.status import Ending
 from dslm.sampling.stream import ordered
 from dslm.train.last_screen import command, last_screen
 from dslm.train.prepare import Job, prepare
+from dslm.train.record import RunRecord
 from dslm.train.screen import first_screen, scarce
 
 TWO = World(size=2, local_size=2)
@@ -119,6 +120,22 @@ def test_the_learning_rate_is_shown_with_its_schedule(make_job: Any) -> None:
     assert screen(make_job("steps=50"))["lr"] == (
         "peak 0.001, cosine after 5 warm-up steps · AdamW · gradient clipped at 1.0"
     )
+
+
+def test_what_the_command_line_changes_in_the_json_is_shown_and_recorded(make_job: Any) -> None:
+    words = ["lr=3e-4", "batch=64", "ds.zero_optimization.stage=2", "gradient_clipping=0.5"]
+    job = make_job(*words)
+    shown = screen(job)
+    assert shown["lr"].startswith("AdamW, peak 0.0003, ")
+    assert shown["lr"].endswith("gradient clipped at 0.5")
+    assert shown["batch"].startswith("2 replicas × 2 windows × 16 rounds × ")
+    assert " · ZeRO-2 · " in shown["layout"]
+    recorded = RunRecord(job, TWO, ["tiny", *words]).content()
+    assert recorded["deepspeed"]["optimizer"]["params"]["lr"] == 3e-4
+    assert recorded["deepspeed"]["train_batch_size"] == 64
+    assert recorded["command"][-4:] == words
+    resume = last_screen(job, TWO, ["tiny", *words], Ending("done", "all made"))[-1]
+    assert all(word in resume for word in words)
 
 
 def test_the_memory_of_a_rank_is_shown(make_job: Any) -> None:
