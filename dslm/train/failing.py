@@ -17,7 +17,9 @@ from functools import partial
 from pathlib import Path
 from typing import TextIO
 
+from dslm.environment import error_file
 from dslm.errors import DslmError, PeerError, ReportedError, UserError
+from dslm.launchers import leave_message
 from dslm.run.failure import Failure, read_failure
 from dslm.run.folder import RunFolder
 from dslm.run.heartbeats import Heartbeat
@@ -97,8 +99,11 @@ def _reported(
         lines = [f"error: {problem}" for problem in error.problems]
     elif isinstance(error, KeyboardInterrupt):
         lines = ["interrupted"]
-    messages.write("\n".join(lines) + "\n")
+    text = "\n".join(lines)
+    messages.write(f"{text}\n")
     messages.flush()
+    if (file := error_file()) is not None:
+        leave_message(file, text)
     return mine
 
 

@@ -73,6 +73,23 @@ def test_the_rank_that_raises_is_named_once(
     assert "ValueError: injected" in record["ended"]
 
 
+def under_torchrun(file: Path, rank: int) -> None:
+    """Rank 1 raises, and each rank is told where to leave a message for ``torchrun``."""
+    os.environ["TORCHELASTIC_ERROR_FILE"] = f"{file}.{rank}"
+    trouble(raised, "training", 4, 1, rank)
+
+
+def test_the_rank_that_reports_a_failure_leaves_it_for_torchrun(
+    tmp_path: Path, words: list[str]
+) -> None:
+    prepare = partial(under_torchrun, tmp_path / "error")
+    ended = launch(tmp_path / "run", [*words, "steps=6"], deepspeed(1), 2, prepare=prepare)
+    assert not (tmp_path / "error.0").exists()
+    left = json.loads((tmp_path / "error.1").read_text())["message"]
+    assert [left["message"]] == errors(ended)
+    assert left["extraInfo"]["py_callstack"] == left["message"]
+
+
 @pytest.mark.parametrize("phase", ["measuring", "saving"])
 def test_the_phase_in_which_a_rank_failed_is_named(
     phase: str, tmp_path: Path, words: list[str], shards: Path
