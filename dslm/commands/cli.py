@@ -30,6 +30,8 @@ from dslm.errors import (
 )
 from dslm.launchers import leave_message
 
+KINDS: dict[Any, str] = {int: "a whole number", float: "a number"}
+"""What the value of an option is called, by its type."""
 MISSING = "the following arguments are required: "
 COMPLAINT = re.compile(r"argument ([^:]+): (.+)", re.DOTALL)
 
@@ -107,7 +109,7 @@ class Parser(argparse.ArgumentParser):
         """Report a mistake in the arguments as all others are."""
         if message.startswith(MISSING):
             for name in message.removeprefix(MISSING).split(", "):
-                self._found.problems.append(Problem(name, None, "is missing", self._see()))
+                self._note(Problem(name, None, "is missing", self._see()))
             return
         complaint = COMPLAINT.fullmatch(message)
         where, rule = complaint.groups() if complaint else (self.prog, message)
@@ -120,9 +122,10 @@ class Parser(argparse.ArgumentParser):
         """The value of an option; `None` where it is none, which is noted."""
         try:
             return super()._get_value(action, arg_string)
-        except argparse.ArgumentError:
-            kind = "a whole number" if action.type is int else "a number"
-            self._found.problems.append(Problem(_name(action), arg_string, f"must be {kind}"))
+        except argparse.ArgumentError as error:
+            name, kind = _name(action), KINDS.get(action.type)
+            problem = Problem(name, None, error.message, self._see())
+            self._note(Problem(name, arg_string, f"must be {kind}") if kind else problem)
             return None
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
@@ -130,14 +133,20 @@ class Parser(argparse.ArgumentParser):
         if value is not None and action.choices is not None and value not in action.choices:
             options = ", ".join(map(str, action.choices))
             fix = suggest(value, action.choices, f"choose from {options}")
-            self._found.problems.append(Problem(_name(action), value, "there is no such one", fix))
+            self._note(Problem(_name(action), value, "there is no such one", fix))
             self._unusable.add(action.dest)
+
+    def _note(self, problem: Problem) -> None:
+        """Note a mistake; once, as Python 3.13 may read the arguments twice."""
+        if problem not in self._found.problems:
+            self._found.problems.append(problem)
 
     def _unknown(self, options: argparse.Namespace, words: list[str]) -> list[Problem]:
         """What is wrong with words that no option takes."""
         names = [name for action in self._actions for name in action.option_strings]
-        unknown = [word.partition("=")[0] for word in words if word.startswith("-")]
-        if words and not unknown and self._text:
+        options_typed = [word.partition("=")[0] for word in words if word.startswith("-")]
+        unknown = [name for name in options_typed if name not in names]
+        if words and not options_typed and self._text:
             given = getattr(options, self._text.strip("-").replace("-", "_"))
             text = " ".join([*([given] if given else []), *words])
             rule = "is not part of an option: a text of several words needs quotes"
@@ -145,7 +154,7 @@ class Parser(argparse.ArgumentParser):
         # What follows an unknown option is most likely its value.
         return [
             Problem(word, None, "unknown argument", suggest(word, names, self._see()))
-            for word in unknown or words
+            for word in (unknown if options_typed else words)
         ]
 
 

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import sys
+from argparse import ArgumentTypeError
+from pathlib import Path
 
 import pytest
 
-from dslm.commands.cli import Parser, run, script
+from dslm.commands.cli import Parser, run, script, typed_path
 from dslm.errors import ConfigError, DslmError, Problem, TrainingError, UserError
 
 
@@ -57,10 +59,18 @@ def test_a_script_ends_with_the_exit_code(monkeypatch: pytest.MonkeyPatch) -> No
     assert seen == [["word"]]
 
 
+def even(text: str) -> int:
+    if int(text) % 2:
+        raise ArgumentTypeError(f"{text} is not even")
+    return int(text)
+
+
 @pytest.fixture
 def parser() -> Parser:
     parser = Parser("tool", "A tool.")
     parser.add_argument("words", nargs="*")
+    parser.add_argument("--pairs", type=even)
+    parser.add_argument("--kind", choices=["near", "far"])
     parser.add_argument("--workers", type=int)
     parser.add_argument("--verbose", action="store_true")
     return parser
@@ -91,6 +101,15 @@ def test_options_may_stand_between_words(parser: Parser) -> None:
             ],
         ),
         (["--workers", "x"], ["--workers = 'x': must be a whole number"]),
+        (["--pairs", "3"], ["--pairs: 3 is not even; see tool --help"]),
+        (
+            ["--kind", "fat", "--workers", "x", "--verbos"],
+            [
+                "--kind = 'fat': there is no such one; did you mean 'far'?",
+                "--workers = 'x': must be a whole number",
+                "--verbos: unknown argument; did you mean '--verbose'?",
+            ],
+        ),
         (["--workers"], ["--workers: expected one argument; see tool --help"]),
     ],
 )
@@ -98,3 +117,32 @@ def test_an_argument_that_is_not_known_is_never_guessed(
     parser: Parser, words: list[str], lines: list[str]
 ) -> None:
     assert reported(parser, *words) == lines
+
+
+def test_what_is_missing_is_reported_with_what_is_wrong() -> None:
+    parser = Parser("tool", "A tool.")
+    parser.add_argument("run", metavar="RUN")
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--step", type=int)
+    assert reported(parser, "--step", "new") == [
+        "--step = 'new': must be a whole number",
+        "--data: is missing; see tool --help",
+        "RUN: is missing; see tool --help",
+    ]
+
+
+def test_words_beside_a_text_want_quotes() -> None:
+    parser = Parser("tool", "A tool.", text="--prompt")
+    parser.add_argument("run")
+    parser.add_argument("--prompt", default="")
+    rule = "is not part of an option: a text of several words needs quotes"
+    assert reported(parser, "a", "--prompt", "Once", "upon", "it's") == [
+        f"""upon it's: {rule}; write --prompt 'Once upon it'"'"'s'"""
+    ]
+    assert reported(parser, "a", "Once upon") == [f"Once upon: {rule}; write --prompt 'Once upon'"]
+
+
+def test_a_quoted_home_is_expanded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    assert typed_path("~/runs/a") == Path("/home/ada/runs/a")
+    assert typed_path("runs/~a") == Path("runs/~a")
