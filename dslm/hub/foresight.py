@@ -8,14 +8,16 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from dslm.errors import CheckpointError, Problem
+from dslm.errors import CheckpointError, Problem, Problems, UserError
 from dslm.files.published import occupied
 from dslm.files.whole import read_json
 from dslm.hub.families import check_type
+from dslm.hub.weight_files import weight_files
 from dslm.inference.selection import Selected
 from dslm.model.config import ModelConfig
 from dslm.quantization.config import QuantizationConfig
 from dslm.run.mistaken import hub_name, is_run
+from dslm.tokenizers.load import load_tokenizer
 
 SETTINGS = "config.json"
 
@@ -30,16 +32,21 @@ def check_unoccupied(folder: Path, argument: str) -> list[Problem]:
 
 
 def check_model_folder(folder: Path) -> None:
-    """Refuse a folder that is none in Hugging Face's form.
+    """Refuse a folder that holds no model in Hugging Face's form with its tokenizer.
 
     Raises:
-        UserError: it is none, or of a shape that dslm has not.
+        UserError: with what is missing; or the model is of a shape that dslm has not.
     """
     if not (folder / SETTINGS).is_file():
         raise CheckpointError(_not_a_model(folder))
-    kind = read_json(folder / SETTINGS).get("model_type")
-    if kind is not None:  # else the class decides
-        check_type(kind, f"{folder / SETTINGS}: model_type")
+    found = Problems()
+    settings = found.collect(read_json, folder / SETTINGS) or {}
+    if (kind := settings.get("model_type")) is not None:  # else the class decides
+        found.collect(check_type, kind, f"{folder / SETTINGS}: model_type")
+    found.collect(weight_files, folder)
+    found.collect(load_tokenizer, folder)
+    if found.problems:
+        raise UserError(*found.problems)
 
 
 def check_shape(config: ModelConfig) -> list[Problem]:

