@@ -56,6 +56,16 @@ HEAVY = {
     "transformers",
 }
 
+NEWER = set(
+    """
+    tomllib datetime.UTC enum.StrEnum enum.verify itertools.batched contextlib.chdir math.cbrt
+    math.exp2 hashlib.file_digest typing.Self typing.Never typing.assert_never typing.LiteralString
+    typing.Required typing.NotRequired typing.Unpack typing.override asyncio.TaskGroup
+    asyncio.timeout ExceptionGroup BaseExceptionGroup warnings.deprecated copy.replace
+    """.split()  # noqa: SIM905
+)
+"""What Python 3.10, the oldest that `pyproject.toml` allows, does not have."""
+
 CHECKS = """\
 import dslm.commands.pretrain, dslm.parallel.memory, dslm.parallel.world
 import dslm.run.checkpoint, dslm.run.metrics, dslm.run.schedule, dslm.train.screen
@@ -173,6 +183,21 @@ def test_data_runs_and_reports_need_no_torch(name: str) -> None:
 def test_environment_variables_are_read_in_one_place() -> None:
     readers = {name_of(p) for p in FILES if used(p) & {"os.environ", "os.getenv", "os.putenv"}}
     assert readers == {"environment.py"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_the_oldest_python_has_what_is_used_of_its_library(path: Path) -> None:
+    nodes = list(ast.walk(tree(path)))
+    named = {
+        f"{node.module}.{alias.name}"
+        for node in nodes
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    named |= {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    named |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
+    named |= {node.id for node in nodes if isinstance(node, ast.Name)}
+    assert not (named | used(path)) & NEWER
 
 
 def test_only_those_who_speak_to_the_user_print() -> None:

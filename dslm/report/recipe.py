@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from dslm.config.overrides import merge
@@ -58,7 +58,7 @@ def machine(record: Record) -> list[tuple[str, str]]:
 def date(time: object) -> str:
     """A time in the form of ISO 8601 for people; empty if it is none."""
     try:
-        return f"{datetime.fromisoformat(str(time)).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+        return f"{datetime.fromisoformat(str(time)).astimezone(timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
     except ValueError:
         return ""
 
@@ -67,7 +67,7 @@ def seconds_between(first: object, last: object) -> float | None:
     """From one time in the form of ISO 8601 to another; `None` if one of them is none."""
     try:
         began, ended = (datetime.fromisoformat(str(time)) for time in (first, last))
-        return (ended.astimezone(UTC) - began.astimezone(UTC)).total_seconds()
+        return (ended.astimezone(timezone.utc) - began.astimezone(timezone.utc)).total_seconds()
     except ValueError:
         return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import socket
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ HERE = socket.gethostname()
 
 
 def running(silent: float, host: str = HERE) -> dict[str, Any]:
-    time = datetime.now(UTC) - timedelta(seconds=silent)
+    time = datetime.now(timezone.utc) - timedelta(seconds=silent)
     heartbeat = {"time": time.isoformat(), "step": 18, "phase": "training", "host": host}
     return {"status": "running", "ended": None, "heartbeat": heartbeat}
 
