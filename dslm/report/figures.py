@@ -100,13 +100,18 @@ def _evaluation(record: Record) -> list[Figure]:
         hint = ", ".join([*([on.strip()] if on else []), *over, *at, *few])
         shown.append(Figure("Evaluation loss", f"{found['loss']:.4f}", hint))
     if "perplexity" in found:
-        shown.append(Figure("Perplexity", f"{found['perplexity']:.2f}", f"evaluated{on}"))
+        shown.append(Figure("Perplexity", _perplexity(found["perplexity"]), f"evaluated{on}"))
     elif losses := series(record.log.evaluations, f"validation_{_token_loss(record)}"):
         perplexity = math.exp(min(losses[-1].value, 700))  # e to the 710 is beyond a float
-        shown.append(Figure("Perplexity", f"{perplexity:.2f}", "of the last validation loss"))
+        shown.append(Figure("Perplexity", _perplexity(perplexity), "of the last validation loss"))
     if "bits_per_byte" in found:
         shown.append(Figure("Bits per byte", f"{found['bits_per_byte']:.4f}", f"evaluated{on}"))
     return shown
+
+
+def _perplexity(value: float) -> str:
+    """As short as a loss; that of a run that diverged may have 300 digits."""
+    return f"{value:,.2f}" if value < 1e6 else f"{value:.2e}"
 
 
 def _token_loss(record: Record) -> str | None:

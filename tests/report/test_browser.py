@@ -24,7 +24,7 @@ from dslm.report.summary import find_runs, read_summary
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 VIEW = {"width": 1280, "height": 900}
 PHONE = {"width": 400, "height": 800}
-PAGES = ("one", "three", "index", "data")
+PAGES = ("one", "three", "diverged", "index", "data")
 STEPS = 400
 WHICH = "e => e.ariaLabel || e.name || e.closest('figure')?.textContent || e.textContent"
 """What one element of a page is known by."""
@@ -66,6 +66,9 @@ def pages(tmp_path_factory: pytest.TempPathFactory, shard_set: Path) -> dict[str
     runs = list(find_runs(root / "runs"))
     made = {name: root / f"{name}.html" for name in PAGES}
     write_report(root / "runs" / "a", made["one"])
+    bad = [training_line(step, 700.0, gradient_norm=None) for step in range(1, 100)]
+    bad.append({"step": 99, "validation_loss": 700.0})
+    write_report(write_run(root / "diverged", bad, status="running"), made["diverged"])
     write_comparison(runs, made["three"])
     write_index([read_summary(run) for run in runs], root / "runs", made["index"])
     dispatch(["data", "stats", str(shard_set), "--html", str(made["data"])])

@@ -86,6 +86,7 @@ def test_a_validation_loss_beyond_all_bounds_still_has_a_figure(
 ) -> None:
     run = make_run([training(1, 3.0), {"step": 1, "validation_loss": math.inf}])
     assert values(run)["Validation loss"] == "inf"
+    assert values(run)["Perplexity"] == "1.01e+304"
 
 
 def test_uniform_guessing_costs_the_logarithm_of_the_vocabulary(

@@ -51,9 +51,9 @@ class Plot {
       this.steps.map(step => this.clock(line.run, this.view.unit, step)));
     const [low, high] = [Math.min(...ends.map(e => e[0])), Math.max(...ends.map(e => e[1]))];
     if (!this.view.logX) return [low, high];
-    const first = Math.min(...this.lines.filter(line => line.parts.length)
-      .map(line => this.x(line, line.parts[0][0][0])).filter(x => x > 0));
-    return [Number.isFinite(first) ? Math.max(low, first) : 1, high];
+    const above = this.lines.flatMap(line => line.parts.flat().map(([step]) => this.x(line, step)))
+      .filter(x => x > 0);
+    return [Math.max(low, above.reduce((least, x) => Math.min(least, x), high)), high];
   }
 
   within(low, high) {
@@ -135,7 +135,8 @@ class Plot {
     path.toggleAttribute("hidden", !seen);
     if (!seen) return;
     path.setAttribute("d", path.classList.contains("ring") ? `M${left} ${top}h0`
-      : "value" in path.dataset ? `M0 ${top}H1000` : `M${left} 0V1000`);
+      : "value" in path.dataset ? `M0 ${top}H1000`
+        : `M${left} ${path.classList.contains("bad") ? 940 : 0}V1000`);
   }
 
   label(across, up) {
