@@ -85,7 +85,8 @@ def opened(browser: Browser, pages: dict[str, str]) -> Iterator[Any]:
         context = browser.new_context(**{"viewport": VIEW, **settings})
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(60_000)
+        page.clock.install()
         page.on("console", lambda message: errors.append(message.text))
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(pages.get(name, name))
@@ -311,11 +312,14 @@ def test_a_page_that_is_read_anew_keeps_its_section_until_the_run_ends(
     opened: Any, tmp_path: Path
 ) -> None:
     run = write_run(tmp_path / "run", lines(0)[:-20], status="running")
-    page = opened(write_report(run, watch=1).as_uri())
+    hour = 3600  # longer than the test can take
+    page = opened(write_report(run, watch=hour).as_uri())
     page.get_by_label("x axis").select_option("tokens")
     drag(page, plot(page), 0.5, 0.75)
     section = marks(plot(page))
     write_report(run, watch=0)
-    page.wait_for_function("!('watch' in document.body.dataset)", timeout=20_000)
+    with page.expect_navigation():
+        page.clock.fast_forward(1000 * hour)
+    assert page.locator("[data-watch]").count() == 0
     assert marks(plot(page)) == section
     assert page.get_by_label("x axis").input_value() == "tokens"
