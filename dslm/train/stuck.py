@@ -1,26 +1,29 @@
-"""Notices, once in a run, that its model has learned next to nothing."""
+"""Notices, while a run trains, that it diverges or has learnt next to nothing."""
 
 from __future__ import annotations
 
 import math
 
 from dslm.run.config import RunConfig
-
-BARELY = 0.3
-"""Nats: a loss less than this below ln V means that next to nothing has been learned."""
-FAR = 1.0
-"""Nats: a loss more than this above ln V, where training begins, means that it has become worse."""
+from dslm.run.learning import LOWER, PATIENT, TRIED, judge_loss
 
 
 def warning(config: RunConfig, step: int, loss: float) -> str | None:
-    """What to say of a logged loss; only the first one after a fifth of the steps is judged."""
-    uniform, a_fifth = math.log(config.model.size), max(1, config.steps // 5)
-    if not a_fifth <= step < a_fifth + config.log_interval or loss <= uniform - BARELY:
+    """What to say of a logged loss, by the rule of `dslm.run.learning`.
+
+    Of a run the first loss is judged from which a divergence can be told, and the first from which
+    little learnt can be: never more than two, in a long run one.
+    """
+    moments = {max(first, config.steps // 5) for first in (TRIED, PATIENT)}
+    if not any(moment <= step < moment + config.log_interval for moment in moments):
         return None
-    worse = loss > uniform + FAR
-    return (
-        f"warning: after {step} steps the loss {loss:.2f} "
-        + ("is far above" if worse else "has barely left")
-        + f" ln(vocabulary) = {uniform:.2f}: look at the data, or "
-        + ("lower the peak learning rate" if worse else "raise the peak learning rate")
-    )
+    vocabulary = config.model.size
+    said = judge_loss(loss, vocabulary, step, config.steps)
+    if said is None:
+        return None
+    found, fix = {
+        "diverged": ("is far above", LOWER),
+        "little learnt": ("has barely left", "look at the data and the peak learning rate"),
+    }[said]
+    guess = f"ln(vocabulary) = {math.log(vocabulary):.2f}"
+    return f"warning: after {step} steps the loss {loss:.2f} {found} {guess}: {fix}"
