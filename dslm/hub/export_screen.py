@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dslm.hub.exporting import Exported
-from dslm.hub.folder import SETTINGS
+from dslm.hub.families import SETTINGS
 from dslm.hub.manifest import AS_IN_TRAINING, FILE, Manifest, Size
 from dslm.progress import human
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dslm.errors import ConfigError, Problem
 
+SETTINGS = "config.json"
+"""The file that says of which type a model is, and its shape."""
 MODEL_TYPES = (
     "gpt2",
     "llama",

@@ -21,6 +21,7 @@ from dslm.errors import CheckpointError, Problem, Problems, UserError
 from dslm.files.names import printable
 from dslm.files.whole import read_json
 from dslm.hub.compressed import KEY, Packed, floats
+from dslm.hub.families import SETTINGS
 from dslm.hub.family import Family
 from dslm.hub.names import Weight, copies, weights
 from dslm.hub.registry import family_of_settings
@@ -29,8 +30,6 @@ from dslm.hub.stored import FLOATS, Stored, stored
 from dslm.model.config import ModelConfig
 from dslm.model.counts import parameter_count
 from dslm.quantization.config import Scheme
-
-SETTINGS = "config.json"
 
 FAR = 100
 """How many times more weights than there are make it useless to name those that are missing."""

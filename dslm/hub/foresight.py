@@ -11,15 +11,13 @@ from pathlib import Path
 from dslm.errors import CheckpointError, Problem, Problems, UserError
 from dslm.files.published import occupied
 from dslm.files.whole import read_json
-from dslm.hub.families import check_type
+from dslm.hub.families import SETTINGS, check_type
 from dslm.hub.weight_files import weight_files
 from dslm.inference.selection import Selected
 from dslm.model.config import ModelConfig
 from dslm.quantization.config import QuantizationConfig
 from dslm.run.mistaken import hub_name, is_run
 from dslm.tokenizers.load import load_tokenizer
-
-SETTINGS = "config.json"
 
 
 def check_unoccupied(folder: Path, argument: str) -> list[Problem]:

@@ -22,7 +22,8 @@ from dslm.errors import CheckpointError, ConfigError, Problem, Problems, UserErr
 from dslm.files.published import published
 from dslm.files.whole import read_json
 from dslm.hub.compressed import KEY
-from dslm.hub.folder import SETTINGS, Folder, open_folder
+from dslm.hub.families import SETTINGS
+from dslm.hub.folder import Folder, open_folder
 from dslm.hub.foresight import check_unoccupied
 from dslm.hub.manifest import FILE as MANIFEST
 from dslm.model.config import ModelConfig

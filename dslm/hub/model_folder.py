@@ -19,8 +19,9 @@ from torch import Tensor
 
 from dslm.errors import Problem, Problems
 from dslm.files.whole import write_json, write_text
+from dslm.hub.families import SETTINGS
 from dslm.hub.family import Family
-from dslm.hub.folder import SETTINGS, open_folder
+from dslm.hub.folder import open_folder
 from dslm.hub.formats import ReadBack, Written
 from dslm.hub.framing import begun, framed
 from dslm.hub.names import weights

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from dslm.arrays import Int64Array
-from dslm.errors import Problem, Problems
+from dslm.errors import DataError, Problem
 from dslm.model.config import ModelConfig
 from dslm.objectives.base import Objective
 from dslm.objectives.completion import Continue, Fill, Restore
@@ -76,19 +77,19 @@ def check_prompt(
         tokenizer: of the model.
         run: the folder of the model, to name it.
     """
-    found = Problems()
-    match objective.completion():
-        case Continue():
-            found.problems += found.collect(_unlike_text, prompt, model, tokenizer) or []
-        case Fill() as how:
-            found.problems += found.collect(_unlike_masked, prompt, how, model, tokenizer) or []
-        case Restore() as how:
-            found.problems += found.collect(_unlike_damaged, prompt, how, tokenizer) or []
-        case None:
-            rule = f"was not trained to complete a text (objective.kind = {objective.kind})"
-            fix = "use a run trained with objective.kind=causal, masked or denoising"
-            found.problems.append(Problem(run, None, rule, fix))
-    return found.problems
+    try:
+        match objective.completion():
+            case Continue():
+                return _unlike_text(prompt, model, tokenizer)
+            case Fill() as how:
+                return _unlike_masked(prompt, how, model, tokenizer)
+            case Restore() as how:
+                return _unlike_damaged(prompt, how, tokenizer)
+    except DataError as error:  # a character that the tokenizer does not know
+        return [replace(problem, fix="leave it out of --prompt") for problem in error.problems]
+    rule = f"was not trained to complete a text (objective.kind = {objective.kind})"
+    fix = "use a run trained with objective.kind=causal, masked or denoising"
+    return [Problem(run, None, rule, fix)]
 
 
 def _unlike_text(prompt: str, model: ModelConfig, tokenizer: Tokenizer) -> list[Problem]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import sys
 from argparse import ArgumentTypeError
 from pathlib import Path
@@ -43,6 +44,15 @@ def test_an_error_is_one_line_and_its_exit_code(
 def test_every_problem_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert ending_with(UserError(Problem("a", None, "x"), Problem("b", "c", "y"))) == 2
     assert capsys.readouterr().err == "error: a: x\nerror: b = 'c': y\n"
+
+
+def test_what_is_printed_is_left_for_torchrun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(tmp_path / "error.json"))
+    assert ending_with(UserError(Problem("a", None, "x"), Problem("b", "c", "y"))) == 2
+    left = json.loads((tmp_path / "error.json").read_text())["message"]["message"]
+    assert left + "\n" == capsys.readouterr().err == "error: a: x\nerror: b = 'c': y\n"
 
 
 def test_an_error_of_ours_is_not_hidden() -> None:

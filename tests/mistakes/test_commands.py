@@ -128,7 +128,7 @@ MISTAKES = [
     Mistake('generate runs/a "1 plus"', "1 plus", "write --prompt '1 plus'"),
     Mistake("generate runs/a --prompt 1 plus 1 is", "plus 1 is", "write --prompt '1 plus 1 is'"),
     Mistake("generate runs/a", "--prompt", 'such as --prompt "The"'),
-    Mistake("generate runs/a --prompt Ω", "Ω", "train"),
+    Mistake("generate runs/a --prompt Ω", "Ω", "leave it out of --prompt"),
     Mistake('generate runs/a --prompt "1 <mask> 1"', "fills no masks", "objective.kind=masked"),
     Mistake("generate runs/a --prompt " + "1" * 40, "40 tokens", "shorten it"),
     Mistake('generate runs/bert --prompt "1 plus 1"', "must hold <mask>", 'write --prompt "The'),
