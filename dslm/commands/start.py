@@ -1,6 +1,6 @@
 """How the scripts begin: under any Python, also one that lacks what dslm needs.
 
-This module, and nothing it imports at once, needs more than Python itself, whichever version.
+Neither this module nor what it imports at once needs more than Python itself, of any version.
 """
 
 import sys
