@@ -128,7 +128,7 @@ def test_what_the_command_line_changes_in_the_json_is_shown_and_recorded(make_jo
     shown = screen(job)
     assert shown["lr"].startswith("peak 0.0003, ")
     assert shown["lr"].endswith("gradient clipped at 0.5")
-    assert shown["batch"].startswith("2 replicas × 2 windows × 16 rounds × ")
+    assert shown["batch"].startswith("2 replicas × 2 sequences × 16 accumulation steps × ")
     assert " · ZeRO-2 · " in shown["layout"]
     recorded = RunRecord(job, TWO, ["tiny", *words]).content()
     assert recorded["deepspeed"]["optimizer"]["params"]["lr"] == 3e-4

@@ -42,7 +42,7 @@ def batch(case: Case) -> Iterator[Problem]:
         rule, fix = "does not say how many windows a step has", f"add {micro} or {batch}"
         yield Problem(accumulation, case.config[accumulation], rule, fix)
     else:
-        rule = "is required, or the windows that a rank computes at once"
+        rule = "is required, or the sequences that a rank computes at once"
         yield Problem(batch, None, rule, f'add "{micro}": 8, or give batch=64')
 
 
