@@ -39,7 +39,7 @@ def batch(case: Case) -> Iterator[Problem]:
     if batch in case.config or micro in case.config:
         return
     if accumulation in case.config:
-        rule, fix = "does not say how many windows a step has", f"add {micro} or {batch}"
+        rule, fix = "does not say how many sequences a step has", f"add {micro} or {batch}"
         yield Problem(accumulation, case.config[accumulation], rule, fix)
     else:
         rule = "is required, or the sequences that a rank computes at once"

@@ -142,7 +142,7 @@ WRONG_VALUES = [
     ("optimizer__params__lr", 0, "a number, above 0", ""),
     ("optimizer__params__lr", "6e-4", "a number, above 0", "write 0.0006"),
     ("optimizer__type", 5, "text", ""),
-    ("zero_optimization", True, "a block of keys", 'write "zero_optimization": {…}'),
+    ("zero_optimization", True, "a block of keys", 'write "zero_optimization": {"stage": 1}'),
     ("optimizer", "AdamW", "a block of keys", 'write "optimizer": {"type": "AdamW"}'),
 ]
 
@@ -420,7 +420,7 @@ CONTRADICTIONS = [
             "gradient_accumulation_steps": 2,
         },
         "gradient_accumulation_steps",
-        "does not say how many windows",
+        "does not say how many sequences",
         "add train_micro_batch_size_per_gpu or train_batch_size",
     ),
     (
