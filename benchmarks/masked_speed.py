@@ -73,8 +73,8 @@ def measure(options: Options) -> Table:
     rows = [_compare(f"BERT-{name}", *size, torch.float32) for name, size in SIZES.items()]
     half = torch.bfloat16
     layers, width = EMULATED if emulated(half) else SIZES["base"]
-    note = "imitated by this processor: " if emulated(half) else ""
-    rows.append(_compare(f"{note}{layers} × {width}", layers, width, half))
+    note = " (imitated by this processor)" if emulated(half) else ""
+    rows.append(_compare(f"{layers} × {width}{note}", layers, width, half))
     setting = (
         f"{BATCH} × {SEQUENCE} tokens a step, vocabulary {VOCABULARY:,}, next sentence included, "
         f"no dropout, plain loop with fused AdamW and clipping, median of {ROUNDS} rounds"

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from importlib.metadata import version
 
 from measure import THREADS, Row, Table
 
 PACKAGES = ("torch", "deepspeed", "datasets", "transformers", "sentencepiece", "numpy")
 
+MISSED = "missed"
+
 HEAD = """# Benchmarks
 
 Written by `make benchmark`. Every figure of ours is set beside a peer's, measured in the same run
 in turns; figures are medians over the rounds, ratios medians of the ratios within a round.
-The ratios carry over to other machines, the figures do not.
+The ratios carry over to other machines, the figures do not. A bound that was not met is marked.
 Topics about corpora also need `--corpora FOLDER`, whose folders the benchmarks name.
 """
 
@@ -75,4 +78,24 @@ def _section(name: str, table: Table) -> str:
 
 
 def _line(row: Row) -> str:
-    return f"| {row.claim} | {row.ours} | {row.peer} | {row.ratio} | {row.wanted} |"
+    missed = f" **{MISSED}**" if misses(row) else ""
+    return f"| {row.claim} | {row.ours} | {row.peer} | {row.ratio} | {row.wanted}{missed} |"
+
+
+def misses(row: Row) -> bool:
+    """Whether a figure is on the wrong side of its bound, as ``1.19×`` of ``≤ 1.15×``.
+
+    The figure is the ratio, or ours, whichever has the unit of the bound.
+    """
+    sign, _, wanted = row.wanted.partition(" ")
+    bound, unit = _number(wanted)
+    figures = [value for value, of in map(_number, (row.ratio, row.ours)) if of == unit]
+    if bound is None or not figures or figures[0] is None or figures[0] == bound:
+        return False
+    return (figures[0] > bound) == (sign in "<≤")
+
+
+def _number(text: str) -> tuple[float | None, str]:
+    """A figure and its unit."""
+    found = re.match(r"(-?[\d,.]+(?:e[+-]?\d+)?) ?([^ (]*)", text)
+    return (float(found[1].replace(",", "")), found[2]) if found else (None, "")

@@ -23,6 +23,7 @@ from dslm.commands.cli import Parser, script
 from dslm.errors import Problem, UserError, suggest
 
 TOPICS = {
+    "startup": "startup",
     "engine": "engine_overhead",
     "memory": "memory",
     "saving": "saving",
