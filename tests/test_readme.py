@@ -1,6 +1,7 @@
 """Every command of the README, typed as it stands there, in the order in which it stands there.
 
 What is scaled down: the number of steps, the size of GPT-2, and the cluster, which is this machine.
+What the README shows of their output must be printed so, but for numbers.
 """
 
 from __future__ import annotations
@@ -26,14 +27,28 @@ PROGRAMS = Path(sys.executable).parent
 SMALL = "model.layers=1 model.heads=2 model.width=32 model.sequence=32".split()  # noqa: SIM905
 
 
-def commands() -> list[str]:
-    """The commands of all uses."""
+def shown(language: str) -> list[str]:
+    """The lines within fences of a language in all uses; commands have none."""
+    lines, inside = [], None
     text = (ROOT / "README.md").read_text()
-    blocks = re.findall(r"```\n(.*?)```", text[text.index("## Use 1") :], re.DOTALL)
-    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
-    return [
-        line for line in lines if line.startswith(("python ", "deepspeed ", "mpirun ", "dslm "))
-    ]
+    for line in text[text.index("## Use 1") :].splitlines():
+        if line.startswith("```"):
+            inside = line.removeprefix("```") if inside is None else None
+        elif inside == language and line.strip():
+            lines.append(line)
+    return lines
+
+
+def commands() -> list[str]:
+    """The commands of all uses, without the comments behind them."""
+    lines = "\n".join(shown("")).replace("\\\n", " ").splitlines()
+    starts = ("python ", "deepspeed ", "mpirun ", "dslm ")
+    return [re.sub(r"\s+#.*", "", line) for line in lines if line.startswith(starts)]
+
+
+def masked(line: str) -> str:
+    """A line without its numbers and durations."""
+    return re.sub(r"\d[\d.,]*([kMGT]|e-?\d+)?([smhd]\d*)*", "#", line.strip())
 
 
 def scaled(command: str) -> list[str]:
@@ -60,9 +75,9 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "hosts").write_text("localhost slots=2\n")
     (folder / "corpus").mkdir()
     modules = sorted(Path(json.__file__).parents[1].glob("*.py"))
-    for split, files in (("train", modules[:60]), ("validation", modules[60:66])):
-        for file in files:
-            (folder / f"corpus/{split}-{file.stem}.txt").write_text(file.read_text("utf-8"))
+    for file in modules[:66]:
+        for number, part in enumerate(re.split(r"\n(?=class |def )", file.read_text("utf-8"))):
+            (folder / f"corpus/{file.stem}-{number}.txt").write_text(part)
     (folder / "crawl").mkdir()
     texts = [text for text in topics.values() if len(text) > 3000][:30]
     pages = [json.dumps({"text": text}) for text in texts]
@@ -71,12 +86,18 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def printed() -> list[str]:
+    """The lines that the commands have printed, masked."""
+    return []
+
+
 def test_the_readme_has_the_commands_of_its_uses() -> None:
     assert len(commands()) >= 17
 
 
 @pytest.mark.parametrize("command", commands(), ids=lambda command: command.split(" --")[0][:60])
-def test_a_command_of_the_readme_works(command: str, desk: Path) -> None:
+def test_a_command_of_the_readme_works(command: str, desk: Path, printed: list[str]) -> None:
     environment = {**os.environ, "DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1"}
     environment["PYTHONPATH"] = str(ROOT)
     environment["PATH"] = f"{PROGRAMS}:{environment['PATH']}"  # mpirun runs a plain python
@@ -94,3 +115,11 @@ def test_a_command_of_the_readme_works(command: str, desk: Path) -> None:
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.strip()
     assert "Traceback" not in ended.stderr
+    printed += map(masked, (ended.stdout + ended.stderr).splitlines())
+
+
+def test_what_the_readme_shows_is_printed(printed: list[str]) -> None:
+    if not printed:
+        pytest.skip("needs the commands above to run first")
+    assert shown("text")
+    assert [line for line in shown("text") if masked(line) not in printed] == []
