@@ -121,7 +121,8 @@ def _meant(one: str, rest: list[str]) -> tuple[str, str]:
     if not equals and following.startswith("="):
         taken = rest.pop(0).lstrip("=") or (rest.pop(0) if rest else "")
         return f"{name}={taken}", "is apart from its value"
-    value_follows = following and "=" not in following and following not in PRESETS
+    value_follows = following and "=" not in following
+    value_follows = value_follows and (following not in PRESETS or bare == "preset")
     if is_key(bare) and value_follows and not following.startswith("-"):
         return f"{bare}={rest.pop(0)}", "is apart from its value"
     key, colon, text = one.partition(":")

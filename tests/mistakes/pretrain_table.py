@@ -195,6 +195,8 @@ WORDS: list[Row] = [
     ("P foo", "foo", "leave it out"),
     ("P steps:100", "steps:100", "write steps=100"),
     ("P steps 100", "steps", "write steps=100"),
+    ("preset tiny S", "preset", "write preset=tiny"),
+    ("P keep_best", "keep_best", "write keep_best=true"),
     ("P steps = 100", "steps", "write steps=100"),
     ("P steps= 100", "steps=", "write steps=100"),
     ("P steps =100", "steps", "write steps=100"),
