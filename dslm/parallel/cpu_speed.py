@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import cache
 
 import numpy as np
 
@@ -17,10 +18,12 @@ BANDWIDTH, LINK, NETWORK = 10e9, 4e9, 1e9
 """Bytes a second, assumed: of main memory, between ranks of a host, and between hosts."""
 
 
+@cache
 def cpu_device(world: World) -> Device:
     """The CPU as the device of a rank; 16 bits are taken to be as fast as float32.
 
-    The best of several products counts, since other processes may run now and then.
+    Measured once, by the first call. The best of several products counts, since other processes may
+    run now and then.
     """
     matrix = np.ones((SIZE, SIZE), np.float32)
     best, began = float("inf"), time.perf_counter()

@@ -97,7 +97,7 @@ def agree(
     found = _compare(store, world, mine) if world.is_main else _ask(store, job, mine)
     if not found:
         return
-    held = world.launcher in ASKS_TO_END
+    held = world.launcher in ASKS_TO_END and world.local_size > 1
     if world.is_main:
         if not held:  # MPI drops what is printed once another rank has ended
             report(UserError(*found))

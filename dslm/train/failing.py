@@ -24,6 +24,7 @@ from dslm.run.failure import Failure, read_failure
 from dslm.run.folder import RunFolder
 from dslm.run.heartbeats import Heartbeat
 from dslm.signals import REQUESTS
+from dslm.train.output import UserStream
 from dslm.train.watchdog import Watchdog
 
 FOREIGN = ("/gloo/", "Gloo ", "NCCL", "c10d", "TCPStore", "Broken pipe", "Socket Timeout")
@@ -42,7 +43,7 @@ FATAL = "Fatal Python error: "
 def failures_reported(
     folder: RunFolder,
     watchdog: Watchdog,
-    messages: TextIO,
+    messages: UserStream,
     log: TextIO,
     failed: Callable[[Failure], None],
 ) -> Iterator[None]:
@@ -83,7 +84,7 @@ def _ended_at_once(
 
 
 def _reported(
-    folder: RunFolder, watchdog: Watchdog, messages: TextIO, error: BaseException
+    folder: RunFolder, watchdog: Watchdog, messages: UserStream, error: BaseException
 ) -> Failure:
     """What ended the run, after this rank or another has reported it."""
     mine = of_error(error, watchdog.now)
@@ -99,11 +100,9 @@ def _reported(
         lines = [f"error: {problem}" for problem in error.problems]
     elif isinstance(error, KeyboardInterrupt):
         lines = ["interrupted"]
-    text = "\n".join(lines)
-    messages.write(f"{text}\n")
-    messages.flush()
+    messages.lines(*lines)
     if (file := error_file()) is not None:
-        leave_message(file, text)
+        leave_message(file, "\n".join(lines))
     return mine
 
 

@@ -6,6 +6,7 @@ level of the operating system's file descriptors.
 
 from __future__ import annotations
 
+import errno
 import faulthandler
 import os
 import sys
@@ -25,7 +26,8 @@ SILENCE = 10.0
 class UserStream(TextIOWrapper):
     """A stream that a user reads, which knows for how long it has been silent.
 
-    Once nobody reads it any more, as the launcher is gone, it swallows what is written.
+    What cannot be written is lost, and stops nobody: a log on a full disk, a terminal or a launcher
+    that is gone.
     """
 
     def __init__(self, buffer: BinaryIO) -> None:
@@ -40,8 +42,8 @@ class UserStream(TextIOWrapper):
             try:
                 super().write(text)
                 self.flush()
-            except BrokenPipeError:
-                self.unread = True
+            except OSError as error:
+                self.unread = error.errno in (errno.EPIPE, errno.EIO)
         return len(text)
 
     def lines(self, *lines: str) -> None:

@@ -38,8 +38,9 @@ class Prediction:
         if self.steps == WARM_UP - 1:
             self.began = self._now()
         elif self.steps == WARM_UP:
-            seconds = self._now() - self.began
-            logger.message(f"measured {self._memory()}{self._time(seconds)}")
+            seconds, memory = self._now() - self.began, self._memory()
+            if self.world.is_main:
+                logger.message(f"measured {memory}{self._time(seconds)}")
 
     def _memory(self) -> str:
         """The most that any rank has taken."""

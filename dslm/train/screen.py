@@ -52,7 +52,7 @@ def first_screen(
         *(("float8", which) for which in float8_lines(config, world.cpu)),
         ("layout", _layout(job, world)),
         ("batch", _batch(job)),
-        ("steps", _steps(job, seconds)),
+        ("steps", _steps(job, resumed_from, seconds)),
         ("lr", _rate(job)),
         ("memory", _memory(_estimate(job, world))),
         ("bytes", parameter_bytes_line(job.deepspeed, job.plan)),
@@ -193,10 +193,11 @@ def _rate(job: Job) -> str:
     return f"peak {peak}, {shape} · {optimizer['type']} · gradient clipped at {clipping}"
 
 
-def _steps(job: Job, seconds: float | None) -> str:
-    """How many, and how long they will take: a guess, until some have been made."""
+def _steps(job: Job, made: int, seconds: float | None) -> str:
+    """How many, and how long those to be made will take: a guess, until some have been."""
     tokens = human(job.config.steps * job.plan.tokens_per_step)
-    time = f" · about {duration(seconds)} at the speed of this machine" if seconds else ""
+    rest = f"for the {job.config.steps - made:,} left, " if made > 0 else ""
+    time = f" · about {duration(seconds)} {rest}at the speed of this machine" if seconds else ""
     return f"{job.config.steps:,} · {tokens} tokens{time}"
 
 

@@ -127,7 +127,7 @@ class Watchdog(Activity):
         """Show what this rank is doing, if that takes long."""
         if self.now.phase != "training":
             self.messages.alive(doing(self.now, time.monotonic() - self.entered))
-        elif self.silent > LONG:  # else each step shows itself
+        elif self.silent > LONG and self.messages.isatty():  # else each step shows itself
             self.messages.alive(doing(self.now, self.silent))
 
     def _write(self) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from threading import Timer
+from contextlib import suppress
+from threading import Thread, Timer
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from torch.distributed import HashStore
 
 from dslm.environment import World
-from dslm.errors import Problem
+from dslm.errors import Problem, ReportedError, UserError
 from dslm.train import agreement
 from dslm.train.agreement import Finding, differences
 
@@ -52,3 +53,29 @@ def test_a_first_rank_that_waits_says_for_whom(
     assert agreement._compare(store, world, found(0)) == []
     said = capsys.readouterr().err
     assert said == "waiting for 10 ranks of 12: 1, 2, 4, 5, 6, 7, 8, 9, …\n"
+
+
+@pytest.mark.parametrize("launcher", ["deepspeed", "torchrun", "mpirun"])
+@pytest.mark.parametrize("on_a_host", [1, 2, 4])
+def test_a_mistake_is_reported_by_exactly_one_rank(
+    launcher: str, on_a_host: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = HashStore()
+    monkeypatch.setattr(agreement, "meet", lambda *_: store)
+    monkeypatch.setattr(agreement, "HELD", 0.0)
+    said: list[str] = []
+
+    def start(rank: int) -> None:
+        world = World(rank, 4, rank % on_a_host, on_a_host, True, launcher)
+        with suppress(ReportedError):
+            agreement.agree(world, None, [Problem("steps", 0, "must be at least 1")], report)
+
+    def report(error: UserError) -> None:
+        said.append(str(error))
+
+    ranks = [Thread(target=start, args=(rank,)) for rank in range(4)]
+    for rank in ranks:
+        rank.start()
+    for rank in ranks:
+        rank.join(30)
+    assert said == ["steps = 0: must be at least 1"]

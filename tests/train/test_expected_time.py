@@ -68,6 +68,8 @@ def test_the_first_screen_says_it_and_warns_of_days_on_a_cpu(make_job: Any) -> N
     job = make_job("steps=100")
     lines = first_screen(job, ALONE, 0, seconds=3725.0)
     assert _line(lines, "steps").endswith(" · about 1h02m at the speed of this machine")
+    resumed = _line(first_screen(job, ALONE, 60, seconds=60.0), "steps")
+    assert resumed.endswith(" · about 1m00s for the 40 left, at the speed of this machine")
     assert not [line for line in lines if line.startswith("warning")]
     assert "about 11d13h" in _line(first_screen(job, ALONE, 0, seconds=1e6), "warning")
     on_gpu = first_screen(job, World(cpu=False), 0, seconds=1e6)
@@ -76,6 +78,7 @@ def test_the_first_screen_says_it_and_warns_of_days_on_a_cpu(make_job: Any) -> N
 
 def test_ranks_of_a_host_share_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    cpu_device.cache_clear()
     alone, shared = (cpu_device(World(size=n, local_size=n)) for n in (1, 64))
     assert shared.single < alone.single / 8, "a rank of 64 has a 64th, but for noise"
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from helpers.paths import ROOT
+
+from dslm.train.output import UserStream
 
 HEAD = """\
 import ctypes, os, subprocess, sys
@@ -91,3 +96,20 @@ def test_nobody_reading_any_more_stops_nothing(tmp_path: Path) -> None:
     )
     assert "still here" in run.stderr
     assert "Traceback" not in run.stderr
+
+
+def test_a_stream_on_a_full_disk_stops_nothing_and_goes_on_when_there_is_room() -> None:
+    class Disk(io.BytesIO):
+        full = True
+
+        def write(self, data: Any) -> int:
+            if self.full:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(data)
+
+    disk = Disk()
+    stream = UserStream(disk)
+    stream.lines("lost, or late")
+    disk.full = False
+    stream.lines("later")
+    assert b"later" in disk.getvalue()
