@@ -148,6 +148,7 @@ def _curve(line: Line, across: Axis, up: Axis, columns: int) -> dict[str, str]:
         "data-group": line.group or line.name,
         "data-at": line.at,
         "data-run": str(line.run),
+        "data-end": str(line.points[-1].step),
         "data-steps": ";".join(steps),
         "data-values": ";".join(" ".join(f"{point.value:.5g}" for point in p) for p in parts),
     }

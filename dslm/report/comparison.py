@@ -30,6 +30,8 @@ COLUMNS_OF_ALL, LEAST = 1800, 150
 """Into how many columns the curves of all runs together are thinned, and each at least."""
 SAME = ("run", "fresh")
 """Settings that say nothing of a run."""
+SHORT = 12
+"""Characters of a fingerprint that tell shard sets apart."""
 
 
 def write_comparison(runs: Sequence[Path], page: Path, watch: int = 0) -> Path:
@@ -118,11 +120,14 @@ def charts(records: Sequence[Record], names: Sequence[str]) -> list[Chart]:
 
 
 def _lines(records: Sequence[Record], names: Sequence[str], key: str) -> Iterator[Line]:
-    """The curves of a quantity; as it was logged only where it is smoothed at no strength."""
+    """The curves of a quantity: one a run at each smoothing, as logged where it changes nothing."""
     for i, (record, name) in enumerate(zip(records, names, strict=True)):
-        for line in curves(record, key, name):
+        found = curves(record, key, name)
+        smooth = {letter for line in found if "raw" not in line.look for letter in line.at}
+        unchanged = "".join(letter for letter in SMOOTHING if letter not in smooth)
+        for line in found:
             raw = "raw" in line.look
-            strokes, at = (f"{look(i)} raw", "n") if raw else (look(i), line.at)
+            strokes, at = (f"{look(i)} raw", unchanged) if raw else (look(i), line.at)
             yield replace(line, name=name, look=strokes, group=name, at=at, run=i)
 
 
@@ -151,6 +156,10 @@ def _settings(record: Record) -> Iterator[tuple[str, str]]:
         "layout.": {key: plan[key] for key in ("world", "replicas", "device") if key in plan},
         "version of ": record.fact("versions") or {},
         "commit of ": {"dslm": record.fact("code", "commit")},
+        "fingerprint of data.": {
+            split: ", ".join(one[:SHORT] for one in record.fingerprints(split)) or None
+            for split in ("train", "validation")
+        },
     }
     for prefix, group in groups.items():
         for key, value in flat(group).items():

@@ -74,6 +74,13 @@ class Record:
             value = value.get(key) if isinstance(value, dict) else None
         return value
 
+    def fingerprints(self, split: str) -> list[str]:
+        """Those of the shard sets of a split, ``train`` or ``validation``, as far as known."""
+        found = self.fact("data", split)
+        listed = found if isinstance(found, list) else [found]
+        named = [one for one in listed if isinstance(one, dict)]
+        return [str(one["fingerprint"]) for one in named if "fingerprint" in one]
+
 
 def read_record(folder: Path) -> Record:
     """Read a run folder.

@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 from dslm.commands.main import dispatch
 from dslm.report import write_comparison, write_report
+from dslm.report.chart import SMOOTHING
 from dslm.report.index import write_index
 from dslm.report.summary import find_runs, read_summary
 
@@ -43,12 +44,14 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
-def lines(seed: int) -> list[dict[str, Any]]:
+def lines(seed: int, slower: int = 1) -> list[dict[str, Any]]:
+    """The log of a run; one that is slower makes fewer steps of the same tokens and time."""
     draw = random.Random(seed)
     made: list[dict[str, Any]] = []
-    for step in range(1, STEPS + 1):
+    for step in range(1, STEPS // slower + 1):
         loss = 2 + seed / 4 + 6 / step**0.5 + draw.gauss(0, 0.1)
         more = {"learning_rate": 1e-3 * step, "gradient_norm": abs(draw.gauss(1, 0.2))}
+        more |= {"tokens": 512 * slower * step, "seconds": 2.0 * slower * step}
         made.append(training_line(step, loss, **more))
         if step % 100 == 0:
             made.append({"step": step, "validation_loss": 2.1 + seed / 4 + 6 / step**0.5})
@@ -62,7 +65,13 @@ def pages(tmp_path_factory: pytest.TempPathFactory, shard_set: Path) -> dict[str
     for seed, name in enumerate(("a", "b", LONG)):
         config = {"preset": "tiny", "steps": STEPS, "model": {"vocabulary": 8000}, "seed": seed}
         data = {"validation": {"folder": f"shards/{LONG}/{LONG}"}}
-        write_run(root / "runs" / name, lines(seed), config=config, data=data, status="done")
+        write_run(
+            root / "runs" / name,
+            lines(seed, (1, 1, 4)[seed]),
+            config=config,
+            data=data,
+            status="done",
+        )
     runs = list(find_runs(root / "runs"))
     made = {name: root / f"{name}.html" for name in PAGES}
     write_report(root / "runs" / "a", made["one"])
@@ -274,6 +283,17 @@ def test_smoothing_is_chosen_and_named(opened: Any) -> None:
     page.get_by_label("smoothing").select_option(label="none")
     assert not any(path.is_visible() for path in paths.values())
     assert "median" not in legend.inner_text()
+
+
+def test_every_run_has_one_curve_at_every_smoothing_whatever_its_length(opened: Any) -> None:
+    page = opened("three")
+    drawn = plot(page).locator("path.line:not(.dots):visible")
+    for choice in SMOOTHING.values():
+        page.get_by_label("smoothing").select_option(label=choice)
+        groups = drawn.evaluate_all("all => all.map(path => path.dataset.group)")
+        assert sorted(groups) == sorted(("a", "b", LONG))
+        faint = drawn.evaluate_all("all => all.filter(one => getComputedStyle(one).opacity < 1)")
+        assert faint == []
 
 
 def test_a_click_in_the_legend_hides_a_run_and_shows_it_again(opened: Any) -> None:

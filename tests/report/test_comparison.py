@@ -13,6 +13,7 @@ from helpers.run_folders import LineMaker, RunMaker
 
 from dslm.errors import CheckpointError, SetupError
 from dslm.report import write_comparison
+from dslm.report.chart import SMOOTHING
 from dslm.report.comparison import COLOURS, charts, differences, look
 from dslm.report.outcomes import Cell, outcomes, remarks
 from dslm.report.record import NoStepError, Record, read_record
@@ -55,11 +56,15 @@ def test_every_run_has_its_curves_in_every_chart(make_runs: Any) -> None:
         assert {line.run for line in drawn} == {0, 1, 2}
 
 
-def test_a_run_is_drawn_as_logged_only_where_it_is_not_smoothed(make_runs: Any) -> None:
-    runs = make_runs(a={}) + make_runs(steps=20, b={})
-    loss, *_ = charts([read_record(run) for run in runs], ["a", "b"])
-    at = {(line.group, line.at) for line in loss.lines if "dots" not in line.look}
-    assert at == {("a", "n"), ("a", "m"), ("a", "s"), ("b", "nlms")}
+def test_a_run_of_any_length_is_drawn_once_at_every_smoothing(make_runs: Any) -> None:
+    lengths = {"a": 1, "b": 20, "c": 60, "d": 199, "e": 200}
+    runs = [run for name, steps in lengths.items() for run in make_runs(steps, **{name: {}})]
+    loss, *_ = charts([read_record(run) for run in runs], [*lengths])
+    drawn = [line for line in loss.lines if "dots" not in line.look]
+    for letter in SMOOTHING:
+        assert [line.group for line in drawn if letter in line.at] == [*lengths]
+    raw = {line.group: line.at for line in drawn if "raw" in line.look}
+    assert raw == {"c": "nl", "d": "nl", "e": "n"}
 
 
 def test_looks_are_all_different_until_colours_and_strokes_are_used_up() -> None:
@@ -119,6 +124,27 @@ def test_what_differs_is_listed_and_nothing_else(make_runs: Any) -> None:
         ("deepspeed.optimizer.params.lr", ["0.001", "0.003"]),
         ("dropout", ["", "0.1"]),
     ]
+
+
+@pytest.mark.parametrize(
+    ("data", "rows"),
+    [
+        ({"train": [{"fingerprint": "t"}], "validation": HELD}, {}),
+        (
+            {"train": [{"fingerprint": "t"}, {"fingerprint": "u"}], "validation": HELD},
+            {"fingerprint of data.train": ["t", "t, u"]},
+        ),
+        (
+            {"train": {"fingerprint": "t"}},
+            {"fingerprint of data.validation": ["h", ""]},
+        ),
+    ],
+)
+def test_data_under_the_same_name_may_differ(
+    data: dict[str, Any], rows: dict[str, list[str]], make_runs: Any
+) -> None:
+    records = [read_record(run) for run in make_runs(a={}, b={"data": data})]
+    assert dict(differences(records)) == rows
 
 
 @pytest.mark.parametrize(

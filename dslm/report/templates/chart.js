@@ -33,7 +33,7 @@ class Plot {
   get lines() {
     this.read ??= this.paths.map(path => ({
       path, name: path.dataset.name, group: path.dataset.group, run: Number(path.dataset.run),
-      parts: path.dataset.steps ? points(path) : [],
+      end: Number(path.dataset.end), parts: path.dataset.steps ? points(path) : [],
     }));
     return this.read;
   }
@@ -45,10 +45,10 @@ class Plot {
 
   x(line, step) { return this.clock(line.run, this.view.unit, step); }
 
-  // The whole horizontal range, in the unit of the view.
+  // The whole horizontal range, in the unit of the view; of tokens and time after the end of a run
+  // nothing is known.
   get whole() {
-    const ends = this.lines.map(line =>
-      this.steps.map(step => this.clock(line.run, this.view.unit, step)));
+    const ends = this.lines.map(line => this.steps.map(step => this.x(line, Math.min(step, line.end))));
     const [low, high] = [Math.min(...ends.map(e => e[0])), Math.max(...ends.map(e => e[1]))];
     if (!this.view.logX) return [low, high];
     const above = this.lines.flatMap(line => line.parts.flat().map(([step]) => this.x(line, step)))
@@ -101,8 +101,11 @@ class Plot {
     const at = (x, value) => [
       Math.round(1e4 * across.share(x)) / 10, Math.round(1e4 * (1 - up.share(value))) / 10];
     this.svg.classList.toggle("zoomed", Boolean(this.zoom) || this.log || this.view.logX);
-    this.svg.classList.toggle("alone", this.view.smoothing === "n");
-    for (const line of this.lines) this.route(line, at);
+    const smooth = this.shown.filter(line => !line.path.matches(".raw,.dots")).map(line => line.run);
+    for (const line of this.lines) {
+      line.path.classList.toggle("alone", !smooth.includes(line.run));
+      this.route(line, at);
+    }
     for (const mark of this.svg.querySelectorAll(".resume,.bad,.reference,.ring")) this.mark(mark, at);
     this.label(across, up);
     this.button("log").setAttribute("aria-pressed", String(this.log));
