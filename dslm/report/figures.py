@@ -34,6 +34,11 @@ def uniform_loss(record: Record) -> float | None:
     return math.log(vocabulary) if vocabulary and _token_loss(record) else None
 
 
+def objective(record: Record) -> ObjectiveConfig:
+    """What the model of a run learns to predict."""
+    return parse(ObjectiveConfig, record.fact("config", "objective") or {})
+
+
 def best(points: list[Point]) -> Point | None:
     """The lowest finite point; `None` where there is none."""
     return min((p for p in points if p.finite), key=lambda point: point.value, default=None)
@@ -116,7 +121,7 @@ def _perplexity(value: float) -> str:
 
 def _token_loss(record: Record) -> str | None:
     """Which of its losses is in nats a token."""
-    config = parse(ObjectiveConfig, record.fact("config", "objective") or {})
+    config = objective(record)
     return config.selected.token_loss(config.settings)
 
 

@@ -1,7 +1,7 @@
 """The results of several runs side by side, with the best of each kind where they are comparable.
 
-Losses are comparable where they are of the same tokens: held-out ones of the same shard set, those
-of training of the same data.
+Losses are comparable where they are of the same objective and the same tokens: held-out ones of the
+same shard set, those of training of the same data.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from dslm.progress import duration, human
+from dslm.report.figures import objective
 from dslm.report.record import Record
 from dslm.report.results import rounded
 from dslm.report.series import series
@@ -42,12 +43,20 @@ def outcomes(records: Sequence[Record], found: Sequence[Summary]) -> list[Outcom
 
 def remarks(records: Sequence[Record]) -> list[str]:
     """Why some results are not ranked."""
+    if not same_objective(records):
+        return ["The objectives differ, so no loss is marked as the best."]
     said = []
     if not same_validation(records):
         said.append("The validation sets differ, so no validation loss is marked as the best.")
     if not same_training(records):
         said.append("The training data differ, so no training loss is marked as the best.")
     return said
+
+
+def same_objective(records: Sequence[Record]) -> bool:
+    """Whether the losses of all runs are of the same kind, with the same settings."""
+    found = [objective(record) for record in records]
+    return all((one.kind, one.settings) == (found[0].kind, found[0].settings) for one in found)
 
 
 def same_validation(records: Sequence[Record]) -> bool:
@@ -58,34 +67,29 @@ def same_validation(records: Sequence[Record]) -> bool:
 
 def same_training(records: Sequence[Record]) -> bool:
     """Whether all runs read the same shard sets."""
-    return len({str(_training(record)) for record in records}) <= 1
+    return len({str(record.fingerprints("train")) for record in records}) <= 1
 
 
-def _validation(record: Record) -> Any:
+def _validation(record: Record) -> tuple[list[str], Any]:
     rows = record.fact("config", "data", "validation_windows")
-    return record.fact("data", "validation", "fingerprint"), rows
-
-
-def _training(record: Record) -> list[Any]:
-    sources = record.fact("data", "train")
-    listed = sources if isinstance(sources, list) else [sources]
-    return [one.get("fingerprint") for one in listed if isinstance(one, dict)]
+    return record.fingerprints("validation"), rows
 
 
 def _columns(
     records: Sequence[Record], found: Sequence[Summary]
 ) -> Iterator[tuple[str, list[float | None], Show, Callable[[Sequence[float]], float] | None]]:
     """Names, values, how they are written, and which is the best."""
-    ranked = min if same_validation(records) else None
+    same = same_objective(records)
+    held_out = min if same and same_validation(records) else None
+    learnt = min if same and same_training(records) else None
     yield "steps", [float(one.step) for one in found], "{:,.0f}".format, None
-    learnt = min if same_training(records) else None
     yield "training loss, smoothed", [one.loss for one in found], "{:.4f}".format, learnt
     lowest = [one.validation.value if one.validation else None for one in found]
-    yield "best validation loss", lowest, "{:.4f}".format, ranked
+    yield "best validation loss", lowest, "{:.4f}".format, held_out
     at = [float(one.validation.step) if one.validation else None for one in found]
     yield "… at step", at, "{:,.0f}".format, None
     for data, losses in _evaluated(records):
-        yield f"loss on {data}", losses, "{:.4f}".format, min
+        yield f"loss on {data}", losses, "{:.4f}".format, min if same else None
     yield "tokens a second", [one.tokens_per_second for one in found], human, max
     memory = [_highest(record, "memory_gib") for record in records]
     yield "memory per rank, GiB", memory, "{:.2f}".format, min

@@ -98,6 +98,31 @@ def test_losses_of_other_tokens_are_not_ranked(
     assert said in remark
 
 
+@pytest.mark.parametrize(
+    ("objectives", "same"),
+    [
+        ([{}, {"kind": "causal"}], True),
+        ([{"kind": "causal"}, {"kind": "masked"}], False),
+        ([{"kind": "masked"}, {"kind": "masked", "masked": {"share": 0.4}}], False),
+        ([{"kind": "masked"}, {"kind": "masked", "causal": {"fill_in_middle": 0.5}}], True),
+    ],
+)
+def test_losses_are_ranked_among_runs_of_the_same_objective(
+    objectives: list[dict[str, Any]], same: bool, make_runs: Any
+) -> None:
+    facts = [{"config": {"objective": objective}} for objective in objectives]
+    runs = make_runs(a=facts[0], b=facts[1])
+    for run, loss in zip(runs, (2.5, 2.25), strict=True):
+        line = {"step": 5, "fingerprint": "e", "data": "shards/test", "loss": loss}
+        (run / "evaluations.jsonl").write_text(json.dumps(line))
+    records = [read_record(run) for run in runs]
+    losses = {kind: cells for kind, cells in results(records).items() if "loss" in kind}
+    assert len(losses) == 3
+    for cells in losses.values():
+        assert any(cell.best for cell in cells) == same
+    assert ["objectives differ" in remark for remark in remarks(records)] == [True] * (not same)
+
+
 def test_evaluations_are_compared_where_they_are_of_the_same_text(make_runs: Any) -> None:
     runs = make_runs(a={}, b={})
     for run, loss in zip(runs, (2.5, 2.25), strict=True):
