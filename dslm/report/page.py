@@ -98,7 +98,7 @@ def render(record: Record, beside: Path, watch: int = 0) -> str:
 
 def link(file: Path, beside: Path) -> str:
     """A file as a page in a folder links it, so that both can be moved together."""
-    return quote(Path(os.path.relpath(file, beside.resolve())).as_posix())
+    return quote(os.fsencode(Path(os.path.relpath(file, beside.resolve())).as_posix()))
 
 
 def _shape(record: Record) -> str:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 import pytest
 from helpers.pages import Page
@@ -14,10 +16,12 @@ from helpers.run_folders import LineMaker, RunMaker
 from dslm.commands import report
 from dslm.config.overrides import merge
 from dslm.config.parse import parse
-from dslm.report import write_report
+from dslm.report import write_comparison, write_report
+from dslm.report.index import write_index
 from dslm.report.markup import breakable
 from dslm.report.recipe import changed, machine, tables
 from dslm.report.record import read_record
+from dslm.report.summary import read_summary
 from dslm.run.config import RunConfig
 from dslm.run.presets import tiny
 
@@ -198,6 +202,23 @@ def test_text_that_is_no_unicode_does_not_stop_the_page(run: Path) -> None:
     facts = json.loads((run / "run.json").read_text()) | {"status": "\ud800"}
     (run / "run.json").write_text(json.dumps(facts))
     assert Page(write_report(run)).open == []
+
+
+def test_files_whose_names_are_no_unicode_are_linked(
+    make_run: RunMaker, training: LineMaker, tmp_path: Path
+) -> None:
+    names = [os.fsdecode(name) for name in (b"caf\xe9", b"\xff", b"a?b%20#c")]
+    runs = [make_run([training(1, 2.0)], None, name) for name in names]
+    reports = [write_report(run) for run in runs]
+    comparison, index = tmp_path / "comparison.html", tmp_path / "index.html"
+    write_comparison(runs, comparison)
+    write_index([read_summary(run) for run in runs], tmp_path, index)
+    for page in (comparison, index):
+        linked = [tmp_path / os.fsdecode(unquote_to_bytes(link)) for link in Page(page).links]
+        assert linked == reports
+    (report, *_) = reports
+    linked = [os.fsdecode(unquote_to_bytes(link)) for link in Page(report).links]
+    assert linked == ["metrics.jsonl", "run.json"]
 
 
 def test_the_command_prints_the_path_of_the_page(
