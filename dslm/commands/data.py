@@ -70,10 +70,17 @@ def _stats(arguments: list[str]) -> None:
     options = parser.parse_args(arguments)
     shards = ShardSet.open(options.folder)
     manifest, page = shards.manifest, options.html or options.folder / PAGE
-    write_data_page(page, manifest, _shown(shards, options.rejects))
+    shown = _shown(shards, options.rejects)
     if options.json:
         print(json.dumps(asdict(manifest.statistics)))
-        return
+    else:
+        _print_table(manifest)
+    write_data_page(page, manifest, shown)
+    if not options.json:
+        print(f"\n{page}")
+
+
+def _print_table(manifest: Manifest) -> None:
     for name, value in figures(manifest):
         print(f"{name:<22}{value:>15}")
     statistics = manifest.statistics
@@ -81,7 +88,7 @@ def _stats(arguments: list[str]) -> None:
         "documents by length": lengths(statistics),
         "languages": {code: volume.documents for code, volume in statistics.languages.items()},
         "changed": statistics.changed,
-        "left out": statistics.left_out,
+        "left out": statistics.dropped,
         "broken": statistics.broken,
         "invisible characters": statistics.invisible,
     }
@@ -90,7 +97,6 @@ def _stats(arguments: list[str]) -> None:
             print(f"\n{title}")
             for name, number in numbers.items():
                 print(f"  {name:<32}{number:>15,}")
-    print(f"\n{page}")
 
 
 def _shown(shards: ShardSet, rejects: Path | None) -> Shown:

@@ -14,7 +14,7 @@ from dslm.commands.shard_checks import usable_cores, workers_note
 from dslm.errors import DataError
 from dslm.preprocess.read.kinds import kind, text_bytes
 from dslm.preprocess.text.invisible import INVISIBLE
-from dslm.preprocess.work.folder import ELSEWHERE, WorkFolder
+from dslm.preprocess.work.folder import WorkFolder
 from dslm.preprocess.work.plan import ONLY, SMALLEST_UNIT, ShardingConfig, WorkUnit, plan
 from dslm.preprocess.work.rejects import ways
 from dslm.preprocess.work.split import FEWEST, Split
@@ -126,8 +126,7 @@ def _described(shards: ShardSet, name: str) -> list[str]:
 def _of_all(sets: Mapping[str, ShardSet]) -> Statistics:
     """What became of the text, which the sets of a split have in common."""
     statistics = next(iter(sets.values())).manifest.statistics
-    left_out = {reason: n for reason, n in statistics.left_out.items() if reason != ELSEWHERE}
-    return replace(statistics, left_out=left_out)
+    return replace(statistics, left_out=statistics.dropped)
 
 
 def _invisible(sets: Collection[ShardSet], tokenizer: Tokenizer) -> list[str]:

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dslm.files.whole import write_text
 from dslm.progress import counted, human
 from dslm.report.data_samples import Sample
 from dslm.report.markup import fill
+from dslm.report.page import write_page
 from dslm.shards.manifest import Manifest
 from dslm.shards.statistics import Statistics
 
@@ -54,8 +54,11 @@ def write_data_page(page: Path, manifest: Manifest, shown: Shown) -> None:
         page: the file to write.
         manifest: what the set says of itself.
         shown: what is shown beside that.
+
+    Raises:
+        SetupError: it cannot be written.
     """
-    write_text(page, render(manifest, shown))
+    write_page(page, render(manifest, shown))
 
 
 def render(manifest: Manifest, shown: Shown) -> str:
@@ -89,12 +92,13 @@ def figures(manifest: Manifest) -> list[tuple[str, str]]:
         ("bytes a token", f"{statistics.text_bytes / max(statistics.tokens, 1):.2f}"),
         ("tokens a document", f"{statistics.tokens / documents:,.0f}"),
         ("sentences a document", f"{statistics.sentences / documents:,.1f}"),
-        ("left out", f"{sum(statistics.left_out.values()):,}"),
+        ("left out", f"{sum(statistics.dropped.values()):,}"),
         ("broken", f"{sum(statistics.broken.values()):,}"),
         ("vocabulary", f"{manifest.vocabulary:,}"),
         ("shards", f"{len(manifest.shards):,}"),
     ]
-    return known + ([("removed since", f"{len(manifest.removed):,}")] if manifest.removed else [])
+    later = [("in other sets", statistics.elsewhere), ("removed since", len(manifest.removed))]
+    return known + [(name, f"{number:,}") for name, number in later if number]
 
 
 def lengths(statistics: Statistics) -> dict[str, int]:
@@ -138,7 +142,7 @@ def _all_bars(statistics: Statistics) -> dict[str, Bars]:
         ),
         "Documents by language": (languages, kept, "share of the documents kept"),
         "Left out": (
-            statistics.left_out,
+            statistics.dropped,
             read,
             f"share of the {counted(read, 'document')} that were read",
         ),

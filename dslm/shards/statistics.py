@@ -15,6 +15,8 @@ from dslm.shards.rows import Rows
 
 EXAMPLES = 20
 """Broken records that are described one by one; the others are only counted."""
+ELSEWHERE = "in another set"
+"""The reason why a document of a split is not in one of its sets."""
 
 
 @dataclass(config=STRICT)
@@ -57,6 +59,16 @@ class Statistics(TextVolume):
     """Characters in the documents that were kept which no reader sees, by what they are called."""
     lengths: list[Count] = field(default_factory=list)
     """Documents that were kept by length: entry b counts those of 2^b … 2^(b+1) - 1 tokens."""
+
+    @property
+    def elsewhere(self) -> int:
+        """Documents that the other sets of a split hold."""
+        return self.left_out.get(ELSEWHERE, 0)
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """Documents that no set of a split holds, by reason."""
+        return {reason: n for reason, n in self.left_out.items() if reason != ELSEWHERE}
 
     def add(self, other: TextVolume) -> None:
         """Add what another unit counted; its examples come after those here."""

@@ -108,6 +108,26 @@ def test_stats_go_where_one_wishes_and_as_json(call: Any, folder: Path) -> None:
     assert not (folder / "stats.html").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "where"),
+    [
+        ("stats set --html nowhere/page.html", "nowhere/page.html"),
+        ("stats set --html nowhere/page.html --json", "nowhere/page.html"),
+        ("stats set", "set/stats.html"),
+    ],
+)
+def test_stats_are_printed_where_their_page_cannot_be_written(
+    words: str, where: str, call: Any, folder: Path
+) -> None:
+    (folder / "stats.html").mkdir()
+    code, reported, error = call(words)
+    assert code == 2
+    assert "documents" in reported
+    assert where not in reported
+    assert error.startswith(f"error: {where}: cannot be written: ")
+    assert error.count("error:") == 1
+
+
 def test_a_page_in_the_set_changes_nothing_of_it(call: Any) -> None:
     call("stats set")
     assert call("verify set")[0] == 0

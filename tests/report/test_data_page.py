@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from dslm.report.data_page import LISTED, Shown, figures, lengths, render, write
 from dslm.report.data_samples import CHARACTERS, KEPT, REJECTED, Sample, kept, rejected
 from dslm.shards.manifest import Manifest
 from dslm.shards.shard_set import ShardSet
+from dslm.shards.statistics import ELSEWHERE
 from dslm.tokenizers.load import load_tokenizer
 
 HOSTILE = '</pre><script>alert("x")</script>'
@@ -202,6 +204,18 @@ def test_removed_documents_are_reported_where_there_are_any() -> None:
     assert "removed since" not in dict(figures(manifest()))
 
 
+def test_documents_of_the_other_sets_of_a_split_are_not_left_out() -> None:
+    left_out = {**STATISTICS["left_out"], ELSEWHERE: 487}
+    one = manifest(statistics={**STATISTICS, "left_out": left_out})
+    found = dict(figures(one))
+    assert (found["left out"], found["in other sets"]) == ("4", "487")
+    assert "in other sets" not in dict(figures(manifest()))
+    shown = " ".join(" ".join(Page(page_of(one)).words).split())
+    assert "Left out share of the 496 documents that were read" in shown
+    assert "duplicate 3 · 0.6 %" in shown
+    assert ELSEWHERE not in shown
+
+
 def test_many_inputs_are_not_all_listed() -> None:
     inputs = [{"name": f"{n}.txt", "bytes": 1, "sha256": "a" * 64} for n in range(LISTED + 7)]
     text = page_of(manifest(inputs=inputs))
@@ -215,6 +229,12 @@ def test_the_page_is_written_whole_over_an_older_one(tmp_path: Path) -> None:
     write_data_page(tmp_path / "page.html", manifest(), Shown("/data/web", "now", "char"))
     assert Page((tmp_path / "page.html").read_text(encoding="utf-8")).tags[0] == "html"
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
+
+
+def test_a_folder_whose_name_is_no_unicode_has_a_page(tmp_path: Path) -> None:
+    shown = Shown(os.fsdecode(b"/data/caf\xe9"), "now", "char")
+    write_data_page(tmp_path / "page.html", manifest(), shown)
+    assert "/data/caf?" in Page((tmp_path / "page.html").read_text(encoding="utf-8")).words
 
 
 def test_the_same_set_gives_the_same_page(tmp_path: Path) -> None:

@@ -30,15 +30,13 @@ from dslm.files.fingerprint import Input, file_sha256
 from dslm.files.whole import read_json, write_json
 from dslm.preprocess.work.plan_difference import refuse_other
 from dslm.shards.manifest import Shard
-from dslm.shards.statistics import Statistics
+from dslm.shards.statistics import ELSEWHERE, Statistics
 
 PLAN = "plan.json"
 FORMAT = 3
 """Of the work folder: raised when its files or their names change."""
 NOTHING = "nothing"
 """The file that says: all is done, and no shard set comes of it."""
-ELSEWHERE = "in another set"
-"""The reason why a document of a split is not in one of its sets."""
 
 FILES = {
     "sign": ("known",),
