@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dslm.errors import UserError
 from dslm.report import write_report
+from dslm.report.page import watch_of
 from dslm.run.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -33,8 +34,9 @@ def keep(run: Path, add: Add, found: Mapping[str, Any]) -> None:
     """
     try:
         add(run, found)
-        if RunFolder(run).report.exists():
-            write_report(run)
+        page = RunFolder(run).report
+        if page.exists():
+            write_report(run, watch=watch_of(page))
     except OSError as error:
         _warn(f"{error.filename or run}: cannot be written: {error.strerror}")
     except UserError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from urllib.parse import quote
 
@@ -57,6 +58,13 @@ def write_page(page: Path, text: str) -> None:
         rule = f"cannot be written: {error.strerror}"
         fix = "choose a file in a folder that exists and can be written"
         raise SetupError(Problem(str(page), None, rule, fix)) from error
+
+
+def watch_of(page: Path) -> int:
+    """Seconds after which a page that was written reads itself anew; 0 = never."""
+    text = page.read_text(encoding="utf-8", errors="replace")
+    found = re.search(r'<body[^>]* data-watch="(\d+)"', text)
+    return int(found[1]) if found else 0
 
 
 def render(record: Record, beside: Path, watch: int = 0) -> str:

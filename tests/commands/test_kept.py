@@ -10,8 +10,11 @@ from helpers.untrained import untrained_run
 
 from dslm.commands import evaluate, generate
 from dslm.commands.cli import run
+from dslm.commands.kept import keep
+from dslm.report import write_report
+from dslm.report.page import watch_of
 from dslm.run.folder import RunFolder
-from dslm.run.results import read_evaluations, read_samples
+from dslm.run.results import add_evaluation, read_evaluations, read_samples
 
 
 @pytest.fixture
@@ -51,6 +54,15 @@ def test_a_report_that_is_there_is_written_anew_and_none_is_made(
     page.write_text("old")
     assert run(evaluate.main, words) == 0
     assert f"{read_evaluations(folder)[0]['loss']:.4f}" in page.read_text()
+
+
+@pytest.mark.parametrize("watch", [0, 5])
+def test_a_report_that_is_watched_stays_so(watch: int, folder: Path) -> None:
+    page = write_report(folder, watch=watch)
+    found = {"fingerprint": "e", "data": "data-watch=", "loss": 2.25, "step": 7}
+    keep(folder, add_evaluation, found)
+    assert "2.2500" in page.read_text()
+    assert watch_of(page) == watch
 
 
 @pytest.mark.parametrize("blocked", ["samples.jsonl", "report.html"])
