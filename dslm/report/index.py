@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def write_index(found: Sequence[Summary], root: Path, page: Path) -> None:
     """
     runs = [
         {
-            "cells": list(zip(HEAD, row(one, root), _keys(one), strict=True))[2:],
+            "cells": list(zip(HEAD, row(one, root), keys(one), strict=True))[2:],
             "name": _name(one, root),
             "standing": one.standing,
             "report": link(file.resolve(), page.parent) if file.exists() else "",
@@ -70,12 +71,15 @@ def _name(summary: Summary, root: Path) -> str:
     return root.resolve().name if name == "." else name
 
 
-def _keys(summary: Summary) -> list[float | str]:
-    """By what the rows are ordered, column by column; what is not known comes last."""
-    last = float("inf")
-    known = (summary.parameters, summary.step, summary.loss)
-    numbers = [last if value is None else value for value in known]
-    lowest = summary.validation.value if summary.validation else last
-    speed = summary.tokens_per_second or 0.0
-    words = ["", "", summary.preset]
-    return [*words, *numbers, lowest, speed, summary.started, summary.seconds]
+def keys(summary: Summary) -> list[float | str]:
+    """By what the rows are ordered, column by column; empty where it is not known."""
+    made = summary.step if summary.step or summary.steps else None
+    lowest = summary.validation.value if summary.validation else None
+    speed, took = summary.tokens_per_second, summary.seconds or None
+    known = (summary.parameters, made, summary.loss, lowest, speed)
+    numbers = [_number(value) for value in known]
+    return ["", "", summary.preset, *numbers, summary.started, _number(took)]
+
+
+def _number(value: float | None) -> float | str:
+    return "" if value is None or not math.isfinite(value) else value

@@ -86,8 +86,20 @@ def read_record(folder: Path) -> Record:
     """Read a run folder.
 
     Raises:
-        UserError: `folder` is no run folder, or its run has logged no step yet (`NoStepError`).
+        UserError: `folder` is no run folder, its files cannot be read or hold what no run writes,
+            or its run has logged no step yet (`NoStepError`).
     """
+    try:
+        return _read(folder)
+    except OSError as error:
+        rule = f"cannot be read: {error.strerror}"
+        raise CheckpointError(Problem(str(error.filename or folder), None, rule)) from error
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        rule = f"holds what no run writes: {error}"
+        raise CheckpointError(Problem(str(folder), None, rule)) from error
+
+
+def _read(folder: Path) -> Record:
     run = RunFolder(folder)
     facts, log = run.read(), order(read_lines(run.metrics))
     if not log.training:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from dslm.errors import CheckpointError, Problem, UserError
 from dslm.report.figures import best
@@ -49,19 +51,15 @@ def summarize(record: Record) -> Summary:
     """A run that has logged steps in a line."""
     log = record.log
     speeds = [p.value for p in series(log.training, "tokens_per_second") if p.finite]
-    return Summary(
-        record.folder,
-        read_standing(RunFolder(record.folder), record.facts),
-        str(record.fact("config", "preset") or ""),
-        record.fact("plan", "parameters"),
-        record.fact("config", "steps"),
-        log.training[-1].step,
-        settled(series(log.training, "loss")),
-        best(series(log.evaluations, "validation_loss")),
-        median(speeds) if speeds else None,
-        str(record.fact("started") or ""),
-        log.seconds,
-        record,
+    return replace(
+        _begun(record.folder, record.facts),
+        parameters=_whole(record.fact("plan", "parameters")),
+        step=log.training[-1].step,
+        loss=settled(series(log.training, "loss")),
+        validation=best(series(log.evaluations, "validation_loss")),
+        tokens_per_second=median(speeds) if speeds else None,
+        seconds=log.seconds if math.isfinite(log.seconds) else 0.0,
+        record=record,
     )
 
 
@@ -70,29 +68,49 @@ def read_summary(folder: Path) -> Summary:
     try:
         return summarize(read_record(folder))
     except NoStepError:
-        run = RunFolder(folder)
-        facts = run.read()
-        preset = str(facts["config"].get("preset") or "")
-        steps, started = facts["config"].get("steps"), str(facts.get("started") or "")
-        standing = read_standing(run, facts)
-        return Summary(folder, standing, preset, steps=steps, started=started)
+        return _begun(folder, RunFolder(folder).read())
     except UserError as error:
         return Summary(folder, Standing(UNREADABLE, str(error)))
 
 
+def _begun(folder: Path, facts: Mapping[str, Any]) -> Summary:
+    """What the ``run.json`` of a run says."""
+    config = facts.get("config") or {}
+    return Summary(
+        folder,
+        read_standing(RunFolder(folder), facts),
+        str(config.get("preset") or ""),
+        steps=_whole(config.get("steps")),
+        started=str(facts.get("started") or ""),
+    )
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) else None
+
+
 def find_runs(folder: Path) -> Iterator[Path]:
     """The folders of all runs in a folder and below it, in the order of their names.
+
+    Links to folders come after the folders beside them, and what has been seen is not seen again.
 
     Raises:
         CheckpointError: there is no such folder.
     """
     if not folder.is_dir():
         raise CheckpointError(Problem(str(folder), None, "there is no such folder"))
-    for path, folders, files in os.walk(folder):
+    seen = set[str]()
+    for path, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(path)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
         if "run.json" in files:
             yield Path(path)
             folders.clear()  # what lies within belongs to the run
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        shown = [name for name in folders if not name.startswith(".")]
+        folders[:] = sorted(shown, key=lambda name: (Path(path, name).is_symlink(), name))
 
 
 def labels(folders: Sequence[Path]) -> list[str]:

@@ -11,7 +11,7 @@ from helpers.run_folders import LineMaker, RunMaker
 
 from dslm.commands import runs
 from dslm.commands.cli import run as run_command
-from dslm.report.index import HEAD, row, write_index
+from dslm.report.index import HEAD, keys, row, write_index
 from dslm.report.summary import find_runs, read_summary
 
 
@@ -62,6 +62,68 @@ def test_every_run_has_a_row(name: str, status: str, step: str, root: Path) -> N
     cells = dict(zip(HEAD, row(read_summary(root / name), root), strict=True))
     assert (cells["run"], cells["status"], cells["step"]) == (name, status, step)
     assert cells["loss"] in ("", f"{math.nan:.4f}")
+
+
+@pytest.mark.parametrize(
+    ("files", "status"),
+    [
+        ({"run.json": '{"format": 1, "config": null, "status": "done"}'}, "unreadable"),
+        ({"run.json": '{"format": 1, "config": [1], "status": "done"}'}, "unreadable"),
+        ({"run.json": '{"format": 1, "config": {"steps": "x"}, "status": "done"}'}, "done"),
+        ({"run.json": '{"format": 1, "plan": {"parameters": "x"}, "status": "done"}'}, "done"),
+        ({"run.json": '{"format": 1, "plan": 7, "started": 7, "status": "done"}'}, "done"),
+        ({"run.json": '{"format": 1, "status": "done", "heartbeat": 7}'}, "done"),
+        ({"metrics.jsonl": '{"step": 1, "loss": 3.0, "seconds": "a"}'}, "unreadable"),
+        ({"metrics.jsonl": '{"step": 1, "loss": 3.0, "seconds": [1]}'}, "unreadable"),
+        ({"metrics.jsonl": '{"step": 1, "loss": 3.0, "seconds": Infinity}'}, "done"),
+        ({"metrics.jsonl": '{"step": 1, "loss": "x", "tokens_per_second": "y"}'}, "done"),
+        ({"metrics.jsonl": None}, "unreadable"),
+        ({"evaluations.jsonl": None}, "unreadable"),
+        ({"quantization.json": "[1]"}, "unreadable"),
+    ],
+)
+def test_an_odd_run_costs_no_other_its_row(
+    files: dict[str, str | None],
+    status: str,
+    make_run: RunMaker,
+    training: LineMaker,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """`None` makes a folder of that name."""
+    make_run([training(1, 2.0)], None, "runs/whole", status="done")
+    odd = make_run([training(1, 2.0)], None, "runs/odd", status="done")
+    for name, text in files.items():
+        (odd / name).unlink(missing_ok=True)
+        (odd / name).mkdir() if text is None else (odd / name).write_text(text)
+    for more in ([], ["--html", str(odd.parent / "index.html")]):
+        assert run_command(runs.main, [str(odd.parent), *more]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in lines[1:3]] == [["odd", status], ["whole", "done"]]
+
+
+def test_linked_runs_are_found_and_links_in_a_circle_end(root: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    (other / "below").mkdir(parents=True)
+    for link, target in (
+        ("x", root / "a"),
+        ("b", root / "deep"),
+        ("below/up", other),
+        ("itself", other / "itself"),
+        ("nowhere", tmp_path / "nowhere"),
+    ):
+        (other / link).symlink_to(target)
+    assert [run.relative_to(other).as_posix() for run in find_runs(other)] == ["b/b", "x"]
+    (root / "0").symlink_to(root / "a")
+    names = [run.relative_to(root).as_posix() for run in find_runs(root)]
+    assert names == ["a", "c", "d", "deep/b"], "each once, under its own name"
+
+
+def test_rows_have_keys_where_something_is_known(root: Path) -> None:
+    for run in find_runs(root):
+        summary = read_summary(run)
+        cells = dict(zip(HEAD, zip(row(summary, root), keys(summary), strict=True), strict=True))
+        for column, (text, key) in [*cells.items()][2:]:
+            assert (key == "") == (text in ("", f"{math.nan:.4f}")), column
 
 
 def test_the_page_links_the_reports_that_exist(root: Path, tmp_path: Path) -> None:
