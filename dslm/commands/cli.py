@@ -8,6 +8,7 @@ everything else to standard error.
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import re
 import shlex
@@ -194,7 +195,12 @@ def run_verb(
 
 
 def run(main: Callable[[list[str]], None], arguments: list[str]) -> int:
-    """Run a command and turn what it raises into an exit code and lines on standard error."""
+    """Run a command and turn what it raises into an exit code and lines on standard error.
+
+    What it prints may hold paths that are no Unicode; these are printed as they are.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")
     try:
         main(arguments)
     except ModuleNotFoundError as error:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import io
 import json
+import os
 import sys
 from argparse import ArgumentTypeError
 from pathlib import Path
@@ -39,6 +41,13 @@ def test_an_error_is_one_line_and_its_exit_code(
     assert ending_with(error) == code
     streams = capsys.readouterr()
     assert (streams.out, streams.err) == ("", f"{reported}\n")
+
+
+def test_a_path_that_is_no_unicode_is_printed_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    printed = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(printed, "utf-8", "strict"))
+    assert run(lambda words: print(*words, flush=True), ["é", os.fsdecode(b"caf\xe9")]) == 0
+    assert printed.getvalue() == "é ".encode() + b"caf\xe9\n"
 
 
 def test_every_problem_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
