@@ -19,6 +19,8 @@ class Document:
     number of the row (from 0) for tables."""
     language: str = ""
     """ISO 639-1 code, once it has been identified."""
+    set: str = ""
+    """The set of a split that it belongs to, once that has been decided."""
 
     def rejected(self, reason: str) -> Rejected:
         """The same as a document that is not wanted."""

@@ -91,6 +91,28 @@ def test_a_text_keeps_its_set_whatever_else_is_read_and_in_which_order(
     assert found[2].items() < found[0].items()
 
 
+def test_a_text_keeps_its_set_whichever_copy_of_its_paragraphs_is_cut(
+    tmp_path: Path, unigram: Path
+) -> None:
+    names = [f"the river {number}" for number in range(60)]
+    shared = " over the dark stone falls the light of a river and never ends"
+    whole = {name: f"{name}\n\n{n // 2}{shared}" for n, name in enumerate(names)}
+    duplicates = Duplicates(documents=True, paragraphs=True, paragraph_characters=50)
+    sharding = ShardingConfig(unigram, duplicates=duplicates, split=HALVES)
+    cut = []
+    for number, order in enumerate((names, names[::-1])):
+        path = tmp_path / f"{number}.jsonl"
+        path.write_text("".join(json.dumps({"text": whole[name]}) + "\n" for name in order))
+        sets, _ = shard_sets([path], tmp_path / str(number), sharding)
+        found = {text: name for name, one in sets.items() for text in texts_of(one)}
+        assert {text.partition("\n")[0]: name for text, name in found.items()} == {
+            name: HALVES.set_of(whole[name]) for name in names
+        }
+        cut.append({text for text in found if text in names})
+    assert cut[0] | cut[1] == {*names}
+    assert not cut[0] & cut[1]
+
+
 def test_one_and_two_workers_write_the_same_sets(
     tmp_path: Path, lines: list[Path], unigram: Path
 ) -> None:

@@ -25,7 +25,7 @@ from dslm.preprocess.text import ragged
 from dslm.preprocess.tokenize import tokenize
 from dslm.preprocess.work.folder import SetRecord, UnitRecord
 from dslm.preprocess.work.intermediate import Texts, clean_documents, write_texts
-from dslm.preprocess.work.plan import ONLY, WorkUnit
+from dslm.preprocess.work.plan import WorkUnit
 from dslm.preprocess.work.unit_writer import UnitWriter
 from dslm.preprocess.work.work import Work
 from dslm.progress import Advance
@@ -71,8 +71,13 @@ class Write(Work):
         statistics = Statistics()
         aside = f"rejected-{unit.number:05d}"
         with self.rejected(statistics, aside) as reject:
-            source = _unique if self.sharding.duplicates.any else _clean
-            sets = self._write(unit, source(unit, self, statistics, reject, advance))
+            if self.sharding.duplicates.any:
+                texts = Texts(self.folder.file(f"texts-{unit.number:05d}"))
+                clean = self._assigned(texts.batches())
+                batches = _unique(unit, self, clean, statistics, reject, advance)
+            else:
+                batches = self._assigned(_clean(unit, self, statistics, reject, advance))
+            sets = self._write(unit, batches)
         files = {shard.file: shard.sha256 for one in sets.values() for shard in one.shards}
         if self.rejects:
             files |= self.folder.hashed(aside)
@@ -90,18 +95,21 @@ class Write(Work):
                 for name in self.sharding.sets
             }
             for batch in batches:
-                for name, documents in self._divided(batch).items():
+                for name, documents in _divided(batch).items():
                     writers[name].add(self._tokenize(documents), documents)
             return {name: writer.finish() for name, writer in writers.items()}
 
-    def _divided(self, documents: list[Document]) -> dict[str, list[Document]]:
-        """The documents of each set that gets any."""
-        if self.sharding.split is None:
-            return {ONLY: documents}
-        sets = defaultdict[str, list[Document]](list)
-        for document in documents:
-            sets[self.sharding.split.set_of(document.text)].append(document)
-        return sets
+    def _assigned(self, batches: Iterator[list[Document]]) -> Iterator[list[Document]]:
+        """The same documents, each with its set.
+
+        Their texts are still whole: which paragraphs are cut depends on what was read before.
+        """
+        split = self.sharding.split
+        for batch in batches:
+            if split is not None:
+                for document in batch:
+                    document.set = split.set_of(document.text)
+            yield batch
 
     def _tokenize(self, documents: list[Document]) -> Rows:
         tokenizer = _tokenizer(self.sharding.tokenizer, self.tokenizer_sha256)
@@ -118,6 +126,14 @@ class Write(Work):
             raise
 
 
+def _divided(documents: list[Document]) -> dict[str, list[Document]]:
+    """The documents of each set that gets any."""
+    sets = defaultdict[str, list[Document]](list)
+    for document in documents:
+        sets[document.set].append(document)
+    return sets
+
+
 def _clean(
     unit: WorkUnit, work: Work, statistics: Statistics, reject: Reject, advance: Advance | None
 ) -> Iterator[list[Document]]:
@@ -129,9 +145,14 @@ def _clean(
 
 
 def _unique(
-    unit: WorkUnit, work: Work, statistics: Statistics, reject: Reject, advance: Advance | None
+    unit: WorkUnit,
+    work: Work,
+    clean: Iterator[list[Document]],
+    statistics: Statistics,
+    reject: Reject,
+    advance: Advance | None,
 ) -> Iterator[list[Document]]:
-    """The documents of a unit, out of the work folder, without what was there before."""
+    """The clean documents of a unit without what was there before."""
     file, part = work.folder.file, work.known + unit.number
     ranges = range(work.ranges if work.sharding.duplicates.paragraphs else 0)
     decision = cut(
@@ -141,7 +162,7 @@ def _unique(
     )
     least = work.sharding.duplicates.paragraph_characters
     number, shortened = 0, 0
-    for batch in Texts(work.folder.file(f"texts-{unit.number:05d}")).batches():
+    for batch in clean:
         kept = []
         for document in batch:
             reason = REASONS[decision.reasons[number]]

@@ -1,9 +1,10 @@
 """``--split train=98,validation=1,test=1``: which set a document belongs to.
 
-The first eight bytes of the SHA-256 of its text, after cleaning, are a number that is as good as
-drawn at random; the shares cut the range of these numbers into intervals, one for each set. So a
-document keeps its set whatever is read before it, beside it or after it, and equal documents are
-never in two sets. The column ``sha256`` of a shard shows that hash.
+The first eight bytes of the SHA-256 of its text, cleaned but with all its paragraphs, are a number
+that is as good as drawn at random; the shares cut the range of these numbers into intervals, one
+for each set. So a document keeps its set whatever is read before it, beside it or after it, and
+equal documents are never in two sets. Where no paragraph was cut from a document, the column
+``sha256`` of a shard shows that hash.
 """
 
 from __future__ import annotations
