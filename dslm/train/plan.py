@@ -79,14 +79,16 @@ def plan_of(
         The JSON with these changes and the precision of the settings, and the plan.
     """
     stages, word = (config.pipeline_stages, config.precision) if config else (1, None)
-    deepspeed = with_homes(overrides.applied(with_defaults(file)))
+    precise = config is None or word is not None  # else it may be named where the mistake is
+    file = with_defaults(file, precise=precise)
+    deepspeed = with_homes(overrides.applied(file))
     filled, contradicting = with_precision(deepspeed, word)
     wrong = [
         in_own_words(problem, deepspeed, word)
         for problem in ds_check.check(filled, pipeline_stages=stages, cpu=world.cpu)
     ]
     wrong += overrides.problems(filled)
-    if path and is_older(deepspeed):
+    if path and is_older(file) and is_older(deepspeed):  # else what is typed mends or spoils it
         fix = f"dslm migrate {path} --output new.json rewrites it"
         rule = "is for another trainer or an older DeepSpeed"
         contradicting.append(Problem(OPTION, path, rule, fix))

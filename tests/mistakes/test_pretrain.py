@@ -78,6 +78,7 @@ FILES: dict[str, Any] = {
         "gradient_clipping": "auto",
         "optimizer": {"type": "AdamW", "params": {**AUTO, "torch_adam": True}},
         "bf16": {"enabled": "auto"},
+        "fp16": {"enabled": "auto"},
         "zero_optimization": {"stage": 1},
     },
     "all_automatic.json": {

@@ -22,22 +22,25 @@ DEFAULTS: dict[str, tuple[Any, str]] = {
     "gradient_clipping": (1.0, "max_grad_norm"),
 }
 """Values that have a default there, which is another one in DeepSpeed or torch."""
+SWITCHES = {"fp16.enabled": "fp16", "bf16.enabled": "bf16"}
+"""Values that have none, and the word for the precision that turns each of them on."""
 
 
-def with_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
+def with_defaults(config: Mapping[str, Any], *, precise: bool) -> dict[str, Any]:
     """A file with each ``"auto"`` that stands for one value in transformers as in DeepSpeed.
 
     Args:
         config: as it was read; what only a person knows stays ``"auto"``.
+        precise: whether the settings name a precision, which then turns the `SWITCHES`.
     """
     draft = Draft(config)
     micro, rounds, batch = BATCHES
     for path, (default, _) in DEFAULTS.items():
         if draft.of(path) == "auto":
             draft.put(path, default, "")
-    for path in ("fp16.enabled", "bf16.enabled"):
-        if draft.of(path) == "auto":
-            draft.put(path, False, "")
+    for path in SWITCHES:
+        if precise and draft.of(path) == "auto":
+            draft.remove(path, "")
     if draft.of(rounds) == "auto":
         draft.remove(rounds, "")
     if draft.of(batch) == "auto" and isinstance(draft.of(micro), int):
@@ -62,8 +65,7 @@ def fill_in(draft: Draft) -> None:
             default, argument = DEFAULTS[path]
             draft.put(path, default, f"the default of TrainingArguments.{argument}; if yours is "
                       "another, write it")  # fmt: skip
-        elif path in ("fp16.enabled", "bf16.enabled"):
-            kind = path.partition(".")[0]
+        elif kind := SWITCHES.get(path):
             draft.remove(kind, f"TrainingArguments.{kind} is off by default; if yours is on, "
                          f"give {kind}.enabled=true")  # fmt: skip
         elif draft.has(path) and not path.startswith("scheduler."):  # that goes as a whole

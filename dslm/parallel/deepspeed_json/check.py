@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from dslm.errors import Problem, suggest
-from dslm.parallel.deepspeed_json.automatic import BY_HAND
+from dslm.parallel.deepspeed_json.automatic import BY_HAND, SWITCHES
 from dslm.parallel.deepspeed_json.case import PARAMETERS
 from dslm.parallel.deepspeed_json.draft import Draft
 from dslm.parallel.deepspeed_json.optimizer import (
@@ -104,6 +104,8 @@ def _value(where: str, value: Any, kind: TypeAdapter[Any]) -> Iterator[Problem]:
         fix = "delete it: DeepSpeed has a default"
         if where in BY_HAND:
             fix = f"write the value itself: {words(kind)}, {BY_HAND[where]} of TrainingArguments"
+        elif where in SWITCHES:
+            fix = f"write true or false; or leave it and type precision={SWITCHES[where]}"
         yield Problem(where, value, rule, fix)
     else:
         fix = suggest(value, options(kind), "delete it" if value is None else "")

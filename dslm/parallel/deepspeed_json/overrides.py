@@ -108,6 +108,8 @@ class Overrides:
             if where == path or where.startswith(f"{path}."):
                 named = key + where.removeprefix(path)
                 return replace(problem, where=named, fix=_typed(named, problem.fix))
+            if where in REFUSED and path.startswith(f"{where}."):  # its block
+                return replace(problem, where=key, fix=_left_out(problem.fix))
         if self.typed and problem.fix == "delete it":  # it no longer fits what was typed
             return replace(problem, fix=f"delete it, or write {PREFIX}{where}=null")
         return problem
@@ -126,6 +128,7 @@ class Overrides:
 
 def _typed(key: str, fix: str) -> str:
     """A fix of the file as one of the word that was typed."""
+    fix = _left_out(fix)
     written = WRITE.fullmatch(fix)
     try:
         value = json.loads(written[1]) if written else None
@@ -135,6 +138,11 @@ def _typed(key: str, fix: str) -> str:
         ((name, value),) = value.items()
         key = f"{key}.{name}"
     return fix if value is None else f"write {word(key, value)}"
+
+
+def _left_out(fix: str) -> str:
+    """A fix of the file, where what it deletes is a word that was typed."""
+    return fix.replace("delete it", "leave it out", 1)
 
 
 def _patched(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

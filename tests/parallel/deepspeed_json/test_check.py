@@ -164,7 +164,8 @@ def test_a_wrong_value_is_reported_with_the_right_kind(
     [
         ("train_batch_size", "write the value itself: a whole number, at least 1, per_device"),
         ("optimizer__params__lr", "write the value itself: a number, above 0, learning_rate"),
-        ("bf16__enabled", "delete it: DeepSpeed has a default"),
+        ("bf16__enabled", "write true or false; or leave it and type precision=bf16"),
+        ("fp16__enabled", "write true or false; or leave it and type precision=fp16"),
         ("zero_optimization__reduce_bucket_size", "delete it: DeepSpeed has a default"),
     ],
 )
@@ -187,17 +188,20 @@ def test_auto_is_filled_in_where_it_stands_for_one_value() -> None:
         "optimizer": {"type": "AdamW", "params": params},
         "zero_optimization": {"reduce_bucket_size": auto},
     }
-    assert with_defaults(file) == {
+    filled = {
         "train_micro_batch_size_per_gpu": 2,
         "gradient_clipping": 1.0,
-        "bf16": {"enabled": False},
+        "bf16": {"enabled": auto},
         "optimizer": {
             "type": "AdamW",
             "params": {"lr": auto, "betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.0},
         },
         "zero_optimization": {"reduce_bucket_size": auto},
     }
-    assert with_defaults({"train_batch_size": auto}) == {"train_batch_size": auto}
+    assert with_defaults(file, precise=False) == filled
+    assert with_defaults(file, precise=True) == {**filled, "bf16": {}}
+    batch = {"train_batch_size": auto}
+    assert with_defaults(batch, precise=False) == batch
 
 
 @pytest.mark.parametrize("name", ["OnebitAdam", "OneBitAdam", "onebitlamb", "ZeroOneAdam"])
