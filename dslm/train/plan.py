@@ -87,7 +87,7 @@ def plan_of(
         in_own_words(problem, deepspeed, word)
         for problem in ds_check.check(filled, pipeline_stages=stages, cpu=world.cpu)
     ]
-    wrong += overrides.problems(filled)
+    wrong += overrides.problems(file, filled)
     if path and is_older(file) and is_older(deepspeed):  # else what is typed mends or spoils it
         fix = f"dslm migrate {path} --output new.json rewrites it"
         rule = "is for another trainer or an older DeepSpeed"

@@ -222,6 +222,7 @@ WORDS: list[Row] = [
     ("P ds.optimizer.type=OneBitAdam", "ds.optimizer.type", "write ds.optimizer.type=AdamW"),
     ("P ds.nebula.enabled=true", "ds.nebula.enabled", "leave it out"),
     ("P ds.zero_optimization.cpu_offload=true", "ds.zero_optimization.cpu_offload", "offload"),
+    ("P ds.gradient_cliping=null", "ds.gradient_cliping", "'gradient_clipping'"),
     ("P lr=auto", "lr = 'auto'", "write the value itself"),
     ("P lr=0,001", "lr", "write lr=0.001"),
     ("P lr=3e-4,", "lr", "write lr=0.0003"),

@@ -11,15 +11,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any
 
 from dslm.config.likely import word
 from dslm.config.overrides import parse_words
-from dslm.errors import ConfigError, Problem
+from dslm.errors import ConfigError, Problem, suggest
 from dslm.parallel.deepspeed_json.check import paths
+from dslm.parallel.deepspeed_json.draft import Draft
 from dslm.parallel.deepspeed_json.refused import REFUSED
 from dslm.parallel.deepspeed_json.rules import BATCH
 from dslm.parallel.deepspeed_json.schema import KNOWN, given
@@ -88,14 +89,15 @@ class Overrides:
         """The JSON with these changes.
 
         A batch size that was typed outweighs those of the file: of these, only as many stay as make
-        two with it, first the batch of a step, then the micro-batch; the last one follows.
+        two with it, first the batch of a step, then the micro-batch; the last one follows. One that
+        is null takes out itself and no other.
 
         Args:
             config: as read from the file.
         """
-        typed = [name for name in BATCH if name in self.values]
+        typed = [name for name in BATCH if self.values.get(name) is not None]
         others = [name for name in BATCH if config.get(name, "auto") != "auto"]
-        others = [name for name in others if name not in typed]
+        others = [name for name in others if name not in self.values]
         stay = others[: max(0, 2 - len(typed))]
         gone = set(BATCH) - set(stay) if typed else set()
         kept = {key: value for key, value in config.items() if key not in gone}
@@ -114,8 +116,23 @@ class Overrides:
             return replace(problem, fix=f"delete it, or write {PREFIX}{where}=null")
         return problem
 
-    def problems(self, config: Mapping[str, Any]) -> list[Problem]:
-        """Changes that would have no effect in the JSON as it has become."""
+    def problems(self, file: Mapping[str, Any], config: Mapping[str, Any]) -> list[Problem]:
+        """Changes that would have no effect.
+
+        Args:
+            file: the JSON as it was read.
+            config: the JSON as it has become.
+        """
+        known = {*paths(), *REFUSED, *Draft(file).paths()}
+        gone = [path for path in _removed(self.values, "") if path not in known]
+        rule = "removes nothing: there is no such key"
+        return [
+            *(Problem(path, None, rule, suggest(path, known, "leave it out")) for path in gone),
+            *self._unread(config),
+        ]
+
+    def _unread(self, config: Mapping[str, Any]) -> list[Problem]:
+        """A learning rate that the optimizer does not read."""
         parameters = given(config, "optimizer.params", {}) or {}
         split = [name for name in ("muon_lr", "adam_lr") if name in parameters]
         if SHORT["lr"] not in self.typed or not split:
@@ -143,6 +160,15 @@ def _typed(key: str, fix: str) -> str:
 def _left_out(fix: str) -> str:
     """A fix of the file, where what it deletes is a word that was typed."""
     return fix.replace("delete it", "leave it out", 1)
+
+
+def _removed(values: Mapping[str, Any], prefix: str) -> Iterator[str]:
+    """The paths that are null."""
+    for name, value in values.items():
+        if value is None:
+            yield prefix + name
+        elif isinstance(value, Mapping):
+            yield from _removed(value, f"{prefix}{name}.")
 
 
 def _patched(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

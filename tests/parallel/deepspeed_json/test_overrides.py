@@ -69,6 +69,10 @@ SIZES = {MICRO: 8, ROUNDS: 2, BATCH: 64}
         ((MICRO, ROUNDS), [f"{ROUNDS}=4"], {ROUNDS: 4, MICRO: 8}),
         ((MICRO, ROUNDS, BATCH), [f"{MICRO}=4", f"{ROUNDS}=4"], {ROUNDS: 4, MICRO: 4}),
         ((MICRO, ROUNDS, BATCH), ["lr=1"], SIZES),
+        ((MICRO, ROUNDS, BATCH), ["batch=null"], {MICRO: 8, ROUNDS: 2}),
+        ((MICRO, ROUNDS, BATCH), [f"{MICRO}=null"], {ROUNDS: 2, BATCH: 64}),
+        ((MICRO, ROUNDS), ["batch=null"], {MICRO: 8, ROUNDS: 2}),
+        ((MICRO, ROUNDS, BATCH), [f"{MICRO}=null", "batch=128"], {ROUNDS: 2, BATCH: 128}),
     ],
 )
 def test_a_batch_size_that_is_typed_outweighs_those_of_the_file(
@@ -99,9 +103,29 @@ def test_a_problem_is_named_as_it_was_typed() -> None:
 def test_a_rate_that_the_optimizer_does_not_read_is_refused() -> None:
     file = {"optimizer": {"type": "Muon", "params": {"muon_lr": 0.02, "adam_lr": 1e-3}}}
     overrides = Overrides.read(["lr=1e-3"])
-    (problem,) = overrides.problems(overrides.applied(file))
+    (problem,) = overrides.problems(file, overrides.applied(file))
     assert "muon_lr and adam_lr" in problem.rule
-    assert overrides.problems(overrides.applied(FILE)) == []
+    assert overrides.problems(FILE, overrides.applied(FILE)) == []
+
+
+@pytest.mark.parametrize(
+    ("word", "where", "fix"),
+    [
+        ("ds.gradient_cliping=null", "gradient_cliping", "did you mean 'gradient_clipping'?"),
+        ("ds.optimizer.params.bets=null", "optimizer.params.bets", "'optimizer.params.betas'?"),
+        ('ds.optimizer.params={"bets": null}', "optimizer.params.bets", "'optimizer.params.betas'"),
+        ("ds.xyzzy=null", "xyzzy", "leave it out"),
+        ("ds.gradient_clipping=null", "", ""),
+        ("ds.scheduler=null", "", ""),
+        ("ds.colour.shade=null", "", ""),
+    ],
+)
+def test_null_for_what_no_json_has_is_refused(word: str, where: str, fix: str) -> None:
+    file = {**FILE, "colour": {"shade": 1}}
+    overrides = Overrides.read([word])
+    found = overrides.problems(file, overrides.applied(file))
+    assert [problem.where for problem in found] == [where][: bool(where)]
+    assert all(fix in problem.fix for problem in found)
 
 
 @pytest.mark.parametrize(
