@@ -119,6 +119,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "the best checkpoint is that with the lowest validation loss",
         "leave it out; keep_best=false keeps none",
     ),
+    "overwrite_output_dir": (
+        "a run never overwrites another",
+        "leave it out; to start over choose another run=, or remove the folder first",
+    ),
     "data_seed": ("seed decides the order of the data too", "write seed=…"),
     "label_smoothing label_smoothing_factor z_loss aux_loss": (
         "the loss is the plain cross-entropy",

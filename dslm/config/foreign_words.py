@@ -138,6 +138,5 @@ FLAGS = {
     "bf16_full_eval": "precision=bf16",
     "cpu_offload": "ds.zero_optimization.offload_optimizer.device=cpu",
     "offload_optimizer": "ds.zero_optimization.offload_optimizer.device=cpu",
-    "overwrite_output_dir": "fresh=true",
 }
 """What to write for flags that are true; where they are false, nothing."""

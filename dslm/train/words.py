@@ -6,7 +6,7 @@ sorted_words   which of them are settings, and which change the JSON
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def sorted_words(words: Sequence[str], found: Problems) -> tuple[list[str], Over
     settings, changes = [], []
     for one in assigned(words, found):
         key, equals, text = one.partition("=")
-        if not equals or is_foreign(key):
+        if not equals or (is_foreign(key) and not isinstance(read_value(text), Mapping)):
             settings.append(one)
         elif is_deepspeed(key):
             changes.append(one)

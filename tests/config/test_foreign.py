@@ -60,6 +60,11 @@ def test_no_word_has_two_answers_and_none_is_a_key_of_ours() -> None:
         ("bf16", True, "write precision=bf16"),
         ("bf16", False, "leave it out"),
         ("resume", True, "leave it out"),
+        (
+            "overwrite_output_dir",
+            True,
+            "leave it out; to start over choose another run=, or remove the folder first",
+        ),
         ("optim", "adamw_torch", "write ds.optimizer.type=AdamW"),
         ("out_dir", "my runs/a", "write run='my runs/a'"),
     ],

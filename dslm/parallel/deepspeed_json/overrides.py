@@ -105,9 +105,9 @@ class Overrides:
 
     def named(self, problem: Problem) -> Problem:
         """A problem of the JSON under the key that was typed, if it was."""
-        where = problem.where
+        where, below = problem.where, Draft(self.values).paths()
         for path, key in self.typed.items():
-            if where == path or where.startswith(f"{path}."):
+            if where == path or (where.startswith(f"{path}.") and where in below):
                 named = key + where.removeprefix(path)
                 return replace(problem, where=named, fix=_typed(named, problem.fix))
             if where in REFUSED and path.startswith(f"{where}."):  # its block
