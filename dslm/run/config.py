@@ -161,9 +161,6 @@ def _check_data(config: RunConfig) -> list[Problem]:
     if data.packing != "none" and data.augmentation != AugmentationConfig():
         rule = "keeps documents in one piece, which data.augmentation does not"
         problems.append(Problem("data.packing", data.packing, rule, "use one of the two"))
-    if not isinstance(data.train, str) and data.validation in data.train:
-        rule = "is one of data.train, so that its loss would be of text that was learnt"
-        problems.append(Problem("data.validation", data.validation, rule, "leave it out there"))
     if data.document_borders and config.model.recurrent:
         rule = f"is not possible with model.block = {config.model.block!r}, whose memory goes on"
         problems.append(Problem("data.document_borders", True, rule, "leave it out"))

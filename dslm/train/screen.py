@@ -238,6 +238,9 @@ def _keeps_best(job: Job) -> bool:
 
 
 def _notes(job: Job) -> Iterator[str]:
+    validation = job.sources.validation
+    if validation and validation.fingerprint in {one.fingerprint for one in job.sources.train}:
+        yield f"{validation.folder} is trained on too: its loss says nothing of unseen text"
     used = job.sources.train[0].vocabulary + job.objective.extra_ids
     if job.config.model.size > used:
         yield (

@@ -267,6 +267,26 @@ def test_a_best_that_is_chosen_from_few_is_noted(
     assert bool(found) == (said is not None)
 
 
+def test_a_validation_set_that_is_trained_on_is_noted_however_it_is_named(
+    make_job: Any, make_shards: Any, shard_set: Path, tmp_path: Path
+) -> None:
+    other = make_shards(" ".join(f"{n} plus {n} is {2 * n}." for n in range(300)))
+    link = tmp_path / "link"
+    link.symlink_to(shard_set)
+    both = f'data.train={{"{shard_set}": 1, "{other}": 1}}'
+    noted = [
+        (f"data.train={shard_set}", shard_set, True),
+        (f"data.train={shard_set}", f"{shard_set}/", True),
+        (f"data.train={shard_set}", link, True),
+        (f"data.train={shard_set},{other}", f"{other}/", True),
+        (both, shard_set, True),
+        (f"data.train={shard_set}", other, False),
+    ]
+    for train, validation, said in noted:
+        lines = first_screen(make_job(train, f"data.validation={validation}"), TWO, 0)
+        assert any("is trained on too" in line for line in lines) is said, (train, validation)
+
+
 def test_the_disk_must_hold_the_best_too(
     make_job: Any, shard_set: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
