@@ -22,8 +22,10 @@ SEVERAL = "data.train"
 """The key that may hold several, with their weights or without."""
 VARIABLE = re.compile(r"\$\{?\w+")
 ADDRESS = re.compile(r"\w[\w+]*://")
-HELD_OUT = ("valid", "val", "test", "dev", "eval", "held")
-"""How the names of sets begin that are not trained on."""
+HELD_OUT = re.compile(
+    r"(val|valid|validation|test|dev|eval|evaluation|held|heldout|holdout)(?![^\W\d_])", re.I
+)
+"""With which word the names of sets begin that are not trained on: ``val-2``, not ``values``."""
 BRACES = re.compile(r"([^{},]*[^{},\s])\{([^{}]+,[^{}]*)\}([^{},]*)")
 """What a shell makes several words of, unless it is quoted."""
 LONGEST = 255
@@ -88,6 +90,11 @@ def understood(key: str, text: str) -> str:
         if is_wrong and not (path and _exists(path)):
             raise ConfigError(Problem(key, text, rule, fix))
     return path
+
+
+def is_held_out(folder: str | Path) -> bool:
+    """Whether the name of a shard set says that it is not trained on."""
+    return HELD_OUT.match(Path(folder).name) is not None
 
 
 def _exists(path: str) -> bool:
@@ -159,12 +166,12 @@ def _without_held_out(pattern: str, sets: Sequence[str]) -> None:
     Raises:
         ConfigError: it does.
     """
-    held_out = [one for one in sets if Path(one).name.startswith(HELD_OUT)]
+    held_out = [one for one in sets if is_held_out(one)]
     rest = [one for one in sets if one not in held_out]
     if held_out and rest:
         rule = f"names {' and '.join(held_out)} too"
         train = word(SEVERAL, rest if len(rest) > 1 else rest[0])
-        fix = f"write {train} {word('data.validation', held_out[0])}"
+        fix = f"write {train} {word('data.validation', held_out[0])}, or list them all"
         raise ConfigError(Problem(SEVERAL, pattern, rule, fix))
 
 

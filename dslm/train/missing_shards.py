@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from dslm.config.likely import word
 from dslm.errors import Problem, nearest
 from dslm.progress import counted
-from dslm.run.paths import HELD_OUT
+from dslm.run.paths import is_held_out
 from dslm.shards.manifest import FILE
 
 SHIPPED = Path("shards")
@@ -28,13 +29,8 @@ def missing(key: str, folder: str) -> Problem | None:
         return Problem(key, folder, "is a file of a shard set", _write(key, path.parent))
     inner = sorted(found.parent for found in path.glob(f"*/{FILE}"))
     if inner:
-        chosen = next(
-            (p for p in inner if p.name.startswith(HELD_OUT) == (key != "data.train")), inner[0]
-        )
         rule = f"is no shard set, but holds {counted(len(inner), 'shard set')}"
-        every = word(key, [str(one) for one in inner])
-        others = f", or for all: {every}" if len(inner) > 1 and key == "data.train" else ""
-        return Problem(key, folder, rule, _write(key, chosen) + others)
+        return Problem(key, folder, rule, _one_of(key, inner))
     make = "make one with preprocess/shard.py"
     if path.exists():
         what = "folder" if path.is_dir() else "file"
@@ -44,6 +40,20 @@ def missing(key: str, folder: str) -> Problem | None:
     name = nearest(path.name, sets.values())
     near = nearest(folder, sets) or next((one for one in sets if sets[one] == name), None)
     return Problem(key, folder, "no such shard set", f"did you mean {near!r}?" if near else make)
+
+
+def _one_of(key: str, sets: Sequence[Path]) -> str:
+    """What to write for a folder of shard sets: those by whose names the key can be meant."""
+    held_out = [one for one in sets if is_held_out(one)]
+    trained = [one for one in sets if one not in held_out]
+    if key != "data.train":
+        return _write(key, (held_out or trained)[0])
+    fix = _write(key, (trained or held_out)[0])
+    if len(trained) > 1:
+        fix += f", or for all: {word(key, [str(one) for one in trained])}"
+    if trained and held_out:
+        fix += f", with {word('data.validation', str(held_out[0]))} to measure the loss"
+    return fix
 
 
 def _near(path: Path) -> list[Path]:

@@ -261,8 +261,19 @@ WORDS: list[Row] = [
     # paths
     ("D data.train=nowhere", "data.train", "preprocess/shard.py"),
     ("D data.train=shards/trains", "data.train", "'shards/train'"),
-    ("D data.train=shards", "data.train", "write data.train=shards/train"),
+    (
+        "D data.train=shards",
+        "data.train",
+        "=shards/train, with data.validation=shards/validation to measure the loss",
+    ),
+    (
+        "D data.train=mixed",
+        "data.train",
+        """all: data.train='["mixed/a", "mixed/values"]', with data.validation=mixed/test-2 to""",
+    ),
+    ("P data.validation=mixed", "data.validation", "write data.validation=mixed/test-2"),
     ("D data.train='shards/*'", "data.train", "write data.train=shards/train data.validation="),
+    ("D 'data.train=mixed/*'", "data.train", "data.validation=mixed/test-2, or list them all"),
     ("D data.train='none/*'", "data.train", "shard"),
     ("D data.train=shards/train/manifest.json", "data.train", "write data.train=shards/train"),
     ("D data.train=text.txt", "data.train", "preprocess/shard.py --input text.txt"),
@@ -383,6 +394,7 @@ RIGHT: list[tuple[str, dict[str, Any]]] = [
     ("D data.train=shards/train:0.7,extra/b:0.3", {}),
     ("D \"data.train='shards/train'\"", {}),
     ("D 'data.train=extra/[ab]*'", {}),
+    ("D 'data.train=mixed/[av]*'", {}),
     ("R 'run=~/dslm-mistakes'", {}),
     ('D data.train=["extra/a"]', {}),
     ("D 'data.train=extra/{a,b}'", {}),

@@ -90,7 +90,12 @@ FILES: dict[str, Any] = {
     "total.json": {"train_batch_size": 8, "optimizer": BASE["optimizer"]},
     "recorded.json": {"config": {}, "deepspeed": {**BASE, "gradient_clipping": 0.25}},
 }
-"""What stands in the folder beside ``shards`` and ``ds_configs``."""
+"""What stands in the folder beside `SETS` and ``ds_configs``."""
+SETS = (
+    *("shards/train", "shards/validation", "extra/a", "extra/b"),
+    *("mixed/a", "mixed/values", "mixed/test-2"),
+)
+"""Shard sets, of which those that are held out have names that say so."""
 
 
 def line(typed: str) -> str:
@@ -120,7 +125,7 @@ LINES = [
 def answers(tmp_path_factory: pytest.TempPathFactory, shard_set: Path) -> dict[str, Any]:
     """What all rows meet, and which heavy packages were loaded for that."""
     folder = tmp_path_factory.mktemp("mistakes")
-    for name in ("shards/train", "shards/validation", "extra/a", "extra/b"):
+    for name in SETS:
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).symlink_to(shard_set)
     (folder / "ds_configs").symlink_to(ROOT / "ds_configs")

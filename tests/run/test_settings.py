@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from dslm.errors import ConfigError
+from dslm.run.paths import is_held_out
 from dslm.run.settings import settings
 
 REQUIRED = ["data.train=shards", "run=runs/a"]
@@ -52,3 +53,10 @@ def test_a_preset_that_is_not_there_hides_no_other_mistake() -> None:
     first, second = problems(["tinny", "steps=0"])
     assert first == "preset = 'tinny': there is no such preset; did you mean 'tiny'?"
     assert second == "steps = 0: must be at least 1"
+
+
+def test_a_set_is_held_out_by_the_first_word_of_its_name() -> None:
+    held_out = "val valid Validation val-2 test test_2 dev dev.en eval1 evaluation held_out holdout"
+    trained = "values validated testimonies devanagari developer evaluate train a-test"
+    assert [name for name in held_out.split() if not is_held_out(f"shards/{name}")] == []
+    assert [name for name in trained.split() if is_held_out(f"test/{name}")] == []
