@@ -59,19 +59,30 @@ def settings(words: Sequence[str], config_file: str | None) -> RunConfig:
     if given is None or file is None:
         raise SettingsError(*found.problems)
     typed = {f"--config {config_file}": file, COMMAND_LINE: given}
-    user = {name: found.collect(with_paths, values) or values for name, values in typed.items()}
-    layers = _layers(user, found)
-    is_known = not found.problems  # what the layers below the user's say
+    user = {name: _with_paths(values, found) for name, values in typed.items()}
+    spoilt, others = {problem.where for problem in found.problems}, Problems()
+    layers = _layers(user, others)
+    is_known = not (spoilt or others.problems)  # what the layers below the user's say
     config: RunConfig | None = None
     try:
         config = parse(RunConfig, folded(layers))
     except ParseError as error:
         problems, meant = explained(error, folded(layers))
-        found.problems += [_located(problem, layers) for problem in problems]
+        others.problems += [_located(problem, layers) for problem in problems]
         config = None if meant is None else _as_meant(user, meant)
+    found.problems += [problem for problem in others.problems if problem.where not in spoilt]
     if found.problems or config is None:
         raise SettingsError(*found.problems, mended=config if is_known else None)
     return config
+
+
+def _with_paths(values: Settings, found: Problems) -> Settings:
+    """Settings with their paths as they are meant, less those that mean nothing."""
+    known = len(found.problems)
+    made = found.collect(with_paths, values)
+    if made is not None:
+        return made
+    return with_paths(without(values, [problem.where for problem in found.problems[known:]]))
 
 
 def _layers(user: Layers, found: Problems) -> Layers:

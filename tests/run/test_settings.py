@@ -60,3 +60,23 @@ def test_a_set_is_held_out_by_the_first_word_of_its_name() -> None:
     trained = "values validated testimonies devanagari developer evaluate train a-test"
     assert [name for name in held_out.split() if not is_held_out(f"shards/{name}")] == []
     assert [name for name in trained.split() if is_held_out(f"test/{name}")] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "keys"),
+    [
+        (["init_from=None"], ["init_from"]),
+        (["init_from=~nobodyatall/x", "run=$RUNS/a"], ["run", "init_from"]),
+        (["data.train=s3://a/b", "data.validation=None"], ["data.validation", "data.train"]),
+        (["run=", "steps=0", "init_from=runs/nowhere"], ["run", "init_from", "steps"]),
+        (["preset=fine_tune", "init_from=None"], ["init_from"]),
+    ],
+)
+def test_a_spoilt_path_is_reported_once_and_used_for_nothing(
+    words: list[str], keys: list[str]
+) -> None:
+    given = ["preset=tiny", *REQUIRED, *words]
+    latest = {word.partition("=")[0]: word for word in given}
+    with pytest.raises(ConfigError) as caught:
+        settings(list(latest.values()), None)
+    assert [problem.where for problem in caught.value.problems] == keys
