@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +125,9 @@ def _several(value: Any) -> Any:
     elif isinstance(read, list) and all(isinstance(one, str) for one in read):
         made = [found.collect(understood, SEVERAL, one) for one in read]
     elif isinstance(read, Mapping):
-        made = {found.collect(understood, SEVERAL, one): weight for one, weight in read.items()}
+        sets = [found.collect(understood, SEVERAL, one) for one in read]
+        pairs = zip(sets, read.values(), strict=True)
+        made = found.collect(_weighted, [(one, weight) for one, weight in pairs if one])
     if found.problems:
         raise ConfigError(*found.problems)
     return made
@@ -151,13 +153,28 @@ def _read(text: str) -> str | list[str] | dict[str, float]:
     pieces = [piece for piece in re.split(r"\s*,\s*|\s+", text.strip("[](){}")) if piece]
     weighted = [WEIGHTED.fullmatch(piece.strip("\"'")) for piece in pieces]
     if len(pieces) > 1 and all(weighted):
-        return {one[1].strip("\"'"): float(one[2]) for one in weighted if one}
+        return _weighted((one[1].strip("\"'"), float(one[2])) for one in weighted if one)
     if len(pieces) > 1 and ("," in text or all(_exists(f"{one}/{FILE}") for one in pieces)):
         return pieces
     if text[:1] + text[-1:] in ("[]", "()"):  # whose quotes a shell has taken
         return pieces
     matching = list(_matching(text))
     return matching if len(matching) > 1 else (matching or [text])[0]
+
+
+def _weighted(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Sets with their weights.
+
+    Raises:
+        ConfigError: a set has more than one.
+    """
+    weights: dict[str, Any] = {}
+    for one, weight in pairs:
+        if one in weights:
+            rule = f"has two weights, {weights[one]} and {weight}"
+            raise ConfigError(Problem(SEVERAL, one, rule, "keep one of the two"))
+        weights[one] = weight
+    return weights
 
 
 def _without_held_out(pattern: str, sets: Sequence[str]) -> None:

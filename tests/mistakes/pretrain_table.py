@@ -282,6 +282,12 @@ WORDS: list[Row] = [
     ("D data.train='~nobodyatall/x'", "data.train", "./~nobodyatall"),
     ("D data.train='$DATA/train'", "data.train", "without single quotes"),
     ("D data.train=s3://bucket/train", "data.train", "copy it here"),
+    ("D data.train=extra/a:1,extra/a:2", "'extra/a': has two weights, 1.0 and 2.0", "keep one"),
+    (
+        """D 'data.train={"extra/a": 1, "extra/a ": 2}'""",
+        "'extra/a': has two weights",
+        "keep one of the two",
+    ),
     ("D data.train=shards/train,shards/nope", "data.train", "'shards/train'"),
     ("P data.validation=None", "data.validation", "data.validation=null"),
     ("P data.validation=shards/valid", "data.validation", "'shards/validation'"),
