@@ -204,8 +204,8 @@ def check_folder(
         before = folder.read()
     except UserError:
         rule = "holds something that is not a run (it has no readable run.json)"
-        fix = "choose another run=, or remove this folder to start over"
-        return [Problem("run", where, rule, fix)]
+        again = ", or remove this folder to start over" if is_run(path) else ""
+        return [Problem("run", where, rule, f"choose another run={again}")]
     return [*_changed(before, config, data), *_finished(folder, config)]
 
 

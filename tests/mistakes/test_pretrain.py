@@ -70,6 +70,7 @@ FILES: dict[str, Any] = {
     },
     "hub/config.json": {"model_type": "gpt2", "n_embd": 64, "n_layer": 2, "n_head": 4},
     "runs/a/run.json": {},
+    "runs/lost/checkpoints/step-00000100/state.json": {},
     "runs/a/checkpoints/step-00000200/state.json": {},
     "automatic.json": {
         "train_batch_size": "auto",
@@ -159,7 +160,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory, shard_set: Path) -> dict[s
 def refused(said: dict[str, Any], key: str, fix: str) -> None:
     """Assert that an answer is a mistake, reported with its key and its fix in one line."""
     assert (said["code"], said["out"]) == (2, "")
-    lines = said["err"].splitlines()
+    lines = said["err"].splitlines(keepends=True)
     assert lines
     assert all(one.startswith("error: ") for one in lines)
     assert "Traceback" not in said["err"]
