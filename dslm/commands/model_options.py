@@ -20,11 +20,13 @@ def selected(options: Namespace, found: Problems) -> Selected | None:
         options: those of `add_run`, `add_step` and `add_rounding` among them.
         found: takes what is wrong.
     """
+    is_unknown = any(problem.where == "--scheme" for problem in found.problems)
     known = len(found.problems)
-    quantization = found.collect(rounding, options)
+    quantization = None if is_unknown else found.collect(rounding, options)
+    is_unknown |= len(found.problems) > known
     text = found.collect(calibration, options)
-    if len(found.problems) > known:
-        text = quantization = None  # what is wrong with them has been noted
+    if is_unknown:
+        text = None  # whether it is of use is not known either
     if options.run is None:
         return None
     known = len(found.problems)

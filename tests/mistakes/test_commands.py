@@ -35,6 +35,8 @@ class Mistake:
     typed: str
     key: str
     fix: str
+    lines: int | None = None
+    """How many must come, where a second one is easily said in vain."""
 
 
 MISTAKES = [
@@ -114,6 +116,10 @@ MISTAKES = [
     Mistake(f"{GENERATE} --group-size 16", "--group-size = 16", "give --scheme"),
     Mistake(f"{EVALUATE} --scheme w4 --group-size 0", "--group-size = 0", "at least 1"),
     Mistake(f"{EVALUATE} --scheme w4 --group-size 24", "--group-size = 24", "use 16"),
+    Mistake(f"{EVALUATE} --scheme w44 --group-size 7", "--scheme = 'w44'", "mean 'w4'?", 1),
+    Mistake(f"{EVALUATE} --scheme w44 --calibrate shards/text", "--scheme", "mean 'w4'?", 1),
+    Mistake(f"{EVALUATE} --scheme w4 --group-size 7 --calibrate nada", "--group-size = 7", "16", 3),
+    Mistake(f"{EVALUATE} --scheme w4 --group-size 0 --calibrate nada", "--group-size", "least", 2),
     Mistake(f"{EVALUATE} --calibrate shards/text", "--calibrate", "give --scheme"),
     Mistake(
         f"{EVALUATE} --scheme w4 --group-size 16 --calibrate runs/a",
@@ -252,6 +258,7 @@ def test_a_mistake_is_named_with_its_fix_before_torch_is_loaded(
     lines = answer["err"].splitlines(keepends=True)
     assert all(line.startswith("error: ") for line in lines)
     assert any(mistake.key in line and mistake.fix in line for line in lines), answer["err"]
+    assert mistake.lines in (None, len(lines)), answer["err"]
     assert "torch: is not installed" not in answer["err"]
 
 
