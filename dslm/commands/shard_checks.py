@@ -134,8 +134,3 @@ def workers_note(workers: int, cores: int) -> str:
     if workers <= cores:
         return ""
     return f"{workers:,} workers for {cores} processors: more than {cores} make nothing faster"
-
-
-def usable_cores() -> int:
-    """The processors that this process may use."""
-    return len(os.sched_getaffinity(0))

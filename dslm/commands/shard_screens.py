@@ -10,7 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from dslm.commands.next_steps import after_sharding, of_split, siblings
-from dslm.commands.shard_checks import usable_cores, workers_note
+from dslm.commands.shard_checks import workers_note
+from dslm.environment import cores
 from dslm.errors import DataError
 from dslm.preprocess.read.kinds import kind, text_bytes
 from dslm.preprocess.text.invisible import INVISIBLE
@@ -46,7 +47,7 @@ def first_screen(
     steps = [*sharding.cleaning.active, *(f"duplicates ({name})" for name in repeated)]
     done = WorkFolder.beside(options.output).units_done()
     units = plan(paths, sharding)
-    notes = [workers_note(options.workers, usable_cores()), _idle(units, tasks * options.workers)]
+    notes = [workers_note(options.workers, cores()), _idle(units, tasks * options.workers)]
     lines = [
         f"input     {counted(len(paths), 'file')}, about {human(amount)}B of text",
         f"cleaning  {', '.join(steps) or 'none (see --clean)'}",

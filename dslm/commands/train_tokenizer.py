@@ -12,7 +12,7 @@ from typing import get_args
 
 from dslm.commands.cli import Parser
 from dslm.commands.next_steps import by_role, folded
-from dslm.commands.shard_checks import look, unwritable, usable_cores
+from dslm.commands.shard_checks import look, unwritable
 from dslm.commands.shard_screens import NOTABLE, became
 from dslm.commands.text_options import (
     add_text_options,
@@ -23,6 +23,7 @@ from dslm.commands.text_options import (
     reading,
     size,
 )
+from dslm.environment import cores
 from dslm.errors import DataError, Problems
 from dslm.preprocess.read.inputs import expand
 from dslm.preprocess.read.kinds import text_bytes
@@ -107,7 +108,7 @@ def _next(
     inputs = folded(options.input)
     words = [*given(options), "--tokenizer", str(options.output)]
     words += ["--clean", "text"] if is_unclean else []
-    workers = ["--workers", str(usable_cores())]
+    workers = ["--workers", str(cores())]
     if parts := by_role(inputs[0]) if len(inputs) == 1 else {}:
         return [
             shlex.join(["--input", pattern, *words, "--output", f"shards/{part}", *workers])

@@ -5,7 +5,6 @@ Nothing here fails: what the system does not say is left out.
 
 from __future__ import annotations
 
-import os
 import platform
 import subprocess
 from contextlib import suppress
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import dslm
+from dslm.environment import cores
+from dslm.progress import counted
 
 GPUS = Path("/proc/driver/nvidia/gpus")
 PROCESSORS = Path("/proc/cpuinfo")
@@ -32,8 +33,7 @@ def device_names(cpu: bool) -> str:
         models = {_field(file, "Model") for file in GPUS.glob("*/information")}
         return ", ".join(sorted(models - {""}))
     name = _field(PROCESSORS, "model name") or platform.machine()
-    cores = len(os.sched_getaffinity(0))
-    return f"{name}, {cores} core{'' if cores == 1 else 's'}"
+    return f"{name}, {counted(cores(), 'core')}"
 
 
 @cache

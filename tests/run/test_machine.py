@@ -87,3 +87,12 @@ def test_the_processor_is_named_with_its_cores(
     monkeypatch.setattr(machine, "PROCESSORS", file)
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
     assert machine.device_names(cpu=True) == "A Processor, 2 cores"
+
+
+def test_where_a_process_may_use_every_core_all_are_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(machine, "_field", lambda *_: "A Processor")
+    monkeypatch.delattr("os.sched_getaffinity")
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    assert machine.device_names(cpu=True) == "A Processor, 1 core"
