@@ -10,7 +10,7 @@ import os
 import re
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -192,7 +192,7 @@ APART = 7417
 
 
 def check_meeting_point(world: World) -> list[Problem]:
-    """Whether a rank that is alone in its world can open the port that its launcher chose.
+    """Whether a rank that is alone in its world can open the port that it is told.
 
     Of several, the first one opens it to meet the others; ``torchrun`` has opened it before.
     """
@@ -204,7 +204,8 @@ def check_meeting_point(world: World) -> list[Problem]:
         try:
             candidate.bind(("", int(text)))
         except OSError:
-            return [taken_port(text)]
+            taken, unset = taken_port(text), "unset it: a single process chooses a free one"
+            return [taken if world.launcher == "deepspeed" else replace(taken, fix=unset)]
     return []
 
 

@@ -141,6 +141,9 @@ def test_a_port_that_another_program_uses_is_found_before_a_run_begins(
         (problem,) = check_meeting_point(alone)
         assert (problem.where, problem.found) == ("MASTER_PORT", port)
         assert re.search(r"choose a free one: deepspeed --master_port \d+", problem.fix)
+        for launcher in ("python", "srun", "mpirun"):  # which give a single process no port
+            (problem,) = check_meeting_point(World(launcher=launcher))
+            assert (problem.where, problem.fix.partition(":")[0]) == ("MASTER_PORT", "unset it")
         assert check_meeting_point(World(size=2, launcher="deepspeed")) == []
         assert check_meeting_point(World(launcher="torchrun")) == []
     assert check_meeting_point(alone) == []
