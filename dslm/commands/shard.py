@@ -96,7 +96,7 @@ def _shard(paths: list[Path], options: argparse.Namespace, ranks: Ranks) -> None
     ranks.wait()
     if ranks.is_main:
         seconds = time.monotonic() - started
-        for line in last_screen(sets, options, seconds if made else None):
+        for line in last_screen(sets, paths, sharding, options, seconds if made else None):
             print(line)
 
 

@@ -18,7 +18,7 @@ from dslm.preprocess.text.invisible import INVISIBLE
 from dslm.preprocess.work.folder import WorkFolder
 from dslm.preprocess.work.plan import ONLY, SMALLEST_UNIT, ShardingConfig, WorkUnit, plan
 from dslm.preprocess.work.rejects import ways
-from dslm.preprocess.work.split import FEWEST, Split
+from dslm.preprocess.work.split import FEWEST, Split, finer
 from dslm.progress import counted, duration, human
 from dslm.shards.shard_set import ShardSet
 from dslm.shards.statistics import Statistics
@@ -81,7 +81,11 @@ def _idle(units: Sequence[WorkUnit], processes: int) -> str:
 
 
 def last_screen(
-    sets: Mapping[str, ShardSet], options: argparse.Namespace, seconds: float | None
+    sets: Mapping[str, ShardSet],
+    paths: Sequence[Path],
+    sharding: ShardingConfig,
+    options: argparse.Namespace,
+    seconds: float | None,
 ) -> list[str]:
     """What was made, and what to type next."""
     how = "(already there)" if seconds is None else f"in {duration(seconds)}"
@@ -92,10 +96,10 @@ def last_screen(
     lines += became(_of_all(sets))
     lines += _invisible(sets.values(), load_tokenizer(shards.tokenizer))
     lines += [
-        f"  warning: {counted(one.documents, 'document')} in {name}: too few to say much; give it "
-        "a larger share, or cut texts with --longest or --documents"
+        f"  warning: {counted(one.documents, 'document')} in {name}: too few to say much; "
+        f"{finer(sharding.split, [name], paths, sharding.reading)}"
         for name, one in sets.items()
-        if name and one.documents < FEWEST
+        if sharding.split and one.documents < FEWEST
     ]
     rejects = []
     if options.rejects and seconds is not None:

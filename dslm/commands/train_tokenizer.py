@@ -115,12 +115,12 @@ def _next(
             for part, pattern in parts.items()
         ]
     split = Split.read(EXAMPLE)
-    kilobytes = longest(split, split.names, sum(map(text_bytes, paths)))
+    kilobytes = longest(split, sum(map(text_bytes, paths)))
     if too_coarse(split, paths, reading(options)):
         finer = ["--longest", f"{kilobytes}KB"] if kilobytes else []
         divided = ["--split", EXAMPLE, *finer] if finer else []
     else:
-        divided = ["--split", EXAMPLE] if not split.few(documents) else []
+        divided = [] if documents and split.few(documents) else ["--split", EXAMPLE]
     output = "shards" if divided else "shards/train"
     return [shlex.join(["--input", *inputs, *words, *divided, "--output", output, *workers])]
 

@@ -19,7 +19,6 @@ from dslm.environment import Task
 from dslm.errors import DataError, DslmError, Problem, SetupError
 from dslm.files.published import occupied, refuse
 from dslm.preprocess.read.inputs import common_folder
-from dslm.preprocess.read.kinds import text_bytes
 from dslm.preprocess.work.assemble import Assembly, assemble, gather_rejects, settings_of
 from dslm.preprocess.work.comparing import Sign, comparing
 from dslm.preprocess.work.coordination import WAIT, WorkPass
@@ -257,8 +256,8 @@ class _Job:
                 statistics.add(done.statistics)
             return DataError(*nothing_kept(statistics))
         documents = sum(one.statistics.documents for done in records for one in done.sets.values())
-        text = sum(map(text_bytes, self.paths))
-        return DataError(no_document(split, empty, documents, text))
+        reading = self.sharding.reading
+        return DataError(no_document(split, empty, documents, self.paths, reading))
 
 
 def _tokens(done: UnitRecord, name: str) -> int:

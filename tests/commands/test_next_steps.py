@@ -83,9 +83,9 @@ def test_one_pile_is_divided_and_the_sets_are_used_for_what_they_are_called(
     records = [json.dumps({"body": f"river {n} falls"}) for n in range(1500)]
     write("pile.jsonl", text="")
     Path("pile.jsonl").write_text("\n".join(records) + "\n")
-    (line,) = typed(
-        "train_tokenizer.py --input pile.jsonl --text-key body --model-type char --output tok"
-    )
+    first = "train_tokenizer.py --input pile.jsonl --text-key body --model-type char --output tok"
+    (line,) = typed(first)
+    assert typed(first) == [line], "the tokenizer is already there"
     assert "--split train=98,validation=1,test=1 --output shards" in line
     stats, pretrain, evaluate = typed(line)
     typed(stats)

@@ -69,6 +69,24 @@ def test_the_last_screen_says_what_was_made_and_what_was_not(call: Call) -> None
     assert reported.splitlines()[-3:-1] == ["next:", "  dslm data stats set"]
 
 
+@pytest.mark.parametrize(("form", "cut"), [("a.txt", True), ("a.jsonl", False)])
+def test_a_set_of_few_documents_is_told_with_what_gives_such_files_more(
+    call: Call, form: str, cut: bool
+) -> None:
+    lines = [f"{number} {TEXT}" for number in range(12)]
+    Path("a.txt").write_text("\n\n".join(lines))
+    Path("a.jsonl").write_text("".join(json.dumps({"text": line}) + "\n" for line in lines))
+    words = ["--documents", "block", "--split", "one,two=50,three=20"]
+    code, screen, _ = call("--input", form, *words)
+    assert code == 0
+    warnings = [line for line in screen.splitlines() if "too few to say much; " in line]
+    assert warnings
+    for warning in warnings:
+        assert "a larger share" in warning
+        assert ("--documents line" in warning) is cut
+        assert "--longest" not in warning
+
+
 def test_standard_input_is_text_like_any_other(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = "".join(json.dumps({"text": f"{n} rivers"}) + "\n" for n in range(3))
     packed = io.TextIOWrapper(io.BytesIO(gzip.compress(lines.encode())))

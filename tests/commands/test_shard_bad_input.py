@@ -35,6 +35,7 @@ def test_a_truncated_archive_gives_what_it_holds_and_is_reported(call: Call) -> 
         ("4.txt", b"caf\xe9", "--encoding"),
         ("4.jsonl", b'{"body": "a"}', "--text-key"),
         ("4.csv", b"text,id\na\n", "--delimiter"),
+        ("4.jsonl", b'{"text": "the river of light"}', "a larger --longest"),
     ],
 )
 def test_what_else_may_be_done_about_broken_records_is_told(
@@ -42,7 +43,7 @@ def test_what_else_may_be_done_about_broken_records_is_told(
 ) -> None:
     Path(name).write_bytes(content)
     for words in ([], ["--max-bad", "0"]):
-        code, _, error = call("--input", name, *words)
+        code, _, error = call("--input", name, "--longest", "16", *words)
         assert code == 2
         assert option in error.splitlines()[-1]
 

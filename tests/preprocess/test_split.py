@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import re
 from collections import Counter
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +19,7 @@ from dslm.preprocess.deduplicate.settings import Duplicates
 from dslm.preprocess.read.reading import ReadingConfig
 from dslm.preprocess.shard import Execution, shard, shard_sets
 from dslm.preprocess.work.plan import ONLY, ShardingConfig
-from dslm.preprocess.work.split import EXAMPLE, FEWEST, Split, longest, too_coarse
+from dslm.preprocess.work.split import EXAMPLE, FEWEST, Split, longest, no_document, too_coarse
 from dslm.shards.provenance import ProvenanceReader
 from dslm.shards.shard_set import ShardSet
 from dslm.shards.verify import verify
@@ -146,7 +147,8 @@ def test_a_set_that_gets_no_document_is_an_error_with_ways_out_and_leaves_nothin
 ) -> None:
     (tmp_path / "a.jsonl").write_text('{"text": "the river"}\n{"text": "the stone"}\n')
     sharding = ShardingConfig(unigram, split=Split.read(EXAMPLE))
-    with pytest.raises(DataError, match=r"of 2 documents none fell into validation or test; cut "):
+    reported = "of 2 documents none fell into validation or test; give validation and test a larger"
+    with pytest.raises(DataError, match=reported):
         shard_sets([tmp_path / "a.jsonl"], tmp_path / "sets", sharding)
     assert [path.name for path in tmp_path.iterdir() if path.name != "tokenizer"] == ["a.jsonl"]
 
@@ -191,6 +193,19 @@ def test_what_a_split_prints_is_read_as_the_same_split(weights: list[object]) ->
 
 
 @pytest.mark.parametrize(
+    "same",
+    [
+        ("a=80,b=20", "a=4,b=1", "a=80.0,b=20.00", " a = 0.8 , b = .2 ", "a,b=20"),
+        ("a=98,b=1,c=1", "a=196,b=2,c=2", "a,b=1,c=1", "a=0.98,b=0.01,c=0.01"),
+        ("a=1,b=3", "a=33.1,b=99.3"),
+    ],
+)
+def test_the_same_shares_are_the_same_split_however_they_are_written(same: tuple[str, ...]) -> None:
+    splits = [Split.read(spec) for spec in same]
+    assert len({*splits}) == len({*map(str, splits)}) == 1
+
+
+@pytest.mark.parametrize(
     ("spec", "rules"),
     [
         ("", ["a set has no name"]),
@@ -224,6 +239,19 @@ def test_every_mistake_in_a_split_is_reported_with_what_to_write(
         assert problem.fix
 
 
+@pytest.mark.parametrize(
+    ("typed", "written"), [("10%", "10"), ("2.5 %", "2.5"), ("0%", "1"), ("x%", "1"), ("1e3", "1")]
+)
+def test_a_share_that_is_no_number_is_told_as_the_number_that_was_meant(
+    typed: str, written: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Split.read(f"train=90,validation={typed}")
+    (problem,) = caught.value.problems
+    assert problem.fix == f"write validation={written}, or leave the set out"
+    Split.read(f"train=90,validation={written}")
+
+
 def test_too_few_files_are_known_beforehand_and_the_way_out_helps(tmp_path: Path) -> None:
     paths = [tmp_path / f"{number}.txt" for number in range(37)]
     for path in paths:
@@ -232,7 +260,7 @@ def test_too_few_files_are_known_beforehand_and_the_way_out_helps(tmp_path: Path
     (problem,) = too_coarse(split, paths, ReadingConfig())
     assert "37 documents, one for each file" in problem.rule
     assert "validation would get 0.37" in problem.rule
-    kilobytes = longest(split, ["validation", "test"], sum(p.stat().st_size for p in paths))
+    kilobytes = longest(split, sum(p.stat().st_size for p in paths))
     assert f"--longest {kilobytes}KB" in problem.fix
     for better in (
         ReadingConfig(longest=1000 * kilobytes),
@@ -241,6 +269,42 @@ def test_too_few_files_are_known_beforehand_and_the_way_out_helps(tmp_path: Path
     ):
         assert not too_coarse(split, paths, better)
     assert not too_coarse(Split.read("a=1,b=1"), paths, ReadingConfig())
+
+
+def test_pieces_of_files_are_not_called_files(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("the river falls\n" * 100)
+    (problem,) = too_coarse(Split.read(EXAMPLE), [tmp_path / "a.txt"], ReadingConfig(longest=400))
+    assert "4 documents, pieces of 1 file, cannot be split" in problem.rule
+
+
+@pytest.mark.parametrize(
+    ("name", "reading", "ways"),
+    [
+        ("a.txt", ReadingConfig(), ["--longest 1KB", "--documents block", "--documents line"]),
+        ("a.txt", ReadingConfig(longest=900), ["--documents block", "--documents line"]),
+        ("a.txt", ReadingConfig(documents="block"), ["--documents line"]),
+        ("a.txt", ReadingConfig(documents="line"), []),
+        ("a.jsonl", ReadingConfig(), []),
+        ("a.csv", ReadingConfig(documents="line"), []),
+    ],
+)
+def test_only_ways_that_give_more_documents_of_such_files_are_named(
+    tmp_path: Path, name: str, reading: ReadingConfig, ways: list[str]
+) -> None:
+    line = {"a.txt": "text,a,b\n", "a.jsonl": '{"text": "a"}\n', "a.csv": "text,a,b\n"}[name]
+    (tmp_path / name).write_text(line * 120_000)
+    split = Split.read(EXAMPLE)
+    fix = no_document(split, ["test"], 9, [tmp_path / name], reading).fix
+    assert "give test a larger share" in fix
+    assert re.findall(r"--\w+ \w+", fix) == ways
+
+
+def test_the_length_that_is_named_is_enough_for_the_smallest_set_too(tmp_path: Path) -> None:
+    path, split = tmp_path / "a.txt", Split.read("train=89,validation=10,test=1")
+    path.write_text("the river falls over a stone\n" * 90_000)
+    fixes = {no_document(split, [name], 9, [path], ReadingConfig()).fix for name in split.names}
+    (length,) = {re.findall(r"--longest (\d+)KB", fix)[0] for fix in fixes}
+    assert not split.few(path.stat().st_size // (1000 * int(length)))
 
 
 def test_records_are_not_counted_beforehand(tmp_path: Path, lines: list[Path]) -> None:

@@ -23,6 +23,7 @@ WAYS = {
     "not UTF-8": "for text in another encoding add --encoding detect, or see --invalid-utf8",
     "no text key": _KEY,
     "not text": _KEY,
+    "too long": "for longer records give a larger --longest",
     "not a row": "for other signs between and around cells see --delimiter and --quote",
 }
 """What else may be done about broken records of some reason."""

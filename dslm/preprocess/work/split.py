@@ -14,10 +14,10 @@ import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from functools import cached_property
 from itertools import accumulate
+from math import gcd, lcm
 from pathlib import Path
 
 from dslm.errors import ConfigError, Problem
@@ -33,6 +33,7 @@ FEWEST = 5
 """Documents to expect in a set: of fewer, one set in a hundred would be empty."""
 NAME = re.compile(r"\w[\w.-]*")
 """Names of sets, which are names of folders."""
+SHARE = re.compile(r"[0-9]*\.?[0-9]+")
 BITS = 64
 
 
@@ -40,8 +41,8 @@ BITS = 64
 class Split:
     """Sets, and the share of the documents that each gets."""
 
-    shares: tuple[tuple[str, Decimal], ...]
-    """Name and weight of each set; only the ratio of the weights matters."""
+    shares: tuple[tuple[str, int], ...]
+    """Name and weight of each set; the same ratio of weights is always written in the same way."""
 
     @classmethod
     def read(cls, text: str) -> Split:
@@ -63,14 +64,14 @@ class Split:
             rule = "only one set can get what is left of 100 %"
             problems.append(Problem("--split", text, rule, f"write a share, as in {EXAMPLE}"))
         elif rest:
-            left = HUNDRED - sum(weights.values())
+            left = HUNDRED - sum(weights.values(), Fraction())
             if left <= 0 and not problems:
                 rule = f"nothing is left of 100 % for {rest[0]}"
                 problems.append(Problem("--split", text, rule, f"write a share, as in {EXAMPLE}"))
-            weights[rest[0]] = Decimal(left)
+            weights[rest[0]] = left
         if problems:
             raise ConfigError(*problems)
-        return cls(tuple((name, weights[name]) for name in names))
+        return cls(tuple(zip(names, _whole([weights[name] for name in names]), strict=True)))
 
     def __str__(self) -> str:
         return ",".join(f"{name}={weight}" for name, weight in self.shares)
@@ -82,8 +83,8 @@ class Split:
 
     def share(self, name: str) -> Fraction:
         """The part of all documents that a set gets."""
-        weights = {one: Fraction(weight) for one, weight in self.shares}
-        return weights[name] / sum(weights.values())
+        weights = dict(self.shares)
+        return Fraction(weights[name], sum(weights.values()))
 
     def few(self, documents: int) -> dict[str, Fraction]:
         """The sets that get too few of so many documents, and how many they may expect."""
@@ -122,17 +123,27 @@ def _names(text: str, names: Sequence[str]) -> list[Problem]:
     return problems
 
 
-def _weight(name: str, value: str, problems: list[Problem]) -> Decimal:
+def _weight(name: str, value: str, problems: list[Problem]) -> Fraction:
     """The weight of a set; what is wrong with it is added to `problems`."""
-    try:
-        weight = Decimal(value.strip())
-    except InvalidOperation:
-        weight = Decimal("nan")
-    if not weight.is_finite() or weight <= 0:
-        rule, fix = "a share is a number above 0", f"write {name or 'NAME'}=1, or leave the set out"
-        problems.append(Problem("--split", f"{name}={value}", rule, fix))
-        return Decimal(1)
-    return weight
+    if weight := _number(value.strip()):
+        return weight
+    percent = value.strip().removesuffix("%").strip()
+    example = percent if _number(percent) else "1"
+    fix = f"write {name or 'NAME'}={example}, or leave the set out"
+    problems.append(Problem("--split", f"{name}={value}", "a share is a number above 0", fix))
+    return Fraction(1)
+
+
+def _number(value: str) -> Fraction:
+    """What is written; 0 if it is no number."""
+    return Fraction(value) if SHARE.fullmatch(value) else Fraction(0)
+
+
+def _whole(weights: Sequence[Fraction]) -> list[int]:
+    """The smallest whole numbers that have the same ratio."""
+    scale = lcm(*(weight.denominator for weight in weights))
+    whole = [int(weight * scale) for weight in weights]
+    return [weight // gcd(*whole) for weight in whole]
 
 
 def too_coarse(split: Split, paths: Sequence[Path], reading: ReadingConfig) -> list[Problem]:
@@ -140,41 +151,72 @@ def too_coarse(split: Split, paths: Sequence[Path], reading: ReadingConfig) -> l
 
     That is where each input is a text, and each text one document, or a few if it is long.
     """
-    if reading.documents != "file" or any(kind(path).format is not TEXT for path in paths):
+    if reading.documents != "file" or not _is_plain(paths):
         return []
     sizes = [text_bytes(path) for path in paths]
     documents = sum(max(1, -(-size // reading.longest)) for size in sizes)
     few = split.few(documents)
     if not few:
         return []
+    whole = documents == len(paths)
+    origin = "one for each file" if whole else f"pieces of {counted(len(paths), 'file')}"
     rule = (
-        f"{counted(documents, 'document')}, one for each file, cannot be split by documents: "
+        f"{counted(documents, 'document')}, {origin}, cannot be split by documents: "
         f"{', '.join(f'{name} would get {float(number):.2g}' for name, number in few.items())}"
     )
-    return [Problem("--split", str(split), rule, _finer(split, [*few], sum(sizes)))]
+    return [Problem("--split", str(split), rule, finer(split, [*few], paths, reading))]
 
 
-def no_document(split: Split, empty: Sequence[str], documents: int, text: int) -> Problem:
-    """Sets are empty although there are so many documents, of so many bytes of text."""
+def no_document(
+    split: Split,
+    empty: Sequence[str],
+    documents: int,
+    paths: Sequence[Path],
+    reading: ReadingConfig,
+) -> Problem:
+    """Sets are empty although some files have given so many documents."""
     rule = f"of {counted(documents, 'document')} none fell into {' or '.join(empty)}"
-    return Problem("--split", str(split), rule, _finer(split, empty, text))
+    return Problem("--split", str(split), rule, finer(split, empty, paths, reading))
 
 
-def longest(split: Split, names: Sequence[str], text: int) -> int:
-    """Kilobytes of pieces of plain text that give each of some sets documents enough.
+def longest(split: Split, text: int) -> int:
+    """Kilobytes of pieces of plain text that give each set documents enough.
+
+    Args:
+        split: the shares.
+        text: bytes of all of it; 0 is returned where it is too little.
+    """
+    return int(text * min(map(split.share, split.names)) / (2 * FEWEST * 1000))
+
+
+def finer(split: Split, names: Sequence[str], paths: Sequence[Path], reading: ReadingConfig) -> str:
+    """How some sets get more documents out of some files; records are never cut.
 
     Args:
         split: the shares.
         names: the sets.
-        text: bytes of all of it; 0 is returned where it is too little.
+        paths: the inputs.
+        reading: how they were read.
     """
-    return int(text * min(map(split.share, names)) / (2 * FEWEST * 1000))
-
-
-def _finer(split: Split, names: Sequence[str], text: int) -> str:
-    """How some sets get more documents."""
-    kilobytes = longest(split, names, text)
-    pieces = [f"--longest {kilobytes}KB (pieces that end with a paragraph)"] if kilobytes else []
-    ways = [*pieces, "--documents block (paragraphs)", "--documents line"]
     larger = f"give {' and '.join(names)} a larger share"
+    ways = _cuts(split, paths, reading) if _is_plain(paths) else []
+    if not ways:
+        return f"{larger}, or add more text"
     return f"cut texts into more documents with {' or '.join(ways)}, or {larger}"
+
+
+def _cuts(split: Split, paths: Sequence[Path], reading: ReadingConfig) -> list[str]:
+    """The options that cut plain text finer than it was."""
+    kilobytes = longest(split, sum(map(text_bytes, paths)))
+    is_finer = 0 < 1000 * kilobytes < reading.longest
+    pieces = [f"--longest {kilobytes}KB (pieces that end with a paragraph)"] if is_finer else []
+    line = "--documents line"
+    return {
+        "file": [*pieces, "--documents block (paragraphs)", line],
+        "block": [line],
+        "line": [],
+    }[reading.documents]
+
+
+def _is_plain(paths: Sequence[Path]) -> bool:
+    return all(kind(path).format is TEXT for path in paths)
