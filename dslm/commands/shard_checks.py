@@ -100,7 +100,7 @@ def _paths(
         for name, path in (("--output", options.output), ("--rejects", options.rejects))
         if path is not None and not read.isdisjoint(path.resolve().parents)
     ]
-    begun = occupied(options.output) or WorkFolder.beside(options.output).path.exists()
+    begun = occupied(options.output) or WorkFolder.beside(options.output).begun
     if options.rejects is not None and options.rejects.exists() and not begun:
         rule = "there is such a file already"
         problems.append(Problem("--rejects", str(options.rejects), rule, "choose another name"))

@@ -174,7 +174,7 @@ class _Job:
     def find(self) -> dict[str, ShardSet]:
         """The existing shard sets, if they are those asked for."""
         if not self._there():
-            raise refuse(self.output, "holds something else")
+            raise refuse(self.output, self._incomplete())
         sets = {name: ShardSet.open(self.output / name) for name in self.sharding.sets}
         tokenizer, settings = self.tokenizer, self.sharding.settings()
         for name, there in ((name, one.manifest) for name, one in sets.items()):
@@ -186,6 +186,15 @@ class _Job:
                 rule = "holds a shard set made from other text or with other settings"
                 raise refuse(self.output, rule)
         return sets
+
+    def _incomplete(self) -> str:
+        """What an output folder holds that does not hold all sets."""
+        wanted = self.sharding.sets
+        there = [name for name in wanted if (self.output / name / FILE).is_file()]
+        missing = [name for name in wanted if name not in there]
+        if not there:
+            return "holds something else"
+        return f"holds {' and '.join(there)}, but not {' and '.join(missing)}"
 
     def _there(self) -> bool:
         return all((self.output / name / FILE).is_file() for name in self.sharding.sets)

@@ -164,6 +164,23 @@ def test_rejected_records_are_written_aside_with_their_reasons(call: Call) -> No
     assert statistics().left_out == {"duplicate": 1, "empty": 1}
 
 
+def test_after_a_split_that_came_to_nothing_the_name_for_rejects_is_refused_beforehand(
+    call: Call,
+) -> None:
+    Path("a.jsonl").write_text(json.dumps({"text": TEXT}) + "\n")
+    words = ["--input", "a.jsonl", "--rejects", "r.gz", "--split"]
+    code, _, error = call(*words, "one=9,two=1")
+    assert code == 2
+    assert "of 1 document none fell into" in error
+    code, _, error = call(*words, "one=1,two=1")
+    assert code == 2
+    assert "--rejects = 'r.gz': there is such a file already" in error
+    assert "input     " not in error, "no first screen"
+    Path("r.gz").unlink()
+    _, _, error = call(*words, "one=1,two=1")
+    assert "resuming" not in error
+
+
 def test_too_many_broken_records_stop_and_more_patience_goes_on(call: Call) -> None:
     Path("corpus/3.jsonl").write_text("{\n" * 5)
     code, _, error = call("--max-bad", "4")

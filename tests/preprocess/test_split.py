@@ -6,6 +6,7 @@ import hashlib
 import json
 import random
 import re
+import shutil
 from collections import Counter
 from fractions import Fraction
 from pathlib import Path
@@ -140,6 +141,26 @@ def test_sets_that_are_there_are_found_and_others_are_refused(
         with pytest.raises(DataError, match="holds something else"):
             shard_sets(lines, output, other)
     assert content(output) == before
+
+
+@pytest.mark.parametrize(
+    ("removed", "reported"),
+    [
+        (["two"], "holds one and three, but not two; remove it or"),
+        (["one", "three"], "holds two, but not one and three; remove it or"),
+        (HALVES.names, "holds something else; remove it or"),
+    ],
+)
+def test_of_sets_of_which_some_are_gone_the_rest_is_named(
+    tmp_path: Path, lines: list[Path], unigram: Path, removed: list[str], reported: str
+) -> None:
+    sharding, output = ShardingConfig(unigram, split=HALVES), tmp_path / "sets"
+    shard_sets(lines, output, sharding)
+    (output / "of somebody").touch()
+    for name in removed:
+        shutil.rmtree(output / name)
+    with pytest.raises(DataError, match=reported):
+        shard_sets(lines, output, sharding)
 
 
 def test_a_set_that_gets_no_document_is_an_error_with_ways_out_and_leaves_nothing(

@@ -184,9 +184,14 @@ class WorkFolder:
         """Let another plan replace this one, all of which is done."""
         (self.path / NOTHING).touch()
 
+    @property
+    def begun(self) -> bool:
+        """Whether there is work to go on with: some of which a shard set may come."""
+        return self.path.exists() and not (self.path / NOTHING).exists()
+
     def units_done(self) -> int:
-        """Finished units of all passes."""
-        return len(list((self.path / "records").glob("[!.]*.json")))
+        """Finished units of all passes of work to go on with."""
+        return len(list((self.path / "records").glob("[!.]*.json"))) if self.begun else 0
 
     def remove(self) -> None:
         """Remove everything."""
@@ -212,7 +217,7 @@ class WorkFolder:
             with self._lock_file(path.name) as file:
                 if not _locked(file, fcntl.LOCK_EX | fcntl.LOCK_NB):
                     return False
-        return not self.units_done() or (self.path / NOTHING).exists()
+        return not self.units_done()
 
     def _clear(self) -> None:
         """Remove the work on another plan; killed at any point, what is left is useless too."""

@@ -97,9 +97,11 @@ def test_work_that_came_to_nothing_gives_way_to_another_plan(work: WorkFolder) -
     finish(work)
     work.came_to_nothing()
     begin(work)
-    assert work.units_done() == 1
+    assert work.finished("write") == {7}
+    assert (work.begun, work.units_done()) == (False, 0), "nothing to go on with"
     begin(work, OTHER)
-    assert work.units_done() == 0
+    assert work.finished("write") == set()
+    assert work.begun
     finish(work)
     with pytest.raises(DataError, match="holds unfinished work"):
         begin(work)
