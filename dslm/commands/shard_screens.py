@@ -94,7 +94,8 @@ def last_screen(
         lines += _described(shards, f"{name}: " if name else "")
     shards = next(iter(sets.values()))
     lines += became(_of_all(sets))
-    lines += _invisible(sets.values(), load_tokenizer(shards.tokenizer))
+    if not sharding.cleaning.controls.on:  # or else what there still is was to stay
+        lines += _invisible(sets.values(), load_tokenizer(shards.tokenizer))
     lines += [
         f"  warning: {counted(one.documents, 'document')} in {name}: too few to say much; "
         f"{finer(sharding.split, [name], paths, sharding.reading)}"

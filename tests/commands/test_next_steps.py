@@ -11,6 +11,7 @@ import pytest
 from dslm.commands import builtin_corpus, data, shard, train_tokenizer
 from dslm.commands.cli import run
 from dslm.commands.next_steps import after_sharding, by_role, folded, of_split, role, siblings
+from dslm.preprocess.text.invisible import INVISIBLE, SPACE
 from dslm.shards.manifest import FILE, Manifest
 
 COMMANDS = {"shard": shard.main, "train_tokenizer": train_tokenizer.main, "data": data.main}
@@ -149,6 +150,25 @@ def test_carriage_returns_are_told_and_the_named_option_removes_them(
     typed(line)
     assert "warning" not in typed.screen
     assert Manifest.load(Path("shards/train")).statistics.invisible == {}
+
+
+@pytest.mark.parametrize(
+    ("sign", "parted"),
+    [*((sign, "river light") for sign in INVISIBLE.values()), (SPACE, "ไป มา"), (SPACE, "ໄປ a")],
+)
+def test_the_option_that_is_named_ends_the_warning_whatever_was_seen(
+    folder: Path, typed: Steps, sign: str, parted: str
+) -> None:
+    text = parted.replace(" ", sign) * 5 + "\na"
+    Path("a.jsonl").write_text((json.dumps({"text": text}) + "\n") * 9)
+    (line,) = typed("train_tokenizer.py --input a.jsonl --model-type char --output tok")
+    stays = parted == "ไป มา"
+    assert ("--clean text" in line) is not stays
+    typed("shard.py --input a.jsonl --tokenizer tok --output raw")
+    assert ("add --clean text" in typed.screen) is not stays
+    typed("shard.py --input a.jsonl --tokenizer tok --output clean --clean text")
+    assert "warning" not in typed.screen
+    assert Manifest.load(Path("clean")).statistics.invisible == {}
 
 
 def test_crlf_of_plain_text_is_read_as_line_feeds_and_counted(folder: Path, typed: Steps) -> None:

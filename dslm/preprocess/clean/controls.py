@@ -18,6 +18,7 @@ from pydantic.dataclasses import dataclass
 from dslm.config.parse import STRICT
 from dslm.preprocess.clean.step import Formatter
 from dslm.preprocess.clean.unusual import unusual
+from dslm.preprocess.text.invisible import BETWEEN_WORDS, SPACE
 
 _BREAKS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 _PLANE_0 = (
@@ -33,9 +34,8 @@ _HIGHER_PLANES = "\U000f0000-\U0010ffff" + "".join(  # private use, then nonchar
     f"{chr(end - 1)}{chr(end)}" for end in range(0x1FFFF, 0xF0000, 0x10000)
 )
 _REMOVED = re.compile(f"[{_PLANE_0}{_HIGHER_PLANES}]+")
-_SPACE, _WORDS = "\u200b", "\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff"
 _REMOVED_BUT_BETWEEN_WORDS = re.compile(
-    f"(?:(?!(?<=[{_WORDS}]){_SPACE}[{_WORDS}])[{_PLANE_0}{_HIGHER_PLANES}])+"
+    f"(?:(?!{BETWEEN_WORDS.pattern})[{_PLANE_0}{_HIGHER_PLANES}])+"
 )
 # Apart, because a set with a character of a higher plane is searched ten times as slowly.
 _CHANGED_IN_PLANE_0 = re.compile(f"[\r\x0b\x0c\x85\u2028\u2029{_PLANE_0}]")
@@ -62,5 +62,5 @@ class Controls(Formatter):
         rest = unusual(text)
         if not (_CHANGED_IN_PLANE_0.search(rest) or _IN_HIGHER_PLANES.search(rest)):
             return text
-        removed = _REMOVED_BUT_BETWEEN_WORDS if _SPACE in text else _REMOVED
+        removed = _REMOVED_BUT_BETWEEN_WORDS if SPACE in text else _REMOVED
         return removed.sub("", _BREAKS.sub("\n", text))
