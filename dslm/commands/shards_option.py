@@ -9,7 +9,7 @@ from pathlib import Path
 from dslm.errors import DataError, Problem, UserError, suggest
 from dslm.run.folder import RunFolder
 from dslm.run.mistaken import is_run
-from dslm.shards.manifest import FILE
+from dslm.shards.manifest import folder_of_sets, sets_in
 from dslm.shards.shard_set import ShardSet
 
 
@@ -39,18 +39,9 @@ def _not_shards(option: str, folder: Path) -> Problem | None:
         fix = f"python preprocess/shard.py --input {text} --tokenizer RUN/tokenizer --output {made}"
         return Problem(option, given, rule, f"make one: {fix}")
     if not folder.exists():
-        near = suggest(given, _sets_in(folder.parent))
+        near = suggest(given, sets_in(folder.parent))
         return Problem(option, given, "no such shard set", near) if near else None
-    if sets := _sets_in(folder):
-        rule, fix = "is no shard set, but holds some", f"give one of {', '.join(map(str, sets))}"
-        return Problem(option, given, rule, fix)
-    return None
-
-
-def _sets_in(folder: Path) -> list[Path]:
-    """The shard sets that lie in a folder."""
-    entries = folder.iterdir() if folder.is_dir() else ()
-    return sorted(entry for entry in entries if (entry / FILE).is_file())
+    return folder_of_sets(folder, option, given)
 
 
 def _read_by(run: Path) -> str:

@@ -116,9 +116,8 @@ class Manifest:
             DataError: it is missing, is no manifest, or its counts contradict each other.
         """
         path = folder / FILE
-        if not path.exists() and (within := [str(one.parent) for one in folder.glob(f"*/{FILE}")]):
-            rule, fix = "the folder is not a shard set", f"give {' or '.join(sorted(within))}"
-            raise DataError(Problem(str(folder), None, rule, fix))
+        if not path.exists() and (problem := folder_of_sets(folder, str(folder))):
+            raise DataError(problem)
         manifest = record.load(cls, path, "shard set", "shard", RENAMED)
         if problems := manifest.check(str(path)):
             raise DataError(*problems)
@@ -145,3 +144,23 @@ class Manifest:
             name = f"{where}: statistics.maximum_token"
             problems.append(Problem(name, statistics.maximum_token, rule))
         return problems
+
+
+def folder_of_sets(folder: Path, where: str, value: str | None = None) -> Problem | None:
+    """The problem of a folder that holds shard sets and is given as one; `None` if it holds none.
+
+    Args:
+        folder: what was given.
+        where: what to name: the folder, or the option.
+        value: what the option was given.
+    """
+    within = [str(one) for one in sets_in(folder)]
+    if not within:
+        return None
+    fix = f"give {'one of ' if len(within) > 1 else ''}{', '.join(within)}"
+    return Problem(where, value, "the folder is not a shard set", fix)
+
+
+def sets_in(folder: Path) -> list[Path]:
+    """The shard sets that lie in a folder, by name."""
+    return sorted(one.parent for one in folder.glob(f"*/{FILE}"))

@@ -8,8 +8,9 @@ import pyarrow
 import pytest
 from helpers.shard_sets import MakeSet
 
+from dslm.commands.shards_option import open_shards
 from dslm.errors import DataError
-from dslm.shards.manifest import Manifest
+from dslm.shards.manifest import FILE, Manifest
 from dslm.shards.shard_set import ShardSet
 
 
@@ -102,6 +103,25 @@ def test_a_flipped_bit_is_found_and_the_shard_named(text_shards: ShardSet) -> No
     (problem,) = ShardSet.open(text_shards.folder).verify()
     assert problem.where == str(path)
     assert "changed" in problem.rule
+
+
+@pytest.mark.parametrize(
+    ("names", "fix"), [(["a"], "give {0}/a"), (["b", "a"], "give one of {0}/a, {0}/b")]
+)
+def test_a_folder_of_shard_sets_is_told_in_the_same_words_wherever_it_is_given(
+    tmp_path: Path, names: list[str], fix: str
+) -> None:
+    for name in names:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / FILE).touch()
+    with pytest.raises(DataError) as plain:
+        ShardSet.open(tmp_path)
+    with pytest.raises(DataError) as named:
+        open_shards("--data", tmp_path)
+    (one,), (other,) = plain.value.problems, named.value.problems
+    assert (one.rule, one.fix) == (other.rule, other.fix)
+    assert one.fix == fix.format(tmp_path)
+    assert (other.where, other.found) == ("--data", str(tmp_path))
 
 
 def test_a_folder_without_manifest_is_no_shard_set(tmp_path: Path) -> None:
