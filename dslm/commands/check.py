@@ -11,9 +11,10 @@ import json
 
 from dslm.commands.check_screens import as_record, screen
 from dslm.commands.cli import Parser
+from dslm.commands.pretrain_options import without_options
 from dslm.commands.run_option import SETTINGS
 from dslm.environment import World, available_memory
-from dslm.errors import CapacityError, Problem, SetupError
+from dslm.errors import CapacityError, Problem, Problems, SetupError, UserError
 from dslm.parallel.cost import step_time
 from dslm.parallel.devices import Cluster, read_gpus
 from dslm.parallel.layouts import Layout, fits, layouts
@@ -23,11 +24,18 @@ from dslm.train.combination import Combination, combine
 
 def main(argv: list[str]) -> None:
     """Print what a run would take, and which layouts would do."""
-    options = _parser().parse_args(argv)
-    cluster = _cluster(options)
+    parser, problems = _parser(), Problems()
+    arguments, problems.problems = without_options(argv, parser)
+    options = problems.collect(parser.parse_args, arguments)
+    cluster = problems.collect(_cluster, options) if options else None
+    if options is None or cluster is None:
+        raise UserError(*problems.problems)
     world = World(size=cluster.ranks, local_size=cluster.local, cpu=cluster.cpu)
     gpu = cluster.device.name if cluster.device else None
-    found = combine(options.words, options.config, options.deepspeed_config, world, gpu)
+    settings = options.words, options.config, options.deepspeed_config
+    found = problems.collect(combine, *settings, world, gpu)
+    if problems.problems or found is None:
+        raise UserError(*problems.problems)
     available = _available(options, cluster)
     asked = _layout(found, cluster)
     others = layouts(

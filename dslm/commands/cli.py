@@ -106,6 +106,12 @@ class Parser(argparse.ArgumentParser):
         self._found.problems += self._unknown(options, unknown)
         return options, self._found
 
+    def options(self) -> dict[str, bool]:
+        """Each option by its name, and whether it takes a value."""
+        return {
+            name: action.nargs != 0 for action in self._actions for name in action.option_strings
+        }
+
     def error(self, message: str) -> None:  # type: ignore[override]
         """Report a mistake in the arguments as all others are."""
         if message.startswith(MISSING):
@@ -144,7 +150,7 @@ class Parser(argparse.ArgumentParser):
 
     def _unknown(self, options: argparse.Namespace, words: list[str]) -> list[Problem]:
         """What is wrong with words that no option takes."""
-        names = [name for action in self._actions for name in action.option_strings]
+        names = self.options()
         options_typed = [word.partition("=")[0] for word in words if word.startswith("-")]
         unknown = [name for name in options_typed if name not in names]
         if words and not options_typed and self._text:

@@ -21,7 +21,6 @@ from dslm.train.verification import NO_CHECKPOINT, take_folder
 
 RANK = ("--local_rank", "--local-rank")
 """What launchers say to each process, in older and newer versions of torch."""
-OPTIONS = ("--deepspeed_config", "--config", *RANK)
 
 
 def main(argv: list[str]) -> None:
@@ -54,8 +53,9 @@ def _check(
     job, found = None, (NO_CHECKPOINT, list[Problem]())
     problems = Problems()
     try:
-        arguments, problems.problems = without_options(argv, OPTIONS)
-        options = problems.collect(_parser().parse_args, arguments)
+        parser = _parser()
+        arguments, problems.problems = without_options(argv, parser)
+        options = problems.collect(parser.parse_args, arguments)
         if options:
             files = options.config, options.deepspeed_config
             job = problems.collect(prepare, options.words, *files, world)
@@ -79,9 +79,8 @@ def _parser() -> Parser:
         add_help=False,
     )
     parser.add_argument("words", metavar="PRESET key=value", nargs="*")
-    deepspeed, config = OPTIONS[:2]
-    parser.add_argument(deepspeed, metavar="FILE", help="DeepSpeed's JSON (required)")
-    parser.add_argument(config, metavar="FILE", help="settings as JSON, or a run.json")
+    parser.add_argument("--deepspeed_config", metavar="FILE", help="DeepSpeed's JSON (required)")
+    parser.add_argument("--config", metavar="FILE", help="settings as JSON, or a run.json")
     parser.add_argument(*RANK, type=int, help=argparse.SUPPRESS)
     return parser
 

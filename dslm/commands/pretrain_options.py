@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence, Set
 
+from dslm.commands.cli import Parser
 from dslm.config.foreign import Answer
 from dslm.config.likely import FLAGS
 from dslm.config.overrides import assignment, read_value
 from dslm.errors import Problem, UserError, nearest
 from dslm.run.explained import answered
 from dslm.run.presets import PRESETS
-from dslm.train.words import DASHES, full_key, is_flag, is_key, own_keys
+from dslm.train.file_kinds import DEEPSPEED, OPTIONS, SETTINGS, option_of
+from dslm.train.words import DASHES, NEGATIVE, full_key, is_flag, is_key, own_keys
+
+FILES = (OPTIONS[DEEPSPEED], OPTIONS[SETTINGS])
+"""The options that take a file."""
 
 
-def without_options(
-    arguments: Sequence[str], options: Sequence[str]
-) -> tuple[list[str], list[Problem]]:
+def without_options(arguments: Sequence[str], parser: Parser) -> tuple[list[str], list[Problem]]:
     """The arguments that there are; those that another trainer would take are answered.
 
     Args:
         arguments: as they were typed.
-        options: the options that there are, each of which takes a value.
+        parser: of the command, which knows the options that there are.
 
     Returns:
         The arguments, with what was meant in place of what is none, and the mistakes.
@@ -28,6 +31,7 @@ def without_options(
     Raises:
         UserError: an option is misspelt, so that the files are not known.
     """
+    options = parser.options()
     kept: list[str] = []
     problems: list[Problem] = []
     rest = list(arguments)
@@ -35,23 +39,23 @@ def without_options(
     while rest:
         one = rest.pop(0)
         name, equals, _ = one.partition("=")
-        if name in options and not equals and (not rest or rest[0].startswith("-")):
+        if name in FILES and not equals and not _is_file(rest):
             problems.append(Problem(name, None, "needs a file", f"write {name} FILE"))
         elif name in options:
-            kept += [one, *([] if equals else rest[:1])]
-            rest = rest if equals else rest[1:]
+            has_value = options[name] and not equals and not (rest and _is_option(rest[0]))
+            kept += [one, *(rest[:1] if has_value else [])]
+            rest = rest[1:] if has_value else rest
         elif one.endswith(".json") and not equals:
-            option = next((o for o in options if o not in kept), options[0])
-            fix = f"write {option} {one}"
-            problems.append(Problem(one, None, "is a file without its option", fix))
-            kept += [option, one]
-        elif one[:1] not in DASHES or one.lstrip(DASHES)[:1].isdigit():
+            meant, problem = _file(one, _keys(arguments) | {*kept})
+            problems.append(problem)
+            kept += meant
+        elif not _is_option(one):
             kept.append(one)
         elif near := _misspelt(name, options):
             problems.append(Problem(name, None, "unknown argument", f"did you mean {near!r}?"))
             misspelt, rest = True, rest if equals else rest[1:]
         else:
-            meant, problem = _answer(one, rest)
+            meant, problem = _answer(one, rest, parser.prog)
             problems.append(problem)
             kept += [word for word in meant if word.partition("=")[0] not in _keys(kept + rest)]
     if misspelt:
@@ -59,18 +63,51 @@ def without_options(
     return kept, problems
 
 
+def _is_option(word: str) -> bool:
+    """Whether a word begins like an option, and not like a number below zero."""
+    return word[:1] in DASHES and not NEGATIVE.match(word)
+
+
+def _is_file(rest: Sequence[str]) -> bool:
+    """Whether the words begin with what can be a file: no option, setting or preset."""
+    if not rest or _is_option(rest[0]) or rest[0] in PRESETS:
+        return False
+    key, equals, _ = rest[0].partition("=")
+    return not (equals and is_key(key))
+
+
+def _file(path: str, given: Set[str]) -> tuple[list[str], Problem]:
+    """What a file that stands alone is for, and the mistake.
+
+    Args:
+        path: the file.
+        given: the options that are given.
+    """
+    of = option_of(path)
+    free = [option for option in FILES if option not in given and of in (None, option)]
+    if not free:
+        return [], Problem(path, None, "is one file too many", "leave it out")
+    meant = [free[0], path]
+    return meant, Problem(path, None, "is a file without its option", f"write {' '.join(meant)}")
+
+
 def _keys(arguments: Sequence[str]) -> set[str]:
     """The keys that are given."""
     return {word.partition("=")[0] for word in arguments}
 
 
-def _misspelt(name: str, options: Sequence[str]) -> str | None:
+def _misspelt(name: str, options: Iterable[str]) -> str | None:
     """The option that was most likely meant, by a name that is no key."""
     key = name.lstrip(DASHES)
-    return None if is_key(key) or is_key(key.replace("-", "_")) else nearest(name, options)
+    said = answered(key, None)
+    if full_key(key) or full_key(key.replace("-", "_")) or (said and said.key):
+        return None
+    long = {option.lstrip("-"): option for option in options if option.startswith("--")}
+    near = nearest(key, long)
+    return long[near] if near else None
 
 
-def _answer(one: str, rest: list[str]) -> tuple[list[str], Problem]:
+def _answer(one: str, rest: list[str], prog: str) -> tuple[list[str], Problem]:
     """What an argument that is no option was meant to be, and the mistake."""
     name, equals, value = one.partition("=")
     key = name.lstrip(DASHES)
@@ -91,7 +128,7 @@ def _answer(one: str, rest: list[str]) -> tuple[list[str], Problem]:
         fix = f"write {dotted.removeprefix('no_')}=false"
         return [], Problem(name, None, "is a key, not an option", fix)
     close = nearest(dotted, own_keys())
-    fix = f"did you mean {close}={text}?" if close else "see pretrain.py --help"
+    fix = f"did you mean {close}={text}?" if close else f"see {prog} --help"
     return [], Problem(name, None, "unknown argument", fix)
 
 
@@ -106,7 +143,7 @@ def _as_meant(said: Answer) -> list[str]:
 
 def _stands_alone(key: str, rest: Sequence[str]) -> bool:
     """Whether an option has no value: nothing that could be one follows."""
-    if not rest or rest[0].startswith("-") or "=" in rest[0]:
+    if not rest or _is_option(rest[0]) or "=" in rest[0]:
         return True
     is_value = rest[0].lower() in FLAGS or not is_flag(key)
     return (rest[0] in PRESETS and key != "preset") or not is_value

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dslm.cluster.slurm import Allocation
 from dslm.commands.cli import Parser
+from dslm.commands.pretrain_options import without_options
 from dslm.commands.run_option import SETTINGS
 from dslm.environment import World
 from dslm.errors import Problem, Problems, SetupError, UserError
@@ -22,11 +23,12 @@ dslm submit --nodes 2 --ranks 8 --gpus 8 gpt2_small \\
 def main(argv: list[str]) -> None:
     """Check the settings as the job itself will, then submit it and print its number."""
     parser = _parser()
-    options = parser.parse_args(argv)
+    arguments, mistakes = without_options(argv, parser)
+    options = parser.parse_args(arguments)
     names = ("nodes", "ranks", "gpus", "cpus", "time", "partition", "account", "after", "log")
     asked = Allocation(**{name: getattr(options, name) for name in names})
     problems = Problems()
-    problems.problems += asked.problems()
+    problems.problems += [*mistakes, *asked.problems()]
     if not Path(SCRIPT).is_file():
         rule = "is not here"
         problems.problems.append(Problem(SCRIPT, None, rule, "submit from the checkout's folder"))

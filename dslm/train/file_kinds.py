@@ -81,6 +81,17 @@ def check_kind(values: Mapping[str, Any], option: str, path: str) -> None:
         raise ConfigError(Problem(option, path, rule, _fix(best, values, path)))
 
 
+def option_of(path: str) -> str | None:
+    """The option that takes a file, by what the file holds; `None` where that cannot be said.
+
+    Args:
+        path: of the file.
+    """
+    values = Problems().collect(read_json, Path(path).expanduser())
+    found = hits(values or {})
+    return OPTIONS.get(max(found, key=lambda name: found[name])) if any(found.values()) else None
+
+
 def check_file(option: str, path: str) -> None:
     """Refuse what is no file of JSON at first sight.
 

@@ -6,6 +6,7 @@ sorted_words   which of them are settings, and which change the JSON
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -21,6 +22,8 @@ from dslm.run.presets import PRESETS
 
 DASHES = "-+–—"
 """What other programs write before a key, or what an editor makes of it."""
+NEGATIVE = re.compile(r"[-–—+]\.?\d")
+"""How a number begins that has a sign."""
 
 
 def sorted_words(words: Sequence[str], found: Problems) -> tuple[list[str], Overrides]:
@@ -121,9 +124,10 @@ def _meant(one: str, rest: list[str]) -> tuple[str, str]:
     if not equals and following.startswith("="):
         taken = rest.pop(0).lstrip("=") or (rest.pop(0) if rest else "")
         return f"{name}={taken}", "is apart from its value"
-    value_follows = following and "=" not in following
+    value_follows = bool(following) and "=" not in following
     value_follows = value_follows and (following not in PRESETS or bare == "preset")
-    if is_key(bare) and value_follows and not following.startswith("-"):
+    value_follows = value_follows and (following[:1] != "-" or bool(NEGATIVE.match(following)))
+    if is_key(bare) and value_follows:
         return f"{bare}={rest.pop(0)}", "is apart from its value"
     key, colon, text = one.partition(":")
     if not equals and colon and text and is_key(key):

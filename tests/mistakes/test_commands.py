@@ -163,6 +163,13 @@ MISTAKES = [
     Mistake("check tiny", "--gpus", "add --gpus 8xH100-80G or --cpu 2"),
     Mistake("check tiny --gpus 8xH1000", "H1000", "did you mean"),
     Mistake("check tiny --cpu 0", "--cpu = 0", "leave it out"),
+    Mistake("check tiny --cpu 1 --steps 5", "--steps", "write steps=5"),
+    Mistake("check tiny --cpu 1 --lr 3e-4 --json", "--lr", "write lr=3e-4"),
+    Mistake("check tiny --num_gpus 8", "--num_gpus", "did you mean '--gpus'?"),
+    Mistake("check tiny --cpu 1 --host_memory 3", "--host_memory", "'--host-memory'"),
+    Mistake("check tiny --cpu -1", "--cpu = -1", "leave it out"),
+    Mistake("check tiny --cpu 1 --xyzzy 3", "--xyzzy", "see dslm check --help"),
+    Mistake("submit tiny --dry-run --steps 5 run=r", "--steps", "write steps=5"),
     Mistake("submit tiny --nodes 0 run=r", "nodes", "at least 1"),
     Mistake("chaos --only 1z", "--only = '1z'", "use 1a"),
 ]
