@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar, cast
@@ -28,6 +29,8 @@ RULES = {
 
 UNKNOWN = "unknown key"
 """The rule that a key breaks which the settings do not have."""
+MISSING = "is required"
+"""The rule that a key breaks which must be given."""
 ABSENT = object()
 """What `ParseError.mends` sets a key to that is to be left out."""
 
@@ -77,7 +80,7 @@ def _problem(detail: dict[str, Any], known: Mapping[str, Key]) -> tuple[Problem,
         return Problem(where, found, UNKNOWN, _nearest(where, found, known)), ABSENT
     if detail["type"] == "missing":
         first = _first_below(where, known) or where
-        return Problem(first, None, "is required", f"add {first}=…"), None
+        return Problem(first, None, MISSING, f"add {first}=…"), None
     if detail["type"] == "literal_error":
         return _option(where, found, detail["ctx"]["expected"], known[where].options)
     if detail["type"] in RULES:
@@ -88,6 +91,10 @@ def _problem(detail: dict[str, Any], known: Mapping[str, Key]) -> tuple[Problem,
         return Problem(where, found, rule, f"write {first}=…"), None
     if "null" in known[where].type and str(found).lower() in ("none", "null", "nan"):
         return Problem(where, found, rule, f"write {where}=null"), ABSENT
+    if found is None:
+        is_required = known[where].default is dataclasses.MISSING
+        fix = f"write {where}=…" if is_required else f"leave it out, or write {where}=…"
+        return Problem(where, None, f"{rule}, not null", fix), None if is_required else ABSENT
     meant = likely(found, known[where].type)
     fix = "" if meant is None else f"write {word(where, meant)}"
     return Problem(where, found, rule, fix), meant

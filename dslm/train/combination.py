@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from dslm.config.parse import MISSING
 from dslm.environment import World
 from dslm.errors import Problems, UserError
 from dslm.objectives.base import Context, Objective
@@ -104,7 +105,7 @@ def _settings(
     """The settings as far as they can be mended, and whether they name no data."""
     first = Problems()
     config = read_settings(words, config_file, first)
-    missing = [p.where for p in first.problems if p.where in LEFT_OUT and p.found is None]
+    missing = [p.where for p in first.problems if p.where in LEFT_OUT and p.rule == MISSING]
     if not missing:
         found.problems += first.problems
         return config, False

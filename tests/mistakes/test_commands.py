@@ -163,6 +163,8 @@ MISTAKES = [
     Mistake("check tiny", "--gpus", "add --gpus 8xH100-80G or --cpu 2"),
     Mistake("check tiny --gpus 8xH1000", "H1000", "did you mean"),
     Mistake("check tiny --cpu 0", "--cpu = 0", "leave it out"),
+    Mistake("check tiny --cpu 1 run=null", "run: must be text, not null", "write run=…"),
+    Mistake("check tiny --cpu 1 data.train=null", "data.train", "not null"),
     Mistake("check tiny --cpu 1 --steps 5", "--steps", "write steps=5"),
     Mistake("check tiny --cpu 1 --lr 3e-4 --json", "--lr", "write lr=3e-4"),
     Mistake("check tiny --num_gpus 8", "--num_gpus", "did you mean '--gpus'?"),
