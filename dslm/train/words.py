@@ -7,17 +7,26 @@ sorted_words   which of them are settings, and which change the JSON
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from dslm.config.foreign import is_foreign
 from dslm.config.help import keys, names
 from dslm.config.likely import word
-from dslm.config.overrides import read_value
+from dslm.config.overrides import assignment, read_value
 from dslm.errors import Problem, Problems
-from dslm.parallel.deepspeed_json.overrides import PREFIX, Overrides, belongs, homes
+from dslm.parallel.deepspeed_json.overrides import (
+    PREFIX,
+    Overrides,
+    belongs,
+    home,
+    homes,
+    likely_value,
+)
 from dslm.run.config import RENAMED, RunConfig
+from dslm.run.explained import answered
 from dslm.run.presets import PRESETS
 
 DASHES = "-+–—"
@@ -34,22 +43,45 @@ def sorted_words(words: Sequence[str], found: Problems) -> tuple[list[str], Over
         found: collects what is wrong with them.
     """
     settings, changes = [], []
-    for one in assigned(words, found):
+    every = list(assigned(words, found))
+    given = {one.partition("=")[0] for one in every}
+    for one in every:
         key, equals, text = one.partition("=")
-        if not equals or (is_foreign(key) and not isinstance(read_value(text), Mapping)):
+        value = read_value(text)
+        if not equals:
             settings.append(one)
+        elif is_foreign(key) and not isinstance(value, Mapping):
+            in_block = any(other.startswith(f"{key}.") for other in given)
+            settings += _without_block(key, value, given, found) if in_block else [one]
+        elif where := "" if is_own(key) else home(key):
+            value = likely_value(where, value)
+            fix = f"write {word(where, value)}"
+            found.problems.append(Problem(key, read_value(text), f"is {where} here", fix))
+            changes += [] if where in given else [assignment(where, value)]
         elif is_deepspeed(key):
             changes.append(one)
-        elif not is_own(key) and len(there := homes(key)) == 1:
-            where = f"{PREFIX}{there[0]}"
-            value = read_value(text)
-            found.problems.append(
-                Problem(key, value, f"is {where} here", f"write {word(where, value)}")
-            )
-            changes.append(f"{where}={text}")
         else:
             settings.append(one)
     return settings, found.collect(Overrides.read, changes) or Overrides()
+
+
+def _without_block(key: str, value: Any, given: Set[str], found: Problems) -> list[str]:
+    """What a word of another trainer means that is called like a block of keys given beside it.
+
+    Args:
+        key: as it was typed.
+        value: what was given for it.
+        given: every key that was typed.
+        found: collects the mistake.
+    """
+    said = answered(key, value)
+    assert said is not None  # else it would not be foreign
+    if said.key in given:
+        rule = f"{said.rule}, which is given too"
+        found.problems.append(Problem(key, value, rule, "keep one of the two"))
+        return []
+    found.problems.append(said.problem(key, value))
+    return [] if said.value is None else [assignment(said.key, said.value)]
 
 
 @cache

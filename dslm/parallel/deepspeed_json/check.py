@@ -139,6 +139,18 @@ def paths() -> list[str]:
     return [*_paths(_known({}), "")]
 
 
+def kind_of(path: str) -> TypeAdapter[Any] | None:
+    """What the key of a path may hold; `None` for a block of keys.
+
+    Args:
+        path: one of `paths`.
+    """
+    kind: Any = _known({})
+    for name in path.split("."):
+        kind = kind[name]
+    return None if isinstance(kind, dict) else kind
+
+
 def _known(config: Mapping[str, Any]) -> Block:
     """What a file may hold, the parameters of its optimizer included."""
     return {**KNOWN, "optimizer": {**OPTIMIZER, "params": allowed_parameters(config)}}

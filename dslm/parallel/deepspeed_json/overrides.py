@@ -19,11 +19,12 @@ from typing import Any
 from dslm.config.likely import word
 from dslm.config.overrides import parse_words
 from dslm.errors import ConfigError, Problem, suggest
-from dslm.parallel.deepspeed_json.check import paths
+from dslm.parallel.deepspeed_json.check import kind_of, paths
 from dslm.parallel.deepspeed_json.draft import Draft
 from dslm.parallel.deepspeed_json.refused import REFUSED
 from dslm.parallel.deepspeed_json.rules import BATCH
 from dslm.parallel.deepspeed_json.schema import KNOWN, given
+from dslm.parallel.deepspeed_json.value import accepts, guess
 
 PREFIX = "ds."
 """What a word begins with that changes the JSON, whatever else its key may mean."""
@@ -59,6 +60,36 @@ def full_path(key: str) -> str:
 def homes(name: str) -> list[str]:
     """The paths of the keys of this name in blocks of the JSON, parameters of optimizers too."""
     return [path for path in paths() if "." in path and path.rpartition(".")[2] == name]
+
+
+def home(key: str) -> str:
+    """The word for the key of the JSON that one in the wrong place means, or nothing.
+
+    Args:
+        key: as it was typed; a key of the JSON where it belongs has no other home.
+    """
+    path = full_path(key)
+    block, _, name = path.rpartition(".")
+    if path in REFUSED or path in paths():
+        return ""
+    if name in SHORT:
+        return name
+    there = homes(name) if block.partition(".")[0] in ("", *KNOWN) else []
+    return f"{PREFIX}{there[0]}" if len(there) == 1 else ""
+
+
+def likely_value(key: str, value: Any) -> Any:
+    """The value that was most likely meant for a key of the JSON; as it is where it fits.
+
+    Args:
+        key: a word for a key that there is.
+        value: what was typed for it.
+    """
+    kind = kind_of(full_path(key))
+    if kind is None or accepts(kind, value):
+        return value
+    meant = guess(kind, value)
+    return value if meant is None else meant
 
 
 @dataclass(frozen=True)

@@ -75,15 +75,20 @@ def _branch_words(schema: Mapping[str, Any]) -> str:
     return f"{name}, {' and '.join(limits)}" if limits else name
 
 
+def guess(kind: TypeAdapter[Any], value: Any) -> Any:
+    """What a wrong value was most likely meant to be (8 for "8" or 8.0, true for 1), or `None`."""
+    guesses = (*_guesses(value), likely(value, words(kind)))
+    return next((one for one in guesses if one is not None and accepts(kind, one)), None)
+
+
 def likely_fix(kind: TypeAdapter[Any], value: Any) -> str:
-    """The fix for a wrong value: what was most likely meant (8 for "8" or 8.0, true for 1).
+    """The fix for a wrong value.
 
     Returns:
         ``write …``, or nothing when no guess is better than the rule itself.
     """
-    guesses = (*_guesses(value), likely(value, words(kind)))
-    fitting = (guess for guess in guesses if guess is not None and accepts(kind, guess))
-    return next((f"write {json.dumps(guess)}" for guess in fitting), "")
+    meant = guess(kind, value)
+    return "" if meant is None else f"write {json.dumps(meant)}"
 
 
 def _guesses(value: Any) -> Iterator[Any]:
