@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence, Set
 
 from dslm.commands.cli import Parser
 from dslm.config.foreign import Answer
-from dslm.config.likely import FLAGS
+from dslm.config.likely import FLAGS, word
 from dslm.config.overrides import assignment, read_value
 from dslm.errors import Problem, UserError, nearest
 from dslm.run.explained import answered
 from dslm.run.presets import PRESETS
 from dslm.train.file_kinds import DEEPSPEED, OPTIONS, SETTINGS, option_of
-from dslm.train.words import DASHES, NEGATIVE, full_key, is_flag, is_key, own_keys
+from dslm.train.words import DASHES, NEGATIVE, full_key, is_flag, is_key, meant_value, own_keys
 
 FILES = (OPTIONS[DEEPSPEED], OPTIONS[SETTINGS])
 """The options that take a file."""
@@ -57,7 +57,7 @@ def without_options(arguments: Sequence[str], parser: Parser) -> tuple[list[str]
         else:
             meant, problem = _answer(one, rest, parser.prog)
             problems.append(problem)
-            kept += [word for word in meant if word.partition("=")[0] not in _keys(kept + rest)]
+            kept += [other for other in meant if other.partition("=")[0] not in _keys(kept + rest)]
     if misspelt:
         raise UserError(*problems)
     return kept, problems
@@ -120,8 +120,10 @@ def _answer(one: str, rest: list[str], prog: str) -> tuple[list[str], Problem]:
         return _as_meant(said), said.problem(name, value or None)
     full = full_key(key) or full_key(dotted)
     if full and (value or is_flag(full)):
-        meant = f"{full}={text}"
-        return [meant], Problem(name, value or None, "is a key, not an option", f"write {meant}")
+        likely = meant_value(full, text)
+        fix = f"write {word(full, likely)}"
+        rule = "is a key, not an option"
+        return [assignment(full, likely)], Problem(name, value or None, rule, fix)
     if full:
         return [], Problem(name, None, "is a key, not an option", f"write {full}=…")
     if dotted.startswith("no_") and is_flag(dotted.removeprefix("no_")):

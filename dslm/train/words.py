@@ -12,9 +12,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from dslm.config.foreign import is_foreign
+from dslm.config.foreign import Answer, fits, is_foreign, same_meaning
 from dslm.config.help import keys, names
-from dslm.config.likely import word
+from dslm.config.likely import likely, word
 from dslm.config.overrides import assignment, read_value
 from dslm.errors import Problem, Problems
 from dslm.parallel.deepspeed_json.overrides import (
@@ -44,7 +44,7 @@ def sorted_words(words: Sequence[str], found: Problems) -> tuple[list[str], Over
     """
     settings, changes = [], []
     every = list(assigned(words, found))
-    given = {one.partition("=")[0] for one in every}
+    given = {one.partition("=")[0] if "=" in one else "preset" for one in every}
     for one in every:
         key, equals, text = one.partition("=")
         value = read_value(text)
@@ -52,12 +52,11 @@ def sorted_words(words: Sequence[str], found: Problems) -> tuple[list[str], Over
             settings.append(one)
         elif is_foreign(key) and not isinstance(value, Mapping):
             in_block = any(other.startswith(f"{key}.") for other in given)
-            settings += _without_block(key, value, given, found) if in_block else [one]
+            said = answered(key, value) if in_block else None
+            settings += _replaced(said, key, value, given, found) if said else [one]
         elif where := "" if is_own(key) else home(key):
-            value = likely_value(where, value)
-            fix = f"write {word(where, value)}"
-            found.problems.append(Problem(key, read_value(text), f"is {where} here", fix))
-            changes += [] if where in given else [assignment(where, value)]
+            said = same_meaning(where, likely_value(where, value), {})
+            changes += _replaced(said, key, value, given, found)
         elif is_deepspeed(key):
             changes.append(one)
         else:
@@ -65,17 +64,16 @@ def sorted_words(words: Sequence[str], found: Problems) -> tuple[list[str], Over
     return settings, found.collect(Overrides.read, changes) or Overrides()
 
 
-def _without_block(key: str, value: Any, given: Set[str], found: Problems) -> list[str]:
-    """What a word of another trainer means that is called like a block of keys given beside it.
+def _replaced(said: Answer, key: str, value: Any, given: Set[str], found: Problems) -> list[str]:
+    """The word to type in place of another, which is a mistake.
 
     Args:
+        said: the answer to that other.
         key: as it was typed.
         value: what was given for it.
         given: every key that was typed.
         found: collects the mistake.
     """
-    said = answered(key, value)
-    assert said is not None  # else it would not be foreign
     if said.key in given:
         rule = f"{said.rule}, which is given too"
         found.problems.append(Problem(key, value, rule, "keep one of the two"))
@@ -182,6 +180,20 @@ def _fix(one: str) -> str:
     if not is_key(one):
         return "leave it out, or write the key that has it"
     return f"write {one}={'true' if is_flag(one) else 'value'}"
+
+
+def meant_value(key: str, text: str) -> Any:
+    """The value that was most likely meant for a key; what was typed where nothing is likely.
+
+    Args:
+        key: a full key, of the settings or of DeepSpeed's JSON.
+        text: what was typed for it.
+    """
+    value, known = read_value(text), keys(RunConfig).get(key)
+    if known is None:
+        return likely_value(key, value)
+    meant = None if fits(value, known) else likely(value, known.type)
+    return value if meant is None else meant
 
 
 def is_flag(name: str) -> bool:

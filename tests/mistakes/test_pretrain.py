@@ -175,6 +175,26 @@ def test_a_mistake_on_the_command_line_ends_in_its_fix(
     refused(answers["results"][line(typed)], key, fix)
 
 
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "P betas=0.9,0.99",
+        "P --betas 0.9,0.99",
+        "P --steps 1,000",
+        "P --lr 0,001",
+        "P data=extra/a",
+        "P model=gpt2 model.layers=3",
+        "P ds_configs/zero0_fp32.json",
+        "P optimizer.lr=3e-4",
+        "P ds.nebula.enabled=true",
+        "P ds.optimizer.type=OneBitAdam",
+        "R run=null",
+    ],
+)
+def test_one_mistake_is_one_line(typed: str, answers: dict[str, Any]) -> None:
+    assert len(answers["results"][line(typed)]["err"].splitlines()) == 1
+
+
 @pytest.mark.parametrize("number", range(len(JSON)))
 def test_a_mistake_in_the_json_ends_in_its_fix(number: int, answers: dict[str, Any]) -> None:
     said = answers["results"][line(f"J --deepspeed_config json-{number}.json")]

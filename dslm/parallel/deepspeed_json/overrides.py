@@ -82,10 +82,11 @@ def likely_value(key: str, value: Any) -> Any:
     """The value that was most likely meant for a key of the JSON; as it is where it fits.
 
     Args:
-        key: a word for a key that there is.
+        key: as it is typed.
         value: what was typed for it.
     """
-    kind = kind_of(full_path(key))
+    path = full_path(key)
+    kind = kind_of(path) if path in paths() else None
     if kind is None or accepts(kind, value):
         return value
     meant = guess(kind, value)
