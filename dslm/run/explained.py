@@ -16,7 +16,8 @@ from dslm.config.parse import ABSENT, UNKNOWN, ParseError
 from dslm.errors import Problem
 from dslm.run.config import RunConfig
 from dslm.run.folder import flat
-from dslm.run.presets import Settings, nearest_preset
+from dslm.run.preset_names import nearest_preset
+from dslm.run.presets import Settings
 
 
 def explained(error: ParseError, values: Settings) -> tuple[list[Problem], dict[str, Any] | None]:

@@ -21,7 +21,8 @@ from dslm.run.config import RENAMED, RunConfig
 from dslm.run.explained import explained, names_preset, nested, without
 from dslm.run.init_from import open_source_run
 from dslm.run.paths import with_paths
-from dslm.run.presets import PRESETS, Settings, fine_tune, nearest_preset, tiny
+from dslm.run.preset_names import nearest_preset
+from dslm.run.presets import PRESETS, Settings, fine_tune, tiny
 
 Layers = dict[str, Settings]
 """Settings by where they come from, the weakest first."""
