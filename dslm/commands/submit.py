@@ -22,13 +22,14 @@ dslm submit --nodes 2 --ranks 8 --gpus 8 gpt2_small \\
 
 def main(argv: list[str]) -> None:
     """Check the settings as the job itself will, then submit it and print its number."""
-    parser = _parser()
-    arguments, mistakes = without_options(argv, parser)
-    options = parser.parse_args(arguments)
+    parser, problems = _parser(), Problems()
+    arguments, problems.problems = without_options(argv, parser)
+    options = problems.collect(parser.parse_args, arguments)
+    if options is None:
+        raise UserError(*problems.problems)
     names = ("nodes", "ranks", "gpus", "cpus", "time", "partition", "account", "after", "log")
     asked = Allocation(**{name: getattr(options, name) for name in names})
-    problems = Problems()
-    problems.problems += [*mistakes, *asked.problems()]
+    problems.problems += asked.problems()
     if not Path(SCRIPT).is_file():
         rule = "is not here"
         problems.problems.append(Problem(SCRIPT, None, rule, "submit from the checkout's folder"))

@@ -172,6 +172,7 @@ MISTAKES = [
     Mistake("check tiny --cpu -1", "--cpu = -1", "leave it out"),
     Mistake("check tiny --cpu 1 --xyzzy 3", "--xyzzy", "see dslm check --help"),
     Mistake("submit tiny --dry-run --steps 5 run=r", "--steps", "write steps=5"),
+    Mistake("submit tiny --steps 5 --nodes many run=r", "--steps", "write steps=5"),
     Mistake("submit tiny --nodes 0 run=r", "nodes", "at least 1"),
     Mistake("chaos --only 1z", "--only = '1z'", "use 1a"),
 ]
