@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
 from dataclasses import asdict
 
@@ -11,7 +12,7 @@ from dslm.commands.model_options import selected
 from dslm.commands.rounding import add_rounding
 from dslm.commands.run_option import add_run, add_step
 from dslm.errors import Problems, UserError
-from dslm.inference.prompts import check_prompt
+from dslm.inference.prompts import check_prompt, mask_as_text
 from dslm.inference.sampling import SamplingConfig, check_sampling
 from dslm.run.results import add_sample
 
@@ -26,6 +27,8 @@ def main(argv: list[str]) -> None:
         found.problems += check_prompt(*asked, str(model.folder.path))
     if found.problems or model is None or sampling is None:
         raise UserError(*found.problems)
+    if note := mask_as_text(options.prompt, model.objective):
+        print(f"warning: --prompt: {note}", file=sys.stderr)
 
     from dslm.inference.complete import complete
     from dslm.inference.trained import load_selected

@@ -23,6 +23,8 @@ MASK = re.compile(r"<mask>|\[MASK\]")
 GAP = "<mask>"
 """What marks in a prompt to be restored that something is missing."""
 SHORTER = "shorten it"
+FILLS_NONE = "this model continues a text and fills no masks"
+INSTEAD = "leave <mask> out, or use a run with objective.kind=masked or denoising"
 
 
 def around_gaps(tokenizer: Tokenizer, texts: Sequence[str]) -> list[str]:
@@ -92,13 +94,26 @@ def check_prompt(
     return [Problem(run, None, rule, fix)]
 
 
+def mask_as_text(prompt: str, objective: Objective) -> str | None:
+    """What to say of a prompt whose mask will be read as text; `None` where there is none.
+
+    Args:
+        prompt: the text, which `check_prompt` has found right.
+        objective: what the model was trained for.
+    """
+    if isinstance(objective.completion(), Continue) and (mask := MASK.search(prompt)):
+        return f"{FILLS_NONE}: {mask[0]} is read as text; {INSTEAD}"
+    return None
+
+
 def _unlike_text(prompt: str, model: ModelConfig, tokenizer: Tokenizer) -> list[Problem]:
     """What cannot be continued."""
-    if MASK.search(prompt):
-        rule = "this model continues a text and fills no masks"
-        fix = "leave <mask> out, or use a run with objective.kind=masked or denoising"
-        return [Problem("--prompt", prompt, rule, fix)]
-    tokens = len(tokenizer.prompt(prompt))
+    try:
+        tokens = len(tokenizer.prompt(prompt))
+    except DataError:
+        if MASK.search(prompt):
+            return [Problem("--prompt", prompt, FILLS_NONE, INSTEAD)]
+        raise
     if not tokens:
         rule = "must not be empty: this tokenizer has no mark for the beginning of a document"
         return [Problem("--prompt", prompt, rule, 'give a text, such as --prompt "The"')]

@@ -154,6 +154,27 @@ def test_an_unknown_character_of_the_prompt_is_named(
     assert "Ω" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("mask", ["<mask>", "[MASK]"])
+def test_a_mask_that_the_tokenizer_can_read_is_text_to_a_model_that_fills_none(
+    mask: str,
+    tmp_path: Path,
+    make_shards: Any,
+    deepspeed_file: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shards = make_shards(f"a tag such as {mask} is a word here " * 40)
+    folder = untrained_run(tmp_path / "run", shards, deepspeed_file)
+    words = [str(folder), "--max-new-tokens", "3", "--prompt"]
+    assert run(generate_command.main, [*words, f"a {mask} is"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.startswith(f"a {mask} is")
+    assert f"warning: --prompt: this model continues a text and fills no masks: {mask} is read" in (
+        printed.err
+    )
+    assert run(generate_command.main, [*words, "a word"]) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_an_empty_prompt_needs_a_tokenizer_that_can_begin_a_document(
     run_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
