@@ -6,14 +6,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from dslm.errors import CheckpointError, Problem, nearest
+from dslm.errors import CheckpointError, Problem
 from dslm.model.config import NO_BOTTLENECK, ModelConfig
 from dslm.objectives.registry import ObjectiveConfig
 from dslm.run.checkpoint import checkpoints
 from dslm.run.folder import RunFolder
+from dslm.run.mistaken import is_run, not_a_run
 from dslm.shards.shard_set import ShardSet
 from dslm.tokenizers.tokenizer import TokenizerCard
 
+KEY = "init_from"
+"""The setting that names the run."""
+NO_RUNS = ("scratch", "resume", "none", "random")
+"""Words of other trainers for what happens without `KEY`."""
 FREE = ("dropout", "recompute", "initialization")
 """Settings of a model that say nothing about its weights."""
 OTHERS = ("attention", "transform", "pair_head", "layers", "vocabulary", *NO_BOTTLENECK)
@@ -47,49 +52,17 @@ def open_source_run(run: str) -> SourceRun:
         UserError: it is no run, or has no checkpoint yet.
     """
     folder = RunFolder(Path(run))
-    if problem := no_run(run):
-        raise CheckpointError(problem)
+    if not is_run(folder.path):
+        if run in NO_RUNS and not folder.path.exists():
+            rule = "is no run: without it weights are drawn, and the same command again resumes"
+            raise CheckpointError(Problem(KEY, run, rule, "leave it out"))
+        raise CheckpointError(not_a_run(folder.path, key=KEY))
     config = folder.read_config()
     found = checkpoints(folder.checkpoints)
     if not found:
-        raise CheckpointError(Problem("init_from", run, "this run has no checkpoint yet"))
+        raise CheckpointError(Problem(KEY, run, "this run has no checkpoint yet"))
     card = TokenizerCard.load(folder.tokenizer)
     return SourceRun(run, found[0][1], config.model, config.objective, card.sha256, card.begin)
-
-
-def no_run(run: str) -> Problem | None:
-    """What `init_from` names instead of a run, if it is clear; nothing is ever downloaded.
-
-    Args:
-        run: as it was given.
-    """
-    path = Path(run)
-    if (path / "run.json").exists() or checkpoints(path / "checkpoints"):
-        return None
-    key, imported = "init_from", "runs/imported"
-    if not path.exists() and run in ("scratch", "resume", "none", "random"):
-        rule = "is no run: without it weights are drawn, and the same command again resumes"
-        return Problem(key, run, rule, "leave it out")
-    for parent in list(path.absolute().parents)[:3]:
-        if path.exists() and (parent / "run.json").is_file():
-            return Problem(key, run, "is a part of a run", f"write {key}={_above(path, parent)}")
-    model = next((one for one in (path, path.parent) if (one / "config.json").is_file()), None)
-    if model:
-        fix = f"write dslm hub import {model} {imported}, and then {key}={imported}"
-        return Problem(key, run, "is a model in Hugging Face's form, not a run", fix)
-    if path.exists():
-        rule = "is not the folder of a run: it has no run.json"
-        return Problem(key, run, rule, f"write {key}=…, a folder that pretrain or import has made")
-    near = nearest(run, [str(one.parent) for one in path.parent.glob("*/run.json")])
-    of_a_hub = f"dslm hub import FOLDER {imported}, and then {key}={imported}"
-    fix = f"did you mean {near!r}?" if near else f"download a hub's model, and write {of_a_hub}"
-    rule = "is not the folder of a run: it does not exist, and nothing is downloaded"
-    return Problem(key, run, rule, fix)
-
-
-def _above(path: Path, parent: Path) -> Path:
-    """A folder above a path, as it was typed."""
-    return next(one for one in (*path.parents, parent) if one.absolute() == parent)
 
 
 def check_init_from(source: SourceRun, model: ModelConfig, shards: ShardSet) -> list[Problem]:

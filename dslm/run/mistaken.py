@@ -20,6 +20,8 @@ HUB = re.compile(r"[\w.-]+(/[\w.-]+)?")
 MADE = "give the folder that pretrain made (run=)"
 SHOWN = 8
 """Runs that are listed by name."""
+Instead = list[Path] | str
+"""Runs one of which can be given instead, or what else to do."""
 
 
 def is_run(path: Path) -> bool:
@@ -33,22 +35,28 @@ def runs_in(folder: Path) -> list[Path]:
     return sorted(entry for entry in folder.iterdir() if is_run(entry)) if folder.is_dir() else []
 
 
-def not_a_run(path: Path, steps: bool = False) -> Problem:
+def not_a_run(path: Path, steps: bool = False, key: str | None = None) -> Problem:
     """What is wrong with a path that is no run.
 
     Args:
         path: what was given.
         steps: whether the command takes ``--step``.
+        key: the setting that it was given for; `None` for a word of a command.
     """
     if not path.exists():
-        reason, fix = _missing(path)
+        reason, instead = _missing(path)
     elif (run := _run_around(path)) is not None:
-        reason, fix = _within(path, run, steps)
-    elif path.is_dir():
-        reason, fix = _other_folder(path)
+        reason, instead = _within(path, run, steps)
     else:
-        reason, fix = "it is a file", MADE
-    return Problem(str(path), None, f"is not the folder of a run: {reason}", fix)
+        reason, instead = _something_else(path)
+    rule = f"is not the folder of a run: {reason}"
+    if key is None:
+        fix = instead if isinstance(instead, str) else f"give {_listed(instead)}"
+        return Problem(str(path), None, rule, fix)
+    if not isinstance(instead, str):
+        one = _listed(instead) if len(instead) == 1 else f"RUN, {_listed(instead)}"
+        instead = f"write {key}={one}"
+    return Problem(key, str(path), rule, instead)
 
 
 def hub_name(path: Path) -> str | None:
@@ -60,12 +68,12 @@ def hub_name(path: Path) -> str | None:
     return f"download its files yourself, then type: dslm hub import FOLDER {made}"
 
 
-def _missing(path: Path) -> tuple[str, str]:
+def _missing(path: Path) -> tuple[str, Instead]:
     there = runs_in(path.parent)
     if suggest(path.name, [run.name for run in there]):
         return "it does not exist", suggest(path, there)
     if there:
-        return "it does not exist", f"give {_listed(there)}"
+        return "it does not exist", there
     if fix := hub_name(path):
         return "it does not exist, and dslm downloads no model", fix
     return "it does not exist", MADE
@@ -77,25 +85,28 @@ def _run_around(path: Path) -> Path | None:
     return above if above is None or path.is_absolute() else Path(os.path.relpath(above))
 
 
-def _within(path: Path, run: Path, steps: bool) -> tuple[str, str]:
+def _within(path: Path, run: Path, steps: bool) -> tuple[str, Instead]:
     step = STEP.fullmatch(path.name)
-    give = f"give {_shown(run)}"
     if step is None:
-        return "it lies in one", give
+        return "it lies in one", [run]
     number = int(step[1])
-    option = f" --step {number}" if steps else ""
-    return f"it is the checkpoint of step {number} of one", give + option
+    reason = f"it is the checkpoint of step {number} of one"
+    return reason, f"give {_shown(run)} --step {number}" if steps else [run]
 
 
-def _other_folder(path: Path) -> tuple[str, str]:
+def _something_else(path: Path) -> tuple[str, Instead]:
     runs = runs_in(path)
     if runs:
         verb = "is one" if len(runs) == 1 else f"are {len(runs)}"
-        return f"in it there {verb}", f"give {_listed(runs)}"
-    if (path / "config.json").is_file():
-        name = _shown(Path("runs", path.absolute().name))
-        command = f"dslm hub import {_shown(path)} {name}"
-        return "it is a model in Hugging Face's form", f"make a run of it: {command}"
+        return f"in it there {verb}", runs
+    model = path if path.is_dir() else path.parent
+    if (model / "config.json").is_file():
+        what = "it is" if path.is_dir() else "it is a file of"
+        name = _shown(Path("runs", model.absolute().name))
+        command = f"dslm hub import {_shown(model)} {name}"
+        return f"{what} a model in Hugging Face's form", f"make a run of it: {command}"
+    if path.is_file():
+        return "it is a file", MADE
     if (path / "manifest.json").is_file():
         return "it is a shard set", f"{MADE}, not what it was trained on"
     if (path / "card.json").is_file() or (path / "tokenizer.json").is_file():

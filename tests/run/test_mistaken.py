@@ -59,6 +59,11 @@ GIVE = "give the folder that pretrain made (run=)"
             "it is a model in Hugging Face's form; "
             "make a run of it: dslm hub import 'my model' 'runs/my model'",
         ),
+        (
+            "my model/config.json",
+            "it is a file of a model in Hugging Face's form; "
+            "make a run of it: dslm hub import 'my model' 'runs/my model'",
+        ),
         ("tok", f"it is a tokenizer; {GIVE}"),
         ("empty", f"it has no run.json; {GIVE}"),
         ("notes.txt", f"it is a file; {GIVE}"),
