@@ -6,11 +6,11 @@ from argparse import Namespace
 from pathlib import Path
 
 from dslm.commands.rounding import as_options, calibration, rounding
-from dslm.commands.shards_option import open_shards
 from dslm.errors import Problems
 from dslm.inference.mistakes import check_language
 from dslm.inference.selection import Selected, select
 from dslm.shards.shard_set import ShardSet
+from dslm.train.missing_shards import open_shards
 
 
 def selected(options: Namespace, found: Problems) -> Selected | None:

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from dslm.commands.cli import typed_path
-from dslm.commands.shards_option import open_shards
 from dslm.config.parse import parse
 from dslm.errors import ConfigError, Problem
 from dslm.inference.selection import Calibration
 from dslm.quantization.config import CALIBRATION_ROWS, SCHEMES, QuantizationConfig
+from dslm.train.missing_shards import open_shards
 
 
 def add_rounding(parser: ArgumentParser) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dslm.errors import DataError, Problem
+from dslm.errors import DataError, Problem, Problems
 from dslm.objectives.base import Context, Objective
 from dslm.objectives.registry import make_objective
 from dslm.run.config import DataConfig, RunConfig
@@ -31,7 +31,7 @@ from dslm.shards.shard_set import ShardSet
 from dslm.tokenizers.load import load_tokenizer
 from dslm.tokenizers.tokenizer import TokenizerCard
 from dslm.tokenizers.vocabulary import Vocabulary
-from dslm.train.missing_shards import missing
+from dslm.train.missing_shards import open_shards
 
 
 @dataclass(frozen=True)
@@ -72,20 +72,14 @@ def open_sources(config: DataConfig) -> Sources:
         raise DataError(
             Problem("data.train", config.train, "names no shard set", "name one or more")
         )
-    opened: list[ShardSet] = []
-    problems: list[Problem] = []
+    found = Problems()
     validation = [config.validation] if config.validation else []
     keys = {"data.train": named, "data.validation": validation}
-    for key, folder in ((key, one) for key, folders in keys.items() for one in folders):
-        if problem := missing(key, folder):
-            problems.append(problem)
-            continue
-        try:
-            opened.append(ShardSet.open(folder))
-        except DataError as error:
-            problems += error.problems
-    if problems:
-        raise DataError(*problems)
+    pairs = [(key, Path(one)) for key, folders in keys.items() for one in folders]
+    sets = [found.collect(open_shards, *pair) for pair in pairs]
+    opened = [one for one in sets if one is not None]
+    if found.problems:
+        raise DataError(*found.problems)
     train = tuple(opened[: len(named)])
     return Sources(train, _weights(config, train), opened[-1] if config.validation else None)
 

@@ -231,7 +231,7 @@ def test_everything_wrong_with_a_command_is_reported_at_once(
     words = "--data nowhere --step 3 --scheme w5 --group-size few --calibration-rows 9"
     assert run(evaluate_command.main, [str(run_folder), *words.split()]) == 2
     lines = capsys.readouterr().err.splitlines()
-    named = ["--scheme", "--group-size", "--calibration-rows", str(run_folder), "nowhere"]
+    named = ["--scheme", "--group-size", "--calibration-rows", str(run_folder), "--data"]
     assert len(lines) == len(named)
     for line, name in zip(lines, named, strict=True):
         assert line.startswith(f"error: {name}")

@@ -308,6 +308,7 @@ WORDS: list[Row] = [
     ("D 'data.train=mixed/*'", "data.train", "data.validation=mixed/test-2, or list them all"),
     ("D data.train='none/*'", "data.train", "shard"),
     ("D data.train=shards/train/manifest.json", "data.train", "write data.train=shards/train"),
+    ("D data.train=runs/a", "data.train", "give shards, such as those that preprocess/shard.py"),
     ("D data.train=text.txt", "data.train", "preprocess/shard.py --input text.txt"),
     ("D data.train=", "data.train", "data.train="),
     ("D data.train='~/no/such'", "data.train", "preprocess/shard.py"),

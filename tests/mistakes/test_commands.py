@@ -120,6 +120,14 @@ MISTAKES = [
     Mistake(f"{EVALUATE} --scheme w44 --calibrate shards/text", "--scheme", "mean 'w4'?", 1),
     Mistake(f"{EVALUATE} --scheme w4 --group-size 7 --calibrate nada", "--group-size = 7", "16", 3),
     Mistake(f"{EVALUATE} --scheme w4 --group-size 0 --calibrate nada", "--group-size", "least", 2),
+    Mistake(
+        f"{EVALUATE} --scheme w4 --group-size 16 --calibrate nada",
+        "--calibrate = 'nada'",
+        "shard.py",
+        1,
+    ),
+    Mistake("evaluate runs/a --data shards/text/manifest.json", "--data", "give shards/text"),
+    Mistake("evaluate runs/a --data tok", "--data = 'tok'", "--tokenizer RUN/tokenizer"),
     Mistake(f"{EVALUATE} --calibrate shards/text", "--calibrate", "give --scheme"),
     Mistake(
         f"{EVALUATE} --scheme w4 --group-size 16 --calibrate runs/a",
