@@ -229,7 +229,7 @@ def test_what_cannot_be_written_is_refused(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--scheme", "w5"], "--scheme = 'w5': there is no such one; did you mean"),
+        (["--scheme", "w5"], "--scheme = 'w5': there is no such one; choose from none, w8a8"),
         (["--format", "ggml"], "--format = 'ggml': there is no such one; choose from floats,"),
         (["--group-size", "8"], "--group-size = 8: means nothing without a scheme"),
         (["--scheme", "w4", "--group-size", "24"], "= 24: does not divide model.width = 32"),
