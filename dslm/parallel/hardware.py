@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import resource
-import time
 
 import torch
 
+from dslm.parallel.cpu_speed import fastest
 from dslm.parallel.devices import find_device
 
 PATIENCE = 0.1
@@ -44,9 +44,4 @@ def memory_gib(device: str) -> float:
 
 def _measure(size: int, dtype: torch.dtype) -> float:
     matrix = torch.ones(size, size, dtype=dtype)
-    best, began = float("inf"), time.perf_counter()
-    while time.perf_counter() - began < PATIENCE:
-        started = time.perf_counter()
-        torch.mm(matrix, matrix)
-        best = min(best, time.perf_counter() - started)
-    return 2 * size**3 / best
+    return 2 * size**3 / fastest(lambda: torch.mm(matrix, matrix), PATIENCE)
