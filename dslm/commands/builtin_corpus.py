@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import shlex
 
-from dslm.commands.cli import Parser
+from dslm.commands.cli import Parser, typed_path
 from dslm.commands.shard_checks import unwritable
-from dslm.commands.text_options import path
 from dslm.errors import SetupError
 from dslm.preprocess.builtin_corpus import gather, size
 from dslm.progress import Progress, human
@@ -21,7 +20,7 @@ Gather the sources and documentation of Python's standard library as a small cor
 def main(arguments: list[str]) -> None:
     """Parse, gather, print what was made."""
     parser = Parser("builtin_corpus", DESCRIPTION)
-    parser.add_argument("--output", type=path, required=True, help="the folder to make")
+    parser.add_argument("--output", type=typed_path, required=True, help="the folder to make")
     output = parser.parse_args(arguments).output
     if problems := unwritable("--output", output):
         raise SetupError(*problems)

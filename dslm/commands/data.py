@@ -10,8 +10,7 @@ from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
-from dslm.commands.cli import Parser, run_verb
-from dslm.commands.text_options import path
+from dslm.commands.cli import Parser, run_verb, typed_path
 from dslm.errors import DataError, Problem
 from dslm.progress import Progress, human
 from dslm.report.data_page import Shown, figures, lengths, write_data_page
@@ -59,10 +58,10 @@ def _verify(arguments: list[str]) -> None:
 
 def _stats(arguments: list[str]) -> None:
     parser = _parser("stats", "What a shard set holds, what was changed and what was left out.")
-    parser.add_argument("--html", type=path, metavar="PAGE", help=f"(default: DIR/{PAGE})")
+    parser.add_argument("--html", type=typed_path, metavar="PAGE", help=f"(default: DIR/{PAGE})")
     parser.add_argument(
         "--rejects",
-        type=path,
+        type=typed_path,
         metavar="FILE",
         help="what shard.py --rejects wrote: the page shows some of it",
     )
@@ -142,7 +141,7 @@ def _trace(arguments: list[str]) -> None:
     from dslm.train.provenance import trace
 
     parser = Parser("dslm data trace", "The documents that a step of a run saw.")
-    parser.add_argument("folder", type=path, metavar="RUN", help="the folder of a run")
+    parser.add_argument("folder", type=typed_path, metavar="RUN", help="the folder of a run")
     parser.add_argument("--step", type=int, required=True, metavar="N", help="from 1")
     parser.add_argument("--rank", type=int, metavar="R", help="what this replica saw")
     parser.add_argument("--json", action="store_true", help="one JSON object a row of tokens")
@@ -186,7 +185,7 @@ def _described(document: Provenance) -> str:
 
 def _parser(verb: str, description: str) -> Parser:
     parser = Parser(f"dslm data {verb}", description)
-    parser.add_argument("folder", type=path, metavar="DIR", help="the folder of a shard set")
+    parser.add_argument("folder", type=typed_path, metavar="DIR", help="the folder of a shard set")
     return parser
 
 

@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dslm.commands.cli import Parser, explain
+from dslm.commands.cli import Parser, explain, typed_path
 from dslm.commands.shard_checks import KINDS, STDIN, check
 from dslm.commands.shard_config import PreprocessingConfig
 from dslm.commands.shard_screens import first_screen, last_screen
-from dslm.commands.text_options import add_text_options, convert, path, reading
+from dslm.commands.text_options import add_text_options, convert, reading
 from dslm.config.help import describe
 from dslm.environment import Task
 from dslm.errors import Problems
@@ -140,12 +140,12 @@ def _parser() -> Parser:
     parser.add_argument("words", metavar="key=value", nargs="*", help="settings of cleaning")
     parser.add_argument(
         "--tokenizer",
-        type=path,
+        type=typed_path,
         required=True,
         help="a tokenizer folder; or a SentencePiece .model, a tokenizer.json, vocab.json with "
         "merges.txt, vocab.txt",
     )
-    parser.add_argument("--output", type=path, required=True, help="the folder to make")
+    parser.add_argument("--output", type=typed_path, required=True, help="the folder to make")
     parser.add_argument(
         "--split",
         metavar="NAME=SHARE,…",
@@ -166,7 +166,7 @@ def _parser() -> Parser:
     )
     parser.add_argument(
         "--against",
-        type=path,
+        type=typed_path,
         action="append",
         default=[],
         metavar="SHARDS",
@@ -174,6 +174,9 @@ def _parser() -> Parser:
         "repeated",
     )
     parser.add_argument(
-        "--rejects", type=path, metavar="FILE", help="write what is left out, as JSON lines in gzip"
+        "--rejects",
+        type=typed_path,
+        metavar="FILE",
+        help="write what is left out, as JSON lines in gzip",
     )
     return parser

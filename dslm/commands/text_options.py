@@ -7,7 +7,6 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from itertools import chain
-from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from dslm.commands.cli import Parser
@@ -79,11 +78,6 @@ def add_text_options(parser: Parser) -> None:
         metavar="N",
         help="broken records to leave out before stopping (default: %(default)s)",
     )
-
-
-def path(text: str) -> Path:
-    """A path as it is typed, also within quotes, where no shell replaces ``~``."""
-    return Path(os.path.expanduser(text))
 
 
 def convert(

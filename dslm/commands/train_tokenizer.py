@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import get_args
 
-from dslm.commands.cli import Parser
+from dslm.commands.cli import Parser, typed_path
 from dslm.commands.next_steps import by_role, folded
 from dslm.commands.shard_checks import look, unwritable
 from dslm.commands.shard_screens import NOTABLE, became
@@ -19,7 +19,6 @@ from dslm.commands.text_options import (
     convert,
     count,
     given,
-    path,
     reading,
     size,
 )
@@ -150,5 +149,5 @@ def _parser() -> Parser:
         help="text to train on, at most, spread over all files; char reads everything "
         f"(default: {SAMPLE_BYTES // 10**6}MB)",
     )
-    parser.add_argument("--output", type=path, required=True, help="the folder to make")
+    parser.add_argument("--output", type=typed_path, required=True, help="the folder to make")
     return parser
