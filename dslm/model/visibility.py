@@ -82,6 +82,8 @@ def attend(
             mask = _causal_blocks(queries.shape[2], queries.device)
         return flexible(queries, keys, values, mask, dropped, _compiled()[0])
     new, total = queries.shape[2], keys.shape[2]
+    # A single new token sees all that came before it: nothing is left to be masked.
+    causal = causal and total > 1 and (new > 1 or selected is not None or dropped is not None)
     mask = None
     if visibility is not None:
         mask = visibility.mask if selected is None else sees(visibility.numbers, selected)
