@@ -15,7 +15,7 @@ def is_fast(device: torch.device) -> bool:
 
     Without these instructions PyTorch's product takes some 50 times as long as that of floats.
     """
-    vnni = torch.cpu._is_vnni_supported() and torch.backends.mkldnn.is_available()
+    vnni = torch.cpu._is_vnni_supported() and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     return device.type == "cpu" and vnni
 
 
