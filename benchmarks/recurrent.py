@@ -32,7 +32,8 @@ from dslm.preprocess.work.plan import ShardingConfig
 from dslm.progress import Progress
 from dslm.run.config import DataConfig, RunConfig
 from dslm.run.schedule import ScheduleConfig, factor
-from dslm.sampling.stream import Stream, Windows
+from dslm.sampling.stream import Stream
+from dslm.sampling.windows import Windows
 from dslm.shards.shard_set import ShardSet
 from dslm.tokenizers.load import load_tokenizer
 from dslm.train.data import objective_of

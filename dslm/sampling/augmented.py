@@ -14,7 +14,8 @@ import numpy as np
 from dslm.arrays import Tokens
 from dslm.sampling.augment import AugmentationConfig, Tables, augment
 from dslm.sampling.order import Phase
-from dslm.sampling.stream import Stream, Windows
+from dslm.sampling.stream import Stream
+from dslm.sampling.windows import Windows
 from dslm.tokenizers.tokenizer import Tokenizer
 from dslm.tokenizers.vocabulary import piece_texts
 

@@ -12,12 +12,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from dslm.arrays import Flags, Int64Array, Tokens
+from dslm.arrays import Flags, Float32Array, Int64Array, Tokens
 from dslm.errors import DataError, Problem
 from dslm.sampling.order import Mixture, Phase, check_weights
 from dslm.shards.shard_set import ShardSet
@@ -41,6 +41,8 @@ class Samples:
     """[n]: the numbers of their rows, the same in each epoch."""
     lengths: Int64Array | None = None
     """[n]: tokens of each row before its padding; without them no row has any."""
+    labels: list[Float32Array] | None = None
+    """[n]: what is to be learned of each row, where rows are examples of a task."""
 
     @property
     def text(self) -> Flags:
@@ -53,7 +55,8 @@ class Samples:
     def __getitem__(self, part: slice) -> Samples:
         """Some of them."""
         lengths = None if self.lengths is None else self.lengths[part]
-        return Samples(self.tokens[part], self.numbers[part], self.indices[part], lengths)
+        labels = None if self.labels is None else self.labels[part]
+        return Samples(self.tokens[part], self.numbers[part], self.indices[part], lengths, labels)
 
 
 @dataclass(frozen=True)
@@ -114,52 +117,12 @@ class RowSource(Protocol):
         """What a row is made of when it is that sample."""
 
 
-class Windows:
-    """A shard set cut into windows of equal length, across documents.
+@runtime_checkable
+class LabelledRows(RowSource, Protocol):
+    """Rows that are examples of a task."""
 
-    Args:
-        shards: the set.
-        spec: how it is cut.
-        margin: tokens that follow each window in its row, for `augment`; where the set has no more,
-            they are those of its beginning.
-    """
-
-    def __init__(self, shards: ShardSet, spec: WindowSpec, margin: int = 0) -> None:
-        self.shards, self.spec, self.margin = shards, spec, margin
-        self.width = spec.width + margin
-
-    def __len__(self) -> int:
-        return self.spec.count(self.shards)
-
-    def rows(self, indices: Int64Array, numbers: Int64Array) -> Tokens:
-        """Some of the windows with their margin; shape [len(indices), width]."""
-        return self._read(self.shards.windows, indices)
-
-    def lengths(self, indices: Int64Array, rows: Tokens) -> Int64Array:
-        """All of each window."""
-        return np.full(indices.size, rows.shape[1])
-
-    def sentences(self, indices: Int64Array, numbers: Int64Array) -> Flags:
-        """True where a sentence begins, in the shape of `rows`."""
-        return self._read(self.shards.sentence_starts, indices)
-
-    def token_spans(self, index: int, number: int) -> list[TokenSpan]:
-        """A window, and its margin."""
-        start = index * self.spec.stride
-        end = start + self.spec.width
-        margin = int(self._margin_starts(np.array([end]))[0])
-        return [(start, end), *([(margin, margin + self.margin)] if self.margin else [])]
-
-    def _read(self, read: Callable[[Int64Array, int], Tokens], indices: Int64Array) -> Tokens:
-        starts = indices * self.spec.stride
-        rows = read(starts, self.spec.width)
-        if not self.margin:
-            return rows
-        ends = self._margin_starts(starts + self.spec.width)
-        return np.concatenate([rows, read(ends, self.margin)], axis=1)
-
-    def _margin_starts(self, ends: Int64Array) -> Int64Array:
-        return np.where(ends + self.margin <= self.shards.tokens, ends, 0)
+    def labels(self, indices: Int64Array) -> list[Float32Array]:
+        """What is to be learned of some rows."""
 
 
 class Stream:
@@ -219,7 +182,10 @@ class Stream:
         for number, source in enumerate(self.sources):
             mine = chosen == number
             lengths[mine] = source.lengths(indices[mine], rows[mine])
-        return Samples(rows, numbers, indices, lengths)
+        pairs = zip(chosen.tolist(), indices[:, None], strict=True)
+        found = [_labels(self.sources[source], index) for source, index in pairs]
+        labels = [label for some in found for label in some or ()] or None
+        return Samples(rows, numbers, indices, lengths, labels)
 
     def token_spans(self, first: int, count: int) -> list[tuple[int, list[TokenSpan]]]:
         """For each of these samples the number of its source and the tokens it is made of."""
@@ -267,7 +233,12 @@ def ordered(source: RowSource, first: int, count: int) -> Samples:
 def chosen(source: RowSource, indices: Int64Array) -> Samples:
     """Some rows, for evaluation."""
     rows = source.rows(indices, indices)
-    return Samples(rows, indices, indices, source.lengths(indices, rows))
+    lengths = source.lengths(indices, rows)
+    return Samples(rows, indices, indices, lengths, _labels(source, indices))
+
+
+def _labels(source: RowSource, indices: Int64Array) -> list[Float32Array] | None:
+    return source.labels(indices) if isinstance(source, LabelledRows) else None
 
 
 def check_window(shards: ShardSet, width: int) -> list[Problem]:

@@ -10,12 +10,17 @@ from dslm.shards.manifest import Manifest
 from dslm.shards.shard_set import ShardSet
 from dslm.shards.writer import schema
 
+NAMES = {"float": "float32"}
+"""What `datasets` calls Arrow types that have another name there."""
+
 
 def write_datasets_files(folder: Path, manifest: Manifest) -> None:
     """What `datasets.load_from_disk` wants to find beside the shards."""
     import numpy as np
 
-    features = {field.name: _feature(str(field.type)) for field in schema(np.dtype(manifest.dtype))}
+    labelled = any(batch.label_ends_at for shard in manifest.shards for batch in shard.batches)
+    fields = schema(np.dtype(manifest.dtype), labelled=labelled)
+    features = {field.name: _feature(str(field.type)) for field in fields}
     state: dict[str, object] = {
         "_data_files": [{"filename": shard.file} for shard in manifest.shards],
         "_fingerprint": ShardSet(folder, manifest).fingerprint[:16],
@@ -34,4 +39,4 @@ def _feature(arrow_type: str) -> dict[str, Any]:
     if arrow_type.startswith("large_list<"):
         item = arrow_type.removeprefix("large_list<").removesuffix(">").split()[-1]
         return {"feature": _feature(item), "_type": "LargeList"}
-    return {"dtype": arrow_type, "_type": "Value"}
+    return {"dtype": NAMES.get(arrow_type, arrow_type), "_type": "Value"}

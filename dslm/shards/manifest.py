@@ -45,6 +45,13 @@ class RecordBatch:
     """uint32[sentences]: the first token of each sentence, counted from that of its row."""
     sentence_ends_at: Count
     """int64[documents + 1]: the first sentence of each row, counted from that of the batch."""
+    labels: Count = 0
+    """Labels of all rows."""
+    labels_at: Count = 0
+    """float32[labels]: the labels of all rows, where they are examples of a task."""
+    label_ends_at: Count = 0
+    """int64[documents + 1]: the first label of each row, counted from that of the batch; 0 where
+    there are none."""
 
 
 @dataclass(config=STRICT, frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dslm.arrays import Int64Array, Tokens
+from dslm.arrays import Float32Array, Int64Array, Tokens
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,11 @@ class Rows:
     """[documents]: sha256 of the text."""
     text_bytes: Int64Array
     """[documents]: UTF-8 bytes of the text."""
+    labels: Float32Array | None = None
+    """What is to be learned of each document, where it is an example of a task: class numbers,
+    flags, amounts, or a number for each of its tokens."""
+    label_ends: Int64Array | None = None
+    """[documents + 1]: where the labels of each document begin in `labels`."""
 
     def __len__(self) -> int:
         return self.ends.size - 1
@@ -37,6 +42,10 @@ class Rows:
         """The documents from `start` to before `stop`."""
         first, last = self.ends[start], self.ends[stop]
         first_sentence, last_sentence = self.sentence_ends[start], self.sentence_ends[stop]
+        labels = ends = None
+        if self.labels is not None and self.label_ends is not None:
+            ends = self.label_ends[start : stop + 1] - self.label_ends[start]
+            labels = self.labels[self.label_ends[start] : self.label_ends[stop]]
         return Rows(
             tokens=self.tokens[first:last],
             ends=self.ends[start : stop + 1] - first,
@@ -47,4 +56,6 @@ class Rows:
             languages=self.languages[start:stop],
             hashes=self.hashes[start:stop],
             text_bytes=self.text_bytes[start:stop],
+            labels=labels,
+            label_ends=ends,
         )

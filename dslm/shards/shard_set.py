@@ -259,15 +259,15 @@ class ShardSet:
 
     def _ends(self, batch: int) -> Column:
         """Where each document of a record batch begins, and where the last one ends."""
-        return self._column(batch, "ends_at")
+        return self.column(batch, "ends_at")
 
     def _sentence_starts(self, batch: int) -> Column:
         """The sentence starts of a record batch, counted within their documents."""
-        return self._column(batch, "sentences_at")
+        return self.column(batch, "sentences_at")
 
     def _sentence_ends(self, batch: int) -> Column:
         """Where the sentence starts of each document of a record batch begin."""
-        return self._column(batch, "sentence_ends_at")
+        return self.column(batch, "sentence_ends_at")
 
     def _sentences_between(self, batch: int, first: int, last: int) -> Int64Array:
         """The tokens `first` … `last - 1` of a record batch with which a sentence begins."""
@@ -280,13 +280,14 @@ class ShardSet:
         tokens: Int64Array = origin + documents + starts
         return tokens[(tokens >= first) & (tokens < last)]
 
-    def _column(self, batch: int, name: str) -> Column:
+    def column(self, batch: int, name: str) -> Column:
         """A plain array of a record batch, in place."""
         if (batch, name) not in self._columns:
             facts, file = self._batches[batch], self._file(int(self._shards[batch]))
-            of_sentences = facts.sentences, np.uint32
-            array = of_sentences if name == "sentences_at" else (facts.documents + 1, np.int64)
-            self._columns[batch, name] = Column(file, getattr(facts, name), *array)
+            sizes = {"sentences_at": facts.sentences, "labels_at": facts.labels}
+            dtypes = {"sentences_at": np.uint32, "labels_at": np.float32}
+            size, dtype = sizes.get(name, facts.documents + 1), dtypes.get(name, np.int64)
+            self._columns[batch, name] = Column(file, getattr(facts, name), size, dtype)
         return self._columns[batch, name]
 
     def _file(self, shard: int) -> ShardFile:

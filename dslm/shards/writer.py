@@ -29,19 +29,27 @@ class ShardWriter:
         path: the file to make; see `files.whole.appearing` for one that others may see.
         dtype: the type of a token.
         batch_tokens: tokens after which a batch is written.
+        labelled: whether the documents are examples of a task, with labels.
 
     Raises:
         OSError: from any method, when the disk is full or not writable.
     """
 
-    def __init__(self, path: Path, dtype: npt.DTypeLike, batch_tokens: int = BATCH_TOKENS) -> None:
+    def __init__(
+        self,
+        path: Path,
+        dtype: npt.DTypeLike,
+        batch_tokens: int = BATCH_TOKENS,
+        *,
+        labelled: bool = False,
+    ) -> None:
         import pyarrow
 
         self.path, self.dtype, self.batch_tokens = path, np.dtype(dtype), batch_tokens
         self.documents = self.tokens = 0
         self._waiting: list[Rows] = []
         self._waiting_tokens = 0
-        self._schema = schema(self.dtype)
+        self._schema = schema(self.dtype, labelled=labelled)
         self._sink = pyarrow.OSFile(str(self.path), "wb")
         self._stream = pyarrow.ipc.new_stream(self._sink, self._schema)
 
@@ -85,14 +93,16 @@ class ShardWriter:
         self._sink.close()
 
 
-def schema(dtype: np.dtype[Any]) -> Any:
+def schema(dtype: np.dtype[Any], *, labelled: bool = False) -> Any:
     """The Arrow schema of a shard.
 
     ``tokens`` and ``sentences`` as in `Rows`; ``input``, ``place`` (the offset) and ``language`` as
-    in `Document`; ``sha256`` of the text, which identifies a document.
+    in `Document`; ``sha256`` of the text, which identifies a document; ``labels`` of the examples
+    of a task.
     """
     import pyarrow as pa
 
+    labels = [("labels", pa.large_list(pa.float32()))] if labelled else []
     return pa.schema(
         [
             ("tokens", pa.large_list(pa.from_numpy_dtype(dtype))),
@@ -102,6 +112,7 @@ def schema(dtype: np.dtype[Any]) -> Any:
             ("language", pa.string()),
             ("text_bytes", pa.uint32()),
             ("sha256", pa.binary()),
+            *labels,
         ]
     )
 
@@ -129,6 +140,7 @@ def record_batch(parts: list[Rows], schema: Any) -> Any:
             strings([name.encode() for rows in parts for name in rows.languages], pa.string()),
             joined("text_bytes", np.uint32),
             strings([digest for rows in parts for digest in rows.hashes], pa.binary()),
+            *([lists("label_ends", "labels", np.float32)] if "labels" in schema.names else []),
         ],
         schema=schema,
     )
@@ -154,6 +166,11 @@ def _describe(batch: Any, origin: int) -> RecordBatch:
         at = values.address - origin if len(column.values) else column.buffers()[1].address - origin
         return at, column.buffers()[1].address - origin
 
+    labels = dict[str, int]()
+    if "labels" in batch.schema.names:
+        column = batch.column("labels")
+        at, ends_at = addresses(column)
+        labels = {"labels": len(column.values), "labels_at": at, "label_ends_at": ends_at}
     return RecordBatch(
         documents=batch.num_rows,
         tokens=len(tokens.values),
@@ -162,4 +179,5 @@ def _describe(batch: Any, origin: int) -> RecordBatch:
         ends_at=addresses(tokens)[1],
         sentences_at=addresses(sentences)[0],
         sentence_ends_at=addresses(sentences)[1],
+        **labels,
     )

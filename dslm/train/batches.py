@@ -17,7 +17,8 @@ from dslm.objectives.base import Objective
 from dslm.objectives.batch import IGNORE, Batch, Value
 from dslm.parallel.plan import Plan
 from dslm.sampling.stateless_random import RandomStream, sample_bits
-from dslm.sampling.stream import RowSource, Samples, Stream, Windows, chosen, ordered
+from dslm.sampling.stream import RowSource, Samples, Stream, chosen, ordered
+from dslm.sampling.windows import Windows
 from dslm.shards.shard_set import ShardSet
 
 if TYPE_CHECKING:

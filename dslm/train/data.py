@@ -21,12 +21,8 @@ from dslm.sampling.augment import AugmentationConfig, margin
 from dslm.sampling.augmented import AugmentedStream
 from dslm.sampling.order import BLOCK, Phase, apportion, tempered
 from dslm.sampling.packed import PackedRows
-from dslm.sampling.stream import (
-    Stream,
-    Windows,
-    check_sources,
-    check_window,
-)
+from dslm.sampling.stream import Stream, check_sources, check_window
+from dslm.sampling.windows import Windows
 from dslm.shards.shard_set import ShardSet
 from dslm.tokenizers.load import load_tokenizer
 from dslm.tokenizers.tokenizer import TokenizerCard

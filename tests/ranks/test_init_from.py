@@ -18,7 +18,8 @@ from dslm.hub.importing import import_folder
 from dslm.inference.trained import load
 from dslm.preprocess.shard import shard
 from dslm.preprocess.work.plan import ShardingConfig
-from dslm.sampling.stream import Stream, Windows, WindowSpec
+from dslm.sampling.stream import Stream, WindowSpec
+from dslm.sampling.windows import Windows
 from dslm.shards.shard_set import ShardSet
 
 pytestmark = pytest.mark.ranks

@@ -16,7 +16,8 @@ from helpers.models import build
 
 from dslm.inference.trained import Trained, load
 from dslm.model.embedding import embedding_deviation
-from dslm.sampling.stream import Stream, Windows, WindowSpec
+from dslm.sampling.stream import Stream, WindowSpec
+from dslm.sampling.windows import Windows
 from dslm.shards.shard_set import ShardSet
 from dslm.tokenizers.load import load_tokenizer
 from dslm.tokenizers.vocabulary import piece_texts

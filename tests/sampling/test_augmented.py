@@ -10,7 +10,8 @@ from dslm.preprocess.shard import shard
 from dslm.preprocess.work.plan import ShardingConfig
 from dslm.sampling.augment import AugmentationConfig, margin
 from dslm.sampling.augmented import AugmentedStream
-from dslm.sampling.stream import Stream, Windows, WindowSpec
+from dslm.sampling.stream import Stream, WindowSpec
+from dslm.sampling.windows import Windows
 from dslm.shards.shard_set import ShardSet
 from dslm.tokenizers.load import load_tokenizer
 from dslm.tokenizers.tokenizer import Tokenizer

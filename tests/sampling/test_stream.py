@@ -9,7 +9,8 @@ from helpers.shard_sets import MakeSet
 
 from dslm.errors import DataError
 from dslm.sampling.order import Mixture
-from dslm.sampling.stream import Stream, Windows, WindowSpec, check_window, ordered
+from dslm.sampling.stream import Stream, WindowSpec, check_window, ordered
+from dslm.sampling.windows import Windows
 from dslm.shards.shard_set import ShardSet
 
 

@@ -24,7 +24,8 @@ from dslm.run.init_from import SourceRun, check_init_from
 from dslm.sampling.augment import AugmentationConfig
 from dslm.sampling.augmented import AugmentedStream
 from dslm.sampling.pairs import PairRows, check_pairs
-from dslm.sampling.stream import Samples, Windows, WindowSpec, check_sources
+from dslm.sampling.stream import Samples, WindowSpec, check_sources
+from dslm.sampling.windows import Windows
 from dslm.shards.manifest import FILE
 from dslm.shards.provenance import ProvenanceReader
 from dslm.shards.shard_set import ShardSet

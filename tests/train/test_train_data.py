@@ -18,7 +18,8 @@ from dslm.run.config import DataConfig, RunConfig
 from dslm.run.settings import settings
 from dslm.sampling.order import tempered
 from dslm.sampling.packed import PackedRows
-from dslm.sampling.stream import Stream, Windows, WindowSpec
+from dslm.sampling.stream import Stream, WindowSpec
+from dslm.sampling.windows import Windows
 from dslm.shards.shard_set import ShardSet
 from dslm.train.batches import evaluation_rows, training_batch, validation_batches
 from dslm.train.data import (

@@ -21,7 +21,8 @@ from dslm.model.embedding import embedding_deviation
 from dslm.model.stages import stages
 from dslm.run.config import check_run
 from dslm.sampling.packed import PackedRows
-from dslm.sampling.stream import Stream, Windows, WindowSpec
+from dslm.sampling.stream import Stream, WindowSpec
+from dslm.sampling.windows import Windows
 from dslm.shards.shard_set import ShardSet
 from dslm.tokenizers.load import load_tokenizer
 from dslm.tokenizers.vocabulary import piece_texts

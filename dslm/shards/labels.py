@@ -1,0 +1,43 @@
+"""What is to be learned of the documents of a labelled shard set, and what the numbers mean.
+
+An example of a task is a document, stored like any other; its labels are a list of numbers beside
+its tokens: the number of a class, a flag for each of several, an amount, or a number for each token
+or span. The manifest's settings say under ``task`` which kind of task it is and what classes are
+called.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dslm.arrays import Float32Array
+from dslm.shards.shard_set import ShardSet
+
+TASK = "task"
+"""The key of the manifest's settings."""
+
+
+@dataclass(frozen=True)
+class LabelledTask:
+    """What a labelled set is for."""
+
+    kind: str
+    """The kind of task."""
+    classes: tuple[str, ...] = ()
+    """What each number is called, where labels are classes."""
+
+
+def task_of(shards: ShardSet) -> LabelledTask | None:
+    """What a set is for; `None` for plain text."""
+    found = shards.manifest.settings.get(TASK)
+    if not isinstance(found, dict):
+        return None
+    return LabelledTask(str(found["kind"]), tuple(map(str, found.get("classes", ()))))
+
+
+def labels_of(shards: ShardSet, number: int) -> Float32Array:
+    """What is to be learned of a document of a labelled set."""
+    batch, row = shards.row_of(number)
+    begin, end = shards.column(batch, "label_ends_at").read(row, row + 2).tolist()
+    found: Float32Array = shards.column(batch, "labels_at").read(begin, end)
+    return found
