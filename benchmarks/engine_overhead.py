@@ -24,12 +24,12 @@ from dslm.model.transformer import Transformer
 from dslm.objectives.base import Context
 from dslm.objectives.batch import Batch
 from dslm.objectives.cross_entropy import cross_entropy
-from dslm.objectives.registry import ObjectiveConfig, make_objective
 from dslm.parallel.layout import create
 from dslm.parallel.optimizers import parameter_groups
 from dslm.parallel.plan import make_plan
 from dslm.parallel.state import TrainingState
 from dslm.parallel.world import join, shutdown
+from dslm.tasks.registry import ObjectiveConfig, make_objective
 from dslm.tokenizers.vocabulary import Vocabulary
 from dslm.train.output import redirect_output
 

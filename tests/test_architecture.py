@@ -34,6 +34,7 @@ ROOMS = [
     {"quantization"},
     {"preprocess", "sampling", "model"},
     {"objectives"},
+    {"tasks"},
     {"run"},
     {"parallel"},
     {"report"},

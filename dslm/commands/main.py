@@ -22,6 +22,7 @@ COMMANDS = {
     "check": "what a run would take, and which layouts fit",
     "migrate": "rewrite DeepSpeed's JSON of older versions and of other trainers",
     "pretrain": "train a model",
+    "fine-tune": "train a model for a task, on labelled records",
     "evaluate": "measure a trained model on held-out text",
     "generate": "let a trained model continue a text",
     "quantization": "what rounding to few bits costs a model, and which layer most",
@@ -62,7 +63,8 @@ def dispatch(argv: list[str]) -> None:
         fix = suggest(argv[0], COMMANDS, f"choose from {', '.join(COMMANDS)}")
         raise ConfigError(Problem("dslm", argv[0], "there is no such command", fix))
     # A run is stopped by signals in good order, also by one that comes while its code is loaded.
-    with REQUESTS.caught() if argv[0] == "pretrain" else nullcontext():
+    trains = argv[0] in ("pretrain", "fine-tune")
+    with REQUESTS.caught() if trains else nullcontext():
         module = importlib.import_module(f"dslm.commands.{argv[0].replace('-', '_')}")
         module.main(argv[1:])
 

@@ -29,6 +29,10 @@ NO_BOTTLENECK: dict[str, Any] = {
 """What a model has that is no autoencoder."""
 
 
+NO_CLASSES: dict[str, Any] = {"classes": 0, "pooler": False}
+"""What a model has that scores token ids."""
+
+
 @dataclass(config=STRICT, frozen=True, kw_only=True)
 class ModelConfig:
     """The shape of a Transformer of one stack (Vaswani et al. 2017) or of recurrent layers.
@@ -90,6 +94,10 @@ class ModelConfig:
     output: Literal["scores", "vectors"] = "scores"
     """What is made of the last hidden vectors: scores of all token ids, or a vector to be compared
     with the token's embedding (only with `bottleneck_length`)."""
+    classes: Annotated[int, Field(ge=0)] = 0
+    """Classes of a task that are scored instead of token ids; filled in from the data."""
+    pooler: bool = False
+    """Whether a layer of its own comes before the scores of the classes (BERT's pooler)."""
     dropout: Share = 0.0
     """Share of activations dropped in training: embeddings, attention weights, residual sums."""
     initialization: Annotated[float, Field(gt=0)] = 0.02
@@ -130,6 +138,11 @@ class ModelConfig:
     def decoder_blocks(self) -> int:
         """Number of blocks behind the code."""
         return (self.decoder_layers or self.layers) if self.bottleneck_length else 0
+
+    @property
+    def scores(self) -> int:
+        """How many scores a position gets: one for each token id, or for each class."""
+        return self.classes or self.size
 
     @property
     def map_inputs(self) -> dict[str, int]:
@@ -202,7 +215,7 @@ def _check_code(config: ModelConfig) -> list[Problem]:
     length = config.bottleneck_length
     problems = _check_divisor("bottleneck_length", length, "sequence", config.sequence)
     rule = "does not go with model.bottleneck_length"
-    for key in ("block", "transform", "pair_head"):
+    for key in ("block", "transform", "pair_head", "classes"):
         if (found := getattr(config, key)) != getattr(ModelConfig, key):
             problems.append(Problem(f"model.{key}", found, rule, "leave it out"))
     if config.output == "vectors" and not config.tied:

@@ -35,9 +35,9 @@ def flops_per_token(config: ModelConfig, scored: float = 1.0) -> float:
     multiplying = parameter_count(config)
     if config.positions == "learned":
         multiplying -= config.sequence * config.width
-    if not config.tied or config.output == "vectors":
+    if not config.tied or config.output == "vectors" or config.classes:
         multiplying -= config.size * config.width
-    if config.output == "scores":
+    if config.output == "scores" and not config.classes:
         multiplying -= round((1 - scored) * config.size * config.width)
     if config.bottleneck_length:
         # The maps to and from the code are applied to its vectors, not to every token.
@@ -72,8 +72,12 @@ def _code_map_count(config: ModelConfig) -> int:
 
 def _head_count(config: ModelConfig) -> int:
     width, count = config.width, 0 if config.tied else config.size * config.width
+    if config.classes:
+        count = (width * width + width if config.pooler else 0) + config.classes * (width + 1)
     if config.norm_position == "pre":
         count += _norm_count(config)
+    if config.classes:
+        return count
     if config.output == "vectors":
         count += width * width + (width if config.bias else 0)
     if config.transform:

@@ -42,6 +42,8 @@ class Site(IntEnum):
     MIXED = 2
     """What attention or a recurrence adds to the residual stream."""
     FEED_FORWARD = 3
+    HEAD = 4
+    """What the scores of classes are made of."""
 
 
 class Dropped(NamedTuple):

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dslm.model.config import ModelConfig
+from dslm.model.dropout import Dropout, Site
 from dslm.model.embedding import TokenEmbedding, embedding_deviation
 from dslm.model.initial import ZEROS, begin
 from dslm.model.layers import Linear, norm
@@ -46,6 +47,28 @@ class PredictionTransform(nn.Module):
         if self.pooler is None:
             return wanted
         return torch.cat([self.pooler(hidden[:, :1]).tanh(), wanted], dim=1)
+
+
+class ClassHead(nn.Module):
+    """Scores of the classes of a task, for each vector by itself."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        width, deviation = config.width, config.initialization
+        self.pooler = Linear(width, width, True, deviation) if config.pooler else None
+        self.dropout = Dropout(config.dropout, Site.HEAD)
+        self.classes = Linear(width, config.classes, True, deviation)
+
+    def forward(self, hidden: Tensor, dropout_keys: Tensor | None = None) -> Tensor:
+        """Map hidden vectors [B, M, D] to scores [B, M, C].
+
+        Args:
+            hidden: [B, M, D].
+            dropout_keys: [B], see `dslm.model.dropout`; needed in training.
+        """
+        if self.pooler is not None:
+            hidden = self.pooler(hidden).tanh()
+        return self.classes(self.dropout(hidden, dropout_keys))
 
 
 class OutputBias(nn.Module):

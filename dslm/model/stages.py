@@ -26,6 +26,7 @@ from dslm.model.config import ModelConfig
 from dslm.model.dropout import layer_keys
 from dslm.model.embedding import FinalNorm, Head, Positions, TokenEmbedding, tied_head
 from dslm.model.heads import (
+    ClassHead,
     OutputBias,
     PredictionTransform,
     Regression,
@@ -183,6 +184,8 @@ def _decoder(config: ModelConfig) -> list[Recipe]:
 
 def _tail(config: ModelConfig) -> list[Recipe]:
     """From hidden vectors to scores, or to vectors and those to compare them with."""
+    if config.classes:
+        return [{"module": ClassHead, "uses": (DROPOUT_KEYS,)}]
     if config.output == "vectors":
         targets: Recipe = {"call": with_targets, "uses": ("originals",)}
         return [{"module": Regression}, {**_embedding(config), **targets}]

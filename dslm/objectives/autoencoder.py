@@ -16,7 +16,7 @@ from pydantic.dataclasses import dataclass
 
 from dslm.config.parse import STRICT
 from dslm.errors import Problem
-from dslm.model.config import ModelConfig
+from dslm.model.config import NO_CLASSES, ModelConfig
 from dslm.objectives.base import Context, Objective
 from dslm.objectives.batch import IGNORE, Batch, as_batch
 from dslm.objectives.masking import select_tokens
@@ -65,7 +65,13 @@ class Autoencoder(Objective):
     def model(cls, settings: AutoencoderConfig) -> dict[str, Any]:
         """Encoder and decoder see the whole row; between them is a code of any size."""
         output = "vectors" if settings.vectors else "scores"
-        return {"attention": "full", "transform": False, "pair_head": False, "output": output}
+        return {
+            "attention": "full",
+            "transform": False,
+            "pair_head": False,
+            "output": output,
+            **NO_CLASSES,
+        }
 
     @classmethod
     def token_loss(cls, settings: AutoencoderConfig) -> str | None:

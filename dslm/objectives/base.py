@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from dslm.errors import Problem
-from dslm.model.config import NO_BOTTLENECK, ModelConfig
+from dslm.model.config import NO_BOTTLENECK, NO_CLASSES, ModelConfig
 from dslm.objectives.batch import IGNORE, Batch, Value
 from dslm.objectives.completion import Completion, Continue
 from dslm.sampling.stream import RowSource, Samples, WindowSpec
@@ -45,6 +45,10 @@ class Context:
     """The tokenizer."""
     padded: bool = False
     """Whether rows may end with padding."""
+    full: bool = False
+    """Whether a token sees those behind it."""
+    trimmed: bool = False
+    """Whether the rows of a batch may be shorter than those of another."""
 
 
 class Objective(ABC):
@@ -88,7 +92,8 @@ class Objective(ABC):
     @classmethod
     def model(cls, settings: Any) -> dict[str, Any]:
         """What it decides of the model: values of `ModelConfig`."""
-        return {"attention": "causal", "transform": False, "pair_head": False, **NO_BOTTLENECK}
+        plain = {**NO_BOTTLENECK, **NO_CLASSES}
+        return {"attention": "causal", "transform": False, "pair_head": False, **plain}
 
     @classmethod
     def token_loss(cls, settings: Any) -> str | None:
@@ -118,6 +123,10 @@ class Objective(ABC):
     def check_shards(self, shards: ShardSet) -> list[Problem]:
         """Why it cannot be trained on a shard set; asked only where no special id is missing."""
         return []
+
+    def class_count(self, shards: ShardSet) -> int:
+        """How many classes a model scores that learns from a shard set; none where it is text."""
+        return 0
 
     def source(self, shards: ShardSet) -> RowSource | None:
         """Rows of its own kind; `None` where windows or packed documents serve."""

@@ -89,7 +89,7 @@ def activations(
     kept += 2 * hidden  # the last norm
     if model.output == "vectors":
         return Activations(kept + 3 * hidden, 0, backward)
-    count = forward.scored * tokens * model.size
+    count = forward.scored * tokens * model.scores
     chunks = min(count, (2 if count > CHUNK else 1) * CHUNK) * (4 if size == 4 else 8)
     held = min(2, plan.accumulation) if part.stages > 1 else 1  # DeepSpeed keeps both buffers
     scores = held * count * size

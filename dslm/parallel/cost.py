@@ -133,7 +133,7 @@ def pipeline(model: ModelConfig, plan: Plan) -> Pipeline:
     blocks = blocks_of_stages(model.blocks, stages)
     work = [float(count * block_count(model)) for count in blocks]
     if model.output == "scores":
-        work[-1] += model.size * model.width
+        work[-1] += model.scores * model.width
     bubble = (stages - 1) / (rounds + stages - 1)
     return Pipeline(tuple(blocks), bubble, sum(work) / stages / max(work))
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from statistics import median
 
 from dslm.config.parse import parse
-from dslm.objectives.registry import ObjectiveConfig
 from dslm.progress import duration, human
 from dslm.report.record import Record
 from dslm.report.results import rounded
 from dslm.report.series import Point, series, settled, smoothing
+from dslm.tasks.registry import ObjectiveConfig
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ from dslm.config.parse import STRICT
 from dslm.errors import Problem
 from dslm.model.config import ModelConfig
 from dslm.model.float8 import Float8Config, check_float8
-from dslm.objectives.registry import ObjectiveConfig, check_objective
 from dslm.quantization.config import QuantizationConfig, check_quantization
 from dslm.run.bad_steps import BadStepsConfig
 from dslm.run.schedule import ScheduleConfig, check_schedule
 from dslm.sampling.augment import AugmentationConfig
+from dslm.tasks.registry import ObjectiveConfig, check_objective
 
 Natural = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]

@@ -35,7 +35,9 @@ ROWS = ("packing", "document_borders", "augmentation")
 FORMAT = 1
 """Version of ``run.json``."""
 
-EARLY = (".lock", ".ranks", "logs", "stalls", "failure.json")
+EXAMPLES = "examples"
+"""The folder of the shard sets that were made of labelled files for a run."""
+EARLY = (".lock", ".ranks", "logs", "stalls", "failure.json", EXAMPLES)
 """What may be there before there is a run: what a start leaves that came to nothing."""
 
 
@@ -56,6 +58,7 @@ class RunFolder:
         self.logs = path / "logs"
         self.report = path / "report.html"
         self.quantization = path / "quantization.json"
+        self.examples = path / EXAMPLES
         self.failure = path / "failure.json"
         self.stalls = path / "stalls"
         self.heartbeats = Heartbeats(path / ".ranks")

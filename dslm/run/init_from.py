@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from dslm.errors import CheckpointError, Problem
-from dslm.model.config import NO_BOTTLENECK, ModelConfig
-from dslm.objectives.registry import ObjectiveConfig
+from dslm.model.config import NO_BOTTLENECK, NO_CLASSES, ModelConfig
 from dslm.run.checkpoint import checkpoints
 from dslm.run.folder import RunFolder
 from dslm.run.mistaken import is_run, not_a_run
 from dslm.shards.shard_set import ShardSet
+from dslm.tasks.registry import ObjectiveConfig
 from dslm.tokenizers.tokenizer import TokenizerCard
 
 KEY = "init_from"
@@ -21,7 +21,8 @@ NO_RUNS = ("scratch", "resume", "none", "random")
 """Words of other trainers for what happens without `KEY`."""
 FREE = ("dropout", "recompute", "initialization")
 """Settings of a model that say nothing about its weights."""
-OTHERS = ("attention", "transform", "pair_head", "layers", "vocabulary", *NO_BOTTLENECK)
+HEADS = ("transform", "pair_head", *NO_BOTTLENECK, *NO_CLASSES)
+OTHERS = ("attention", "layers", "vocabulary", *HEADS)
 """Those that may differ, because what both models have means the same in both: see
 `dslm.train.weight_transfer`."""
 
@@ -38,6 +39,11 @@ class SourceRun:
     tokenizer_sha256: str
     begin: tuple[int, ...]
     """The ids with which its texts begin."""
+
+    @property
+    def tokenizer(self) -> Path:
+        """The folder of its tokenizer."""
+        return RunFolder(Path(self.run)).tokenizer
 
     @property
     def shape(self) -> dict[str, Any]:

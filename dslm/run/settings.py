@@ -16,13 +16,13 @@ from dslm.config.parse import ParseError, parse
 from dslm.config.renamed import with_current_names
 from dslm.errors import ConfigError, Problem, Problems
 from dslm.files.whole import read_json
-from dslm.objectives.registry import ObjectiveConfig
 from dslm.run.config import RENAMED, RunConfig
 from dslm.run.explained import explained, names_preset, nested, without
 from dslm.run.init_from import open_source_run
 from dslm.run.paths import with_paths
 from dslm.run.preset_names import nearest_preset
 from dslm.run.presets import PRESETS, Settings, fine_tune, tiny
+from dslm.tasks.registry import ObjectiveConfig
 
 Layers = dict[str, Settings]
 """Settings by where they come from, the weakest first."""

@@ -15,12 +15,12 @@ from dslm.config.parse import MISSING
 from dslm.environment import World
 from dslm.errors import Problems, UserError
 from dslm.objectives.base import Context, Objective
-from dslm.objectives.registry import make_objective
 from dslm.parallel.activations import Forward
 from dslm.parallel.plan import Plan
 from dslm.parallel.setup import check_gpu_float8
 from dslm.run.config import RunConfig
 from dslm.run.init_from import open_source_run
+from dslm.tasks.registry import make_objective
 from dslm.tokenizers.vocabulary import Vocabulary
 from dslm.train.data import objective_of, open_sources
 from dslm.train.file_kinds import read_settings

@@ -15,7 +15,6 @@ from typing import Any
 
 from dslm.errors import DataError, Problem, Problems
 from dslm.objectives.base import Context, Objective
-from dslm.objectives.registry import make_objective
 from dslm.run.config import DataConfig, RunConfig
 from dslm.sampling.augment import AugmentationConfig, margin
 from dslm.sampling.augmented import AugmentedStream
@@ -24,6 +23,7 @@ from dslm.sampling.packed import PackedRows
 from dslm.sampling.stream import Stream, check_sources, check_window
 from dslm.sampling.windows import Windows
 from dslm.shards.shard_set import ShardSet
+from dslm.tasks.registry import make_objective
 from dslm.tokenizers.load import load_tokenizer
 from dslm.tokenizers.tokenizer import TokenizerCard
 from dslm.tokenizers.vocabulary import Vocabulary
@@ -98,6 +98,8 @@ def objective_of(config: RunConfig, tokenizer: Path) -> Objective:
         data.document_borders,
         vocabulary,
         data.packing != "none",
+        config.model.attention == "full",
+        config.pipeline_stages == 1,
     )
     return make_objective(config.objective, context)
 

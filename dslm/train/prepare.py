@@ -212,7 +212,7 @@ def fitted(
     source: SourceRun | None,
     found: Problems,
 ) -> RunConfig:
-    """The settings with the vocabulary of the data; what does not fit the data is collected."""
+    """The settings with vocabulary and classes of the data; what does not fit it is collected."""
     config = _with_added_ids(config, sources, objective, source)
     found.problems += check_sources_fit(sources, config, objective)
     if source:
@@ -261,9 +261,11 @@ def _with_added_ids(
 
 
 def _with_vocabulary(config: RunConfig, sources: Sources, objective: Objective) -> RunConfig:
-    """The settings with the vocabulary filled in from the data."""
-    vocabulary = config.model.vocabulary or sources.train[0].vocabulary + objective.extra_ids
-    return replace(config, model=replace(config.model, vocabulary=vocabulary))
+    """The settings with the vocabulary and the number of classes filled in from the data."""
+    first = sources.train[0]
+    vocabulary = config.model.vocabulary or first.vocabulary + objective.extra_ids
+    classes = objective.class_count(first)
+    return replace(config, model=replace(config.model, vocabulary=vocabulary, classes=classes))
 
 
 def _job(

@@ -9,9 +9,9 @@ from helpers.paths import ROOT
 
 from dslm.commands.pretrain import main
 from dslm.config.help import keys
-from dslm.objectives.registry import OBJECTIVES
 from dslm.run.config import RunConfig
 from dslm.run.presets import PRESETS
+from dslm.tasks.registry import LEARNED
 
 
 def shown(capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
@@ -39,7 +39,7 @@ def test_help_of_a_preset_shows_every_key_with_its_value(
     reported = {line.split()[0] for line in lines if line.startswith("  ") and line[2] != " "}
     groups = {"model", "data", "data.augmentation", "objective", "schedule"}
     groups |= {"bad_steps", "float8", "quantization"}
-    groups |= {f"objective.{kind}" for kind in OBJECTIVES}
+    groups |= {f"objective.{kind}" for kind in LEARNED}
     assert reported == keys(RunConfig).keys() - groups
     layers = PRESETS[preset]().get("model", {}).get("layers")
     default = "required" if layers is None else f"default {layers}"

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dslm.config.parse import parse
 from dslm.objectives.base import Context
-from dslm.objectives.registry import ObjectiveConfig, make_objective
+from dslm.tasks.registry import ObjectiveConfig, make_objective
 from dslm.tokenizers.vocabulary import Vocabulary
 
 SPECIAL = {"unk": 0, "eos": 1, "pad": 2, "cls": 3, "sep": 4, "mask": 5}

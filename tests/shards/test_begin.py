@@ -16,7 +16,6 @@ from dslm.errors import DataError
 from dslm.model.config import ModelConfig
 from dslm.objectives.base import Context
 from dslm.objectives.causal import Causal, CausalConfig
-from dslm.objectives.registry import ObjectiveConfig
 from dslm.preprocess.read.reading import ReadingConfig
 from dslm.preprocess.shard import shard
 from dslm.preprocess.work.plan import ShardingConfig
@@ -30,6 +29,7 @@ from dslm.shards.manifest import FILE
 from dslm.shards.provenance import ProvenanceReader
 from dslm.shards.shard_set import ShardSet
 from dslm.shards.verify import verify
+from dslm.tasks.registry import ObjectiveConfig
 from dslm.tokenizers.load import load_tokenizer
 from dslm.tokenizers.vocabulary import Vocabulary
 

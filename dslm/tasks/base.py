@@ -1,0 +1,189 @@
+"""What a task is: how a record becomes an example, which head it needs, how it is scored.
+
+A task is an objective whose rows are labelled examples. So everything that trains, resumes, checks
+and reports a language model does the same for it. A new task is a file with a subclass of `Task`
+and a line in `registry.KINDS`.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dslm.arrays import Flags, Float32Array, Int64Array
+from dslm.errors import Problem
+from dslm.model.config import NO_BOTTLENECK, NO_CLASSES
+from dslm.objectives.base import Context, Objective, Refusals
+from dslm.objectives.batch import IGNORE
+from dslm.objectives.completion import Completion
+from dslm.sampling.examples import ExampleRows
+from dslm.sampling.stream import Samples, WindowSpec
+from dslm.shards.labels import task_of
+from dslm.shards.shard_set import ShardSet
+from dslm.tokenizers.tokenizer import Tokenizer
+
+Record = Mapping[str, Any]
+"""A record of labelled data: values by the names of its fields."""
+
+
+class UnusableError(ValueError):
+    """A record that is no example of a task; the message is the reason, a few words."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """What a record becomes."""
+
+    ids: list[int]
+    """Its tokens."""
+    labels: list[float]
+    """What is to be learned of it; see `dslm.shards.labels`."""
+    text: str
+    """Its text, by which duplicates are known."""
+    shortened: bool = False
+    """Whether it was longer than the model reads."""
+
+
+class Task(Objective):
+    """Labelled examples, and scores of classes for some of their positions."""
+
+    def __init__(self, settings: Any, context: Context) -> None:
+        super().__init__(settings, context)
+        self.window = WindowSpec(context.sequence)
+        special = context.vocabulary.special
+        self.padding = special.get("pad", special.get("eos", 0))
+        self.extras = ("visibility",) if context.full else ()
+
+    @classmethod
+    def model(cls, settings: Any) -> dict[str, Any]:
+        """A head for classes; the blocks are those of the model it begins with."""
+        head = {**NO_CLASSES, "transform": False, "pair_head": False}
+        del head["classes"]  # as many as the data has
+        return {**NO_BOTTLENECK, **head}
+
+    @classmethod
+    def token_loss(cls, settings: Any) -> None:
+        """None: what is predicted are no tokens."""
+
+    @classmethod
+    def refuses(cls, settings: Any) -> Refusals:
+        """Whatever makes rows of text."""
+        rule = f"does not go with objective.kind={cls.kind}, whose rows are examples"
+        keys = ("document_borders", "packing", "augmentation")
+        return dict.fromkeys(keys, (rule, "leave it out"))
+
+    def check_shards(self, shards: ShardSet) -> list[Problem]:
+        """Whether the set holds examples of this task, none longer than the model reads."""
+        where, task = str(shards.folder), task_of(shards)
+        if task is None or task.kind != self.kind:
+            rule = "holds " + ("text" if task is None else f"examples for {task.kind}")
+            fix = f"give labelled records: launch/fine_tune.py RUN --task {self.kind}"
+            return [Problem(where, None, f"{rule}, not examples for {self.kind}", fix)]
+        longest = int(shards.lengths().max(initial=0))
+        if longest <= self.context.sequence:
+            return []
+        rule = f"its longest example has {longest} tokens, but model.sequence is"
+        rule = f"{rule} {self.context.sequence}"
+        return [Problem(where, None, rule, "make the examples again for this model")]
+
+    def class_count(self, shards: ShardSet) -> int:
+        """As many as occur in it."""
+        task = task_of(shards)
+        return len(task.classes) if task else 0
+
+    def source(self, shards: ShardSet) -> ExampleRows:
+        """A row for each example."""
+        return ExampleRows(shards, self.context.sequence, self.padding)
+
+    def completion(self) -> Completion | None:
+        """None: no text is written."""
+        return None
+
+    @classmethod
+    @abstractmethod
+    def classes(cls, settings: Any, records: Iterable[Record]) -> tuple[str, ...]:
+        """What the classes are called, in the order of their numbers; none where there are none."""
+
+    @classmethod
+    @abstractmethod
+    def example(
+        cls, settings: Any, record: Record, classes: Sequence[str], coder: Coder
+    ) -> Example:
+        """What a record becomes.
+
+        Raises:
+            UnusableError: nothing can be learned of it.
+        """
+
+    def _trimmed(self, samples: Samples) -> tuple[Int64Array, Flags]:
+        """Rows [B, S] and where they hold text, as wide as the longest where this is allowed."""
+        rows, text = samples.tokens.astype(np.int64), samples.text
+        width = int(text.sum(1).max(initial=1)) if self.context.trimmed else rows.shape[1]
+        return rows[:, :width], text[:, :width]
+
+    def _seen(self, text: Flags) -> list[Int64Array]:
+        """What `extras` begins with: who sees whom, where a token sees all others."""
+        return [-text.astype(np.int64)] if self.context.full else []
+
+
+class Coder:
+    """Texts to the ids of an example, framed as the model has learned it.
+
+    Args:
+        tokenizer: makes the ids.
+        full: whether a token sees those behind it.
+        sequence: tokens that the model reads at most.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, full: bool, sequence: int) -> None:
+        self.tokenizer, self.sequence = tokenizer, sequence
+        special = tokenizer.special
+        framed = full and {"cls", "sep"} <= special.keys()
+        self.begin = [special["cls"]] if framed else list(tokenizer.begin)
+        end = special["sep"] if framed else special.get("eos", special.get("sep"))
+        self.between = [] if end is None else [end]
+        """Behind each text."""
+
+    def ids(self, text: str) -> list[int]:
+        """The ids of a text alone."""
+        found: list[int] = self.tokenizer.encode([text])[0].tolist()
+        return found
+
+    def framed(self, texts: Sequence[list[int]]) -> tuple[list[int], bool]:
+        """Texts between the ids that frame them, and whether any had to be cut.
+
+        The longer of two texts is cut first, as for BERT's pairs.
+        """
+        room = self.sequence - len(self.begin) - len(self.between) * len(texts)
+        sizes = [*map(len, texts)]
+        while sum(sizes) > room:
+            longest = sizes.index(max(sizes))
+            others = sorted(sizes)[-2:-1] or [0]
+            sizes[longest] -= max(1, min(sum(sizes) - room, sizes[longest] - others[0]))
+        cut = sizes != [*map(len, texts)]
+        parts = [[*text[:size], *self.between] for text, size in zip(texts, sizes, strict=True)]
+        return [*self.begin, *(one for part in parts for one in part)], cut
+
+
+def field_of(record: Record, key: str) -> Any:
+    """A field of a record.
+
+    Raises:
+        UnusableError: it is not there, or empty.
+    """
+    value = record.get(key)
+    if value is None or value == "":
+        raise UnusableError(f"has no {key}" if key not in record else f"its {key} is empty")
+    return value
+
+
+def padded(labels: Sequence[Float32Array], width: int) -> Int64Array:
+    """Labels of rows [B, width], filled up with `IGNORE`."""
+    table = np.full((len(labels), width), IGNORE, dtype=np.int64)
+    for row, own in zip(table, labels, strict=True):
+        row[: own.size] = own[:width]
+    return table

@@ -1,0 +1,159 @@
+"""Classification of a text or of two: one class of several, several at once, or an amount.
+
+The vector that is classified is that of the first token where tokens see all others (Devlin et al.
+2018), else that of the last one (Radford et al. 2018), which has seen the whole text.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from pydantic.dataclasses import dataclass
+
+from dslm.config.parse import STRICT
+from dslm.objectives.base import Context
+from dslm.objectives.batch import IGNORE, Batch
+from dslm.sampling.stream import Samples
+from dslm.tasks.base import Coder, Example, Record, Task, UnusableError, field_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(config=STRICT, frozen=True, kw_only=True)
+class ClassificationConfig:
+    """Classification of texts."""
+
+    text: str = "text"
+    """The field of the text."""
+    second: str | None = None
+    """The field of a second text, such as a hypothesis; null = there is none."""
+    label: str = "label"
+    """The field of what is to be learned."""
+    labels: Literal["one", "several", "amount"] = "one"
+    """What that holds: one class; a list of any number of classes; a number (regression)."""
+    pooler: bool = True
+    """Whether a layer of its own comes before the scores, as in BERT."""
+
+
+class Classification(Task):
+    """A text's class."""
+
+    kind = "classification"
+    meaning = "the class of a text, its classes, or an amount"
+    config = ClassificationConfig
+    settings: ClassificationConfig
+
+    def __init__(self, settings: ClassificationConfig, context: Context) -> None:
+        super().__init__(settings, context)
+        self.extras = (*self.extras, "selected")
+        self.scored_fraction = 1 / context.sequence
+        if settings.labels != "amount":
+            self.measures = ("class_loss", "accuracy")
+
+    @classmethod
+    def model(cls, settings: ClassificationConfig) -> dict[str, Any]:
+        """With BERT's pooler before the classes, unless it is not wanted."""
+        return {**super().model(settings), "pooler": settings.pooler}
+
+    @classmethod
+    def classes(cls, settings: ClassificationConfig, records: Iterable[Record]) -> tuple[str, ...]:
+        """The labels that occur, sorted; the amount alone where there are none."""
+        if settings.labels == "amount":
+            return (settings.label,)
+        found = {str(one) for record in records for one in _labels(settings, record)}
+        return tuple(sorted(found, key=_by_number))
+
+    @classmethod
+    def example(
+        cls, settings: ClassificationConfig, record: Record, classes: Sequence[str], coder: Coder
+    ) -> Example:
+        """The text or the two texts, and the number of the class, a flag for each, or the amount.
+
+        A text that is longer than the model reads is cut at its end.
+        """
+        keys = [settings.text, *([settings.second] if settings.second else [])]
+        texts = [str(field_of(record, key)) for key in keys]
+        ids, cut = coder.framed([coder.ids(text) for text in texts])
+        return Example(ids, _numbers(settings, record, classes), "\n".join(texts), cut)
+
+    def batch(self, samples: Samples) -> Batch:
+        """Inputs [B, S] with what `extras` names, and labels [B, 1] or, for several, [B, 1, C]."""
+        import torch
+
+        assert samples.labels is not None
+        rows, text = self._trimmed(samples)
+        last = text.sum(1, keepdims=True) - 1
+        selected = np.zeros_like(last) if self.context.full else last
+        inputs = [rows, *self._seen(text), selected]
+        labels = torch.from_numpy(np.stack(samples.labels))
+        if self.settings.labels == "one":
+            labels = labels.long()
+        elif self.settings.labels == "several":
+            labels = labels[:, None]
+        return tuple(map(torch.from_numpy, map(np.ascontiguousarray, inputs))), labels
+
+    def loss(self, outputs: Any, labels: Any) -> Tensor:
+        """Cross-entropy of the class, of each class by itself, or squared errors, summed up."""
+        from torch.nn import functional as F
+
+        if self.settings.labels == "one":
+            return super().loss(outputs, labels)
+        counted = labels != IGNORE
+        found = outputs.float().view_as(labels)[counted]
+        if self.settings.labels == "amount":
+            return F.mse_loss(found, labels[counted], reduction="sum")[None]
+        return F.binary_cross_entropy_with_logits(found, labels[counted], reduction="sum")[None]
+
+    def measure(self, outputs: Any, labels: Any) -> Tensor:
+        """Loss and accuracy; of several classes, each counts by itself."""
+        import torch
+
+        if self.settings.labels == "one":
+            return super().measure(outputs, labels)
+        counted = labels != IGNORE
+        right = ((outputs.view_as(labels) > 0) == (labels > 0.5))[counted].sum()
+        count = counted.sum()
+        return torch.stack([self.loss(outputs, labels)[0], count, right, count]).float().view(2, 2)
+
+
+def _labels(settings: ClassificationConfig, record: Record) -> list[Any]:
+    """What a record's label field holds, as a list."""
+    value = record.get(settings.label)
+    if settings.labels == "several":
+        return value if isinstance(value, list) else []
+    return [] if value is None or value == "" else [value]
+
+
+def _numbers(settings: ClassificationConfig, record: Record, classes: Sequence[str]) -> list[float]:
+    """The labels of a record."""
+    value = field_of(record, settings.label)
+    if settings.labels == "amount":
+        try:
+            amount = float(value)
+        except (TypeError, ValueError):
+            raise UnusableError(f"its {settings.label} is no number") from None
+        if not math.isfinite(amount):
+            raise UnusableError(f"its {settings.label} is no number")
+        return [amount]
+    if settings.labels == "several" and not isinstance(value, list):
+        raise UnusableError(f"its {settings.label} is no list")
+    numbers = [_number(settings, one, classes) for one in _labels(settings, record)]
+    if settings.labels == "one":
+        return [float(numbers[0])]
+    return [float(number in numbers) for number in range(len(classes))]
+
+
+def _number(settings: ClassificationConfig, label: Any, classes: Sequence[str]) -> int:
+    if str(label) not in classes:
+        raise UnusableError(f"its {settings.label} is none of the classes of training")
+    return classes.index(str(label))
+
+
+def _by_number(label: str) -> tuple[bool, float, str]:
+    """Numbers in their order, before words in theirs."""
+    is_number = label.removeprefix("-").isdigit()
+    return not is_number, float(label) if is_number else 0.0, label

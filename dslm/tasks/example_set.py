@@ -1,0 +1,168 @@
+"""A file of labelled records as a shard set, which training reads like any other.
+
+The path of a record: it is read, the task makes an example of it, and this becomes a document with
+labels. A record that is no example of the task is left out, counted by its reason and, of the first
+ones, named by file and line. The same file, tokenizer and settings give the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dslm.arrays import Float32Array
+from dslm.errors import DataError, Problem
+from dslm.files.fingerprint import Input, file_sha256
+from dslm.files.whole import appearing_folder
+from dslm.shards.datasets_files import write_datasets_files
+from dslm.shards.labels import TASK
+from dslm.shards.manifest import FILE, Manifest
+from dslm.shards.rows import Rows
+from dslm.shards.shard_set import ShardSet
+from dslm.shards.statistics import EXAMPLES, Statistics
+from dslm.shards.writer import ShardWriter
+from dslm.tasks.base import Coder, Example, Record, Task, UnusableError
+from dslm.tasks.records import records
+
+AT_ONCE = 1024
+"""Examples that are written together."""
+BROKEN = "cannot be read"
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """How examples are made, whatever the file."""
+
+    task: type[Task]
+    settings: Any
+    """Those of the task."""
+    coder: Coder
+    classes: tuple[str, ...] | None = None
+    """Those of training; `None` = those that occur."""
+
+    def record(self, classes: Sequence[str]) -> dict[str, Any]:
+        """What the manifest says of it."""
+        framed = {"sequence": self.coder.sequence, "begin": self.coder.begin}
+        task = {"kind": self.task.kind, "classes": [*classes], **framed}
+        return {TASK: task, self.task.kind: asdict(self.settings)}
+
+
+def example_set(path: Path, folder: Path, how: Labelling) -> ShardSet:
+    """The examples of a file; where they have been made already, nothing is done.
+
+    Args:
+        path: the file, see `records`.
+        folder: where they are, or will be.
+        how: what they are made of.
+
+    Raises:
+        DataError: the file cannot be read, or none of its records is an example.
+    """
+    source = Input(path.name, path.stat().st_size, file_sha256(path))
+    classes = how.classes
+    if classes is None:
+        found = (record for _, record in records(path) if record is not None)
+        classes = how.task.classes(how.settings, found)
+    if (folder / FILE).exists():
+        made = ShardSet.open(folder)
+        same = made.manifest.settings == how.record(classes)
+        if same and made.manifest.inputs == (source,) and not made.unlike(*_origin(how)):
+            return made
+        shutil.rmtree(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with appearing_folder(folder) as partial:
+        partial.mkdir()
+        _write(path, partial, how, classes, source)
+    return ShardSet.open(folder)
+
+
+def _origin(how: Labelling) -> tuple[str, tuple[int, ...], str]:
+    tokenizer = how.coder.tokenizer
+    return tokenizer.sha256, tokenizer.begin, "the model"
+
+
+def _write(
+    path: Path, folder: Path, how: Labelling, classes: tuple[str, ...], source: Input
+) -> None:
+    tokenizer, statistics = how.coder.tokenizer, Statistics()
+    kept = _examples(path, how, classes, statistics)
+    shard = folder / "shard-00000.arrow"
+    with ShardWriter(shard, tokenizer.dtype, labelled=True) as writer:
+        while some := [*islice(kept, AT_ONCE)]:
+            rows = _rows(some, tokenizer.dtype)
+            writer.add(rows)
+            statistics.text_bytes += int(rows.text_bytes.sum())
+            statistics.maximum_token = max(statistics.maximum_token, int(rows.tokens.max()))
+        if not writer.documents:
+            rule = f"holds no record that is an example for {how.task.kind}"
+            fix = "; ".join(statistics.examples[:3]) or "it is empty"
+            raise DataError(Problem(str(path), None, rule, fix))
+        written = writer.finish()
+    statistics.documents = statistics.sentences = written.documents
+    statistics.tokens = written.tokens
+    manifest = Manifest(
+        format=2,
+        dtype="uint16" if tokenizer.dtype.itemsize == 2 else "uint32",
+        vocabulary=tokenizer.vocabulary,
+        tokenizer_sha256=tokenizer.sha256,
+        begin=tokenizer.begin,
+        statistics=statistics,
+        settings=how.record(classes),
+        inputs=(source,),
+        shards=(written,),
+    )
+    tokenizer.save(folder / "tokenizer")
+    write_datasets_files(folder, manifest)
+    manifest.save(folder)
+
+
+def _examples(
+    path: Path, how: Labelling, classes: tuple[str, ...], statistics: Statistics
+) -> Iterator[tuple[int, Example]]:
+    """The examples of a file and their lines; what is left out is counted."""
+    for line, record in records(path):
+        try:
+            example = _example(record, how, classes)
+        except UnusableError as cause:
+            reason = str(cause)
+            counts = statistics.broken if record is None else statistics.left_out
+            counts[reason] = counts.get(reason, 0) + 1
+            if len(statistics.examples) < EXAMPLES:
+                statistics.examples.append(f"{path}:{line}: {reason}")
+            continue
+        if example.shortened:
+            statistics.changed["cut"] = statistics.changed.get("cut", 0) + 1
+        yield line, example
+
+
+def _example(record: Record | None, how: Labelling, classes: tuple[str, ...]) -> Example:
+    if record is None:
+        raise UnusableError(BROKEN)
+    return how.task.example(how.settings, record, classes, how.coder)
+
+
+def _rows(found: Sequence[tuple[int, Example]], dtype: np.dtype[Any]) -> Rows:
+    """Some examples, as documents of a sentence each."""
+    lines, examples = [line for line, _ in found], [example for _, example in found]
+    texts = [example.text.encode() for example in examples]
+    labels: Float32Array = np.array([n for one in examples for n in one.labels], np.float32)
+    return Rows(
+        tokens=np.array([n for one in examples for n in one.ids], dtype),
+        ends=np.cumsum([0, *(len(one.ids) for one in examples)]),
+        sentences=np.zeros(len(examples), np.int64),
+        sentence_ends=np.arange(len(examples) + 1),
+        inputs=np.zeros(len(examples), np.int64),
+        offsets=np.array(lines, np.int64),
+        languages=[""] * len(examples),
+        hashes=[hashlib.sha256(text).digest() for text in texts],
+        text_bytes=np.array([*map(len, texts)], np.int64),
+        labels=labels,
+        label_ends=np.cumsum([0, *(len(one.labels) for one in examples)]),
+    )

@@ -1,0 +1,90 @@
+"""Tagging of words: named entities, parts of speech.
+
+A word's tag is that of its first token (Devlin et al. 2018, section 5.3); its other tokens count
+for nothing. Text without spaces is tagged by spans of characters, see `spans`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from pydantic.dataclasses import dataclass
+
+from dslm.config.parse import STRICT
+from dslm.objectives.base import Context
+from dslm.objectives.batch import IGNORE, Batch, as_batch
+from dslm.sampling.stream import Samples
+from dslm.tasks.base import Coder, Example, Record, Task, UnusableError, field_of, padded
+
+
+@dataclass(config=STRICT, frozen=True, kw_only=True)
+class TaggingConfig:
+    """Tagging of words."""
+
+    words: str = "words"
+    """The field of the words, a list, or a text whose words stand between spaces."""
+    tags: str = "tags"
+    """The field of their tags, one for each word."""
+
+
+class Tagging(Task):
+    """A tag for each word."""
+
+    kind = "tagging"
+    meaning = "a tag for each word of a text"
+    config = TaggingConfig
+    settings: TaggingConfig
+
+    def __init__(self, settings: TaggingConfig, context: Context) -> None:
+        super().__init__(settings, context)
+        self.measures = ("tag_loss", "accuracy")
+
+    @classmethod
+    def classes(cls, settings: TaggingConfig, records: Iterable[Record]) -> tuple[str, ...]:
+        """The tags that occur, sorted, ``O`` first."""
+        found = {tag for record in records for tag in _listed(record.get(settings.tags))}
+        return tuple(sorted(found, key=lambda tag: (tag != "O", tag)))
+
+    @classmethod
+    def example(
+        cls, settings: TaggingConfig, record: Record, classes: Sequence[str], coder: Coder
+    ) -> Example:
+        """The words one behind the other, and the number of a tag at the first token of each.
+
+        Words that the model cannot read any more are left out, and the example counts as shortened.
+        """
+        words = _listed(field_of(record, settings.words))
+        tags = _listed(field_of(record, settings.tags))
+        if len(words) != len(tags):
+            raise UnusableError(f"has {len(words)} words but {len(tags)} tags")
+        if unknown := set(tags) - set(classes):
+            raise UnusableError(f"its tag {min(unknown)} is none of those of training")
+        ids, labels = list[int](), list[float]()
+        room = coder.sequence - len(coder.begin) - len(coder.between)
+        for number, (word, tag) in enumerate(zip(words, tags, strict=True)):
+            pieces = coder.ids(f" {word}" if number else word)
+            if len(ids) + len(pieces) > room:
+                break
+            ids += pieces
+            first = [float(classes.index(tag))] if pieces else []
+            labels += first + [float(IGNORE)] * (len(pieces) - 1)
+        before, behind = [float(IGNORE)] * len(coder.begin), [float(IGNORE)] * len(coder.between)
+        whole, _ = coder.framed([ids])
+        cut = sum(label != IGNORE for label in labels) < len(words)
+        return Example(whole, [*before, *labels, *behind], " ".join(words), cut)
+
+    def batch(self, samples: Samples) -> Batch:
+        """Inputs [B, S] with what `extras` names, and tags [B, S]."""
+        assert samples.labels is not None
+        rows, text = self._trimmed(samples)
+        labels = padded(samples.labels, rows.shape[1])
+        return as_batch([rows, *self._seen(text)], [labels.astype(np.int64)])
+
+
+def _listed(value: Any) -> list[str]:
+    """Words or tags, however they are given."""
+    if isinstance(value, str):
+        return value.split()
+    return [*map(str, value)] if isinstance(value, (list, tuple)) else []

@@ -1,0 +1,83 @@
+"""Tasks are trained like language models: the same losses at any layout, and on from any other."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers.deepspeed_json import deepspeed
+from helpers.launching import Ended, launch
+
+from dslm.config.parse import parse
+from dslm.tasks.base import Coder
+from dslm.tasks.example_set import Labelling, example_set
+from dslm.tasks.registry import TASKS
+from dslm.tokenizers.load import load_tokenizer
+
+pytestmark = pytest.mark.ranks
+SHAPE = "model.layers=2 model.heads=2 model.width=16 model.sequence=24 log_interval=1 seed=3"
+LAYOUTS = {"ZeRO-2": (2, 2, 1), "ZeRO-3": (2, 3, 1), "pipeline": (2, 1, 2)}
+WORDS = ["stone", "river", "light", "dark", "falls", "never"]
+
+
+def record(draw: random.Random) -> dict[str, Any]:
+    words = draw.choices(WORDS, k=draw.randint(1, 4))
+    tags = ["B-x" if word == "river" else "O" for word in words]
+    label = "yes" if "river" in words else "no"
+    return {"text": " ".join(words), "label": label, "words": words, "tags": tags}
+
+
+@pytest.fixture(scope="module", params=["classification", "tagging"])
+def trained(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, unigram: Path
+) -> tuple[Ended, list[str]]:
+    """Twenty steps on one rank, and the words that made them."""
+    kind, folder = request.param, tmp_path_factory.mktemp(request.param)
+    draw = random.Random(1)
+    lines = [json.dumps(record(draw)) for _ in range(100)]
+    (folder / "records.jsonl").write_text("\n".join(lines))
+    task, tokenizer = TASKS[kind], load_tokenizer(unigram)
+    how = Labelling(task, parse(task.config, {}), Coder(tokenizer, True, 24))
+    data = example_set(folder / "records.jsonl", folder / "set", how).folder
+    words = ["tiny", *SHAPE.split(), f"objective.kind={kind}", f"data.train={data}"]
+    words += [f"data.validation={data}", "model.attention=full", "schedule.kind=constant"]
+    words.append("schedule.warmup_steps=2")
+    ended = launch(folder / "run", [*words, "steps=20"], deepspeed(0), 1)
+    assert ended.code == 0, ended.messages
+    return ended, words
+
+
+def test_a_task_is_learned(trained: tuple[Ended, list[str]]) -> None:
+    losses = trained[0].metrics()
+    assert losses[-1] < 0.8 * losses[0]
+    assert trained[0].metrics("accuracy")[-1] > 0.6
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_layout_does_not_change_the_losses(
+    layout: str, trained: tuple[Ended, list[str]], tmp_path: Path
+) -> None:
+    alone, words = trained
+    ranks, stage, stages = LAYOUTS[layout]
+    more = [*words, "steps=20", f"pipeline_stages={stages}"]
+    ended = launch(tmp_path / "run", more, deepspeed(stage), ranks)
+    assert ended.code == 0, ended.messages
+    assert ended.metrics()[0] == pytest.approx(alone.metrics()[0], abs=1e-6)
+    assert ended.metrics() == pytest.approx(alone.metrics(), abs=1e-4)
+
+
+def test_what_zero_2_began_a_pipeline_goes_on_with(
+    trained: tuple[Ended, list[str]], tmp_path: Path
+) -> None:
+    whole, words = trained
+    half = launch(tmp_path / "half", [*words, "steps=10"], deepspeed(2), 2)
+    assert half.code == 0, half.messages
+    shutil.copytree(half.folder, tmp_path / "run")
+    more = [*words, "steps=20", "pipeline_stages=2"]
+    resumed = launch(tmp_path / "run", more, deepspeed(1), 2)
+    assert "from step 10" in resumed.messages
+    assert resumed.metrics() == pytest.approx(whole.metrics(), abs=1e-4)
