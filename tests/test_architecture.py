@@ -29,7 +29,7 @@ ROOMS = [
     {"arrays", "environment", "progress"},
     {"cluster", "config", "workers"},
     {"files"},
-    {"tokenizers"},
+    {"tokenizers", "metrics"},
     {"shards"},
     {"quantization"},
     {"preprocess", "sampling", "model"},
@@ -173,6 +173,7 @@ def test_only_one_room_knows_deepspeed_and_imports_it_late() -> None:
 
 
 TORCHLESS = {"cluster", "files", "tokenizers", "shards", "preprocess", "sampling", "run", "report"}
+TORCHLESS |= {"metrics"}
 
 
 @pytest.mark.parametrize("name", sorted(TORCHLESS))

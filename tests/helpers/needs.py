@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
@@ -28,3 +30,12 @@ def absent(programs: Iterable[str]) -> str:
     """Which programs are not installed; empty when all are."""
     names = [name for name in programs if not shutil.which(name, path=search_path())]
     return f"not installed: {', '.join(names)}" if names else ""
+
+
+def oracle(module: str) -> Any:
+    """A module of another library, with whose results ours are compared."""
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as missing:
+        need(f"not installed: {missing.name} (pip install -e '.[dev,oracles]')")
+        raise
