@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from dslm.arrays import Int64Array
 from dslm.errors import DataError, Problem
-from dslm.metrics.records import check
+from dslm.metrics.records import arrays
 
 Reals = npt.NDArray[np.float64]
 
@@ -33,10 +33,9 @@ def reliability(confidence: npt.ArrayLike, correct: npt.ArrayLike, bins: int) ->
         bins: how many, the m-th from (m - 1) / bins, without it, to m / bins; 0 is in the first.
 
     Raises:
-        DataError: no record, not as many of one as of the other, or a confidence outside [0, 1].
+        DataError: no record, shapes that differ, or a confidence outside [0, 1].
     """
-    confidence, correct = np.asarray(confidence, np.float64), np.asarray(correct, np.float64)
-    check(correct, confidence)
+    correct, confidence = (each.astype(np.float64) for each in arrays(correct, confidence))
     if strange := confidence[~((confidence >= 0) & (confidence <= 1))].tolist():
         raise DataError(Problem("confidence", strange[0], "a probability, from 0 to 1"))
     edges = np.linspace(0.0, 1.0, bins + 1)[1:-1]

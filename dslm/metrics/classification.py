@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from dslm.arrays import Int64Array
 from dslm.errors import DataError, Problem
-from dslm.metrics.records import check
+from dslm.metrics.records import arrays
 
 Labels = npt.ArrayLike
 
@@ -21,9 +21,9 @@ def accuracy(gold: Labels, predicted: Labels) -> float:
     """The share of records with the right class; shapes [N].
 
     Raises:
-        DataError: no record, or not as many of one as of the other; so for all metrics here.
+        DataError: no record, or predictions of another shape; so for all metrics here.
     """
-    gold, predicted = _arrays(gold, predicted)
+    gold, predicted = arrays(gold, predicted)
     return float((gold == predicted).mean())
 
 
@@ -41,7 +41,7 @@ def confusion_matrix(gold: Labels, predicted: Labels, classes: Labels | None = N
     Raises:
         DataError: also, when a label is none of the classes.
     """
-    gold, predicted = _arrays(gold, predicted)
+    gold, predicted = arrays(gold, predicted)
     found, places = np.unique(np.concatenate([gold, predicted]), return_inverse=True)
     order = found if classes is None else np.asarray(classes)
     place_of = {label: place for place, label in enumerate(order.tolist())}
@@ -103,12 +103,6 @@ def _mean_f1(hits: Int64Array, predicted: Int64Array, gold: Int64Array) -> float
     return float((2.0 * hits / np.where(both == 0, 1, both)).mean())
 
 
-def _arrays(gold: Labels, predicted: Labels) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    gold, predicted = np.asarray(gold), np.asarray(predicted)
-    check(gold, predicted)
-    return gold, predicted
-
-
 def _flags(gold: Labels, predicted: Labels) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    gold, predicted = _arrays(gold, predicted)
+    gold, predicted = arrays(gold, predicted)
     return gold.astype(bool), predicted.astype(bool)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sized
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from dslm.errors import DataError, Problem
 
@@ -33,6 +36,22 @@ def check(gold: Sized, predicted: Sized, least: int = 1) -> None:
     if len(gold) < least:
         rule = f"the metric is defined for {least} or more"
         raise DataError(Problem("records", len(gold), rule, "give a file with more records"))
+
+
+def arrays(
+    gold: npt.ArrayLike, predicted: npt.ArrayLike, least: int = 1
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Both as arrays, for metrics whose records are numbers, labels or rows of flags.
+
+    Raises:
+        DataError: as in `check`, or their shapes differ, which would otherwise be broadcast.
+    """
+    gold, predicted = np.asarray(gold), np.asarray(predicted)
+    check(gold, predicted, least)
+    if gold.shape != predicted.shape:
+        rule = f"of the shape of the right answers, {gold.shape}"
+        raise DataError(Problem("predictions", predicted.shape, rule))
+    return gold, predicted
 
 
 def precision_recall_f1(hits: int, predicted: int, gold: int) -> Scores:

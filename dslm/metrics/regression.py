@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from dslm.metrics.records import check
+from dslm.metrics.records import arrays
 
 Reals = npt.NDArray[np.float64]
 
@@ -16,10 +16,9 @@ def pearson(gold: npt.ArrayLike, predicted: npt.ArrayLike) -> float:
     Not a number when one side is constant, as in SciPy: no correlation is defined then.
 
     Raises:
-        DataError: fewer than two records, or not as many of one as of the other.
+        DataError: fewer than two records, or predictions of another shape.
     """
-    sides = np.asarray(gold, np.float64), np.asarray(predicted, np.float64)
-    check(*sides, least=2)
+    sides = [side.astype(np.float64) for side in arrays(gold, predicted, least=2)]
     if any((side == side[0]).all() for side in sides):
         return float("nan")
     first, second = (_direction(side) for side in sides)

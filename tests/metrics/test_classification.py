@@ -83,3 +83,5 @@ def test_no_record_and_unequal_numbers_of_records_are_mistakes(metric: Any) -> N
         metric([], [])
     with pytest.raises(DataError, match="predictions = 1: as many as there are right answers, 2"):
         metric([[1], [0]], [[1]])
+    with pytest.raises(DataError, match=r"predictions = \(2,\): of the shape of .*, \(2, 1\)$"):
+        metric([[1], [0]], [1, 0])
