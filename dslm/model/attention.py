@@ -12,9 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from dslm.model.config import ModelConfig
+from dslm.model.cross_attention import Source
 from dslm.model.dropout import Dropout, Site
 from dslm.model.layers import Linear
 from dslm.model.positions import rotary, rotate
+from dslm.model.relative import relative_bias
 from dslm.model.visibility import Visibility, attend
 
 
@@ -33,6 +35,8 @@ class Cache:
         self.keys = like.new_empty(shape)
         self.values = like.new_empty(shape)
         self.length = 0
+        self.source: Source | None = None
+        """What a decoder's block keeps of the source, once it has read it."""
 
     def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Add new tokens' keys and values [B, K, S, E]; return those of all tokens so far."""
@@ -63,6 +67,7 @@ class Attention(nn.Module):
         position_ids: Tensor | None = None,
         selected: Tensor | None = None,
         dropout_keys: Tensor | None = None,
+        relative: Tensor | None = None,
         cache: Cache | None = None,
     ) -> Tensor:
         """Let each token attend to those it sees.
@@ -74,6 +79,7 @@ class Attention(nn.Module):
                 the row.
             selected: [B, M], the positions in the row whose vectors are wanted; all without it.
             dropout_keys: [B], see `dslm.model.dropout`; needed in training.
+            relative: [buckets, H], the numbers of a stack, see `dslm.model.relative`.
             cache: holds earlier tokens when generating; `hidden` then follows them.
 
         Returns:
@@ -83,12 +89,15 @@ class Attention(nn.Module):
             part.view(*part.shape[:2], -1, self.config.head_width).transpose(1, 2)
             for part in torch.split(self.project(hidden), self.widths, dim=-1)
         )  # [B, H, S, E], [B, K, S, E] twice
+        start = cache.length if cache is not None else 0
         if self.config.positions == "rotary":
-            start = cache.length if cache is not None else 0
             cosines, sines = self._turns(hidden, start, position_ids)
             queries, keys = rotate(queries, cosines, sines), rotate(keys, cosines, sines)
         if cache is not None:
             keys, values = cache.append(keys, values)
+        bias = None
+        if relative is not None:
+            bias = relative_bias(self.config, relative, start, keys.shape[2])
         mixed = attend(
             queries,
             keys,
@@ -97,6 +106,8 @@ class Attention(nn.Module):
             selected,
             causal=self.config.attention == "causal",
             dropped=self.dropout.of_heads(queries, dropout_keys, selected),
+            bias=bias,
+            scale=None if self.config.attention_scale else 1.0,
         )
         return self.output(mixed.transpose(1, 2).flatten(2))
 

@@ -1,27 +1,42 @@
-"""One block: attention and feed-forward, each with its normalization and residual sum."""
+"""One block: attention, in a decoder also to the encoder's output, and feed-forward.
+
+Each has its normalization and residual sum.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from dslm.model.attention import Attention, Cache
 from dslm.model.config import ModelConfig
+from dslm.model.cross_attention import CrossAttention
 from dslm.model.dropout import Dropout, Site
 from dslm.model.layers import Linear, norm, select
 from dslm.model.visibility import Visibility
 
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "gelu": F.gelu,
+    "gelu_tanh": partial(F.gelu, approximate="tanh"),
+    "relu": torch.relu,
+    "swiglu": F.silu,
+    "geglu": partial(F.gelu, approximate="tanh"),
+}
+"""The nonlinearity, or that of the gate, by `ModelConfig.activation`."""
+
 
 class FeedForward(nn.Module):
-    """Two linear maps with a nonlinearity between them, gated for SwiGLU (Shazeer 2020)."""
+    """Two linear maps with a nonlinearity between them, which may be a gate (Shazeer 2020)."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.gated = config.activation == "swiglu"
-        self.approximate = "tanh" if config.activation == "gelu_tanh" else "none"
+        self.gated, self.activation = config.gated, ACTIVATIONS[config.activation]
         widened = config.inner_width * (2 if self.gated else 1)
         self.stacked = {"enter.weight": (config.inner_width,) * (widened // config.inner_width)}
         self.enter = Linear(config.width, widened, config.bias, config.initialization)
@@ -33,14 +48,12 @@ class FeedForward(nn.Module):
         inner = self.enter(hidden)
         if self.gated:
             gate, inner = inner.chunk(2, dim=-1)
-            inner = F.silu(gate) * inner
-        else:
-            inner = F.gelu(inner, approximate=self.approximate)
-        return self.leave(inner)
+            return self.leave(self.activation(gate) * inner)
+        return self.leave(self.activation(inner))
 
 
 class Block(nn.Module):
-    """Attention, then feed-forward.
+    """Attention, then feed-forward; in a decoder behind an encoder, cross-attention between them.
 
     Pre-norm as in Radford et al. 2019, post-norm as in Vaswani et al. 2017.
     """
@@ -53,6 +66,10 @@ class Block(nn.Module):
         self.feed_forward_dropout = Dropout(config.dropout, Site.FEED_FORWARD)
         self.attention_norm, self.attention = norm(config), Attention(config)
         self.feed_forward_norm, self.feed_forward = norm(config), FeedForward(config)
+        self.crosses = config.encoder_layers > 0
+        if self.crosses:
+            self.cross_attention_norm, self.cross_attention = norm(config), CrossAttention(config)
+            self.cross_dropout = Dropout(config.dropout, Site.CROSS_MIXED)
 
     def forward(
         self,
@@ -61,24 +78,27 @@ class Block(nn.Module):
         position_ids: Tensor | None = None,
         selected: Tensor | None = None,
         dropout_keys: Tensor | None = None,
+        relative: Tensor | None = None,
+        memory: Tensor | None = None,
         cache: Cache | None = None,
     ) -> Tensor:
-        """Map [B, S, D] to [B, S, D] or [B, M, D]; the arguments are those of `Attention`."""
+        """Map [B, S, D] to [B, S, D] or [B, M, D]; the arguments are those of `Attention`.
+
+        Behind an encoder `memory` [B, T, D] is its output, and `visibility` that of the source; the
+        block's own tokens then see those before them.
+        """
+        given = hidden, visibility, position_ids, selected, dropout_keys, relative, memory
         if self.recompute and self.training:
             # Re-entrant, because ZeRO-3 frees gathered weights between the two passes, which the
             # other kind mistakes for activations that changed their shape.
             recomputed: Tensor = checkpoint(
                 self._forward,
-                hidden,
-                visibility,
-                position_ids,
-                selected,
-                dropout_keys,
+                *given,
                 use_reentrant=True,
                 preserve_rng_state=False,  # nothing is drawn
             )
             return recomputed
-        return self._forward(hidden, visibility, position_ids, selected, dropout_keys, cache)
+        return self._forward(*given, cache)
 
     def _forward(
         self,
@@ -87,13 +107,38 @@ class Block(nn.Module):
         position_ids: Tensor | None,
         selected: Tensor | None,
         dropout_keys: Tensor | None,
+        relative: Tensor | None,
+        memory: Tensor | None,
         cache: Cache | None = None,
     ) -> Tensor:
         normed = self.attention_norm(hidden) if self.pre else hidden
-        mixed = self.attention(normed, visibility, position_ids, selected, dropout_keys, cache)
+        own = None if self.crosses else visibility
+        mixed = self.attention(normed, own, position_ids, selected, dropout_keys, relative, cache)
         hidden = select(hidden, selected) + self.attention_dropout(mixed, dropout_keys, selected)
         if not self.pre:
             hidden = self.attention_norm(hidden)
+        if self.crosses:
+            hidden = self._cross(hidden, memory, visibility, dropout_keys, cache)
         change = self.feed_forward(self.feed_forward_norm(hidden) if self.pre else hidden)
         hidden = hidden + self.feed_forward_dropout(change, dropout_keys, selected)
         return hidden if self.pre else self.feed_forward_norm(hidden)
+
+    def _cross(
+        self,
+        hidden: Tensor,
+        memory: Tensor | None,
+        visibility: Visibility | None,
+        dropout_keys: Tensor | None,
+        cache: Cache | None,
+    ) -> Tensor:
+        source = None if cache is None else cache.source
+        if source is None:
+            assert memory is not None, "a decoder's block needs the encoder's output"
+            numbers = None if visibility is None else visibility.numbers
+            source = self.cross_attention.read(memory, numbers)
+        if cache is not None:
+            cache.source = source
+        normed = self.cross_attention_norm(hidden) if self.pre else hidden
+        mixed = self.cross_attention(normed, source, dropout_keys)
+        hidden = hidden + self.cross_dropout(mixed, dropout_keys)
+        return hidden if self.pre else self.cross_attention_norm(hidden)

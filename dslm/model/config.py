@@ -6,6 +6,7 @@ Nothing here imports torch: a shape is checked and counted before anything expen
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -28,6 +29,9 @@ NO_BOTTLENECK: dict[str, Any] = {
 }
 """What a model has that is no autoencoder."""
 
+ONE_STACK: dict[str, Any] = {**NO_BOTTLENECK, "encoder_layers": 0}
+"""What a model has that is one stack."""
+
 
 NO_CLASSES: dict[str, Any] = {"classes": 0, "pooler": False}
 """What a model has that scores token ids."""
@@ -37,14 +41,17 @@ NO_CLASSES: dict[str, Any] = {"classes": 0, "pooler": False}
 class ModelConfig:
     """The shape of a Transformer of one stack (Vaswani et al. 2017) or of recurrent layers.
 
-    With `bottleneck_length` there is a bottleneck and another stack behind it: an autoencoder.
+    With `bottleneck_length` there is a bottleneck and another stack behind it: an autoencoder. With
+    `encoder_layers` there is an encoder before it, and every block attends to what that gives.
     """
 
     block: Literal["attention", "lstm", "gru"] = "attention"
     """How tokens reach each other: attention and feed-forward, or a recurrent layer (Hochreiter &
     Schmidhuber 1997; Cho et al. 2014)."""
     layers: Count
-    """Number of blocks."""
+    """Number of blocks; with `encoder_layers` those of the decoder."""
+    encoder_layers: Annotated[int, Field(ge=0)] = 0
+    """Blocks of an encoder, which reads a source; the decoder's attend to it. 0 = one stack."""
     heads: Count | None = None
     """Attention heads; must divide `width`; null only for recurrent blocks."""
     width: Count
@@ -58,10 +65,15 @@ class ModelConfig:
     key_value_heads: Count | None = None
     """Heads of keys and values (grouped-query attention); must divide `heads`; null = `heads`."""
     feed_forward: Count | None = None
-    """Inner width of the feed-forward layer; null = 4 × `width`, for swiglu 8/3 × `width`
+    """Inner width of the feed-forward layer; null = 4 × `width`, for gated ones 8/3 × `width`
     rounded up to a multiple of 64."""
-    positions: Literal["learned", "sinusoidal", "rotary", "none"] = "learned"
-    """How a token knows its position."""
+    positions: Literal["learned", "sinusoidal", "rotary", "relative", "none"] = "learned"
+    """How a token knows its position; relative adds to each attention score a number for the
+    distance, learned for each head and shared by all blocks of a stack (T5)."""
+    relative_buckets: Annotated[int, Field(ge=4, multiple_of=4)] = 32
+    """Kinds of distances that have such numbers (only for `positions` = relative)."""
+    relative_distance: Annotated[int, Field(ge=8)] = 128
+    """Distance in tokens from which on all are of one kind (only for `positions` = relative)."""
     rotary_base: Annotated[float, Field(gt=1)] = 10000.0
     """Base of the rotary wavelengths (only for `positions` = rotary)."""
     segments: Annotated[int, Field(ge=0)] = 0
@@ -74,12 +86,17 @@ class ModelConfig:
     """Normalize before each sublayer (GPT-2) or after its residual sum (the original)."""
     norm_epsilon: Annotated[float, Field(gt=0)] = 1e-5
     """Added to the variance before its root is taken."""
-    activation: Literal["gelu", "gelu_tanh", "swiglu"] = "gelu_tanh"
-    """Nonlinearity of the feed-forward layer; gelu_tanh is GPT-2's approximation."""
+    activation: Literal["gelu", "gelu_tanh", "relu", "swiglu", "geglu"] = "gelu_tanh"
+    """Nonlinearity of the feed-forward layer; gelu_tanh is GPT-2's approximation, which geglu
+    uses too; swiglu and geglu are gated (Shazeer 2020)."""
+    attention_scale: bool = True
+    """Whether attention scores are divided by the root of the head's width (T5: no)."""
     bias: bool = True
     """Whether linear and recurrent layers and LayerNorm add a bias."""
     tied: bool = True
     """Whether the output head shares the token embedding's weight."""
+    head_scale: bool = False
+    """Whether a tied head divides hidden vectors by the root of `width` (T5)."""
     transform: bool = False
     """Whether a layer of its own and a bias for each token id belong to the head (BERT)."""
     pair_head: bool = False
@@ -123,11 +140,26 @@ class ModelConfig:
         return self.key_value_heads or self.heads or 1
 
     @property
+    def gated(self) -> bool:
+        """Whether half of the feed-forward layer's first map is a gate of the other half."""
+        return self.activation in ("swiglu", "geglu")
+
+    @property
+    def encoder(self) -> ModelConfig:
+        """The shape of the encoder alone: a stack that sees the whole source."""
+        return replace(self, layers=self.encoder_layers, encoder_layers=0, attention="full")
+
+    @property
+    def decoder(self) -> ModelConfig:
+        """The shape of what comes behind the encoder; the model itself if there is none."""
+        return replace(self, attention="causal") if self.encoder_layers else self
+
+    @property
     def inner_width(self) -> int:
         """Inner width of the feed-forward layer."""
         if self.feed_forward is not None:
             return self.feed_forward
-        return 64 * math.ceil(self.width / 24) if self.activation == "swiglu" else 4 * self.width
+        return 64 * math.ceil(self.width / 24) if self.gated else 4 * self.width
 
     @property
     def narrow_width(self) -> int:
@@ -157,7 +189,7 @@ class ModelConfig:
     @property
     def blocks(self) -> int:
         """Number of blocks in all."""
-        return self.layers + self.decoder_blocks
+        return self.encoder_layers + self.layers + self.decoder_blocks
 
     @property
     def reach(self) -> int | None:
@@ -177,7 +209,22 @@ def check_model(config: ModelConfig) -> list[Problem]:
     if config.positions == "sinusoidal" and config.width % 2:
         rule = "must be even for sinusoidal positions"
         problems.append(Problem("model.width", config.width, rule, f"use {config.width + 1}"))
+    if config.encoder_layers:
+        problems += _check_encoder(config)
+    if config.head_scale and (config.pair_head or not config.tied):
+        rule = "is of a tied head without one for pairs"
+        problems.append(Problem("model.head_scale", True, rule, "leave it out"))
     return problems + (_check_code(config) if config.bottleneck_length else _check_no_code(config))
+
+
+def _check_encoder(config: ModelConfig) -> list[Problem]:
+    """What an encoder–decoder has none of."""
+    rule = "does not go with model.encoder_layers"
+    return [
+        Problem(f"model.{key}", found, rule, "leave it out")
+        for key in ("block", "segments", "transform", "pair_head", "bottleneck_length")
+        if (found := getattr(config, key)) != getattr(ModelConfig, key)
+    ]
 
 
 def _check_attention(config: ModelConfig) -> list[Problem]:
@@ -188,6 +235,10 @@ def _check_attention(config: ModelConfig) -> list[Problem]:
         rule = f"gives heads of odd width {config.head_width}, which rotary positions cannot turn"
         fix = "make model.width / model.heads even"
         problems.append(Problem("model.heads", config.heads, rule, fix))
+    if config.positions == "relative" and config.relative_distance <= config.relative_buckets // 2:
+        rule = f"must be more than half of model.relative_buckets = {config.relative_buckets}"
+        fix = f"use {config.relative_buckets // 2 + 1} or more"
+        problems.append(Problem("model.relative_distance", config.relative_distance, rule, fix))
     return problems + _check_divisor("key_value_heads", config.query_groups, "heads", config.heads)
 
 
@@ -204,9 +255,10 @@ def _check_recurrent(config: ModelConfig) -> list[Problem]:
     if config.attention == "full":
         rule = f"model.block = {config.block!r} sees only the tokens before"
         problems.append(Problem("model.attention", "full", rule, "use the causal objective"))
-    if config.positions == "rotary":
-        rule = "turns attention heads, which a recurrent block has none of"
-        problems.append(Problem("model.positions", "rotary", rule, "write model.positions=none"))
+    if config.positions in ("rotary", "relative"):
+        rule = "needs attention heads, which a recurrent block has none of"
+        fix = "write model.positions=none"
+        problems.append(Problem("model.positions", config.positions, rule, fix))
     return problems
 
 

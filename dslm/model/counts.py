@@ -8,20 +8,32 @@ from dslm.model.config import GATES, ModelConfig
 def parameter_count(config: ModelConfig) -> int:
     """Number of weights, tied ones counted once."""
     outside = _embedding_count(config) + _code_count(config) + _head_count(config)
-    return outside + block_count(config) * config.blocks
+    if config.encoder_layers:
+        outside += _positions_count(config) + _final_norm_count(config)
+    crossing = cross_count(config) * config.layers
+    return outside + block_count(config) * config.blocks + crossing
 
 
 def block_count(config: ModelConfig) -> int:
-    """Number of weights of one block."""
+    """Number of weights of one block, without those of `cross_count`."""
     if config.recurrent:
         widened = 2 * config.width + (2 if config.bias else 0)  # the token and the memory
         return GATES[config.block] * config.width * widened + _norm_count(config)
-    width, inner, groups = config.width, config.inner_width, config.query_groups
-    projected = width + 2 * groups * config.head_width  # queries, keys, values
-    widened = (2 if config.activation == "swiglu" else 1) * inner
+    width, inner = config.width, config.inner_width
+    projected = width + _remembered(config)  # queries, keys, values
+    widened = (2 if config.gated else 1) * inner
     matrices = width * projected + width * width + width * widened + inner * width
     biases = (projected + width + widened + width) if config.bias else 0
     return matrices + biases + 2 * _norm_count(config)
+
+
+def cross_count(config: ModelConfig) -> int:
+    """Number of weights by which a block attends to an encoder's output, if it does."""
+    if not config.encoder_layers:
+        return 0
+    remembered = _remembered(config)
+    biases = 2 * config.width + remembered if config.bias else 0
+    return config.width * (2 * config.width + remembered) + biases + _norm_count(config)
 
 
 def flops_per_token(config: ModelConfig, scored: float = 1.0) -> float:
@@ -30,8 +42,11 @@ def flops_per_token(config: ModelConfig, scored: float = 1.0) -> float:
     6 for each weight that multiplies (all but position and untied input embeddings) plus
     12 × blocks × width × sequence for attention, without the causal half being taken off:
     the convention of PaLM (Chowdhery et al. 2022, appendix B) and nanoGPT. Recurrent blocks have
-    their weights only. `scored` is the share of the tokens of which scores are made.
+    their weights only. `scored` is the share of the tokens of which scores are made; of an
+    encoder–decoder, which counts tokens of the source, how many of the target come with each.
     """
+    if config.encoder_layers:
+        return _two_stacks_flops(config, scored)
     multiplying = parameter_count(config)
     if config.positions == "learned":
         multiplying -= config.sequence * config.width
@@ -47,22 +62,49 @@ def flops_per_token(config: ModelConfig, scored: float = 1.0) -> float:
     return 6.0 * multiplying + (0.0 if config.recurrent else attention)
 
 
+def _two_stacks_flops(config: ModelConfig, scored: float) -> float:
+    """The encoder reads every token of a source, the decoder keys and values of its output."""
+    remembered = config.width * _remembered(config)
+    source = block_count(config) * config.encoder_layers + remembered * config.layers
+    each = block_count(config) + cross_count(config) - remembered
+    target = each * config.layers + config.size * config.width
+    reached = config.encoder_layers + config.layers * scored * (scored + 1)
+    return 6.0 * (source + scored * target) + 12.0 * config.width * config.sequence * reached
+
+
+def _remembered(config: ModelConfig) -> int:
+    """Width of a token's keys and values."""
+    return 2 * config.query_groups * config.head_width
+
+
 def _norm_count(config: ModelConfig) -> int:
     return config.width * (2 if config.norm == "layer" and config.bias else 1)
 
 
 def _embedding_count(config: ModelConfig) -> int:
-    positions = config.sequence if config.positions == "learned" else 0
-    vectors = config.size + positions + config.segments
-    return vectors * config.width + (_norm_count(config) if config.embedding_norm else 0)
+    vectors = config.size + config.segments
+    return vectors * config.width + _positions_count(config)
+
+
+def _positions_count(config: ModelConfig) -> int:
+    """Weights of the positions of one stack, and of the norm behind them."""
+    count = _norm_count(config) if config.embedding_norm else 0
+    if config.positions == "learned":
+        count += config.sequence * config.width
+    if config.positions == "relative":
+        count += config.relative_buckets * (config.heads or 1)
+    return count
+
+
+def _final_norm_count(config: ModelConfig) -> int:
+    return _norm_count(config) if config.norm_position == "pre" else 0
 
 
 def _code_count(config: ModelConfig) -> int:
     """Weights of the bottleneck, and of the norm before it."""
     if not config.bottleneck_length:
         return 0
-    norm = _norm_count(config) if config.norm_position == "pre" else 0
-    return norm + _code_map_count(config) + config.sequence * config.width
+    return _final_norm_count(config) + _code_map_count(config) + config.sequence * config.width
 
 
 def _code_map_count(config: ModelConfig) -> int:
@@ -73,11 +115,9 @@ def _code_map_count(config: ModelConfig) -> int:
 def _head_count(config: ModelConfig) -> int:
     width, count = config.width, 0 if config.tied else config.size * config.width
     if config.classes:
-        count = (width * width + width if config.pooler else 0) + config.classes * (width + 1)
-    if config.norm_position == "pre":
-        count += _norm_count(config)
-    if config.classes:
-        return count
+        head = (width * width + width if config.pooler else 0) + config.classes * (width + 1)
+        return head + _final_norm_count(config)
+    count += _final_norm_count(config)
     if config.output == "vectors":
         count += width * width + (width if config.bias else 0)
     if config.transform:

@@ -24,6 +24,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+DROPOUT_KEYS = "dropout_keys"
+"""The extra that a model with dropout needs in training: [B], a key for each row."""
 GOLDEN = 0x9E3779B97F4A7C15 - 2**64
 FACTORS = 0xBF58476D1CE4E5B9 - 2**64, 0x94D049BB133111EB - 2**64
 """The step from place to place, and the factors, of SplitMix64."""
@@ -42,7 +44,10 @@ class Site(IntEnum):
     MIXED = 2
     """What attention or a recurrence adds to the residual stream."""
     FEED_FORWARD = 3
-    HEAD = 4
+    CROSS_ATTENTION = 4
+    CROSS_MIXED = 5
+    """What cross-attention adds to the residual stream."""
+    HEAD = 6
     """What the scores of classes are made of."""
 
 

@@ -15,6 +15,7 @@ from dslm.model.config import ModelConfig
 from dslm.model.dropout import Dropout, Site
 from dslm.model.layers import Linear, Table, norm
 from dslm.model.positions import sinusoidal
+from dslm.model.relative import RelativeTable
 
 
 class TokenEmbedding(nn.Module):
@@ -41,10 +42,17 @@ class TokenTable(Table):
         return F.linear(self.quantizer.inputs(inputs), self.quantizer.weight(self.weight))
 
 
-def tied_head(embedding: TokenEmbedding, hidden: Tensor) -> Tensor:
+def tied_head(embedding: TokenEmbedding, hidden: Tensor, scale: float = 1.0) -> Tensor:
     """Scores [B, S, V] of hidden vectors [B, S, D] by the token embedding (Press & Wolf 2017)."""
-    scores: Tensor = embedding(hidden, project=True)
+    scores: Tensor = embedding(hidden if scale == 1 else hidden * scale, project=True)
     return scores
+
+
+def decoder_embedding(
+    embedding: TokenEmbedding, memory: Tensor, targets: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Vectors [B, S, D] of target ids [B, S], and beside them the encoder's output [B, T, D]."""
+    return embedding(targets), memory
 
 
 class Positions(nn.Module):
@@ -55,6 +63,8 @@ class Positions(nn.Module):
         self.config = config
         if config.positions == "learned":
             self.embedding = Table(config.sequence, config.width, embedding_deviation(config))
+        if config.positions == "relative":
+            self.relative = RelativeTable(config)
         if config.segments:
             self.segment_embedding = Table(
                 config.segments, config.width, embedding_deviation(config)
@@ -69,8 +79,8 @@ class Positions(nn.Module):
         position_ids: Tensor | None = None,
         dropout_keys: Tensor | None = None,
         start: int = 0,
-    ) -> Tensor:
-        """Map token vectors [B, S, D] to [B, S, D].
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        """Map token vectors [B, S, D] to [B, S, D]; beside them a stack's relative positions.
 
         Args:
             hidden: [B, S, D].
@@ -92,7 +102,8 @@ class Positions(nn.Module):
             if segments is None:
                 segments = torch.zeros(hidden.shape[:2], dtype=torch.int64, device=hidden.device)
             hidden = hidden + self.segment_embedding(segments)
-        return self.dropout(self.norm(hidden), dropout_keys)
+        hidden = self.dropout(self.norm(hidden), dropout_keys)
+        return (hidden, self.relative()) if config.positions == "relative" else hidden
 
 
 class FinalNorm(nn.Module):

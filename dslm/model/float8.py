@@ -50,7 +50,7 @@ def block_maps(model: ModelConfig) -> dict[str, tuple[int, int]]:
         return {}
     width, inner = model.width, model.inner_width
     projected = width + 2 * model.query_groups * model.head_width
-    widened = (2 if model.activation == "swiglu" else 1) * inner
+    widened = (2 if model.gated else 1) * inner
     return {
         "attention.project": (width, projected),
         "attention.output": (width, width),

@@ -6,7 +6,8 @@ weights, because each draws them under (seed, index).
 
 Beside the tensor that every layer changes, extras travel that some layers only use: the segment of
 each token, what it sees, the positions to be scored, the ids before any were hidden, a key for what
-is dropped of each row. Each goes as far as the last layer that uses it.
+is dropped of each row; and, made by layers, the numbers of relative positions and an encoder's
+output. Each goes as far as the last layer that uses it.
 """
 
 from __future__ import annotations
@@ -15,35 +16,21 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
 
 from dslm.model.block import Block
-from dslm.model.bottleneck import Bottleneck
 from dslm.model.config import ModelConfig
-from dslm.model.dropout import layer_keys
-from dslm.model.embedding import FinalNorm, Head, Positions, TokenEmbedding, tied_head
-from dslm.model.heads import (
-    ClassHead,
-    OutputBias,
-    PredictionTransform,
-    Regression,
-    paired_head,
-    with_targets,
-)
+from dslm.model.dropout import DROPOUT_KEYS, layer_keys
 from dslm.model.initial import Numbers, initial_of, numbers, undrawn
-from dslm.model.recurrent import RecurrentBlock
+from dslm.model.recipes import Recipe, recipes
 from dslm.model.visibility import Visibility, visible
 
-Value: TypeAlias = "Tensor | tuple[Tensor | Visibility, ...]"
+Value: TypeAlias = "Tensor | tuple[Tensor | Visibility | None, ...]"
 """What goes from layer to layer: a tensor, followed by the extras. Outside of a pipeline stage or a
 `Transformer` all of them are tensors."""
-Recipe: TypeAlias = dict[str, Any]
-
-DROPOUT_KEYS = "dropout_keys"
-"""The extra that a model with dropout needs in training: [B], see `dslm.model.dropout`."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +51,8 @@ class Stage:
     """How to apply the module where calling it is not meant."""
     uses: tuple[str, ...] = ()
     """Which of the extras the layer takes, by the names of its arguments."""
+    gives: tuple[str, ...] = ()
+    """Extras that the layer makes, behind its result; one of the same name ends here."""
     extras_in: tuple[str, ...] = ()
     """The extras that reach this layer."""
     extras_out: tuple[str, ...] = ()
@@ -115,15 +104,21 @@ class Stage:
             value: the tensor to change and the tensors `extras_in` with it, or the first alone.
             more: other arguments of the layer.
         """
-        extras: dict[str, Tensor | Visibility] = {}
+        extras: dict[str, Tensor | Visibility | None] = {}
         if self.extras_in and isinstance(value, tuple):
             extras = dict(zip(self.extras_in, value[1:], strict=True))
-            value = next(iter(value))
-        read: dict[str, Any] = {name: extras[name] for name in self.uses if name in extras}
+            value = cast(Tensor, value[0])
+        read: dict[str, Any] = {
+            name: extras[name] for name in self.uses if extras.get(name) is not None
+        }
         if DROPOUT_KEYS in read:
             read[DROPOUT_KEYS] = layer_keys(read[DROPOUT_KEYS], layer_seed(self.seed, self.index))
         result: Any = (self.call or nn.Module.__call__)(module, value, **read, **more)
-        others = tuple(extras[name] for name in self.extras_out if name in extras)
+        if self.gives:
+            result, *made = result
+            extras |= dict(zip(self.gives, made, strict=True))
+        # Where one is made, those that were not given are left out in their places.
+        others = tuple(map(extras.get, self.extras_out)) if extras else ()
         return (result, *others) if others else result
 
 
@@ -135,68 +130,25 @@ def stages(config: ModelConfig, seed: int, extras: Sequence[str] = ()) -> list[S
         seed: decides all weights.
         extras: names of the tensors behind the token ids in its input.
     """
-    layers = [_embedding(config), *_trunk(config), *_decoder(config), *_tail(config)]
+    layers = recipes(config)
     made, extras_in = [], tuple(extras)
     for index, recipe in enumerate(layers):
-        later = {name for other in layers[index + 1 :] for name in other.get("uses", ())}
-        extras_out = tuple(name for name in extras_in if name in later)
-        made.append(
-            Stage(
-                config=config,
-                seed=seed,
-                index=index,
-                extras_in=extras_in,
-                extras_out=extras_out,
-                **recipe,
-            )
-        )
+        known = dict.fromkeys((*extras_in, *recipe.get("gives", ())))
+        extras_out = tuple(name for name in known if _needed(name, layers[index + 1 :]))
+        of_this = {"config": config, "extras_in": extras_in, "extras_out": extras_out, **recipe}
+        made.append(Stage(seed=seed, index=index, **of_this))
         extras_in = extras_out
     return made
 
 
-def _embedding(config: ModelConfig) -> Recipe:
-    return {"module": TokenEmbedding, **({"tied": "embedding"} if config.tied else {})}
-
-
-def _trunk(config: ModelConfig) -> list[Recipe]:
-    """From token vectors to the last hidden vectors, those selected."""
-    positions = {"module": Positions, "uses": ("segments", "position_ids", DROPOUT_KEYS)}
-    uses = ("visibility", "position_ids", DROPOUT_KEYS)
-    block: Recipe = {"module": Block, "uses": uses}
-    last: Recipe = {"module": Block, "uses": (*uses, "selected")}
-    if config.recurrent:
-        block = last = {"module": RecurrentBlock, "uses": (DROPOUT_KEYS,)}
-    final = [{"module": FinalNorm}] if config.norm_position == "pre" else []
-    return [positions, *[block] * (config.layers - 1), last, *final]
-
-
-def _decoder(config: ModelConfig) -> list[Recipe]:
-    """Of an autoencoder, from the encoder's hidden vectors through the code to its own."""
-    if not config.bottleneck_length:
-        return []
-    bottleneck: Recipe = {"module": Bottleneck, "uses": ("visibility",)}
-    # The decoder gets nothing but the code, not even where padding was.
-    block: Recipe = {"module": Block, "uses": (DROPOUT_KEYS,)}
-    blocks = [block] * config.decoder_blocks
-    final: list[Recipe] = [{"module": FinalNorm}] if config.norm_position == "pre" else []
-    return [bottleneck, *blocks, *final]
-
-
-def _tail(config: ModelConfig) -> list[Recipe]:
-    """From hidden vectors to scores, or to vectors and those to compare them with."""
-    if config.classes:
-        return [{"module": ClassHead, "uses": (DROPOUT_KEYS,)}]
-    if config.output == "vectors":
-        targets: Recipe = {"call": with_targets, "uses": ("originals",)}
-        return [{"module": Regression}, {**_embedding(config), **targets}]
-    head: Recipe = {"module": Head}
-    if config.tied:
-        head = {**_embedding(config), "call": tied_head}
-    if config.pair_head:
-        head["call"] = partial(paired_head, project=True) if config.tied else paired_head
-    if config.transform or config.pair_head:
-        return [{"module": PredictionTransform}, head, {"module": OutputBias}]
-    return [head]
+def _needed(name: str, layers: Sequence[Recipe]) -> bool:
+    """Whether any of the layers uses an extra, before one makes it anew."""
+    for recipe in layers:
+        if name in recipe.get("uses", ()):
+            return True
+        if name in recipe.get("gives", ()):
+            return False
+    return False
 
 
 def with_mask(value: Value, layers: Sequence[Stage], training: bool) -> Value:
@@ -212,7 +164,8 @@ def with_mask(value: Value, layers: Sequence[Stage], training: bool) -> Value:
         return value
     place = 1 + extras.index("visibility")
     numbers: Any = value[place]
-    needed = any(stage.module is Block and stage.sees_all for stage in layers)
+    own = [stage for stage in layers if stage.module is Block and not stage.config.encoder_layers]
+    needed = any(stage.sees_all for stage in own)
     made = visible(numbers, config.head_width, needed, training and config.dropout > 0)
     return (*value[:place], made, *value[place + 1 :])
 

@@ -40,19 +40,30 @@ class Transformer(nn.Module):
 
         Args:
             inputs: [B, S] token ids, or these and the extras of the stages.
-            caches: one for each block when generating; the tokens then follow those cached.
+            caches: one for each block when generating, behind an encoder each of the decoder's;
+                the tokens then follow those cached, and the source is not given again.
 
         Returns:
             [B, S, V] scores of the next token for a causal model; see `Stage` for others.
         """
         waiting = iter(caches or ())
-        value = with_mask(inputs, [stage for _, stage in self.calls], self.training)
-        for key, stage in self.calls:
+        calls = self.calls
+        if caches and caches[0].length and calls[0][1].config.encoder_layers:
+            # The source has been read: the ids are of a target, and the encoder has nothing to do.
+            inputs, calls = self.layers[calls[0][0]](inputs), calls[self._second + 1 :]
+        value = with_mask(inputs, [stage for _, stage in calls], self.training)
+        for key, stage in calls:
             layer = self.layers[key]
             more: dict[str, Any] = {}
-            if caches and isinstance(layer, (Block, RecurrentBlock)):
-                more["cache"] = next(waiting)
-            elif caches and isinstance(layer, Positions):
-                more["start"] = caches[0].length
+            if caches and stage.config.attention == "causal":
+                if isinstance(layer, (Block, RecurrentBlock)):
+                    more["cache"] = next(waiting)
+                elif isinstance(layer, Positions):
+                    more["start"] = caches[0].length
             value = stage.apply(layer, value, **more)
         return value
+
+    @property
+    def _second(self) -> int:
+        """The place of the stage where a decoder begins."""
+        return next(place for place, (_, stage) in enumerate(self.calls) if "memory" in stage.gives)

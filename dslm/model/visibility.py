@@ -60,6 +60,8 @@ def attend(
     selected: Tensor | None,
     causal: bool,
     dropped: Dropped | None = None,
+    bias: Tensor | None = None,
+    scale: float | None = None,
 ) -> Tensor:
     """Scaled dot-product attention as far as each token sees.
 
@@ -71,11 +73,14 @@ def attend(
         selected: [B, M], the positions whose queries are wanted; all of them without it.
         causal: without `visibility`, whether a token sees only those up to itself.
         dropped: what is dropped of the attention weights.
+        bias: [1, H, S, T], added to the scores.
+        scale: what scores are multiplied by; `None` = 1 / √E.
 
     Returns:
         [B, H, M, E].
     """
-    on_gpu = queries.is_cuda and queries.shape[-1] >= NARROWEST
+    plain = bias is None and scale is None
+    on_gpu = plain and queries.is_cuda and queries.shape[-1] >= NARROWEST
     if on_gpu and selected is None and (visibility is not None or dropped is not None):
         mask = visibility.mask if visibility else None
         if visibility is None and causal:
@@ -86,23 +91,46 @@ def attend(
     causal = causal and total > 1 and (new > 1 or selected is not None or dropped is not None)
     mask = None
     if visibility is not None:
-        mask = visibility.mask if selected is None else sees(visibility.numbers, selected)
-    elif causal and (total > new or selected is not None or dropped is not None):
+        made = selected is None and isinstance(visibility.mask, Tensor)
+        mask = visibility.mask if made else sees(visibility.numbers, selected)
+    elif causal and (total > new or any(one is not None for one in (selected, dropped, bias))):
         mask = torch.ones(new, total, dtype=torch.bool, device=keys.device).tril(total - new)
         if selected is not None:
             mask = mask[selected][:, None]
     if selected is not None:
         queries = queries.take_along_dim(selected[:, None, :, None], dim=2)
-    grouped = queries.shape[1] != keys.shape[1]
+        bias = None if bias is None else bias[0][:, selected].transpose(0, 1)
+    causal = causal and mask is None
+    return masked(queries, keys, values, mask, dropped, bias=bias, scale=scale, causal=causal)
+
+
+def masked(
+    queries: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    mask: Tensor | None,
+    dropped: Dropped | None,
+    *,
+    bias: Tensor | None = None,
+    scale: float | None = None,
+    causal: bool = False,
+) -> Tensor:
+    """Attention [B, H, S, E] where a boolean mask allows it; the other arguments as in `attend`."""
+    scale = queries.shape[-1] ** -0.5 if scale is None else scale
     if dropped is not None:
-        return _explicit(queries, keys, values, mask, dropped)
+        return _explicit(queries * scale, keys, values, mask, dropped, bias)
+    added = mask
+    if bias is not None:
+        added = bias.to(queries.dtype)
+        added = added if mask is None else added.masked_fill(~mask, -torch.inf)
     return F.scaled_dot_product_attention(
         queries,
         keys,
         values,
-        attn_mask=mask,
-        is_causal=causal and mask is None,
-        enable_gqa=grouped,
+        attn_mask=added,
+        is_causal=causal,
+        scale=scale,
+        enable_gqa=queries.shape[1] != keys.shape[1],
     )
 
 
@@ -121,13 +149,20 @@ def sees(numbers: Tensor, selected: Tensor | None = None) -> Tensor:
 
 
 def _explicit(
-    queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, dropped: Dropped
+    queries: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    mask: Tensor | None,
+    dropped: Dropped,
+    bias: Tensor | None,
 ) -> Tensor:
     """Attention step by step, where weights are dropped that torch has no mask for."""
     times = queries.shape[1] // keys.shape[1]
     if times > 1:
         keys, values = (part.repeat_interleave(times, dim=1) for part in (keys, values))
-    scores = queries * queries.shape[-1] ** -0.5 @ keys.transpose(2, 3)
+    scores = queries @ keys.transpose(2, 3)
+    if bias is not None:
+        scores = scores + bias
     if mask is not None:
         scores = scores + scores.new_zeros(mask.shape).masked_fill(~mask, -torch.inf)
     weights = scores.softmax(-1, dtype=torch.float32).to(values.dtype)

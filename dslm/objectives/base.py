@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from dslm.errors import Problem
-from dslm.model.config import NO_BOTTLENECK, NO_CLASSES, ModelConfig
+from dslm.model.config import NO_CLASSES, ONE_STACK, ModelConfig
 from dslm.objectives.batch import IGNORE, Batch, Value
 from dslm.objectives.completion import Completion, Continue
 from dslm.sampling.stream import RowSource, Samples, WindowSpec
@@ -92,7 +92,7 @@ class Objective(ABC):
     @classmethod
     def model(cls, settings: Any) -> dict[str, Any]:
         """What it decides of the model: values of `ModelConfig`."""
-        plain = {**NO_BOTTLENECK, **NO_CLASSES}
+        plain = {**ONE_STACK, **NO_CLASSES}
         return {"attention": "causal", "transform": False, "pair_head": False, **plain}
 
     @classmethod

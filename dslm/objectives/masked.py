@@ -17,7 +17,7 @@ from pydantic.dataclasses import dataclass
 from dslm.arrays import Flags, Int64Array
 from dslm.config.parse import STRICT
 from dslm.errors import Problem
-from dslm.model.config import NO_BOTTLENECK, NO_CLASSES
+from dslm.model.config import NO_CLASSES, ONE_STACK
 from dslm.objectives.base import Context, Objective, Refusals
 from dslm.objectives.batch import IGNORE, Batch, as_batch, position_ids
 from dslm.objectives.completion import Fill
@@ -98,7 +98,7 @@ class Masked(Objective):
     def model(cls, settings: MaskedConfig) -> dict[str, Any]:
         """A token sees all others."""
         segments = {"segments": 2} if settings.paired else {}
-        plain = {**NO_BOTTLENECK, **NO_CLASSES}
+        plain = {**ONE_STACK, **NO_CLASSES}
         return {**plain, "attention": "full", "pair_head": settings.paired, **segments}
 
     @classmethod

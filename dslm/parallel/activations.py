@@ -82,7 +82,7 @@ def activations(
     transit = 2 * hidden if part.stages > 1 else 0  # received, and its gradient
     kept = part.in_flight(plan.accumulation) * (blocks + transit)
     again = block if model.recompute and part.blocks else 0
-    gradients = (5 if model.activation == "swiglu" else 2) * model.inner_width + 3 * model.width
+    gradients = (5 if model.gated else 2) * model.inner_width + 3 * model.width
     backward = again + size * (tokens * gradients + block_count(model))
     if not part.last:
         return Activations(kept, 0, backward)
@@ -109,7 +109,7 @@ def kept_by_block(model: ModelConfig, size: int, cpu: bool) -> float:
         return RECURRENT[model.block] * model.width * size
     width, groups = model.width, model.query_groups / (model.heads or 1)
     numbers = (6 + 2 * groups) * width
-    numbers += (4 if model.activation == "swiglu" else 2) * model.inner_width
+    numbers += (4 if model.gated else 2) * model.inner_width
     if model.positions == "rotary":
         numbers += (1 + groups) * width  # turned, beside what was to be turned
     kept = numbers * size

@@ -27,7 +27,7 @@ def check_matrices(optimizer: str | None, model: ModelConfig) -> list[Problem]:
         optimizer: a key of `OPTIMIZERS`.
         model: the shape of the model.
     """
-    gated = model.activation == "swiglu"
+    gated = model.gated
     projected = model.width + 2 * model.query_groups * model.head_width
     inner = model.inner_width * (2 if gated else 1)
     if optimizer != "Muon" or model.recurrent or inner != projected:

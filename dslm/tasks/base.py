@@ -16,7 +16,7 @@ import numpy as np
 
 from dslm.arrays import Flags, Float32Array, Int64Array
 from dslm.errors import Problem
-from dslm.model.config import NO_BOTTLENECK, NO_CLASSES
+from dslm.model.config import NO_CLASSES, ONE_STACK
 from dslm.objectives.base import Context, Objective, Refusals
 from dslm.objectives.batch import IGNORE
 from dslm.objectives.completion import Completion
@@ -63,7 +63,7 @@ class Task(Objective):
         """A head for classes; the blocks are those of the model it begins with."""
         head = {**NO_CLASSES, "transform": False, "pair_head": False}
         del head["classes"]  # as many as the data has
-        return {**NO_BOTTLENECK, **head}
+        return {**ONE_STACK, **head}
 
     @classmethod
     def token_loss(cls, settings: Any) -> None:

@@ -95,7 +95,8 @@ def _until_it_ends(
 
 def _train(record: RunRecord, step: int, messages: UserStream, watchdog: Watchdog) -> Ending:
     """Everything that needs torch; returns how the run ended."""
-    from dslm.model.stages import DROPOUT_KEYS, drawn, stages
+    from dslm.model.dropout import DROPOUT_KEYS
+    from dslm.model.stages import drawn, stages
     from dslm.parallel.layout import create
     from dslm.train.checkpointer import Checkpointer, stored
     from dslm.train.loop import Loop

@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dslm.model.config import ModelConfig
-from dslm.model.stages import DROPOUT_KEYS, stages
+from dslm.model.dropout import DROPOUT_KEYS
+from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
 
 SMALL = {"layers": 2, "heads": 4, "width": 32, "sequence": 16, "vocabulary": 50}

@@ -12,8 +12,7 @@ import torch
 from helpers.models import KEYS, KINDS, RECURRENT, TOKENS, build, rows_of_every_kind, small
 from torch import Tensor
 
-from dslm.model.dropout import Dropout, Site, kept, layer_keys
-from dslm.model.stages import DROPOUT_KEYS
+from dslm.model.dropout import DROPOUT_KEYS, Dropout, Site, kept, layer_keys
 from dslm.model.visibility import attend, block_mask, flexible, sees, visible
 from dslm.sampling.stateless_random import RandomStream, sample_bits
 

@@ -187,7 +187,7 @@ def test_a_recurrent_model_cannot_see_what_comes() -> None:
 def test_rotary_positions_are_refused() -> None:
     (problem,) = check_model(small(**{**GRU, "positions": "rotary"}))
     assert str(problem) == (
-        "model.positions = 'rotary': turns attention heads, which a recurrent block has none of; "
+        "model.positions = 'rotary': needs attention heads, which a recurrent block has none of; "
         "write model.positions=none"
     )
 

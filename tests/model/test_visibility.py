@@ -11,7 +11,8 @@ from helpers.models import rows_of_every_kind, small
 from torch import Tensor
 
 from dslm.model.block import Block
-from dslm.model.stages import DROPOUT_KEYS, stages, with_mask, without_mask
+from dslm.model.dropout import DROPOUT_KEYS
+from dslm.model.stages import stages, with_mask, without_mask
 from dslm.model.transformer import Transformer
 from dslm.model.visibility import attend, block_mask, flexible, sees, visible
 from dslm.objectives.batch import position_ids

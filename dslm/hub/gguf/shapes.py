@@ -128,6 +128,7 @@ def check_shape(config: ModelConfig) -> list[Problem]:
     if family.model_type not in SHAPES:
         rule = "llama.cpp predicts no tokens with a model of this family"
         return [Problem(family.name, None, rule)]
-    if config.activation == "gelu":
-        return [Problem("model.activation", "gelu", "llama.cpp has only gelu_tanh and swiglu")]
+    if config.activation not in ("gelu_tanh", "swiglu"):
+        rule = "llama.cpp has only gelu_tanh and swiglu"
+        return [Problem("model.activation", config.activation, rule)]
     return []

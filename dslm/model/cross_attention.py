@@ -1,0 +1,79 @@
+"""Attention of a decoder's tokens to what an encoder made of a source (Vaswani et al. 2017).
+
+The path of a value: hidden → queries; the encoder's output, `memory` → keys and values, once for
+each source when generating → attention to every token of the source that is not padding → output
+projection.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from dslm.model.config import ModelConfig
+from dslm.model.dropout import Dropout, Site
+from dslm.model.layers import Linear
+from dslm.model.visibility import masked
+
+
+class Source(NamedTuple):
+    """What a layer keeps of a source."""
+
+    keys: Tensor
+    """[B, K, T, E]."""
+    values: Tensor
+    """[B, K, T, E]."""
+    mask: Tensor | None
+    """Which tokens are no padding, [B, 1, 1, T]; `None` = all."""
+
+
+class CrossAttention(nn.Module):
+    """Queries of a decoder, keys and values of the encoder."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.head_width, self.scaled = config.head_width, config.attention_scale
+        width, groups = config.width, config.query_groups * config.head_width
+        self.stacked = {"remember.weight": (groups, groups)}
+        self.ask = Linear(width, width, config.bias, config.initialization)
+        self.remember = Linear(width, 2 * groups, config.bias, config.initialization)
+        residual = config.initialization / math.sqrt(2 * config.layers)
+        self.output = Linear(width, width, config.bias, residual)
+        self.dropout = Dropout(config.dropout, Site.CROSS_ATTENTION)
+
+    def forward(self, hidden: Tensor, source: Source, dropout_keys: Tensor | None = None) -> Tensor:
+        """Let each token [B, S, D] attend to the source.
+
+        Args:
+            hidden: [B, S, D].
+            source: of `read`.
+            dropout_keys: [B], see `dslm.model.dropout`; needed in training.
+
+        Returns:
+            [B, S, D].
+        """
+        queries = self._heads(self.ask(hidden))
+        dropped = self.dropout.of_heads(queries, dropout_keys, None)
+        keys, values, mask = source
+        mixed = masked(queries, keys, values, mask, dropped, scale=None if self.scaled else 1.0)
+        return self.output(mixed.transpose(1, 2).flatten(2))
+
+    def read(self, memory: Tensor, numbers: Tensor | None = None) -> Source:
+        """Keys and values of a source.
+
+        Args:
+            memory: [B, T, D], the encoder's output.
+            numbers: [B, T], 0 at padding; see `dslm.model.visibility`. None is padding without it.
+        """
+        keys, values = (self._heads(part) for part in self.remember(memory).chunk(2, dim=-1))
+        if numbers is None:
+            return Source(keys, values, None)
+        real = numbers != 0
+        real |= ~real.any(-1, keepdim=True)  # of padding alone everything is seen, not nothing
+        return Source(keys, values, real[:, None, None])
+
+    def _heads(self, vectors: Tensor) -> Tensor:
+        """[B, S, K E] as [B, K, S, E]."""
+        return vectors.view(*vectors.shape[:2], -1, self.head_width).transpose(1, 2)
