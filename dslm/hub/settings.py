@@ -86,10 +86,10 @@ def refused(family: Family, config: ModelConfig) -> list[Problem]:
         if known and getattr(config, key.ours) not in known:
             rule = f"{family.name} has only {' and '.join(known)}"
             problems.append(Problem(f"model.{key.ours}", getattr(config, key.ours), rule))
-    for key in ("bottleneck_length", "encoder_layers", "attention_scale", "head_scale"):
-        if (found := getattr(config, key)) != (usual := getattr(ModelConfig, key)):
+    for ours in ("bottleneck_length", "encoder_layers", "attention_scale", "head_scale"):
+        if (found := getattr(config, ours)) != (usual := getattr(ModelConfig, ours)):
             rule = f"{family.name} has only {_json(usual)}" if usual else f"{family.name} has none"
-            problems.append(Problem(f"model.{key}", found, rule))
+            problems.append(Problem(f"model.{ours}", found, rule))
     return problems + family.refuse(config)
 
 

@@ -52,12 +52,15 @@ def _written(
     draws = torch.Generator().manual_seed(sampling.seed)
     never = torch.zeros(config.size, dtype=torch.bool)
     never[how.begin], never[how.size :] = True, True
-    row = np.append(source, how.begin)
-    most = min(new_tokens, config.sequence - row.size)
-    kept = caches(model, config, row.size + most)
-    seen = np.append(np.full(source.size, -1), 1)
     # The first reading sees the source whole; what follows sees all before it anyway.
-    arrays = row, seen, np.array([source.size])
+    whole, begin = np.full(source.size, -1), np.array([how.begin])
+    if how.two_stacks:
+        arrays, before = (source, whole, begin), 1
+    else:
+        row, last = np.append(source, begin), np.array([source.size])
+        arrays, before = (row, np.append(whole, 1), last), row.size
+    most = min(new_tokens, config.sequence - before)
+    kept = caches(model, config, before + most)
     inputs = tuple(torch.from_numpy(array)[None].to(device) for array in arrays)
     scores, written = model(inputs, kept)[0, -1], []
     for _ in range(most):

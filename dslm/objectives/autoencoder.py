@@ -2,7 +2,9 @@
 
 The path of a row: a window of text, in which some tokens may be hidden (Vincent et al. 2008,
 denoising autoencoders), goes through encoder, code and decoder, see `dslm.model.bottleneck`;
-predicted is every token of the text itself: by its id, or by its embedding.
+predicted is every token of the text itself: by its id, or by its embedding. Without a code an
+encoder–decoder does the same (Sutskever et al. 2014): all of the encoder's output takes the place
+of the code, and the text is written token by token behind `begin`.
 """
 
 from __future__ import annotations
@@ -56,8 +58,11 @@ class Autoencoder(Objective):
         special, vectors = context.vocabulary.special, settings.vectors
         self.mask = special.get("mask", context.vocabulary.size)
         self.extra_ids = 1 if settings.noise and "mask" not in special else 0
+        self.begin = context.vocabulary.size + self.extra_ids
+        self.extra_ids += context.two_stacks
         padding = ("visibility",) if context.padded else ()
-        self.extras = (*padding, *(("originals",) if vectors else ()))
+        targets = ("targets",) if context.two_stacks else ()
+        self.extras = (*padding, *targets, *(("originals",) if vectors else ()))
         tokens = ("restored_loss", "restored_accuracy")
         self.measures = ("explained_variance",) if vectors else tokens
 
@@ -80,11 +85,11 @@ class Autoencoder(Objective):
 
     @classmethod
     def check(cls, settings: AutoencoderConfig, model: ModelConfig) -> list[Problem]:
-        """Also, that there is a code."""
+        """Also, that there is a code, or an encoder before a decoder."""
         problems = super().check(settings, model)
-        if not model.bottleneck_length:
+        if not model.bottleneck_length and not model.encoder_layers:
             rule = f"objective.kind = {cls.kind} needs a code"
-            fix = "set it to its vectors for a row"
+            fix = "set it to its vectors for a row, or model.encoder_layers for two stacks"
             problems.append(Problem("model.bottleneck_length", 0, rule, fix))
         return problems
 
@@ -97,6 +102,7 @@ class Autoencoder(Objective):
             hidden, _ = select_tokens(rows, text, self.settings.noise, "token", None, draws)
             inputs = np.where(hidden, self.mask, rows)
         extras = {"visibility": -text.astype(np.int64), "originals": rows}
+        extras["targets"] = np.insert(rows[:, :-1], 0, self.begin, axis=1)
         labels = np.where(text, rows, IGNORE)
         return as_batch([inputs, *(extras[name] for name in self.extras)], [labels])
 

@@ -49,6 +49,8 @@ class Context:
     """Whether a token sees those behind it."""
     trimmed: bool = False
     """Whether the rows of a batch may be shorter than those of another."""
+    two_stacks: bool = False
+    """Whether an encoder reads a source and a decoder writes a target."""
 
 
 class Objective(ABC):

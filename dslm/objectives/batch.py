@@ -25,6 +25,14 @@ def as_batch(inputs: Sequence[Int64Array], labels: Sequence[Int64Array]) -> Batc
     return _value(inputs), _value(labels)
 
 
+def filled(rows: Sequence[Int64Array], width: int, value: int) -> Int64Array:
+    """Rows of different lengths as one array [B, `width`], with a value behind each."""
+    made = np.full((len(rows), width), value, dtype=np.int64)
+    for row, numbers in zip(made, rows, strict=True):
+        row[: numbers.size] = numbers
+    return made
+
+
 def position_ids(documents: Int64Array) -> Int64Array:
     """[B, S], the position of each token in its document, of which one row may hold several."""
     positions = np.arange(documents.shape[1])

@@ -30,7 +30,8 @@ class Fill:
 class Restore:
     """The prompt is the source of a target, which is written token by token.
 
-    A row is [source] begin [target] end; the source is seen whole, the rest causally.
+    A row is [source] begin [target] end; the source is seen whole, the rest causally. Of two stacks
+    the first reads the source, the second all behind it.
     """
 
     begin: int
@@ -43,6 +44,7 @@ class Restore:
     """What the gaps of a prompt become, the last for all further ones; none = no gaps."""
     in_place: bool
     """Whether the target holds only what is missing, each piece behind the mark of its gap."""
+    two_stacks: bool = False
 
     @property
     def example(self) -> str:

@@ -3,7 +3,8 @@
 The path of a row, for one stack where T5 and BART have two: [source] begin [target], and padding up
 to S. The source is seen whole and the rest causally, a prefix language model (Raffel et al. 2020,
 section 3.2.1). Scores are computed from `begin` on alone, where the target and then `end` are
-predicted. What is corrupted, and how, is in `corruption`.
+predicted. For two stacks: [source] and padding up to S for the encoder, begin [target] for the
+decoder. What is corrupted, and how, is in `corruption`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dslm.arrays import Int64Array
 from dslm.config.parse import STRICT
 from dslm.errors import ConfigError, Problem
 from dslm.objectives.base import Context, Objective
-from dslm.objectives.batch import IGNORE, Batch, as_batch
+from dslm.objectives.batch import IGNORE, Batch, as_batch, filled
 from dslm.objectives.completion import Restore
 from dslm.objectives.corruption import Corruption, Style
 from dslm.sampling.stateless_random import RandomStream, stateless_random
@@ -48,12 +49,12 @@ class Denoising(Objective):
     kind = "denoising"
     meaning = "a text from what is left of it"
     config = DenoisingConfig
-    extras = ("visibility", "selected")
     measures = ("restored_loss", "restored_accuracy")
     settings: DenoisingConfig
 
     def __init__(self, settings: DenoisingConfig, context: Context) -> None:
         super().__init__(settings, context)
+        self.extras = "visibility", "targets" if context.two_stacks else "selected"
         self.begin = context.vocabulary.size
         self.end = self.begin + 1
         share = settings.share or (0.15 if settings.style == "spans" else 0.3)
@@ -71,15 +72,21 @@ class Denoising(Objective):
     @classmethod
     def model(cls, settings: DenoisingConfig) -> dict[str, Any]:
         """Each row says what its tokens see; what is generated sees all before it."""
-        return {**super().model(settings), "block": "attention"}
+        decided = {**super().model(settings), "block": "attention"}
+        return {key: value for key, value in decided.items() if key != "encoder_layers"}
 
     def batch(self, samples: Samples) -> Batch:
         """Corrupt texts [B, L].
 
         Returns:
-            Inputs: tokens [B, S], their visibility [B, S], the positions to be scored [B, M].
-            Labels: the tokens to be predicted at these positions [B, M].
+            Inputs: tokens [B, S], their visibility [B, S], the positions to be scored [B, M], or
+                for two stacks what the decoder reads [B, M].
+            Labels: the tokens to be predicted there [B, M].
         """
+        return self._two_stacks(samples) if self.context.two_stacks else self._one_row(samples)
+
+    def _one_row(self, samples: Samples) -> Batch:
+        """Source and target of each text in one row."""
         shape = len(samples.tokens), self.context.sequence
         inputs = np.full(shape, self.context.vocabulary.special.get("pad", 0), dtype=np.int64)
         visibility = np.zeros(shape, dtype=np.int64)
@@ -93,6 +100,19 @@ class Denoising(Objective):
             labels[row, :predicted] = np.append(target, self.end)
         return as_batch([inputs, visibility, selected], [labels])
 
+    def _two_stacks(self, samples: Samples) -> Batch:
+        """Sources for an encoder, targets for a decoder."""
+        pairs = self._corrupted(samples)
+        padding = self.context.vocabulary.special.get("pad", 0)
+        inputs = filled([source for source, _ in pairs], self.context.sequence, padding)
+        sizes = np.array([source.size for source, _ in pairs])
+        visibility = -(np.arange(self.context.sequence) < sizes[:, None]).astype(np.int64)
+        given = [np.append(self.begin, target) for _, target in pairs]
+        predicted = [np.append(target, self.end) for _, target in pairs]
+        targets = filled(given, self.max_predictions, padding)
+        labels = filled(predicted, self.max_predictions, IGNORE)
+        return as_batch([inputs, visibility, targets], [labels])
+
     def completion(self) -> Restore:
         """The prompt is a source, whose gaps have the marks of training."""
         first, style = self.corruption.marks, self.settings.style
@@ -101,16 +121,22 @@ class Denoising(Objective):
             begin=self.begin,
             end=self.end,
             size=self.begin + self.extra_ids,
-            longest=self.context.sequence - self.max_predictions,
+            longest=self.context.sequence
+            - (0 if self.context.two_stacks else self.max_predictions),
             marks=marks.get(style, (first,)),
             in_place=style == "spans",
+            two_stacks=self.context.two_stacks,
         )
 
     def _longest(self) -> int:
-        """The longest text whose source, `begin` and target fit into a row, whatever is drawn."""
-        sequence = self.context.sequence
-        for length in range(sequence, SHORTEST - 1, -1):
-            if sum(self.corruption.lengths(length)) < sequence:
+        """The longest text whose source, `begin` and target fit into a row, whatever is drawn.
+
+        For two stacks source and target have a row each.
+        """
+        sequence, joined = self.context.sequence, max if self.context.two_stacks else sum
+        for length in range(2 * sequence, SHORTEST - 1, -1):
+            source, target = self.corruption.lengths(length)
+            if joined((source, target + 1)) <= sequence:
                 return length
         rule = "leaves no room for a corrupted text and what restores it"
         raise ConfigError(Problem("model.sequence", sequence, rule, "use 8 or more"))

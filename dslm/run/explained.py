@@ -17,7 +17,7 @@ from dslm.errors import Problem
 from dslm.run.config import RunConfig
 from dslm.run.folder import flat
 from dslm.run.preset_names import nearest_preset
-from dslm.run.presets import Settings
+from dslm.run.preset_shapes import Settings
 
 
 def explained(error: ParseError, values: Settings) -> tuple[list[Problem], dict[str, Any] | None]:

@@ -7,9 +7,8 @@ line in `PRESETS`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-Settings = dict[str, Any]
+from dslm.run.preset_shapes import Settings, bert, gpt2, llama, original, paced, recurrent
 
 
 def tiny() -> Settings:
@@ -17,7 +16,7 @@ def tiny() -> Settings:
     return {
         "model": {"layers": 2, "heads": 4, "width": 128, "sequence": 128},
         "log_interval": 1,
-        **_paced(300, 100, 100),
+        **paced(300, 100, 100),
     }
 
 
@@ -26,7 +25,7 @@ def demo() -> Settings:
     return {
         "model": {"layers": 4, "heads": 4, "width": 192, "sequence": 128, "positions": "rotary"},
         "data": {"validation_windows": 200},
-        **_paced(500, 100, 250),
+        **paced(500, 100, 250),
     }
 
 
@@ -42,76 +41,74 @@ def shakespeare_char() -> Settings:
             "activation": "gelu",
         },
         "log_interval": 10,
-        **_paced(2000, 250, 1000),
+        **paced(2000, 250, 1000),
     }
 
 
 def lstm_small() -> Settings:
     """LSTM of the size of demo: 1,581,056 weights beside the vocabulary (256 for each token)."""
-    return _recurrent("lstm", layers=3)
+    return recurrent("lstm", layers=3)
 
 
 def gru_small() -> Settings:
     """GRU of the size of lstm_small: 1,581,568 weights beside the vocabulary."""
-    return _recurrent("gru", layers=4)
+    return recurrent("gru", layers=4)
 
 
 def gpt2_small() -> Settings:
     """GPT-2 (Radford et al. 2019): 124,439,808 weights."""
-    return _gpt2(layers=12, heads=12, width=768)
+    return gpt2(layers=12, heads=12, width=768)
 
 
 def gpt2_medium() -> Settings:
     """GPT-2 medium: 354,823,168 weights."""
-    return _gpt2(layers=24, heads=16, width=1024)
+    return gpt2(layers=24, heads=16, width=1024)
 
 
 def gpt2_large() -> Settings:
     """GPT-2 large: 774,030,080 weights."""
-    return _gpt2(layers=36, heads=20, width=1280)
+    return gpt2(layers=36, heads=20, width=1280)
 
 
 def gpt2_xl() -> Settings:
     """GPT-2 XL: 1,557,611,200 weights."""
-    return _gpt2(layers=48, heads=25, width=1600)
+    return gpt2(layers=48, heads=25, width=1600)
 
 
 def llama_160m() -> Settings:
     """The Llama shape at GPT-2 small's size."""
-    return _llama(layers=12, heads=12, groups=4, width=768, inner=2048, sequence=2048)
+    return llama(layers=12, heads=12, groups=4, width=768, inner=2048, sequence=2048)
 
 
 def llama_1b() -> Settings:
     """The shape of Llama 3.2 1B (Grattafiori et al. 2024): grouped queries, tied head."""
-    return _llama(layers=16, heads=32, groups=8, width=2048, inner=8192, sequence=4096)
+    return llama(layers=16, heads=32, groups=8, width=2048, inner=8192, sequence=4096)
 
 
 def llama_7b() -> Settings:
     """The shape of Llama 7B (Touvron et al. 2023)."""
-    return _llama(
-        layers=32, heads=32, groups=32, width=4096, inner=11008, sequence=4096, tied=False
-    )
+    return llama(layers=32, heads=32, groups=32, width=4096, inner=11008, sequence=4096, tied=False)
 
 
 def bert_tiny() -> Settings:
     """A small BERT (Turc et al. 2019: 2 layers of width 128): minutes on two CPU cores."""
-    settings = _bert(layers=2, heads=2, width=128, sequence=128, dropout=0.0)
-    return {**settings, **_paced(3000, 250, 500), "data": {"validation_windows": 256}}
+    settings = bert(layers=2, heads=2, width=128, sequence=128, dropout=0.0)
+    return {**settings, **paced(3000, 250, 500), "data": {"validation_windows": 256}}
 
 
 def bert_base() -> Settings:
     """BERT (Devlin et al. 2018): 110,106,428 weights with its vocabulary of 30,522."""
-    return _bert(layers=12, heads=12, width=768, sequence=512)
+    return bert(layers=12, heads=12, width=768, sequence=512)
 
 
 def bert_large() -> Settings:
     """BERT large: 336,226,108 weights with its vocabulary of 30,522."""
-    return _bert(layers=24, heads=16, width=1024, sequence=512)
+    return bert(layers=24, heads=16, width=1024, sequence=512)
 
 
 def roberta_base() -> Settings:
     """RoBERTa (Liu et al. 2019): full sentences without pairs, masked anew in each epoch."""
-    settings = _bert(layers=12, heads=12, width=768, sequence=512)
+    settings = bert(layers=12, heads=12, width=768, sequence=512)
     settings["objective"] = {"kind": "masked"}
     settings["model"] |= {"segments": 0, "norm_epsilon": 1e-5}
     settings["data"] = {"packing": "best_fit", "document_borders": True}
@@ -135,8 +132,37 @@ def t5_style_small() -> Settings:
         },
         "objective": {"kind": "denoising"},
         "schedule": {"kind": "inverse_sqrt"},
-        **_paced(100_000, 1000, 1000),
+        **paced(100_000, 1000, 1000),
     }
+
+
+def t5_small() -> Settings:
+    """T5 small (Raffel et al. 2020): 60,506,624 weights with its vocabulary of 32,128."""
+    settings = t5_style_small()
+    stacks = {"encoder_layers": 6, "layers": 6, "positions": "relative", "activation": "relu"}
+    settings["model"] |= {**stacks, "attention_scale": False, "head_scale": True}
+    return settings
+
+
+def bart_base() -> Settings:
+    """BART base (Lewis et al. 2020): 139,417,344 weights with its vocabulary of 50,265."""
+    settings = original(layers=6, heads=12, width=768, sequence=1024)
+    settings["model"] |= {"positions": "learned", "activation": "gelu", "embedding_norm": True}
+    settings["objective"]["denoising"] = {"style": "infilling"}
+    settings["schedule"] = {"kind": "linear", "minimum": 0.0}
+    return settings
+
+
+def transformer_base() -> Settings:
+    """The Transformer (Vaswani et al. 2017, base): 44,138,496 weights beside the vocabulary."""
+    return original(layers=6, heads=8, width=512, sequence=512)
+
+
+def encoder_decoder_tiny() -> Settings:
+    """An encoder–decoder of the size of tiny: seconds on a CPU."""
+    settings = original(layers=2, heads=4, width=128, sequence=128)
+    settings["model"] |= {"positions": "rotary", "norm_position": "pre", "dropout": 0.0}
+    return {**settings, "log_interval": 1, **paced(300, 100, 100)}
 
 
 def autoencoder_small() -> Settings:
@@ -152,79 +178,13 @@ def autoencoder_small() -> Settings:
         },
         "data": {"validation_windows": 256},
         "objective": {"kind": "autoencoder"},
-        **_paced(3000, 250, 500),
+        **paced(3000, 250, 500),
     }
 
 
 def fine_tune() -> Settings:
     """An imported or earlier run, trained on: `init_from=RUN` gives its shape and objective."""
-    return _paced(1000, 100, 500)
-
-
-def _paced(steps: int, evaluation: int, checkpoint: int) -> Settings:
-    return {
-        "steps": steps,
-        "evaluation_interval": evaluation,
-        "checkpoint_interval": checkpoint,
-    }
-
-
-def _recurrent(block: str, layers: int) -> Settings:
-    model = {"block": block, "layers": layers, "width": 256, "sequence": 128, "positions": "none"}
-    return {
-        "model": model,
-        "data": {"validation_windows": 200},
-        **_paced(500, 100, 250),
-    }
-
-
-def _gpt2(layers: int, heads: int, width: int) -> Settings:
-    model = {"layers": layers, "heads": heads, "width": width, "sequence": 1024}
-    return {
-        "model": {**model, "vocabulary": 50257, "tied": True, "bias": True},
-        **_paced(100_000, 1000, 1000),
-    }
-
-
-def _bert(layers: int, heads: int, width: int, sequence: int, dropout: float = 0.1) -> Settings:
-    return {
-        "model": {
-            "layers": layers,
-            "heads": heads,
-            "width": width,
-            "sequence": sequence,
-            "norm_position": "post",
-            "norm_epsilon": 1e-12,
-            "activation": "gelu",
-            "embedding_norm": True,
-            "transform": True,
-            "dropout": dropout,
-        },
-        "objective": {"kind": "masked", "masked": {"pairs": "next_sentence"}},
-        "schedule": {"kind": "linear", "minimum": 0.0},
-        **_paced(100_000, 1000, 1000),
-    }
-
-
-def _llama(
-    layers: int, heads: int, groups: int, width: int, inner: int, sequence: int, tied: bool = True
-) -> Settings:
-    return {
-        "model": {
-            "layers": layers,
-            "heads": heads,
-            "key_value_heads": groups,
-            "width": width,
-            "feed_forward": inner,
-            "sequence": sequence,
-            "positions": "rotary",
-            "norm": "rms",
-            "activation": "swiglu",
-            "bias": False,
-            "tied": tied,
-        },
-        **_paced(100_000, 1000, 1000),
-    }
+    return paced(1000, 100, 500)
 
 
 PRESETS: dict[str, Callable[[], Settings]] = {
@@ -247,6 +207,10 @@ PRESETS: dict[str, Callable[[], Settings]] = {
         bert_large,
         roberta_base,
         t5_style_small,
+        t5_small,
+        bart_base,
+        transformer_base,
+        encoder_decoder_tiny,
         autoencoder_small,
         fine_tune,
     )

@@ -21,7 +21,8 @@ from dslm.run.explained import explained, names_preset, nested, without
 from dslm.run.init_from import open_source_run
 from dslm.run.paths import with_paths
 from dslm.run.preset_names import nearest_preset
-from dslm.run.presets import PRESETS, Settings, fine_tune, tiny
+from dslm.run.preset_shapes import Settings
+from dslm.run.presets import PRESETS, fine_tune, tiny
 from dslm.tasks.registry import ObjectiveConfig
 
 Layers = dict[str, Settings]

@@ -115,8 +115,14 @@ def _settings(
 
 def _objective_without_data(config: RunConfig) -> Objective | None:
     """The objective over a vocabulary of which nothing but the size is known, if it can be made."""
-    size, data = config.model.size, config.data
-    vocabulary = Vocabulary(size, {}, Path())
-    packed = data.packing != "none"
-    context = Context(config.model.sequence, config.seed, data.document_borders, vocabulary, packed)
+    model, data = config.model, config.data
+    vocabulary = Vocabulary(model.size, {}, Path())
+    borders, packed, two_stacks = (
+        data.document_borders,
+        data.packing != "none",
+        model.encoder_layers > 0,
+    )
+    context = Context(
+        model.sequence, config.seed, borders, vocabulary, packed, two_stacks=two_stacks
+    )
     return Problems().collect(make_objective, config.objective, context)

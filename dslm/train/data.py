@@ -100,6 +100,7 @@ def objective_of(config: RunConfig, tokenizer: Path) -> Objective:
         data.packing != "none",
         config.model.attention == "full",
         config.pipeline_stages == 1,
+        config.model.encoder_layers > 0,
     )
     return make_objective(config.objective, context)
 

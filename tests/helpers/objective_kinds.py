@@ -24,12 +24,15 @@ def made(
     seed: int = 0,
     folder: Path = Path("nowhere"),
     padded: bool = False,
+    two_stacks: bool = False,
     **settings: Any,
 ) -> Any:
     """An objective with some of its settings changed."""
     vocabulary = Vocabulary(size, SPECIAL if special is None else special, folder)
     config = parse(ObjectiveConfig, {"kind": kind, kind: settings})
-    return make_objective(config, Context(sequence, seed, borders, vocabulary, padded))
+    return make_objective(
+        config, Context(sequence, seed, borders, vocabulary, padded, two_stacks=two_stacks)
+    )
 
 
 def mean_loss(objective: Any, outputs: Any, labels: Any) -> Tensor:

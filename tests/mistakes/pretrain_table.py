@@ -85,7 +85,7 @@ WORDS: list[Row] = [
     ("llama-200m S", "llama-200m", "'llama_160m'"),
     ("Llama3.1-70B-Instruct S", "Llama3.1-70B", "'llama_7b'"),
     ("roberta S", "roberta", "'roberta_base'"),
-    ("t5 S", "t5", "'t5_style_small'"),
+    ("t5 S", "t5", "'t5_small'"),
     ("lstm S", "lstm", "'lstm_small'"),
     ("tinny S", "tinny", "'tiny'"),
     ("Tiny S", "Tiny", "'tiny'"),

@@ -88,7 +88,7 @@ def test_log_interval_is_one_for_the_smallest_preset() -> None:
         (
             ["objective.kind=autoencoder"],
             "model.bottleneck_length = 0: objective.kind = autoencoder needs a code; "
-            "set it to its vectors for a row",
+            "set it to its vectors for a row, or model.encoder_layers for two stacks",
         ),
         (
             ["model.bottleneck_length=8"],
