@@ -5,6 +5,7 @@ from __future__ import annotations
 from dslm.commands.cli import Parser
 from dslm.commands.run_option import add_run
 from dslm.errors import ReportedError
+from dslm.files.typed import typed
 from dslm.run.folder import RunFolder
 from dslm.run.standing import WORDS, read_standing
 
@@ -31,10 +32,10 @@ def main(argv: list[str]) -> None:
     record = folder.read()
     word = read_standing(folder, record).word
     # That of a run that has ended is of some moment before.
-    beat = (record.get("heartbeat") or {}) if record.get("status") == "running" else {}
-    words = [word, f"step {beat.get('step', folder.newest_step())}"]
+    beat = typed(record.get("heartbeat"), dict) if record.get("status") == "running" else None
+    words = [word, f"step {(beat or {}).get('step', folder.newest_step())}"]
     if beat:
-        words.append(f"{beat['phase']}, last heard of at {beat['time']}")
-    print(" · ".join([*words, *([record["ended"]] if record.get("ended") else [])]))
+        words.append(f"{beat.get('phase')}, last heard of at {beat.get('time')}")
+    print(" · ".join([*words, *([str(record["ended"])] if record.get("ended") else [])]))
     if options.expect and word not in options.expect:
         raise ReportedError(1)

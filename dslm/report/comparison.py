@@ -148,14 +148,14 @@ def differences(records: Sequence[Record]) -> list[tuple[str, list[str]]]:
 
 def _settings(record: Record) -> Iterator[tuple[str, str]]:
     """All that decides a run: its settings, DeepSpeed's, the layout, the data and the versions."""
-    config: Mapping[str, Any] = record.fact("config") or {}
-    plan = record.fact("plan") or {}
+    config: Mapping[str, Any] = record.fact(dict, "config") or {}
+    plan = record.fact(dict, "plan") or {}
     groups = {
         "": {key: value for key, value in config.items() if key not in SAME},
-        "deepspeed.": record.fact("deepspeed") or {},
+        "deepspeed.": record.fact(dict, "deepspeed") or {},
         "layout.": {key: plan[key] for key in ("world", "replicas", "device") if key in plan},
-        "version of ": record.fact("versions") or {},
-        "commit of ": {"dslm": record.fact("code", "commit")},
+        "version of ": record.fact(dict, "versions") or {},
+        "commit of ": {"dslm": record.fact(str, "code", "commit")},
         "fingerprint of data.": {
             split: ", ".join(one[:SHORT] for one in record.fingerprints(split)) or None
             for split in ("train", "validation")

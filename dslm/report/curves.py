@@ -92,7 +92,7 @@ def _answers(record: Record) -> Iterator[Chart]:
 
 
 def _others(record: Record) -> Iterator[Chart]:
-    clip = record.fact("deepspeed", "gradient_clipping")
+    clip = record.fact(float, "deepspeed", "gradient_clipping")
     limits = {"gradient_norm": [Note(f"clipped above {clip:g}", clip)]} if clip else {}
     for key, (title, unit) in QUANTITIES.items():
         lines = curves(record, key, title.lower())

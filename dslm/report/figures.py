@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 from dslm.config.parse import parse
+from dslm.errors import CheckpointError, ConfigError
 from dslm.progress import duration, human
 from dslm.report.record import Record
 from dslm.report.results import rounded
 from dslm.report.series import Point, series, settled, smoothing
+from dslm.run.folder import RunFolder
 from dslm.tasks.registry import ObjectiveConfig
 
 
@@ -30,13 +32,22 @@ def figures(record: Record) -> list[Figure]:
 
 def uniform_loss(record: Record) -> float | None:
     """The loss of a model that holds all V tokens for equally likely, ln V; `None` of vectors."""
-    vocabulary = record.fact("config", "model", "vocabulary")
-    return math.log(vocabulary) if vocabulary and _token_loss(record) else None
+    vocabulary = record.fact(int, "config", "model", "vocabulary")
+    return math.log(vocabulary) if vocabulary and vocabulary > 0 and _token_loss(record) else None
 
 
 def objective(record: Record) -> ObjectiveConfig:
-    """What the model of a run learns to predict."""
-    return parse(ObjectiveConfig, record.fact("config", "objective") or {})
+    """What the model of a run learns to predict.
+
+    Raises:
+        CheckpointError: what `run.json` says of it is wrong.
+    """
+    try:
+        return parse(ObjectiveConfig, record.fact(dict, "config", "objective") or {})
+    except ConfigError as error:
+        where = f"{RunFolder(record.folder).record}: config.objective."
+        wrong = [replace(one, where=where + one.where, fix="") for one in error.problems]
+        raise CheckpointError(*wrong) from None
 
 
 def best(points: list[Point]) -> Point | None:
@@ -48,7 +59,7 @@ def verdict(record: Record) -> str:
     """The run in one or two sentences."""
     losses = series(record.log.training, "loss")
     evaluations = series(record.log.evaluations, "validation_loss")
-    goal = record.fact("config", "steps")
+    goal = record.fact(int, "config", "steps")
     extent = f"{losses[-1].step:,}" + (f" of {goal:,}" if goal else "")
     first, last = losses[0].value, losses[-1].value
     course = f"{extent} steps: training loss went from {first:.2f} to {last:.2f}"
@@ -86,7 +97,7 @@ def smoothed_as(reach: int) -> str:
 
 def validation_set(record: Record) -> str:
     """The folder of the set on which the validation loss is measured; empty where unknown."""
-    return str(record.fact("data", "validation", "folder") or "")
+    return record.fact(str, "data", "validation", "folder") or ""
 
 
 def _evaluation(record: Record) -> list[Figure]:

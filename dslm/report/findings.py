@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
+from dslm.files.typed import typed
 from dslm.progress import counted
 from dslm.report.chart import figure
 from dslm.report.figures import best, uniform_loss
@@ -43,7 +44,7 @@ def findings(record: Record) -> list[Finding]:
         _spikes(losses),
         _slow(series(record.log.training, "tokens_per_second")),
         _skipped(series(record.log.training, "skipped_steps")),
-        _not_saved(record.fact("failed_saves")),
+        _not_saved(record.fact(list, "failed_saves") or []),
         _resumed(record.log.resumes),
         _unreadable(record.log.unreadable),
     )
@@ -61,8 +62,9 @@ def _not_finite(losses: Sequence[Point]) -> Finding | None:
 def _not_learnt(record: Record, losses: Sequence[Point]) -> Finding | None:
     """The loss against that of guessing, and whether the gradient has become infinite."""
     last, uniform, step = settled(losses), uniform_loss(record), losses[-1].step
-    vocabulary, steps = record.fact("config", "model", "vocabulary"), record.fact("config", "steps")
-    said = judge_loss(last, vocabulary, step, steps or step) if uniform is not None else None
+    vocabulary = record.fact(int, "config", "model", "vocabulary")
+    steps = record.fact(int, "config", "steps") or step
+    said = judge_loss(last, vocabulary, step, steps) if vocabulary and uniform else None
     if said == "diverged":
         text = f"The loss, {last:.2f}, is far above that of guessing, {uniform:.2f}: {LOWER}."
         return Finding("bad", "Diverged", text)
@@ -118,18 +120,19 @@ def _slow(speeds: Sequence[Point]) -> Finding | None:
 
 
 def _skipped(counts: Sequence[Point]) -> Finding | None:
-    if not counts or not counts[-1].value:
+    if not counts or not counts[-1].finite or not counts[-1].value:
         return None
     steps = counted(int(counts[-1].value), "step")
     return Finding("note", "Skipped steps", f"float16's loss scale left out {steps}.")
 
 
-def _not_saved(failed: object) -> Finding | None:
-    saves = failed if isinstance(failed, list) else []
-    if not saves:
+def _not_saved(failed: Sequence[object]) -> Finding | None:
+    saves = [one for one in failed if isinstance(one, dict)]
+    steps = [step for one in saves if (step := typed(one.get("step"), int)) is not None]
+    if not steps:
         return None
-    steps = ", ".join(f"{one['step']:,}" for one in saves[:8]) + (", …" if len(saves) > 8 else "")
-    text = f"Those of step {steps} could not be written; the last time: {saves[-1]['reason']}."
+    shown = ", ".join(f"{step:,}" for step in steps[:8]) + (", …" if len(steps) > 8 else "")
+    text = f"Those of step {shown} could not be written; the last time: {saves[-1].get('reason')}."
     return Finding("look", "Checkpoints missing", text)
 
 

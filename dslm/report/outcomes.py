@@ -71,7 +71,7 @@ def same_training(records: Sequence[Record]) -> bool:
 
 
 def _validation(record: Record) -> tuple[list[str], Any]:
-    rows = record.fact("config", "data", "validation_windows")
+    rows = record.fact(int, "config", "data", "validation_windows")
     return record.fingerprints("validation"), rows
 
 

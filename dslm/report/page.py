@@ -18,7 +18,7 @@ from dslm.report.figures import figures, verdict
 from dslm.report.findings import findings
 from dslm.report.markup import fill
 from dslm.report.quantization import section
-from dslm.report.recipe import changed, commands, deepspeed, machine, tables
+from dslm.report.recipe import changed, commands, deepspeed, device, machine, tables
 from dslm.report.record import Record, read_record
 from dslm.report.series import interpolate, series
 from dslm.run.folder import RunFolder
@@ -111,12 +111,12 @@ def link(file: Path, beside: Path) -> str:
 
 def _shape(record: Record) -> str:
     """The preset, its size and the machine it ran on, in one line."""
-    parameters = record.fact("plan", "parameters")
-    world, device = record.fact("plan", "world"), record.fact("plan", "device")
+    parameters = record.fact(int, "plan", "parameters")
+    world = record.fact(int, "plan", "world")
     known = (
-        record.fact("config", "preset"),
+        record.fact(str, "config", "preset"),
         f"{human(parameters)} parameters" if parameters else None,
         f"{world} rank{'s' if world > 1 else ''}" if world else None,
-        record.fact("machine", "device") or device,
+        device(record),
     )
     return " · ".join(str(part) for part in known if part)

@@ -39,7 +39,7 @@ def section(found: Mapping[str, Any]) -> Section:
     """
     try:
         return _section(found)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
         fix = "run dslm quantization again"
         raise DataError(Problem("quantization.json", None, "is of another form", fix)) from error
 

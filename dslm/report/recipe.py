@@ -22,14 +22,14 @@ from dslm.run.settings import decided
 def commands(record: Record) -> list[tuple[str, str]]:
     """What to type to evaluate the model, read it, carry on, or start over, each by its purpose."""
     run = shlex.quote(record.folder.as_posix())
-    held_out = next(iter(_sources(record.fact("data", "validation"))), {}).get("folder", "SHARDS")
+    held_out = record.fact(str, "data", "validation", "folder") or "SHARDS"
     prompt = '--prompt "Once upon" --max-new-tokens 100 --temperature 0.8 --top-k 50 --seed 1'
     typed = [
         ("Evaluate", f"python launch/evaluate.py {run} --data {shlex.quote(held_out)} --json"),
         ("Generate", f"python launch/generate.py {run} {prompt}"),
     ]
-    command = record.fact("command")
-    if command:
+    command = record.fact(list, "command")
+    if command and all(isinstance(word, str) for word in command):
         again = [word for word in command if not word.startswith("run=")]
         again.append(f"run={record.folder.as_posix()}-again")
         typed.append(("Resume from the newest checkpoint", shlex.join(command)))
@@ -39,20 +39,26 @@ def commands(record: Record) -> list[tuple[str, str]]:
 
 def machine(record: Record) -> list[tuple[str, str]]:
     """When, where and by which code the run was made, as far as it is known."""
-    hosts = record.fact("machine", "hosts") or []
-    began, stopped = record.fact("started"), record.fact("stopped")
+    hosts = record.fact(list, "machine", "hosts") or []
+    began, stopped = record.fact(str, "started"), record.fact(str, "stopped")
     took = seconds_between(began, stopped)
-    changes = " with local changes" if record.fact("code", "dirty") else ""
+    changes = " with local changes" if record.fact(bool, "code", "dirty") else ""
     found = {
         "started": date(began),
         "ended": date(stopped),
         "from start to end": duration(took) if took is not None else "",
         "hosts" if len(hosts) > 1 else "host": ", ".join(map(str, hosts)),
-        "device": str(record.fact("machine", "device") or record.fact("plan", "device") or ""),
-        "commit of dslm": str(record.fact("code", "commit") or "") + changes,
-        **(record.fact("versions") or {}),
+        "device": device(record),
+        "commit of dslm": (record.fact(str, "code", "commit") or "") + changes,
+        **(record.fact(dict, "versions") or {}),
     }
     return [(name, value) for name, value in found.items() if value]
+
+
+def device(record: Record) -> str:
+    """What the run was made on; empty where it is not known."""
+    named = record.fact(str, "machine", "device")
+    return named or record.fact(str, "plan", "device") or ""
 
 
 def date(time: object) -> str:
@@ -74,10 +80,10 @@ def seconds_between(first: object, last: object) -> float | None:
 
 def changed(record: Record) -> list[tuple[str, str, str]]:
     """The settings that are not those of the preset, and what the preset has in their place."""
-    preset = _preset(record.fact("config", "preset"))
+    preset = _preset(record.fact(str, "config", "preset"))
     if not preset:
         return []
-    there = flat(record.fact("config") or {})
+    there = flat(record.fact(dict, "config") or {})
     return [
         (key, value_text(value), value_text(preset[key]) if key in preset else "")
         for key, value in there.items()
@@ -100,12 +106,12 @@ def _preset(name: object) -> dict[str, Any]:
 
 def tables(record: Record) -> dict[str, list[tuple[str, str]]]:
     """The resolved configuration, a table a group; then layout and data."""
-    config = record.fact("config") or {}
+    config = record.fact(dict, "config") or {}
     groups = {"run": {k: v for k, v in config.items() if not isinstance(v, dict)}}
     groups |= {key: value for key, value in config.items() if isinstance(value, dict)}
-    groups |= {"layout": record.fact("plan") or {}}
-    groups |= {"word vectors": record.fact("word_vectors") or {}}
-    for split, found in (record.fact("data") or {}).items():
+    groups |= {"layout": record.fact(dict, "plan") or {}}
+    groups |= {"word vectors": record.fact(dict, "word_vectors") or {}}
+    for split, found in (record.fact(dict, "data") or {}).items():
         sources = _sources(found)
         for number, source in enumerate(sources, 1):
             groups[f"{split} data" + (f" {number}" if len(sources) > 1 else "")] = source
@@ -133,5 +139,5 @@ def _sources(value: Any) -> list[dict[str, Any]]:
 
 def deepspeed(record: Record) -> str:
     """DeepSpeed's own settings, as the JSON that it takes; nothing where there are none."""
-    settings = record.fact("deepspeed")
+    settings = record.fact(dict, "deepspeed")
     return json.dumps(settings, indent=2) if settings else ""

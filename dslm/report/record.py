@@ -12,12 +12,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from dslm.errors import CheckpointError, Problem
+from dslm.files.typed import typed
+from dslm.progress import counted
 from dslm.run.folder import RunFolder
 from dslm.run.metrics import parse_line, read_lines
 from dslm.run.results import Result, read_evaluations, read_samples
+
+T = TypeVar("T")
 
 
 class NoStepError(CheckpointError):
@@ -67,16 +71,21 @@ class Record:
     quantization: dict[str, Any]
     """The content of `quantization.json`; empty where there is none."""
 
-    def fact(self, *path: str) -> Any:
-        """What `run.json` holds at a path of keys; `None` where a key is missing."""
+    def fact(self, kind: type[T], *path: str) -> T | None:
+        """What `run.json` holds at a path of keys; `None` where it is missing or of another type.
+
+        Args:
+            kind: of the value, see `dslm.files.typed`.
+            path: the keys.
+        """
         value: Any = self.facts
         for key in path:
             value = value.get(key) if isinstance(value, dict) else None
-        return value
+        return typed(value, kind)
 
     def fingerprints(self, split: str) -> list[str]:
         """Those of the shard sets of a split, ``train`` or ``validation``, as far as known."""
-        found = self.fact("data", split)
+        found = self.fact(object, "data", split)
         listed = found if isinstance(found, list) else [found]
         named = [one for one in listed if isinstance(one, dict)]
         return [str(one["fingerprint"]) for one in named if "fingerprint" in one]
@@ -104,7 +113,10 @@ def _read(folder: Path) -> Record:
     facts, log = run.read(), order(read_lines(run.metrics))
     if not log.training:
         fix = "make the report when the run has logged a step"
-        raise NoStepError(Problem(str(run.metrics), None, "holds no training step yet", fix))
+        rule = "holds no training step yet"
+        if log.unreadable:
+            rule += f", and {counted(log.unreadable, 'line')} that cannot be read"
+        raise NoStepError(Problem(str(run.metrics), None, rule, fix))
     results = read_evaluations(folder), read_samples(folder)
     return Record(folder, facts, log, *results, run.read_quantization())
 

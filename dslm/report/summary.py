@@ -12,6 +12,7 @@ from statistics import median
 from typing import Any
 
 from dslm.errors import CheckpointError, Problem, UserError
+from dslm.files.typed import typed
 from dslm.report.figures import best
 from dslm.report.record import NoStepError, Record, read_record
 from dslm.report.series import Point, series, settled
@@ -53,7 +54,7 @@ def summarize(record: Record) -> Summary:
     speeds = [p.value for p in series(log.training, "tokens_per_second") if p.finite]
     return replace(
         _begun(record.folder, record.facts),
-        parameters=_whole(record.fact("plan", "parameters")),
+        parameters=record.fact(int, "plan", "parameters"),
         step=log.training[-1].step,
         loss=settled(series(log.training, "loss")),
         validation=best(series(log.evaluations, "validation_loss")),
@@ -75,18 +76,14 @@ def read_summary(folder: Path) -> Summary:
 
 def _begun(folder: Path, facts: Mapping[str, Any]) -> Summary:
     """What the ``run.json`` of a run says."""
-    config = facts.get("config") or {}
+    config = facts["config"]
     return Summary(
         folder,
         read_standing(RunFolder(folder), facts),
         str(config.get("preset") or ""),
-        steps=_whole(config.get("steps")),
+        steps=typed(config.get("steps"), int),
         started=str(facts.get("started") or ""),
     )
-
-
-def _whole(value: object) -> int | None:
-    return value if isinstance(value, int) else None
 
 
 def find_runs(folder: Path) -> Iterator[Path]:

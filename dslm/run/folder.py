@@ -88,8 +88,11 @@ class RunFolder:
         """
         record = self._readable()
         check_format(self.record, record.get("format"), FORMAT)
-        config = with_current_names(record.get("config", {}), RENAMED)
-        return {**with_status_word(record), "config": config}
+        config = record.get("config", {})
+        if not isinstance(config, dict):
+            rule = "must be a group of keys: the settings of the run"
+            raise CheckpointError(Problem(f"{self.record}: config", config, rule))
+        return {**with_status_word(record), "config": with_current_names(config, RENAMED)}
 
     def _readable(self) -> dict[str, Any]:
         """The record, or where it is lost the copy in the newest checkpoint that has one."""

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+from dslm.files.typed import typed
 from dslm.files.whole import write_text
 
 Line = dict[str, float | int | None]
@@ -128,12 +129,20 @@ def read_lines(path: Path) -> list[str]:
 
 
 def parse_line(text: str) -> Line | None:
-    """The metrics on a line; `None` where it is not a whole one."""
+    """The metrics on a line; `None` where it is not a whole one, or holds what is no number."""
+    line = parse_object(text)
+    if line is None or typed(line.get("step"), int) is None:
+        return None
+    known = (value for value in line.values() if value is not None)
+    return line if all(typed(value, float) is not None for value in known) else None
+
+
+def parse_object(text: str) -> dict[str, Any] | None:
+    """The JSON object on a line; `None` where there is none."""
     try:
-        line = json.loads(text)
+        return typed(json.loads(text), dict)
     except ValueError:
         return None
-    return line if isinstance(line, dict) and isinstance(line.get("step"), int) else None
 
 
 def validation_losses(path: Path, step: int) -> list[float]:

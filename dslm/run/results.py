@@ -15,8 +15,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from dslm.files.typed import typed
 from dslm.files.whole import read_json
-from dslm.run.metrics import parse_line, read_lines
+from dslm.run.metrics import parse_object, read_lines
 
 Result = dict[str, Any]
 
@@ -29,6 +30,10 @@ TEXT = (*QUESTION, "fingerprint")
 """… then an evaluation on its text…"""
 PROMPT = (*QUESTION, "prompt", "max_new_tokens", "temperature", "top_k", "top_p", "seed")
 """… and a sample on how it was drawn."""
+TEXTS = ("time", "scheme", "calibrate", "data", "fingerprint", "prompt", "text")
+"""What is text…"""
+COUNTS = ("step", "group_size", "tokens", "max_new_tokens", "top_k", "seed")
+"""… or a whole number in both kinds of results; all else are figures."""
 
 
 def add_evaluation(run: Path, found: Mapping[str, Any]) -> None:
@@ -60,7 +65,7 @@ def read_evaluations(run: Path) -> list[Result]:
         ConfigError: what an earlier version wrote is broken.
     """
     before = run / ONE_EVALUATION
-    one = [read_json(before)] if before.exists() else []
+    one = [_sound(read_json(before))] if before.exists() else []
     found = [*one, *_lines(run / EVALUATIONS)]
     return _last([one for one in found if isinstance(one.get("loss"), float)], TEXT)
 
@@ -70,7 +75,7 @@ def read_samples(run: Path) -> list[Result]:
     before = run / ONE_SAMPLE
     text = before.read_text(encoding="utf-8", errors="replace") if before.exists() else ""
     one = [{"text": text}] if text else []
-    written = [line for line in _lines(run / SAMPLES) if isinstance(line.get("text"), str)]
+    written = [line for line in _lines(run / SAMPLES) if "text" in line]
     return _last([*one, *written], PROMPT)
 
 
@@ -89,7 +94,15 @@ def _add(path: Path, found: Mapping[str, Any]) -> None:
 
 def _lines(path: Path) -> list[Result]:
     """The whole lines; one may be cut short by a full disk."""
-    return [dict(line) for line in map(parse_line, read_lines(path)) if line is not None]
+    read = [_sound(line) for line in map(parse_object, read_lines(path)) if line is not None]
+    return [one for one in read if "step" in one]
+
+
+def _sound(result: Result) -> Result:
+    """A result without what is null or of another type than its commands write."""
+    kinds = {**dict.fromkeys(TEXTS, str), **dict.fromkeys(COUNTS, int)}
+    known = ((key, typed(value, kinds.get(key, float))) for key, value in result.items())
+    return {key: value for key, value in known if value is not None}
 
 
 def _last(results: Iterable[Result], question: tuple[str, ...]) -> list[Result]:

@@ -119,6 +119,6 @@ def test_a_run_without_a_step_is_reported(make_run: RunMaker) -> None:
 
 def test_a_fact_that_is_missing_anywhere_on_its_path_is_none(make_run: RunMaker) -> None:
     record = read_record(make_run([{"step": 1, "loss": 2.0}], config={"model": {"width": 8}}))
-    assert record.fact("config", "model", "width") == 8
-    assert record.fact("config", "model", "width", "deeper") is None
-    assert record.fact("plan", "world") is None
+    assert record.fact(int, "config", "model", "width") == 8
+    assert record.fact(int, "config", "model", "width", "deeper") is None
+    assert record.fact(int, "plan", "world") is None
