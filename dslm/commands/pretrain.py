@@ -6,7 +6,7 @@ import argparse
 import traceback
 
 from dslm.commands.cli import Parser, explain
-from dslm.commands.pretrain_options import without_options
+from dslm.commands.pretrain_options import said_once, without_options
 from dslm.config.help import describe
 from dslm.config.overrides import merge
 from dslm.environment import World, read_world
@@ -59,6 +59,7 @@ def _check(
         if options:
             files = options.config, options.deepspeed_config
             job = problems.collect(prepare, options.words, *files, world)
+            problems.problems = said_once(problems.problems)
         if job and world.is_main and not problems.problems:
             found = take_folder(job)
     except UserError as error:

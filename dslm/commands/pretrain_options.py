@@ -11,7 +11,7 @@ from dslm.config.overrides import assignment, read_value
 from dslm.errors import Problem, UserError, nearest
 from dslm.run.explained import answered
 from dslm.run.presets import PRESETS
-from dslm.train.file_kinds import DEEPSPEED, OPTIONS, SETTINGS, option_of
+from dslm.train.file_kinds import DEEPSPEED, OPTIONS, SETTINGS, START, option_of
 from dslm.train.words import DASHES, NEGATIVE, full_key, is_flag, is_key, meant_value, own_keys
 
 FILES = (OPTIONS[DEEPSPEED], OPTIONS[SETTINGS])
@@ -40,7 +40,7 @@ def without_options(arguments: Sequence[str], parser: Parser) -> tuple[list[str]
         one = rest.pop(0)
         name, equals, _ = one.partition("=")
         if name in FILES and not equals and not _is_file(rest):
-            problems.append(Problem(name, None, "needs a file", f"write {name} FILE"))
+            problems.append(_without_file(name, rest))
         elif name in options:
             has_value = options[name] and not equals and not (rest and _is_option(rest[0]))
             kept += [one, *(rest[:1] if has_value else [])]
@@ -63,6 +63,20 @@ def without_options(arguments: Sequence[str], parser: Parser) -> tuple[list[str]
     return kept, problems
 
 
+def said_once(problems: Sequence[Problem]) -> list[Problem]:
+    """The problems, of an option without its file the first: it is missed again where it is read.
+
+    Args:
+        problems: those of the arguments before those of what they mean.
+    """
+    named = [problem.where for problem in problems]
+    return [
+        problem
+        for i, problem in enumerate(problems)
+        if problem.found is not None or problem.where not in FILES or problem.where not in named[:i]
+    ]
+
+
 def _is_option(word: str) -> bool:
     """Whether a word begins like an option, and not like a number below zero."""
     return word[:1] in DASHES and not NEGATIVE.match(word)
@@ -74,6 +88,13 @@ def _is_file(rest: Sequence[str]) -> bool:
         return False
     key, equals, _ = rest[0].partition("=")
     return not (equals and is_key(key))
+
+
+def _without_file(option: str, rest: Sequence[str]) -> Problem:
+    """The mistake of an option without its file, where something else follows or nothing."""
+    follows = f", and {rest[0]} is none" if rest else ""
+    file = START if option == OPTIONS[DEEPSPEED] else "FILE"
+    return Problem(option, None, f"needs a file{follows}", f"write {option} {file}")
 
 
 def _file(path: str, given: Set[str]) -> tuple[list[str], Problem]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from dslm.config.repeated import load_json
 from dslm.errors import ConfigError, Problem
 
 
@@ -27,7 +28,7 @@ def parse_words(words: Iterable[str]) -> dict[str, Any]:
     A value is read as JSON where it is JSON (``4``, ``true``, ``{"a": 1}``), else as text.
 
     Raises:
-        ConfigError: for words without ``=`` and for a key that is given twice.
+        ConfigError: for words without ``=`` and for a key that is given twice, in JSON as well.
     """
     values: dict[str, Any] = {}
     problems = []
@@ -46,7 +47,9 @@ def parse_words(words: Iterable[str]) -> dict[str, Any]:
         if not isinstance(node, dict) or leaf in node:
             problems.append(Problem(key, text, "is given twice", "keep one of the two"))
             continue
-        node[leaf] = read_value(text)
+        node[leaf], repeated = _read(text)
+        for name in repeated:
+            problems.append(Problem(key, text, f"gives {name!r} twice", "keep one of the two"))
     if problems:
         raise ConfigError(*problems)
     return values
@@ -71,7 +74,12 @@ def assignment(key: str, value: Any) -> str:
 
 def read_value(text: str) -> Any:
     """What stands behind ``=``: JSON where it is JSON, else text."""
+    return _read(text)[0]
+
+
+def _read(text: str) -> tuple[Any, list[str]]:
+    """The value, and the keys that a block of it gives more than once."""
     try:
-        return json.loads(text, parse_float=Written)
+        return load_json(text, parse_float=Written)
     except json.JSONDecodeError:
-        return text
+        return text, []

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from dslm.config.repeated import load_json
 from dslm.errors import ConfigError, Problem, suggest
 
 
@@ -68,15 +69,8 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: there is no such file, or it is no JSON, no object, or gives a key twice.
     """
-    twice: list[str] = []
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        names = [name for name, _ in pairs]
-        twice.extend(name for name in dict.fromkeys(names) if names.count(name) > 1)
-        return dict(pairs)
-
     try:
-        values = json.loads(_read(path), object_pairs_hook=unique, parse_constant=_refuse_constant)
+        values, twice = load_json(_read(path), parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         where = f"{path}, line {error.lineno}, column {error.colno}"
         fix = "JSON knows no comments, no trailing commas and no single quotes"

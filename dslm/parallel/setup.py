@@ -7,11 +7,13 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from dslm.errors import Problem
+from dslm.parallel.deepspeed_json.schema import given
 from dslm.parallel.devices import find_device
 from dslm.progress import human
 
@@ -20,6 +22,13 @@ STALE_AFTER = 300.0
 
 ARCHITECTURE = re.compile(r"(\d+\.\d+(\+PTX)?)?")
 """What DeepSpeed can read as the architecture of a GPU; torch knows more, such as 9.0a."""
+
+MONITORS = {
+    "tensorboard": ("tensorboard", "pip install 'dslm[tensorboard]'"),
+    "wandb": ("wandb", "pip install wandb"),
+    "comet": ("comet_ml", "pip install 'comet_ml>=3.41.0'"),
+}
+"""The packages that DeepSpeed imports for each block of its JSON, and how one gets them."""
 
 FLOAT8_SINCE = (8, 9)
 """The first compute capability of NVIDIA with 8-bit floats (Ada; Hopper is 9.0)."""
@@ -48,6 +57,30 @@ def check_builds(ops: Sequence[str], extensions: Path, architectures: str = "") 
     return problems + [
         lock for lock in stale_locks(extensions) if Path(lock.where).parent.name in ops
     ]
+
+
+def check_monitors(config: Mapping[str, Any], tensorboard: bool) -> list[Problem]:
+    """Whether the packages are installed to which the run is to write its metrics.
+
+    Args:
+        config: DeepSpeed's JSON, checked.
+        tensorboard: whether dslm itself writes event files.
+    """
+    asked = [f"{name}.enabled" for name in MONITORS if given(config, f"{name}.enabled", False)]
+    asked += ["tensorboard"] if tensorboard else []
+    problems = []
+    for where in asked:
+        package, install = MONITORS[where.removesuffix(".enabled")]
+        if not _is_installed(package):
+            rule = f"needs {package}, which is not installed"
+            problems.append(Problem(where, True, rule, f"{install}, or leave it out"))
+    return problems
+
+
+def _is_installed(package: str) -> bool:
+    """Whether a package can be imported; a folder of its name, where it kept its logs, is none."""
+    found = find_spec(package)
+    return found is not None and found.origin is not None
 
 
 def check_float8(device: str) -> list[Problem]:

@@ -23,7 +23,7 @@ from dslm.parallel.deepspeed_json import check as ds_check
 from dslm.parallel.deepspeed_json.optimizer import all_moments, moments, named
 from dslm.parallel.muon import check_matrices
 from dslm.parallel.plan import Plan
-from dslm.parallel.setup import check_builds, check_disk, check_float8
+from dslm.parallel.setup import check_builds, check_disk, check_float8, check_monitors
 from dslm.parallel.world import device
 from dslm.run.best import best
 from dslm.run.checkpoint import (
@@ -153,6 +153,9 @@ def prepare(
         deepspeed, plan = plan_of(deepspeed, overrides, config, world, found, deepspeed_file)
     if config:
         found.problems += check_settings(config, deepspeed if plan else None)
+        if world.is_main and plan and deepspeed:
+            missing = check_monitors(deepspeed, config.tensorboard)
+            found.problems += map(overrides.named, missing)
         if world.is_main and config.word_vectors and not RunFolder(Path(config.run)).newest_step():
             found.problems += check_word_vectors(config.word_vectors, config.model)
     source = None

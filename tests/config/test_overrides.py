@@ -42,6 +42,10 @@ def test_a_value_is_read_as_json_where_it_is_json(text: str, value: Any) -> None
         (["100", "-x"], ["100: is not key=value", "-x: is not key=value"]),
         (["a=1", "a=1"], ["a = '1': is given twice; keep one of the two"]),
         (["a.b=1", "a.b=2"], ["a.b = '2': is given twice; keep one of the two"]),
+        (
+            ['a={"b": [{"c": 1, "c": 2}]}'],
+            ['a = \'{"b": [{"c": 1, "c": 2}]}\': gives \'c\' twice; keep one of the two'],
+        ),
         (["a.b=1", "a=2"], ["a = '2': is given twice; keep one of the two"]),
         (["a=1", "a.b.c=2", "d"], ["a.b.c = '2': is given twice; keep one of the two", None]),
     ],

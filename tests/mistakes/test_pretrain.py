@@ -189,6 +189,8 @@ def test_a_mistake_on_the_command_line_ends_in_its_fix(
         "P ds.nebula.enabled=true",
         "P ds.optimizer.type=OneBitAdam",
         "R run=null",
+        "tiny run=runs/m --deepspeed_config data.train=shards/train",
+        "P optimizer='{\"lr\":1}'",
     ],
 )
 def test_one_mistake_is_one_line(typed: str, answers: dict[str, Any]) -> None:

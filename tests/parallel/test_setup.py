@@ -4,7 +4,9 @@ import os
 import shutil
 import time
 from collections import namedtuple
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +18,7 @@ from dslm.parallel.setup import (
     check_disk,
     check_float8,
     check_gpu_float8,
+    check_monitors,
 )
 
 Usage = namedtuple("Usage", "free")
@@ -138,3 +141,30 @@ def test_8_bit_floats_need_a_gpu_that_has_them(
 
 def test_the_gpus_without_8_bit_floats_are_in_the_table() -> None:
     assert DEVICES.keys() > WITHOUT_FLOAT8
+
+
+@pytest.mark.parametrize(
+    ("config", "tensorboard", "lines"),
+    [
+        ({"wandb": {"enabled": False}, "csv_monitor": {"enabled": True}}, False, []),
+        ({"wandb": {"enabled": True}}, False, ["wandb.enabled: pip install wandb"]),
+        ({"comet": {"enabled": True}}, True, ["comet.enabled: pip install 'comet_ml>=3.41.0'"]),
+    ],
+)
+def test_metrics_for_a_package_that_is_not_installed_are_reported(
+    config: dict[str, Any], tensorboard: bool, lines: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder of its name, here that of wandb, is no package."""
+    folder, package = ModuleSpec("wandb", None), ModuleSpec("tensorboard", None, origin="there.py")
+    monkeypatch.setattr(setup, "find_spec", {"wandb": folder, "tensorboard": package}.get)
+    problems = check_monitors(config, tensorboard)
+    assert [f"{one.where}: {one.fix.partition(',')[0]}" for one in problems] == lines
+
+
+def test_event_files_without_tensorboard_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(setup, "find_spec", {}.get)
+    (problem,) = check_monitors({}, tensorboard=True)
+    assert str(problem) == (
+        "tensorboard = True: needs tensorboard, which is not installed; "
+        "pip install 'dslm[tensorboard]', or leave it out"
+    )

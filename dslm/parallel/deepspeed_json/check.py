@@ -33,6 +33,8 @@ from dslm.parallel.deepspeed_json.value import accepts, likely_fix, options, wor
 
 CPU_OPS = ("fused_adam", "cpu_adam", "cpu_adagrad", "async_io")
 """The ops that can be compiled on a machine without an accelerator."""
+MISPLACED = "is in the wrong place"
+"""The rule that a key breaks which another block has."""
 
 
 def check(config: Mapping[str, Any], *, pipeline_stages: int, cpu: bool) -> list[Problem]:
@@ -123,7 +125,7 @@ def _unknown(where: str, value: Any, block: Block, known: Block) -> Problem:
     homes = [path.rpartition(".")[0] for path in _paths(known, "") if _leaf(path) == name]
     if 0 < len(homes) < 3:
         fix = " or ".join(f"in {home}" if home else "at the top level" for home in homes)
-        return Problem(where, found, "is in the wrong place", f"it belongs {fix}")
+        return Problem(where, found, MISPLACED, f"it belongs {fix}")
     rule = "is not a key of DeepSpeed"
     if where.startswith(f"{PARAMETERS}.") and name in allowed_parameters({}):
         rule = "is a parameter of other optimizers"

@@ -19,7 +19,7 @@ from typing import Any
 from dslm.config.likely import word
 from dslm.config.overrides import parse_words
 from dslm.errors import ConfigError, Problem, suggest
-from dslm.parallel.deepspeed_json.check import kind_of, paths
+from dslm.parallel.deepspeed_json.check import MISPLACED, kind_of, paths
 from dslm.parallel.deepspeed_json.draft import Draft
 from dslm.parallel.deepspeed_json.refused import REFUSED
 from dslm.parallel.deepspeed_json.rules import BATCH
@@ -141,7 +141,9 @@ class Overrides:
         for path, key in self.typed.items():
             if where == path or (where.startswith(f"{path}.") and where in below):
                 named = key + where.removeprefix(path)
-                return replace(problem, where=named, fix=_typed(named, problem.fix))
+                return replace(
+                    problem, where=named, fix=_moved(problem) or _typed(named, problem.fix)
+                )
             if where in REFUSED and path.startswith(f"{where}."):  # its block
                 return replace(problem, where=key, fix=_left_out(problem.fix))
         if self.typed and problem.fix == "delete it":  # it no longer fits what was typed
@@ -173,6 +175,12 @@ class Overrides:
         rule = f"is not read: the JSON gives {' and '.join(split)}"
         fix = f"write {' '.join(f'{PREFIX}optimizer.params.{name}=…' for name in split)}"
         return [Problem(where, parameters.get("lr"), rule, fix)]
+
+
+def _moved(problem: Problem) -> str:
+    """The word to type for a key that was typed in the wrong block; nothing for other mistakes."""
+    there = home(problem.where) if problem.rule == MISPLACED else ""
+    return f"write {word(there, problem.found)}" if there and problem.found is not None else ""
 
 
 def _typed(key: str, fix: str) -> str:
