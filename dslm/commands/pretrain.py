@@ -6,7 +6,7 @@ import argparse
 import traceback
 
 from dslm.commands.cli import Parser, explain
-from dslm.commands.pretrain_options import said_once, without_options
+from dslm.commands.pretrain_options import RANK, said_once, without_options, without_rank
 from dslm.config.help import describe
 from dslm.config.overrides import merge
 from dslm.environment import World, read_world
@@ -18,9 +18,6 @@ from dslm.signals import REQUESTS
 from dslm.train.agreement import agree
 from dslm.train.prepare import Job, prepare
 from dslm.train.verification import NO_CHECKPOINT, take_folder
-
-RANK = ("--local_rank", "--local-rank")
-"""What launchers say to each process, in older and newer versions of torch."""
 
 
 def main(argv: list[str]) -> None:
@@ -39,8 +36,7 @@ def main(argv: list[str]) -> None:
         assert job is not None  # else there were problems
         from dslm.train.pretrain import pretrain
 
-        words = [word for word in argv if not word.startswith(RANK)]
-        pretrain(job, world, words, found)
+        pretrain(job, world, without_rank(argv), found)
     finally:
         if job is not None:
             job.folder.lock.release()

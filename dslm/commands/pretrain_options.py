@@ -16,6 +16,8 @@ from dslm.train.words import DASHES, NEGATIVE, full_key, is_flag, is_key, meant_
 
 FILES = (OPTIONS[DEEPSPEED], OPTIONS[SETTINGS])
 """The options that take a file."""
+RANK = ("--local_rank", "--local-rank")
+"""What launchers say to each process, in older and newer versions of torch."""
 
 
 def without_options(arguments: Sequence[str], parser: Parser) -> tuple[list[str], list[Problem]]:
@@ -61,6 +63,20 @@ def without_options(arguments: Sequence[str], parser: Parser) -> tuple[list[str]
     if misspelt:
         raise UserError(*problems)
     return kept, problems
+
+
+def without_rank(arguments: Sequence[str]) -> list[str]:
+    """The arguments that a person has typed: no launcher's `RANK`, with its number behind or in it.
+
+    Args:
+        arguments: of this process.
+    """
+    before = ["", *arguments]
+    return [
+        word
+        for word, last in zip(arguments, before, strict=False)
+        if not word.startswith(RANK) and last not in RANK
+    ]
 
 
 def said_once(problems: Sequence[Problem]) -> list[Problem]:

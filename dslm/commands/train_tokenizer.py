@@ -64,13 +64,13 @@ def main(arguments: list[str]) -> None:
     print(f"  {tokenizer.kind}, {tokenizer.vocabulary:,} ids, {end}")
     for line in became(statistics):
         print(line)
-    signs = sum(statistics.invisible.values())
-    is_unclean = signs >= NOTABLE * sum(map(text_bytes, paths))
+    invisible = tokenizer.card.invisible
+    is_unclean = sum(invisible.values()) >= NOTABLE * sum(map(text_bytes, paths))
     if is_unclean:
-        found = ", ".join(f"{number:,} {name}" for name, number in statistics.invisible.items())
+        found = ", ".join(f"{number:,} {name}" for name, number in invisible.items())
         print(f"  warning: the text holds {found}; --clean text, as below, takes them out")
     print("next:")
-    for line in _next(options, paths, statistics.documents, is_unclean):
+    for line in _next(options, paths, tokenizer.card.documents, is_unclean):
         print(f"  python preprocess/shard.py {line}")
 
 
@@ -101,7 +101,7 @@ def _next(
     Args:
         options: how the text was read.
         paths: the inputs.
-        documents: how many they hold, if they were read.
+        documents: how many they hold, if that is known.
         is_unclean: whether many of its characters are invisible.
     """
     inputs = folded(options.input)

@@ -124,7 +124,13 @@ def train_tokenizer(
     else:
         lines = _sample(paths, texts, training)
         card, model = _pieces(lines, training, training_progress, statistics)
-    card = replace(card, reading=training.reading.settings, inputs=_described(paths))
+    card = replace(
+        card,
+        reading=training.reading.settings,
+        inputs=_described(paths),
+        documents=statistics.documents,
+        invisible=statistics.invisible,
+    )
     files = {} if training.kind == "char" else {MODEL: model}
     with published(output) as folder:
         KINDS[card.kind](card, files).save(folder)

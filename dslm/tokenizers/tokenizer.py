@@ -72,6 +72,10 @@ class TokenizerCard:
     """How the texts it was trained on were read."""
     inputs: tuple[Input, ...] = ()
     """The files it was trained on."""
+    documents: Annotated[int, Field(ge=0)] = 0
+    """How many they held; 0 = not known."""
+    invisible: dict[str, int] = field(default_factory=dict)
+    """Characters in them that no reader sees, by what they are called."""
 
     @classmethod
     def load(cls, folder: Path) -> TokenizerCard:

@@ -16,6 +16,7 @@ from helpers.paths import ROOT
 
 from dslm.commands.cli import run
 from dslm.commands.pretrain import main
+from dslm.commands.pretrain_options import without_rank
 from dslm.environment import World
 from dslm.train.prepare import Job, prepare
 
@@ -439,3 +440,12 @@ def test_damaged_checkpoints_are_reported_and_kept(script: Any, begun: Job) -> N
     assert all(line.startswith("error: ") for line in lines)
     assert "no whole checkpoint is left" in lines[-1]
     assert begun.folder.checkpoint(50).is_dir()
+
+
+@pytest.mark.parametrize(
+    "rank",
+    [["--local_rank", "0"], ["--local-rank", "1"], ["--local_rank=0"], ["--local-rank=1"], []],
+)
+def test_the_words_for_resuming_are_those_that_were_typed(rank: list[str]) -> None:
+    words = ["tiny", "--deepspeed_config", "0", "steps=3"]
+    assert without_rank([*rank, *words]) == without_rank([*words, *rank]) == words
