@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dslm.errors import CheckpointError, TrainingError, UserError
@@ -11,8 +11,9 @@ from dslm.hub.foresight import check_unoccupied
 from dslm.hub.formats import check_holds, open_format
 from dslm.hub.manifest import Manifest, describe
 from dslm.hub.proof import LOSS_TOLERANCE, SCORE_TOLERANCE, prove
-from dslm.inference.selection import Calibration
-from dslm.inference.trained import load
+from dslm.inference.calibration import calibrate
+from dslm.inference.selection import Calibration, select
+from dslm.inference.trained import load_selected
 from dslm.quantization.config import QuantizationConfig
 
 
@@ -51,11 +52,12 @@ def export_run(
     """
     if there := check_unoccupied(folder, "FOLDER"):
         raise CheckpointError(*there)
-    trained = load(run, step, quantization, to_use=False)
+    chosen = select(run, step, quantization, calibration)
+    trained = load_selected(replace(chosen, calibration=None), to_use=False)
     if problems := check_holds(format, trained):
         raise UserError(*problems)
     if calibration is not None:  # which takes long, so what is wrong has been said before
-        trained = load(run, step, quantization, calibration, to_use=False)
+        calibrate(trained.model, trained.objective, calibration, trained.device)
     with published(folder) as target:
         written = open_format(format).write(trained, target)
         read = open_format(format).read(target)

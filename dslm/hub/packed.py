@@ -5,7 +5,7 @@ What loads them rounds the inputs of layers as training did.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from torch import nn
@@ -17,7 +17,8 @@ from dslm.hub.foresight import check_rounded
 from dslm.hub.formats import ReadBack, Written
 from dslm.hub.model_folder import check_model_folder, read_model, tensors_of, write_model
 from dslm.hub.names import copies, weights
-from dslm.hub.registry import families_of_model
+from dslm.hub.registry import FAMILIES, families_of_model
+from dslm.hub.settings import refused
 from dslm.inference.trained import Trained
 from dslm.model.config import ModelConfig
 from dslm.model.quantize import rounding, stored_numbers
@@ -70,7 +71,14 @@ def _choose(trained: Trained) -> tuple[Family, str, str]:
             if not reason:
                 return family, kind, "; ".join(_why(family, kind, scheme, reasons))
             reasons.setdefault(family.name, reason)
-    raise ConfigError(*(Problem(name, None, reason) for name, reason in reasons.items()))
+    other = _nearest(trained.config.model, kinds(scheme), inputs)
+    raise ConfigError(*other, *(Problem(name, None, reason) for name, reason in reasons.items()))
+
+
+def _nearest(config: ModelConfig, kinds: Sequence[str], inputs: bool) -> list[Problem]:
+    """What keeps a model from the nearest of the families that are loaded in few bits."""
+    able = [one for one in FAMILIES if not all(one.unpackable(kind, inputs) for kind in kinds)]
+    return min((refused(family, config) for family in able), key=len)
 
 
 def _why(family: Family, kind: str, scheme: Scheme, reasons: Mapping[str, str]) -> Iterator[str]:

@@ -24,6 +24,7 @@ from dslm.hub.exporting import export_run
 from dslm.hub.importing import import_folder
 from dslm.hub.manifest import AS_IN_TRAINING
 from dslm.hub.unrounding import unrounded
+from dslm.inference import trained
 from dslm.inference.selection import Calibration
 from dslm.inference.trained import load
 from dslm.preprocess.shard import shard
@@ -86,15 +87,22 @@ def test_transformers_computes_what_training_saw(
 
 @pytest.mark.parametrize("scheme", ["w8a8", "w4a8", "w3"])
 def test_transformers_computes_what_calibration_left(
-    scheme: str, make_run: MakeRun, trained_tokenizers: dict[str, Path], tmp_path: Path
+    scheme: str,
+    make_run: MakeRun,
+    trained_tokenizers: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The steps are those of the trained weights, which those of the rounded ones are not."""
-    tokenizer, how = trained_tokenizers["bpe"], SCHEMES[scheme]
+    tokenizer, how, reads = trained_tokenizers["bpe"], SCHEMES[scheme], list[Path]()
     run = make_run(tokenizer, **SHAPES["llama"])
+    read = trained.read_weights
+    monkeypatch.setattr(trained, "read_weights", lambda path: reads.append(path) or read(path))
     (tmp_path / "text").write_text("the quick brown fox " * 400)
     shards = shard([tmp_path / "text"], tmp_path / "set", ShardingConfig(tokenizer))[0]
     calibration = Calibration(shards, 16)
     export_run(run, tmp_path / "out", None, how, "compressed-tensors", calibration)
+    assert len(reads) == 1
     with torch.no_grad():
         scores = loaded(tmp_path / "out")(TOKENS).logits
         left = load(run, None, how, calibration, to_use=False).model(TOKENS)
@@ -208,6 +216,7 @@ def test_steps_have_16_bits_where_nothing_is_lost(size: float, kind: torch.dtype
     ("shape", "how", "said"),
     [
         ({"norm_epsilon": 1e-6}, SCHEMES["w4"], r"Conv1D\) random; use --format floats"),
+        ({"norm_epsilon": 1e-6}, SCHEMES["w4"], r"model\.norm_epsilon = 1e-06: OPT has only 1e-05"),
         (SHAPES["llama"], QuantizationConfig(scheme="w4", layers="all"), "rounds embeddings"),
         (SHAPES["llama"], QuantizationConfig(), "choose a --scheme"),
     ],
