@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from dslm.errors import CheckpointError, Problem
 from dslm.model.config import NO_BOTTLENECK, NO_CLASSES, ModelConfig
-from dslm.run.checkpoint import checkpoints
+from dslm.run.checkpoint import checkpoints, verify_sizes
 from dslm.run.folder import RunFolder
 from dslm.run.mistaken import is_run, not_a_run
 from dslm.shards.shard_set import ShardSet
@@ -69,6 +70,21 @@ def open_source_run(run: str) -> SourceRun:
         raise CheckpointError(Problem(KEY, run, "this run has no checkpoint yet"))
     card = TokenizerCard.load(folder.tokenizer)
     return SourceRun(run, found[0][1], config.model, config.objective, card.sha256, card.begin)
+
+
+def damaged_source(source: SourceRun, wrong: Sequence[Problem]) -> CheckpointError:
+    """The mistake of beginning with weights that are damaged, and what to do.
+
+    Args:
+        source: the run that gives its weights.
+        wrong: what is wrong with their files.
+    """
+    newest, *older = checkpoints(source.checkpoint.parent)
+    whole = [step for step, folder in older if not verify_sizes(folder, moments=False)]
+    rule, fix = f"its newest checkpoint, of step {newest[0]:,}, is damaged", "choose another run"
+    if whole:
+        fix = f"remove {source.checkpoint} to begin with that of step {whole[0]:,}"
+    return CheckpointError(*wrong, Problem(KEY, source.run, rule, fix))
 
 
 def check_init_from(source: SourceRun, model: ModelConfig, shards: ShardSet) -> list[Problem]:

@@ -25,6 +25,7 @@ from dslm.run.checkpoint import (
     remove_unfinished,
     verify_sizes,
 )
+from dslm.run.init_from import damaged_source
 from dslm.train.prepare import Job, check_optimizer
 from dslm.train.shares import shares
 
@@ -126,7 +127,8 @@ def take_folder(job: Job) -> tuple[int, list[Problem]]:
         The outcome of `first_sight`.
 
     Raises:
-        CheckpointError: another run is writing there, or no checkpoint is whole.
+        CheckpointError: another run is writing there, no checkpoint is whole, or the weights to
+            begin with are damaged.
     """
     job.folder.lock.take()
     remove_unfinished(job.folder.checkpoints)
@@ -134,7 +136,7 @@ def take_folder(job: Job) -> tuple[int, list[Problem]]:
     if job.init_from is not None and step == NO_CHECKPOINT:
         wrong = verify_sizes(job.init_from.checkpoint, moments=False)
         if wrong:
-            raise CheckpointError(*wrong)
+            raise damaged_source(job.init_from, wrong)
     return step, problems
 
 
@@ -194,7 +196,7 @@ def verify_source(job: Job, world: World, messages: TextIO, beat: Beat) -> None:
     files, _ = listed(job.init_from.checkpoint, moments=False)
     label = "checking the weights to begin with"
     if problems := damaged(files, world, label, messages, beat):
-        raise CheckpointError(*problems)
+        raise damaged_source(job.init_from, problems)
 
 
 def _none_whole(job: Job, problems: Sequence[Problem]) -> CheckpointError:

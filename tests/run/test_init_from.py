@@ -12,10 +12,11 @@ from helpers.hub import write_checkpoint
 from helpers.models import build
 
 from dslm.environment import World
-from dslm.errors import UserError
+from dslm.errors import CheckpointError, UserError
 from dslm.model.counts import parameter_count
 from dslm.train.prepare import Job, prepare
 from dslm.train.screen import first_screen
+from dslm.train.verification import take_folder
 
 ROTARY = ["tiny", "model.positions=rotary", "model.width=16", "model.heads=2"]
 
@@ -126,6 +127,21 @@ def test_shards_of_another_tokenizer_are_refused(
     problem = str(caught.value.problems[-1])
     assert f"was made with another tokenizer than {source}" in problem
     assert problem.endswith(f"shard the text with --tokenizer {source}/tokenizer")
+
+
+def test_weights_that_are_damaged_are_told_with_what_to_remove(made: Any, source: Path) -> None:
+    newest = source / "checkpoints" / "step-00000007"
+    older = newest.with_name("step-00000003")
+    shutil.copytree(newest, older)
+    (newest / "layer-0000.safetensors").write_bytes(b"cut")
+    job = made("later", "fine_tune", f"init_from={source}")
+    said = f"init_from = '{source}': its newest checkpoint, of step 7, is damaged; "
+    for fix in (f"remove {newest} to begin with that of step 3", "choose another run"):
+        with pytest.raises(CheckpointError, match="has 3 bytes instead of") as caught:
+            take_folder(job)
+        job.folder.lock.release()
+        assert str(caught.value.problems[-1]) == said + fix
+        (older / "state.json").unlink(missing_ok=True)
 
 
 def test_fine_tuning_needs_a_run_to_begin_with(made: Any) -> None:
