@@ -20,7 +20,7 @@ from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
 from dslm.preprocess.work.plan import ShardingConfig
 from dslm.shards.shard_set import ShardSet
 
-pytest_plugins = ["helpers.rank_fixtures"]
+pytest_plugins = ["helpers.browser", "helpers.rank_fixtures"]
 
 settings.register_profile("dslm", deadline=None)  # a busy machine is not a failure
 settings.load_profile("dslm")

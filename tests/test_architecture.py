@@ -40,7 +40,7 @@ ROOMS = [
     {"report"},
     {"train"},
     {"chaos", "inference"},
-    {"hub"},
+    {"hub", "inspection"},
     {"api", "commands"},
     {"__main__"},
 ]
@@ -291,7 +291,7 @@ def test_importing_every_check_leaves_the_heavy_libraries_alone(tmp_path: Path) 
 
 
 COMMANDS = ["shard", "train_tokenizer", "evaluate", "generate", "report", "hub", "hosts", "status"]
-COMMANDS += ["checkpoint", "quantization"]
+COMMANDS += ["checkpoint", "quantization", "inspect"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -25,6 +25,7 @@ COMMANDS = {
     "fine-tune": "train a model for a task, on labelled records",
     "evaluate": "measure a trained model on held-out text",
     "generate": "let a trained model continue a text",
+    "inspect": "look inside a model: attention, what it gives away, what it prefers",
     "quantization": "what rounding to few bits costs a model, and which layer most",
     "hub": "models in Hugging Face's form, in and out",
     "report": "write the page about a run, or about several",

@@ -17,6 +17,9 @@ from dslm.shards.shard_set import ShardSet
 from dslm.train.batches import evaluation_rows
 from dslm.train.prepare import Job, prepare
 
+SMALL = {"model.width": 32, "model.heads": 2, "model.sequence": 24}
+"""What is not said otherwise."""
+
 
 def untrained_run(
     folder: Path, shard_set: Path, deepspeed_file: Path, *more: str, factor: float = 1.0
@@ -28,13 +31,18 @@ def untrained_run(
 
 
 def learned_run(
-    folder: Path, shard_set: Path, deepspeed_file: Path, *more: str, preset: str = "tiny"
+    folder: Path,
+    shard_set: Path,
+    deepspeed_file: Path,
+    *more: str,
+    preset: str = "tiny",
+    steps: int = 100,
 ) -> Path:
-    """A run of a model that has seen 100 batches of a shard set, with one checkpoint.
+    """A run of a model that has seen some batches of a shard set, with one checkpoint.
 
     It begins and rounds as the settings say.
     """
-    words = [preset, "model.layers=2", "model.width=32", *more]
+    words = [preset, "model.layers=2", *more]
     job = _begun(folder, shard_set, deepspeed_file, words)
     objective = job.objective
     model = Transformer(stages(job.config.model, 5, objective.extras))
@@ -43,7 +51,7 @@ def learned_run(
     quantize(model, job.config.quantization)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
     source = evaluation_rows(ShardSet.open(shard_set), objective)
-    for step in range(100):
+    for step in range(steps):
         inputs, labels = objective.batch(ordered(source, step * 16 % (len(source) - 16), 16))
         loss = objective.loss(model(inputs), labels) / objective.counts(labels)
         loss.sum().backward()
@@ -54,7 +62,8 @@ def learned_run(
 
 def _begun(folder: Path, shard_set: Path, deepspeed_file: Path, words: list[str]) -> Job:
     """A run folder without a checkpoint."""
-    words = [*words, "model.heads=2", "model.sequence=24"]
+    given = {word.partition("=")[0] for word in words}
+    words = [*words, *(f"{key}={value}" for key, value in SMALL.items() if key not in given)]
     words += [f"data.train={shard_set}", f"run={folder}"]
     job = prepare(words, None, str(deepspeed_file), World())
     job.folder.path.mkdir()

@@ -5,16 +5,14 @@ from __future__ import annotations
 import math
 import random
 import re
-import shutil
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.needs import need
 from helpers.run_folders import training_line, write_run
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page
 
 from dslm.commands.main import dispatch
 from dslm.report import write_comparison, write_report
@@ -22,7 +20,6 @@ from dslm.report.chart import SMOOTHING
 from dslm.report.index import write_index
 from dslm.report.summary import find_runs, read_summary
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 VIEW = {"width": 1280, "height": 900}
 PHONE = {"width": 400, "height": 800}
 PAGES = ("one", "three", "diverged", "index", "data")
@@ -33,17 +30,6 @@ EARLY = "early"
 """A run that has made no step."""
 COLOURS = "style => [style.backgroundColor, style.color]"
 LONG = "a_run_with_a_name_that_is_longer_than_a_phone_is_wide_in_one_word"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One browser for all tests."""
-    found = next(filter(None, map(shutil.which, NAMES)), None)
-    need("" if found else f"no browser is installed (looked for {', '.join(NAMES)})")
-    with sync_playwright() as play:
-        started = play.chromium.launch(executable_path=found)
-        yield started
-        started.close()
 
 
 def lines(seed: int, slower: int = 1) -> list[dict[str, Any]]:

@@ -1,0 +1,60 @@
+"""What each token attends to, taken from the model's own attention; and what flows through layers.
+
+Attention is linear in the values: with the identity in their place it returns its weights. So the
+weights are computed by the very function that the model calls, with its queries, keys and mask, and
+no second definition can differ from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+
+class AttentionWeights(TorchFunctionMode):
+    """While it is entered, keeps the weights of every attention that is computed, in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[Tensor] = []
+        """[B, H, S, T] each."""
+
+    def __torch_function__(
+        self,
+        function: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Call what is called, and attention once more with the identity as values."""
+        named = kwargs or {}
+        if function is F.scaled_dot_product_attention:
+            queries, keys, values, *more = args
+            each = torch.eye(keys.shape[2], dtype=values.dtype, device=values.device)
+            identity = each.expand(*keys.shape[:2], -1, -1)
+            self.found.append(function(queries, keys, identity, *more, **named))
+        return function(*args, **named)
+
+
+def rollout(weights: Tensor) -> Tensor:
+    """How much of each token reaches each place, through all layers up to each one.
+
+    Attention rollout (Abnar & Zuidema 2020, section 3): the mean over the heads, half of it for the
+    residual stream, multiplied from layer to layer.
+
+    Args:
+        weights: [L, H, S, S], of self-attention.
+
+    Returns:
+        [L, S, S]; rows sum to one.
+    """
+    mixed = (weights.mean(1) + torch.eye(weights.shape[-1], device=weights.device)) / 2
+    reached = [mixed[0]]
+    for layer in mixed[1:]:
+        reached.append(layer @ reached[-1])
+    return torch.stack(reached)

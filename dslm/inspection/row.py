@@ -1,0 +1,124 @@
+"""A text as the row of ids that a model is inspected with, and whether a model can be inspected.
+
+Nothing here needs torch, so that all of it is refused before a model is loaded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dslm.errors import DataError, Problem
+from dslm.inference.prompts import MASK, around_gaps, to_fill
+from dslm.model.config import ModelConfig
+from dslm.objectives.base import Objective
+from dslm.objectives.completion import Continue, Fill
+from dslm.tokenizers.tokenizer import Tokenizer
+from dslm.tokenizers.vocabulary import text_within
+
+MOST = 1 << 24
+"""Attention weights that a page holds, at most: as many bytes of the page."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A text as a model reads it, from the beginning of a document."""
+
+    ids: tuple[int, ...]
+    """What surrounds a text included."""
+    scored: tuple[int, ...]
+    """The positions whose probability the model gives, rising."""
+    masks: tuple[int, ...] = ()
+    """The positions that the text leaves to be guessed."""
+
+
+def row_of(text: str, tokenizer: Tokenizer, objective: Objective) -> Row:
+    """The row of a text; ``<mask>`` hides a token from a model that fills masks.
+
+    Raises:
+        DataError: a character that the tokenizer does not know.
+    """
+    how = objective.completion()
+    if isinstance(how, Fill):
+        ids, masks = to_fill(tokenizer, how, around_gaps(tokenizer, MASK.split(text)))
+        first = len(tokenizer.begin) if how.begin is None else 1
+        last = len(ids) - (how.end is not None)
+        scored = tuple(place for place in range(first, last) if place not in masks)
+        return Row(tuple(ids), scored, tuple(masks))
+    begin = tokenizer.prompt("")
+    ids = [*begin, *tokenizer.encode([text])[0].tolist()]
+    return Row(tuple(ids), tuple(range(max(1, len(begin)), len(ids))))
+
+
+def check_row(where: str, text: str, model: ModelConfig, row: Row) -> list[Problem]:
+    """Whether a row can be read by a model and leaves it something to predict.
+
+    Args:
+        where: what holds the text.
+        text: the text.
+        model: the shape of the model.
+        row: of the text.
+    """
+    if not row.scored:
+        rule = "holds no token to predict"
+        return [Problem(where, text, rule, "give a longer text")]
+    if model.reach is not None and len(row.ids) > model.reach:
+        rule = f"gives {len(row.ids):,} tokens, but the model's window has {model.reach:,}"
+        return [Problem(where, None, rule, "shorten it")]
+    return []
+
+
+def check_text(
+    text: str, model: ModelConfig, objective: Objective, tokenizer: Tokenizer
+) -> list[Problem]:
+    """What keeps ``--text`` from being looked at."""
+    try:
+        row = row_of(text, tokenizer, objective)
+    except DataError as error:
+        return [replace(problem, fix="leave it out of --text") for problem in error.problems]
+    weights = model.layers * (model.heads or 1) * len(row.ids) ** 2
+    if not (problems := check_row("--text", text, model, row)) and weights > MOST:
+        rule = f"gives {weights:,} attention weights, and a page holds {MOST:,} at most"
+        return [Problem("--text", None, rule, "shorten it")]
+    return problems
+
+
+def check_attention(model: ModelConfig, run: Path) -> list[Problem]:
+    """Whether a model has attention to be looked at."""
+    if model.recurrent:
+        rule = f"has no attention (model.block = {model.block})"
+        return [Problem(str(run), None, rule, "use a run with model.block=attention")]
+    return []
+
+
+def check_likelihood(objective: Objective, run: Path) -> list[Problem]:
+    """Whether a model gives the tokens of a text probabilities."""
+    if isinstance(objective.completion(), (Continue, Fill)):
+        return []
+    rule = f"gives a text no probability (objective.kind = {objective.kind})"
+    fix = "use a run trained with objective.kind=causal or masked"
+    return [Problem(str(run), None, rule, fix)]
+
+
+def check_target(target: str, tokenizer: Tokenizer) -> list[Problem]:
+    """Whether ``--target`` is a single token."""
+    try:
+        size = len(tokenizer.encode([target])[0])
+    except DataError as error:
+        return [replace(problem, fix="choose another --target") for problem in error.problems]
+    if size == 1:
+        return []
+    rule, fix = f"is {size} tokens, not one", "give one token, with the space before it"
+    return [Problem("--target", target, rule, fix)]
+
+
+def pieces(tokenizer: Tokenizer, ids: tuple[int, ...]) -> list[str]:
+    """The text of each id by itself; those that stand for none have a name in angle brackets."""
+    names = {number: f"<{name}>" for name, number in tokenizer.special.items()}
+    known = {one: names.get(one) or _piece(tokenizer, one) for one in set(ids)}
+    return [known[one] or f"<{one}>" for one in ids]
+
+
+def _piece(tokenizer: Tokenizer, one: int) -> str:
+    """The text of an id; beyond those of the tokenizer an objective has that of its mask."""
+    return text_within(tokenizer, [one]) if one < tokenizer.vocabulary else "<mask>"
