@@ -1,8 +1,11 @@
-"""Look inside a trained model while it reads a text: ``dslm inspect RUN --text TEXT``."""
+"""``dslm inspect RUN --text TEXT``, ``dslm inspect memory``: a look inside a trained model."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from dslm.commands.cli import Parser, typed_path
+from dslm.commands.inspect_memory import memory
 from dslm.commands.model_options import selected
 from dslm.commands.rounding import add_rounding
 from dslm.commands.run_option import add_run, add_step
@@ -20,13 +23,21 @@ PAGE = "inspect.html"
 DESCRIPTION = f"""\
 Write a page about what happens in a model while it reads a text: attention of each layer and head,
 attention rollout, surprisal, gradient × input saliency, logit lens. It is {PAGE} in the folder of
-the run.
+the run. Not of a text:
+
+  dslm inspect memory RUN --data SHARDS    which training sequences it continues word for word
 """
 
 
-def main(argv: list[str]) -> None:
+def main(arguments: list[str]) -> None:
+    """Run the verb that the first argument names; without one, look at a text."""
+    verb = VERBS.get(arguments[0], _text) if arguments else _text
+    verb(arguments[1:] if verb is not _text else arguments)
+
+
+def _text(arguments: list[str]) -> None:
     """Write the page about a text and print its path."""
-    options, found = _parser().parse_with_problems(argv)
+    options, found = _parser().parse_with_problems(arguments)
     model = selected(options, found)
     if model is not None and options.text is not None:
         found.problems += _check(model, options.text, options.target)
@@ -72,3 +83,8 @@ def _parser() -> Parser:
     add_step(parser)
     add_rounding(parser)
     return parser
+
+
+VERBS: dict[str, Callable[[list[str]], None]] = {
+    "memory": memory,
+}

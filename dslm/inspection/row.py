@@ -100,6 +100,14 @@ def check_likelihood(objective: Objective, run: Path) -> list[Problem]:
     return [Problem(str(run), None, rule, fix)]
 
 
+def check_continues(objective: Objective, run: Path) -> list[Problem]:
+    """Whether a model continues a text."""
+    if isinstance(objective.completion(), Continue):
+        return []
+    rule = f"does not continue a text (objective.kind = {objective.kind})"
+    return [Problem(str(run), None, rule, "use a run trained with objective.kind=causal")]
+
+
 def check_target(target: str, tokenizer: Tokenizer) -> list[Problem]:
     """Whether ``--target`` is a single token."""
     try:

@@ -16,6 +16,7 @@ BY_OTHERS = {"builtin-corpus", "train-tokenizer", "shard", "data", "pretrain"}
 VERBS = {
     "checkpoint": ["list", "verify", "show", "diff", "prune"],
     "hub": ["import", "export"],
+    "inspect": ["memory"],
 }
 ASKED = [
     [name, *more]
@@ -23,6 +24,7 @@ ASKED = [
     if name not in BY_OTHERS
     for more in ([[verb] for verb in VERBS[name]] if name in VERBS else [[]])
 ]
+ASKED.append(["inspect"])  # which also does something without a verb
 
 
 @pytest.fixture

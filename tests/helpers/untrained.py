@@ -37,6 +37,7 @@ def learned_run(
     *more: str,
     preset: str = "tiny",
     steps: int = 100,
+    rate: float = 1e-2,
 ) -> Path:
     """A run of a model that has seen some batches of a shard set, with one checkpoint.
 
@@ -49,7 +50,7 @@ def learned_run(
     if job.init_from is not None:
         model.layers.load_state_dict(read_weights(job.init_from.checkpoint))
     quantize(model, job.config.quantization)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=rate)
     source = evaluation_rows(ShardSet.open(shard_set), objective)
     for step in range(steps):
         inputs, labels = objective.batch(ordered(source, step * 16 % (len(source) - 16), 16))
