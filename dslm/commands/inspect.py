@@ -1,10 +1,11 @@
-"""``dslm inspect RUN --text TEXT``, ``dslm inspect memory``: a look inside a trained model."""
+"""``dslm inspect RUN --text TEXT``, ``memory``, ``bias``: a look inside a trained model."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from dslm.commands.cli import Parser, typed_path
+from dslm.commands.inspect_bias import bias
 from dslm.commands.inspect_memory import memory
 from dslm.commands.model_options import selected
 from dslm.commands.rounding import add_rounding
@@ -26,6 +27,7 @@ attention rollout, surprisal, gradient × input saliency, logit lens. It is {PAG
 the run. Not of a text:
 
   dslm inspect memory RUN --data SHARDS    which training sequences it continues word for word
+  dslm inspect bias RUN --pairs FILE       which sentences of pairs it prefers
 """
 
 
@@ -87,4 +89,5 @@ def _parser() -> Parser:
 
 VERBS: dict[str, Callable[[list[str]], None]] = {
     "memory": memory,
+    "bias": bias,
 }

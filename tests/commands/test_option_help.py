@@ -16,7 +16,7 @@ BY_OTHERS = {"builtin-corpus", "train-tokenizer", "shard", "data", "pretrain"}
 VERBS = {
     "checkpoint": ["list", "verify", "show", "diff", "prune"],
     "hub": ["import", "export"],
-    "inspect": ["memory"],
+    "inspect": ["memory", "bias"],
 }
 ASKED = [
     [name, *more]
