@@ -58,7 +58,8 @@ def read_pairs(path: Path) -> list[Pair]:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "is not UTF-8"
-        raise DataError(Problem("--pairs", str(path), f"cannot be read: {reason}")) from None
+        fix = "give a file of pairs, JSON lines or CSV"
+        raise DataError(Problem("--pairs", str(path), f"cannot be read: {reason}", fix)) from None
     delimiter = DELIMITERS.get(path.suffix.lower())
     records = _json_lines(text) if delimiter is None else _table(text, delimiter)
     pairs, problems = list[Pair](), list[Problem]()

@@ -18,6 +18,8 @@ TOKENS = 50
 SEQUENCES = 1000
 CHUNK = 1 << 20
 """Tokens that are looked at together."""
+COMPARED = 1 << 14
+"""Places whose tokens are compared together."""
 KEPT = 10
 """Places of a sequence that are kept, the first ones."""
 BASE = 0x9E3779B97F4A7C15
@@ -126,12 +128,14 @@ def occurrences(shards: ShardSet, rows: Tokens, advance: Advance | None = None) 
         tokens = shards.windows(np.array([start]), size)[0]
         at = np.searchsorted(hashes[order], here := _hashes(tokens, length))
         likely = np.flatnonzero(hashes[order[np.minimum(at, len(rows) - 1)]] == here)
-        which = order[at[likely]]
-        same: Flags = (tokens[likely[:, None] + np.arange(length)] == rows[which]).all(1)
-        np.add.at(found.counts, which[same], 1)
-        for one, place in zip(which[same].tolist(), likely[same].tolist(), strict=True):
-            if len(found.places[one]) < KEPT:
-                found.places[one].append(start + place)
+        for some in np.split(likely, range(COMPARED, likely.size, COMPARED)):
+            which = order[at[some]]
+            same: Flags = (tokens[some[:, None] + np.arange(length)] == rows[which]).all(1)
+            wanted = same & (found.counts[which] < KEPT)
+            np.add.at(found.counts, which[same], 1)
+            for one, place in zip(which[wanted].tolist(), some[wanted].tolist(), strict=True):
+                if len(found.places[one]) < KEPT:
+                    found.places[one].append(start + place)
         if advance is not None:
             advance(size - length + 1)
     return found

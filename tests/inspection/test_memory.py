@@ -120,6 +120,7 @@ def test_sequences_are_counted_exactly(
     monkeypatch: pytest.MonkeyPatch, write_shards: Callable[..., ShardSet]
 ) -> None:
     monkeypatch.setattr(sequences, "CHUNK", 17)
+    monkeypatch.setattr(sequences, "COMPARED", 5)
     chance = np.random.default_rng(0)
     shards = write_shards([chance.integers(0, 3, size) for size in (40, 3, 90, 25)])
     rows = draw(shards, SequencesConfig(2, 2, 1000, seed=0))

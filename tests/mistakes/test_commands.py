@@ -162,6 +162,14 @@ MISTAKES = [
     Mistake(f"{EXPORT} --format compressed-tensors", "no rounded weights", "choose a --scheme"),
     Mistake(f"{EXPORT} --format gguff", "--format = 'gguff'", "did you mean 'gguf'?"),
     Mistake("hub export runs/lstm out", "recurrent layers", "model.block = 'lstm'"),
+    # a look inside
+    Mistake("inspect runs/a", "--text: is missing", "see dslm inspect --help"),
+    Mistake("inspect runs/a --text 1 plus 1", "plus 1", "write --text '1 plus 1'"),
+    Mistake("inspect runs/lstm --text 1", "has no attention", "model.block=attention"),
+    Mistake("inspect runs/a --text Ω --target Ω", "Ω", "choose another --target", 2),
+    Mistake("inspect memory runs/bert --data shards/text", "does not continue", "=causal", 1),
+    Mistake("inspect memory runs/a --data nada --sequences 0", "nada", "preprocess/shard.py", 2),
+    Mistake("inspect bias runs/a --pairs nada.csv --step 8", "nada.csv", "give a file", 2),
     # the rest
     Mistake("evaluate runs/a", "--data: is missing", "see evaluate.py --help"),
     Mistake("evaluatte runs/a", "dslm = 'evaluatte'", "did you mean 'evaluate'?"),

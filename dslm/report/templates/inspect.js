@@ -29,7 +29,8 @@ const draw = (canvas, map) => {
   for (let row = 0; row < size; row++) {
     for (let column = 0; column < size; column++) {
       const seen = place(row, column);
-      picture.data.set([red, green, blue, seen < 0 ? 0 : map[seen]], 4 * (row * size + column));
+      const shade = seen < 0 ? 0 : Math.sqrt(255 * map[seen]);  // so that small ones are seen
+      picture.data.set([red, green, blue, shade], 4 * (row * size + column));
     }
   }
   context.putImageData(picture, 0, 0);
