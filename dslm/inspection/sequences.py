@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -22,6 +24,8 @@ COMPARED = 1 << 14
 """Places whose tokens are compared together."""
 KEPT = 10
 """Places of a sequence that are kept, the first ones."""
+ENDS = np.uint64((1 << 16) - 1)
+"""The bits of a hash by which most places are ruled out at once."""
 BASE = 0x9E3779B97F4A7C15
 """Odd, hence with an inverse modulo 2^64."""
 
@@ -119,26 +123,48 @@ def occurrences(shards: ShardSet, rows: Tokens, advance: Advance | None = None) 
         rows: [sequences, length], all different.
         advance: called with the number of tokens that were looked at.
     """
-    length = rows.shape[1]
-    hashes = np.concatenate([_hashes(row, length) for row in rows])
-    order = np.argsort(hashes)
+    length, search = rows.shape[1], _Search(rows)
     found = Occurrences(np.zeros(len(rows), np.int64), [[] for _ in rows])
     for start in range(0, shards.tokens - length + 1, CHUNK):
         size = min(CHUNK + length - 1, shards.tokens - start)
-        tokens = shards.windows(np.array([start]), size)[0]
-        at = np.searchsorted(hashes[order], here := _hashes(tokens, length))
-        likely = np.flatnonzero(hashes[order[np.minimum(at, len(rows) - 1)]] == here)
-        for some in np.split(likely, range(COMPARED, likely.size, COMPARED)):
-            which = order[at[some]]
-            same: Flags = (tokens[some[:, None] + np.arange(length)] == rows[which]).all(1)
-            wanted = same & (found.counts[which] < KEPT)
-            np.add.at(found.counts, which[same], 1)
-            for one, place in zip(which[wanted].tolist(), some[wanted].tolist(), strict=True):
+        for places, which in search(shards.windows(np.array([start]), size)[0]):
+            wanted = found.counts[which] < KEPT
+            np.add.at(found.counts, which, 1)
+            for place, one in zip(places[wanted].tolist(), which[wanted].tolist(), strict=True):
                 if len(found.places[one]) < KEPT:
                     found.places[one].append(start + place)
         if advance is not None:
             advance(size - length + 1)
     return found
+
+
+class _Search:
+    """Finds some sequences in texts.
+
+    Args:
+        rows: [sequences, length], all different.
+    """
+
+    def __init__(self, rows: Tokens) -> None:
+        self._length = rows.shape[1]
+        hashes = np.concatenate([_hashes(row, self._length) for row in rows])
+        self._order = np.argsort(hashes)
+        self._rows, self._hashes = rows, hashes[self._order]
+        self._ends = np.zeros(int(ENDS) + 1, dtype=bool)
+        self._ends[hashes & ENDS] = True
+
+    def __call__(self, tokens: Tokens) -> Iterator[tuple[Int64Array, Int64Array]]:
+        """Where sequences begin in a text, and which; some at a time."""
+        here = _hashes(tokens, self._length)
+        likely = np.flatnonzero(self._ends[here & ENDS])
+        at = np.minimum(np.searchsorted(self._hashes, here[likely]), len(self._rows) - 1)
+        equal = self._hashes[at] == here[likely]
+        places, which = likely[equal], self._order[at[equal]]
+        for first in range(0, places.size, COMPARED):
+            some, rows = places[first : first + COMPARED], which[first : first + COMPARED]
+            spans = tokens[some[:, None] + np.arange(self._length)]
+            same: Flags = (spans == self._rows[rows]).all(1)
+            yield some[same], rows[same]
 
 
 def _hashes(tokens: Tokens, length: int) -> UInt64Array:
@@ -147,11 +173,17 @@ def _hashes(tokens: Tokens, length: int) -> UInt64Array:
     Sums of a polynomial from the first token on, whose differences belong to the spans; what each
     begins with is divided by the power of its place.
     """
-    powers = np.full(tokens.size, BASE, dtype=np.uint64)
-    powers[0] = 1
-    terms = mix(tokens.astype(np.uint64) + np.uint64(BASE)) * np.cumprod(powers)
+    terms = mix(tokens.astype(np.uint64) + np.uint64(BASE)) * _powers(BASE, tokens.size)
     sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(terms)])
-    back = np.full(tokens.size - length + 1, pow(BASE, -1, 1 << 64), dtype=np.uint64)
-    back[0] = 1
-    hashes: UInt64Array = (sums[length:] - sums[:-length]) * np.cumprod(back)
+    back = _powers(pow(BASE, -1, 1 << 64), tokens.size - length + 1)
+    hashes: UInt64Array = (sums[length:] - sums[:-length]) * back
     return hashes
+
+
+@lru_cache(maxsize=4)
+def _powers(base: int, size: int) -> UInt64Array:
+    """The powers of a number modulo 2^64, from the one of exponent 0 on."""
+    factors = np.full(size, base, dtype=np.uint64)
+    factors[0] = 1
+    powers: UInt64Array = np.cumprod(factors)
+    return powers
