@@ -54,6 +54,7 @@ def memory(arguments: list[str]) -> None:
 
     from dslm.inference.trained import load_selected
     from dslm.inspection.memory import memory as measure
+    from dslm.inspection.memory_page import write_memory
 
     trained = load_selected(model)
     with Progress(len(rows), "sequences", "continuing") as progress:
@@ -64,6 +65,12 @@ def memory(arguments: list[str]) -> None:
         print(json.dumps({**asdict(result), "documents": documents, **how}, ensure_ascii=False))
     else:
         print(*_screen(result, config), sep="\n")
+    if options.html is not None:
+        about = f"step {trained.step:,}", str(options.data)
+        name = model.folder.path.resolve().name
+        write_memory(result, options.html, name, about, f"{_rule(config)}.")
+        if not options.json:
+            print(f"\n{options.html}")
 
 
 def _config(options: Namespace, model: Selected, found: Problems) -> SequencesConfig | None:
@@ -76,12 +83,15 @@ def _config(options: Namespace, model: Selected, found: Problems) -> SequencesCo
     return found.collect(sequences_config, *asked, model.config.model)
 
 
+def _rule(config: SequencesConfig) -> str:
+    """What was asked of the model."""
+    return f"{counted(config.new, 'token')} after a prompt of {config.prompt}, greedily"
+
+
 def _screen(result: Memory, config: SequencesConfig) -> Iterator[str]:
     """The table, and what is behind it."""
-    yield f"{counted(config.new, 'token')} after a prompt of {config.prompt}, greedily:"
-    rows = [("occurrences", "sequences", "memorized", "share", "95 %")]
-    rows += [(name, *one.cells()) for name, one in result.by_occurrences.items()]
-    yield from columns([*rows, ("all", *result.all.cells())], "sequences memorized share")
+    yield f"{_rule(config)}:"
+    yield from columns(result.table, "sequences memorized share")
     if not result.sequences:
         return
     yield "\ndocuments with the most of them:"
@@ -106,6 +116,8 @@ def _parser() -> Parser:
     many = "how many sequences are drawn"
     parser.add_argument("--sequences", metavar="N", type=int, default=SEQUENCES, help=many)
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="decides the draws")
+    page = "write a page with more of the documents and texts (default: none)"
+    parser.add_argument("--html", metavar="PAGE", type=typed_path, help=page)
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     add_step(parser)
     add_rounding(parser)

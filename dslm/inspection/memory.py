@@ -24,6 +24,8 @@ from dslm.progress import Advance
 from dslm.shards.provenance import Provenance, ProvenanceReader
 from dslm.shards.shard_set import ShardSet
 
+HEAD = ("occurrences", "sequences", "memorized", "share", "95 %")
+
 
 @dataclass(frozen=True)
 class Memorized:
@@ -33,6 +35,11 @@ class Memorized:
     occurrences: int
     documents: list[Provenance]
     """Those that hold its first occurrences."""
+
+    @property
+    def hashes(self) -> set[str]:
+        """Of the texts of these documents."""
+        return {one.sha256 for one in self.documents}
 
 
 @dataclass(frozen=True)
@@ -46,11 +53,20 @@ class Memory:
     """The rarest first."""
 
     @property
+    def table(self) -> list[tuple[str, ...]]:
+        """The shares as cells, the head first."""
+        rows = [(name, *one.cells()) for name, one in self.by_occurrences.items()]
+        return [HEAD, *rows, ("all", *self.all.cells())]
+
+    @property
     def documents(self) -> list[tuple[Provenance, int]]:
-        """The documents with the most memorized sequences, and how many."""
-        named = {one.number: one for found in self.sequences for one in found.documents}
-        counts = Counter(one.number for found in self.sequences for one in found.documents)
-        return [(named[number], count) for number, count in counts.most_common()]
+        """Those with the most memorized sequences, and how many; equal ones count as one."""
+        first = dict[str, Provenance]()
+        for found in self.sequences:
+            for one in found.documents:
+                first.setdefault(one.sha256, one)
+        counts = Counter(sha for found in self.sequences for sha in found.hashes)
+        return [(first[sha], count) for sha, count in counts.most_common()]
 
 
 def memory(

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers.pages import Page
 from helpers.shard_sets import write_set
 from helpers.untrained import learned_run, untrained_run
 
@@ -83,25 +84,41 @@ def test_the_share_rises_with_how_often_a_document_was_planted(asked: Any) -> No
     found = json.loads(asked("--json"))
     shares = found["by_occurrences"]
     assert list(shares) == ["1", "10 … 99", "100 … 999"]
-    once, often, most = shares.values()
+    once, ten_times, always = shares.values()
     assert once["share"] < 0.05
-    assert once["high"] < often["low"]
-    assert often["high"] < most["low"]
+    assert once["high"] < ten_times["low"]
+    assert ten_times["high"] < always["low"]
     windows = LENGTH - 12 + 1
-    assert [one["of"] for one in (once, often, most)] == [21 * windows, windows, windows]
+    assert [one["of"] for one in (once, ten_times, always)] == [21 * windows, windows, windows]
     assert found["all"]["found"] == len(found["sequences"])
     for one in found["sequences"]:
         places = {place["input"].split("-", 1)[1] for place in one["documents"]}
         if one["occurrences"] > 1:
             assert places == {f"planted-{one['occurrences']}.txt"}
         assert len(one["documents"]) == min(one["occurrences"], sequences.KEPT)
+    most, often, *_ = found["documents"]
+    assert most["input"].endswith("planted-100.txt"), "equal documents are named once"
+    assert often["input"].endswith("planted-10.txt")
+    assert most["memorized"] == shares["100 … 999"]["found"]
 
 
 def test_the_screen_names_the_documents(asked: Any) -> None:
     shown = asked()
     assert "100 … 999" in shown
     assert "planted-100.txt at 0 · sha256 " in shown
+    assert "planted-10.txt at 0 · sha256 " in shown
     assert shown == asked(), "the draws are a function of the seed"
+
+
+def test_a_page_names_the_documents_and_the_texts(asked: Any, tmp_path: Path) -> None:
+    page = tmp_path / "memory.html"
+    assert asked("--html", str(page)).endswith(f"\n{page}\n")
+    texts = Page(page).texts
+    assert any("-planted-100.txt at 0 " in text for text in texts["th"])
+    assert len(texts["summary"]) == len(texts["pre"]) > 50
+    found = json.loads(asked("--json"))
+    assert texts["pre"] == [one["text"] for one in found["sequences"]][:100]
+    assert texts["td"][:2] == ["1,050", str(found["by_occurrences"]["1"]["found"])]
 
 
 def test_one_reading_decides_what_greedy_decoding_writes(learned: Path, planted: Path) -> None:
