@@ -146,6 +146,11 @@ def threads_are_set() -> bool:
     return "OMP_NUM_THREADS" in os.environ
 
 
+def wandb_mode() -> str:
+    """How W&B works: ``WANDB_MODE``, and without it offline."""
+    return os.environ.get("WANDB_MODE", "offline")
+
+
 def fill_environment(world: World) -> None:
     """Set what torch and DeepSpeed read: who this rank is, and where all of them meet."""
     address, port = world.address, world.port

@@ -60,10 +60,9 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "the text is split before it is sharded",
         "shard both parts, and write data.train=… data.validation=…",
     ),
-    "report_to wandb wandb_log wandb_project wandb_run_name logger log_with use_wandb wandb_entity "
-    "loggers": (
+    "report_to wandb_project wandb_run_name logger log_with wandb_entity loggers": (
         "every run writes metrics.jsonl and report.html",
-        "leave it out, or write tensorboard=true for event files",
+        "leave it out, or write tensorboard=true or wandb=true for files of theirs as well",
     ),
     "run_name exp_name experiment_name project project_name logging_dir log_dir": (
         "a run is named by its folder, which holds its logs",

@@ -77,6 +77,7 @@ SAME_MEANING = {
     "ds.zero_optimization.stage": "zero_stage zero zero_optimization deepspeed_stage ds_stage "
     "zero_level",
     "tensorboard": "use_tensorboard tensorboard_dir tb log_tensorboard",
+    "wandb": "use_wandb wandb_log",
 }
 """The key of each word that means the same and takes the same values."""
 

@@ -117,6 +117,8 @@ class RunConfig:
     is named, and all end; null = 10 times the slowest so far, 1 minute (10 of saving) at least."""
     tensorboard: bool = False
     """Also write TensorBoard event files into the run folder."""
+    wandb: bool = False
+    """Also write W&B's files into the run folder, offline unless WANDB_MODE says otherwise."""
 
 
 def check_run(config: RunConfig) -> list[Problem]:

@@ -1,11 +1,11 @@
-"""What a run measures while it goes: ``metrics.jsonl`` always, TensorBoard on request."""
+"""What a run measures while it goes: ``metrics.jsonl`` always, TensorBoard and W&B on request."""
 
 from __future__ import annotations
 
 import json
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
@@ -35,7 +35,7 @@ class Metrics:
     Args:
         path: ``metrics.jsonl``; lines after `step`, left by a run that was cut off, are removed.
         step: the step from which the run goes on.
-        board: a TensorBoard writer, closed at the end; or `None`.
+        boards: writers for TensorBoard or W&B, closed at the end.
         is_gone: called when the file has been removed, before it is put back.
     """
 
@@ -43,10 +43,10 @@ class Metrics:
         self,
         path: Path,
         step: int,
-        board: Board | None = None,
+        boards: Sequence[Board] = (),
         is_gone: Callable[[], object] = lambda: None,
     ) -> None:
-        self.path, self.board, self.is_gone = path, board, is_gone
+        self.path, self.boards, self.is_gone = path, boards, is_gone
         self.waiting, self.failure = b"", None
         self.file = self._kept(step)
 
@@ -79,10 +79,10 @@ class Metrics:
             self.failure = None
         except OSError as error:
             self.failure = error
-        if self.board is not None:
+        for board in self.boards:
             for key, value in finite.items():
                 if key != "step" and value is not None:
-                    self.board.add_scalar(key, value, int(line["step"] or 0))
+                    board.add_scalar(key, value, int(line["step"] or 0))
 
     def _write_waiting(self) -> None:
         if not self._is_there():
@@ -113,8 +113,8 @@ class Metrics:
         with suppress(OSError):
             self._write_waiting()
         self.file.close()
-        if self.board is not None:
-            self.board.close()
+        for board in self.boards:
+            board.close()
 
 
 def read_metrics(path: Path) -> list[Line]:

@@ -40,6 +40,7 @@ from dslm.run.folder import RunFolder, check_folder
 from dslm.run.init_from import SourceRun, check_init_from, open_source_run
 from dslm.sampling.order import Phase
 from dslm.sampling.stream import Stream
+from dslm.train.boards import check_boards
 from dslm.train.data import (
     Sources,
     check_sources_fit,
@@ -202,7 +203,7 @@ def check_settings(config: RunConfig, deepspeed: dict[str, Any] | None) -> list[
         config: the settings.
         deepspeed: DeepSpeed's JSON, if it is right.
     """
-    problems = [*check_run(config), *check_model(config.model)]
+    problems = [*check_run(config), *check_model(config.model), *check_boards(config)]
     if deepspeed:
         problems += check_matrices(named(deepspeed["optimizer"]["type"]), config.model)
     return problems

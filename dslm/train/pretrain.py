@@ -19,10 +19,11 @@ from dslm.report import write_report
 from dslm.run.bad_steps import SkippedSteps
 from dslm.run.checkpoint import read_state
 from dslm.run.failure import Failure
-from dslm.run.metrics import Board, Metrics
+from dslm.run.metrics import Metrics
 from dslm.run.status import Ending
 from dslm.signals import REQUESTS, Stopped
 from dslm.train.activity import longest
+from dslm.train.boards import boards
 from dslm.train.data_watch import blamed_on_shards
 from dslm.train.expected_time import rank_device, run_seconds
 from dslm.train.failing import failures_reported
@@ -201,16 +202,7 @@ def _run_logger(record: RunRecord, step: int, messages: UserStream) -> Iterator[
     if not record.world.is_main:
         yield RunLogger(job.config.steps, None, None)
         return
-    with Metrics(job.folder.metrics, step, _board(job), record.put_back) as metrics:
+    wanted = boards(job.config, job.folder.path, job.settings)
+    with Metrics(job.folder.metrics, step, wanted, record.put_back) as metrics:
         skipped = SkippedSteps(job.folder.skipped, step)
         yield RunLogger(job.config.steps, metrics, messages, skipped)
-
-
-def _board(job: Job) -> Board | None:
-    """A writer of TensorBoard's event files, if they are wanted."""
-    if not job.config.tensorboard:
-        return None
-    from torch.utils.tensorboard import SummaryWriter
-
-    board: Board = SummaryWriter(str(job.folder.path / "tensorboard"))
-    return board

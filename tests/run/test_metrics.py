@@ -60,7 +60,7 @@ def test_a_file_that_is_not_there_has_no_lines(path: Path) -> None:
 
 def test_tensorboard_gets_every_number_but_the_step(path: Path, tmp_path: Path) -> None:
     tensorboard = pytest.importorskip("torch.utils.tensorboard")
-    with Metrics(path, 0, tensorboard.SummaryWriter(str(tmp_path / "board"))) as metrics:
+    with Metrics(path, 0, [tensorboard.SummaryWriter(str(tmp_path / "board"))]) as metrics:
         metrics.write({"step": 1, "loss": 2.5, "gradient_norm": None})
     (events,) = (tmp_path / "board").iterdir()
     content = events.read_bytes()
