@@ -8,9 +8,7 @@ from dslm.model.config import GATES, ModelConfig
 def parameter_count(config: ModelConfig) -> int:
     """Number of weights, tied ones counted once."""
     outside = _embedding_count(config) + _code_count(config) + _head_count(config)
-    if config.encoder_layers:
-        outside += _positions_count(config) + _final_norm_count(config)
-    crossing = cross_count(config) * config.layers
+    crossing = cross_count(config) * config.layers + second_count(config)
     return outside + block_count(config) * config.blocks + crossing
 
 
@@ -34,6 +32,21 @@ def cross_count(config: ModelConfig) -> int:
     remembered = _remembered(config)
     biases = 2 * config.width + remembered if config.bias else 0
     return config.width * (2 * config.width + remembered) + biases + _norm_count(config)
+
+
+def second_count(config: ModelConfig) -> int:
+    """Number of weights between the blocks of an encoder and those of its decoder."""
+    return positions_count(config) + _final_norm_count(config) if config.encoder_layers else 0
+
+
+def positions_count(config: ModelConfig) -> int:
+    """Weights of the positions of one stack, and of the norm behind them."""
+    count = _norm_count(config) if config.embedding_norm else 0
+    if config.positions == "learned":
+        count += config.sequence * config.width
+    if config.positions == "relative":
+        count += config.relative_buckets * (config.heads or 1)
+    return count
 
 
 def flops_per_token(config: ModelConfig, scored: float = 1.0) -> float:
@@ -83,17 +96,7 @@ def _norm_count(config: ModelConfig) -> int:
 
 def _embedding_count(config: ModelConfig) -> int:
     vectors = config.size + config.segments
-    return vectors * config.width + _positions_count(config)
-
-
-def _positions_count(config: ModelConfig) -> int:
-    """Weights of the positions of one stack, and of the norm behind them."""
-    count = _norm_count(config) if config.embedding_norm else 0
-    if config.positions == "learned":
-        count += config.sequence * config.width
-    if config.positions == "relative":
-        count += config.relative_buckets * (config.heads or 1)
-    return count
+    return vectors * config.width + positions_count(config)
 
 
 def _final_norm_count(config: ModelConfig) -> int:

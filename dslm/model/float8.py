@@ -79,6 +79,9 @@ def check_float8(config: Float8Config, model: ModelConfig, used: bool) -> Iterat
             if (value := getattr(config, key)) != getattr(Float8Config(), key):
                 rule = "means nothing without precision=fp8"
                 yield Problem(f"float8.{key}", value, rule, "leave it out")
+    elif model.encoder_layers:
+        rule = "does not go with model.encoder_layers"
+        yield Problem("precision", "fp8", rule, "use precision=bf16")
     elif model.recurrent:
         rule = "needs linear maps, of which recurrent blocks have none"
         yield Problem("precision", "fp8", rule, "use precision=bf16")

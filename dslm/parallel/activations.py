@@ -80,6 +80,12 @@ def activations(
         hidden *= 2
     blocks = part.blocks * (hidden if model.recompute else block)
     transit = 2 * hidden if part.stages > 1 else 0  # received, and its gradient
+    if part.crossing:
+        share = forward.scored  # of the tokens that are of the target
+        crossed = 0.0 if model.recompute else _kept_by_crossing(model, tokens, share) * size
+        each = hidden if model.recompute else block - copies
+        blocks += part.crossing * (crossed - (1 - share) * each)
+        transit += 2 * hidden  # the encoder's output, and its gradient
     kept = part.in_flight(plan.accumulation) * (blocks + transit)
     again = block if model.recompute and part.blocks else 0
     gradients = (5 if model.gated else 2) * model.inner_width + 3 * model.width
@@ -95,6 +101,19 @@ def activations(
     scores = held * count * size
     left = scores if part.stages > 1 else 0  # when the blocks' backward pass begins
     return Activations(kept, left, max(scores - left + chunks, backward))
+
+
+def _kept_by_crossing(model: ModelConfig, tokens: int, share: float) -> float:
+    """Numbers that a block keeps of its cross-attention.
+
+    Those are keys and values of the source; of the target inputs and outputs of the norm, queries,
+    and what attention gives; and the weights, where these are not of fused attention.
+    """
+    groups = model.query_groups / (model.heads or 1)
+    numbers = 2 * groups * model.width + share * 4 * model.width
+    if model.dropout:
+        numbers += share * (model.heads or 1) * model.sequence * 2
+    return tokens * numbers
 
 
 def kept_by_block(model: ModelConfig, size: int, cpu: bool) -> float:
@@ -116,7 +135,8 @@ def kept_by_block(model: ModelConfig, size: int, cpu: bool) -> float:
     if model.norm == "rms" and cpu:  # composed of several operations, in float32
         kept += 2 * width * (4 if size == 4 else 6)
     if not model.dropout:
-        return kept
+        weights = (model.heads or 1) * model.sequence * size  # attention to numbers is not fused
+        return kept + (weights if model.positions == "relative" else 0)
     if cpu:  # attention step by step: weights in float32, which of them stay, the rest
         return kept + (model.heads or 1) * model.sequence * (5 + size) + width * (size - 2)
     return kept + 2 * groups * width * size  # every key and value stands twice

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dslm.model.config import ModelConfig
-from dslm.model.counts import block_count, flops_per_token
+from dslm.model.counts import block_count, cross_count, flops_per_token
 from dslm.parallel.deepspeed_json.optimizer import moments, offloaded
 from dslm.parallel.deepspeed_json.precision import halves, weight_size
 from dslm.parallel.deepspeed_json.schema import given
@@ -104,6 +104,8 @@ def sent(model: ModelConfig, plan: Plan, config: Mapping[str, Any], cluster: Clu
     ]
     if stages > 1:
         hidden = plan.micro_batch * plan.sequence * model.width * size
+        if model.encoder_layers:
+            hidden *= 2  # its output travels along
         ways = 2 if stages > 2 else 1  # a middle stage sends both on and back
         between = _apart(cluster, stages, replicas)
         rate = _rate(cluster, stages, replicas)
@@ -131,7 +133,10 @@ def pipeline(model: ModelConfig, plan: Plan) -> Pipeline:
     """How well the stages are used (1F1B, Narayanan et al. 2021)."""
     stages, rounds = plan.pipeline_stages, plan.accumulation
     blocks = blocks_of_stages(model.blocks, stages)
-    work = [float(count * block_count(model)) for count in blocks]
+    work = [
+        float(part.blocks * block_count(model) + part.crossing * cross_count(model))
+        for part in parts(model, stages)
+    ]
     if model.output == "scores":
         work[-1] += model.scores * model.width
     bubble = (stages - 1) / (rounds + stages - 1)

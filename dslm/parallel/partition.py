@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dslm.model.config import ModelConfig
-from dslm.model.counts import block_count, parameter_count
+from dslm.model.counts import (
+    block_count,
+    cross_count,
+    parameter_count,
+    positions_count,
+    second_count,
+)
 
 
 @dataclass(frozen=True)
@@ -18,6 +24,8 @@ class Part:
     """How many of the model's blocks."""
     weights: int
     """How many weights, those tied to another stage's counted here too."""
+    crossing: int = 0
+    """How many of its blocks attend to an encoder's output."""
 
     @property
     def first(self) -> bool:
@@ -41,17 +49,26 @@ def blocks_of_stages(blocks: int, stages: int) -> list[int]:
 
 
 def parts(model: ModelConfig, stages: int) -> list[Part]:
-    """The parts of a model, from the first stage to the last."""
-    block, total = block_count(model), parameter_count(model)
-    outside = total - block * model.blocks
+    """The parts of a model, from the first stage to the last.
+
+    What lies between encoder and decoder, the embedding once more, is where the encoder ends.
+    """
+    block, cross, total = block_count(model), cross_count(model), parameter_count(model)
+    decoder, between = model.layers if cross else 0, second_count(model)
+    outside = total - block * model.blocks - cross * decoder - between
     if stages == 1:
-        return [Part(0, 1, model.blocks, total)]
+        return [Part(0, 1, model.blocks, total, decoder)]
     table = model.size * model.width
-    positions = model.sequence * model.width if model.positions == "learned" else 0
-    begins = table + positions + model.segments * model.width
+    begins = table + positions_count(model) + model.segments * model.width
     ends = outside - begins + (table if model.tied else 0)
-    found = []
+    found, done = [], 0
     for stage, blocks in enumerate(blocks_of_stages(model.blocks, stages)):
         ending = begins * (stage == 0) + ends * (stage == stages - 1)
-        found.append(Part(stage, stages, blocks, blocks * block + ending))
+        if done < model.encoder_layers <= done + blocks:
+            counted = stage == 0 or (model.tied and stage == stages - 1)
+            ending += between + (0 if counted else table)
+        done += blocks
+        crossing = min(blocks, max(0, done - model.encoder_layers)) if decoder else 0
+        weights = blocks * block + crossing * cross + ending
+        found.append(Part(stage, stages, blocks, weights, crossing))
     return found

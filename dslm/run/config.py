@@ -139,6 +139,8 @@ def check_run(config: RunConfig) -> list[Problem]:
         problems.append(Problem("word_vectors", config.word_vectors, rule, "use one of the two"))
     if config.pipeline_stages > config.model.blocks:
         decoder_blocks = " and those behind the code" if config.model.decoder_blocks else ""
+        if encoder := config.model.encoder_layers:
+            decoder_blocks = f" and model.encoder_layers = {encoder}"
         rule = f"is more than model.layers = {config.model.layers}{decoder_blocks}"
         fix = f"use at most {config.model.blocks}"
         problems.append(Problem("pipeline_stages", config.pipeline_stages, rule, fix))

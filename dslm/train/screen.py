@@ -125,7 +125,8 @@ def _start(job: Job, resumed_from: int) -> str:
 def _model(job: Job) -> str:
     model = job.config.model
     kind, heads = ("", f", {model.heads} heads") if model.heads else (f"{model.block} ", "")
-    shape = f"{model.layers} {kind}layers × {model.width} wide{heads}"
+    encoder = f"{model.encoder_layers} + " if model.encoder_layers else ""
+    shape = f"{encoder}{model.layers} {kind}layers × {model.width} wide{heads}"
     if model.bottleneck_length:
         code = f"{model.bottleneck_length} × {model.narrow_width}"
         shape += f", a code of {code}, {model.decoder_blocks} layers back"

@@ -29,6 +29,7 @@ LAYOUTS = {
 }
 """Ranks, ZeRO stage, pipeline stages, and rows of a micro-batch: batches of 16 cut in every way."""
 SHAPE = ["model.layers=2", "model.heads=2", "model.width=32", "model.sequence=32"]
+STACKS = ["model.encoder_layers=2", "objective.autoencoder.noise=0.2"]
 OBJECTIVES: dict[str, list[str]] = {
     "masked and next sentence": ["bert_tiny"],
     "masked in packed rows": ["roberta_base"],
@@ -70,6 +71,10 @@ def documents(tmp_path_factory: pytest.TempPathFactory) -> Path:
 ROUNDED = {
     "causal": (["tiny"], "w8a8"),
     "in the middle": (["tiny", "objective.causal.fill_in_middle=0.5"], "w4"),
+    "autoencoder of two stacks in packed rows": (
+        ["transformer_base", "objective.kind=autoencoder", *STACKS, "data.packing=best_fit"],
+        "w8a8",
+    ),
     **dict(zip(OBJECTIVES, zip(OBJECTIVES.values(), cycle(SCHEMES), strict=False), strict=False)),
 }
 """Each objective with a scheme of rounding."""
