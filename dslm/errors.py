@@ -5,7 +5,7 @@
     │   ├── ConfigError       a key or a value of a configuration
     │   ├── DataError         a text, a tokenizer or a shard set
     │   ├── CheckpointError   a run folder or a checkpoint
-    │   └── SetupError        the machine: compiler, disk, MPI, a busy port
+    │   └── SetupError        the machine: compiler, disk, MPI
     ├── TrainingError         the run itself went wrong, on all ranks alike: exit code 1
     │   ├── RankError         on this rank alone
     │   └── PeerError         on another rank, which knows why

@@ -115,6 +115,8 @@ def test_a_command_of_the_readme_works(command: str, desk: Path, printed: list[s
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.strip()
     assert "Traceback" not in ended.stderr
+    if "--quiet" in command:  # the launcher adds no line to the first screen and the last one
+        assert (ended.stderr[:5], ended.stdout[:5]) == ("dslm ", "ended")
     printed += map(masked, (ended.stdout + ended.stderr).splitlines())
 
 

@@ -214,7 +214,7 @@ def _prune(arguments: list[str]) -> None:
     parser.add_argument(
         "--drop-best",
         action="store_true",
-        help="do not keep the one with the lowest validation loss, as is done else",
+        help="do not keep the one with the lowest validation loss, which stays otherwise",
     )
     parser.add_argument("--dry-run", action="store_true", help="only say what would go")
     options = parser.parse_args(arguments)

@@ -73,6 +73,8 @@ def _parser() -> Parser:
         "pretrain.py",
         "Train a language model. Settings: preset, then --config, then key=value.\n"
         "lr=3e-4, batch=64 and ds.KEY=value change DeepSpeed's JSON.",
+        "python launch/pretrain.py tiny --deepspeed_config ds_configs/zero1_fp32.json \\\n"
+        "      data.train=shards/train run=runs/a",
         add_help=False,
     )
     parser.add_argument("words", metavar="PRESET key=value", nargs="*")

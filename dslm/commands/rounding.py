@@ -16,7 +16,9 @@ from dslm.train.missing_shards import open_shards
 
 def add_rounding(parser: ArgumentParser) -> None:
     """Add ``--scheme``, ``--group-size`` and the options of calibration."""
-    rounded = "round weights and inputs so, none = not at all (default: as it was trained)"
+    rounded = (
+        "round weights and inputs to so many bits; none: not at all (default: as it was trained)"
+    )
     parser.add_argument("--scheme", choices=["none", *SCHEMES], help=rounded)
     shared = "inputs whose weights share a scale (default 32; for w8a8 all of them)"
     parser.add_argument("--group-size", type=int, metavar="N", help=shared)

@@ -51,7 +51,7 @@ def check_shape(config: ModelConfig) -> list[Problem]:
     """Whether some family may express a model."""
     if not config.recurrent:
         return []
-    rule = "no family that dslm exports to has recurrent layers"
+    rule = "no model family that dslm can export to has recurrent layers"
     return [Problem("model.block", config.block, rule)]
 
 

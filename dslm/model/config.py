@@ -59,7 +59,7 @@ class ModelConfig:
     sequence: Count
     """Longest sequence in tokens: the training window and the attention's reach."""
     attention: Literal["causal", "full"] = "causal"
-    """What a token sees where nothing else is said: itself and those before it, or all tokens."""
+    """Which tokens each one attends to by default: itself and those before it, or all."""
     vocabulary: Count | None = None
     """Number of token ids; null takes the tokenizer's size from the training data."""
     key_value_heads: Count | None = None

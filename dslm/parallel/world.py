@@ -93,7 +93,7 @@ def _no_meeting(reason: str, minutes: float) -> Problem:
     if "EADDRINUSE" in reason or "address already in use" in reason.lower():
         return taken_port(port)
     rule = f"the first rank was not reached at {address}:{port} within {minutes:g} minutes"
-    fix = "look whether its host is up, and whether a firewall keeps hosts apart"
+    fix = "check that its host is up and that no firewall keeps the hosts apart"
     first_line = (reason.strip().splitlines() or [""])[0]
     return Problem("MASTER_ADDR", address, f"{rule} ({first_line})", fix)
 

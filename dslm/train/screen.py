@@ -190,7 +190,8 @@ def _rate(job: Job) -> str:
     optimizer, schedule = job.deepspeed["optimizer"], job.config.schedule
     peak = optimizer.get("params", {}).get("lr", "muon_lr, adam_lr")
     clipping = job.deepspeed.get("gradient_clipping", 1.0)
-    shape = f"{schedule.kind} after {warmup_steps(schedule, job.config.steps):,} warm-up steps"
+    warmup = counted(warmup_steps(schedule, job.config.steps), "warm-up step")
+    shape = f"{schedule.kind} after {warmup}"
     return f"peak {peak}, {shape} · {optimizer['type']} · gradient clipped at {clipping}"
 
 
@@ -231,7 +232,8 @@ def _saves(job: Job) -> str:
     if _keeps_best(job):
         chosen += " and the best"
     size = f"{human(job.checkpoint_bytes)}B each, {chosen} kept"
-    return f"every {min(config.checkpoint_interval, config.steps):,} steps, {size}"
+    interval = min(config.checkpoint_interval, config.steps)
+    return f"every {'step' if interval == 1 else f'{interval:,} steps'}, {size}"
 
 
 def _keeps_best(job: Job) -> bool:

@@ -27,6 +27,7 @@ def test_help_lists_every_preset_and_option(capsys: pytest.CaptureFixture[str], 
     text = "\n".join(lines)
     assert "--deepspeed_config FILE" in text
     assert "--config FILE" in text
+    assert "example:\n  python launch/pretrain.py tiny --deepspeed_config" in text
     assert "--local_rank" not in text
 
 

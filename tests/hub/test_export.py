@@ -160,7 +160,7 @@ def test_a_recurrent_model_is_refused_in_one_sentence(
     with pytest.raises(UserError) as caught:
         export_run(make_run(trained_tokenizers["char"], **LSTM), tmp_path / "out")
     assert str(caught.value) == (
-        "model.block = 'lstm': no family that dslm exports to has recurrent layers"
+        "model.block = 'lstm': no model family that dslm can export to has recurrent layers"
     )
     assert not (tmp_path / "out").exists()
 
