@@ -5,19 +5,29 @@ from __future__ import annotations
 import json
 
 from dslm.commands.cli import Parser, typed_path
+from dslm.commands.evaluate_task import evaluate_task
 from dslm.commands.kept import keep, used
 from dslm.commands.model_options import selected, text_for
 from dslm.commands.rounding import add_rounding
 from dslm.commands.run_option import add_run, add_step
-from dslm.errors import UserError
+from dslm.errors import Problem, UserError
 from dslm.progress import Progress
 from dslm.run.results import add_evaluation
+from dslm.tasks.base import Task
 
 
 def main(argv: list[str]) -> None:
     """Print loss, perplexity, bits per byte and what else the objective measures."""
     options, found = _parser().parse_with_problems(argv)
     model = selected(options, found)
+    if model is not None and isinstance(model.objective, Task):
+        evaluate_task(model, model.objective, options, found)
+        return
+    if options.predictions:
+        rule = "are written by a model that was trained for a task"
+        found.problems.append(
+            Problem("--predictions", str(options.predictions), rule, "leave it out")
+        )
     shards = text_for(model, options.data, found)
     if found.problems or model is None or shards is None:
         raise UserError(*found.problems)
@@ -53,9 +63,16 @@ def _parser() -> Parser:
     parser = Parser("evaluate.py", purpose, example)
     add_run(parser)
     parser.add_argument(
-        "--data", metavar="SHARDS", type=typed_path, required=True, help="a shard set"
+        "--data",
+        metavar="SHARDS",
+        type=typed_path,
+        required=True,
+        help="a shard set; for a task also a file of labelled records",
     )
     add_step(parser)
+    parser.add_argument(
+        "--predictions", metavar="FILE", type=typed_path, help="write those of a task as JSON lines"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     add_rounding(parser)
     return parser

@@ -15,7 +15,6 @@ from dslm.commands import pretrain
 from dslm.commands.cli import Parser
 from dslm.environment import read_world
 from dslm.errors import DataError, Problem, Problems, UserError
-from dslm.progress import counted
 from dslm.run.config import RunConfig
 from dslm.run.folder import RunFolder
 from dslm.run.init_from import open_source_run
@@ -24,7 +23,7 @@ from dslm.shards.labels import task_of
 from dslm.shards.manifest import FILE
 from dslm.shards.shard_set import ShardSet
 from dslm.tasks.base import Coder
-from dslm.tasks.example_set import Labelling, example_set
+from dslm.tasks.example_set import Labelling, example_set, summary
 from dslm.tasks.registry import TASKS
 from dslm.tokenizers.load import load_tokenizer
 from dslm.train.words import sorted_words
@@ -32,8 +31,6 @@ from dslm.train.words import sorted_words
 KEYS = ("data.train", "data.validation")
 MINUTES = 10
 """How long other ranks wait for the first one's examples."""
-SHOWN = 3
-"""Records that are left out and named."""
 
 
 def main(argv: list[str]) -> None:
@@ -108,7 +105,7 @@ def _sets(config: RunConfig, files: dict[str, Path]) -> dict[str, Path]:
         how = Labelling(TASKS[config.objective.kind], config.objective.settings, coder, classes)
         shards = example_set(files[key], folders[key], how)
         classes = task.classes if (task := task_of(shards)) else None
-        print(*_lines(files[key], shards), sep="\n", file=sys.stderr)
+        print(*summary(files[key], shards), sep="\n", file=sys.stderr)
     return folders
 
 
@@ -117,20 +114,6 @@ def _classes(config: RunConfig) -> tuple[str, ...] | None:
     folder = Path(str(config.data.train))
     task = task_of(ShardSet.open(folder)) if (folder / FILE).exists() else None
     return task.classes if task else None
-
-
-def _lines(path: Path, shards: ShardSet) -> list[str]:
-    """What has been made of a file, for the user."""
-    statistics, task = shards.manifest.statistics, task_of(shards)
-    classes = f", {counted(len(task.classes), 'class')}" if task else ""
-    lines = [f"{path}: {counted(shards.documents, 'example')}{classes}"]
-    if cut := statistics.changed.get("cut"):
-        lines.append(f"  {cut:,} longer than the model reads, cut at the end")
-    left = sum(statistics.left_out.values()) + sum(statistics.broken.values())
-    if left:
-        lines.append(f"  {counted(left, 'record')} left out, such as")
-        lines += [f"    {one}" for one in statistics.examples[:SHOWN]]
-    return lines
 
 
 def _wait(folder: Path) -> None:

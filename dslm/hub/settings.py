@@ -76,6 +76,9 @@ def named_class(settings: Mapping[str, Any]) -> str | None:
 
 def refused(family: Family, config: ModelConfig) -> list[Problem]:
     """What keeps a model of ours from being one of a family."""
+    if config.classes:
+        rule = "scores the classes of a task, which no form of export has"
+        return [Problem("model.classes", config.classes, rule, "export the run it began with")]
     problems = [
         Problem(f"model.{ours}", getattr(config, ours), f"{family.name} has only {_json(value)}")
         for ours, value in family.ours.items()

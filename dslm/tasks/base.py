@@ -10,12 +10,13 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from dslm.arrays import Flags, Float32Array, Int64Array
 from dslm.errors import Problem
+from dslm.metrics.bootstrap import Estimate
 from dslm.model.config import NO_CLASSES, ONE_STACK
 from dslm.objectives.base import Context, Objective, Refusals
 from dslm.objectives.batch import IGNORE
@@ -46,6 +47,15 @@ class Example:
     """Its text, by which duplicates are known."""
     shortened: bool = False
     """Whether it was longer than the model reads."""
+
+
+class Prediction(NamedTuple):
+    """Of one example."""
+
+    gold: Any
+    """What is right: the number of a class, or a list of numbers."""
+    found: Any
+    """What was predicted, in the same form."""
 
 
 class Task(Objective):
@@ -118,6 +128,25 @@ class Task(Objective):
         Raises:
             UnusableError: nothing can be learned of it.
         """
+
+    @abstractmethod
+    def predicted(self, outputs: Any, labels: Any) -> list[Prediction]:
+        """What is right and what was predicted for each row of a batch, in numbers.
+
+        Args:
+            outputs: of the model, [B, M, C].
+            labels: of `batch`.
+        """
+
+    @abstractmethod
+    def scores(
+        self, found: Sequence[Prediction], classes: Sequence[str], seed: int
+    ) -> dict[str, Estimate]:
+        """The metrics of the task with their intervals, the most telling one first."""
+
+    @abstractmethod
+    def named(self, numbers: Any, classes: Sequence[str]) -> Any:
+        """What is right, or was predicted, as a record says it."""
 
     def _trimmed(self, samples: Samples) -> tuple[Int64Array, Flags]:
         """Rows [B, S] and where they hold text, as wide as the longest where this is allowed."""

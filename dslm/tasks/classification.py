@@ -8,19 +8,41 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic.dataclasses import dataclass
 
 from dslm.config.parse import STRICT
+from dslm.metrics.bootstrap import Estimate, estimate
+from dslm.metrics.classification import (
+    accuracy,
+    macro_f1,
+    matthews,
+    multilabel_macro_f1,
+    multilabel_micro_f1,
+    subset_accuracy,
+)
+from dslm.metrics.regression import pearson, spearman
 from dslm.objectives.base import Context
 from dslm.objectives.batch import IGNORE, Batch
 from dslm.sampling.stream import Samples
-from dslm.tasks.base import Coder, Example, Record, Task, UnusableError, field_of
+from dslm.tasks.base import Coder, Example, Prediction, Record, Task, UnusableError, field_of
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+METRICS: dict[str, dict[str, Any]] = {
+    "one": {"accuracy": accuracy, "macro_f1": macro_f1, "matthews": matthews},
+    "several": {
+        "micro_f1": multilabel_micro_f1,
+        "macro_f1": multilabel_macro_f1,
+        "subset_accuracy": subset_accuracy,
+    },
+    "amount": {"pearson": pearson, "spearman": spearman},
+}
+"""What is measured, by what labels are; the first is the most telling."""
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
@@ -118,6 +140,42 @@ class Classification(Task):
         right = ((outputs.view_as(labels) > 0) == (labels > 0.5))[counted].sum()
         count = counted.sum()
         return torch.stack([self.loss(outputs, labels)[0], count, right, count]).float().view(2, 2)
+
+    def predicted(self, outputs: Any, labels: Any) -> list[Prediction]:
+        """The number of the class, a flag for each class, or the amount."""
+        gold = labels.flatten(1).tolist()
+        if self.settings.labels == "one":
+            found = outputs.argmax(-1).tolist()
+        elif self.settings.labels == "several":
+            found = (outputs[:, 0] > 0).tolist()
+        else:
+            found = outputs[:, 0].tolist()
+        single = self.settings.labels != "several"
+        pairs = zip(gold, found, strict=True)
+        return [Prediction(a[0], b[0]) if single else Prediction(a, b) for a, b in pairs]
+
+    def scores(
+        self, found: Sequence[Prediction], classes: Sequence[str], seed: int
+    ) -> dict[str, Estimate]:
+        """Accuracy and F1 of classes, correlations of amounts."""
+        records = np.array(found, dtype=np.float64)
+        return {
+            name: estimate(records, partial(_of_pairs, metric), seed)
+            for name, metric in METRICS[self.settings.labels].items()
+        }
+
+    def named(self, numbers: Any, classes: Sequence[str]) -> Any:
+        """The class, the list of classes, or the amount."""
+        if self.settings.labels == "amount":
+            return numbers
+        if self.settings.labels == "one":
+            return classes[numbers]
+        return [name for name, applies in zip(classes, numbers, strict=True) if applies]
+
+
+def _of_pairs(metric: Any, records: Any) -> float:
+    value: float = metric(records[:, 0], records[:, 1])
+    return value
 
 
 def _labels(settings: ClassificationConfig, record: Record) -> list[Any]:

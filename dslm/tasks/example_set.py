@@ -21,8 +21,9 @@ from dslm.arrays import Float32Array
 from dslm.errors import DataError, Problem
 from dslm.files.fingerprint import Input, file_sha256
 from dslm.files.whole import appearing_folder
+from dslm.progress import counted
 from dslm.shards.datasets_files import write_datasets_files
-from dslm.shards.labels import TASK
+from dslm.shards.labels import TASK, task_of
 from dslm.shards.manifest import FILE, Manifest
 from dslm.shards.rows import Rows
 from dslm.shards.shard_set import ShardSet
@@ -34,6 +35,8 @@ from dslm.tasks.records import records
 AT_ONCE = 1024
 """Examples that are written together."""
 BROKEN = "cannot be read"
+SHOWN = 3
+"""Records that are left out and named to the user."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,20 @@ def example_set(path: Path, folder: Path, how: Labelling) -> ShardSet:
         partial.mkdir()
         _write(path, partial, how, classes, source)
     return ShardSet.open(folder)
+
+
+def summary(path: Path, shards: ShardSet) -> list[str]:
+    """What has been made of a file, for the user."""
+    statistics, task = shards.manifest.statistics, task_of(shards)
+    classes = f", {counted(len(task.classes), 'class')}" if task else ""
+    lines = [f"{path}: {counted(shards.documents, 'example')}{classes}"]
+    if cut := statistics.changed.get("cut"):
+        lines.append(f"  {cut:,} longer than the model reads, cut at the end")
+    left = sum(statistics.left_out.values()) + sum(statistics.broken.values())
+    if left:
+        lines.append(f"  {counted(left, 'record')} left out, such as")
+        lines += [f"    {one}" for one in statistics.examples[:SHOWN]]
+    return lines
 
 
 def _origin(how: Labelling) -> tuple[str, tuple[int, ...], str]:

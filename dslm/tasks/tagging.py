@@ -1,11 +1,12 @@
 """Tagging of words: named entities, parts of speech.
 
 A word's tag is that of its first token (Devlin et al. 2018, section 5.3); its other tokens count
-for nothing. Text without spaces is tagged by spans of characters, see `spans`.
+for nothing.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -13,10 +14,24 @@ import numpy as np
 from pydantic.dataclasses import dataclass
 
 from dslm.config.parse import STRICT
+from dslm.metrics.bootstrap import Estimate, estimate
+from dslm.metrics.entities import counts, entities, scores
 from dslm.objectives.base import Context
 from dslm.objectives.batch import IGNORE, Batch, as_batch
 from dslm.sampling.stream import Samples
-from dslm.tasks.base import Coder, Example, Record, Task, UnusableError, field_of, padded
+from dslm.tasks.base import (
+    Coder,
+    Example,
+    Prediction,
+    Record,
+    Task,
+    UnusableError,
+    field_of,
+    padded,
+)
+
+ENTITY = re.compile(r"O|[BIES]-.+")
+"""Tags that mark entities."""
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
@@ -81,6 +96,40 @@ class Tagging(Task):
         rows, text = self._trimmed(samples)
         labels = padded(samples.labels, rows.shape[1])
         return as_batch([rows, *self._seen(text)], [labels.astype(np.int64)])
+
+    def predicted(self, outputs: Any, labels: Any) -> list[Prediction]:
+        """The number of a tag for each word that the model has read."""
+        rows = zip(labels, outputs.argmax(-1), strict=True)
+        return [
+            Prediction(gold[gold != IGNORE].tolist(), found[gold != IGNORE].tolist())
+            for gold, found in rows
+        ]
+
+    def scores(
+        self, found: Sequence[Prediction], classes: Sequence[str], seed: int
+    ) -> dict[str, Estimate]:
+        """F1, precision and recall of entities where tags mark them, and accuracy."""
+        right = np.array([[np.equal(*one).sum(), len(one.gold)] for one in found])
+        named = {"accuracy": estimate(right, _share, seed)}
+        if not all(ENTITY.fullmatch(name) for name in classes):
+            return named
+        gold = [entities(self.named(one.gold, classes)) for one in found]
+        counted = counts(gold, [entities(self.named(one.found, classes)) for one in found])
+        by_entity = {
+            "f1": lambda rows: scores(rows).f1,
+            "precision": lambda rows: scores(rows).precision,
+            "recall": lambda rows: scores(rows).recall,
+        }
+        return {name: estimate(counted, one, seed) for name, one in by_entity.items()} | named
+
+    def named(self, numbers: Any, classes: Sequence[str]) -> list[str]:
+        """The tags."""
+        return [classes[number] for number in numbers]
+
+
+def _share(rows: Any) -> float:
+    right, words = rows.sum(0).tolist()
+    return right / words if words else 0.0
 
 
 def _listed(value: Any) -> list[str]:

@@ -22,6 +22,7 @@ from dslm.sampling.order import BLOCK, Phase, apportion, tempered
 from dslm.sampling.packed import PackedRows
 from dslm.sampling.stream import Stream, check_sources, check_window
 from dslm.sampling.windows import Windows
+from dslm.shards.labels import task_of
 from dslm.shards.shard_set import ShardSet
 from dslm.tasks.registry import make_objective
 from dslm.tokenizers.load import load_tokenizer
@@ -203,4 +204,5 @@ def _record(source: ShardSet) -> dict[str, Any]:
         "documents": source.documents,
         "text_bytes": source.text_bytes,
         "fingerprint": source.fingerprint,
+        **({"classes": [*task.classes]} if (task := task_of(source)) else {}),
     }

@@ -1,0 +1,84 @@
+"""Measure a model of a task on labelled records: its metrics, with intervals, and predictions."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from dslm.commands.kept import keep, used
+from dslm.commands.model_options import text_for
+from dslm.errors import Problems, UserError
+from dslm.files.whole import write_text
+from dslm.inference.selection import Selected
+from dslm.metrics.bootstrap import Estimate
+from dslm.progress import Progress, counted
+from dslm.run.results import add_evaluation
+from dslm.shards.shard_set import ShardSet
+from dslm.tasks.base import Coder, Task
+from dslm.tasks.example_set import Labelling, example_set, summary
+
+
+def evaluate_task(model: Selected, task: Task, options: Namespace, found: Problems) -> None:
+    """Print the metrics of a task; the options are those of ``evaluate``."""
+    if found.problems:
+        raise UserError(*found.problems)
+    from dslm.inference.evaluate import evaluate
+    from dslm.inference.scoring import classes_of, score
+    from dslm.inference.trained import load_selected
+
+    classes = classes_of(model.folder.path)
+    with _examples(model, task, options.data, classes) as shards:
+        trained = load_selected(model)
+        with Progress(shards.documents, "examples", "evaluating") as progress:
+            scored = score(trained, task, shards, classes, progress.advance)
+        loss = evaluate(trained, shards).loss
+        fingerprint = shards.fingerprint
+    if options.predictions:
+        pairs = [[task.named(side, classes) for side in one] for one in scored.predictions]
+        lines = (json.dumps({"label": gold, "predicted": given}) for gold, given in pairs)
+        write_text(options.predictions, "".join(f"{line}\n" for line in lines))
+    figures = {"loss": loss, **{name: one.value for name, one in scored.estimates.items()}}
+    if options.json:
+        intervals = {f"{name}_95": [one.low, one.high] for name, one in scored.estimates.items()}
+        more = {"examples": len(scored.predictions), "step": trained.step}
+        print(json.dumps({**figures, **intervals, **more, "data": str(options.data)}))
+    else:
+        print(*_lines(scored.estimates, loss), sep="\n")
+        examples = counted(len(scored.predictions), "example")
+        print(f"{'examples':<11}{examples} of {options.data}, model of step {trained.step:,}")
+        if options.predictions:
+            print(f"{'written':<11}{options.predictions}")
+    text = {"data": str(options.data), "fingerprint": fingerprint}
+    keep(model.folder.path, add_evaluation, {**used(trained, options), **text, **figures})
+
+
+def _lines(estimates: dict[str, Estimate], loss: float) -> list[str]:
+    lines = [
+        f"{name.replace('_', ' '):<11}{one.value:.4f}  ({one.low:.4f} – {one.high:.4f})"
+        for name, one in estimates.items()
+    ]
+    return [*lines, f"{'loss':<11}{loss:.4f}"]
+
+
+@contextmanager
+def _examples(
+    model: Selected, task: Task, data: Path, classes: tuple[str, ...]
+) -> Iterator[ShardSet]:
+    """The examples of a shard set, or those made of a file of records for as long as needed."""
+    if not data.is_file():
+        found = Problems()
+        shards = text_for(model, data, found)
+        if shards is None or found.problems:
+            raise UserError(*found.problems)
+        yield shards
+        return
+    coder = Coder(model.tokenizer, model.config.model.attention == "full", task.context.sequence)
+    how = Labelling(type(task), task.settings, coder, classes)
+    with TemporaryDirectory(prefix="dslm-examples-") as folder:
+        made = example_set(data, Path(folder) / "set", how)
+        print(*summary(data, made), sep="\n")
+        yield made

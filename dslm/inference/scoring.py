@@ -1,0 +1,71 @@
+"""How well a model does its task: every example of a labelled set predicted, and scored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from dslm.errors import DataError, Problem
+from dslm.inference.trained import Trained
+from dslm.metrics.bootstrap import Estimate
+from dslm.run.folder import RunFolder
+from dslm.shards.labels import task_of
+from dslm.shards.shard_set import ShardSet
+from dslm.tasks.base import Prediction, Task
+from dslm.train.batches import evaluation_rows, evenly, moved
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What a model predicted for the examples of a set, in their order."""
+
+    estimates: dict[str, Estimate]
+    """The metrics of the task, the most telling one first."""
+    predictions: list[Prediction]
+
+
+def classes_of(run: Path) -> tuple[str, ...]:
+    """What the classes of a run are called that was trained for a task."""
+    sources = RunFolder(run).read()["data"]["train"]
+    return tuple(sources[0].get("classes", ()))
+
+
+@torch.no_grad()
+def score(
+    trained: Trained,
+    task: Task,
+    shards: ShardSet,
+    classes: Sequence[str],
+    advance: Callable[[int], None] | None = None,
+) -> Scored:
+    """Predict and score.
+
+    Args:
+        trained: the model.
+        task: its objective.
+        shards: the examples.
+        classes: those of its training.
+        advance: called with the number of examples done.
+
+    Raises:
+        DataError: the set is not of this task, or its classes are others.
+    """
+    if problems := task.check_shards(shards):
+        raise DataError(*problems)
+    found = task_of(shards)
+    if found and found.classes != tuple(classes):
+        rule = f"its classes are {', '.join(found.classes)}, but those of the run"
+        rule = f"{rule} {', '.join(classes)}"
+        fix = "give the file of records, of which examples are made for this run"
+        raise DataError(Problem(str(shards.folder), None, rule, fix))
+    predictions = list[Prediction]()
+    source = evaluation_rows(shards, task)
+    for samples in evenly(source, len(source)):
+        inputs, labels = moved(task.batch(samples), lambda tensor: tensor.to(trained.device))
+        predictions += task.predicted(trained.model(inputs), labels)
+        if advance is not None:
+            advance(len(samples.numbers))
+    return Scored(task.scores(predictions, classes, trained.config.seed), predictions)
