@@ -1,7 +1,6 @@
 """The environment of this process: the only module that reads or sets its variables.
 
-Nothing here needs torch, so that the first rank can report mistakes for all ranks before anything
-expensive starts.
+Nothing here needs torch, so that the first rank can report mistakes before anything is expensive.
 """
 
 from __future__ import annotations
@@ -111,18 +110,16 @@ def total_memory() -> float | None:
 
 def _memory(name: str) -> float | None:
     try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
+        found = re.search(rf"^{name}:\s*(\d+)", Path("/proc/meminfo").read_text(), re.MULTILINE)
     except OSError:
         return None
-    sizes = dict(line.split(":", 1) for line in lines)
-    return 1024.0 * int(sizes[name].split()[0]) if name in sizes else None
+    return 1024.0 * int(found[1]) if found else None
 
 
 def cores() -> int:
     """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    known = hasattr(os, "sched_getaffinity")
+    return len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
 
 
 def gpu_architectures() -> str:
@@ -174,8 +171,7 @@ def meeting_point() -> tuple[str, str]:
 
 def error_file() -> Path | None:
     """Where a process leaves what ended it for ``torchrun``, which then shows it last."""
-    name = os.environ.get("TORCHELASTIC_ERROR_FILE")
-    return Path(name) if name else None
+    return Path(name) if (name := os.environ.get("TORCHELASTIC_ERROR_FILE")) else None
 
 
 def restarts() -> str:
