@@ -16,6 +16,7 @@ from dslm.report.clock import clocks, units
 from dslm.report.curves import charts
 from dslm.report.figures import figures, verdict
 from dslm.report.findings import findings
+from dslm.report.layers import heat_maps
 from dslm.report.markup import fill
 from dslm.report.quantization import section
 from dslm.report.recipe import changed, commands, deepspeed, device, machine, tables
@@ -88,6 +89,7 @@ def render(record: Record, beside: Path, watch: int = 0) -> str:
         figures=figures(record),
         findings=findings(record),
         charts=[draw(chart, interpolate(tokens) if tokens else None) for chart in charts(record)],
+        layers=heat_maps(record),
         clocks=clocks([record]),
         units=units([record]),
         smoothing=SMOOTHING,

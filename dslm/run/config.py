@@ -96,6 +96,9 @@ class RunConfig:
     """Ranks that share one copy of the model, each holding some of its layers."""
     log_interval: Count = 10
     """Steps between two lines of metrics."""
+    layer_norms_interval: Count | None = None
+    """Steps between two measurements of the norms of each layer's gradient and weights, a multiple
+    of log_interval; null = never."""
     evaluation_interval: Count = 500
     """Steps between two measurements of the validation loss (also measured at the end)."""
     checkpoint_interval: Count = 500
@@ -134,6 +137,10 @@ def check_run(config: RunConfig) -> list[Problem]:
         if getattr(config, key) is not None and config.data.validation is None:
             rule = "needs a validation set"
             problems.append(Problem(key, getattr(config, key), rule, "set data.validation=FOLDER"))
+    if (interval := config.layer_norms_interval) and interval % config.log_interval:
+        rule = f"is no multiple of log_interval = {config.log_interval}, whose lines hold the norms"
+        fix = f"use {-(-interval // config.log_interval) * config.log_interval}"
+        problems.append(Problem("layer_norms_interval", interval, rule, fix))
     if config.word_vectors is not None and config.init_from is not None:
         rule = f"init_from = {config.init_from!r} gives the embedding already"
         problems.append(Problem("word_vectors", config.word_vectors, rule, "use one of the two"))

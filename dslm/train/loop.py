@@ -17,6 +17,7 @@ from dslm.model.counts import flops_per_token
 from dslm.objectives.batch import Batch
 from dslm.parallel.engine import Engine
 from dslm.parallel.hardware import memory_gib, peak_flops
+from dslm.parallel.layer_norms import LayerNorms
 from dslm.run.best import Measured
 from dslm.run.metrics import Line, skipped_steps, validation_losses
 from dslm.run.status import Ending
@@ -79,6 +80,8 @@ class Loop:
         self.watch = Watch(job, engine, logger, checkpointer.finish)
         self.data_watch = DataWatch(job.sources.all, logger)
         self.rewinds = Rewinds(job, checkpointer, logger)
+        wanted = self.config.layer_norms_interval is not None
+        self.norms = LayerNorms(engine, checkpointer.layers) if wanted else None
         self.begin(Position())
 
     def begin(self, position: Position, measured: Iterable[float] = ()) -> None:
@@ -166,6 +169,8 @@ class Loop:
         position.step += 1
         position.samples += plan.batch
         self.engine.collect(self.due(self.config.log_interval))
+        if self.norms is not None:
+            self.norms.wanted = self.due(self.config.layer_norms_interval or 1)
         loss = self.engine.train_batch(batch)
         self.throughput.step()
         return loss
@@ -202,6 +207,8 @@ class Loop:
         }
         if failed := len(self.checkpointer.record.failed_saves):
             line["failed_saves"] = failed
+        if self.norms is not None and self.norms.wanted:
+            line |= self.norms.pop()
         if (share := self.flops_utilization(tokens_per_second)) is not None:
             line["mfu"] = share
         self.logger.log(line, self.throughput)

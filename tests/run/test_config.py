@@ -67,6 +67,11 @@ def test_log_interval_is_one_for_the_smallest_preset() -> None:
         (["target_loss=2"], "target_loss = 2.0: needs a validation set; set data.validation="),
         (["patience=2"], "patience = 2: needs a validation set; set data.validation=FOLDER"),
         (
+            ["log_interval=4", "layer_norms_interval=10"],
+            "layer_norms_interval = 10: is no multiple of log_interval = 4, whose lines hold the "
+            "norms; use 12",
+        ),
+        (
             ["pipeline_stages=3"],
             "pipeline_stages = 3: is more than model.layers = 2; use at most 2",
         ),
