@@ -13,6 +13,7 @@ from helpers.untrained import learned_run, untrained_run
 
 from dslm.commands import quantization as command
 from dslm.commands.cli import run
+from dslm.inference.comparison import in_turns
 from dslm.inference.evaluate import evaluate
 from dslm.inference.selection import Calibration
 from dslm.inference.trained import load
@@ -172,3 +173,16 @@ def test_a_mistake_is_reported_with_its_fix(
     code, printed = asked(folder, *(str(names.get(word, word)) for word in more))
     assert code == 2
     assert said in printed
+
+
+def test_speeds_are_taken_in_turns_and_the_fastest_counts() -> None:
+    taken = []
+    speeds = {"float": iter([1.0, 5.0, 2.0]), "nearest": iter([4.0, 3.0, 1.0])}
+
+    def take(kind: str) -> float:
+        taken.append(kind)
+        return next(speeds[kind])
+
+    found = in_turns({"float": lambda: take("float"), "nearest": lambda: take("nearest")}, 3)
+    assert found == {"float": 5.0, "nearest": 4.0}
+    assert taken == ["float", "nearest"] * 3
