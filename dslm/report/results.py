@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,11 @@ KNOWN = ("loss", "perplexity", "bits_per_byte")
 BESIDE = ("step", "scheme", "group_size", "calibrate", "data", "fingerprint", "time", "tokens")
 """What is no figure."""
 SAMPLES = 8
-"""How many of the newest are shown."""
+"""How many prompts are shown, the newest."""
+STEPS = 6
+"""How many texts of one prompt are shown, each of another step."""
+ANSWER = ("step", "time", "text")
+"""In what the texts of one prompt differ."""
 
 
 def evaluations(record: Record) -> list[Sequence[str]]:
@@ -37,8 +42,24 @@ def evaluations(record: Record) -> list[Sequence[str]]:
 
 
 def samples(record: Record) -> list[tuple[str, str]]:
-    """The newest texts that the model wrote, each with what it was asked."""
-    return [(_asked(one), one["text"]) for one in reversed(record.samples[-SAMPLES:])]
+    """The texts that the model wrote, each with what it was asked.
+
+    Those of one prompt stand together, step by step, so that one sees how it has learned to write;
+    what was asked last comes first.
+    """
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for one in record.samples:
+        question = json.dumps({key: one[key] for key in sorted(one.keys() - set(ANSWER))})
+        groups[question] = [*groups.pop(question, []), one]
+    shown = [_spread(group) for group in [*groups.values()][: -SAMPLES - 1 : -1]]
+    return [(_asked(one), one["text"]) for group in shown for one in group]
+
+
+def _spread(group: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The texts of a prompt by step; of many the first, the last, and some between."""
+    ordered = sorted(group, key=lambda one: int(one.get("step", 0)))
+    last = min(len(ordered), STEPS) - 1
+    return [ordered[round(place * (len(ordered) - 1) / max(last, 1))] for place in range(last + 1)]
 
 
 def rounded(result: Mapping[str, Any]) -> str:
