@@ -17,6 +17,7 @@ HEAD = """# Benchmarks
 
 Written by `make benchmark`. Every figure of ours is set beside a peer's, measured in the same run
 in turns; figures are medians over the rounds, ratios medians of the ratios within a round.
+A ratio is ours over the peer's: of a rate more is better, of a time or of memory less.
 The ratios carry over to other machines, the figures do not. A bound that was not met is marked.
 Topics about corpora also need `--corpora FOLDER`, whose folders the benchmarks name.
 """

@@ -17,7 +17,7 @@ import numpy as np
 from dslm.arrays import Flags, Float32Array, Int64Array
 from dslm.errors import Problem
 from dslm.metrics.bootstrap import Estimate
-from dslm.model.config import NO_CLASSES, ONE_STACK
+from dslm.model.config import ONE_STACK
 from dslm.objectives.base import Context, Objective, Refusals
 from dslm.objectives.batch import IGNORE
 from dslm.objectives.completion import Completion
@@ -70,10 +70,8 @@ class Task(Objective):
 
     @classmethod
     def model(cls, settings: Any) -> dict[str, Any]:
-        """A head for classes; the blocks are those of the model it begins with."""
-        head = {**NO_CLASSES, "transform": False, "pair_head": False}
-        del head["classes"]  # as many as the data has
-        return {**ONE_STACK, **head}
+        """A head for as many classes as the data has, on blocks of any kind."""
+        return {**ONE_STACK, "transform": False, "pair_head": False, "pooler": False}
 
     @classmethod
     def token_loss(cls, settings: Any) -> None:
