@@ -11,7 +11,7 @@ import torch
 from measure import THREADS, Options, Row, Table, alternate, slowdown, speedup
 from torch import Tensor
 
-from dslm.inference.generate import caches
+from dslm.inference.next_token import caches
 from dslm.model.config import ModelConfig
 from dslm.model.quantize import quantize, ready_for_use
 from dslm.model.stages import stages

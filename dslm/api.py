@@ -17,8 +17,10 @@ change without notice.
 from dslm.errors import DslmError, Problem, TrainingError, UserError
 from dslm.hub.exporting import export_run
 from dslm.hub.importing import import_folder
-from dslm.inference.complete import complete
+from dslm.inference.complete import Completed, complete, complete_all
 from dslm.inference.evaluate import Evaluation, evaluate
+from dslm.inference.generate import Request
+from dslm.inference.prompt_file import Prompt
 from dslm.inference.sampling import SamplingConfig
 from dslm.inference.selection import Calibration
 from dslm.inference.trained import Trained, load
@@ -31,10 +33,13 @@ from dslm.tokenizers.tokenizer import Tokenizer
 
 __all__ = [
     "Calibration",
+    "Completed",
     "DslmError",
     "Evaluation",
     "Problem",
+    "Prompt",
     "QuantizationConfig",
+    "Request",
     "SamplingConfig",
     "ShardSet",
     "Tokenizer",
@@ -42,6 +47,7 @@ __all__ = [
     "TrainingError",
     "UserError",
     "complete",
+    "complete_all",
     "evaluate",
     "export_run",
     "import_folder",

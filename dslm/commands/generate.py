@@ -1,71 +1,108 @@
-"""Let a trained model complete a text: ``generate RUN --prompt TEXT``."""
+"""Let a trained model complete texts: ``generate RUN --prompt TEXT``, ``--prompts FILE``."""
 
 from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, replace
+from functools import partial
+from typing import TYPE_CHECKING
 
-from dslm.commands.cli import Parser
+from dslm.commands.generate_options import check_output, options_parser, prompts_of, sampling_of
+from dslm.commands.generate_output import as_json, dumped, heading, lines_to
 from dslm.commands.kept import keep, used
 from dslm.commands.model_options import selected
-from dslm.commands.rounding import add_rounding
-from dslm.commands.run_option import add_run, add_step
-from dslm.errors import Problems, UserError
-from dslm.inference.prompts import check_prompt, mask_as_text
-from dslm.inference.sampling import SamplingConfig, check_sampling
+from dslm.errors import UserError
+from dslm.inference.prompt_file import Prompt
+from dslm.inference.prompts import check_completion, check_prompts, mask_as_text
+from dslm.inference.sampling import SamplingConfig
+from dslm.objectives.completion import Continue
+from dslm.progress import Progress
 from dslm.run.results import add_sample
+
+if TYPE_CHECKING:
+    from dslm.inference.complete import Completed
+    from dslm.inference.trained import Trained
 
 
 def main(argv: list[str]) -> None:
-    """Print the prompt completed as the model was trained to."""
-    options, found = _parser().parse_with_problems(argv)
-    sampling = _sampling(options, found)
+    """Print or write each prompt completed as the model was trained to."""
+    options, found = options_parser().parse_with_problems(argv)
+    sampling = sampling_of(options, found)
+    prompts = prompts_of(options, found)
+    found.problems += check_output(options)
     model = selected(options, found)
     if model is not None:
-        asked = options.prompt, model.config.model, model.objective, model.tokenizer
-        found.problems += check_prompt(*asked, str(model.folder.path))
+        asked = model.config.model, model.objective, model.tokenizer
+        found.problems += check_prompts(prompts, *asked, str(model.folder.path))
+        if sampling is not None:
+            measured = options.log_probabilities
+            found.problems += check_completion(sampling, model.objective, measured=measured)
     if found.problems or model is None or sampling is None:
         raise UserError(*found.problems)
-    if note := mask_as_text(options.prompt, model.objective):
-        print(f"warning: --prompt: {note}", file=sys.stderr)
+    notes = ((one.where, mask_as_text(one.text, model.objective)) for one in prompts)
+    if (noted := next(((where, note) for where, note in notes if note), None)) is not None:
+        print(f"warning: {noted[0]}: {noted[1]}", file=sys.stderr)
 
-    from dslm.inference.complete import complete
     from dslm.inference.trained import load_selected
 
-    trained = load_selected(model)
-    text = complete(trained, options.prompt, options.max_new_tokens, sampling)
-    print(text)
-    most = options.max_new_tokens
-    how = {"prompt": options.prompt, "max_new_tokens": most, **asdict(sampling)}
-    keep(model.folder.path, add_sample, {**used(trained, options), **how, "text": text})
+    _write(load_selected(model), prompts, sampling, options)
 
 
-def _sampling(options: Namespace, found: Problems) -> SamplingConfig | None:
-    """How tokens are chosen; `None` where a value is no number, which has been noted."""
-    if None in (options.temperature, options.seed, options.max_new_tokens):
-        return None
-    sampling = SamplingConfig(options.temperature, options.top_k, options.top_p, options.seed)
-    found.problems += check_sampling(sampling, options.max_new_tokens)
-    return sampling
+def _write(
+    trained: Trained, prompts: Sequence[Prompt], sampling: SamplingConfig, options: Namespace
+) -> None:
+    """Complete the prompts, and print, write and keep each as soon as it is there."""
+    shown = _is_shown(trained, prompts, sampling, options)
+    with lines_to(options.output) as file:
+        for one in _completed(trained, prompts, sampling, options, shown):
+            prompt = prompts[one.number].text
+            line = as_json(one, prompt, trained.tokenizer, options.log_probabilities)
+            if file is not None:
+                file.write(dumped(line) + "\n")
+            if options.json:
+                print(dumped(line))
+            elif file is None and not shown:
+                print(*heading(one, len(prompts), sampling.samples), one.text, sep="\n")
+            if options.prompts is None:
+                most = options.max_new_tokens
+                how = {"prompt": prompt, "max_new_tokens": most, **asdict(sampling)}
+                how |= {"sample": one.sample, "text": one.text}
+                keep(trained.run, add_sample, {**used(trained, options), **how})
 
 
-def _parser() -> Parser:
-    purpose = "Let a trained model continue a text, or fill its <mask>s."
-    example = 'python launch/generate.py runs/a --prompt "Once upon" --temperature 0.8 --top-k 50'
-    parser = Parser("generate.py", purpose, example, text="--prompt")
-    add_run(parser)
-    beginning = "the beginning, in quotes (default: none; a new document is begun)"
-    parser.add_argument("--prompt", metavar="TEXT", default="", help=beginning)
-    most = "how many tokens to write at most"
-    parser.add_argument("--max-new-tokens", metavar="N", type=int, default=100, help=most)
-    warmth = "scores are divided by it; 0 takes the likeliest token"
-    parser.add_argument("--temperature", metavar="T", type=float, default=1.0, help=warmth)
-    few = "draw among this many of the likeliest (default: all)"
-    parser.add_argument("--top-k", metavar="K", type=int, help=few)
-    nucleus = "draw among the likeliest whose probabilities add up to this (default: 1, all)"
-    parser.add_argument("--top-p", metavar="P", type=float, help=nucleus)
-    parser.add_argument("--seed", metavar="N", type=int, default=0, help="decides the draws")
-    add_step(parser)
-    add_rounding(parser)
-    return parser
+def _completed(
+    trained: Trained,
+    prompts: Sequence[Prompt],
+    sampling: SamplingConfig,
+    options: Namespace,
+    shown: bool,
+) -> Iterator[Completed]:
+    """Each prompt completed; if `shown`, the only one is printed while it is written."""
+    from dslm.inference.complete import complete_all
+    from dslm.inference.generate import Request
+
+    request = Request(options.max_new_tokens, sampling, options.log_probabilities)
+    if shown:
+        request = replace(request, told=partial(print, end="", flush=True))
+        yield from complete_all(trained, prompts, request)
+        print()
+        return
+    count = len(prompts) * sampling.samples
+    silent = count == 1 or (sys.stdout.isatty() and options.output is None)
+    with nullcontext() if silent else Progress(count, "texts", "generating") as progress:
+        if progress is not None:
+            request = replace(request, ended=progress.advance)
+        yield from complete_all(trained, prompts, request, options.batch)
+
+
+def _is_shown(
+    trained: Trained, prompts: Sequence[Prompt], sampling: SamplingConfig, options: Namespace
+) -> bool:
+    """Whether a text is printed while it is written: a single one, on a terminal."""
+    single = len(prompts) == sampling.samples == sampling.beams == 1
+    goes_on = isinstance(trained.objective.completion(), Continue)
+    asked = options.json or options.output is not None
+    return single and goes_on and not asked and sys.stdout.isatty()

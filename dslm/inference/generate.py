@@ -1,117 +1,84 @@
-"""Text from a model, token by token, each read only once thanks to a key/value cache.
+"""Prompts continued, several at a time.
 
-A recurrent model without positions remembers by a state of fixed size, so its window has no end.
+The path of a prompt: its ids, what the model says of them (`next_token`), the tokens that a search
+chooses (`writing`, `beams`), their text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import takewhile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
-from dslm.inference.mistakes import lost
+from dslm.inference.beams import Beams
+from dslm.inference.next_token import NextToken, OneStack
 from dslm.inference.sampling import SamplingConfig
 from dslm.inference.trained import Trained
-from dslm.model.attention import Cache
-from dslm.model.config import ModelConfig
-from dslm.model.recurrent import State
-from dslm.model.transformer import Transformer
+from dslm.inference.writing import Drawn, Task, Told, Written, write
 
 
-def continue_text(trained: Trained, prompt: str, new_tokens: int, sampling: SamplingConfig) -> str:
-    """The prompt, which must be usable, and what the model makes of it, up to the document's end.
+@dataclass(frozen=True)
+class Request:
+    """How some prompts are completed."""
+
+    new_tokens: int
+    """How many tokens are written at most."""
+    sampling: SamplingConfig
+    """How they are chosen."""
+    measured: bool = False
+    """Whether log-probabilities of the prompts' tokens are wanted, too."""
+    told: Told | None = None
+    """Takes the text of the first prompt, piece by piece; without beams."""
+    ended: Callable[[], None] = lambda: None
+    """Called for each text that has ended."""
+
+
+@dataclass(frozen=True)
+class Continued:
+    """A text and what the prompt cost."""
+
+    given: list[int]
+    """The ids of the prompt."""
+    given_logs: list[float]
+    """The log-probability of each of them but the first, if it was asked for."""
+    written: Written
+    text: str
+    """All of it, or what was written where that is another text than the prompt."""
+
+
+def continued(trained: Trained, prompts: Sequence[str], request: Request) -> list[Continued]:
+    """Each prompt, which must be usable, and what follows it, up to the document's end.
 
     Args:
         trained: the model.
-        prompt: the beginning, behind what the tokenizer puts before a text; empty begins a new
-            document.
-        new_tokens: how many tokens at most.
-        sampling: how they are chosen.
+        prompts: the beginnings, behind what the tokenizer puts before a text; an empty one begins a
+            new document.
+        request: how they go on.
     """
-    tokenizer = trained.tokenizer
-    end, tokens = tokenizer.end_of_document, tokenizer.prompt(prompt)
-    model, config = trained.model, trained.config.model
-    stream = generate(model, config, tokens, sampling, tokenizer.vocabulary, new_tokens)
-    made = takewhile(lambda token: token != end, stream)
-    given = tokens[len(tokenizer.begin) :] if prompt else []
-    return tokenizer.decode([*given, *made])
+    tokenizer, config = trained.tokenizer, trained.config.model
+    texts = [tokenizer.prompt(prompt) for prompt in prompts]
+    shown = [
+        ids[len(tokenizer.begin) :] if prompt else []
+        for ids, prompt in zip(texts, prompts, strict=True)
+    ]
+    never = torch.arange(config.size, device=trained.device) >= tokenizer.vocabulary
+    limits = [request.new_tokens] * len(texts)
+    end, sampling = tokenizer.end_of_document, request.sampling
+    task = Task(tokenizer.decode, texts, shown, limits, never, end, sampling, request.ended)
+    measured = request.measured
+    model = OneStack(trained.model, config, texts, request.new_tokens, measured=measured)
+    before = [tokenizer.decode(ids) for ids in shown]
+    if request.told is not None:
+        request.told(before[0])
+    return [
+        Continued(texts[one.prompt], model.given[one.prompt], one, before[one.prompt] + one.text)
+        for one in search(task, model, request.told)
+    ]
 
 
-@torch.no_grad()
-def generate(
-    model: Transformer,
-    config: ModelConfig,
-    tokens: Sequence[int],
-    sampling: SamplingConfig,
-    vocabulary: int,
-    new_tokens: int,
-    cached: bool = True,
-) -> Iterator[int]:
-    """Tokens that follow, as many as are asked for.
-
-    When the model's window is full, if it has one, its second half is read again as the new
-    beginning.
-
-    Args:
-        model: in evaluation mode.
-        config: its shape.
-        tokens: at least one to begin with.
-        sampling: how the next is chosen.
-        vocabulary: ids from here on are never chosen (the padding of a vocabulary).
-        new_tokens: how many.
-        cached: whether to keep keys and values, or a recurrent state, or to read everything again
-            for each token.
-    """
-    device = next(model.parameters()).device
-    draws = torch.Generator().manual_seed(sampling.seed)
-    reach, window, kept = config.reach, list(tokens), None
-    if reach is not None:
-        window = window[-reach:]
-    unread = window
-    for left in range(new_tokens, 0, -1):
-        if cached and kept is None:
-            most = len(window) + left
-            kept = caches(model, config, most if reach is None else min(most, reach))
-        batch = torch.tensor([unread if cached else window], device=device)
-        # A recurrent model reads a long beginning in pieces; scores of all would fill the memory.
-        for piece in torch.split(batch, config.sequence, dim=1) if cached else [batch]:
-            scores = model(piece, kept)[0, -1, :vocabulary]
-        if not scores.isfinite().all():
-            raise lost("its scores are not finite")
-        token = choose(scores.float().cpu(), sampling, draws)
-        yield token
-        window.append(token)
-        unread = [token]
-        if reach is not None and len(window) > reach:
-            window = window[-(reach // 2 + 1) :]
-            unread, kept = window, None
-
-
-def choose(scores: Tensor, sampling: SamplingConfig, draws: torch.Generator) -> int:
-    """One token id by the scores [V] of all."""
-    if sampling.temperature == 0:
-        return int(scores.argmax())
-    scores = scores / sampling.temperature
-    if sampling.top_k is not None and sampling.top_k < len(scores):
-        kept = scores.topk(sampling.top_k).indices
-        scores = torch.full_like(scores, -torch.inf).scatter(0, kept, scores[kept])
-    if sampling.top_p is not None:
-        scores = _nucleus(scores, sampling.top_p)
-    return int(torch.multinomial(scores.softmax(0), 1, generator=draws))
-
-
-def _nucleus(scores: Tensor, share: float) -> Tensor:
-    """The scores with all but the likeliest tokens, of together `share`, at minus infinity."""
-    ordered, indices = scores.sort(descending=True, stable=True)
-    before = ordered.softmax(0).cumsum(0) - ordered.softmax(0)
-    return scores.masked_fill((before >= share)[indices.argsort()], -torch.inf)
-
-
-def caches(model: Transformer, config: ModelConfig, capacity: int) -> list[Cache | State]:
-    """What every block of a model remembers of one text, of `capacity` tokens at most."""
-    weight = next(model.parameters())
-    if config.recurrent:
-        return [State(config, 1, weight) for _ in range(config.layers)]
-    return [Cache(config, 1, capacity, weight) for _ in range(config.layers)]
+def search(task: Task, model: NextToken, told: Told | None = None) -> list[Written]:
+    """What is written behind each prompt, in order: its samples, or the best of its beams."""
+    found = Drawn(task, told) if task.sampling.beams == 1 else Beams(task)
+    write(model, found)
+    return found.written

@@ -13,6 +13,8 @@ import numpy as np
 
 from dslm.arrays import Int64Array
 from dslm.errors import DataError, Problem
+from dslm.inference.prompt_file import Prompt, first
+from dslm.inference.sampling import SamplingConfig
 from dslm.model.config import ModelConfig
 from dslm.objectives.base import Objective
 from dslm.objectives.completion import Continue, Fill, Restore
@@ -22,6 +24,7 @@ MASK = re.compile(r"<mask>|\[MASK\]")
 """What marks a mask in a text, whatever the tokenizer calls it."""
 GAP = "<mask>"
 """What marks in a prompt to be restored that something is missing."""
+TYPED = "--prompt"
 SHORTER = "shorten it"
 FILLS_NONE = "this model continues a text and fills no masks"
 INSTEAD = "leave <mask> out, or use a run with objective.kind=masked or denoising"
@@ -88,10 +91,60 @@ def check_prompt(
             case Restore() as how:
                 return _unlike_damaged(prompt, how, tokenizer)
     except DataError as error:  # a character that the tokenizer does not know
-        return [replace(problem, fix="leave it out of --prompt") for problem in error.problems]
+        return [
+            Problem(TYPED, None, f"{one.where} {one.rule}", "leave it out")
+            for one in error.problems
+        ]
     rule = f"was not trained to complete a text (objective.kind = {objective.kind})"
     fix = "use a run trained with objective.kind=causal, masked or denoising"
     return [Problem(run, None, rule, fix)]
+
+
+def check_prompts(
+    prompts: Sequence[Prompt],
+    model: ModelConfig,
+    objective: Objective,
+    tokenizer: Tokenizer,
+    run: str,
+) -> list[Problem]:
+    """What keeps prompts from being completed; the other arguments are those of `check_prompt`."""
+    found: dict[Problem, None] = {}
+    for prompt in prompts:
+        for problem in check_prompt(prompt.text, model, objective, tokenizer, run):
+            typed = problem.where == TYPED
+            found[replace(problem, where=prompt.where) if typed else problem] = None
+    return first([*found], "--prompts")
+
+
+def check_completion(
+    sampling: SamplingConfig, objective: Objective, *, measured: bool = False
+) -> list[Problem]:
+    """What is asked of a model that its way to complete a text does not have.
+
+    Args:
+        sampling: how tokens are chosen.
+        objective: what the model was trained for.
+        measured: whether log-probabilities are wanted.
+    """
+    how = objective.completion()
+    asked = {
+        "--beams": sampling.beams if sampling.beams > 1 else None,
+        "--samples": sampling.samples if sampling.samples > 1 else None,
+        "--repetition-penalty": None
+        if sampling.repetition_penalty == 1
+        else sampling.repetition_penalty,
+        "--stop": next(iter(sampling.stop), None),
+        "--log-probabilities": measured or None,
+    }
+    if isinstance(how, Fill):
+        rule = "this model fills all masks at once and writes nothing token by token"
+        names = list(asked)
+    elif isinstance(how, Restore) and how.in_place:
+        rule, names = "what this model writes goes into several places of a text", ["--stop"]
+    else:
+        return []
+    wrong = {name: asked[name] for name in names if asked[name] is not None}
+    return [Problem(name, value, rule, "leave it out") for name, value in wrong.items()]
 
 
 def mask_as_text(prompt: str, objective: Objective) -> str | None:
@@ -112,11 +165,11 @@ def _unlike_text(prompt: str, model: ModelConfig, tokenizer: Tokenizer) -> list[
         tokens = len(tokenizer.prompt(prompt))
     except DataError:
         if MASK.search(prompt):
-            return [Problem("--prompt", prompt, FILLS_NONE, INSTEAD)]
+            return [Problem(TYPED, prompt, FILLS_NONE, INSTEAD)]
         raise
     if not tokens:
         rule = "must not be empty: this tokenizer has no mark for the beginning of a document"
-        return [Problem("--prompt", prompt, rule, 'give a text, such as --prompt "The"')]
+        return [Problem(TYPED, prompt, rule, 'give a text, such as "The"')]
     if model.reach is None or tokens <= model.reach:
         return []
     return [_too_long(tokens, model.reach)]
@@ -128,8 +181,8 @@ def _unlike_masked(
     """What has no masks to fill, or does not fit the model's window."""
     texts = around_gaps(tokenizer, MASK.split(prompt))
     if len(texts) == 1:
-        rule, fix = "must hold <mask>, which is to be filled", 'write --prompt "The <mask> of"'
-        return [Problem("--prompt", prompt, rule, fix)]
+        rule, fix = "must hold <mask>, which is to be filled", 'write "The <mask> of"'
+        return [Problem(TYPED, prompt, rule, fix)]
     tokens, _ = to_fill(tokenizer, how, texts)
     return [_too_long(len(tokens), model.sequence)] if len(tokens) > model.sequence else []
 
@@ -145,9 +198,9 @@ def _unlike_damaged(prompt: str, how: Restore, tokenizer: Tokenizer) -> list[Pro
     elif not 0 < size <= how.longest:
         rule = f"has {size} tokens: a damaged text of this model has 1 to {how.longest}"
         fix = SHORTER if size else "give a text"
-    return [] if rule is None else [Problem("--prompt", prompt, rule, fix)]
+    return [] if rule is None else [Problem(TYPED, prompt, rule, fix)]
 
 
 def _too_long(tokens: int, window: int) -> Problem:
     rule = f"gives {tokens} tokens, but the model's window has {window}"
-    return Problem("--prompt", None, rule, SHORTER)
+    return Problem(TYPED, None, rule, SHORTER)

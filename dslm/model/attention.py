@@ -15,35 +15,55 @@ from dslm.model.config import ModelConfig
 from dslm.model.cross_attention import Source
 from dslm.model.dropout import Dropout, Site
 from dslm.model.layers import Linear
+from dslm.model.memory import Memory
 from dslm.model.positions import rotary, rotate
 from dslm.model.relative import relative_bias
-from dslm.model.visibility import Visibility, attend
+from dslm.model.visibility import Visibility, attend, following
 
 
-class Cache:
+class Cache(Memory):
     """Keys and values of the tokens a layer has seen, so that generation reads each token once.
 
     Args:
         config: the model's shape.
         batch: number of sequences.
-        capacity: how many tokens it can hold.
+        capacity: how many tokens of each it can hold.
         like: a tensor whose dtype and device it takes.
     """
 
     def __init__(self, config: ModelConfig, batch: int, capacity: int, like: Tensor) -> None:
+        super().__init__(batch)
         shape = (batch, config.query_groups, capacity, config.head_width)
-        self.keys = like.new_empty(shape)
-        self.values = like.new_empty(shape)
-        self.length = 0
+        # Zeros: places behind a shorter text are left out, but what is no number would show.
+        self.keys = like.new_zeros(shape)
+        self.values = like.new_zeros(shape)
         self.source: Source | None = None
-        """What a decoder's block keeps of the source, once it has read it."""
+        """What a decoder's block keeps of the source of each text, once it has read it."""
 
-    def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Add new tokens' keys and values [B, K, S, E]; return those of all tokens so far."""
-        start, self.length = self.length, self.length + keys.shape[2]
-        self.keys[:, :, start : self.length] = keys
-        self.values[:, :, start : self.length] = values
-        return self.keys[:, :, : self.length], self.values[:, :, : self.length]
+    def append(self, keys: Tensor, values: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+        """Add new tokens' keys and values [B, K, S, E]; return those of all tokens so far.
+
+        Args:
+            keys: [B, K, S, E].
+            values: [B, K, S, E].
+            places: [B, S], the positions of the new tokens, see `Memory.places`.
+        """
+        rows = torch.arange(len(places), device=places.device)[:, None]
+        self.keys[rows, :, places] = keys.transpose(1, 2)
+        self.values[rows, :, places] = values.transpose(1, 2)
+        self.lengths = [length + places.shape[1] for length in self.lengths]
+        longest = max(self.lengths)
+        return self.keys[:, :, :longest], self.values[:, :, :longest]
+
+    def _keep(self, rows: list[int]) -> None:
+        self.keys, self.values = self.keys[rows], self.values[rows]
+        self.source = self.source and self.source.of(rows)
+
+    def _put(self, rows: list[int], other: Cache) -> None:
+        assert other.source is None, "texts behind an encoder begin together"
+        longest = max(other.lengths)
+        self.keys[rows, :, :longest] = other.keys[:, :, :longest]
+        self.values[rows, :, :longest] = other.values[:, :, :longest]
 
 
 class Attention(nn.Module):
@@ -76,7 +96,7 @@ class Attention(nn.Module):
             hidden: [B, S, D].
             visibility: who sees whom; without it a token sees what `ModelConfig.attention` says.
             position_ids: [B, S], the position of each token in its document; without it that in
-                the row.
+                the row; needed with a cache.
             selected: [B, M], the positions in the row whose vectors are wanted; all without it.
             dropout_keys: [B], see `dslm.model.dropout`; needed in training.
             relative: [buckets, H], the numbers of a stack, see `dslm.model.relative`.
@@ -89,15 +109,18 @@ class Attention(nn.Module):
             part.view(*part.shape[:2], -1, self.config.head_width).transpose(1, 2)
             for part in torch.split(self.project(hidden), self.widths, dim=-1)
         )  # [B, H, S, E], [B, K, S, E] twice
-        start = cache.length if cache is not None else 0
         if self.config.positions == "rotary":
-            cosines, sines = self._turns(hidden, start, position_ids)
+            cosines, sines = self._turns(hidden, position_ids)
             queries, keys = rotate(queries, cosines, sines), rotate(keys, cosines, sines)
         if cache is not None:
-            keys, values = cache.append(keys, values)
+            assert position_ids is not None
+            apart = len(set(cache.lengths)) > 1
+            keys, values = cache.append(keys, values, position_ids)
+            visibility = following(position_ids, keys.shape[2]) if apart else visibility
         bias = None
         if relative is not None:
-            bias = relative_bias(self.config, relative, start, keys.shape[2])
+            places = None if cache is None else position_ids
+            bias = relative_bias(self.config, relative, keys.shape[2], places)
         mixed = attend(
             queries,
             keys,
@@ -111,13 +134,10 @@ class Attention(nn.Module):
         )
         return self.output(mixed.transpose(1, 2).flatten(2))
 
-    def _turns(
-        self, hidden: Tensor, start: int, position_ids: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
+    def _turns(self, hidden: Tensor, position_ids: Tensor | None) -> tuple[Tensor, Tensor]:
         """Cosines and sines of the positions of hidden vectors [B, S, D], for `rotate`."""
         config, device = self.config, hidden.device
         cosines, sines = rotary(config.sequence, config.head_width, config.rotary_base, device)
         if position_ids is not None:
             return cosines[position_ids][:, None], sines[position_ids][:, None]
-        stop = start + hidden.shape[1]
-        return cosines[start:stop], sines[start:stop]
+        return cosines[: hidden.shape[1]], sines[: hidden.shape[1]]

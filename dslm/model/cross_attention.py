@@ -28,6 +28,11 @@ class Source(NamedTuple):
     mask: Tensor | None
     """Which tokens are no padding, [B, 1, 1, T]; `None` = all."""
 
+    def of(self, rows: list[int]) -> Source:
+        """The sources of these rows, in this order."""
+        mask = None if self.mask is None else self.mask[rows]
+        return Source(self.keys[rows], self.values[rows], mask)
+
 
 class CrossAttention(nn.Module):
     """Queries of a decoder, keys and values of the encoder."""

@@ -78,20 +78,18 @@ class Positions(nn.Module):
         segments: Tensor | None = None,
         position_ids: Tensor | None = None,
         dropout_keys: Tensor | None = None,
-        start: int = 0,
     ) -> Tensor | tuple[Tensor, Tensor]:
         """Map token vectors [B, S, D] to [B, S, D]; beside them a stack's relative positions.
 
         Args:
             hidden: [B, S, D].
             segments: [B, S], the kind of segment of each token; all of kind 0 without it.
-            position_ids: [B, S], the position of each token; start … start + S - 1 without it.
+            position_ids: [B, S], the position of each token; that in the row without it.
             dropout_keys: [B], see `dslm.model.dropout`; needed in training.
-            start: how many tokens came before when generating.
         """
         config = self.config
         if position_ids is None:
-            position_ids = torch.arange(start, start + hidden.shape[1], device=hidden.device)
+            position_ids = torch.arange(hidden.shape[1], device=hidden.device)
         if config.positions == "learned":
             hidden = hidden + self.embedding(position_ids)
         elif config.positions == "sinusoidal":

@@ -18,19 +18,27 @@ from dslm.model.config import GATES, ModelConfig
 from dslm.model.dropout import Dropout, Site
 from dslm.model.initial import ZEROS, Orthogonal, Steps, Uniform, begin
 from dslm.model.layers import norm
+from dslm.model.memory import Memory
 
 
-class State:
+class State(Memory):
     """What a recurrent layer remembers of the tokens it has read; `like` as for a `Cache`."""
 
     def __init__(self, config: ModelConfig, batch: int, like: Tensor) -> None:
+        super().__init__(batch)
         self.vectors = _empty_memory(config, batch, like)
-        self.length = 0
 
-    def keep(self, vectors: list[Tensor], tokens: int) -> None:
+    def replace(self, vectors: list[Tensor], tokens: int) -> None:
         """Remember the vectors that reading some more tokens has left."""
         self.vectors = vectors
-        self.length += tokens
+        self.lengths = [length + tokens for length in self.lengths]
+
+    def _keep(self, rows: list[int]) -> None:
+        self.vectors = [vector[:, rows] for vector in self.vectors]
+
+    def _put(self, rows: list[int], other: State) -> None:
+        for own, vector in zip(self.vectors, other.vectors, strict=True):
+            own[:, rows] = vector
 
 
 class Recurrence(nn.Module):
@@ -81,7 +89,7 @@ class Recurrence(nn.Module):
         else:
             output, *left = torch.gru(hidden, begin[0], weights, *rest)
         if state is not None:
-            state.keep(left, hidden.shape[1])
+            state.replace(left, hidden.shape[1])
         return output
 
 

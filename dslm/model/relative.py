@@ -33,39 +33,40 @@ class RelativeTable(nn.Module):
         return table
 
 
-def relative_bias(config: ModelConfig, table: Tensor, start: int, total: int) -> Tensor:
-    """What is added to the scores that tokens from `start` on give to all.
+def relative_bias(
+    config: ModelConfig, table: Tensor, total: int, places: Tensor | None = None
+) -> Tensor:
+    """What is added to the scores that some tokens give to all.
 
     Args:
         config: the shape of the stack.
         table: [buckets, H].
-        start: how many tokens came before when generating.
-        total: how many there are.
+        total: how many tokens there are in a row (T).
+        places: [B, S], which of them give the scores; all, the same in each row, without it.
 
     Returns:
-        [1, H, total - start, total].
+        [B, H, S, T]; without places [1, H, T, T].
     """
-    kinds = _buckets(
-        total,
+    others = torch.arange(total, device=table.device)
+    places = others[None] if places is None else places
+    kinds = _kinds(
+        config.sequence,
         config.relative_buckets,
         config.relative_distance,
         config.attention == "full",
         table.device,
     )
-    return table[kinds[start:]].permute(2, 0, 1)[None]
+    return table[kinds[others - places[:, :, None] + config.sequence - 1]].permute(0, 3, 1, 2)
 
 
 @lru_cache(maxsize=16)
-def _buckets(
-    size: int, buckets: int, farthest: int, both_ways: bool, device: torch.device
-) -> Tensor:
-    """The kind of the distance of each token from each, [size, size].
+def _kinds(size: int, buckets: int, farthest: int, both_ways: bool, device: torch.device) -> Tensor:
+    """The kind of each distance, from a token size - 1 before to one size - 1 behind.
 
     The first half of the kinds is of one distance each, the other of ranges that grow by a constant
     factor up to `farthest`. To see both ways halves them: what comes later has kinds of its own.
     """
-    places = torch.arange(size, device=device)
-    later = places[None] - places[:, None]
+    later = torch.arange(1 - size, size, device=device)
     kinds = torch.zeros_like(later)
     if both_ways:
         buckets //= 2

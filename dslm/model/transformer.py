@@ -7,10 +7,10 @@ from typing import Any
 
 from torch import nn
 
-from dslm.model.attention import Cache
 from dslm.model.block import Block
 from dslm.model.embedding import Positions
-from dslm.model.recurrent import RecurrentBlock, State
+from dslm.model.memory import Memory
+from dslm.model.recurrent import RecurrentBlock
 from dslm.model.stages import Stage, Value, with_mask
 
 
@@ -35,31 +35,36 @@ class Transformer(nn.Module):
                     owners[stage.tied] = key
             self.calls.append((key, stage))
 
-    def forward(self, inputs: Value, caches: Sequence[Cache | State] | None = None) -> Any:
+    def forward(self, inputs: Value, caches: Sequence[Memory] | None = None) -> Any:
         """Score token ids at every position, or at those selected.
 
         Args:
             inputs: [B, S] token ids, or these and the extras of the stages.
             caches: one for each block when generating, behind an encoder each of the decoder's;
-                the tokens then follow those cached, and the source is not given again.
+                the tokens then follow those of each text that it remembers, and the source is not
+                given again.
 
         Returns:
             [B, S, V] scores of the next token for a causal model; see `Stage` for others.
         """
         waiting = iter(caches or ())
         calls = self.calls
-        if caches and caches[0].length and calls[0][1].config.encoder_layers:
+        if caches and any(caches[0].lengths) and calls[0][1].config.encoder_layers:
             # The source has been read: the ids are of a target, and the encoder has nothing to do.
             inputs, calls = self.layers[calls[0][0]](inputs), calls[self._second + 1 :]
         value = with_mask(inputs, [stage for _, stage in calls], self.training)
+        where: dict[str, Any] = {}
         for key, stage in calls:
             layer = self.layers[key]
             more: dict[str, Any] = {}
             if caches and stage.config.attention == "causal":
+                if isinstance(layer, Positions):
+                    hidden: Any = value[0] if isinstance(value, tuple) else value
+                    where["position_ids"] = caches[0].places(hidden.shape[1], hidden.device)
+                if isinstance(layer, (Block, Positions)):
+                    more |= where
                 if isinstance(layer, (Block, RecurrentBlock)):
                     more["cache"] = next(waiting)
-                elif isinstance(layer, Positions):
-                    more["start"] = caches[0].length
             value = stage.apply(layer, value, **more)
         return value
 

@@ -52,6 +52,12 @@ def visible(
     return Visibility(numbers, sees(numbers))
 
 
+def following(places: Tensor, total: int) -> Visibility:
+    """What tokens at some places [B, S] see of texts of different lengths, `total` at most."""
+    others = torch.arange(total, device=places.device)
+    return Visibility(places, (others <= places[:, :, None])[:, None])
+
+
 def attend(
     queries: Tensor,
     keys: Tensor,
@@ -73,7 +79,7 @@ def attend(
         selected: [B, M], the positions whose queries are wanted; all of them without it.
         causal: without `visibility`, whether a token sees only those up to itself.
         dropped: what is dropped of the attention weights.
-        bias: [1, H, S, T], added to the scores.
+        bias: [B, H, S, T] or the same for all rows, [1, H, S, T]; added to the scores.
         scale: what scores are multiplied by; `None` = 1 / √E.
 
     Returns:
@@ -81,6 +87,8 @@ def attend(
     """
     plain = bias is None and scale is None
     on_gpu = plain and queries.is_cuda and queries.shape[-1] >= NARROWEST
+    if visibility is not None and isinstance(visibility.mask, Tensor):
+        on_gpu = False  # of texts that are being written
     if on_gpu and selected is None and (visibility is not None or dropped is not None):
         mask = visibility.mask if visibility else None
         if visibility is None and causal:
@@ -99,7 +107,7 @@ def attend(
             mask = mask[selected][:, None]
     if selected is not None:
         queries = queries.take_along_dim(selected[:, None, :, None], dim=2)
-        bias = None if bias is None else bias[0][:, selected].transpose(0, 1)
+        bias = None if bias is None else bias.take_along_dim(selected[:, None, :, None], dim=2)
     causal = causal and mask is None
     return masked(queries, keys, values, mask, dropped, bias=bias, scale=scale, causal=causal)
 

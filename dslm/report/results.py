@@ -19,6 +19,11 @@ STEPS = 6
 """How many texts of one prompt are shown, each of another step."""
 ANSWER = ("step", "time", "text")
 """In what the texts of one prompt differ."""
+DRAWN: dict[str, float | None] = {
+    **dict.fromkeys(("temperature", "top_k", "top_p", "seed")),
+    **{"sample": 0, "repetition_penalty": 1, "beams": 1, "length_penalty": 1},
+}
+"""What is said of how a text was written, unless it is as usual."""
 
 
 def evaluations(record: Record) -> list[Sequence[str]]:
@@ -76,8 +81,8 @@ def _asked(sample: Mapping[str, Any]) -> str:
         return ""
     drawn = [
         f"{name.replace('_', ' ')} {sample[name]}"
-        for name in ("temperature", "top_k", "top_p", "seed")
-        if sample.get(name) is not None
+        for name, usual in DRAWN.items()
+        if sample.get(name) not in (None, usual)
     ]
     prompt = f"“{sample['prompt']}”" if sample["prompt"] else "the beginning of a document"
     words = [f"step {sample['step']:,}", rounded(sample), *drawn, date(sample.get("time"))]

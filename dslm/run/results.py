@@ -28,7 +28,10 @@ QUESTION = ("step", "scheme", "group_size", "calibrate")
 """What both kinds of results depend on: which weights, and how they are rounded…"""
 TEXT = (*QUESTION, "fingerprint")
 """… then an evaluation on its text…"""
-PROMPT = (*QUESTION, "prompt", "max_new_tokens", "temperature", "top_k", "top_p", "seed")
+PROMPT = (
+    *(*QUESTION, "prompt", "max_new_tokens", "temperature", "top_k", "top_p", "seed", "sample"),
+    *("repetition_penalty", "stop", "beams", "length_penalty"),
+)
 """… and a sample on how it was drawn."""
 TEXTS = ("time", "scheme", "calibrate", "data", "fingerprint", "prompt", "text")
 """What is text…"""

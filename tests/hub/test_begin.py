@@ -15,7 +15,7 @@ from tokenizers import Tokenizer, processors
 
 from dslm.hub.exporting import export_run
 from dslm.hub.importing import import_folder
-from dslm.inference.generate import continue_text
+from dslm.inference.complete import complete
 from dslm.inference.sampling import SamplingConfig
 from dslm.inference.trained import load
 from dslm.tokenizers.load import load_tokenizer
@@ -106,7 +106,7 @@ def test_an_imported_model_is_asked_as_transformers_asks_it(
         assert trained.tokenizer.prompt(prompt) == ids
         made = model.generate(torch.tensor([ids]), max_new_tokens=12, do_sample=False)[0]
         text = trained.tokenizer.decode(made.tolist())
-        assert continue_text(trained, prompt, 12, SamplingConfig(temperature=0)) == text
+        assert complete(trained, prompt, 12, SamplingConfig(temperature=0)) == text
 
 
 def test_a_causal_model_with_the_tokenizer_of_a_masked_one_begins_as_that_does(

@@ -20,7 +20,7 @@ from dslm.errors import TrainingError, UserError
 from dslm.hub import model_folder
 from dslm.hub.exporting import export_run
 from dslm.hub.importing import import_folder
-from dslm.inference.generate import continue_text
+from dslm.inference.complete import complete
 from dslm.inference.sampling import SamplingConfig
 from dslm.inference.trained import load
 from dslm.model.quantize import rounded_weights
@@ -103,7 +103,7 @@ def test_transformers_continues_a_text_as_we_do(
         tokens = tokenizer(prompt, return_tensors="pt", return_token_type_ids=False)
         room = 32 - tokens.input_ids.shape[1]
         made = model.generate(**tokens, max_new_tokens=room, do_sample=False)
-        continued = continue_text(load(run), prompt, room, SamplingConfig(temperature=0))
+        continued = complete(load(run), prompt, room, SamplingConfig(temperature=0))
         assert continued == tokenizer.decode(made[0], skip_special_tokens=True)
 
 

@@ -23,7 +23,7 @@ from dslm.hub import exporting
 from dslm.hub.exporting import export_run
 from dslm.hub.gguf import file as gguf_file
 from dslm.hub.gguf.blocks import blocks, floats
-from dslm.inference.generate import continue_text
+from dslm.inference.complete import complete
 from dslm.inference.sampling import SamplingConfig
 from dslm.inference.trained import load
 from dslm.model.quantize import put, stored_numbers
@@ -122,13 +122,13 @@ def test_a_grid_that_was_chosen_for_a_text_is_kept(
     name, found = "layers.3.feed_forward.leave", list[Tensor]()
 
     def on_another_grid(*arguments: Any, **named: Any) -> Any:
-        trained = load(*arguments, **named)
+        trained = load_selected(*arguments, **named)
         steps, levels = stored_numbers(trained.model, name)
         put(trained.model.get_submodule(name), steps * 1.5, levels.clamp(-3, 3))
         found.append(trained.model.get_submodule(name).weight)
         return trained
 
-    monkeypatch.setattr(exporting, "load", on_another_grid)
+    monkeypatch.setattr(exporting, "load_selected", on_another_grid)
     export_run(run, tmp_path / "out", None, WAYS["Q4_0"][1], "gguf")
     tensor = _tensors(tmp_path / "out")["blk.1.ffn_down.weight"]
     read = gguf.quants.dequantize(tensor.data, tensor.tensor_type)
@@ -163,7 +163,7 @@ def test_llama_cpp_continues_a_text_as_we_do(
     for prompt in ("the river", "under", "falls\n  of light"):
         made = theirs.continued(prompt, 20)
         how = SamplingConfig(temperature=0)
-        assert prompt + ours.tokenizer.decode(made) == continue_text(ours, prompt, len(made), how)
+        assert prompt + ours.tokenizer.decode(made) == complete(ours, prompt, len(made), how)
         assert max(made) < ours.tokenizer.vocabulary
 
 
@@ -243,11 +243,11 @@ def test_numbers_that_16_bits_cannot_hold_are_refused(
     run = make_run(trained_tokenizers["bpe"], **SHAPES["llama"])
 
     def scaled(*arguments: Any, **named: Any) -> Any:
-        trained = load(*arguments, **named)
+        trained = load_selected(*arguments, **named)
         trained.model.get_submodule("layers.3.feed_forward.leave").weight.data.mul_(factor)
         return trained
 
-    monkeypatch.setattr(exporting, "load", scaled)
+    monkeypatch.setattr(exporting, "load_selected", scaled)
     with pytest.raises(UserError, match=f"blk.1.ffn_down.weight: has .*{said}"):
         export_run(run, tmp_path / "here/out", None, how, "gguf")
     assert list((tmp_path / "here").iterdir()) == []

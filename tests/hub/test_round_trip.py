@@ -16,7 +16,7 @@ from dslm.commands.cli import run
 from dslm.commands.main import dispatch
 from dslm.hub.exporting import export_run
 from dslm.hub.importing import import_folder
-from dslm.inference.generate import continue_text
+from dslm.inference.complete import complete
 from dslm.inference.sampling import SamplingConfig
 from dslm.inference.trained import load
 
@@ -79,7 +79,7 @@ def test_an_imported_model_continues_a_text_as_transformers_does(
 ) -> None:
     folder = home(theirs("llama"))
     import_folder(folder, tmp_path / "run")
-    ours = continue_text(load(tmp_path / "run"), "the river", 12, SamplingConfig(temperature=0))
+    ours = complete(load(tmp_path / "run"), "the river", 12, SamplingConfig(temperature=0))
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder)
     tokens = tokenizer("the river", return_tensors="pt")

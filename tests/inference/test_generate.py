@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import torch
 from helpers.models import KINDS, build, small
+from helpers.writing import write_one
 
-from dslm.inference.generate import choose, generate
+from dslm.inference.choice import choose
 from dslm.inference.sampling import SamplingConfig, check_sampling
 from dslm.model.attention import Cache
 
@@ -21,7 +22,7 @@ def tokens(
 ) -> list[int]:
     config = small(**kind)
     model = build(config).eval()
-    return list(generate(model, config, [1, 2, 3], sampling, config.size, count, cached))
+    return write_one(model, config, [1, 2, 3], sampling, count, cached=cached)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -42,8 +43,8 @@ def test_the_same_seed_draws_the_same_and_another_draws_another() -> None:
 
 
 def draws(sampling: SamplingConfig, count: int = 2000) -> list[float]:
-    stream = torch.Generator().manual_seed(0)
-    drawn = torch.tensor([choose(SCORES, sampling, stream) for _ in range(count)])
+    numbers = torch.rand(count, generator=torch.Generator().manual_seed(0)).tolist()
+    drawn = torch.tensor(choose(SCORES.expand(count, -1), sampling, numbers))
     return [float((drawn == token).float().mean()) for token in range(len(SCORES))]
 
 
@@ -77,8 +78,8 @@ def test_a_tiny_top_p_still_leaves_one_token() -> None:
 
 def test_ids_beyond_the_tokenizer_are_never_drawn() -> None:
     config = small()
-    stream = generate(build(config).eval(), config, [1], SamplingConfig(temperature=9.0), 5, 200)
-    assert max(stream) < 5
+    hot = SamplingConfig(temperature=9.0)
+    assert max(write_one(build(config).eval(), config, [1], hot, 200, vocabulary=5)) == 4
 
 
 @pytest.mark.parametrize(
@@ -95,15 +96,29 @@ def test_the_cache_holds_what_is_asked_for_in_the_precision_of_the_model(
             super().__init__(*arguments)
             made.append(self)
 
-    monkeypatch.setattr("dslm.inference.generate.Cache", Noted)
+    monkeypatch.setattr("dslm.inference.next_token.Cache", Noted)
     config = small(**KINDS["llama"])
     model = build(config).eval().to(dtype)
-    assert len(list(generate(model, config, [1] * given, GREEDY, config.size, asked))) == asked
+    assert len(write_one(model, config, [1] * given, GREEDY, asked)) == asked
     assert made[0].keys.shape == (1, 2, held, 8)
     assert max(cache.keys.shape[2] for cache in made) <= 16
     assert {cache.values.dtype for cache in made} == {dtype}
 
 
-def test_every_wrong_setting_is_reported() -> None:
-    problems = check_sampling(SamplingConfig(temperature=-1, top_k=0, top_p=1.5))
-    assert [problem.where for problem in problems] == ["--temperature", "--top-k", "--top-p"]
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"temperature": -1, "top_k": 0, "top_p": 1.5}, ["--temperature", "--top-k", "--top-p"]),
+        ({"repetition_penalty": 0, "stop": ("a", "")}, ["--repetition-penalty", "--stop"]),
+        ({"beams": 0, "samples": 0}, ["--beams", "--samples"]),
+        ({"beams": 2}, ["--beams"]),
+        ({"beams": 2, "temperature": 0, "top_k": 5}, ["--beams"]),
+        ({"beams": 2, "temperature": 0, "samples": 2}, ["--beams"]),
+        ({"temperature": 0, "samples": 2}, ["--samples"]),
+        ({"length_penalty": 0.5}, ["--length-penalty"]),
+        ({"beams": 2, "temperature": 0, "length_penalty": -1.0}, []),
+    ],
+)
+def test_every_wrong_setting_is_reported(wrong: dict[str, Any], named: list[str]) -> None:
+    problems = check_sampling(SamplingConfig(**wrong))
+    assert [problem.where for problem in problems] == named

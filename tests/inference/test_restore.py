@@ -15,8 +15,9 @@ from dslm.commands.cli import run
 from dslm.environment import World
 from dslm.errors import ConfigError
 from dslm.inference.complete import complete
+from dslm.inference.generate import Request
 from dslm.inference.prompts import to_restore
-from dslm.inference.restore import _written
+from dslm.inference.restore import targets
 from dslm.inference.sampling import SamplingConfig
 from dslm.inference.trained import Trained
 from dslm.model.stages import stages
@@ -78,7 +79,8 @@ def test_what_is_written_is_what_the_model_says_of_the_whole_row(style: str, ask
     objective, size = trained.objective.completion(), trained.config.model.size
     prompt = "1 plus 1 is" if style == "deletion" else "1 plus<mask> is"
     source = to_restore(trained.tokenizer, objective, prompt)
-    written = _written(trained, objective, source, 12, GREEDY)
+    (found,) = targets(trained, objective, [prompt], Request(12, GREEDY))
+    written = found.written.tokens
     row = torch.tensor([[*source.tolist(), objective.begin, *written]])
     seen = torch.tensor([[-1] * len(source) + [1] * (1 + len(written))])
     asked_for = torch.arange(len(source), row.shape[1])[None]

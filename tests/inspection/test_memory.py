@@ -13,10 +13,10 @@ import pytest
 from helpers.pages import Page
 from helpers.shard_sets import write_set
 from helpers.untrained import learned_run, untrained_run
+from helpers.writing import write_one
 
 from dslm.commands import inspect as command
 from dslm.commands.cli import run
-from dslm.inference.generate import generate
 from dslm.inference.sampling import SamplingConfig
 from dslm.inference.trained import load
 from dslm.inspection import sequences
@@ -127,8 +127,8 @@ def test_one_reading_decides_what_greedy_decoding_writes(learned: Path, planted:
     greedy, written = SamplingConfig(temperature=0), []
     for row in rows.tolist():
         shape, size = trained.config.model, trained.tokenizer.vocabulary
-        stream = generate(trained.model, shape, row[:8], greedy, size, 4)
-        written.append(list(stream) == row[8:])
+        found = write_one(trained.model, shape, row[:8], greedy, 4, vocabulary=size)
+        written.append(found == row[8:])
     assert continued(trained, rows, 8).tolist() == written
     assert 0 < sum(written) < len(written)
 

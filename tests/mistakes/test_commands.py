@@ -11,12 +11,12 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from helpers.paths import ROOT
+from helpers.prompt_mistakes import PROMPT_MISTAKES, Mistake, write_prompts
 from helpers.untrained import untrained_run
 
 MAKE = "give the folder that pretrain made (run=)"
@@ -26,17 +26,6 @@ EVALUATE = "evaluate runs/a --data shards/text"
 GENERATE = "generate runs/a --prompt 1"
 EXPORT = "hub export runs/a out"
 QUANTIZE = "quantization runs/a --data shards/text --scheme w4 --group-size 16"
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """What is typed behind ``dslm``, and pieces of the line that must come."""
-
-    typed: str
-    key: str
-    fix: str
-    lines: int | None = None
-    """How many must come, where a second one is easily said in vain."""
 
 
 MISTAKES = [
@@ -141,11 +130,12 @@ MISTAKES = [
     # prompts
     Mistake('generate runs/a "1 plus"', "1 plus", "write --prompt '1 plus'"),
     Mistake("generate runs/a --prompt 1 plus 1 is", "plus 1 is", "write --prompt '1 plus 1 is'"),
-    Mistake("generate runs/a", "--prompt", 'such as --prompt "The"'),
-    Mistake("generate runs/a --prompt Ω", "Ω", "leave it out of --prompt"),
+    Mistake("generate runs/a", "--prompt", 'such as "The"'),
+    Mistake("generate runs/a --prompt Ω", "--prompt", "leave it out"),
     Mistake('generate runs/a --prompt "1 <mask> 1"', "fills no masks", "objective.kind=masked"),
     Mistake("generate runs/a --prompt " + "1" * 40, "40 tokens", "shorten it"),
-    Mistake('generate runs/bert --prompt "1 plus 1"', "must hold <mask>", 'write --prompt "The'),
+    *PROMPT_MISTAKES,
+    Mistake('generate runs/bert --prompt "1 plus 1"', "must hold <mask>", 'write "The'),
     # other people's files
     Mistake("hub import gpt2 runs/new", "gpt2: does not exist", DOWNLOAD),
     Mistake("hub import runs/a runs/new", "a run of dslm already", "launch/generate.py runs/a"),
@@ -250,6 +240,7 @@ def place(
         Path("runs/gone/checkpoints/step-00000007/layer-0002.safetensors").unlink()
         Path("runs/a/metrics.jsonl").write_text("")
         Path("text.txt").write_text("1 plus 1 is 2.\n")
+        write_prompts(Path("p"))
         Path("exported/config.json").write_text('{"model_type": "gpt2"}')
         Path("t5/config.json").write_text('{"model_type": "t5"}')
     finally:

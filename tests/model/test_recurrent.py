@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 from helpers.models import GRU, LSTM, RECURRENT, TOKENS, build, loss_and_gradients, shaken, small
+from helpers.writing import write_one
 from torch import nn
 from torch.nn import functional as F
 
-from dslm.inference.generate import generate
 from dslm.inference.sampling import SamplingConfig
 from dslm.model.config import ModelConfig, check_model
 from dslm.model.counts import flops_per_token, parameter_count
@@ -127,7 +127,7 @@ def test_a_state_changes_no_token_even_past_the_window(kind: str) -> None:
     sampling = SamplingConfig(temperature=1.5, top_k=20, seed=3)
     prompt = list(range(40))  # more than two windows
     kept, again = (
-        list(generate(model, config, prompt, sampling, 50, 48, cached)) for cached in (True, False)
+        write_one(model, config, prompt, sampling, 48, cached=cached) for cached in (True, False)
     )
     assert kept == again
 
@@ -137,7 +137,7 @@ def test_without_positions_each_token_is_read_once_however_long_the_text() -> No
     model, read = build(config).eval(), []
     model.register_forward_pre_hook(lambda _, given: read.append(given[0].shape[1]))
     prompt = [1, 2] * 3 * config.sequence
-    assert len(list(generate(model, config, prompt, SamplingConfig(), 50, 100))) == 100
+    assert len(write_one(model, config, prompt, SamplingConfig(), 100)) == 100
     assert sum(read) == len(prompt) + 99
     assert max(read) == config.sequence
 

@@ -8,8 +8,8 @@ import pytest
 from helpers.deepspeed_json import deepspeed
 from helpers.launching import Ended, launch
 
+from dslm.inference.complete import complete
 from dslm.inference.evaluate import evaluate
-from dslm.inference.generate import continue_text
 from dslm.inference.sampling import SamplingConfig
 from dslm.inference.trained import load
 from dslm.shards.shard_set import ShardSet
@@ -64,7 +64,7 @@ def test_a_run_is_evaluated_and_generated_from_past_its_window(
     for run in references.values():
         trained = load(run.folder)
         assert evaluate(trained, ShardSet.open(shards)).loss < run.metrics()[0] - 0.3
-        text = continue_text(trained, "3 times 4", 60, SamplingConfig(seed=1))
+        text = complete(trained, "3 times 4", 60, SamplingConfig(seed=1))
         assert text.startswith("3 times 4")
         assert len(text) == 9 + 60
 
