@@ -72,6 +72,7 @@ def targets(
 
 
 def _decoded(trained: Trained, ids: Sequence[int]) -> str:
-    """The text of ids, without what the tokenizer puts before a text."""
-    begin = trained.tokenizer.begin
-    return trained.tokenizer.decode(ids[len(begin) :] if tuple(ids[: len(begin)]) == begin else ids)
+    """The text of ids, without marks and what the tokenizer puts before a text."""
+    tokenizer, begin = trained.tokenizer, trained.tokenizer.begin
+    ids = ids[len(begin) :] if tuple(ids[: len(begin)]) == begin else ids
+    return tokenizer.decode([number for number in ids if number < tokenizer.vocabulary])

@@ -14,8 +14,9 @@ from dslm.commands import generate as generate_command
 from dslm.commands.cli import run
 from dslm.environment import World
 from dslm.errors import ConfigError
-from dslm.inference.complete import complete
+from dslm.inference.complete import complete, complete_all
 from dslm.inference.generate import Request
+from dslm.inference.prompt_file import Prompt
 from dslm.inference.prompts import to_restore
 from dslm.inference.restore import targets
 from dslm.inference.sampling import SamplingConfig
@@ -127,6 +128,23 @@ def test_a_prompt_that_cannot_be_restored_is_reported(
 ) -> None:
     with pytest.raises(ConfigError, match=rule):
         complete(asked(style), prompt, 10, GREEDY)
+
+
+@pytest.mark.parametrize("style", ["spans", "infilling"])
+@pytest.mark.parametrize(
+    "sampling", [GREEDY, SamplingConfig(temperature=0, beams=3), SamplingConfig(samples=2, seed=5)]
+)
+def test_texts_are_restored_together_as_one_by_one(
+    style: str, sampling: SamplingConfig, asked: Any
+) -> None:
+    trained, request = asked(style), Request(8, sampling)
+    prompts = [Prompt(text) for text in ("1 p<mask> 1", "17 plus 4 i<mask>1.", "2<mask>")]
+    together = [(one.text, one.sample) for one in complete_all(trained, prompts, request)]
+    assert together == [
+        (one.text, one.sample)
+        for prompt in prompts
+        for one in complete_all(trained, [prompt], request)
+    ]
 
 
 def test_the_command_restores_with_such_a_model(
