@@ -35,8 +35,9 @@ SHAPE = ["model.layers=2", "model.width=16", "model.heads=2", "model.sequence=40
 def asked(tmp_path: Path, shard_set: Path, deepspeed_file: Path) -> Any:
     """Makes an untrained model of a style: ``asked(style)``."""
 
-    def make(style: str) -> Trained:
+    def make(style: str, *more: str) -> Trained:
         words = ["tiny", *SHAPE, "objective.kind=denoising", f"objective.denoising.style={style}"]
+        words += more
         words += [f"data.train={shard_set}", f"run={tmp_path / 'run'}"]
         job = prepare(words, None, str(deepspeed_file), World())
         model = shaken(Transformer(stages(job.config.model, 0, job.objective.extras)))
@@ -73,10 +74,13 @@ def ids(trained: Trained, text: str) -> list[int]:
     return [int(token) for token in trained.tokenizer.encode([text])[0]]
 
 
+@pytest.mark.parametrize("positions", ["learned", "relative"])
 @pytest.mark.parametrize("style", ["spans", "infilling", "masking", "deletion"])
 @torch.no_grad()
-def test_what_is_written_is_what_the_model_says_of_the_whole_row(style: str, asked: Any) -> None:
-    trained = asked(style)
+def test_what_is_written_is_what_the_model_says_of_the_whole_row(
+    style: str, positions: str, asked: Any
+) -> None:
+    trained = asked(style, f"model.positions={positions}")
     objective, size = trained.objective.completion(), trained.config.model.size
     prompt = "1 plus 1 is" if style == "deletion" else "1 plus<mask> is"
     source = to_restore(trained.tokenizer, objective, prompt)

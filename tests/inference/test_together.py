@@ -14,6 +14,7 @@ from dslm.inference.writing import Written
 
 SOME = ("gpt2", "llama one group", "original", "without positions", "lstm", "gru with positions")
 ALL = {name: kind for name, kind in {**KINDS, **RECURRENT}.items() if name in SOME}
+ALL["relative"] = {"positions": "relative", "relative_buckets": 8, "relative_distance": 12}
 TEXTS = [[1, 2, 3], [9], [4, 5, 6, 7, 8, 9, 10], [11, 12, 13], [7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7]]
 WAYS = {
     "greedy": SamplingConfig(temperature=0),
