@@ -25,7 +25,7 @@ from dslm.hub.gguf import file as gguf_file
 from dslm.hub.gguf.blocks import blocks, floats
 from dslm.inference.complete import complete
 from dslm.inference.sampling import SamplingConfig
-from dslm.inference.trained import load
+from dslm.inference.trained import load, load_selected
 from dslm.model.quantize import put, stored_numbers
 from dslm.quantization.config import QuantizationConfig
 from dslm.quantization.rounding import rounded, steps_and_levels
