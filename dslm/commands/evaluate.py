@@ -71,7 +71,10 @@ def _parser() -> Parser:
     )
     add_step(parser)
     parser.add_argument(
-        "--predictions", metavar="FILE", type=typed_path, help="write those of a task as JSON lines"
+        "--predictions",
+        metavar="FILE",
+        type=typed_path,
+        help="write those of a task as JSON lines (default: none)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     add_rounding(parser)

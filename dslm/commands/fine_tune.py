@@ -35,10 +35,8 @@ MINUTES = 10
 
 def main(argv: list[str]) -> None:
     """Make examples of the files, then train on them."""
-    parser = _parser()
-    if {"-h", "--help"} & set(argv) or not argv:
-        print(parser.format_help())
-        return
+    if {"-h", "--help"} & set(argv):
+        _parser().parse_args(["--help"])
     start, task, rest = _split(argv)
     words = ["fine_tune", f"init_from={start}", f"objective.kind={task}", *rest]
     files = _files(words)
@@ -51,13 +49,15 @@ def main(argv: list[str]) -> None:
 def _parser() -> Parser:
     parser = Parser(
         "fine_tune.py",
-        "Train a model for a task.",
-        "python launch/fine_tune.py runs/a --task classification data.train=train.jsonl "
-        "data.validation=dev.jsonl run=runs/b --deepspeed_config ds_configs/zero1_fp32.json",
+        "Train a model for a task; whatever else pretrain.py takes is taken as well.",
+        "python launch/fine_tune.py runs/a data.train=train.jsonl run=runs/b --task classification "
+        "\\\n      --deepspeed_config ds_configs/zero1_fp32.json",
     )
     parser.add_argument("start", metavar="RUN", help="a run, trained or imported")
     parser.add_argument("--task", choices=[*TASKS], required=True, help="what is to be learned")
-    parser.add_argument("words", metavar="key=value", nargs="*", help="as for pretrain.py")
+    parser.add_argument("words", metavar="key=value", nargs="*", help="settings")
+    ours = "DeepSpeed's JSON (required)"
+    parser.add_argument("--deepspeed_config", metavar="FILE", help=ours)
     return parser
 
 
