@@ -60,7 +60,7 @@ def test_steps_that_were_skipped_are_shown_when_there_are_any() -> None:
 
 def test_a_user_sees_some_lines_and_the_file_has_all(tmp_path: Path) -> None:
     messages = Messages()
-    with Metrics(tmp_path / "metrics.jsonl", 0, None) as metrics:
+    with Metrics(tmp_path / "metrics.jsonl", 0) as metrics:
         logger = RunLogger(1000, metrics, messages)
         for step in range(1, 1001):
             logger.log(line(step), Throughput(1000, 10))
@@ -119,6 +119,6 @@ def test_a_terminal_has_one_line_that_is_written_over(clock: list[float]) -> Non
 
 
 def test_metrics_are_written_even_where_nobody_listens(tmp_path: Path) -> None:
-    with Metrics(tmp_path / "metrics.jsonl", 0, None) as metrics:
+    with Metrics(tmp_path / "metrics.jsonl", 0) as metrics:
         RunLogger(10, metrics, None).log(line(1), Throughput(10, 10))
     assert json.loads((tmp_path / "metrics.jsonl").read_text())["loss"] == 2.5
