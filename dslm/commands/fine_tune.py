@@ -55,7 +55,7 @@ def _parser() -> Parser:
     )
     parser.add_argument("start", metavar="RUN", help="a run, trained or imported")
     parser.add_argument("--task", choices=[*TASKS], required=True, help="what is to be learned")
-    parser.add_argument("words", metavar="key=value", nargs="*", help="settings")
+    parser.add_argument("words", metavar="key=value", nargs="*", default=[], help="settings")
     ours = "DeepSpeed's JSON (required)"
     parser.add_argument("--deepspeed_config", metavar="FILE", help=ours)
     return parser
