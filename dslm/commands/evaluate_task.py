@@ -26,7 +26,6 @@ def evaluate_task(model: Selected, task: Task, options: Namespace, found: Proble
     """Print the metrics of a task; the options are those of ``evaluate``."""
     if found.problems:
         raise UserError(*found.problems)
-    from dslm.inference.evaluate import evaluate
     from dslm.inference.scoring import classes_of, score
     from dslm.inference.trained import load_selected
 
@@ -35,19 +34,18 @@ def evaluate_task(model: Selected, task: Task, options: Namespace, found: Proble
         trained = load_selected(model)
         with Progress(shards.documents, "examples", "evaluating") as progress:
             scored = score(trained, task, shards, classes, progress.advance)
-        loss = evaluate(trained, shards).loss
         fingerprint = shards.fingerprint
     if options.predictions:
         pairs = [[task.named(side, classes) for side in one] for one in scored.predictions]
         lines = (json.dumps({"label": gold, "predicted": given}) for gold, given in pairs)
         write_text(options.predictions, "".join(f"{line}\n" for line in lines))
-    figures = {"loss": loss, **{name: one.value for name, one in scored.estimates.items()}}
+    figures = {"loss": scored.loss, **{name: one.value for name, one in scored.estimates.items()}}
     if options.json:
         intervals = {f"{name}_95": [one.low, one.high] for name, one in scored.estimates.items()}
         more = {"examples": len(scored.predictions), "step": trained.step}
         print(json.dumps({**figures, **intervals, **more, "data": str(options.data)}))
     else:
-        print(*_lines(scored.estimates, loss), sep="\n")
+        print(*_lines(scored.estimates, scored.loss), sep="\n")
         examples = counted(len(scored.predictions), "example")
         print(f"{'examples':<11}{examples} of {options.data}, model of step {trained.step:,}")
         if options.predictions:

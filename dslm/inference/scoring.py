@@ -25,6 +25,8 @@ class Scored:
     estimates: dict[str, Estimate]
     """The metrics of the task, the most telling one first."""
     predictions: list[Prediction]
+    loss: float
+    """The mean over everything that is scored."""
 
 
 def classes_of(run: Path) -> tuple[str, ...]:
@@ -61,11 +63,14 @@ def score(
         rule = f"{rule} {', '.join(classes)}"
         fix = "give the file of records, of which examples are made for this run"
         raise DataError(Problem(str(shards.folder), None, rule, fix))
-    predictions = list[Prediction]()
+    predictions, sums = list[Prediction](), torch.zeros(2, dtype=torch.float64)
     source = evaluation_rows(shards, task)
     for samples in evenly(source, len(source)):
         inputs, labels = moved(task.batch(samples), lambda tensor: tensor.to(trained.device))
-        predictions += task.predicted(trained.model(inputs), labels)
+        outputs = trained.model(inputs)
+        predictions += task.predicted(outputs, labels)
+        sums += torch.stack([task.loss(outputs, labels), task.counts(labels)], 1)[0].cpu()
         if advance is not None:
             advance(len(samples.numbers))
-    return Scored(task.scores(predictions, classes, trained.config.seed), predictions)
+    estimates = task.scores(predictions, classes, trained.config.seed)
+    return Scored(estimates, predictions, float(sums[0] / sums[1]))
