@@ -9,7 +9,8 @@ from typing import Any
 from dslm.config.parse import parse
 from dslm.errors import ConfigError, Problem
 from dslm.hub.family import REQUIRED, Family, Key
-from dslm.model.config import ModelConfig, check_model
+from dslm.model.check import check_model
+from dslm.model.config import ModelConfig
 
 ABSENT = object()
 

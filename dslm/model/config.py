@@ -13,7 +13,6 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from dslm.config.parse import STRICT
-from dslm.errors import Problem
 
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -201,97 +200,3 @@ class ModelConfig:
         """The vocabulary's size once it is known (V)."""
         assert self.vocabulary is not None, "the vocabulary is filled in from the data"
         return self.vocabulary
-
-
-def check_model(config: ModelConfig) -> list[Problem]:
-    """What cannot be built."""
-    problems = _check_recurrent(config) if config.recurrent else _check_attention(config)
-    if config.positions == "sinusoidal" and config.width % 2:
-        rule = "must be even for sinusoidal positions"
-        problems.append(Problem("model.width", config.width, rule, f"use {config.width + 1}"))
-    if config.encoder_layers:
-        problems += _check_encoder(config)
-    if config.head_scale and (config.pair_head or not config.tied):
-        rule = "is of a tied head without one for pairs"
-        problems.append(Problem("model.head_scale", True, rule, "leave it out"))
-    return problems + (_check_code(config) if config.bottleneck_length else _check_no_code(config))
-
-
-def _check_encoder(config: ModelConfig) -> list[Problem]:
-    """What an encoder–decoder has none of."""
-    rule = "does not go with model.encoder_layers"
-    return [
-        Problem(f"model.{key}", found, rule, "leave it out")
-        for key in ("block", "segments", "transform", "pair_head", "bottleneck_length")
-        if (found := getattr(config, key)) != getattr(ModelConfig, key)
-    ]
-
-
-def _check_attention(config: ModelConfig) -> list[Problem]:
-    if config.heads is None:
-        return [Problem("model.heads", None, "is required", "add model.heads=…")]
-    problems = _check_divisor("heads", config.heads, "width", config.width)
-    if not problems and config.positions == "rotary" and config.head_width % 2:
-        rule = f"gives heads of odd width {config.head_width}, which rotary positions cannot turn"
-        fix = "make model.width / model.heads even"
-        problems.append(Problem("model.heads", config.heads, rule, fix))
-    if config.positions == "relative" and config.relative_distance <= config.relative_buckets // 2:
-        rule = f"must be more than half of model.relative_buckets = {config.relative_buckets}"
-        fix = f"use {config.relative_buckets // 2 + 1} or more"
-        problems.append(Problem("model.relative_distance", config.relative_distance, rule, fix))
-    return problems + _check_divisor("key_value_heads", config.query_groups, "heads", config.heads)
-
-
-def _check_recurrent(config: ModelConfig) -> list[Problem]:
-    """Settings of attention and feed-forward, which a recurrent block has none of."""
-    without: dict[str, str | None] = {"heads": None, "key_value_heads": None, "feed_forward": None}
-    without["activation"] = ModelConfig.activation
-    rule = f"means nothing with model.block = {config.block!r}"
-    problems = [
-        Problem(f"model.{key}", getattr(config, key), rule, f"write model.{key}={value or 'null'}")
-        for key, value in without.items()
-        if getattr(config, key) != value
-    ]
-    if config.attention == "full":
-        rule = f"model.block = {config.block!r} sees only the tokens before"
-        problems.append(Problem("model.attention", "full", rule, "use the causal objective"))
-    if config.positions in ("rotary", "relative"):
-        rule = "needs attention heads, which a recurrent block has none of"
-        fix = "write model.positions=none"
-        problems.append(Problem("model.positions", config.positions, rule, fix))
-    return problems
-
-
-def _check_code(config: ModelConfig) -> list[Problem]:
-    """What cannot be built of an autoencoder."""
-    length = config.bottleneck_length
-    problems = _check_divisor("bottleneck_length", length, "sequence", config.sequence)
-    rule = "does not go with model.bottleneck_length"
-    for key in ("block", "transform", "pair_head", "classes"):
-        if (found := getattr(config, key)) != getattr(ModelConfig, key):
-            problems.append(Problem(f"model.{key}", found, rule, "leave it out"))
-    if config.output == "vectors" and not config.tied:
-        rule = "gives a head to scores, but model.output = vectors has none"
-        problems.append(Problem("model.tied", False, rule, "leave it out"))
-    return problems
-
-
-def _check_no_code(config: ModelConfig) -> list[Problem]:
-    """What means something for an autoencoder only."""
-    rule, fix = "needs a code", "set model.bottleneck_length, or leave it out"
-    return [
-        Problem(f"model.{key}", getattr(config, key), rule, fix)
-        for key, value in NO_BOTTLENECK.items()
-        if getattr(config, key) != value
-    ]
-
-
-def _check_divisor(key: str, divisor: int, other: str, number: int) -> list[Problem]:
-    """That one setting divides another; if not, the nearest that do."""
-    if number % divisor == 0:
-        return []
-    divisors = [d for d in range(1, number + 1) if number % d == 0]
-    below = [d for d in divisors if d < divisor][-1:]
-    above = [d for d in divisors if d > divisor][:1]
-    rule, fix = f"does not divide model.{other} = {number}", " or ".join(map(str, below + above))
-    return [Problem(f"model.{key}", divisor, rule, f"use {fix}")]

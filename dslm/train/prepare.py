@@ -14,7 +14,7 @@ from typing import Any
 
 from dslm.environment import World, extensions_folder, gpu_architectures
 from dslm.errors import Problem, Problems, UserError
-from dslm.model.config import check_model
+from dslm.model.check import check_model
 from dslm.model.counts import parameter_count
 from dslm.model.float8 import Float8Config
 from dslm.objectives.base import Objective

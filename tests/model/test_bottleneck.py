@@ -12,7 +12,8 @@ from helpers.models import KINDS, build, shaken, small
 from torch import Tensor
 
 from dslm.model.bottleneck import Bottleneck
-from dslm.model.config import ModelConfig, check_model
+from dslm.model.check import check_model
+from dslm.model.config import ModelConfig
 from dslm.model.counts import flops_per_token, parameter_count
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer

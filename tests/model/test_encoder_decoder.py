@@ -10,7 +10,8 @@ from helpers.encoder_decoders import EXTRAS, KINDS, THEIRS, pair
 from helpers.models import TOKENS, build, shaken, small
 
 from dslm.model.attention import Cache
-from dslm.model.config import ModelConfig, check_model
+from dslm.model.check import check_model
+from dslm.model.config import ModelConfig
 from dslm.model.counts import parameter_count
 from dslm.model.dropout import DROPOUT_KEYS
 from dslm.model.stages import stages

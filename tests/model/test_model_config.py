@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from helpers.models import KINDS, build, small
 
-from dslm.model.config import ModelConfig, check_model
+from dslm.model.check import check_model
+from dslm.model.config import ModelConfig
 from dslm.model.counts import flops_per_token, parameter_count
 from dslm.run.presets import PRESETS
 

@@ -14,7 +14,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from dslm.inference.sampling import SamplingConfig
-from dslm.model.config import ModelConfig, check_model
+from dslm.model.check import check_model
+from dslm.model.config import ModelConfig
 from dslm.model.counts import flops_per_token, parameter_count
 from dslm.model.recurrent import Recurrence, State
 from dslm.run.presets import PRESETS
