@@ -29,10 +29,11 @@ def to_arrow(values: npt.NDArray[Any]) -> Any:
 
 
 def strings(values: Sequence[bytes], kind: Any) -> Any:
-    """Bytes or texts in UTF-8 as an Arrow array of `pyarrow.string` or `pyarrow.binary`."""
+    """Bytes or texts in UTF-8 as an Arrow array of `pyarrow.string`, `large_string` or `binary`."""
     import pyarrow as pa
 
-    ends = np.cumsum([0, *map(len, values)], dtype=np.int32)
+    size = np.int64 if pa.types.is_large_string(kind) else np.int32
+    ends = np.cumsum([0, *map(len, values)], dtype=size)
     buffers = [None, pa.py_buffer(ends), pa.py_buffer(b"".join(values))]
     return pa.Array.from_buffers(kind, len(values), buffers)
 

@@ -15,7 +15,7 @@ from dslm.errors import Problems, UserError
 from dslm.files.whole import write_text
 from dslm.inference.selection import Selected
 from dslm.metrics.bootstrap import Estimate
-from dslm.progress import Progress, counted
+from dslm.progress import Progress
 from dslm.run.results import add_evaluation
 from dslm.shards.shard_set import ShardSet
 from dslm.tasks.base import Coder, Task
@@ -42,12 +42,14 @@ def evaluate_task(model: Selected, task: Task, options: Namespace, found: Proble
     figures = {"loss": scored.loss, **{name: one.value for name, one in scored.estimates.items()}}
     if options.json:
         intervals = {f"{name}_95": [one.low, one.high] for name, one in scored.estimates.items()}
-        more = {"examples": len(scored.predictions), "step": trained.step}
+        more = {"records": len(scored.predictions), "step": trained.step}
         print(json.dumps({**figures, **intervals, **more, "data": str(options.data)}))
     else:
         print(*_lines(scored.estimates, scored.loss), sep="\n")
-        examples = counted(len(scored.predictions), "example")
-        print(f"{'examples':<11}{examples} of {options.data}, model of step {trained.step:,}")
+        print(
+            f"{'records':<11}{len(scored.predictions):,} of {options.data}, "
+            f"model of step {trained.step:,}"
+        )
         if options.predictions:
             print(f"{'written':<11}{options.predictions}")
     text = {"data": str(options.data), "fingerprint": fingerprint}

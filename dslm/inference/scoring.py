@@ -12,7 +12,7 @@ from dslm.errors import DataError, Problem
 from dslm.inference.trained import Trained
 from dslm.metrics.bootstrap import Estimate
 from dslm.run.folder import RunFolder
-from dslm.shards.labels import task_of
+from dslm.shards.labels import reference_of, task_of
 from dslm.shards.shard_set import ShardSet
 from dslm.tasks.base import Prediction, Task
 from dslm.train.batches import evaluation_rows, evenly, moved
@@ -20,7 +20,7 @@ from dslm.train.batches import evaluation_rows, evenly, moved
 
 @dataclass(frozen=True)
 class Scored:
-    """What a model predicted for the examples of a set, in their order."""
+    """What a model predicted for the records of a set, in their order."""
 
     estimates: dict[str, Estimate]
     """The metrics of the task, the most telling one first."""
@@ -72,5 +72,7 @@ def score(
         sums += torch.stack([task.loss(outputs, labels), task.counts(labels)], 1)[0].cpu()
         if advance is not None:
             advance(len(samples.numbers))
-    estimates = task.scores(predictions, classes, trained.config.seed)
-    return Scored(estimates, predictions, float(sums[0] / sums[1]))
+    references = [reference_of(shards, number) for number in range(shards.documents)]
+    records = list(task.of_records(predictions, references))
+    estimates = task.scores(records, classes, trained.config.seed)
+    return Scored(estimates, records, float(sums[0] / sums[1]))

@@ -2,13 +2,16 @@
 
 An example of a task is a document, stored like any other; its labels are a list of numbers beside
 its tokens: the number of a class, a flag for each of several, an amount, or a number for each token
-or span. The manifest's settings say under ``task`` which kind of task it is and what classes are
-called.
+or span. Beside them is its reference, what a prediction is compared with: the text of an answer.
+The manifest's settings say under ``task`` which kind of task it is and what classes are called.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+import orjson
 
 from dslm.arrays import Float32Array
 from dslm.shards.shard_set import ShardSet
@@ -41,3 +44,10 @@ def labels_of(shards: ShardSet, number: int) -> Float32Array:
     begin, end = shards.column(batch, "label_ends_at").read(row, row + 2).tolist()
     found: Float32Array = shards.column(batch, "labels_at").read(begin, end)
     return found
+
+
+def reference_of(shards: ShardSet, number: int) -> Any:
+    """What a prediction for a document of a labelled set is compared with, beyond its labels."""
+    batch, row = shards.row_of(number)
+    begin, end = shards.column(batch, "reference_ends_at").read(row, row + 2).tolist()
+    return orjson.loads(shards.column(batch, "references_at").read(begin, end).tobytes())

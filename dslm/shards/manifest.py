@@ -52,6 +52,21 @@ class RecordBatch:
     label_ends_at: Count = 0
     """int64[documents + 1]: the first label of each row, counted from that of the batch; 0 where
     there are none."""
+    references: Count = 0
+    """Bytes of the references of all rows, with what follows them up to a multiple of 8."""
+    references_at: Count = 0
+    """uint8[references]: the references of all rows, where they are examples of a task."""
+    reference_ends_at: Count = 0
+    """int64[documents + 1]: the first byte of each reference; 0 where there are none."""
+
+    def size_and_dtype(self, column: str) -> tuple[int, str]:
+        """How many numbers lie where a field whose name ends with ``_at`` says, and of what."""
+        values = {
+            "sentences_at": (self.sentences, "uint32"),
+            "labels_at": (self.labels, "float32"),
+            "references_at": (self.references, "uint8"),
+        }
+        return values.get(column, (self.documents + 1, "int64"))
 
 
 @dataclass(config=STRICT, frozen=True)

@@ -34,6 +34,8 @@ class Rows:
     flags, amounts, or a number for each of its tokens."""
     label_ends: Int64Array | None = None
     """[documents + 1]: where the labels of each document begin in `labels`."""
+    references: list[bytes] | None = None
+    """[documents]: JSON, what a prediction is compared with beyond the labels."""
 
     def __len__(self) -> int:
         return self.ends.size - 1
@@ -42,8 +44,9 @@ class Rows:
         """The documents from `start` to before `stop`."""
         first, last = self.ends[start], self.ends[stop]
         first_sentence, last_sentence = self.sentence_ends[start], self.sentence_ends[stop]
-        labels = ends = None
+        labels = ends = references = None
         if self.labels is not None and self.label_ends is not None:
+            references = self.references and self.references[start:stop]
             ends = self.label_ends[start : stop + 1] - self.label_ends[start]
             labels = self.labels[self.label_ends[start] : self.label_ends[stop]]
         return Rows(
@@ -58,4 +61,5 @@ class Rows:
             text_bytes=self.text_bytes[start:stop],
             labels=labels,
             label_ends=ends,
+            references=references,
         )

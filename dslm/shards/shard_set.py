@@ -284,9 +284,7 @@ class ShardSet:
         """A plain array of a record batch, in place."""
         if (batch, name) not in self._columns:
             facts, file = self._batches[batch], self._file(int(self._shards[batch]))
-            sizes = {"sentences_at": facts.sentences, "labels_at": facts.labels}
-            dtypes = {"sentences_at": np.uint32, "labels_at": np.float32}
-            size, dtype = sizes.get(name, facts.documents + 1), dtypes.get(name, np.int64)
+            size, dtype = facts.size_and_dtype(name)
             self._columns[batch, name] = Column(file, getattr(facts, name), size, dtype)
         return self._columns[batch, name]
 

@@ -29,7 +29,7 @@ class ShardWriter:
         path: the file to make; see `files.whole.appearing` for one that others may see.
         dtype: the type of a token.
         batch_tokens: tokens after which a batch is written.
-        labelled: whether the documents are examples of a task, with labels.
+        labelled: whether the documents are examples of a task, with labels and references.
 
     Raises:
         OSError: from any method, when the disk is full or not writable.
@@ -97,12 +97,12 @@ def schema(dtype: np.dtype[Any], *, labelled: bool = False) -> Any:
     """The Arrow schema of a shard.
 
     ``tokens`` and ``sentences`` as in `Rows`; ``input``, ``place`` (the offset) and ``language`` as
-    in `Document`; ``sha256`` of the text, which identifies a document; ``labels`` of the examples
-    of a task.
+    in `Document`; ``sha256`` of the text, which identifies a document; ``labels`` and ``reference``
+    (JSON) of the examples of a task.
     """
     import pyarrow as pa
 
-    labels = [("labels", pa.large_list(pa.float32()))] if labelled else []
+    labels = [("labels", pa.large_list(pa.float32())), ("reference", pa.large_string())]
     return pa.schema(
         [
             ("tokens", pa.large_list(pa.from_numpy_dtype(dtype))),
@@ -112,7 +112,7 @@ def schema(dtype: np.dtype[Any], *, labelled: bool = False) -> Any:
             ("language", pa.string()),
             ("text_bytes", pa.uint32()),
             ("sha256", pa.binary()),
-            *labels,
+            *(labels if labelled else []),
         ]
     )
 
@@ -131,6 +131,10 @@ def record_batch(parts: list[Rows], schema: Any) -> Any:
     def joined(name: str, dtype: npt.DTypeLike) -> Any:
         return to_arrow(np.concatenate([getattr(rows, name) for rows in parts]).astype(dtype))
 
+    labels = []
+    if "labels" in schema.names:
+        references = [one for rows in parts for one in rows.references or [b"null"] * len(rows)]
+        labels = [lists("label_ends", "labels", np.float32), strings(references, pa.large_string())]
     return pa.record_batch(
         [
             lists("ends", "tokens", parts[0].tokens.dtype),
@@ -140,7 +144,7 @@ def record_batch(parts: list[Rows], schema: Any) -> Any:
             strings([name.encode() for rows in parts for name in rows.languages], pa.string()),
             joined("text_bytes", np.uint32),
             strings([digest for rows in parts for digest in rows.hashes], pa.binary()),
-            *([lists("label_ends", "labels", np.float32)] if "labels" in schema.names else []),
+            *labels,
         ],
         schema=schema,
     )
@@ -171,6 +175,9 @@ def _describe(batch: Any, origin: int) -> RecordBatch:
         column = batch.column("labels")
         at, ends_at = addresses(column)
         labels = {"labels": len(column.values), "labels_at": at, "label_ends_at": ends_at}
+        _, ends, text = batch.column("reference").buffers()
+        labels |= {"references": text.size, "references_at": text.address - origin}
+        labels |= {"reference_ends_at": ends.address - origin}
     return RecordBatch(
         documents=batch.num_rows,
         tokens=len(tokens.values),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -47,19 +47,25 @@ class Example:
     """Its text, by which duplicates are known."""
     shortened: bool = False
     """Whether it was longer than the model reads."""
+    reference: Any = None
+    """What a prediction is compared with beyond the labels, as JSON says it: the text of an answer,
+    the record that a window is of."""
 
 
 class Prediction(NamedTuple):
-    """Of one example."""
+    """Of one example, or of one record."""
 
     gold: Any
-    """What is right: the number of a class, or a list of numbers."""
+    """What is right: the number of a class, a list of numbers, the text of an answer."""
     found: Any
     """What was predicted, in the same form."""
 
 
 class Task(Objective):
     """Labelled examples, and scores of classes for some of their positions."""
+
+    writes: ClassVar[bool] = False
+    """Whether what is predicted is a text to be written, not what the outputs say at once."""
 
     def __init__(self, settings: Any, context: Context) -> None:
         super().__init__(settings, context)
@@ -118,29 +124,48 @@ class Task(Objective):
 
     @classmethod
     @abstractmethod
-    def example(
+    def examples(
         cls, settings: Any, record: Record, classes: Sequence[str], coder: Coder
-    ) -> Example:
-        """What a record becomes.
+    ) -> Sequence[Example]:
+        """What a record becomes: one example, or several that are windows or choices of it.
 
         Raises:
             UnusableError: nothing can be learned of it.
         """
 
-    @abstractmethod
     def predicted(self, outputs: Any, labels: Any) -> list[Prediction]:
         """What is right and what was predicted for each row of a batch, in numbers.
+
+        Asked where a task does not write.
 
         Args:
             outputs: of the model, [B, M, C].
             labels: of `batch`.
         """
+        raise NotImplementedError
+
+    def of_records(
+        self, found: Sequence[Prediction], references: Sequence[Any]
+    ) -> Sequence[Prediction]:
+        """The predictions for records, from those for their examples.
+
+        Args:
+            found: a prediction for each example of a set, in order.
+            references: `Example.reference` of each.
+        """
+        return found
 
     @abstractmethod
     def scores(
         self, found: Sequence[Prediction], classes: Sequence[str], seed: int
     ) -> dict[str, Estimate]:
-        """The metrics of the task with their intervals, the most telling one first."""
+        """The metrics of the task with their intervals, the most telling one first.
+
+        Args:
+            found: a prediction for each record.
+            classes: what numbers are called.
+            seed: of the bootstrap.
+        """
 
     @abstractmethod
     def named(self, numbers: Any, classes: Sequence[str]) -> Any:

@@ -90,9 +90,9 @@ class Classification(Task):
         return tuple(sorted(found, key=_by_number))
 
     @classmethod
-    def example(
+    def examples(
         cls, settings: ClassificationConfig, record: Record, classes: Sequence[str], coder: Coder
-    ) -> Example:
+    ) -> list[Example]:
         """The text or the two texts, and the number of the class, a flag for each, or the amount.
 
         A text that is longer than the model reads is cut at its end.
@@ -100,7 +100,7 @@ class Classification(Task):
         keys = [settings.text, *([settings.second] if settings.second else [])]
         texts = [str(field_of(record, key)) for key in keys]
         ids, cut = coder.framed([coder.ids(text) for text in texts])
-        return Example(ids, _numbers(settings, record, classes), "\n".join(texts), cut)
+        return [Example(ids, _numbers(settings, record, classes), "\n".join(texts), cut)]
 
     def batch(self, samples: Samples) -> Batch:
         """Inputs [B, S] with what `extras` names, and labels [B, 1] or, for several, [B, 1, C]."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 
 from dslm.arrays import Float32Array
 from dslm.errors import DataError, Problem
@@ -146,7 +147,7 @@ def _examples(
     """The examples of a file and their lines; what is left out is counted."""
     for line, record in records(path):
         try:
-            example = _example(record, how, classes)
+            examples = _of_record(record, how, classes)
         except UnusableError as cause:
             reason = str(cause)
             counts = statistics.broken if record is None else statistics.left_out
@@ -154,15 +155,17 @@ def _examples(
             if len(statistics.examples) < EXAMPLES:
                 statistics.examples.append(f"{path}:{line}: {reason}")
             continue
-        if example.shortened:
+        if any(example.shortened for example in examples):
             statistics.changed["cut"] = statistics.changed.get("cut", 0) + 1
-        yield line, example
+        yield from ((line, example) for example in examples)
 
 
-def _example(record: Record | None, how: Labelling, classes: tuple[str, ...]) -> Example:
+def _of_record(
+    record: Record | None, how: Labelling, classes: tuple[str, ...]
+) -> Sequence[Example]:
     if record is None:
         raise UnusableError(BROKEN)
-    return how.task.example(how.settings, record, classes, how.coder)
+    return how.task.examples(how.settings, record, classes, how.coder)
 
 
 def _rows(found: Sequence[tuple[int, Example]], dtype: np.dtype[Any]) -> Rows:
@@ -182,4 +185,5 @@ def _rows(found: Sequence[tuple[int, Example]], dtype: np.dtype[Any]) -> Rows:
         text_bytes=np.array([*map(len, texts)], np.int64),
         labels=labels,
         label_ends=np.cumsum([0, *(len(one.labels) for one in examples)]),
+        references=[orjson.dumps(one.reference) for one in examples],
     )

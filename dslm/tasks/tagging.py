@@ -63,9 +63,9 @@ class Tagging(Task):
         return tuple(sorted(found, key=lambda tag: (tag != "O", tag)))
 
     @classmethod
-    def example(
+    def examples(
         cls, settings: TaggingConfig, record: Record, classes: Sequence[str], coder: Coder
-    ) -> Example:
+    ) -> list[Example]:
         """The words one behind the other, and the number of a tag at the first token of each.
 
         Words that the model cannot read any more are left out, and the example counts as shortened.
@@ -88,7 +88,7 @@ class Tagging(Task):
         before, behind = [float(IGNORE)] * len(coder.begin), [float(IGNORE)] * len(coder.between)
         whole, _ = coder.framed([ids])
         cut = sum(label != IGNORE for label in labels) < len(words)
-        return Example(whole, [*before, *labels, *behind], " ".join(words), cut)
+        return [Example(whole, [*before, *labels, *behind], " ".join(words), cut)]
 
     def batch(self, samples: Samples) -> Batch:
         """Inputs [B, S] with what `extras` names, and tags [B, S]."""

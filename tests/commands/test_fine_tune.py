@@ -82,7 +82,7 @@ def test_metrics_are_those_of_the_predictions(
     lines = [json.loads(line) for line in written.read_text().splitlines()]
     records = [json.loads(line) for line in test.read_text().splitlines()]
     gold, predicted = ([line[key] for line in lines] for key in ("label", "predicted"))
-    assert found["examples"] == len(lines) == 60
+    assert found["records"] == len(lines) == 60
     if task == "classification":
         assert gold == [one["label"] for one in records]
         name, value = "accuracy", accuracy(gold, predicted)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 from datasets import load_from_disk
 from helpers.shard_sets import one_row
@@ -13,7 +15,7 @@ from helpers.shard_sets import one_row
 from dslm.sampling.examples import ExampleRows
 from dslm.sampling.stream import Stream, ordered
 from dslm.shards.datasets_files import write_datasets_files
-from dslm.shards.labels import LabelledTask, labels_of, task_of
+from dslm.shards.labels import LabelledTask, labels_of, reference_of, task_of
 from dslm.shards.manifest import Manifest
 from dslm.shards.rows import Rows
 from dslm.shards.shard_set import ShardSet
@@ -22,19 +24,22 @@ from dslm.shards.writer import ShardWriter
 
 LABELS = [[2.0], [], [0.5, -1.0, 3.0], [1.0], [7.0, 8.0]]
 """Of documents of 1, 2, 3, 4 and 5 tokens."""
+REFERENCES = ["a", None, {"text": "«три»", "at": [1, 2]}, "", ["x"] * 9]
+"""Of the same."""
 
 
-def labelled(tokens: np.ndarray, labels: list[float]) -> Rows:
+def labelled(tokens: np.ndarray, labels: list[float], reference: Any) -> Rows:
     """One example."""
     numbers, ends = np.array(labels, np.float32), np.array([0, len(labels)])
-    return replace(one_row(tokens), labels=numbers, label_ends=ends)
+    text = [orjson.dumps(reference)]
+    return replace(one_row(tokens), labels=numbers, label_ends=ends, references=text)
 
 
 @pytest.fixture
 def examples(tmp_path: Path) -> ShardSet:
     """Two shards, the first of two batches."""
     documents = [np.arange(10 * n, 11 * n, dtype=np.uint16) for n in range(1, 6)]
-    rows = [labelled(*pair) for pair in zip(documents, LABELS, strict=True)]
+    rows = [labelled(*pair) for pair in zip(documents, LABELS, REFERENCES, strict=True)]
     shards = []
     for number, part in enumerate((rows[:3], rows[3:])):
         path = tmp_path / f"shard-{number:05d}.arrow"
@@ -61,11 +66,15 @@ def examples(tmp_path: Path) -> ShardSet:
 
 def test_labels_come_back_with_their_documents(examples: ShardSet) -> None:
     assert [labels_of(examples, number).tolist() for number in range(5)] == LABELS
+    assert [reference_of(examples, number) for number in range(5)] == REFERENCES
     assert task_of(examples) == LabelledTask("classification", ("no", "yes"))
 
 
-def test_a_slice_keeps_the_labels_of_its_documents() -> None:
-    parts = [labelled(np.arange(2, dtype=np.uint16), labels) for labels in LABELS]
+def test_a_slice_keeps_labels_and_references_of_its_documents() -> None:
+    parts = [
+        labelled(np.arange(2, dtype=np.uint16), *pair)
+        for pair in zip(LABELS, REFERENCES, strict=True)
+    ]
     rows = replace(
         parts[0],
         tokens=np.concatenate([part.tokens for part in parts]),
@@ -74,12 +83,15 @@ def test_a_slice_keeps_the_labels_of_its_documents() -> None:
         sentence_ends=np.arange(6),
         labels=np.array([label for labels in LABELS for label in labels], np.float32),
         label_ends=np.cumsum([0, *map(len, LABELS)]),
+        references=[one for part in parts for one in part.references or []],
     )
     part = rows.slice(2, 5)
     assert part.labels is not None
     assert part.label_ends is not None
     assert part.labels.tolist() == [0.5, -1.0, 3.0, 1.0, 7.0, 8.0]
     assert part.label_ends.tolist() == [0, 3, 4, 6]
+    assert part.references is not None
+    assert [*map(orjson.loads, part.references)] == REFERENCES[2:]
 
 
 def test_rows_are_examples_in_the_order_of_training(examples: ShardSet) -> None:
@@ -99,4 +111,6 @@ def test_rows_are_examples_in_the_order_of_training(examples: ShardSet) -> None:
 
 
 def test_datasets_opens_a_labelled_set(examples: ShardSet) -> None:
-    assert load_from_disk(str(examples.folder))["labels"] == LABELS
+    found = load_from_disk(str(examples.folder))
+    assert found["labels"] == LABELS
+    assert [*map(orjson.loads, found["reference"])] == REFERENCES
