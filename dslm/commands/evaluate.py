@@ -10,6 +10,7 @@ from dslm.commands.kept import keep, used
 from dslm.commands.model_options import selected, text_for
 from dslm.commands.rounding import add_rounding
 from dslm.commands.run_option import add_run, add_step
+from dslm.commands.task_options import add_task, for_task, shots
 from dslm.errors import Problem, UserError
 from dslm.progress import Progress
 from dslm.run.results import add_evaluation
@@ -20,11 +21,17 @@ def main(argv: list[str]) -> None:
     """Print loss, perplexity, bits per byte and what else the objective measures."""
     options, found = _parser().parse_with_problems(argv)
     model = selected(options, found)
-    if model is not None and isinstance(model.objective, Task):
-        evaluate_task(model, model.objective, options, found)
+    if model is not None:
+        model = for_task(model, options, found)
+    task = model.objective if model and isinstance(model.objective, Task) else None
+    solved = shots(options, task, found)
+    if options.task is not None and found.problems:
+        raise UserError(*found.problems)
+    if model is not None and task is not None:
+        evaluate_task(model, task, solved, options, found)
         return
     if options.predictions:
-        rule = "are written by a model that was trained for a task"
+        rule = "are those of a task, see --task"
         found.problems.append(
             Problem("--predictions", str(options.predictions), rule, "leave it out")
         )
@@ -69,6 +76,7 @@ def _parser() -> Parser:
         required=True,
         help="a shard set; for a task also a file of labelled records",
     )
+    add_task(parser)
     add_step(parser)
     parser.add_argument(
         "--predictions",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,19 +18,29 @@ from dslm.metrics.bootstrap import Estimate
 from dslm.progress import Progress
 from dslm.run.results import add_evaluation
 from dslm.shards.shard_set import ShardSet
-from dslm.tasks.base import Coder, Task
+from dslm.tasks.base import Coder, Record, Task
 from dslm.tasks.example_set import Labelling, example_set, summary
 
 
-def evaluate_task(model: Selected, task: Task, options: Namespace, found: Problems) -> None:
-    """Print the metrics of a task; the options are those of ``evaluate``."""
+def evaluate_task(
+    model: Selected, task: Task, shots: Sequence[Record], options: Namespace, found: Problems
+) -> None:
+    """Print the metrics of a task.
+
+    Args:
+        model: whose objective is the task.
+        task: what is measured.
+        shots: solved records before each.
+        options: those of ``evaluate``.
+        found: what is wrong so far.
+    """
     if found.problems:
         raise UserError(*found.problems)
     from dslm.inference.scoring import classes_of, score
     from dslm.inference.trained import load_selected
 
-    classes = classes_of(model.folder.path)
-    with _examples(model, task, options.data, classes) as shards:
+    classes = classes_of(model.folder.path, task)
+    with _examples(model, task, options.data, classes, shots) as shards:
         trained = load_selected(model)
         with Progress(shards.documents, "examples", "evaluating") as progress:
             scored = score(trained, task, shards, classes, progress.advance)
@@ -66,7 +76,7 @@ def _lines(estimates: dict[str, Estimate], loss: float) -> list[str]:
 
 @contextmanager
 def _examples(
-    model: Selected, task: Task, data: Path, classes: tuple[str, ...]
+    model: Selected, task: Task, data: Path, classes: tuple[str, ...], shots: Sequence[Record]
 ) -> Iterator[ShardSet]:
     """The examples of a shard set, or those made of a file of records for as long as needed."""
     if not data.is_file():
@@ -76,7 +86,8 @@ def _examples(
             raise UserError(*found.problems)
         yield shards
         return
-    coder = Coder(model.tokenizer, model.config.model.attention == "full", task.context.sequence)
+    full, sequence = model.config.model.attention == "full", task.context.sequence
+    coder = Coder(model.tokenizer, full, sequence, shots)
     how = Labelling(type(task), task.settings, coder, classes)
     with TemporaryDirectory(prefix="dslm-examples-") as folder:
         made = example_set(data, Path(folder) / "set", how)

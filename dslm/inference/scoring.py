@@ -29,10 +29,12 @@ class Scored:
     """The mean over everything that is scored."""
 
 
-def classes_of(run: Path) -> tuple[str, ...]:
-    """What the classes of a run are called that was trained for a task."""
-    sources = RunFolder(run).read()["data"]["train"]
-    return tuple(sources[0].get("classes", ()))
+def classes_of(run: Path, task: Task) -> tuple[str, ...]:
+    """What the classes of a run are called that was trained for a task; none for another one."""
+    record = RunFolder(run).read()
+    if record["config"]["objective"]["kind"] != task.kind:
+        return ()
+    return tuple(record["data"]["train"][0].get("classes", ()))
 
 
 @torch.no_grad()

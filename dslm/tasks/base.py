@@ -15,7 +15,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from dslm.arrays import Flags, Float32Array, Int64Array
-from dslm.errors import Problem
+from dslm.errors import DataError, Problem
 from dslm.metrics.bootstrap import Estimate
 from dslm.model.config import ONE_STACK
 from dslm.objectives.base import Context, Objective, Refusals
@@ -66,6 +66,8 @@ class Task(Objective):
 
     writes: ClassVar[bool] = False
     """Whether what is predicted is a text to be written, not what the outputs say at once."""
+    takes_shots: ClassVar[bool] = False
+    """Whether solved records may stand before each, so that nothing has to be learned."""
 
     def __init__(self, settings: Any, context: Context) -> None:
         super().__init__(settings, context)
@@ -189,10 +191,13 @@ class Coder:
         tokenizer: makes the ids.
         full: whether a token sees those behind it.
         sequence: tokens that the model reads at most.
+        shots: solved records that are put before each, where a task takes any.
     """
 
-    def __init__(self, tokenizer: Tokenizer, full: bool, sequence: int) -> None:
-        self.tokenizer, self.sequence = tokenizer, sequence
+    def __init__(
+        self, tokenizer: Tokenizer, full: bool, sequence: int, shots: Sequence[Record] = ()
+    ) -> None:
+        self.tokenizer, self.sequence, self.shots = tokenizer, sequence, shots
         special = tokenizer.special
         framed = full and {"cls", "sep"} <= special.keys()
         self.begin = [special["cls"]] if framed else list(tokenizer.begin)
@@ -201,8 +206,16 @@ class Coder:
         """Behind each text."""
 
     def ids(self, text: str) -> list[int]:
-        """The ids of a text alone."""
-        found: list[int] = self.tokenizer.encode([text])[0].tolist()
+        """The ids of a text alone.
+
+        Raises:
+            UnusableError: it holds what the tokenizer has no ids for.
+        """
+        try:
+            found: list[int] = self.tokenizer.encode([text])[0].tolist()
+        except DataError as error:
+            problem = error.problems[0]
+            raise UnusableError(f"{problem.where} {problem.rule}") from None
         return found
 
     def framed(self, texts: Sequence[list[int]]) -> tuple[list[int], bool]:

@@ -93,7 +93,7 @@ def summary(path: Path, shards: ShardSet) -> list[str]:
     classes = f", {counted(len(task.classes), 'class')}" if task else ""
     lines = [f"{path}: {counted(shards.documents, 'example')}{classes}"]
     if cut := statistics.changed.get("cut"):
-        lines.append(f"  {cut:,} longer than the model reads, cut at the end")
+        lines.append(f"  {cut:,} longer than the model reads, and cut")
     left = sum(statistics.left_out.values()) + sum(statistics.broken.values())
     if left:
         lines.append(f"  {counted(left, 'record')} left out, such as")

@@ -18,6 +18,7 @@ from dslm.tasks.base import Task
 KINDS = (
     "classification",
     "tagging",
+    "choice",
 )
 """The modules of the tasks, which are their kinds as well."""
 

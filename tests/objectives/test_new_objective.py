@@ -9,7 +9,7 @@ import pytest
 from helpers.extending import applied, changes, ran
 from helpers.paths import ROOT
 
-from dslm.tasks.registry import LEARNED
+from dslm.tasks.registry import LEARNED, TASKS
 
 DSLM = ["-c", "from dslm.commands.main import main; main()"]
 SHAPE = "model.layers=1 model.heads=2 model.width=16 model.sequence=16 steps=4 log_interval=1"
@@ -24,7 +24,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_its_settings_are_explained_and_checked(library: Path) -> None:
     pretrain = [*DSLM, "pretrain", "tiny"]
     shown = " ".join(ran(library, *pretrain, "--help").stdout.split())
-    assert "autoencoder | further | classification | tagging; default causal" in shown
+    assert f"autoencoder | further | {' | '.join(TASKS)}; default causal" in shown
     assert "further: a token from those up to some positions before it." in shown
     assert "objective.further.distance (a whole number; default 2)" in shown
     words = ["objective.kind=further", "objective.further.distance=0", "data.train=d", "run=r"]

@@ -1,0 +1,113 @@
+"""The options by which a model is measured on a task, its own or one that it was not trained for.
+
+Nothing here needs torch.
+"""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from dataclasses import asdict, replace
+from itertools import islice
+
+from dslm.commands.cli import Parser, typed_path
+from dslm.config.overrides import merge, parse_words
+from dslm.config.parse import parse
+from dslm.errors import Problem, Problems, UserError
+from dslm.inference.selection import Selected
+from dslm.tasks.base import Record, Task
+from dslm.tasks.records import records
+from dslm.tasks.registry import TASKS, ObjectiveConfig, check_objective
+from dslm.train.data import objective_of
+
+KEY = "objective."
+"""How the settings of a task begin."""
+
+
+def add_task(parser: Parser) -> None:
+    """Add ``--task``, its settings, and the solved records before each."""
+    meaning = "what it is measured on (default: the task of the run, if it has one)"
+    parser.add_argument("--task", choices=[*TASKS], help=meaning)
+    meaning = "settings of the task, such as objective.choice.options=choices"
+    parser.add_argument("words", metavar="objective.KEY=VALUE", nargs="*", default=[], help=meaning)
+    meaning = "solved records before each one (default: 0)"
+    parser.add_argument("--shots", metavar="N", type=int, default=0, help=meaning)
+    meaning = "the labelled records of which they are the first (default: none)"
+    parser.add_argument("--shots-from", metavar="FILE", type=typed_path, help=meaning)
+
+
+def for_task(model: Selected, options: Namespace, found: Problems) -> Selected:
+    """The model with the task that the options choose; what is wrong is noted."""
+    if options.task is None and not options.words:
+        return model
+    known = len(found.problems)
+    config = found.collect(_settings, model, options)
+    if config is None:
+        return model
+    kind = config.selected
+    needs_head = issubclass(kind, Task) and kind.model(config.settings).get("classes") != 0
+    if needs_head and not isinstance(model.objective, kind):
+        rule = "needs scores of classes, which the run does not have"
+        fix = f"train it for them: launch/fine_tune.py {model.folder.path} --task {options.task} …"
+        found.problems.append(Problem("--task", config.kind, rule, fix))
+    else:
+        found.problems += check_objective(config, model.config.model)
+    if len(found.problems) > known:
+        return model
+    changed = replace(model.config, objective=config)
+    objective = found.collect(objective_of, changed, model.folder.tokenizer)
+    return model if objective is None else replace(model, config=changed, objective=objective)
+
+
+def shots(options: Namespace, task: Task | None, found: Problems) -> list[Record]:
+    """The solved records; what is wrong is noted."""
+    if options.shots < 0:
+        problem = Problem("--shots", options.shots, "must be 0 or more")
+        found.problems.append(problem)
+    elif bool(options.shots) != (options.shots_from is not None):
+        fix = "give both --shots N and --shots-from FILE, or neither"
+        found.problems.append(Problem("--shots", options.shots, "needs the records", fix))
+    elif options.shots and task is not None and not task.takes_shots:
+        rule = f"a model of {task.kind} is trained for it"
+        found.problems.append(Problem("--shots", options.shots, rule, "leave it out"))
+    elif options.shots:
+        return found.collect(_first, options) or []
+    return []
+
+
+def _first(options: Namespace) -> list[Record]:
+    """The first records of the file.
+
+    Raises:
+        UserError: it cannot be read, or holds fewer.
+    """
+    path = options.shots_from
+    if not path.is_file():
+        raise UserError(Problem("--shots-from", str(path), "no such file"))
+    whole = (record for _, record in records(path) if record is not None)
+    first = [*islice(whole, options.shots)]
+    if len(first) < options.shots:
+        rule = f"holds {len(first)} records, but --shots asks for {options.shots}"
+        raise UserError(Problem("--shots-from", str(path), rule, f"use --shots {len(first)}"))
+    return first
+
+
+def _settings(model: Selected, options: Namespace) -> ObjectiveConfig:
+    """The objective of the run, changed as the options say.
+
+    Raises:
+        UserError: with every setting that is wrong.
+    """
+    others = [word for word in options.words if not word.startswith(KEY)]
+    if others:
+        rule = "is no setting of a task"
+        fix = "write it as objective.KIND.KEY=VALUE"
+        raise UserError(*(Problem(word, None, rule, fix) for word in others))
+    given = parse_words(word.removeprefix(KEY) for word in options.words)
+    own = model.config.objective
+    kind = options.task or own.kind
+    before = {kind: asdict(own.settings)} if kind == own.kind else {}
+    try:
+        return parse(ObjectiveConfig, merge({"kind": kind, **before}, given))
+    except UserError as error:
+        named = (replace(problem, where=KEY + problem.where) for problem in error.problems)
+        raise UserError(*named) from None

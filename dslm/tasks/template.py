@@ -1,0 +1,18 @@
+"""Texts with the names of fields in braces, such as ``Question: {question}``."""
+
+from __future__ import annotations
+
+import re
+
+from dslm.tasks.base import Record, field_of
+
+FIELD = re.compile(r"\{(\w+)\}")
+
+
+def fill(template: str, record: Record) -> str:
+    """The text with what the fields of a record hold; other braces stay as they are.
+
+    Raises:
+        UnusableError: the record has no such field, or nothing in it.
+    """
+    return FIELD.sub(lambda found: str(field_of(record, found[1])), template)
