@@ -13,7 +13,7 @@ from dslm.commands.kept import keep, used
 from dslm.commands.model_options import text_for
 from dslm.errors import Problems, UserError
 from dslm.files.whole import write_text
-from dslm.inference.selection import Selected
+from dslm.inference.selection import Selected, classes_of
 from dslm.metrics.bootstrap import Estimate
 from dslm.progress import Progress
 from dslm.run.results import add_evaluation
@@ -36,7 +36,7 @@ def evaluate_task(
     """
     if found.problems:
         raise UserError(*found.problems)
-    from dslm.inference.scoring import classes_of, score
+    from dslm.inference.scoring import score
     from dslm.inference.trained import load_selected
 
     classes = classes_of(model.folder.path, task)

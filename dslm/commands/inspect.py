@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Callable
 
 from dslm.commands.cli import Parser, typed_path
@@ -11,14 +12,15 @@ from dslm.commands.model_options import selected
 from dslm.commands.rounding import add_rounding
 from dslm.commands.run_option import add_run, add_step
 from dslm.errors import Problem, UserError
-from dslm.inference.selection import Selected
+from dslm.inference.selection import Selected, classes_of
 from dslm.inspection.row import (
     check_attention,
-    check_likelihood,
+    check_look,
     check_target,
     check_text,
     row_of,
 )
+from dslm.tasks.base import Task
 
 PAGE = "inspect.html"
 DESCRIPTION = f"""\
@@ -42,33 +44,45 @@ def _text(arguments: list[str]) -> None:
     options, found = _parser().parse_with_problems(arguments)
     model = selected(options, found)
     if model is not None and options.text is not None:
-        found.problems += _check(model, options.text, options.target)
+        found.problems += _check(model, options)
     if found.problems or model is None:
         raise UserError(*found.problems)
 
     from dslm.inference.trained import load_selected
     from dslm.inspection.look import look
     from dslm.inspection.page import write_look
+    from dslm.inspection.target import with_target
 
-    trained, tokenizer = load_selected(model), model.tokenizer
-    row = row_of(options.text, tokenizer, model.objective)
-    target = options.target and int(tokenizer.encode([options.target])[0][0])
+    trained, tokenizer, classes = load_selected(model), model.tokenizer, _classes(model)
+    row = row_of(options.text, tokenizer, model.objective, options.second)
+    row = with_target(trained, options.text, row)
+    target = options.target
+    if target is not None:
+        target = classes.index(target) if classes else int(tokenizer.encode([target])[0][0])
     page = options.output or model.folder.path / PAGE
     shape = model.config.model
-    size = f"{shape.layers} layers × {shape.heads} heads, {shape.width} wide"
+    size = f"{shape.blocks} layers × {shape.heads} heads, {shape.width} wide"
     about = f"step {trained.step:,}", size, f"objective {model.objective.kind}"
-    causal = shape.attention == "causal"
-    write_look(look(trained, row, target), page, model.folder.path.resolve().name, about, causal)
+    seen = look(trained, row, target, classes)
+    write_look(seen, page, model.folder.path.resolve().name, about)
     print(page)
 
 
-def _check(model: Selected, text: str, target: str | None) -> list[Problem]:
+def _classes(model: Selected) -> tuple[str, ...]:
+    """What the model predicts where these are no tokens."""
+    if not model.config.model.classes or not isinstance(model.objective, Task):
+        return ()
+    return classes_of(model.folder.path, model.objective)
+
+
+def _check(model: Selected, options: Namespace) -> list[Problem]:
     """Why a look inside is not possible."""
-    run, shape = model.folder.path, model.config.model
-    problems = check_attention(shape, run) + check_likelihood(model.objective, run)
+    run, shape, tokenizer = model.folder.path, model.config.model, model.tokenizer
+    classes, target = _classes(model), options.target
+    problems = check_attention(shape, run) + check_look(model.objective, classes, run)
     if not problems:
-        problems = check_text(text, shape, model.objective, model.tokenizer)
-        problems += [] if target is None else check_target(target, model.tokenizer)
+        problems = check_text(options.text, options.second, shape, model.objective, tokenizer)
+        problems += [] if target is None else check_target(target, tokenizer, classes)
     return problems
 
 
@@ -78,7 +92,9 @@ def _parser() -> Parser:
     add_run(parser)
     what = "the text, in quotes; <mask> in it hides a token from a model that fills masks"
     parser.add_argument("--text", metavar="TEXT", required=True, help=what)
-    which = "the token whose saliency is shown (default: the likeliest)"
+    what = "the second text, for a model of pairs of texts (default: none)"
+    parser.add_argument("--second", metavar="TEXT", help=what)
+    which = "the token or class whose saliency is shown (default: the likeliest)"
     parser.add_argument("--target", metavar="TOKEN", help=which)
     where = f"write the page there (default: {PAGE} in the run)"
     parser.add_argument("--output", metavar="PAGE", type=typed_path, help=where)

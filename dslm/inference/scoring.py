@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
 from dslm.errors import DataError, Problem
 from dslm.inference.trained import Trained
 from dslm.metrics.bootstrap import Estimate
-from dslm.run.folder import RunFolder
 from dslm.shards.labels import reference_of, task_of
 from dslm.shards.shard_set import ShardSet
 from dslm.tasks.base import Prediction, Task
@@ -27,14 +25,6 @@ class Scored:
     predictions: list[Prediction]
     loss: float
     """The mean over everything that is scored."""
-
-
-def classes_of(run: Path, task: Task) -> tuple[str, ...]:
-    """What the classes of a run are called that was trained for a task; none for another one."""
-    record = RunFolder(run).read()
-    if record["config"]["objective"]["kind"] != task.kind:
-        return ()
-    return tuple(record["data"]["train"][0].get("classes", ()))
 
 
 @torch.no_grad()

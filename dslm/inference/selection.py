@@ -21,6 +21,7 @@ from dslm.run.checkpoint import verify_sizes
 from dslm.run.config import RunConfig
 from dslm.run.folder import RunFolder
 from dslm.shards.shard_set import ShardSet
+from dslm.tasks.base import Task
 from dslm.tokenizers.load import load_tokenizer
 from dslm.tokenizers.tokenizer import Tokenizer
 from dslm.train.data import objective_of
@@ -95,6 +96,14 @@ def select(
     assert objective is not None
     assert rounded is not None
     return Selected(folder, config, *checkpoint, objective, tokenizer, rounded, calibration)
+
+
+def classes_of(run: Path, task: Task) -> tuple[str, ...]:
+    """What the classes of a run are called that was trained for a task; none for another one."""
+    record = RunFolder(run).read()
+    if record["config"]["objective"]["kind"] != task.kind:
+        return ()
+    return tuple(record["data"]["train"][0].get("classes", ()))
 
 
 def rounded_in_training(config: RunConfig, step: int) -> QuantizationConfig:

@@ -8,12 +8,57 @@ no second definition can differ from it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
+
+
+@dataclass(frozen=True)
+class Attention:
+    """What the heads of the layers of one stack look at."""
+
+    name: str
+    """Whose it is; empty where there is no other."""
+    rows: list[str]
+    """[R], the tokens that look."""
+    columns: list[str]
+    """[C], the tokens that they look at."""
+    weights: Tensor
+    """[L, H, R, C]."""
+    causal: bool
+    """Whether a token sees only those up to itself."""
+    rollout: Tensor | None
+    """[L, R, C]; `None` where the rows are not the columns."""
+
+
+def attention_of(
+    found: Sequence[Tensor], encoder: int, causal: bool, tokens: list[str], source: list[str]
+) -> tuple[Attention, ...]:
+    """The attention of each stack, and of a second one to the first.
+
+    Args:
+        found: [1, H, R, C] each, in the order in which they were computed.
+        encoder: layers of the first of two stacks; 0 = there is one.
+        causal: whether one stack sees only what comes before.
+        tokens: [R] of the last stack.
+        source: [T] of the first of two.
+    """
+    whole = [weights.float().cpu() for weights in found]
+    if not encoder:
+        weights = torch.cat(whole)
+        return (Attention("", tokens, tokens, weights, causal, rollout(weights)),)
+    first, own, across = (
+        torch.cat(part) for part in (whole[:encoder], whole[encoder::2], whole[encoder + 1 :: 2])
+    )
+    return (
+        Attention("from target to source", tokens, source, across, False, None),
+        Attention("within the target", tokens, tokens, own, True, rollout(own)),
+        Attention("within the source", source, source, first, False, rollout(first)),
+    )
 
 
 class AttentionWeights(TorchFunctionMode):

@@ -11,6 +11,7 @@ from torch import Tensor
 from dslm.inference.mistakes import lost
 from dslm.inference.trained import Trained
 from dslm.inspection.row import Row
+from dslm.model.stages import Value
 from dslm.objectives.completion import Fill
 
 TOKENS = 2048
@@ -21,6 +22,15 @@ def scores_of(outputs: Any) -> Tensor:
     """The scores of tokens [B, S, V] among the outputs of a model, which may score pairs too."""
     scores: Tensor = outputs if isinstance(outputs, Tensor) else outputs[0]
     return scores
+
+
+def inputs_of(trained: Trained, row: Row, ids: Sequence[int]) -> Value:
+    """What a model reads of a row with some ids: these alone, or behind the row's source."""
+    tokens = torch.tensor([ids], device=trained.device)
+    if not row.source:
+        return tokens
+    source = torch.tensor([row.source], device=trained.device)
+    return (source, *map({"targets": tokens}.get, trained.objective.extras))
 
 
 @torch.no_grad()
@@ -50,12 +60,12 @@ def log_likelihoods(trained: Trained, row: Row, positions: Sequence[int]) -> lis
 
 def _scores(trained: Trained, row: Row, positions: Sequence[int]) -> Iterator[Tensor]:
     """The scores [some, V] by which tokens are predicted, float32."""
-    ids = torch.tensor([row.ids], device=trained.device)
     how = trained.objective.completion()
     if not isinstance(how, Fill):
-        scores = scores_of(trained.model(ids))
+        scores = scores_of(trained.model(inputs_of(trained, row, row.ids)))
         yield scores[0, torch.tensor(positions) - 1].float()
         return
+    ids = torch.tensor([row.ids], device=trained.device)
     at_once = max(1, TOKENS // len(row.ids))
     for part in torch.split(torch.tensor(positions), at_once):
         hidden = ids.repeat(len(part), 1)

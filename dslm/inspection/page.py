@@ -6,10 +6,12 @@ import base64
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from dslm.inspection.attention import Attention
 from dslm.inspection.look import Guess, Look
 from dslm.report.markup import fill
 from dslm.report.page import write_page
@@ -20,7 +22,7 @@ DARKEST = 12.0
 """Bits of surprisal from which on a token is as dark as can be."""
 
 
-def write_look(found: Look, page: Path, name: str, about: Sequence[str], causal: bool) -> None:
+def write_look(found: Look, page: Path, name: str, about: Sequence[str]) -> None:
     """Write the page.
 
     Args:
@@ -28,49 +30,59 @@ def write_look(found: Look, page: Path, name: str, about: Sequence[str], causal:
         page: the file; an older one is replaced in one move.
         name: of the run.
         about: what is known of it, in a few words each.
-        causal: whether a token sees only those up to itself.
 
     Raises:
         SetupError: the page cannot be written.
     """
-    write_page(page, render(found, name, about, causal))
+    write_page(page, render(found, name, about))
 
 
-def render(found: Look, name: str, about: Sequence[str], causal: bool) -> str:
+def render(found: Look, name: str, about: Sequence[str]) -> str:
     """The page as text; the arguments are those of `write_look`."""
-    layers, heads, size, _ = found.weights.shape
-    tokens = [shown(token) for token in found.tokens]
     bits = [one for one in found.bits if one is not None]
-    data = {
-        "tokens": tokens,
-        "layers": layers,
-        "heads": heads,
-        "causal": causal,
-        "weights": packed(found.weights, causal),
-        "rollout": packed(found.rollout, causal),
-    }
+    figures = [("tokens", f"{len(found.tokens):,}")]
+    if found.source:
+        figures.insert(0, ("tokens of the source", f"{len(found.source):,}"))
+    if bits:
+        figures.append(("surprisal", f"{sum(bits):.1f} bits"))
+        figures.append(("a token", f"{sum(bits) / len(bits):.2f} bits"))
+    last = found.lens[-1]
     return fill(
         "inspect.html",
         title=f"{name} · a look inside",
         name=name,
         about=about,
-        causal=causal,
-        tokens=tokens,
-        bits=found.bits,
+        predicts=found.predicts,
+        tokens=[*map(shown, found.tokens)],
+        source=[*map(shown, found.source)],
+        bits=found.bits if bits else None,
         darkest=DARKEST,
-        figures=[
-            ("tokens", f"{size:,}"),
-            ("surprisal", f"{sum(bits):.1f} bits"),
-            ("a token", f"{sum(bits) / len(bits):.2f} bits"),
-        ],
+        figures=figures,
+        answers=[_cell(last[n]) if n in found.asked else None for n in range(len(last))],
+        asked=bool(found.asked),
         target=_cell(found.target),
         position=found.position,
-        saliency=shares(found.saliency),
+        saliency=shares([*found.source_saliency, *found.saliency]),
         lens=[[_cell(guess) for guess in layer] for layer in found.lens],
-        layers=layers,
-        heads=heads,
-        data=data,
+        stacks=[one.name for one in found.attention],
+        layers=len(found.attention[0].weights),
+        heads=found.attention[0].weights.shape[1],
+        data=[_packed(one) for one in found.attention],
     )
+
+
+def _packed(one: Attention) -> dict[str, Any]:
+    """The attention of a stack as the script of the page reads it."""
+    layers, heads, _, _ = one.weights.shape
+    return {
+        "rows": [*map(shown, one.rows)],
+        "columns": [*map(shown, one.columns)],
+        "layers": layers,
+        "heads": heads,
+        "causal": one.causal,
+        "weights": packed(one.weights, one.causal),
+        "rollout": None if one.rollout is None else packed(one.rollout, one.causal),
+    }
 
 
 def shown(piece: str) -> str:
@@ -83,7 +95,7 @@ def packed(weights: Tensor, causal: bool) -> str:
     """Weights in [0, 1] as deflated bytes in base64, each in 255ths, row after row.
 
     Args:
-        weights: […, S, S].
+        weights: […, R, C].
         causal: whether what is above the diagonal is left out.
     """
     whole = weights.clamp(0, 1).mul(255).round().byte()

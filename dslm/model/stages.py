@@ -164,6 +164,8 @@ def with_mask(value: Value, layers: Sequence[Stage], training: bool) -> Value:
         return value
     place = 1 + extras.index("visibility")
     numbers: Any = value[place]
+    if numbers is None:
+        return value
     own = [stage for stage in layers if stage.module is Block and not stage.config.encoder_layers]
     needed = any(stage.sees_all for stage in own)
     made = visible(numbers, config.head_width, needed, training and config.dropout > 0)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -26,6 +26,9 @@ from dslm.sampling.stream import Samples, WindowSpec
 from dslm.shards.labels import task_of
 from dslm.shards.shard_set import ShardSet
 from dslm.tokenizers.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Record = Mapping[str, Any]
 """A record of labelled data: values by the names of its fields."""
@@ -156,6 +159,25 @@ class Task(Objective):
             references: `Example.reference` of each.
         """
         return found
+
+    def asked(self, texts: Sequence[str], coder: Coder) -> tuple[list[int], list[int]] | None:
+        """What the model reads of texts without labels, and where it predicts classes.
+
+        Args:
+            texts: one, or the two of a pair.
+            coder: makes the ids.
+
+        Returns:
+            Ids and positions; `None` where no classes are predicted.
+
+        Raises:
+            UnusableError: a text is missing, or one too many.
+        """
+        return None
+
+    def logs(self, scores: Tensor) -> Tensor:
+        """Log-probabilities of classes [..., C], of their scores."""
+        return scores.float().log_softmax(-1)
 
     @abstractmethod
     def scores(

@@ -21,6 +21,7 @@ from dslm.metrics.calibration import expected_calibration_error
 from dslm.model.config import NO_CLASSES
 from dslm.objectives.base import Context
 from dslm.objectives.batch import IGNORE, Batch, as_batch, filled
+from dslm.objectives.completion import Continue
 from dslm.sampling.stream import Samples
 from dslm.tasks.base import Coder, Example, Prediction, Record, Task, UnusableError, field_of
 from dslm.tasks.template import fill
@@ -127,6 +128,10 @@ class Choice(Task):
         options = filled(tokens, width, IGNORE)
         learned = np.where(right[:, None], options, IGNORE)
         return as_batch([rows, filled([span - 1 for span in spans], width, 0)], [learned, options])
+
+    def completion(self) -> Continue:
+        """It continues texts."""
+        return Continue()
 
     def loss(self, outputs: Any, labels: Any) -> Tensor:
         """Of the right options' tokens, in nats."""

@@ -154,6 +154,23 @@ class Classification(Task):
         pairs = zip(gold, found, strict=True)
         return [Prediction(a[0], b[0]) if single else Prediction(a, b) for a, b in pairs]
 
+    def logs(self, scores: Tensor) -> Tensor:
+        """Of several classes, each is there or not by itself."""
+        from torch.nn import functional as F
+
+        return (
+            F.logsigmoid(scores.float())
+            if self.settings.labels == "several"
+            else super().logs(scores)
+        )
+
+    def asked(self, texts: Sequence[str], coder: Coder) -> tuple[list[int], list[int]]:
+        """The vector that is classified."""
+        if len(texts) != (wanted := 2 if self.settings.second else 1):
+            raise UnusableError(f"is {len(texts)} texts, but the model reads {wanted}")
+        ids, _ = coder.framed([*map(coder.ids, texts)])
+        return ids, [0 if self.context.full else len(ids) - 1]
+
     def scores(
         self, found: Sequence[Prediction], classes: Sequence[str], seed: int
     ) -> dict[str, Estimate]:

@@ -105,6 +105,15 @@ class Tagging(Task):
             for gold, found in rows
         ]
 
+    def asked(self, texts: Sequence[str], coder: Coder) -> tuple[list[int], list[int]]:
+        """The first token of each word."""
+        if len(texts) != 1:
+            raise UnusableError(f"is {len(texts)} texts, but the model reads 1")
+        words = texts[0].split()
+        record = {self.settings.words: words, self.settings.tags: ["O"] * len(words)}
+        (example,) = self.examples(self.settings, record, ("O",), coder)
+        return example.ids, [n for n, label in enumerate(example.labels) if label != IGNORE]
+
     def scores(
         self, found: Sequence[Prediction], classes: Sequence[str], seed: int
     ) -> dict[str, Estimate]:

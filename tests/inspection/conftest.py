@@ -1,13 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from helpers.hub import THEIRS, byte_level, word_pieces
 from helpers.models import shaken
+from playwright.sync_api import Browser, Page
 
+from dslm.commands import inspect as command
 from dslm.hub.importing import import_folder
 from dslm.inference.trained import Trained, load
 
@@ -28,3 +30,22 @@ def both(tmp_path: Path) -> Both:
         return load(tmp_path / "run"), theirs
 
     return make
+
+
+@pytest.fixture
+def opened(browser: Browser) -> Iterator[Any]:
+    """Opens the page of a run: ``opened(run)``; no error may come of it."""
+    errors: list[str] = []
+    context = browser.new_context(viewport={"width": 1100, "height": 900})
+
+    def opens(folder: Path) -> Page:
+        page = context.new_page()
+        page.on("console", lambda message: errors.append(message.text))
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto((folder / command.PAGE).as_uri())
+        page.wait_for_selector(".matrix:visible")
+        return page
+
+    yield opens
+    context.close()
+    assert errors == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +9,11 @@ import pytest
 import torch
 from helpers.pages import Page as Strict
 from helpers.untrained import learned_run, untrained_run
-from playwright.sync_api import Browser, Page
 
 from dslm.commands import inspect as command
 from dslm.commands.cli import run
 from dslm.inference.trained import load
+from dslm.inspection.attention import Attention
 from dslm.inspection.look import Look, look
 from dslm.inspection.page import packed, render, shown
 from dslm.inspection.row import row_of
@@ -29,25 +28,6 @@ def runs(tmp_path_factory: Any, shard_set: Path, deepspeed_file: Path) -> dict[s
     causal = learned_run(folder / "causal", shard_set, deepspeed_file)
     more = ["objective.kind=masked", "model.transform=true"]
     return {"causal": causal, "masked": learned_run(folder / "m", shard_set, deepspeed_file, *more)}
-
-
-@pytest.fixture
-def opened(browser: Browser) -> Iterator[Any]:
-    """Opens the page of a run: ``opened(run)``; no error may come of it."""
-    errors: list[str] = []
-    context = browser.new_context(viewport={"width": 1100, "height": 900})
-
-    def opens(folder: Path) -> Page:
-        page = context.new_page()
-        page.on("console", lambda message: errors.append(message.text))
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto((folder / command.PAGE).as_uri())
-        page.wait_for_selector(".matrix:visible")
-        return page
-
-    yield opens
-    context.close()
-    assert errors == []
 
 
 def found_by(folder: Path) -> Look:
@@ -66,9 +46,11 @@ def test_the_pointer_reads_weights_of_every_head(
     size = len(found.tokens)
     row, column = (size - 1, 4)
     page.locator("[name=layer]").select_option(label="2")
-    wanted = {"mean of all": found.weights[1].mean(0), "rollout up to this layer": found.rollout[1]}
+    (seen,) = found.attention
+    assert seen.rollout is not None
+    wanted = {"mean of all": seen.weights[1].mean(0), "rollout up to this layer": seen.rollout[1]}
     for head in (0, 1):
-        wanted[str(head + 1)] = found.weights[1, head]
+        wanted[str(head + 1)] = seen.weights[1, head]
     box = page.locator(".matrix")
     for choice, weights in wanted.items():
         page.locator("[name=head]").select_option(label=choice)
@@ -115,11 +97,11 @@ def test_the_page_is_one_whole_file_of_some_kilobytes(
     torch.manual_seed(0)
     weights = torch.randn(4, 4, 64, 64).softmax(-1)
     guess = seen.target
-    wide = Look(
-        ["word"] * 64, [9.5] * 64, weights, weights[:, 0], [[guess] * 64] * 5, 63, guess, [0.1] * 64
-    )
+    words = ["word"] * 64
+    shown = Attention("", words, words, weights, True, weights[:, 0])
+    wide = Look("next", words, [9.5] * 64, (shown,), [[guess] * 64] * 5, 63, guess, [0.1] * 64)
     page = tmp_path / "page.html"
-    page.write_text(render(wide, "run", ["step 1"], causal=True))
+    page.write_text(render(wide, "run", ["step 1"]))
     assert page.stat().st_size <= 100_000
     assert Strict(page).links == []
     assert len(packed(weights, causal=False)) > len(packed(weights, causal=True))

@@ -64,8 +64,8 @@ def test_attention_is_that_of_transformers(kind: str, both: Any) -> None:
     with torch.no_grad():
         wanted = torch.cat(told(theirs, row.ids).attentions)
     found = look(trained, row)
-    assert found.weights.shape == wanted.shape
-    assert float((found.weights - wanted).abs().max()) <= 1e-5
+    assert found.attention[0].weights.shape == wanted.shape
+    assert float((found.attention[0].weights - wanted).abs().max()) <= 1e-5
 
 
 def test_rollout_follows_paths_through_the_layers() -> None:

@@ -166,9 +166,9 @@ def test_everything_that_is_wrong_is_told_at_once(run: Path, tmp_path: Path) -> 
         dispatch(["evaluate", *words, "steps=5", "--shots", "9", "--shots-from", str(data)])
     assert [problem.where for problem in caught.value.problems] == ["steps=5", "--shots-from"]
     with pytest.raises(UserError) as caught:
-        dispatch(["evaluate", *words, "objective.choice.opions=a"])
+        dispatch(["evaluate", *words, "objective.choice.option=a"])
     (problem,) = caught.value.problems
-    assert problem.where == "objective.choice.opions"
+    assert problem.where == "objective.choice.option"
     assert "options" in problem.fix
     with pytest.raises(UserError) as caught:
         dispatch(["evaluate", *words[:-1], "tagging"])
