@@ -20,6 +20,9 @@ from dslm.errors import Problem, SetupError
 
 Variables = Mapping[str, str]
 
+RANK = ("--local_rank", "--local-rank")
+"""What launchers say to each process, in older and newer versions of torch."""
+
 MPI = ("mpirun", "mpiexec")
 """The launchers whose processes find each other through MPI."""
 

@@ -9,9 +9,11 @@ from dslm.commands.evaluate_harness import add_harness, asks_harness, evaluate_h
 from dslm.commands.evaluate_task import evaluate_task
 from dslm.commands.kept import keep, used
 from dslm.commands.model_options import selected, text_for
+from dslm.commands.ranks import add_rank, check_shared, together
 from dslm.commands.rounding import add_rounding
 from dslm.commands.run_option import add_run, add_step
 from dslm.commands.task_options import add_task, for_task, shots
+from dslm.environment import World
 from dslm.errors import Problem, UserError
 from dslm.progress import Progress
 from dslm.run.results import add_evaluation
@@ -20,10 +22,16 @@ from dslm.tasks.base import Task
 
 def main(argv: list[str]) -> None:
     """Print loss, perplexity, bits per byte and what else the objective measures."""
+    with together() as world:
+        _evaluate(argv, world)
+
+
+def _evaluate(argv: list[str], world: World) -> None:
     options, found = _parser().parse_with_problems(argv)
     model = selected(options, found)
+    found.problems += check_shared(world, model, options)
     if asks_harness(options):
-        evaluate_harness(model, options, found)
+        evaluate_harness(model, world, options, found)
         return
     if options.data is None:
         found.problems.append(Problem("--data", None, "is missing", "see evaluate.py --help"))
@@ -34,7 +42,7 @@ def main(argv: list[str]) -> None:
     if options.task is not None and found.problems:
         raise UserError(*found.problems)
     if model is not None and task is not None:
-        evaluate_task(model, task, solved, options, found)
+        evaluate_task(model, world, task, solved, options, found)
         return
     if options.predictions:
         rule = "are those of a task, see --task"
@@ -48,7 +56,7 @@ def main(argv: list[str]) -> None:
     from dslm.inference.evaluate import evaluate
     from dslm.inference.trained import load_selected
 
-    trained = load_selected(model)
+    trained = load_selected(model, world)
     with Progress(shards.tokens - 1, "tokens", "evaluating") as progress:
         result = evaluate(trained, shards, progress.advance)
     figures = {
@@ -92,4 +100,5 @@ def _parser() -> Parser:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     add_harness(parser)
     add_rounding(parser)
+    add_rank(parser)
     return parser

@@ -9,6 +9,7 @@ from typing import Any
 
 from dslm.commands.cli import Parser, typed_path
 from dslm.commands.kept import keep, used
+from dslm.environment import World
 from dslm.errors import Problem, Problems, UserError
 from dslm.inference.harness_requests import check_objective
 from dslm.inference.harness_tasks import check_harness, find_tasks
@@ -44,7 +45,9 @@ def asks_harness(options: Namespace) -> bool:
     return any(getattr(options, name) is not None for name in OWN)
 
 
-def evaluate_harness(model: Selected | None, options: Namespace, found: Problems) -> None:
+def evaluate_harness(
+    model: Selected | None, world: World, options: Namespace, found: Problems
+) -> None:
     """Print the metrics of each task, with intervals; the options are those of ``evaluate``.
 
     Raises:
@@ -69,7 +72,7 @@ def evaluate_harness(model: Selected | None, options: Namespace, found: Problems
     from dslm.inference.harness_scores import measure
     from dslm.inference.trained import load_selected
 
-    trained = load_selected(model)
+    trained = load_selected(model, world)
     measured = measure(trained, tasks, options.num_fewshot, options.limit)
     if measured.shortened:
         print(

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 from dslm.commands.kept import keep, used
 from dslm.commands.model_options import text_for
+from dslm.environment import World
 from dslm.errors import Problems, UserError
 from dslm.files.whole import write_text
 from dslm.inference.selection import Selected, classes_of
@@ -23,12 +24,18 @@ from dslm.tasks.example_set import Labelling, example_set, summary
 
 
 def evaluate_task(
-    model: Selected, task: Task, shots: Sequence[Record], options: Namespace, found: Problems
+    model: Selected,
+    world: World,
+    task: Task,
+    shots: Sequence[Record],
+    options: Namespace,
+    found: Problems,
 ) -> None:
     """Print the metrics of a task.
 
     Args:
         model: whose objective is the task.
+        world: the ranks that share it.
         task: what is measured.
         shots: solved records before each.
         options: those of ``evaluate``.
@@ -41,7 +48,7 @@ def evaluate_task(
 
     classes = classes_of(model.folder.path, task)
     with _examples(model, task, options.data, classes, shots) as shards:
-        trained = load_selected(model)
+        trained = load_selected(model, world)
         with Progress(shards.documents, "examples", "evaluating") as progress:
             scored = score(trained, task, shards, classes, progress.advance)
         fingerprint = shards.fingerprint

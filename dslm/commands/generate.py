@@ -14,6 +14,8 @@ from dslm.commands.generate_options import check_output, options_parser, prompts
 from dslm.commands.generate_output import as_json, dumped, heading, lines_to
 from dslm.commands.kept import keep, used
 from dslm.commands.model_options import selected
+from dslm.commands.ranks import check_shared, together
+from dslm.environment import World
 from dslm.errors import UserError
 from dslm.inference.prompt_file import Prompt
 from dslm.inference.prompts import check_completion, check_prompts, mask_as_text
@@ -29,11 +31,17 @@ if TYPE_CHECKING:
 
 def main(argv: list[str]) -> None:
     """Print or write each prompt completed as the model was trained to."""
+    with together() as world:
+        _generate(argv, world)
+
+
+def _generate(argv: list[str], world: World) -> None:
     options, found = options_parser().parse_with_problems(argv)
     sampling = sampling_of(options, found)
     prompts = prompts_of(options, found)
     found.problems += check_output(options)
     model = selected(options, found)
+    found.problems += check_shared(world, model, options)
     if model is not None:
         asked = model.config.model, model.objective, model.tokenizer
         found.problems += check_prompts(prompts, *asked, str(model.folder.path))
@@ -48,7 +56,7 @@ def main(argv: list[str]) -> None:
 
     from dslm.inference.trained import load_selected
 
-    _write(load_selected(model), prompts, sampling, options)
+    _write(load_selected(model, world), prompts, sampling, options)
 
 
 def _write(

@@ -7,6 +7,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from dslm.commands.cli import Parser, typed_path
+from dslm.commands.ranks import add_rank
 from dslm.commands.rounding import add_rounding
 from dslm.commands.run_option import add_run, add_step
 from dslm.errors import Problem, Problems
@@ -24,6 +25,7 @@ def options_parser() -> Parser:
     _add_choice(parser)
     add_step(parser)
     add_rounding(parser)
+    add_rank(parser)
     return parser
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dslm.environment import read_world
 from dslm.errors import UserError
 from dslm.report import write_report
 from dslm.report.page import watch_of
@@ -30,8 +31,11 @@ def used(trained: Trained, options: Namespace) -> dict[str, Any]:
 def keep(run: Path, add: Add, found: Mapping[str, Any]) -> None:
     """Add a result, which has been printed, to the run; and to its report, if it has one.
 
-    A folder that cannot be written costs a warning and nothing else.
+    A folder that cannot be written costs a warning and nothing else. Of several ranks the first one
+    writes.
     """
+    if not read_world().is_main:
+        return
     try:
         add(run, found)
         page = RunFolder(run).report

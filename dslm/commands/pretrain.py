@@ -6,11 +6,12 @@ import argparse
 import traceback
 
 from dslm.commands.cli import Parser, explain
-from dslm.commands.pretrain_options import RANK, said_once, without_options, without_rank
+from dslm.commands.pretrain_options import said_once, without_options, without_rank
 from dslm.config.help import describe
 from dslm.config.overrides import merge
 from dslm.environment import World, read_world
 from dslm.errors import Problem, Problems, UserError
+from dslm.launchers import RANK
 from dslm.run.config import RunConfig
 from dslm.run.presets import PRESETS
 from dslm.run.settings import decided

@@ -9,6 +9,7 @@ from dslm.config.foreign import Answer
 from dslm.config.likely import FLAGS, word
 from dslm.config.overrides import assignment, read_value
 from dslm.errors import Problem, UserError, nearest
+from dslm.launchers import RANK
 from dslm.run.explained import answered
 from dslm.run.presets import PRESETS
 from dslm.train.file_kinds import DEEPSPEED, OPTIONS, SETTINGS, START, option_of
@@ -16,8 +17,6 @@ from dslm.train.words import DASHES, NEGATIVE, full_key, is_flag, is_key, meant_
 
 FILES = (OPTIONS[DEEPSPEED], OPTIONS[SETTINGS])
 """The options that take a file."""
-RANK = ("--local_rank", "--local-rank")
-"""What launchers say to each process, in older and newer versions of torch."""
 
 
 def without_options(arguments: Sequence[str], parser: Parser) -> tuple[list[str], list[Problem]]:

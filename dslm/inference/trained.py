@@ -8,18 +8,24 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from dslm.environment import World
 from dslm.errors import CheckpointError
 from dslm.inference.calibration import calibrate
 from dslm.inference.mistakes import lost, mended
 from dslm.inference.selection import Calibration, Selected, select
+from dslm.inference.shared import SharedTransformer
 from dslm.model.quantize import quantize, ready_for_use
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
 from dslm.objectives.base import Objective
+from dslm.parallel.world import device as device_of
+from dslm.parallel.world import join
 from dslm.quantization.config import QuantizationConfig
 from dslm.run.checkpoint import read_weights, verify_weights
 from dslm.run.config import RunConfig
 from dslm.tokenizers.tokenizer import Tokenizer
+
+ALONE = World()
 
 
 @dataclass(frozen=True)
@@ -63,11 +69,12 @@ def load(
     return load_selected(select(run, step, quantization, calibration), to_use=to_use)
 
 
-def load_selected(chosen: Selected, *, to_use: bool = True) -> Trained:
+def load_selected(chosen: Selected, world: World = ALONE, *, to_use: bool = True) -> Trained:
     """Load a model that has been looked up.
 
     Args:
         chosen: from `select`.
+        world: the ranks that share it, each of which must call it.
         to_use: as for `load`.
 
     Raises:
@@ -77,9 +84,14 @@ def load_selected(chosen: Selected, *, to_use: bool = True) -> Trained:
         raise CheckpointError(*mended(chosen.folder, chosen.step, wrong))
     config, objective = chosen.config, chosen.objective
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    layers = stages(config.model, config.seed, objective.extras)
     with torch.device("meta"):  # shapes alone: nothing is drawn, nor held twice
-        model = Transformer(stages(config.model, config.seed, objective.extras))
-    model.layers.load_state_dict(_finite(read_weights(chosen.checkpoint)), assign=True)
+        model = Transformer(layers) if world.size == 1 else SharedTransformer(layers, world)
+    weights = read_weights(chosen.checkpoint, [*map(int, model.layers)])
+    model.layers.load_state_dict(_finite(weights), assign=True)
+    if world.size > 1:
+        join(world)
+        device = torch.device(device_of(world))
     quantize(model, chosen.quantization)
     model.to(device).eval()
     if chosen.calibration is not None:

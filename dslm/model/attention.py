@@ -24,6 +24,8 @@ from dslm.model.visibility import Visibility, attend, following
 class Cache(Memory):
     """Keys and values of the tokens a layer has seen, so that generation reads each token once.
 
+    They take memory when the first ones come.
+
     Args:
         config: the model's shape.
         batch: number of sequences.
@@ -33,10 +35,9 @@ class Cache(Memory):
 
     def __init__(self, config: ModelConfig, batch: int, capacity: int, like: Tensor) -> None:
         super().__init__(batch)
-        shape = (batch, config.query_groups, capacity, config.head_width)
-        # Zeros: places behind a shorter text are left out, but what is no number would show.
-        self.keys = like.new_zeros(shape)
-        self.values = like.new_zeros(shape)
+        self._shape, self._like = (config.query_groups, capacity, config.head_width), like
+        self.held: tuple[Tensor, Tensor] | None = None
+        """Keys and values [B, K, capacity, E] of all texts."""
         self.source: Source | None = None
         """What a decoder's block keeps of the source of each text, once it has read it."""
 
@@ -49,21 +50,34 @@ class Cache(Memory):
             places: [B, S], the positions of the new tokens, see `Memory.places`.
         """
         rows = torch.arange(len(places), device=places.device)[:, None]
-        self.keys[rows, :, places] = keys.transpose(1, 2)
-        self.values[rows, :, places] = values.transpose(1, 2)
-        self.lengths = [length + places.shape[1] for length in self.lengths]
+        for held, new in zip(self._room(), (keys, values), strict=True):
+            held[rows, :, places] = new.transpose(1, 2)
+        self.advance(places.shape[1])
+        held_keys, held_values = self._room()
         longest = max(self.lengths)
-        return self.keys[:, :, :longest], self.values[:, :, :longest]
+        return held_keys[:, :, :longest], held_values[:, :, :longest]
 
     def _keep(self, rows: list[int]) -> None:
-        self.keys, self.values = self.keys[rows], self.values[rows]
+        if self.held is not None:
+            keys, values = self.held
+            self.held = keys[rows], values[rows]
         self.source = self.source and self.source.of(rows)
 
     def _put(self, rows: list[int], other: Cache) -> None:
         assert other.source is None, "texts behind an encoder begin together"
+        if other.held is None:
+            return
         longest = max(other.lengths)
-        self.keys[rows, :, :longest] = other.keys[:, :, :longest]
-        self.values[rows, :, :longest] = other.values[:, :, :longest]
+        for held, new in zip(self._room(), other.held, strict=True):
+            held[rows, :, :longest] = new[:, :, :longest]
+
+    def _room(self) -> tuple[Tensor, Tensor]:
+        """`held`, made if it is not there yet."""
+        if self.held is None:
+            shape = len(self.lengths), *self._shape
+            # Zeros: places behind a shorter text are left out, but what is no number would show.
+            self.held = self._like.new_zeros(shape), self._like.new_zeros(shape)
+        return self.held
 
 
 class Attention(nn.Module):

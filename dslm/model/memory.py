@@ -30,6 +30,10 @@ class Memory(ABC):
         """The positions [B, S] of some new tokens of each text."""
         return torch.tensor(self.lengths, device=device)[:, None] + torch.arange(new, device=device)
 
+    def advance(self, tokens: int) -> None:
+        """Each text has become so many tokens longer."""
+        self.lengths = [length + tokens for length in self.lengths]
+
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with these texts, in this order; one may come several times."""
         self.lengths = [self.lengths[row] for row in rows]

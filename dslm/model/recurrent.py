@@ -31,7 +31,7 @@ class State(Memory):
     def replace(self, vectors: list[Tensor], tokens: int) -> None:
         """Remember the vectors that reading some more tokens has left."""
         self.vectors = vectors
-        self.lengths = [length + tokens for length in self.lengths]
+        self.advance(tokens)
 
     def _keep(self, rows: list[int]) -> None:
         self.vectors = [vector[:, rows] for vector in self.vectors]

@@ -184,11 +184,14 @@ def read_state(folder: Path) -> dict[str, Any]:
     return read_json(folder / "state.json")
 
 
-def read_weights(folder: Path) -> dict[str, Any]:
-    """All weights of a checkpoint by name, without moments."""
+def read_weights(folder: Path, layers: Iterable[int] | None = None) -> dict[str, Any]:
+    """The weights of a checkpoint by name, without moments; of some layers or of all."""
     from safetensors.torch import load_file
 
     files = sorted(folder.glob("layer-*[0-9].safetensors"))
+    if layers is not None:
+        wanted = {layer_file(index, moments=False) for index in layers}
+        files = [file for file in files if file.name in wanted]
     return {name: tensor for file in files for name, tensor in load_file(file).items()}
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -60,6 +61,27 @@ def launch(
     file = folder.parent / f"{folder.name}.json"
     file.write_text(json.dumps(deepspeed))
     arguments = [*words, f"run={folder}", "--deepspeed_config", str(file)]
+    return together("pretrain", arguments, folder, ranks, timeout, prepare)
+
+
+def together(
+    command: str,
+    arguments: list[str],
+    folder: Path,
+    ranks: int,
+    timeout: float = 180.0,
+    prepare: Callable[[int], None] | None = None,
+) -> Ended:
+    """Run a command by a number of ranks, and wait for the end.
+
+    Args:
+        command: of dslm.
+        arguments: of the command.
+        folder: beside it is what the ranks print.
+        ranks: how many.
+        timeout: as for `launch`.
+        prepare: as for `launch`.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOAD)
     outputs = [folder.parent / f"{folder.name}.{rank}" for rank in range(ranks)]
@@ -70,7 +92,7 @@ def launch(
     processes = [
         context.Process(
             target=_rank,
-            args=(rank, ranks, port, arguments, str(outputs[rank])),
+            args=(rank, ranks, port, [command, *arguments], str(outputs[rank])),
             kwargs={"prepare": prepare} if prepare else {},
         )
         for rank in range(ranks)
@@ -128,9 +150,11 @@ def _rank(
     import torch
 
     from dslm.commands.cli import run
-    from dslm.commands.main import command
+    from dslm.commands.main import dispatch
 
     torch.set_num_threads(1)
     if prepare is not None:
         prepare(rank)
-    os._exit(run(command("pretrain"), arguments))
+    code = run(dispatch, arguments)
+    sys.stdout.flush()
+    os._exit(code)

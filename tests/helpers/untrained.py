@@ -25,7 +25,8 @@ def untrained_run(
     folder: Path, shard_set: Path, deepspeed_file: Path, *more: str, factor: float = 1.0
 ) -> Path:
     """A run of an untrained model, its weights times a factor, with one checkpoint."""
-    words = ["tiny", "model.layers=1", "model.width=16", *more]
+    layers = [] if any(word.startswith("model.layers=") for word in more) else ["model.layers=1"]
+    words = ["tiny", *layers, "model.width=16", *more]
     job = _begun(folder, shard_set, deepspeed_file, words)
     return _written(job, Transformer(stages(job.config.model, seed=5)), factor)
 

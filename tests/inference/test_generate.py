@@ -100,9 +100,9 @@ def test_the_cache_holds_what_is_asked_for_in_the_precision_of_the_model(
     config = small(**KINDS["llama"])
     model = build(config).eval().to(dtype)
     assert len(write_one(model, config, [1] * given, GREEDY, asked)) == asked
-    assert made[0].keys.shape == (1, 2, held, 8)
-    assert max(cache.keys.shape[2] for cache in made) <= 16
-    assert {cache.values.dtype for cache in made} == {dtype}
+    assert made[0].held[0].shape == (1, 2, held, 8)
+    assert max(cache.held[0].shape[2] for cache in made) <= 16
+    assert {cache.held[1].dtype for cache in made} == {dtype}
 
 
 @pytest.mark.parametrize(
