@@ -11,6 +11,7 @@ from typing import Any
 from dslm.commands.columns import columns
 from dslm.errors import Problem
 from dslm.progress import counted, duration, human
+from dslm.run.best import LOSS
 from dslm.run.checkpoint_list import Inventory, Listed, Measured
 from dslm.run.checkpoint_prune import Pruning
 from dslm.run.standing import seconds_since
@@ -30,10 +31,13 @@ def list_screen(run: Path, standing: str, found: Inventory) -> Iterator[str]:
     count = counted(len(found.checkpoints), "checkpoint")
     yield " · ".join([str(run), f"{count}, {human(size)}B", *([standing] if standing else [])])
     if found.checkpoints:
-        head = ["step", "tokens", "loss", "validation", "size", "age", "layout", "state"]
+        metric = [] if found.best_by == LOSS else [found.best_by]
+        head = ["step", "tokens", "loss", "validation", *metric, "size", "age", "layout", "state"]
         rows = [_row(one, found) for one in found.checkpoints]
         yield ""
-        yield from columns([head, *rows], "step tokens loss validation size age")
+        yield from columns(
+            [head, *rows], " ".join(["step tokens loss validation size age", *metric])
+        )
     yield from _problems(found)
     if found.unfinished:
         by = "being written or removed now" if found.in_use else "left by a killed run; may go"
@@ -53,7 +57,8 @@ def _row(one: Listed, found: Inventory) -> list[str]:
         *(["milestone"] if one.is_milestone else []),
     ]
     tokens = human(one.tokens) if one.tokens is not None else NONE
-    numbers = [_measured(value, one.step) for value in (one.loss, one.validation_loss)]
+    values = [one.loss, one.validation_loss, *([] if found.best_by == LOSS else [one.metric])]
+    numbers = [_measured(value, one.step) for value in values]
     size = f"{human(one.bytes)}B"
     layout = layout_words(one.layout) or NONE
     return [str(one.step), tokens, *numbers, size, age(one.written), layout, ", ".join(words)]

@@ -30,9 +30,8 @@ from dslm.errors import (
     suggest,
 )
 from dslm.launchers import leave_message
+from dslm.run.best import Step
 
-KINDS: dict[Any, str] = {int: "a whole number", float: "a number"}
-"""What the value of an option is called, by its type."""
 MISSING = "the following arguments are required: "
 COMPLAINT = re.compile(r"argument ([^:]+): (.+)", re.DOTALL)
 
@@ -40,6 +39,19 @@ COMPLAINT = re.compile(r"argument ([^:]+): (.+)", re.DOTALL)
 def typed_path(text: str) -> Path:
     """A path as it is typed, also within quotes, where no shell replaces ``~``."""
     return Path(os.path.expanduser(text))
+
+
+def typed_step(text: str) -> Step:
+    """The step of a checkpoint, or ``best``."""
+    return "best" if text == "best" else int(text)
+
+
+KINDS: dict[Any, str] = {
+    int: "a whole number",
+    float: "a number",
+    typed_step: "a whole number, or best",
+}
+"""What the value of an option is called, by its type."""
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):

@@ -15,6 +15,7 @@ from dslm.inference.calibration import calibrate
 from dslm.inference.selection import Calibration, select
 from dslm.inference.trained import load_selected
 from dslm.quantization.config import QuantizationConfig
+from dslm.run.best import Step
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Exported:
 def export_run(
     run: Path,
     folder: Path,
-    step: int | None = None,
+    step: Step = None,
     quantization: QuantizationConfig | None = None,
     format: str = "floats",
     calibration: Calibration | None = None,

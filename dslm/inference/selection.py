@@ -17,6 +17,7 @@ from dslm.quantization.config import (
     QuantizationConfig,
     check_quantization,
 )
+from dslm.run.best import Step
 from dslm.run.checkpoint import verify_sizes
 from dslm.run.config import RunConfig
 from dslm.run.folder import RunFolder
@@ -54,7 +55,7 @@ class Selected:
 
 def select(
     run: Path,
-    step: int | None = None,
+    step: Step = None,
     quantization: QuantizationConfig | None = None,
     calibration: Calibration | None = None,
 ) -> Selected:
@@ -62,7 +63,7 @@ def select(
 
     Args:
         run: the folder of its run.
-        step: which checkpoint; the newest unless given.
+        step: which checkpoint, by number or as ``best``; the newest unless given.
         quantization: what is rounded; as in training unless given.
         calibration: the text for which linear maps are rounded; to nearest unless given.
 

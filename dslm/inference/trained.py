@@ -21,6 +21,7 @@ from dslm.objectives.base import Objective
 from dslm.parallel.world import device as device_of
 from dslm.parallel.world import join
 from dslm.quantization.config import QuantizationConfig
+from dslm.run.best import Step
 from dslm.run.checkpoint import read_weights, verify_weights
 from dslm.run.config import RunConfig
 from dslm.tokenizers.tokenizer import Tokenizer
@@ -46,7 +47,7 @@ class Trained:
 
 def load(
     run: Path,
-    step: int | None = None,
+    step: Step = None,
     quantization: QuantizationConfig | None = None,
     calibration: Calibration | None = None,
     *,

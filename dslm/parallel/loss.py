@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -31,6 +32,8 @@ class LossFunction:
         """[parts]: what the sums of a micro-batch are multiplied by."""
         self.collect = False
         """Whether metrics are collected; they take a pass over all scores."""
+        self.observe: Callable[[Any, Any], object] | None = None
+        """Called with outputs and labels before the loss, which may overwrite the outputs."""
         self.limit: float | None = None
         """The highest loss of a step that is made; `None` makes it whatever its loss."""
         self.group: Any = None
@@ -43,6 +46,8 @@ class LossFunction:
         """The loss, a float32 scalar; the outputs may be overwritten."""
         if self.collect and self.objective.measures:
             self._collected.append(self.objective.measure(outputs, labels))
+        if self.observe is not None:
+            self.observe(outputs, labels)
         loss = (self.objective.loss(outputs, labels) * self.weights).sum()
         spoil_gradient(loss, self._above_limit(loss.detach()))
         return loss

@@ -15,7 +15,7 @@ from typing import Any
 
 from dslm.errors import Problem, UserError
 from dslm.files.whole import read_json
-from dslm.run.best import best
+from dslm.run.best import LOSS, best
 from dslm.run.checkpoint import checkpoints, read_state, total_bytes, unfinished, verify_sizes
 from dslm.run.folder import RunFolder
 from dslm.run.metrics import Line, read_metrics
@@ -42,6 +42,8 @@ class Listed:
     loss: Measured | None
     """The last one measured until this step."""
     validation_loss: Measured | None
+    metric: Measured | None
+    """Of a task, the one by which the best is chosen."""
     bytes: int
     written: str
     """When, as ISO 8601 in UTC."""
@@ -71,7 +73,9 @@ class Inventory:
     newest_whole: int | None
     """The step from which the run would go on."""
     best: int | None
-    """The step of the one with the lowest validation loss, see `dslm.run.best`."""
+    """The step of the best one, see `dslm.run.best`…"""
+    best_by: str
+    """… and by what it is chosen: ``loss``, or a metric."""
     keep: int | None
     """How many of the newest the run keeps by its own settings…"""
     keep_every: int | None
@@ -127,9 +131,9 @@ def take_inventory(folder: RunFolder) -> Inventory:
     """What checkpoints a run has, without reading their tensors."""
     config = known_record(folder).get("config", {})
     keep, keep_every = (positive(config.get(key)) for key in ("keep", "keep_every"))
-    lines = read_metrics(folder.metrics)
+    by, lines = str(config.get("best_by") or LOSS), read_metrics(folder.metrics)
     listed = [
-        _listed(step, path, lines, keep_every) for step, path in checkpoints(folder.checkpoints)
+        _listed(step, path, lines, keep_every, by) for step, path in checkpoints(folder.checkpoints)
     ]
     there = [one for one in listed if one.path.is_dir()]  # a run in training removes some
     return Inventory(
@@ -140,6 +144,7 @@ def take_inventory(folder: RunFolder) -> Inventory:
         ],
         newest_whole=max((one.step for one in there if not one.damage), default=None),
         best=best(folder.checkpoints),
+        best_by=by,
         keep=keep,
         keep_every=keep_every,
         in_use=not is_free(folder.path / ".lock"),
@@ -158,7 +163,9 @@ def folder_bytes(folder: Path) -> int:
     return 0
 
 
-def _listed(step: int, path: Path, lines: Sequence[Line], keep_every: int | None) -> Listed:
+def _listed(
+    step: int, path: Path, lines: Sequence[Line], keep_every: int | None, by: str
+) -> Listed:
     samples, layout = None, described(path, "layout", "plan")
     with suppress(UserError):
         samples = read_state(path).get("samples")
@@ -170,6 +177,7 @@ def _listed(step: int, path: Path, lines: Sequence[Line], keep_every: int | None
         tokens=samples * sequence if isinstance(samples, int) and sequence else None,
         loss=_last(lines, "loss", step),
         validation_loss=_last(lines, "validation_loss", step),
+        metric=None if by == LOSS else _last(lines, f"validation_{by}", step),
         bytes=folder_bytes(path),
         written=_written(path),
         layout=layout,

@@ -51,8 +51,9 @@ class DataConfig:
     augmentation: AugmentationConfig = Field(default_factory=AugmentationConfig)
     validation: str | None = None
     """Folder of the shard set on which the loss is measured during training; null = none."""
-    validation_windows: Count = 1000
-    """How many windows of it at most, from its beginning."""
+    validation_windows: Count | None = None
+    """How many windows or examples of it at most, from its beginning; null = 1,000 windows, or all
+    examples of a task."""
     verify: bool = True
     """Whether the checksums of all shards are compared before training (1 GB a second)."""
 
@@ -108,13 +109,17 @@ class RunConfig:
     keep_every: Count | None = None
     """Keep those of every multiple of this step too."""
     keep_best: bool = True
-    """Keep the one with the lowest validation loss too, of those at whose step it was measured."""
+    """Keep the best one too, of those at whose step was measured."""
+    best_by: str | None = None
+    """By what the best one is chosen, and `patience` counts: loss, or a metric of the task, such as
+    accuracy or f1; null = the first metric of a task, else the loss."""
     save_failures: Count = 3
     """End the run when that many checkpoints in a row could not be written."""
     target_loss: Positive | None = None
     """Stop when the validation loss is at most this."""
     patience: Count | None = None
-    """Stop when that many measurements in a row have not lowered the validation loss."""
+    """Stop when that many measurements in a row have not bettered the validation loss, or what else
+    `best_by` says."""
     stall_minutes: Positive | None = None
     """Minutes without a micro-batch or a written file after which a run has stalled: the late rank
     is named, and all end; null = 10 times the slowest so far, 1 minute (10 of saving) at least."""
@@ -133,7 +138,7 @@ def check_run(config: RunConfig) -> list[Problem]:
     if (first := config.quantization.start_step) >= config.steps:
         rule = f"leaves none of steps = {config.steps} to be rounded"
         problems.append(Problem("quantization.start_step", first, rule, "use a smaller one"))
-    for key in ("target_loss", "patience"):
+    for key in ("target_loss", "patience", "best_by"):
         if getattr(config, key) is not None and config.data.validation is None:
             rule = "needs a validation set"
             problems.append(Problem(key, getattr(config, key), rule, "set data.validation=FOLDER"))

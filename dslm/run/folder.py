@@ -21,6 +21,7 @@ from dslm.config.parse import parse
 from dslm.config.renamed import with_current_names
 from dslm.errors import CheckpointError, ConfigError, Problem, UserError
 from dslm.files.whole import appearing_folder, read_json, write_json
+from dslm.run.best import Step, best
 from dslm.run.checkpoint import check_format, checkpoint_folder, checkpoints
 from dslm.run.config import RENAMED, RunConfig
 from dslm.run.heartbeats import Heartbeats
@@ -122,13 +123,16 @@ class RunFolder:
         """Write ``quantization.json``."""
         write_json(self.quantization, found)
 
-    def find_checkpoint(self, step: int | None) -> tuple[int, Path]:
-        """A checkpoint of the run, by its step, or the newest.
+    def find_checkpoint(self, step: Step) -> tuple[int, Path]:
+        """A checkpoint of the run, by its step, the best, or the newest.
 
         Raises:
             CheckpointError: there is none.
         """
         known = dict(checkpoints(self.checkpoints))
+        if step == "best" and (step := best(self.checkpoints)) is None and known:
+            rule, fix = "nothing was measured at any checkpoint", "leave it out for the newest"
+            raise CheckpointError(Problem("--step", "best", rule, fix))
         if not known or (step is not None and step not in known):
             rule = f"has no checkpoint of step {step}" if known else "has no checkpoint yet"
             again = "let it train as far as its first one (checkpoint_interval)"

@@ -145,12 +145,6 @@ def parse_object(text: str) -> dict[str, Any] | None:
         return None
 
 
-def validation_losses(path: Path, step: int) -> list[float]:
-    """The validation losses that a run measured until a step, in their order."""
-    lines = [line for line in read_metrics(path) if int(line["step"] or 0) <= step]
-    return [line.get("validation_loss") or math.inf for line in lines if "validation_loss" in line]
-
-
 def skipped_steps(path: Path, step: int) -> int:
     """How many steps float16's loss scale had left out until a step."""
     counts = [n.get("skipped_steps") for n in read_metrics(path) if int(n["step"] or 0) <= step]

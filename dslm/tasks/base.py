@@ -181,15 +181,23 @@ class Task(Objective):
 
     @abstractmethod
     def scores(
-        self, found: Sequence[Prediction], classes: Sequence[str], seed: int
+        self, found: Sequence[Prediction], classes: Sequence[str], seed: int, resamples: int = 1000
     ) -> dict[str, Estimate]:
-        """The metrics of the task with their intervals, the most telling one first.
+        """The metrics of the task with their intervals, each the better the higher.
 
         Args:
             found: a prediction for each record.
             classes: what numbers are called.
             seed: of the bootstrap.
+            resamples: of the bootstrap; none where no interval is asked for.
         """
+
+    def metrics(self, classes: Sequence[str]) -> tuple[str, ...]:
+        """The names of `scores`, the most telling one first, by which the best model is chosen.
+
+        Without any the loss chooses it, and validation measures nothing else.
+        """
+        return ()
 
     @abstractmethod
     def named(self, numbers: Any, classes: Sequence[str]) -> Any:

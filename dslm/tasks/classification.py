@@ -172,14 +172,18 @@ class Classification(Task):
         return ids, [0 if self.context.full else len(ids) - 1]
 
     def scores(
-        self, found: Sequence[Prediction], classes: Sequence[str], seed: int
+        self, found: Sequence[Prediction], classes: Sequence[str], seed: int, resamples: int = 1000
     ) -> dict[str, Estimate]:
         """Accuracy and F1 of classes, correlations of amounts."""
         records = np.array(found, dtype=np.float64)
         return {
-            name: estimate(records, partial(_of_pairs, metric), seed)
+            name: estimate(records, partial(_of_pairs, metric), seed, resamples)
             for name, metric in METRICS[self.settings.labels].items()
         }
+
+    def metrics(self, classes: Sequence[str]) -> tuple[str, ...]:
+        """All of `scores`."""
+        return tuple(METRICS[self.settings.labels])
 
     def named(self, numbers: Any, classes: Sequence[str]) -> Any:
         """The class, the list of classes, or the amount."""

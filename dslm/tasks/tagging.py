@@ -7,12 +7,13 @@ for nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from pydantic.dataclasses import dataclass
 
+from dslm.arrays import Int64Array
 from dslm.config.parse import STRICT
 from dslm.metrics.bootstrap import Estimate, estimate
 from dslm.metrics.entities import counts, entities, scores
@@ -32,6 +33,12 @@ from dslm.tasks.base import (
 
 ENTITY = re.compile(r"O|[BIES]-.+")
 """Tags that mark entities."""
+BY_ENTITY: dict[str, Callable[[Int64Array], float]] = {
+    "f1": lambda rows: scores(rows).f1,
+    "precision": lambda rows: scores(rows).precision,
+    "recall": lambda rows: scores(rows).recall,
+}
+"""What is measured of entities; the first is the most telling."""
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
@@ -115,25 +122,31 @@ class Tagging(Task):
         return example.ids, [n for n, label in enumerate(example.labels) if label != IGNORE]
 
     def scores(
-        self, found: Sequence[Prediction], classes: Sequence[str], seed: int
+        self, found: Sequence[Prediction], classes: Sequence[str], seed: int, resamples: int = 1000
     ) -> dict[str, Estimate]:
         """F1, precision and recall of entities where tags mark them, and accuracy."""
         right = np.array([[np.equal(*one).sum(), len(one.gold)] for one in found])
-        named = {"accuracy": estimate(right, _share, seed)}
-        if not all(ENTITY.fullmatch(name) for name in classes):
+        named = {"accuracy": estimate(right, _share, seed, resamples)}
+        if not _mark_entities(classes):
             return named
         gold = [entities(self.named(one.gold, classes)) for one in found]
         counted = counts(gold, [entities(self.named(one.found, classes)) for one in found])
-        by_entity = {
-            "f1": lambda rows: scores(rows).f1,
-            "precision": lambda rows: scores(rows).precision,
-            "recall": lambda rows: scores(rows).recall,
+        found_by = {
+            name: estimate(counted, one, seed, resamples) for name, one in BY_ENTITY.items()
         }
-        return {name: estimate(counted, one, seed) for name, one in by_entity.items()} | named
+        return found_by | named
+
+    def metrics(self, classes: Sequence[str]) -> tuple[str, ...]:
+        """All of `scores`."""
+        return (*(BY_ENTITY if _mark_entities(classes) else ()), "accuracy")
 
     def named(self, numbers: Any, classes: Sequence[str]) -> list[str]:
         """The tags."""
         return [classes[number] for number in numbers]
+
+
+def _mark_entities(classes: Sequence[str]) -> bool:
+    return all(ENTITY.fullmatch(name) for name in classes)
 
 
 def _share(rows: Any) -> float:

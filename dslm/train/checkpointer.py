@@ -22,7 +22,7 @@ from dslm.errors import PeerError, RankError
 from dslm.model.initial import Numbers
 from dslm.parallel.engine import Engine
 from dslm.parallel.state import TrainingState
-from dslm.run.best import Measured, best, write_measured
+from dslm.run.best import best
 from dslm.run.checkpoint import layer_file, prune, read_state
 from dslm.run.checkpoint_writer import Writer
 from dslm.run.tensor_file import TensorFile
@@ -83,13 +83,13 @@ class Checkpointer:
         self._pending: Pending | None = None
         self._pruning: Thread | None = None
 
-    def save(self, step: int, samples: int, measured: Measured | None = None) -> None:
+    def save(self, step: int, samples: int, measured: Mapping[str, Any]) -> None:
         """Copy the state, and write the copy while the training goes on; every rank must call it.
 
         Args:
             step: optimizer steps made.
             samples: windows read.
-            measured: the validation loss at this step, if it has been measured.
+            measured: what the state holds of measurements, see `dslm.train.validation`.
 
         Raises:
             RankError: the checkpoint before this one was one failure too many, on this rank.
@@ -115,7 +115,7 @@ class Checkpointer:
             "loss_scale": state.loss_scale(),
             "optimizer": self.deepspeed["optimizer"]["type"],
             **write_phases(self.phases),
-            **write_measured(measured),
+            **measured,
         }
         queue = FileQueue(writer.write, self.beat)
         for file, tensors in self._copies(state).items():

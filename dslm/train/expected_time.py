@@ -11,6 +11,7 @@ from dslm.parallel.devices import Cluster, Device, find_device
 from dslm.parallel.world import device
 from dslm.train.batches import evaluation_rows
 from dslm.train.prepare import Job
+from dslm.train.validated import validation_rows
 
 FORWARD = 1 / 3
 """Share of the work of a step that its forward pass is."""
@@ -54,7 +55,7 @@ def _measuring(job: Job, rank: Device, steps: int) -> float:
     shards, config = job.sources.validation, job.config
     if shards is None or not steps:
         return 0.0
-    rows = min(len(evaluation_rows(shards, job.objective)), config.data.validation_windows)
+    rows = validation_rows(config, len(evaluation_rows(shards, job.objective)))
     times = max(1, -(-steps // config.evaluation_interval)) * len(job.objective.held_out())
     per_token = FORWARD * flops_per_token(config.model, job.objective.scored_fraction)
     peak = ATTAINED * (rank.half if halves(job.deepspeed) else rank.single)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from dslm.environment import World
 from dslm.launchers import MPI
+from dslm.run.best import best_measured
 from dslm.run.schedule import length, settled
 from dslm.run.status import Ending
 from dslm.train.prepare import Job
@@ -21,8 +22,12 @@ def last_screen(job: Job, world: World, words: Sequence[str], ending: Ending) ->
     dropped = ("fresh=",) if preempted else ("fresh=", "steps=")
     again = [word for word in words if not word.startswith(dropped)]
     again += [] if preempted else _longer(job)
+    chosen, best = best_measured(job.folder.checkpoints), ""
+    if chosen is not None and config.keep_best:
+        best = f"step {chosen[0]:,}, {chosen[1]}; --step best takes it"
     lines = [
         ("ended", ending.how),
+        *([("best", best)] if best else []),
         ("folder", f"{run}: report.html, metrics.jsonl, checkpoints/, logs/"),
         ("evaluate", f"python launch/evaluate.py {run} --data {shlex.quote(held_out)}"),
         *([("generate", f"{generate} {completion.example}")] if completion else []),

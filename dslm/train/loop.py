@@ -7,7 +7,7 @@ loop's own state is those two integers.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,15 +18,12 @@ from dslm.objectives.batch import Batch
 from dslm.parallel.engine import Engine
 from dslm.parallel.hardware import memory_gib, peak_flops
 from dslm.parallel.layer_norms import LayerNorms
-from dslm.run.best import Measured
-from dslm.run.metrics import Line, skipped_steps, validation_losses
+from dslm.run.metrics import Line, skipped_steps
 from dslm.run.status import Ending
-from dslm.signals import Stopped
 from dslm.train.batches import training_batch
 from dslm.train.checkpointer import Checkpointer
 from dslm.train.data_watch import DataWatch
 from dslm.train.divergence import Watch
-from dslm.train.held_out import held_out
 from dslm.train.predicted import Prediction
 from dslm.train.prepare import Job
 from dslm.train.rewind import Rewinds, Spike
@@ -34,6 +31,7 @@ from dslm.train.run_logger import RunLogger
 from dslm.train.scheduled import set_for_step
 from dslm.train.stuck import warning
 from dslm.train.throughput import Throughput
+from dslm.train.validation import Validation
 from dslm.train.watchdog import Watchdog
 
 
@@ -82,24 +80,22 @@ class Loop:
         self.rewinds = Rewinds(job, checkpointer, logger)
         wanted = self.config.layer_norms_interval is not None
         self.norms = LayerNorms(engine, checkpointer.layers) if wanted else None
-        self.begin(Position())
+        self.validation = Validation(job, engine, device, logger, self.watch, watchdog)
+        self.begin(Position(), {})
 
-    def begin(self, position: Position, measured: Iterable[float] = ()) -> None:
-        """Set where `run` begins, and the validation losses measured until then."""
+    def begin(self, position: Position, numbers: Mapping[str, Any]) -> None:
+        """Set where `run` begins, and the numbers in the checkpoint that was written there."""
         self.position = position
         self.watch.begin(position.step)
         self.throughput = Throughput(self.config.steps - position.step, self.plan.tokens_per_step)
-        self.best, self.misses = math.inf, 0
-        self.measured: tuple[int, Measured] | None = None
+        self.validation.begin(numbers)
         self.engine.loss_function.pop_metrics()  # of the steps that only materialized moments
-        for loss in measured:
-            self.compare(loss)
 
     def resume(self, numbers: Mapping[str, Any]) -> None:
         """Set that `run` begins where a checkpoint was written, given the numbers in it."""
         metrics, step = self.job.folder.metrics, numbers["step"]
         position = Position(step, numbers["samples"], skipped_steps(metrics, step))
-        self.begin(position, validation_losses(metrics, step))
+        self.begin(position, numbers)
 
     def run(self) -> Ending:
         """Train until the steps are made, a goal is reached, or some rank is asked to stop."""
@@ -118,7 +114,9 @@ class Loop:
             self.checkpointer.publish_if_written()
             asked = self.engine.stop.reason()
             if asked is None and self.due(self.config.evaluation_interval):
-                reason = self.measure()
+                reason = self.validation.measure(
+                    self.position.step, self.position.samples, self.throughput
+                )
                 asked = self.engine.stop.reason()
             if reason or asked or self.due(self.config.checkpoint_interval):
                 self.save()
@@ -225,56 +223,6 @@ class Loop:
             self.peak = max(self.peak, peak_flops(self.device, self.engine.half) or 0.0)
         return used / self.peak if used <= self.peak else None
 
-    def measure(self) -> str | None:
-        """Measure the validation loss; returns a reason to stop, if there is one.
-
-        When some rank is asked to stop, the measurement is cut short and not recorded.
-        """
-        try:
-            loss = self.validation_loss()
-        except Stopped:
-            return None
-        return None if loss is None else self.reason_to_stop(loss)
-
-    def validation_loss(self) -> float | None:
-        """Measure and log; `None` where there is no shard set to measure on.
-
-        Raises:
-            Stopped: some rank was asked to stop in the middle.
-        """
-        shards = self.job.sources.validation
-        if shards is None:
-            return None
-        self.watch.judge()
-        with self.throughput.paused(), self.watchdog.during("measuring"):
-            found, measured = held_out(self.job, shards, self.engine, self.device)
-        line: Line = {
-            "step": self.position.step,
-            "tokens": self.position.samples * self.plan.sequence,
-            "validation_loss": found.loss,
-            **{f"validation_{name}": value for name, value in measured.items()},
-            "seconds": self.throughput.seconds(),
-        }
-        self.logger.log(line, self.throughput)
-        self.watch.validation(self.position.step, found.loss)
-        self.measured = self.position.step, found
-        return found.loss
-
-    def reason_to_stop(self, loss: float) -> str | None:
-        """Why to stop after a validation loss; `None` to go on."""
-        config = self.config
-        self.compare(loss)
-        if config.target_loss is not None and loss <= config.target_loss:
-            return f"validation loss {loss:.4f} reached target_loss = {config.target_loss}"
-        if config.patience is not None and self.misses >= config.patience:
-            return f"validation loss not below {self.best:.4f} for {self.misses} measurements"
-        return None
-
-    def compare(self, loss: float) -> None:
-        """Count how often in a row the validation loss was not below its best."""
-        self.misses = 0 if loss < self.best else self.misses + 1
-        self.best = min(self.best, loss)
-
     def save(self) -> None:
         """Begin to write a checkpoint, but never one of a model that is already lost."""
         position = self.position
@@ -284,6 +232,5 @@ class Loop:
             self.data_watch.look(now=True)
             steps = range(self.config.bad_steps.skip + 1)
             self.watch.before_saving(position.step, (next(self.coming_batch(n)) for n in steps))
-            step, measured = self.measured or (None, None)
-            measured = measured if step == position.step else None
+            measured = self.validation.numbers(position.step)
             self.checkpointer.save(position.step, position.samples, measured)

@@ -52,6 +52,7 @@ from dslm.train.file_kinds import read_settings
 from dslm.train.mixture import first_phase, phases_from
 from dslm.train.plan import load_deepspeed, plan_of
 from dslm.train.precision import precision_of
+from dslm.train.validated import check_validation, with_validation
 from dslm.train.word_vectors.embedding import check_word_vectors
 from dslm.train.words import sorted_words
 
@@ -218,7 +219,9 @@ def fitted(
 ) -> RunConfig:
     """The settings with vocabulary and classes of the data; what does not fit it is collected."""
     config = _with_added_ids(config, sources, objective, source)
+    config = with_validation(config, objective, sources)
     found.problems += check_sources_fit(sources, config, objective)
+    found.problems += check_validation(config, objective, sources)
     if source:
         found.problems += check_init_from(source, config.model, sources.train[0])
     return _with_vocabulary(config, sources, objective)

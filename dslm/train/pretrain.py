@@ -205,4 +205,5 @@ def _run_logger(record: RunRecord, step: int, messages: UserStream) -> Iterator[
     wanted = boards(job.config, job.folder.path, job.settings)
     with Metrics(job.folder.metrics, step, wanted, record.put_back) as metrics:
         skipped = SkippedSteps(job.folder.skipped, step)
-        yield RunLogger(job.config.steps, metrics, messages, skipped)
+        best_by = job.config.best_by
+        yield RunLogger(job.config.steps, metrics, messages, skipped, best_by)

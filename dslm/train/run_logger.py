@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from dslm.progress import counted, duration, human
 from dslm.run.bad_steps import SkippedSteps
+from dslm.run.best import LOSS
 from dslm.run.metrics import Line, Metrics
 from dslm.train.output import UserStream
 from dslm.train.throughput import Throughput
@@ -25,6 +26,7 @@ class RunLogger:
         metrics: the file, or `None` on a rank without one.
         messages: the user's standard error, or `None` on a rank without a user.
         skipped: the record of steps that are left out, or `None` on a rank without one.
+        best_by: the metric by which the best checkpoint is chosen, if it is one.
     """
 
     def __init__(
@@ -33,9 +35,11 @@ class RunLogger:
         metrics: Metrics | None,
         messages: UserStream | None,
         skipped: SkippedSteps | None = None,
+        best_by: str | None = None,
     ) -> None:
         self.steps, self.metrics, self.messages = steps, metrics, messages
         self.skipped = skipped
+        self.best_by = "" if best_by in (None, LOSS) else best_by
         self.spacing = max(1, steps // LINES)
         self.shown = -self.spacing
 
@@ -64,7 +68,9 @@ class RunLogger:
             figures = [f"validation loss {line['validation_loss']:.4f}"]
             if (floats := line.get("validation_float_loss")) is not None:
                 figures.append(f"as floats {floats:.4f}")
-            figures += _accuracies(line)
+            if (value := line.get(f"validation_{self.best_by}")) is not None:
+                figures.append(f"{self.best_by.replace('_', ' ')} {value:.4f}")
+            figures += _accuracies(line, f"validation_{self.best_by}")
             self.message(f"step {step:,}/{self.steps:,} · {' · '.join(figures)}")
         elif step - self.shown >= self.spacing or step == self.steps:
             self.shown = step
@@ -101,9 +107,9 @@ class RunLogger:
         return " · ".join(figure for figure in figures if figure)
 
 
-def _accuracies(line: Line) -> Iterator[str]:
-    """The accuracies of an objective, such as ``pair accuracy 71.0 %``."""
+def _accuracies(line: Line, *shown: str) -> Iterator[str]:
+    """The accuracies of an objective that are not shown yet, such as ``pair accuracy 71.0 %``."""
     for key, value in line.items():
-        if key.endswith("_accuracy") and value is not None:
+        if key.endswith("_accuracy") and key not in shown and value is not None:
             name = key.removeprefix("validation_").replace("_", " ")
             yield f"{name} {100 * value:.1f} %"

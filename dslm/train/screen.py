@@ -14,6 +14,7 @@ from dslm.parallel.memory import Memory, estimate
 from dslm.parallel.parameter_bytes import parameter_bytes_line
 from dslm.progress import counted, duration, human
 from dslm.quantization.config import QuantizationConfig
+from dslm.run.best import LOSS
 from dslm.run.config import RunConfig
 from dslm.run.schedule import warmup_steps
 from dslm.train.precision import float8_lines, sums_note
@@ -230,7 +231,8 @@ def _saves(job: Job) -> str:
     if config.keep_every is not None:
         chosen += f", every multiple of {config.keep_every:,}"
     if _keeps_best(job):
-        chosen += " and the best"
+        by = "" if config.best_by in (None, LOSS) else f" by {config.best_by}"
+        chosen += f" and the best{by}"
     size = f"{human(job.checkpoint_bytes)}B each, {chosen} kept"
     interval = min(config.checkpoint_interval, config.steps)
     return f"every {'step' if interval == 1 else f'{interval:,} steps'}, {size}"

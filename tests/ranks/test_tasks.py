@@ -12,7 +12,9 @@ import pytest
 from helpers.deepspeed_json import deepspeed
 from helpers.launching import Ended, launch
 
+from dslm.commands.main import dispatch
 from dslm.config.parse import parse
+from dslm.run.best import best
 from dslm.tasks.base import Coder
 from dslm.tasks.example_set import Labelling, example_set
 from dslm.tasks.registry import TASKS
@@ -45,10 +47,47 @@ def trained(
     data = example_set(folder / "records.jsonl", folder / "set", how).folder
     words = ["tiny", *SHAPE.split(), f"objective.kind={kind}", f"data.train={data}"]
     words += [f"data.validation={data}", "model.attention=full", "schedule.kind=constant"]
-    words.append("schedule.warmup_steps=2")
+    words += ["schedule.warmup_steps=2", "evaluation_interval=5", "checkpoint_interval=5", "keep=1"]
     ended = launch(folder / "run", [*words, "steps=20"], deepspeed(0), 1)
     assert ended.code == 0, ended.messages
     return ended, words
+
+
+def measured(ended: Ended) -> dict[str, list[float]]:
+    """Every metric of every validation."""
+    text = (ended.folder / "metrics.jsonl").read_text()
+    lines = [*map(json.loads, text.splitlines())]
+    held_out = [line for line in lines if "validation_loss" in line]
+    return {name: [line[name] for line in held_out] for name in held_out[0] if name != "seconds"}
+
+
+def test_the_checkpoint_that_is_kept_has_the_best_metric_and_evaluates_to_it(
+    trained: tuple[Ended, list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    ended, words = trained
+    by = "f1" if "objective.kind=tagging" in words else "accuracy"
+    found = measured(ended)
+    pairs = zip(found[f"validation_{by}"], found["validation_loss"], found["step"], strict=True)
+    metric, loss, step = min(pairs, key=lambda one: (-one[0], one[1]))
+    assert best(ended.folder / "checkpoints") == step
+    kept = {entry.name for entry in (ended.folder / "checkpoints").iterdir()}
+    assert kept == {f"step-{step:08d}", "step-00000020"}
+    assert f"the best by {by} kept" in ended.messages
+    assert f"{by} {metric:.4f}" in ended.messages
+    assert f"best     step {step}, {by} {metric:.4f} (loss {loss:.4f})" in ended.results
+    data = next(word for word in words if word.startswith("data.validation=")).partition("=")[2]
+    dispatch(["evaluate", str(ended.folder), "--data", data, "--step", "best", "--json"])
+    figures = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert figures["step"] == step
+    assert figures["loss"] == pytest.approx(loss, abs=1e-6)
+    for name in set(found) - {"step", "tokens", "validation_loss"}:
+        at = found["step"].index(step)
+        assert figures.get(name.removeprefix("validation_"), found[name][at]) == pytest.approx(
+            found[name][at], abs=1e-6
+        )
+    dispatch(["checkpoint", "list", str(ended.folder)])
+    table = capsys.readouterr().out
+    assert f"{metric:.4f}" in next(line for line in table.splitlines() if "best" in line)
 
 
 def test_a_task_is_learned(trained: tuple[Ended, list[str]]) -> None:
@@ -68,6 +107,10 @@ def test_a_layout_does_not_change_the_losses(
     assert ended.code == 0, ended.messages
     assert ended.metrics()[0] == pytest.approx(alone.metrics()[0], abs=1e-6)
     assert ended.metrics() == pytest.approx(alone.metrics(), abs=1e-4)
+    found, reference = measured(ended), measured(alone)
+    assert len(found["validation_accuracy"]) == 4
+    for name in reference:
+        assert found[name] == pytest.approx(reference[name], abs=1e-4), name
 
 
 def test_what_zero_2_began_a_pipeline_goes_on_with(

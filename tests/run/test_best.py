@@ -1,15 +1,16 @@
-"""The checkpoint with the lowest validation loss stays beside the newest."""
+"""The checkpoint with the best metric, or the lowest loss, stays beside the newest."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dslm.run.best import Measured, best, read_measured, write_measured
+from dslm.run.best import Measured, best, best_measured, read_measured, write_measured
 from dslm.run.checkpoint import checkpoints, prune
 from dslm.run.checkpoint_writer import Writer
 
@@ -28,7 +29,10 @@ def saved(root: Path, measured: Mapping[int, float | None], data: str = "a", row
     return root
 
 
-@given(st.builds(Measured, losses, st.text(), st.integers(1)))
+metrics = st.dictionaries(st.sampled_from(["f1", "accuracy"]), st.sampled_from([0.0, 0.5, 1.0]))
+
+
+@given(st.builds(Measured, losses, st.text(), st.integers(1), metrics, st.just("f1")))
 def test_what_is_written_is_read(measured: Measured) -> None:
     assert read_measured(write_measured(measured)) == measured
 
@@ -46,6 +50,44 @@ def test_the_lowest_of_those_that_were_measured_is_the_best(tmp_path: Path) -> N
     assert best(saved(tmp_path, {1: None, 2: None})) is None
     assert best(saved(tmp_path, {3: 2.5, 4: 2.25, 5: 3.0, 6: None})) == 4
     assert best(saved(tmp_path, {7: 2.25})) == 7
+
+
+@given(st.lists(st.builds(Measured, losses, st.just("a"), st.just(9), metrics, st.just("f1"))))
+def test_the_highest_metric_is_the_best_then_the_lowest_loss_then_the_newest(
+    found: list[Measured],
+) -> None:
+    with TemporaryDirectory() as folder:
+        for step, one in enumerate(found):
+            save(Path(folder), step, one)
+        chosen = best(Path(folder))
+    if chosen is None:
+        assert not found
+        return
+    top = found[chosen]
+    for step, one in enumerate(found):
+        both = one.metrics.get("f1", -1.0), top.metrics.get("f1", -1.0)
+        assert both[0] <= both[1]
+        assert both[0] < both[1] or one.loss >= top.loss
+        assert both[0] < both[1] or one.loss > top.loss or step <= chosen
+        assert not one.beats(top)
+
+
+def test_what_decides_is_what_the_newest_measurement_says(tmp_path: Path) -> None:
+    def measured(loss: float, accuracy: float, by: str) -> Measured:
+        return Measured(loss, "a", 9, {"accuracy": accuracy, "f1": 1 - accuracy}, by)
+
+    save(tmp_path, 1, measured(1.0, 0.2, "accuracy"))
+    save(tmp_path, 2, measured(2.0, 0.9, "accuracy"))
+    assert best(tmp_path) == 2
+    save(tmp_path, 3, measured(3.0, 0.5, "loss"))
+    assert best(tmp_path) == 1
+    save(tmp_path, 4, measured(4.0, 0.5, "f1"))
+    assert best_measured(tmp_path) == (1, measured(1.0, 0.2, "accuracy"))
+    save(tmp_path, 5, measured(5.0, 0.1, "f1"))
+    assert best(tmp_path) == 5
+    save(tmp_path, 6, None)
+    saved(tmp_path, {7: 9.0}, data="b")
+    assert best(tmp_path) == 7
 
 
 def test_losses_of_other_rows_are_not_compared(tmp_path: Path) -> None:
