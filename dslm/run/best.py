@@ -34,7 +34,7 @@ class Measured:
     """The fingerprint of their shard set."""
     rows: int
     metrics: Mapping[str, float] = field(default_factory=dict)
-    """Those of a task, each the better the higher; one that is not finite is left out."""
+    """By which it may be chosen, each the better the higher; one that is not finite is left out."""
     by: str = LOSS
     """The one by which checkpoints are compared, or `LOSS`."""
 

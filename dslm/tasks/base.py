@@ -183,7 +183,7 @@ class Task(Objective):
     def scores(
         self, found: Sequence[Prediction], classes: Sequence[str], seed: int, resamples: int = 1000
     ) -> dict[str, Estimate]:
-        """The metrics of the task with their intervals, each the better the higher.
+        """The metrics of the task with their intervals, the most telling one first.
 
         Args:
             found: a prediction for each record.
@@ -193,9 +193,10 @@ class Task(Objective):
         """
 
     def metrics(self, classes: Sequence[str]) -> tuple[str, ...]:
-        """The names of `scores`, the most telling one first, by which the best model is chosen.
+        """Those of `scores` by which the best model may be chosen, the most telling one first.
 
-        Without any the loss chooses it, and validation measures nothing else.
+        Each is the better the higher. Without any the loss chooses it, and validation measures
+        nothing else.
         """
         return ()
 

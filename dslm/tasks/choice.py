@@ -162,7 +162,7 @@ class Choice(Task):
         return made
 
     def scores(
-        self, found: Sequence[Prediction], classes: Sequence[str], seed: int
+        self, found: Sequence[Prediction], classes: Sequence[str], seed: int, resamples: int = 1000
     ) -> dict[str, Estimate]:
         """Accuracy of the likeliest option, and of the likeliest by byte; calibration (Guo 2017).
 
@@ -177,10 +177,14 @@ class Choice(Task):
         confidence = [1 / np.exp(one - one.max()).sum() for one in sums]
         calibrated = np.stack([confidence, right[0]], 1)
         return {
-            "accuracy": estimate(right[0], np.mean, seed),
-            "accuracy_by_byte": estimate(right[1], np.mean, seed),
-            "calibration_error": estimate(calibrated, _calibration_error, seed),
+            "accuracy": estimate(right[0], np.mean, seed, resamples),
+            "accuracy_by_byte": estimate(right[1], np.mean, seed, resamples),
+            "calibration_error": estimate(calibrated, _calibration_error, seed, resamples),
         }
+
+    def metrics(self, classes: Sequence[str]) -> tuple[str, ...]:
+        """Both accuracies."""
+        return "accuracy", "accuracy_by_byte"
 
     def named(self, numbers: Any, classes: Sequence[str]) -> Any:
         """The number of the right option, or of the likeliest with what all of them got."""

@@ -182,7 +182,7 @@ class Classification(Task):
         }
 
     def metrics(self, classes: Sequence[str]) -> tuple[str, ...]:
-        """All of `scores`."""
+        """All of them."""
         return tuple(METRICS[self.settings.labels])
 
     def named(self, numbers: Any, classes: Sequence[str]) -> Any:

@@ -137,7 +137,7 @@ class Tagging(Task):
         return found_by | named
 
     def metrics(self, classes: Sequence[str]) -> tuple[str, ...]:
-        """All of `scores`."""
+        """All of them."""
         return (*(BY_ENTITY if _mark_entities(classes) else ()), "accuracy")
 
     def named(self, numbers: Any, classes: Sequence[str]) -> list[str]:

@@ -38,8 +38,9 @@ def held_out(
         device: torch's name of this rank's device.
 
     Returns:
-        The loss and the metrics of a task; and by their names the other losses and what the
-        objective measures; where the layers round, ``float_loss`` is the loss if they did not.
+        The loss, and by what the best model may be chosen; and by their names the other losses,
+        what the objective measures, and the metrics of a task; where the layers round,
+        ``float_loss`` is the loss if they did not.
 
     Raises:
         Stopped: some rank was asked to stop in the middle.
@@ -53,21 +54,22 @@ def held_out(
         batches = validation_batches(source, rows, job.plan, make, engine.replica, device, dropout)
         return engine.mean(engine.evaluate(batches, engine.stop.check))
 
-    losses, makers, metrics = {}, objective.held_out(), dict[str, float]()
+    losses, makers, names = {}, objective.held_out(), validated(objective, shards)
     engine.collect(False)
-    with _predictions(engine, validated(objective, shards)) as predicted:
+    with _predictions(engine, names) as predicted:
         for name, make in makers.items():
             engine.loss_function.collect = name == LOSS
             losses[name] = measured(make)
-    if predicted is not None:
-        metrics = _scored(job, shards, rows, engine, predicted)
     loss, others = losses.pop(LOSS), {**losses, **engine.measures()}
+    if predicted is not None:
+        others |= _scored(job, shards, rows, engine, predicted)
     if engine.quantizer is not None and engine.quantizer.on:
         engine.loss_function.collect = False
         with engine.quantizer.paused():
             others["float_loss"] = measured(makers[LOSS])
-    found = Measured(loss, shards.fingerprint, rows, metrics, config.best_by or LOSS)
-    return found, others
+    metrics = {name: others[name] for name in names if name in others}
+    by = config.best_by or LOSS
+    return Measured(loss, shards.fingerprint, rows, metrics, by), others
 
 
 @contextmanager

@@ -63,7 +63,7 @@ class Validation:
                 found, others = held_out(self.job, shards, self.engine, self.device)
         except Stopped:
             return None
-        measured = {"loss": found.loss, **others, **found.metrics}
+        measured = {"loss": found.loss, **others}
         line: Line = {
             "step": step,
             "tokens": samples * self.job.plan.sequence,
