@@ -1,7 +1,7 @@
-"""Tagging of words: named entities, parts of speech.
+"""Tagging: named entities, parts of speech; of words, or of texts without words by characters.
 
 A word's tag is that of its first token (Devlin et al. 2018, section 5.3); its other tokens count
-for nothing.
+for nothing. For entities that are spans of characters see `spans`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pydantic.dataclasses import dataclass
 from dslm.arrays import Int64Array
 from dslm.config.parse import STRICT
 from dslm.metrics.bootstrap import Estimate, estimate
-from dslm.metrics.entities import counts, entities, scores
+from dslm.metrics.entities import Entity, counts, entities, scores
 from dslm.objectives.base import Context
 from dslm.objectives.batch import IGNORE, Batch, as_batch
 from dslm.sampling.stream import Samples
@@ -30,6 +30,7 @@ from dslm.tasks.base import (
     field_of,
     padded,
 )
+from dslm.tasks.spans import Placed, as_spans, example_of, kinds_in, placed, tags_that_may_occur
 
 ENTITY = re.compile(r"O|[BIES]-.+")
 """Tags that mark entities."""
@@ -49,6 +50,11 @@ class TaggingConfig:
     """The field of the words, a list, or a text whose words stand between spaces."""
     tags: str = "tags"
     """The field of their tags, one for each word."""
+    text: str = "text"
+    """The field of a text without words, such as a Chinese one."""
+    spans: str = "spans"
+    """The field of its entities, a list of {"start": 0, "end": 2, "label": "PER"} or [0, 2, "PER"]:
+    the first character and the one behind the last, counted from 0 in code points."""
 
 
 class Tagging(Task):
@@ -66,7 +72,12 @@ class Tagging(Task):
     @classmethod
     def classes(cls, settings: TaggingConfig, records: Iterable[Record]) -> tuple[str, ...]:
         """The tags that occur, sorted, ``O`` first."""
-        found = {tag for record in records for tag in _listed(record.get(settings.tags))}
+        found = set[str]()
+        for record in records:
+            if _has_spans(settings, record):
+                found |= tags_that_may_occur(kinds_in(record[settings.spans]))
+            else:
+                found |= {*_listed(record.get(settings.tags))}
         return tuple(sorted(found, key=lambda tag: (tag != "O", tag)))
 
     @classmethod
@@ -77,6 +88,9 @@ class Tagging(Task):
 
         Words that the model cannot read any more are left out, and the example counts as shortened.
         """
+        if _has_spans(settings, record):
+            text = str(field_of(record, settings.text))
+            return [example_of(text, record[settings.spans], classes, coder)]
         words = _listed(field_of(record, settings.words))
         tags = _listed(field_of(record, settings.tags))
         if len(words) != len(tags):
@@ -121,16 +135,24 @@ class Tagging(Task):
         (example,) = self.examples(self.settings, record, ("O",), coder)
         return example.ids, [n for n, label in enumerate(example.labels) if label != IGNORE]
 
+    def of_records(
+        self, found: Sequence[Prediction], references: Sequence[Any]
+    ) -> list[Prediction]:
+        """Of a text with spans each tag with the characters that it is of."""
+        pairs = zip(found, references, strict=True)
+        return [one if at is None else _placed(one, at["units"]) for one, at in pairs]
+
     def scores(
         self, found: Sequence[Prediction], classes: Sequence[str], seed: int, resamples: int = 1000
     ) -> dict[str, Estimate]:
         """F1, precision and recall of entities where tags mark them, and accuracy."""
-        right = np.array([[np.equal(*one).sum(), len(one.gold)] for one in found])
+        gold, given = ([_numbers(side) for side in sides] for sides in zip(*found, strict=True))
+        pairs = zip(gold, given, strict=True)
+        right = np.array([[np.equal(*one).sum(), len(one[0])] for one in pairs])
         named = {"accuracy": estimate(right, _share, seed, resamples)}
         if not _mark_entities(classes):
             return named
-        gold = [entities(self.named(one.gold, classes)) for one in found]
-        counted = counts(gold, [entities(self.named(one.found, classes)) for one in found])
+        counted = counts(_entities(gold, classes), _entities(given, classes))
         found_by = {
             name: estimate(counted, one, seed, resamples) for name, one in BY_ENTITY.items()
         }
@@ -140,9 +162,27 @@ class Tagging(Task):
         """All of them."""
         return (*(BY_ENTITY if _mark_entities(classes) else ()), "accuracy")
 
-    def named(self, numbers: Any, classes: Sequence[str]) -> list[str]:
-        """The tags."""
+    def named(self, numbers: Any, classes: Sequence[str]) -> list[Any]:
+        """The tags, or of a text with spans the entities."""
+        if numbers and isinstance(numbers[0], Placed):
+            return as_spans(numbers, classes)
         return [classes[number] for number in numbers]
+
+
+def _has_spans(settings: TaggingConfig, record: Record) -> bool:
+    return settings.spans in record and settings.words not in record
+
+
+def _placed(one: Prediction, places: Sequence[Any]) -> Prediction:
+    return Prediction(placed(one.gold, places), placed(one.found, places))
+
+
+def _numbers(tags: Sequence[Any]) -> list[int]:
+    return [tag.number if isinstance(tag, Placed) else tag for tag in tags]
+
+
+def _entities(texts: Sequence[Sequence[int]], classes: Sequence[str]) -> list[set[Entity]]:
+    return [entities([classes[number] for number in text]) for text in texts]
 
 
 def _mark_entities(classes: Sequence[str]) -> bool:
