@@ -43,6 +43,7 @@ def evaluate_task(
     """
     if found.problems:
         raise UserError(*found.problems)
+    from dslm.inference.errors_of_task import errors_of_task
     from dslm.inference.scoring import score
     from dslm.inference.trained import load_selected
 
@@ -52,6 +53,8 @@ def evaluate_task(
         with Progress(shards.documents, "examples", "evaluating") as progress:
             scored = score(trained, task, shards, classes, progress.advance)
         fingerprint = shards.fingerprint
+        predictions = scored.predictions
+        wrong = errors_of_task(trained, task, shards, classes, predictions, scored.losses)
     if options.predictions:
         pairs = [[task.named(side, classes) for side in one] for one in scored.predictions]
         lines = (json.dumps({"label": gold, "predicted": given}) for gold, given in pairs)
@@ -70,7 +73,9 @@ def evaluate_task(
         if options.predictions:
             print(f"{'written':<11}{options.predictions}")
     text = {"data": str(options.data), "fingerprint": fingerprint}
-    keep(model.folder.path, add_evaluation, {**used(trained, options), **text, **figures})
+    answers = {**task.analysis(predictions, classes), **wrong}
+    kept = {**used(trained, options), **text, **figures, "answers": answers}
+    keep(model.folder.path, add_evaluation, kept)
 
 
 def _lines(estimates: dict[str, Estimate], loss: float) -> list[str]:

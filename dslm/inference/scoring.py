@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -25,6 +26,8 @@ class Scored:
     predictions: list[Prediction]
     loss: float
     """The mean over everything that is scored."""
+    losses: list[float]
+    """The same of each example."""
 
 
 @torch.no_grad()
@@ -55,16 +58,29 @@ def score(
         rule = f"{rule} {', '.join(classes)}"
         fix = "give the file of records, of which examples are made for this run"
         raise DataError(Problem(str(shards.folder), None, rule, fix))
-    predictions, sums = list[Prediction](), torch.zeros(2, dtype=torch.float64)
+    predictions, sums = list[Prediction](), list[torch.Tensor]()
     source = evaluation_rows(shards, task)
     for samples in evenly(source, len(source)):
         inputs, labels = moved(task.batch(samples), lambda tensor: tensor.to(trained.device))
         outputs = trained.model(inputs)
         predictions += task.predicted(outputs, labels)
-        sums += torch.stack([task.loss(outputs, labels), task.counts(labels)], 1)[0].cpu()
+        sums.append(_row_sums(task, outputs, labels))
         if advance is not None:
             advance(len(samples.numbers))
     references = [reference_of(shards, number) for number in range(shards.documents)]
     records = list(task.of_records(predictions, references))
     estimates = task.scores(records, classes, trained.config.seed)
-    return Scored(estimates, records, float(sums[0] / sums[1]))
+    rows = torch.cat(sums)
+    total, losses = rows.sum(0), rows[:, 0] / rows[:, 1].clamp(min=1)
+    return Scored(estimates, records, float(total[0] / total[1]), losses.tolist())
+
+
+def _row_sums(task: Task, outputs: torch.Tensor, labels: Any) -> torch.Tensor:
+    """[B, 2] float64: of each row the sum of its losses, and of how many; outputs are used up."""
+    sums = []
+    for row in range(len(outputs)):
+        part = slice(row, row + 1)
+        own = tuple(one[part] for one in labels) if isinstance(labels, tuple) else labels[part]
+        counts = task.counts(own)
+        sums.append(torch.stack([task.loss(outputs[part], own)[0], counts[0]]))
+    return torch.stack(sums).double().cpu()

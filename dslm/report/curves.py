@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from dslm.report.chart import Chart, Line, Note
-from dslm.report.figures import best, smoothed_as, uniform_loss
+from dslm.report.figures import best, best_by, highest, smoothed_as, uniform_loss
 from dslm.report.record import Record
 from dslm.report.series import Point, series, smooth, smoothing
 
@@ -81,14 +81,23 @@ def second_half(losses: list[Line], resumes: Sequence[int], legend: bool = True)
 
 
 def _answers(record: Record) -> Iterator[Chart]:
-    """How often an objective's questions were answered right, each kind of question by itself."""
+    """How right answers were: each accuracy, and each metric of a task, by itself."""
     logged = {key for entry in record.log.training for key in entry.values}
-    for key in sorted(key for key in logged if key.endswith("_accuracy")):
-        lines = curves(record, key, "training")
-        if held_out := series(record.log.evaluations, f"validation_{key}"):
-            lines.append(Line("validation", held_out, "validation dots"))
+    measured = {key for entry in record.log.evaluations for key in entry.values}
+    held_out = {
+        key.removeprefix("validation_") for key in measured if key.startswith("validation_")
+    }
+    answers = {key for key in logged if key.endswith("_accuracy")}
+    for key in sorted(answers | {key for key in held_out if not key.endswith("loss")}):
+        lines, notes = curves(record, key, "training"), []
+        if points := series(record.log.evaluations, f"validation_{key}"):
+            lines.append(Line("validation", points, "validation dots"))
+            if key == best_by(record) and (top := highest(points)):
+                text = f"best, {top.value:.4f} at step {top.step:,}"
+                notes.append(Note(text, top.value, top.step))
         title = key.replace("_", " ").capitalize()
-        yield Chart(title, "share of right answers", lines, (), record.log.resumes)
+        unit = "share of right answers" if key.endswith("accuracy") else ""
+        yield Chart(title, unit, lines, notes, record.log.resumes)
 
 
 def _others(record: Record) -> Iterator[Chart]:

@@ -12,6 +12,7 @@ from dslm.progress import duration, human
 from dslm.report.record import Record
 from dslm.report.results import rounded
 from dslm.report.series import Point, series, settled, smoothing
+from dslm.run.best import LOSS
 from dslm.run.folder import RunFolder
 from dslm.tasks.registry import ObjectiveConfig
 
@@ -55,6 +56,17 @@ def best(points: list[Point]) -> Point | None:
     return min((p for p in points if p.finite), key=lambda point: point.value, default=None)
 
 
+def highest(points: list[Point]) -> Point | None:
+    """The highest finite point; `None` where there is none."""
+    return max((p for p in points if p.finite), key=lambda point: point.value, default=None)
+
+
+def best_by(record: Record) -> str:
+    """The metric of a task by which the best checkpoint is chosen; empty where it is the loss."""
+    by = record.fact(str, "config", "best_by")
+    return "" if by in (None, LOSS) else by
+
+
 def verdict(record: Record) -> str:
     """The run in one or two sentences."""
     losses = series(record.log.training, "loss")
@@ -87,6 +99,12 @@ def _losses(record: Record) -> list[Figure]:
         on = [f"on {name}"] if (name := validation_set(record)) else []
         value = f"{evaluations[-1].value:.4f}"
         shown.append(Figure("Validation loss", value, "; ".join([*on, *hint])))
+    metrics = series(record.log.evaluations, f"validation_{best_by(record)}")
+    if metrics:
+        top = highest(metrics)
+        text = f"best {top.value:.4f} at step {top.step:,}" if top else ""
+        label = f"Validation {best_by(record).replace('_', ' ')}"
+        shown.append(Figure(label, f"{metrics[-1].value:.4f}", text))
     return shown
 
 

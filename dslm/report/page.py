@@ -10,7 +10,7 @@ from urllib.parse import quote
 from dslm.errors import Problem, SetupError
 from dslm.files.whole import write_text
 from dslm.progress import human
-from dslm.report import results
+from dslm.report import answers, results
 from dslm.report.chart import SMOOTHING, draw
 from dslm.report.clock import clocks, units
 from dslm.report.curves import charts
@@ -96,6 +96,7 @@ def render(record: Record, beside: Path, watch: int = 0) -> str:
         files=[(file.name, link(file, beside)) for file in files],
         quantization=section(record.quantization) if record.quantization else None,
         evaluations=results.evaluations(record),
+        answers=answers.section(record),
         samples=results.samples(record),
         commands=commands(record),
         machine=machine(record),

@@ -36,7 +36,9 @@ PROMPT = (
 TEXTS = ("time", "scheme", "calibrate", "data", "fingerprint", "prompt", "text")
 """What is text…"""
 COUNTS = ("step", "group_size", "tokens", "max_new_tokens", "top_k", "seed")
-"""… or a whole number in both kinds of results; all else are figures."""
+"""… or a whole number in both kinds of results…"""
+ANSWERS = "answers"
+"""… or, of a task, what was right and what was predicted; all else are figures."""
 
 
 def add_evaluation(run: Path, found: Mapping[str, Any]) -> None:
@@ -103,7 +105,7 @@ def _lines(path: Path) -> list[Result]:
 
 def _sound(result: Result) -> Result:
     """A result without what is null or of another type than its commands write."""
-    kinds = {**dict.fromkeys(TEXTS, str), **dict.fromkeys(COUNTS, int)}
+    kinds = {**dict.fromkeys(TEXTS, str), **dict.fromkeys(COUNTS, int), ANSWERS: dict}
     known = ((key, typed(value, kinds.get(key, float))) for key, value in result.items())
     return {key: value for key, value in known if value is not None}
 

@@ -8,7 +8,7 @@ and a line in `registry.KINDS`.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 Record = Mapping[str, Any]
 """A record of labelled data: values by the names of its fields."""
+
+
+Between = Callable[[int, int], str]
+"""The text of an example from a labelled token, by its place among these, to before another."""
 
 
 class UnusableError(ValueError):
@@ -199,6 +203,27 @@ class Task(Objective):
         nothing else.
         """
         return ()
+
+    def analysis(self, found: Sequence[Prediction], classes: Sequence[str]) -> dict[str, Any]:
+        """What a report shows of all predictions together, see `dslm.tasks.analysis`."""
+        return {}
+
+    def is_right(self, found: Prediction) -> bool:
+        """Whether a prediction for a record is what it should be."""
+        return bool(found.gold == found.found)
+
+    def told(self, side: Any, classes: Sequence[str], between: Between) -> str:
+        """What is right for an example, or was predicted, in a line for a reader.
+
+        Args:
+            side: of a `Prediction` for a record.
+            classes: what numbers are called.
+            between: the text from one of the tokens with labels to before another.
+        """
+        named = self.named(side, classes)
+        if isinstance(named, list):
+            return ", ".join(map(str, named))
+        return f"{named:.4g}" if isinstance(named, float) else str(named)
 
     @abstractmethod
     def named(self, numbers: Any, classes: Sequence[str]) -> Any:

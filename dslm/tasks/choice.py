@@ -23,7 +23,16 @@ from dslm.objectives.base import Context
 from dslm.objectives.batch import IGNORE, Batch, as_batch, filled
 from dslm.objectives.completion import Continue
 from dslm.sampling.stream import Samples
-from dslm.tasks.base import Coder, Example, Prediction, Record, Task, UnusableError, field_of
+from dslm.tasks.base import (
+    Between,
+    Coder,
+    Example,
+    Prediction,
+    Record,
+    Task,
+    UnusableError,
+    field_of,
+)
 from dslm.tasks.template import fill
 
 if TYPE_CHECKING:
@@ -185,6 +194,15 @@ class Choice(Task):
     def metrics(self, classes: Sequence[str]) -> tuple[str, ...]:
         """Both accuracies."""
         return "accuracy", "accuracy_by_byte"
+
+    def is_right(self, found: Prediction) -> bool:
+        """Whether the likeliest option is the right one."""
+        return bool(self.named(found.found, ())["option"] == found.gold)
+
+    def told(self, side: Any, classes: Sequence[str], between: Between) -> str:
+        """The number of the option, from 1."""
+        number = side if isinstance(side, int) else self.named(side, classes)["option"]
+        return f"option {number + 1}"
 
     def named(self, numbers: Any, classes: Sequence[str]) -> Any:
         """The number of the right option, or of the likeliest with what all of them got."""

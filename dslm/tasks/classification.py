@@ -28,6 +28,7 @@ from dslm.metrics.regression import pearson, spearman
 from dslm.objectives.base import Context
 from dslm.objectives.batch import IGNORE, Batch
 from dslm.sampling.stream import Samples
+from dslm.tasks.analysis import amounts, by_kind, confusion
 from dslm.tasks.base import Coder, Example, Prediction, Record, Task, UnusableError, field_of
 
 if TYPE_CHECKING:
@@ -184,6 +185,17 @@ class Classification(Task):
     def metrics(self, classes: Sequence[str]) -> tuple[str, ...]:
         """All of them."""
         return tuple(METRICS[self.settings.labels])
+
+    def analysis(self, found: Sequence[Prediction], classes: Sequence[str]) -> dict[str, Any]:
+        """Which class was taken for which, how well each was found, or the amounts."""
+        gold, given = zip(*found, strict=True)
+        if self.settings.labels == "one":
+            return confusion([*map(int, gold)], given, classes)
+        if self.settings.labels == "amount":
+            return amounts(gold, given)
+        right, predicted = np.array(gold, dtype=bool), np.array(given, dtype=bool)
+        sums = np.stack([right & predicted, predicted, right]).sum(1).T.tolist()
+        return by_kind({name: tuple(row) for name, row in zip(classes, sums, strict=True)})
 
     def named(self, numbers: Any, classes: Sequence[str]) -> Any:
         """The class, the list of classes, or the amount."""

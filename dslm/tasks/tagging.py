@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,9 @@ from dslm.metrics.entities import Entity, counts, entities, scores
 from dslm.objectives.base import Context
 from dslm.objectives.batch import IGNORE, Batch, as_batch
 from dslm.sampling.stream import Samples
+from dslm.tasks.analysis import by_kind, confusion
 from dslm.tasks.base import (
+    Between,
     Coder,
     Example,
     Prediction,
@@ -161,6 +164,24 @@ class Tagging(Task):
     def metrics(self, classes: Sequence[str]) -> tuple[str, ...]:
         """All of them."""
         return (*(BY_ENTITY if _mark_entities(classes) else ()), "accuracy")
+
+    def analysis(self, found: Sequence[Prediction], classes: Sequence[str]) -> dict[str, Any]:
+        """How well each kind of entity was found, or which tag was taken for which."""
+        gold, given = ([_numbers(side) for side in sides] for sides in zip(*found, strict=True))
+        if not _mark_entities(classes):
+            return confusion([*chain(*gold)], [*chain(*given)], classes)
+        sides = _entities(gold, classes), _entities(given, classes)
+        kinds = {one.kind for side in sides for text in side for one in text}
+        sums = {kind: counts(*sides, kind).sum(0).tolist() for kind in kinds}
+        return by_kind({kind: tuple(row) for kind, row in sums.items()})
+
+    def told(self, side: Any, classes: Sequence[str], between: Between) -> str:
+        """The entities with their text, or the tags."""
+        tags = [classes[number] for number in _numbers(side)]
+        if not _mark_entities(classes):
+            return " ".join(tags)
+        found = sorted(entities(tags), key=lambda one: one.start)
+        return "; ".join(f"{kind}: {between(start, end)}" for kind, start, end in found)
 
     def named(self, numbers: Any, classes: Sequence[str]) -> list[Any]:
         """The tags, or of a text with spans the entities."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from dslm.commands.main import dispatch
 from dslm.errors import UserError
 from dslm.metrics.classification import accuracy
 from dslm.metrics.entities import counts, entities, scores
+from dslm.report import write_report
 from dslm.run.results import read_evaluations
 
 pytestmark = pytest.mark.ranks
@@ -94,7 +96,27 @@ def test_metrics_are_those_of_the_predictions(
     assert value > 0.8
     low, high = found[f"{name}_95"]
     assert low <= value <= high
-    assert read_evaluations(run)[-1][name] == pytest.approx(value)
+    kept = read_evaluations(run)[-1]
+    assert kept[name] == pytest.approx(value)
+    wrong = {
+        one["text"]
+        for one, *pair in zip(records, gold, predicted, strict=True)
+        if pair[0] != pair[1]
+    }
+    answers = kept["answers"]
+    assert (answers["records"], answers["wrong"] > 0) == (60, bool(wrong))
+    assert {one["text"] for one in answers["errors"]} <= wrong
+    losses = [one["loss"] for one in answers["errors"]]
+    assert losses == sorted(losses, reverse=True)
+    if task == "classification":
+        pairs = Counter(zip(gold, predicted, strict=True))
+        names = answers["confusion"]["classes"]
+        assert answers["confusion"]["rows"] == [[pairs[a, b] for b in names] for a in names]
+    else:
+        assert [row[0] for row in answers["kinds"]] == ["num"]
+        assert answers["kinds"][0][3] == pytest.approx(value)
+    page = write_report(run).read_text()
+    assert f"answered {answers['wrong']} of 60 records of " in page
 
 
 def test_what_is_not_of_the_task_is_refused(

@@ -12,7 +12,7 @@ from helpers.run_folders import training_line
 
 VIEW = {"width": 1280, "height": 900}
 PHONE = {"width": 400, "height": 800}
-PAGES = ("one", "three", "diverged", "index", "data")
+PAGES = ("one", "three", "diverged", "index", "data", "answers")
 STEPS = 400
 EARLY = "early"
 """A run that has made no step."""
@@ -31,6 +31,20 @@ def lines(seed: int, slower: int = 1) -> list[dict[str, Any]]:
         if step % 100 == 0:
             made.append({"step": step, "validation_loss": 2.1 + seed / 4 + 6 / step**0.5})
     return made
+
+
+def answers(seed: int = 0) -> dict[str, Any]:
+    """Everything that a page may say of a task, of many classes with long names."""
+    draw = random.Random(seed)
+    classes = [f"{draw.choice(['economics', 'law_of_the_sea', '历史学'])}_{n}" for n in range(20)]
+    rows = [[draw.randint(0, 9) + 60 * (a == b) for b in range(20)] for a in range(20)]
+    wrong = {"text": "Ein Satz. " * 40, "right": LONG, "predicted": "law", "loss": 12.5}
+    return {
+        **{"records": 4000, "wrong": 321, "confusion": {"classes": classes, "rows": rows}},
+        "kinds": [[LONG, 1.0, 0.5, 2 / 3, 1234], ["LOC", 0.0, 0.0, 0.0, 1]],
+        "amounts": [[n / 50, n / 50 + draw.gauss(0, 0.3)] for n in range(200)],
+        "errors": [wrong, {**wrong, "text": LONG * 3}],
+    }
 
 
 def figure(page: Page, title: str) -> Locator:

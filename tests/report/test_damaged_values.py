@@ -21,8 +21,20 @@ from dslm.train.record import RunRecord
 
 OTHERS = ("x", None, [1, "x"], {"x": True}, 10**400)
 """Most places hold a value of another type than most of these."""
-RESULT = {"step": 2, "scheme": "w4", "group_size": 16, "calibrate": None, "data": "shards/test"}
+RESULT: dict[str, Any] = {
+    "step": 2,
+    "scheme": "w4",
+    "group_size": 16,
+    "calibrate": None,
+    "data": "shards/test",
+}
+ANSWERS = {
+    **{"records": 9, "wrong": 1, "confusion": {"classes": ["a", "b"], "rows": [[4, 1], [0, 4]]}},
+    **{"kinds": [["PER", 1.0, 0.5, 0.7, 2]], "amounts": [[0.5, 1.5], [2.0, 1.0]]},
+    "errors": [{"text": "The end.", "right": "a", "predicted": "b", "loss": 2.5}],
+}
 EVALUATION = {**RESULT, "fingerprint": "d6", "loss": 2.5, "perplexity": 12.0, "tokens": 100}
+EVALUATION["answers"] = ANSWERS
 ASKED = {"prompt": "The", "temperature": 0.8, "top_k": 50, "seed": 1, "max_new_tokens": 2}
 MODEL = {"run": "a", "step": 2, "loss": 2.5, "perplexity": 12.0, "map_bytes": 9, "bytes": 12}
 QUANTIZATION = {

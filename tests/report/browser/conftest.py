@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.browsing import EARLY, LONG, PAGES, STEPS, VIEW, lines
+from helpers.browsing import EARLY, LONG, PAGES, STEPS, VIEW, answers, lines
 from helpers.run_folders import training_line, write_run
 from playwright.sync_api import Browser, Page
 
@@ -37,6 +38,10 @@ def pages(tmp_path_factory: pytest.TempPathFactory, shard_set: Path) -> dict[str
     bad = [training_line(step, 700.0, gradient_norm=None) for step in range(1, 100)]
     bad.append({"step": 99, "validation_loss": 700.0})
     write_report(write_run(root / "diverged", bad, status="running"), made["diverged"])
+    result = {"step": 99, "data": f"{LONG}.jsonl", "loss": 2.5, "answers": answers()}
+    found = {"evaluations.jsonl": json.dumps(result)}
+    tagged = write_run(root / "tagged", lines(0), found, status="done")
+    write_report(tagged, made["answers"])
     write_comparison(runs, made["three"])
     runs.insert(0, write_run(root / "runs" / EARLY, [], status="done"))
     write_index([read_summary(run) for run in runs], root / "runs", made["index"])

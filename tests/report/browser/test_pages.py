@@ -30,6 +30,45 @@ def test_a_page_fits_and_follows_the_readers_colours(name: str, opened: Any) -> 
         assert (paper > ink) == (scheme == "light")
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_confusion_matrix_can_be_read_on_a_phone(scheme: Any, opened: Any) -> None:
+    page = opened("answers", viewport=PHONE, color_scheme=scheme)
+    table = page.locator(".confusion")
+    assert table.locator("tbody tr").count() == 20
+    assert page.locator(".scroll:has(.confusion)").evaluate("e => e.scrollWidth > e.clientWidth")
+    heads = table.locator("thead span").evaluate_all("all => all.map(e => e.offsetHeight)")
+    assert max(heads) <= 130
+    ink, cells = table.evaluate(
+        """e => [getComputedStyle(e).color, [...e.querySelectorAll("td.right")].map(
+        cell => getComputedStyle(cell).backgroundColor)]"""
+    )
+    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    for cell in cells:
+        assert contrast(blended(cell, paper), numbers(ink)) >= 4.5
+
+
+def numbers(colour: str) -> list[float]:
+    """Red, green, blue and opacity, each up to 1, of a colour as the browser writes it."""
+    found = [float(one) for one in re.findall(r"[\d.]+(?:e-?\d+)?", colour)]
+    scale = 1 if colour.startswith("color(") else 255
+    return [*(one / scale for one in found[:3]), *(found[3:] or [1.0])]
+
+
+def blended(above: str, below: str) -> list[float]:
+    """A colour over another."""
+    (*top, share), under = numbers(above), numbers(below)
+    return [share * a + (1 - share) * b for a, b in zip(top, under[:3], strict=True)]
+
+
+def contrast(first: list[float], second: list[float]) -> float:
+    """The contrast of two colours by WCAG 2.1."""
+    found = []
+    for colour in (first, second):
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour[:3]]
+        found.append(0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2])
+    return (max(found) + 0.05) / (min(found) + 0.05)
+
+
 @pytest.mark.parametrize("name", ["one", "three"])
 def test_letters_of_the_axes_do_not_touch(name: str, opened: Any) -> None:
     page = opened(name, viewport=PHONE)
