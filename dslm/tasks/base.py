@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from dslm.arrays import Flags, Float32Array, Int64Array
+from dslm.arrays import Flags, Int64Array
 from dslm.errors import DataError, Problem
 from dslm.metrics.bootstrap import Estimate
 from dslm.model.config import ONE_STACK
 from dslm.objectives.base import Context, Objective, Refusals
-from dslm.objectives.batch import IGNORE
 from dslm.objectives.completion import Completion
 from dslm.sampling.examples import ExampleRows
 from dslm.sampling.stream import Samples, WindowSpec
@@ -35,7 +34,7 @@ Record = Mapping[str, Any]
 
 
 Between = Callable[[int, int], str]
-"""The text of an example from a labelled token, by its place among these, to before another."""
+"""The text of an example from one of its labelled tokens to before another."""
 
 
 class UnusableError(ValueError):
@@ -193,14 +192,13 @@ class Task(Objective):
             found: a prediction for each record.
             classes: what numbers are called.
             seed: of the bootstrap.
-            resamples: of the bootstrap; none where no interval is asked for.
+            resamples: of the bootstrap; 0 for metrics without intervals.
         """
 
     def metrics(self, classes: Sequence[str]) -> tuple[str, ...]:
         """Those of `scores` by which the best model may be chosen, the most telling one first.
 
-        Each is the better the higher. Without any the loss chooses it, and validation measures
-        nothing else.
+        Each is the better the higher. Without any it is chosen by the loss.
         """
         return ()
 
@@ -213,13 +211,7 @@ class Task(Objective):
         return bool(found.gold == found.found)
 
     def told(self, side: Any, classes: Sequence[str], between: Between) -> str:
-        """What is right for an example, or was predicted, in a line for a reader.
-
-        Args:
-            side: of a `Prediction` for a record.
-            classes: what numbers are called.
-            between: the text from one of the tokens with labels to before another.
-        """
+        """A side of a prediction for a record in a line for a reader."""
         named = self.named(side, classes)
         if isinstance(named, list):
             return ", ".join(map(str, named))
@@ -300,11 +292,3 @@ def field_of(record: Record, key: str) -> Any:
     if value is None or value == "":
         raise UnusableError(f"has no {key}" if key not in record else f"its {key} is empty")
     return value
-
-
-def padded(labels: Sequence[Float32Array], width: int) -> Int64Array:
-    """Labels of rows [B, width], filled up with `IGNORE`."""
-    table = np.full((len(labels), width), IGNORE, dtype=np.int64)
-    for row, own in zip(table, labels, strict=True):
-        row[: own.size] = own[:width]
-    return table

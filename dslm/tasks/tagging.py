@@ -19,7 +19,7 @@ from dslm.config.parse import STRICT
 from dslm.metrics.bootstrap import Estimate, estimate
 from dslm.metrics.entities import Entity, counts, entities, scores
 from dslm.objectives.base import Context
-from dslm.objectives.batch import IGNORE, Batch, as_batch
+from dslm.objectives.batch import IGNORE, Batch, as_batch, filled
 from dslm.sampling.stream import Samples
 from dslm.tasks.analysis import by_kind, confusion
 from dslm.tasks.base import (
@@ -31,7 +31,6 @@ from dslm.tasks.base import (
     Task,
     UnusableError,
     field_of,
-    padded,
 )
 from dslm.tasks.spans import Placed, as_spans, example_of, kinds_in, placed, tags_that_may_occur
 
@@ -118,8 +117,8 @@ class Tagging(Task):
         """Inputs [B, S] with what `extras` names, and tags [B, S]."""
         assert samples.labels is not None
         rows, text = self._trimmed(samples)
-        labels = padded(samples.labels, rows.shape[1])
-        return as_batch([rows, *self._seen(text)], [labels.astype(np.int64)])
+        labels = [one.astype(np.int64) for one in samples.labels]
+        return as_batch([rows, *self._seen(text)], [filled(labels, rows.shape[1], IGNORE)])
 
     def predicted(self, outputs: Any, labels: Any) -> list[Prediction]:
         """The number of a tag for each word that the model has read."""
