@@ -114,9 +114,9 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "metrics are written every so many steps",
         "write log_interval=…",
     ),
-    "metric_for_best_model greater_is_better": (
-        "the best checkpoint is that with the lowest validation loss",
-        "leave it out; keep_best=false keeps none",
+    "greater_is_better": (
+        "a higher metric is a better one, and a lower loss",
+        "leave it out; best_by=… says which chooses the best checkpoint",
     ),
     "overwrite_output_dir": (
         "a run never overwrites another",

@@ -22,6 +22,7 @@ SAME_MEANING = {
     "checkpointing_steps save_freq checkpoint_steps ckpt_interval checkpoint_freq saving_steps",
     "keep": "save_total_limit keep_last max_checkpoints keep_last_n total_limit num_to_keep",
     "keep_best": "load_best_model_at_end save_best",
+    "best_by": "metric_for_best_model",
     "patience": "early_stopping_patience early_stopping",
     "pipeline_stages": "pipeline_model_parallel_size pipeline_parallel_size pp num_stages "
     "pipe_parallel_size pipeline_parallel",

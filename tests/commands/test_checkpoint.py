@@ -14,6 +14,7 @@ from helpers.checkpoints import cut_manifest, flip, lose, make_run, save, trunca
 
 from dslm.commands.checkpoint import VERBS, main
 from dslm.commands.cli import run
+from dslm.run.best import Measured
 from dslm.run.folder import RunFolder
 
 
@@ -93,6 +94,23 @@ def test_list_is_a_table_with_the_newest_first(call: Any) -> None:
     assert "the run goes on from step 30\n" in reported
     assert "keeps the newest 2, and each multiple of 20\n" in reported
     assert "dslm checkpoint prune a --keep 1 --dry-run" in reported
+
+
+def test_the_best_by_a_metric_is_listed_with_it_and_found_by_name(call: Any) -> None:
+    tagged = make_run(Path("tagged"), 10, best_by="f1")
+    with (tagged / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps({"step": 20, "validation_loss": 8.0, "validation_f1": 0.75}) + "\n")
+    for step, f1 in ((20, 0.75), (30, 0.5)):
+        measured = Measured(8.0 - step / 10, "data", 4, {"f1": f1}, "f1")
+        save(tagged / "checkpoints", step, measured=measured)
+    reported = call("list tagged")[1]
+    columns, newest, row, first = reported.splitlines()[2:6]
+    assert columns.split()[:6] == ["step", "tokens", "loss", "validation", "f1", "size"]
+    assert "  0.7500  " in row
+    assert ", best" in row
+    assert ", best" not in newest
+    assert first.split()[0] == "10"
+    assert call("show tagged --step best")[1].startswith("step     20 of tagged")
 
 
 @pytest.mark.parametrize("harm", [truncate, lose, cut_manifest])

@@ -29,7 +29,13 @@ def weights(step: int) -> dict[str, Tensor]:
     }
 
 
-def save(root: Path, step: int, tensors: Mapping[str, Tensor] | None = None, **record: Any) -> Path:
+def save(
+    root: Path,
+    step: int,
+    tensors: Mapping[str, Tensor] | None = None,
+    measured: Measured | None = None,
+    **record: Any,
+) -> Path:
     """Write a checkpoint into a folder of them, with a copy of the record if one is given."""
     writer = Writer(root, step)
     writer.begin()
@@ -39,6 +45,7 @@ def save(root: Path, step: int, tensors: Mapping[str, Tensor] | None = None, **r
         files.setdefault(file, {})[name] = tensor
     written = {name: writer.write(name, content) for name, content in files.items()}
     state = {"step": step, "samples": 16 * step, **(MEASURED if step == 20 else {})}
+    state |= write_measured(measured)
     writer.publish(written, state, record or None)
     return writer.final
 
