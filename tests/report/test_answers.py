@@ -80,7 +80,7 @@ def test_the_page_shows_the_matrix_and_escapes_what_records_hold(evaluated: Any)
     rows = [[6, 2], [1, 3]]
     run = evaluated(confusion={"classes": ["<b>bold</b>", "no"], "rows": rows})
     page = write_report(run).read_text()
-    assert "The model of step 2 answered 3 of 12 records of test.jsonl wrong." in page
+    assert "The model of step 2 answered 3 of 12 records of test.<wbr>jsonl wrong." in page
     assert '<td style="--share: 0.750" class="right">6</td>' in page
     assert '<td style="--share: 0.250">2</td><td>8</td></tr>' in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; more" in page
