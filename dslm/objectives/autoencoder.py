@@ -84,6 +84,11 @@ class Autoencoder(Objective):
         return None if settings.vectors else "loss"
 
     @classmethod
+    def smooths(cls, settings: AutoencoderConfig) -> bool:
+        """Not where vectors are compared."""
+        return not settings.vectors
+
+    @classmethod
     def check(cls, settings: AutoencoderConfig, model: ModelConfig) -> list[Problem]:
         """Also, that there is a code, or an encoder before a decoder."""
         problems = super().check(settings, model)

@@ -12,7 +12,7 @@ starts.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
@@ -51,6 +51,10 @@ class Context:
     """Whether the rows of a batch may be shorter than those of another."""
     two_stacks: bool = False
     """Whether an encoder reads a source and a decoder writes a target."""
+    label_smoothing: float = 0.0
+    """The share of each label that is spread over all classes while the model learns."""
+    class_weights: tuple[float, ...] = ()
+    """What each class counts while the model learns; all count 1 where there are none."""
 
 
 class Objective(ABC):
@@ -84,6 +88,9 @@ class Objective(ABC):
     """Ids it uses beyond those of the tokenizer."""
     scored_fraction: float = 1.0
     """The share of the positions of a row whose scores are computed."""
+    learning: bool = False
+    """Whether its loss is one to be learned from: only then are labels smoothed and classes
+    weighted."""
     window: WindowSpec
     """The windows of text it takes."""
 
@@ -101,6 +108,21 @@ class Objective(ABC):
     def token_loss(cls, settings: Any) -> str | None:
         """Which of the loss and `measures` is in nats a token, if any."""
         return "loss"
+
+    @classmethod
+    def smooths(cls, settings: Any) -> bool:
+        """Whether its loss is the cross-entropy of labels, which can be smoothed."""
+        return True
+
+    @classmethod
+    def class_weights(cls, settings: Any, shards: Sequence[ShardSet]) -> tuple[float, ...]:
+        """What each class counts, see `Context.class_weights`.
+
+        Args:
+            settings: an instance of `config`.
+            shards: the sets that are learned from.
+        """
+        return ()
 
     @classmethod
     def check(cls, settings: Any, model: ModelConfig) -> list[Problem]:
@@ -153,14 +175,22 @@ class Objective(ABC):
         """
         from dslm.objectives.cross_entropy import cross_entropy
 
-        return cross_entropy(outputs, labels)[None]
+        smoothing = self.context.label_smoothing if self.learning else 0.0
+        return cross_entropy(outputs, labels, self._weights(outputs), smoothing)[None]
 
     def counts(self, labels: Value) -> Tensor:
-        """[parts] int64: how many labels each part of the loss is a sum over."""
+        """[parts] int64: how many labels each part of the loss is a sum over.
+
+        Where classes have weights, these are added up instead, in float64.
+        """
         import torch
 
         parts = labels if isinstance(labels, tuple) else (labels,)
-        return torch.stack([(part != IGNORE).sum() for part in parts])
+        weights = self._weights(parts[0])
+        if weights is None:
+            return torch.stack([(part != IGNORE).sum() for part in parts])
+        of_labels = [weights.double()[part.clamp(min=0)] * (part != IGNORE) for part in parts]
+        return torch.stack([each.sum() for each in of_labels])
 
     def measure(self, outputs: Any, labels: Any) -> Tensor:
         """[measures, 2] float32: a sum for each of `measures`, and how many it is a sum of.
@@ -174,3 +204,10 @@ class Objective(ABC):
     def completion(self) -> Completion | None:
         """How a trained model completes a prompt; `None` where it cannot."""
         return Continue()
+
+    def _weights(self, like: Tensor) -> Tensor | None:
+        """[classes] float32: what each class counts now, where another tensor is."""
+        from dslm.objectives.cross_entropy import on_device
+
+        weights = self.context.class_weights
+        return on_device(weights, like.device) if self.learning and weights else None

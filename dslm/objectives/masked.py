@@ -7,6 +7,7 @@ many in every row; those that a short row lacks count for nothing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -157,29 +158,26 @@ class Masked(Objective):
 
     def loss(self, outputs: Any, labels: Any) -> Tensor:
         """The loss of the masked tokens and, for pairs, that of the pairs."""
-        import torch
-
-        if not self.settings.paired:
-            return super().loss(outputs, labels)
-        (scores, pair), (tokens, relation) = outputs, labels
-        both = super().loss(scores, tokens), super().loss(pair[:, None], relation[:, None])
-        return torch.cat(both)
+        return self._of_each(super().loss, outputs, labels)
 
     def measure(self, outputs: Any, labels: Any) -> Tensor:
         """Loss and accuracy of each part."""
-        import torch
-
-        if not self.settings.paired:
-            return super().measure(outputs, labels)
-        (scores, pair), (tokens, relation) = outputs, labels
-        both = super().measure(scores, tokens), super().measure(pair[:, None], relation[:, None])
-        return torch.cat(both)
+        return self._of_each(super().measure, outputs, labels)
 
     def completion(self) -> Fill:
         """Masks are filled in a text between the same ids as in training."""
         special = self.context.vocabulary.special
         end = None if self.begin is None else special.get("sep" if self.settings.paired else "eos")
         return Fill(self.mask, self.begin, end)
+
+    def _of_each(self, function: Callable[[Any, Any], Tensor], outputs: Any, labels: Any) -> Tensor:
+        """A function of scores and labels for each part of the loss, one behind the other."""
+        import torch
+
+        if not self.settings.paired:
+            return function(outputs, labels)
+        (scores, pair), (tokens, relation) = outputs, labels
+        return torch.cat([function(scores, tokens), function(pair[:, None], relation[:, None])])
 
     def _masked(self, rows: Int64Array, text: Flags, samples: Samples) -> tuple[Int64Array, Flags]:
         """Rows as the model sees them, and where they are masked."""

@@ -68,6 +68,7 @@ class Engine(ABC):
             between: called on every rank after every `AT_ONCE` of them.
         """
         count, losses = len(micro_batches), []
+        self.loss_function.objective.learning = False
         counted = self.counted(iter(micro_batches), count)
         for first in range(0, count, AT_ONCE):
             some = min(AT_ONCE, count - first)
@@ -100,11 +101,13 @@ class Engine(ABC):
     def counted(self, micro_batches: Iterator[Batch], count: int) -> Iterator[Batch]:
         """This rank's micro-batches, once the loss knows how many labels all ranks have in them.
 
+        How many, or the sum of their weights, see `Objective.counts`.
+
         By the same sum over the ranks they know whether to stop after the step (`Engine.stop`).
         Every rank must call it; those that compute no losses read nothing ahead.
         """
         objective = self.loss_function.objective
-        counts = torch.zeros(objective.parts, dtype=torch.int64, device=self.engine.device)
+        counts = torch.zeros(objective.parts, dtype=torch.float64, device=self.engine.device)
         if self.computes_loss:
             known = list(itertools.islice(micro_batches, count))
             counts += sum(objective.counts(labels) for _, labels in known)

@@ -18,7 +18,8 @@ class LossFunction:
 
     The loss of a step is the mean over everything that is scored in it: by all replicas, in all
     micro-batches. DeepSpeed takes the mean over micro-batches, so each gets its sum, times how many
-    there are, by how many labels all of them have; see `share`.
+    there are, by how many labels all of them have; see `share`. While the model learns, labels may
+    be smoothed and classes weighted; what is measured is plain.
 
     In a pipeline only the last stage sees outputs; on the others nothing is collected.
 
@@ -56,11 +57,11 @@ class LossFunction:
         """Make the mean over some micro-batches the loss of all of them together.
 
         Args:
-            counts: [parts], how many labels all of them have; a part without any is zero.
+            counts: [parts], `Objective.counts` of all of them; a part without any label is zero.
             micro_batches: how many they are on each replica.
             replicas: how many these are.
         """
-        self.weights = micro_batches * replicas / counts.clamp(min=1)
+        self.weights = (micro_batches * replicas / counts.where(counts > 0, 1)).float()
         self._losses, self._micro_batches = [], micro_batches
 
     def _above_limit(self, loss: Tensor) -> Tensor | None:

@@ -86,6 +86,9 @@ class RunConfig:
     word_vectors: str | None = None
     """File of word vectors (text of word2vec, fastText or GloVe, plain or packed), as wide as the
     model, with which the token embedding begins, scaled to its deviation; null = drawn."""
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of each label that is spread evenly over all classes or ids while the model learns
+    (Szegedy et al. 2016); the validation loss is that of plain labels."""
     seed: Natural = 0
     """Decides weights, sample order and dropout."""
     fresh: bool = False
@@ -146,6 +149,10 @@ def check_run(config: RunConfig) -> list[Problem]:
         rule = f"is no multiple of log_interval = {config.log_interval}, whose lines hold the norms"
         fix = f"use {-(-interval // config.log_interval) * config.log_interval}"
         problems.append(Problem("layer_norms_interval", interval, rule, fix))
+    if config.label_smoothing and not config.objective.selected.smooths(config.objective.settings):
+        rule = f"needs classes, which objective.kind = {config.objective.kind} does not learn so"
+        fix = "leave it out"
+        problems.append(Problem("label_smoothing", config.label_smoothing, rule, fix))
     if config.word_vectors is not None and config.init_from is not None:
         rule = f"init_from = {config.init_from!r} gives the embedding already"
         problems.append(Problem("word_vectors", config.word_vectors, rule, "use one of the two"))

@@ -8,6 +8,7 @@ The manifest's settings say under ``task`` which kind of task it is and what cla
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +37,13 @@ def task_of(shards: ShardSet) -> LabelledTask | None:
     if not isinstance(found, dict):
         return None
     return LabelledTask(str(found["kind"]), tuple(map(str, found.get("classes", ()))))
+
+
+def all_labels(shards: ShardSet) -> Iterator[Float32Array]:
+    """What is to be learned of all documents of a labelled set, one batch after the other."""
+    for batch in range(sum(len(shard.batches) for shard in shards.manifest.shards)):
+        labels = shards.column(batch, "labels_at")
+        yield labels.read(0, labels.size)
 
 
 def labels_of(shards: ShardSet, number: int) -> Float32Array:

@@ -24,6 +24,7 @@ from dslm.sampling.examples import ExampleRows
 from dslm.sampling.stream import Samples, WindowSpec
 from dslm.shards.labels import task_of
 from dslm.shards.shard_set import ShardSet
+from dslm.tasks.class_weights import ClassWeights, check_class_weights, weights_of
 from dslm.tokenizers.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -92,6 +93,13 @@ class Task(Objective):
         """None: what is predicted are no tokens."""
 
     @classmethod
+    def class_weights(cls, settings: Any, shards: Sequence[ShardSet]) -> tuple[float, ...]:
+        """Those of the settings, in the order of the classes; `balanced` ones are counted."""
+        task = task_of(shards[0]) if shards else None
+        wanted: ClassWeights = getattr(settings, "class_weights", None)
+        return () if task is None or wanted is None else weights_of(wanted, task.classes, shards)
+
+    @classmethod
     def refuses(cls, settings: Any) -> Refusals:
         """Whatever makes rows of text."""
         rule = f"does not go with objective.kind={cls.kind}, whose rows are examples"
@@ -105,6 +113,9 @@ class Task(Objective):
             rule = "holds " + ("text" if task is None else f"examples for {task.kind}")
             fix = f"give labelled records: launch/fine_tune.py RUN --task {self.kind}"
             return [Problem(where, None, f"{rule}, not examples for {self.kind}", fix)]
+        wanted: ClassWeights = getattr(self.settings, "class_weights", None)
+        if problems := check_class_weights(self.kind, wanted, task.classes):
+            return problems
         longest = int(shards.lengths().max(initial=0))
         if longest <= self.context.sequence:
             return []

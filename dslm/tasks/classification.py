@@ -15,6 +15,7 @@ import numpy as np
 from pydantic.dataclasses import dataclass
 
 from dslm.config.parse import STRICT
+from dslm.errors import Problem
 from dslm.metrics.bootstrap import Estimate, estimate
 from dslm.metrics.classification import (
     accuracy,
@@ -25,11 +26,13 @@ from dslm.metrics.classification import (
     subset_accuracy,
 )
 from dslm.metrics.regression import pearson, spearman
+from dslm.model.config import ModelConfig
 from dslm.objectives.base import Context
 from dslm.objectives.batch import IGNORE, Batch
 from dslm.sampling.stream import Samples
 from dslm.tasks.analysis import amounts, by_kind, confusion
 from dslm.tasks.base import Coder, Example, Prediction, Record, Task, UnusableError, field_of
+from dslm.tasks.class_weights import ClassWeights
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,6 +61,9 @@ class ClassificationConfig:
     """The field of what is to be learned."""
     labels: Literal["one", "several", "amount"] = "one"
     """What that holds: one class; a list of any number of classes; a number (regression)."""
+    class_weights: ClassWeights = None
+    """What each class counts in the loss that is learned: {"rare": 5.0}, others 1; balanced =
+    labels / (classes x labels of this class), as in scikit-learn; null = all the same."""
     pooler: bool = True
     """Whether a layer of its own comes before the scores, as in BERT."""
 
@@ -81,6 +87,20 @@ class Classification(Task):
     def model(cls, settings: ClassificationConfig) -> dict[str, Any]:
         """With BERT's pooler before the classes, unless it is not wanted."""
         return {**super().model(settings), "pooler": settings.pooler}
+
+    @classmethod
+    def smooths(cls, settings: ClassificationConfig) -> bool:
+        """Only where one class is right."""
+        return settings.labels == "one"
+
+    @classmethod
+    def check(cls, settings: ClassificationConfig, model: ModelConfig) -> list[Problem]:
+        """Also, that there are classes to be weighted, of which one is right."""
+        problems = super().check(settings, model)
+        if settings.class_weights is not None and settings.labels != "one":
+            where, rule = "objective.classification.class_weights", "needs labels=one"
+            problems.append(Problem(where, settings.class_weights, rule, "leave it out"))
+        return problems
 
     @classmethod
     def classes(cls, settings: ClassificationConfig, records: Iterable[Record]) -> tuple[str, ...]:

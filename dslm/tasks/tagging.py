@@ -32,6 +32,7 @@ from dslm.tasks.base import (
     UnusableError,
     field_of,
 )
+from dslm.tasks.class_weights import ClassWeights
 from dslm.tasks.spans import Placed, as_spans, example_of, kinds_in, placed, tags_that_may_occur
 
 ENTITY = re.compile(r"O|[BIES]-.+")
@@ -57,6 +58,9 @@ class TaggingConfig:
     spans: str = "spans"
     """The field of its entities, a list of {"start": 0, "end": 2, "label": "PER"} or [0, 2, "PER"]:
     the first character and the one behind the last, counted from 0 in code points."""
+    class_weights: ClassWeights = None
+    """What each class counts in the loss that is learned: {"rare": 5.0}, others 1; balanced =
+    labels / (classes x labels of this class), as in scikit-learn; null = all the same."""
 
 
 class Tagging(Task):

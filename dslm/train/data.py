@@ -90,9 +90,15 @@ def _weights(config: DataConfig, train: tuple[ShardSet, ...]) -> tuple[float, ..
     return tuple(config.train.values()) if isinstance(config.train, dict) else None
 
 
-def objective_of(config: RunConfig, tokenizer: Path) -> Objective:
-    """The objective of a run over the text of a tokenizer."""
-    vocabulary, data = Vocabulary.load(tokenizer), config.data
+def objective_of(config: RunConfig, tokenizer: Path, train: Sequence[ShardSet] = ()) -> Objective:
+    """The objective of a run.
+
+    Args:
+        config: the settings.
+        tokenizer: the folder of that of its text.
+        train: what is learned from, where it is to be learned from.
+    """
+    vocabulary, data, chosen = Vocabulary.load(tokenizer), config.data, config.objective
     context = Context(
         config.model.sequence,
         config.seed,
@@ -102,8 +108,10 @@ def objective_of(config: RunConfig, tokenizer: Path) -> Objective:
         config.model.attention == "full",
         config.pipeline_stages == 1,
         config.model.encoder_layers > 0,
+        config.label_smoothing,
+        chosen.selected.class_weights(chosen.settings, train),
     )
-    return make_objective(config.objective, context)
+    return make_objective(chosen, context)
 
 
 def check_sources_fit(sources: Sources, config: RunConfig, objective: Objective) -> list[Problem]:

@@ -164,7 +164,8 @@ def prepare(
     if config and config.init_from:
         source = found.collect(open_source_run, config.init_from)
     if config and sources:
-        objective = found.collect(objective_of, config, sources.train[0].tokenizer)
+        first = sources.train[0].tokenizer
+        objective = found.collect(objective_of, config, first, sources.train)
     if config and sources and objective:
         config = fitted(config, sources, objective, source, found)
         if world.is_main:

@@ -25,14 +25,16 @@ def made(
     folder: Path = Path("nowhere"),
     padded: bool = False,
     two_stacks: bool = False,
+    smoothing: float = 0.0,
+    weights: tuple[float, ...] = (),
     **settings: Any,
 ) -> Any:
     """An objective with some of its settings changed."""
     vocabulary = Vocabulary(size, SPECIAL if special is None else special, folder)
     config = parse(ObjectiveConfig, {"kind": kind, kind: settings})
-    return make_objective(
-        config, Context(sequence, seed, borders, vocabulary, padded, two_stacks=two_stacks)
-    )
+    learned = {"label_smoothing": smoothing, "class_weights": weights}
+    context = Context(sequence, seed, borders, vocabulary, padded, two_stacks=two_stacks, **learned)
+    return make_objective(config, context)
 
 
 def mean_loss(objective: Any, outputs: Any, labels: Any) -> Tensor:

@@ -56,6 +56,26 @@ def test_loss_and_gradient_are_those_of_torch() -> None:
     assert torch.allclose(gradient, right, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_weights_and_smoothing_are_those_of_torch(
+    monkeypatch: pytest.MonkeyPatch, weighted: bool, smoothing: float
+) -> None:
+    scores, labels = draw()
+    labels = with_holes(labels)
+    weights = torch.linspace(0.1, 3, 19) if weighted else None
+    leaf, other = (scores.clone().requires_grad_() for _ in range(2))
+    monkeypatch.setattr(module, "CHUNK", 40)
+    loss = cross_entropy(leaf * 1, labels, weights, smoothing)
+    flat, asked = other.flatten(0, 1), labels.flatten()
+    expected = F.cross_entropy(flat, asked, weights, reduction="sum", label_smoothing=smoothing)
+    (gradient,), (right,) = (
+        torch.autograd.grad(*pair) for pair in ((loss, leaf), (expected, other))
+    )
+    assert float(loss.detach()) == pytest.approx(float(expected.detach()), rel=1e-6)
+    assert torch.allclose(gradient, right, rtol=0, atol=1e-6)
+
+
 def test_ignored_labels_count_for_nothing_whatever_their_scores() -> None:
     scores, labels = draw()
     labels = with_holes(labels)
@@ -163,7 +183,7 @@ def test_no_second_copy_of_the_scores_is_ever_made(monkeypatch: pytest.MonkeyPat
     outputs = scores.bfloat16().requires_grad_() * 1
     monkeypatch.setattr(module, "CHUNK", 1000)
     with Largest() as largest:
-        torch.autograd.grad(cross_entropy(outputs, labels), outputs)
+        torch.autograd.grad(cross_entropy(outputs, labels, torch.ones(100), 0.1), outputs)
     assert largest.float32 == 1000
     assert largest.any < scores.numel()
 

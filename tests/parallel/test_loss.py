@@ -28,9 +28,12 @@ def causal_labels() -> Tensor:
     return TOKENS[:, 1:].masked_fill(torch.arange(33) >= LENGTHS[:, None], IGNORE)
 
 
-def of_a_step(objective: Any, outputs: list[Any], labels: list[Any]) -> Tensor:
+def of_a_step(
+    objective: Any, outputs: list[Any], labels: list[Any], learning: bool = True
+) -> Tensor:
     """The loss of a step, as DeepSpeed makes it of micro-batches that are shared out anyhow."""
     function = LossFunction(objective)
+    objective.learning = learning
     counts = sum(objective.counts(one) for one in labels)
     function.share(torch.as_tensor(counts), len(labels), 1)
     losses = [function(one, asked) for one, asked in zip(outputs, labels, strict=True)]
@@ -80,6 +83,30 @@ def test_masked_tokens_and_pairs_have_the_loss_of_bert_for_any_cut(cut: list[int
         objective = made("masked", 34, pairs="next_sentence")
         loss = of_a_step(objective, list(pairs), list(labels))
     assert float(loss.detach()) == pytest.approx(float(found.loss), rel=1e-6)
+
+
+@pytest.mark.parametrize("cut", CUTS)
+def test_a_step_has_torchs_weighted_and_smoothed_mean_for_any_cut(cut: list[int]) -> None:
+    scores, labels = torch.randn(4, 33, 97, generator=DRAW), causal_labels()
+    weights = torch.linspace(0.01, 0.2, 97)  # whose sum in a step may be below 1
+    objective = made("tagging", 33, smoothing=0.1, weights=tuple(weights.tolist()))
+    pieces = [piece.clone() for piece in scores.split(cut)]
+    found = of_a_step(objective, pieces, list(labels.split(cut)))
+    flat = scores.flatten(0, 1), labels.flatten()
+    expected = F.cross_entropy(*flat, weights, label_smoothing=0.1)
+    assert float(found) == pytest.approx(float(expected), rel=1e-6)
+    plain = of_a_step(objective, list(scores.split(cut)), list(labels.split(cut)), learning=False)
+    assert float(plain) == pytest.approx(float(F.cross_entropy(*flat)), rel=1e-6)
+
+
+def test_both_parts_of_a_loss_are_smoothed() -> None:
+    scores, pair = torch.randn(2, 5, 97), torch.randn(2, 2)
+    tokens, relation = torch.tensor([[7, IGNORE, 8, 9, 10]] * 2), torch.tensor([0, 1])
+    objective = made("masked", 34, pairs="next_sentence", smoothing=0.2)
+    found = of_a_step(objective, [(scores.clone(), pair.clone())], [(tokens, relation)])
+    parts = (scores.flatten(0, 1), tokens.flatten()), (pair, relation)
+    expected = sum(F.cross_entropy(*part, label_smoothing=0.2) for part in parts)
+    assert float(found) == pytest.approx(float(expected), rel=1e-6)
 
 
 def test_a_part_without_any_label_is_zero() -> None:
