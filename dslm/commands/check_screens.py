@@ -15,6 +15,7 @@ from dslm.parallel.layouts import CONTEXT, Layout
 from dslm.parallel.parameter_bytes import parameter_bytes, parameter_bytes_line
 from dslm.progress import counted, human
 from dslm.train.combination import Combination
+from dslm.train.learned import learned_lines
 from dslm.train.precision import float8_lines, precision_of
 
 GIB = 2**30
@@ -40,6 +41,7 @@ def screen(
     lines = [
         ("model", _model(asked, found.assumed)),
         *(("float8", which) for which in float8_lines(found.config, cluster.cpu)),
+        *(("learns", line) for line in learned_lines(found.config)),
         ("layout", f"{_layout(asked, cluster)} · {precision}"),
         ("batch", _batch(asked)),
         ("memory", _memory(asked, cluster)),
@@ -165,6 +167,7 @@ def as_record(
         "fits": fits,
         "device": cluster.device and asdict(cluster.device),
         "parameters": parameter_count(asked.model),
+        "learned_parameters": found.config.tuning.learned(asked.model),
         "vocabulary": asked.model.size,
         "vocabulary_assumed": found.assumed,
         "precision": precision_of(found.config, asked.config),

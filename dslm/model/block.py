@@ -88,7 +88,9 @@ class Block(nn.Module):
         block's own tokens then see those before them.
         """
         given = hidden, visibility, position_ids, selected, dropout_keys, relative, memory
-        if self.recompute and self.training:
+        if self.recompute and self.training and self.attention.project.weight.requires_grad:
+            if not hidden.requires_grad:  # what is before learns nothing
+                given = hidden.detach().requires_grad_(), *given[1:]
             # Re-entrant, because ZeRO-3 frees gathered weights between the two passes, which the
             # other kind mistakes for activations that changed their shape.
             recomputed: Tensor = checkpoint(

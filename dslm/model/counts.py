@@ -7,7 +7,7 @@ from dslm.model.config import GATES, ModelConfig
 
 def parameter_count(config: ModelConfig) -> int:
     """Number of weights, tied ones counted once."""
-    outside = _embedding_count(config) + _code_count(config) + _head_count(config)
+    outside = embedding_count(config) + _code_count(config) + _head_count(config)
     crossing = cross_count(config) * config.layers + second_count(config)
     return outside + block_count(config) * config.blocks + crossing
 
@@ -94,7 +94,8 @@ def _norm_count(config: ModelConfig) -> int:
     return config.width * (2 if config.norm == "layer" and config.bias else 1)
 
 
-def _embedding_count(config: ModelConfig) -> int:
+def embedding_count(config: ModelConfig) -> int:
+    """Weights of the embeddings of tokens, segments and positions, and of the norm behind them."""
     vectors = config.size + config.segments
     return vectors * config.width + positions_count(config)
 

@@ -24,8 +24,11 @@ from torch import Tensor, nn
 from dslm.model.block import Block
 from dslm.model.config import ModelConfig
 from dslm.model.dropout import DROPOUT_KEYS, layer_keys
+from dslm.model.embedding import Positions, TokenEmbedding
 from dslm.model.initial import Numbers, initial_of, numbers, undrawn
 from dslm.model.recipes import Recipe, recipes
+from dslm.model.recurrent import RecurrentBlock
+from dslm.model.tuning import ALL, Tuning
 from dslm.model.visibility import Visibility, visible
 
 Value: TypeAlias = "Tensor | tuple[Tensor | Visibility | None, ...]"
@@ -57,6 +60,10 @@ class Stage:
     """The extras that reach this layer."""
     extras_out: tuple[str, ...] = ()
     """Those that travel on."""
+    frozen: bool = False
+    """Whether its weights stay as they are."""
+    rate: float = 1.0
+    """By what the learning rate of its weights is multiplied."""
 
     @property
     def sees_all(self) -> bool:
@@ -73,6 +80,7 @@ class Stage:
         with torch.random.fork_rng(devices=[]), undrawn():
             torch.manual_seed(layer_seed(self.seed, self.index))  # of modules that draw themselves
             module = self.module(self.config)
+        module.requires_grad_(not self.frozen)
         for name, weight in module.named_parameters() if drawn else ():
             if initial_of(weight) is not None and not weight.is_meta:
                 made = self.initial(name, weight, 0, weight.numel())
@@ -122,20 +130,30 @@ class Stage:
         return (result, *others) if others else result
 
 
-def stages(config: ModelConfig, seed: int, extras: Sequence[str] = ()) -> list[Stage]:
+def stages(
+    config: ModelConfig, seed: int, extras: Sequence[str] = (), tuning: Tuning = ALL
+) -> list[Stage]:
     """The layers of a model in order.
 
     Args:
         config: its shape, the vocabulary filled in.
         seed: decides all weights.
         extras: names of the tensors behind the token ids in its input.
+        tuning: which weights learn, and how fast.
     """
     layers = recipes(config)
-    made, extras_in = [], tuple(extras)
+    made, extras_in, blocks = [], tuple(extras), 0
     for index, recipe in enumerate(layers):
         known = dict.fromkeys((*extras_in, *recipe.get("gives", ())))
         extras_out = tuple(name for name in known if _needed(name, layers[index + 1 :]))
-        of_this = {"config": config, "extras_in": extras_in, "extras_out": extras_out, **recipe}
+        if is_block := recipe["module"] in (Block, RecurrentBlock):
+            frozen = tuning.freezes_block(blocks)
+        else:
+            frozen = tuning.freezes_embeddings and recipe["module"] in (TokenEmbedding, Positions)
+        blocks += is_block
+        learns = {"frozen": frozen, "rate": tuning.layer_rate_decay ** (config.blocks - blocks)}
+        passed = {"extras_in": extras_in, "extras_out": extras_out}
+        of_this = {"config": config, **passed, **learns, **recipe}
         made.append(Stage(seed=seed, index=index, **of_this))
         extras_in = extras_out
     return made

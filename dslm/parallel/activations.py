@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from dslm.model.config import ModelConfig
 from dslm.model.counts import block_count
+from dslm.model.tuning import ALL, Tuning
 from dslm.parallel.partition import Part
 from dslm.parallel.plan import Plan
 
@@ -27,7 +28,7 @@ CHUNK = 1 << 23
 
 @dataclass(frozen=True)
 class Forward:
-    """What the forward pass does that a model's shape does not say."""
+    """What a step does that a model's shape does not say."""
 
     scored: float = 1.0
     """The share of the tokens of which scores are made."""
@@ -35,6 +36,8 @@ class Forward:
     """Whether the weights of blocks are rounded, see `dslm.quantization`."""
     autocast: bool = False
     """Whether products are of 16-bit copies, and what is between the blocks is of float32."""
+    tuning: Tuning = ALL
+    """Which weights learn."""
 
 
 PLAIN = Forward()

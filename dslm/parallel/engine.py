@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from dslm.objectives.batch import Batch
 from dslm.parallel.loss import LossFunction
 from dslm.parallel.loss_scale import LossScale
+from dslm.parallel.optimizers import peak_rate
 from dslm.parallel.plan import Plan
 from dslm.parallel.stop import Stop
 from dslm.parallel.veto import veto_bad_steps
@@ -41,6 +42,7 @@ class Engine(ABC):
         self.plan = plan
         self.loss_function = loss_function
         self.peak_learning_rates = [group["lr"] for group in engine.optimizer.param_groups]
+        self.rate = peak_rate(engine.config)
         self.loss_scale = LossScale(engine)
         self.quantizer: Quantizer | None = None
         """What the layers round to, if they do."""
@@ -127,12 +129,13 @@ class Engine(ABC):
     def set_learning_rate(self, factor: float) -> None:
         """Set the learning rate to `factor` × its peak in DeepSpeed's JSON."""
         groups = self.engine.optimizer.param_groups
+        self.rate = factor * peak_rate(self.engine.config)
         for group, peak in zip(groups, self.peak_learning_rates, strict=True):
             group["lr"] = peak * factor
 
     def learning_rate(self) -> float:
-        """The learning rate of the next step (of the first group of weights)."""
-        return float(self.engine.optimizer.param_groups[0]["lr"])
+        """The learning rate of the next step, of the layers that have no lower one."""
+        return self.rate
 
     def mean(self, value: Tensor) -> float:
         """The mean over all ranks of a scalar; every rank must call it."""

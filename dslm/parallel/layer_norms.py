@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from dslm.parallel.engine import Engine
+from dslm.parallel.frozen import whole
 
 
 class LayerNorms:
@@ -80,6 +81,8 @@ class LayerNorms:
         """The gradient and the float32 master of a weight."""
         from deepspeed.utils import safe_get_full_fp32_param, safe_get_full_grad
 
+        if not weight.requires_grad:
+            return None, whole(weight)
         if self.plain:
             return weight.grad, weight
         return safe_get_full_grad(weight), safe_get_full_fp32_param(weight)

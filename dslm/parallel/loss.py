@@ -38,7 +38,7 @@ class LossFunction:
         self.limit: float | None = None
         """The highest loss of a step that is made; `None` makes it whatever its loss."""
         self.group: Any = None
-        """The ranks that compute losses; `None` are all."""
+        """The replicas of this rank's pipeline stage; `None` are all ranks."""
         self._collected: list[Tensor] = []
         self._losses: list[Tensor] = []
         self._micro_batches = 0

@@ -88,9 +88,14 @@ class Ranked:
         return self.part.weights
 
     @property
+    def learned(self) -> int:
+        """Those that learn, of which alone there are gradients and states of the optimizer."""
+        return self.part.learned
+
+    @property
     def own(self) -> float:
         """Those that this replica alone updates."""
-        return self.count / self.plan.replicas if self.plan.zero_stage else self.count
+        return self.learned / self.plan.replicas if self.plan.zero_stage else self.learned
 
     @property
     def size(self) -> int:
@@ -120,7 +125,7 @@ class Ranked:
     @property
     def bucket(self) -> float:
         """Numbers that are reduced at once."""
-        return min(float(self.count), self.zero("reduce_bucket_size", BUCKET))
+        return min(float(self.learned), self.zero("reduce_bucket_size", BUCKET))
 
     def sent(self, size: int) -> int:
         """Bytes of a number's copy in the type in which it is sent, if that is another one."""
@@ -152,18 +157,18 @@ def estimate(
         plan: the layout.
         config: DeepSpeed's JSON, checked.
         cpu: whether the ranks compute without an accelerator.
-        forward: what the forward pass does that the shape does not say.
+        forward: what a step does that the shape does not say.
     """
     found = (
         _estimate(model, Ranked(plan, part, config, cpu), forward)
-        for part in parts(model, plan.pipeline_stages)
+        for part in parts(model, plan.pipeline_stages, forward.tuning)
     )
     return max(found, key=lambda memory: memory.device)
 
 
 def _estimate(model: ModelConfig, rank: Ranked, forward: Forward) -> Memory:
     plan, size = rank.plan, rank.size
-    weights = size * (rank.own if plan.zero_stage == 3 else rank.count)
+    weights = size * rank.count / (plan.replicas if plan.zero_stage == 3 else 1)
     count = len(moments(rank.config, is_matrix=True))
     kept = moment_size(rank.config) * count
     optimizer = rank.own * (kept + (rank.master if plan.zero_stage else 0))
@@ -186,7 +191,8 @@ def _estimate(model: ModelConfig, rank: Ranked, forward: Forward) -> Memory:
     full = max(moments_of_a_step, key=lambda moment: moment.total)
     buffers = full.buffers + (SCRATCH if rank.cpu else 0)
     part = max(
-        4 * (1 + count) * rank.count / plan.replicas, 4 * max(1, count) * _largest_layer(model)
+        4 * (rank.count + count * rank.learned) / plan.replicas,
+        4 * max(1, count) * _largest_layer(model),
     )
     return Memory(weights, full.gradients, optimizer, full.activations, buffers, host, part)
 
@@ -205,22 +211,22 @@ def _kind(rank: Ranked) -> str:
 
 def _zero0(rank: Ranked) -> tuple[Moment, Moment]:
     """Gradients of torch's own optimizer are flattened to be reduced by several replicas."""
-    gradients = 4.0 * rank.count
-    flat = 4.0 * min(rank.count, BUCKET) if rank.plan.replicas > 1 else 0.0
+    gradients = 4.0 * rank.learned
+    flat = 4.0 * min(rank.learned, BUCKET) if rank.plan.replicas > 1 else 0.0
     return Moment(gradients * rank.accumulates, 0.0), Moment(gradients, flat)
 
 
 def _zero1(rank: Ranked) -> tuple[Moment, Moment]:
     """Gradients stay whole to the end of a step; buckets hold them, and are flattened once more."""
-    gradients, spare = rank.sums * rank.count, rank.sums * rank.spare
+    gradients, spare = rank.sums * rank.learned, rank.sums * rank.spare
     flat = rank.bucket * (rank.sums + rank.sent(rank.sums))
     return Moment(gradients * rank.accumulates, spare), Moment(gradients, spare + flat)
 
 
 def _bf16(rank: Ranked) -> tuple[Moment, Moment]:
     """BF16_Optimizer holds float32 sums at all times, and beside them a micro-batch's own."""
-    gradients, micro = 4.0 * rank.count, 2.0 * rank.count
-    flat = min(rank.count, BUCKET) * (4 + rank.sent(4))
+    gradients, micro = 4.0 * rank.learned, 2.0 * rank.learned
+    flat = min(rank.learned, BUCKET) * (4 + rank.sent(4))
     return Moment(gradients, 0.0), Moment(gradients, micro + flat)
 
 
@@ -253,7 +259,7 @@ def _update(rank: Ranked) -> Moment:
     """The optimizer's step: gradients as one flat part, and what torch computes with."""
     used, asked = implementation(rank.config), given(rank.config, "optimizer.params", {}) or {}
     by_torch = used is not None and used.name.startswith("torch") and not asked.get("fused")
-    stage, whole, own = rank.plan.zero_stage, 4.0 * rank.count, float(rank.master * rank.own)
+    stage, whole, own = rank.plan.zero_stage, 4.0 * rank.learned, float(rank.master * rank.own)
     if stage == 0:  # a weight at a time on a CPU, all at once on a GPU
         return Moment(whole, whole if by_torch and not rank.cpu else 0.0)
     temporary = 2 * own if by_torch else 0.0
@@ -269,4 +275,4 @@ def _whole_matrices(rank: Ranked) -> float:
     """What Muon gathers and orthogonalizes, in copies of the weights; measured on CPU ranks."""
     if named(given(rank.config, "optimizer.type", "") or "") != "Muon":
         return 0.0
-    return 4.0 * rank.count * (3.0 if rank.plan.zero_stage == 3 else 1.5)
+    return 4.0 * rank.learned * (3.0 if rank.plan.zero_stage == 3 else 1.5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dslm.errors import Problem
 from dslm.model.config import ModelConfig
 from dslm.model.counts import (
     block_count,
@@ -12,6 +13,7 @@ from dslm.model.counts import (
     positions_count,
     second_count,
 )
+from dslm.model.tuning import ALL, Tuning
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class Part:
     """How many of the model's blocks."""
     weights: int
     """How many weights, those tied to another stage's counted here too."""
+    learned: int
+    """How many of these learn."""
     crossing: int = 0
     """How many of its blocks attend to an encoder's output."""
 
@@ -48,27 +52,49 @@ def blocks_of_stages(blocks: int, stages: int) -> list[int]:
     return [each + (stage < rest) for stage in range(stages)]
 
 
-def parts(model: ModelConfig, stages: int) -> list[Part]:
+def parts(model: ModelConfig, stages: int, tuning: Tuning = ALL) -> list[Part]:
     """The parts of a model, from the first stage to the last.
 
     What lies between encoder and decoder, the embedding once more, is where the encoder ends.
+
+    Args:
+        model: its shape.
+        stages: how many.
+        tuning: which weights learn.
     """
     block, cross, total = block_count(model), cross_count(model), parameter_count(model)
     decoder, between = model.layers if cross else 0, second_count(model)
     outside = total - block * model.blocks - cross * decoder - between
     if stages == 1:
-        return [Part(0, 1, model.blocks, total, decoder)]
+        return [Part(0, 1, model.blocks, total, tuning.learned(model), decoder)]
     table = model.size * model.width
     begins = table + positions_count(model) + model.segments * model.width
-    ends = outside - begins + (table if model.tied else 0)
-    found, done = [], 0
+    tied = model.tied and not model.classes
+    ends = outside - begins + (table if tied else 0)
+    found, done, frozen = [], 0, tuning.freezes_embeddings
     for stage, blocks in enumerate(blocks_of_stages(model.blocks, stages)):
         ending = begins * (stage == 0) + ends * (stage == stages - 1)
+        still = begins * (stage == 0) + table * (tied and stage == stages - 1)
         if done < model.encoder_layers <= done + blocks:
-            counted = stage == 0 or (model.tied and stage == stages - 1)
+            counted = stage == 0 or (tied and stage == stages - 1)
             ending += between + (0 if counted else table)
+            still += positions_count(model) + (0 if counted else table)
+        learned = ending - still * frozen
+        learned += sum(tuning.learned_of_block(model, done + n) for n in range(blocks))
         done += blocks
         crossing = min(blocks, max(0, done - model.encoder_layers)) if decoder else 0
         weights = blocks * block + crossing * cross + ending
-        found.append(Part(stage, stages, blocks, weights, crossing))
+        found.append(Part(stage, stages, blocks, weights, learned, crossing))
     return found
+
+
+def check_learning(model: ModelConfig, stages: int, tuning: Tuning) -> list[Problem]:
+    """Whether each pipeline stage has weights that learn, without which no gradient reaches it."""
+    if tuning == ALL:
+        return []
+    idle = [part.stage for part in parts(model, stages, tuning) if not part.learned]
+    rule = "leaves a model nothing to learn"
+    if stages > 1:
+        rule = f"leaves stage {idle[0] if idle else 0} of the pipeline nothing to learn"
+    fix = "freeze less" + (", or use fewer pipeline_stages" if stages > 1 else "")
+    return [Problem("frozen", tuning.frozen, rule, fix)] if idle else []

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from dslm.model.stages import Stage, Value, with_mask, without_mask
 from dslm.objectives.batch import Batch
 from dslm.parallel.engine import Engine
 from dslm.parallel.loss import LossFunction
-from dslm.parallel.optimizers import parameter_groups
+from dslm.parallel.optimizers import as_many, parameter_groups
 from dslm.parallel.plan import Plan
 
 
@@ -48,14 +49,18 @@ class PipelineEngine(Engine):
             lambda _, given: (with_mask(given[0], own, module.training),)
         )
         module.register_forward_hook(lambda *given: without_mask(given[-1]))
-        groups = parameter_groups(module, config)
-        engine, *_ = deepspeed.initialize(
-            model=module, model_parameters=groups, config=dict(config), dist_init_required=False
-        )
         owners: dict[str, int] = {}
         for stage in stages:
             if stage.tied:
                 owners.setdefault(stage.tied, stage.index)
+        groups = parameter_groups(weights_of(module, owners), stages, config)
+        groups = as_many(groups, most(len(groups)))
+        engine, *_ = deepspeed.initialize(
+            model=module, model_parameters=groups, config=dict(config), dist_init_required=False
+        )
+        for weight in module.parameters():
+            if not weight.requires_grad:
+                weight._hp_grad = None  # which DeepSpeed asks every tied weight for
         return cls(engine, plan, loss_function, owners)
 
     def train_batch(self, micro_batches: Iterator[Batch]) -> Tensor:
@@ -72,14 +77,7 @@ class PipelineEngine(Engine):
 
     def parameters(self) -> dict[str, nn.Parameter]:
         """See `Engine.parameters`; a tied weight goes by its first index, on both stages."""
-        found = {}
-        for name, parameter in self.engine.module.named_parameters():
-            index, rest = name.split(".", 1)
-            if index == "tied_modules":
-                tied, rest = rest.split(".", 1)
-                index = str(self.owners[tied])
-            found[f"{index}.{rest.removeprefix('layer.')}"] = parameter
-        return found
+        return weights_of(self.engine.module, self.owners)
 
     def owns(self, index: int) -> bool:
         """Of two stages with a tied weight, the first saves it."""
@@ -94,6 +92,32 @@ class PipelineEngine(Engine):
     def replica(self) -> int:
         """The data-parallel coordinate of this rank."""
         return int(self.engine.grid.get_data_parallel_rank())
+
+
+def weights_of(module: nn.Module, owners: Mapping[str, int]) -> dict[str, nn.Parameter]:
+    """The weights of a pipeline stage by their layout-free names.
+
+    Args:
+        module: DeepSpeed's `PipelineModule`.
+        owners: the first index of each tied module.
+    """
+    found = {}
+    for name, parameter in module.named_parameters():
+        index, rest = name.split(".", 1)
+        if index == "tied_modules":
+            tied, rest = rest.split(".", 1)
+            index = str(owners[tied])
+        found[f"{index}.{rest.removeprefix('layer.')}"] = parameter
+    return found
+
+
+def most(count: int) -> int:
+    """The largest of a number on all ranks."""
+    from deepspeed.accelerator import get_accelerator
+
+    largest = torch.tensor(count, device=get_accelerator().current_device_name())
+    torch.distributed.all_reduce(largest, torch.distributed.ReduceOp.MAX)
+    return int(largest)
 
 
 def layer_recipe(stage: Stage) -> Any:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from dslm.model.initial import Numbers
-from dslm.parallel import muon
+from dslm.parallel import frozen, muon
 from dslm.parallel.deepspeed_json.optimizer import moments
 from dslm.parallel.engine import Engine
 
@@ -40,7 +40,9 @@ class TrainingState:
             self._link_moments()
 
     def names(self, parameter: nn.Parameter) -> tuple[str, ...]:
-        """The moments the optimizer keeps for a weight."""
+        """The moments the optimizer keeps for a weight; none of one that learns nothing."""
+        if not parameter.requires_grad:
+            return ()
         return moments(self.config, bool(getattr(parameter, "use_muon", False)))
 
     def tensors(self, name: str, parameter: nn.Parameter) -> Iterator[tuple[str, Tensor]]:
@@ -51,6 +53,9 @@ class TrainingState:
         """
         from deepspeed.utils import safe_get_full_fp32_param, safe_get_full_optimizer_state
 
+        if not parameter.requires_grad:
+            yield name, frozen.whole(parameter)
+            return
         if self._is_local():
             kept = self._inner().state[parameter]
             yield name, parameter.detach()
@@ -143,7 +148,9 @@ class TrainingState:
     @torch.no_grad()
     def _put(self, parameter: nn.Parameter, read: Read, moment: str | None) -> None:
         """Set this rank's part of a weight's master or of one of its moments."""
-        if self._is_local():
+        if not parameter.requires_grad:
+            self._put_frozen(parameter, read)
+        elif self._is_local():
             kept = parameter if moment is None else self._inner().state[parameter][moment]
             kept.copy_(self._read_together(kept.numel(), read).view_as(kept))
         elif self.stage == 3:
@@ -156,11 +163,22 @@ class TrainingState:
             part = mapping.lp_fragment_address
             mapping.get_hp_fragment(moment).copy_(read(part.start, part.start + part.numel))
 
+    def _put_frozen(self, parameter: Any, read: Read) -> None:
+        """Set a weight that learns nothing."""
+        if self.stage == 3 and _is_plain_piece(parameter):
+            parameter.ds_tensor.copy_(self._piece(parameter.ds_numel, read))
+            parameter.partition()
+            return
+        count = getattr(parameter, "ds_numel", parameter.numel())
+        whole = self._read_together(count, read)
+        with frozen.gathered(parameter):
+            parameter.copy_(whole.view(parameter.shape))
+
     def _read_together(self, count: int, read: Read) -> Tensor:
         """All numbers of a tensor that every replica keeps whole; each reads a part of them."""
         own = self._piece(count, read).to(self.engine.engine.device)
         pieces = [torch.empty_like(own) for _ in range(self.engine.plan.replicas)]
-        torch.distributed.all_gather(pieces, own)
+        torch.distributed.all_gather(pieces, own, group=self.engine.loss_function.group)
         return torch.cat(pieces)[:count]
 
     def _piece(self, count: int, read: Read) -> Tensor:
@@ -179,7 +197,7 @@ class TrainingState:
             utils.safe_set_local_optimizer_state(parameter, own, moment)
             return
         utils.safe_set_local_fp32_param(parameter, own)
-        if parameter.nvme_swapper is None and parameter.ds_zero_param_process_group is None:
+        if _is_plain_piece(parameter):
             parameter.ds_tensor.copy_(own)
             parameter.partition()  # forgets what was gathered before, of small weights at all times
             return
@@ -187,6 +205,11 @@ class TrainingState:
         whole = utils.safe_get_full_fp32_param(parameter)
         with zero.GatheredParameters([parameter], modifier_rank=0):
             parameter.copy_(whole)
+
+
+def _is_plain_piece(parameter: Any) -> bool:
+    """Whether a rank's piece of a weight is in memory, and has no second copy on each host."""
+    return parameter.nvme_swapper is None and parameter.ds_zero_param_process_group is None
 
 
 SCALER = ("cur_scale", "cur_iter", "last_overflow_iter", "cur_hysteresis")

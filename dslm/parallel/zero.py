@@ -40,7 +40,7 @@ class ZeroEngine(Engine):
 
         with nullcontext() if plan.zero_stage < 3 else in_pieces(config):
             model = Transformer(stages, drawn=False)
-        groups = parameter_groups(model, config)
+        groups = parameter_groups(weights_of(model), stages, config)
         engine, *_ = deepspeed.initialize(
             model=model, model_parameters=groups, config=dict(config), dist_init_required=False
         )
@@ -71,8 +71,7 @@ class ZeroEngine(Engine):
 
     def parameters(self) -> dict[str, nn.Parameter]:
         """See `Engine.parameters`."""
-        named = self.engine.module.named_parameters()
-        return {name.removeprefix("layers."): parameter for name, parameter in named}
+        return weights_of(self.engine.module)
 
     def owns(self, index: int) -> bool:
         """There is one stage."""
@@ -87,6 +86,12 @@ class ZeroEngine(Engine):
     def replica(self) -> int:
         """Every rank is a replica."""
         return torch.distributed.get_rank()
+
+
+def weights_of(model: nn.Module) -> dict[str, nn.Parameter]:
+    """The weights of a `Transformer` by their layout-free names."""
+    named = model.named_parameters()
+    return {name.removeprefix("layers."): parameter for name, parameter in named}
 
 
 def in_pieces(config: Mapping[str, Any]) -> AbstractContextManager[Any]:

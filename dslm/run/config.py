@@ -12,6 +12,7 @@ from dslm.config.parse import STRICT
 from dslm.errors import Problem
 from dslm.model.config import ModelConfig
 from dslm.model.float8 import Float8Config, check_float8
+from dslm.model.tuning import Tuning, check_tuning
 from dslm.quantization.config import QuantizationConfig, check_quantization
 from dslm.run.bad_steps import BadStepsConfig
 from dslm.run.schedule import ScheduleConfig, check_schedule
@@ -86,6 +87,12 @@ class RunConfig:
     word_vectors: str | None = None
     """File of word vectors (text of word2vec, fastText or GloVe, plain or packed), as wide as the
     model, with which the token embedding begins, scaled to its deviation; null = drawn."""
+    layer_rate_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """The learning rate of each block is that of the block above it times this, and that of the
+    embeddings that of the lowest block times this (Howard & Ruder 2018; Clark et al. 2020)."""
+    frozen: str | None = None
+    """Layers whose weights stay as they are, such as embeddings,blocks.0-3: embeddings (of tokens,
+    positions and segments), blocks, one of these or a range of them, counted from 0."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of each label that is spread evenly over all classes or ids while the model learns
     (Szegedy et al. 2016); the validation loss is that of plain labels."""
@@ -131,13 +138,18 @@ class RunConfig:
     wandb: bool = False
     """Also write W&B's files into the run folder, offline unless WANDB_MODE says otherwise."""
 
+    @property
+    def tuning(self) -> Tuning:
+        """Which weights learn, and how fast."""
+        return Tuning(self.frozen, self.layer_rate_decay)
+
 
 def check_run(config: RunConfig) -> list[Problem]:
     """What contradicts itself within the settings."""
     problems = _check_data(config) + check_objective(config.objective, config.model)
     problems += check_schedule(config.schedule, config.steps)
     problems += check_quantization(config.quantization, config.model.map_inputs)
-    problems += _check_float8(config)
+    problems += [*_check_float8(config), *check_tuning(config.tuning, config.model)]
     if (first := config.quantization.start_step) >= config.steps:
         rule = f"leaves none of steps = {config.steps} to be rounded"
         problems.append(Problem("quantization.start_step", first, rule, "use a smaller one"))

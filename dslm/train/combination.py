@@ -16,6 +16,7 @@ from dslm.environment import World
 from dslm.errors import Problems, UserError
 from dslm.objectives.base import Context, Objective
 from dslm.parallel.activations import Forward
+from dslm.parallel.partition import check_learning
 from dslm.parallel.plan import Plan
 from dslm.parallel.setup import check_gpu_float8
 from dslm.run.config import RunConfig
@@ -88,6 +89,7 @@ def combine(
             config, model=replace(config.model, vocabulary=config.model.vocabulary or ASSUMED)
         )
         objective = _objective_without_data(config)
+        found.problems += check_learning(config.model, config.pipeline_stages, config.tuning)
     elif config:
         sources = found.collect(open_sources, config.data)
         if sources:

@@ -22,6 +22,8 @@ from dslm.parallel.activations import Forward
 from dslm.parallel.deepspeed_json import check as ds_check
 from dslm.parallel.deepspeed_json.optimizer import all_moments, moments, named
 from dslm.parallel.muon import check_matrices
+from dslm.parallel.optimizers import check_rates
+from dslm.parallel.partition import check_learning
 from dslm.parallel.plan import Plan
 from dslm.parallel.setup import check_builds, check_disk, check_float8, check_monitors
 from dslm.parallel.world import device
@@ -120,14 +122,14 @@ class Job:
     @property
     def checkpoint_bytes(self) -> int:
         """Size of one checkpoint."""
-        kept = 1 + len(moments(self.deepspeed, is_matrix=True))
-        return 4 * kept * parameter_count(self.config.model)
+        model, kept = self.config.model, len(moments(self.deepspeed, is_matrix=True))
+        return 4 * (parameter_count(model) + kept * self.config.tuning.learned(model))
 
 
 def forward_pass(config: RunConfig, objective: Objective | None) -> Forward:
-    """What the forward pass of a run does that the model's shape does not say."""
+    """What a step of a run does that the model's shape does not say."""
     scored = objective.scored_fraction if objective else 1.0
-    return Forward(scored, config.quantization.scheme != "none")
+    return Forward(scored, config.quantization.scheme != "none", tuning=config.tuning)
 
 
 def prepare(
@@ -208,6 +210,7 @@ def check_settings(config: RunConfig, deepspeed: dict[str, Any] | None) -> list[
     problems = [*check_run(config), *check_model(config.model), *check_boards(config)]
     if deepspeed:
         problems += check_matrices(named(deepspeed["optimizer"]["type"]), config.model)
+        problems += check_rates(deepspeed, config.tuning)
     return problems
 
 
@@ -225,7 +228,9 @@ def fitted(
     found.problems += check_validation(config, objective, sources)
     if source:
         found.problems += check_init_from(source, config.model, sources.train[0])
-    return _with_vocabulary(config, sources, objective)
+    config = _with_vocabulary(config, sources, objective)
+    found.problems += check_learning(config.model, config.pipeline_stages, config.tuning)
+    return config
 
 
 def newest_whole(folder: RunFolder) -> int | None:

@@ -110,7 +110,7 @@ def _train(record: RunRecord, step: int, messages: UserStream, watchdog: Watchdo
         return Ending("done", f"all {step:,} steps had already been made; nothing was done")
     stop_if_asked(world)
     extras = (*job.objective.extras, *([DROPOUT_KEYS] if job.config.model.dropout else []))
-    layers = stages(job.config.model, job.config.seed, extras)
+    layers = stages(job.config.model, job.config.seed, extras, job.config.tuning)
     prediction = Prediction(job, world)
     rounding, float8 = job.config.quantization, job.float8
     engine = create(layers, job.plan, job.deepspeed, job.objective, rounding, float8)

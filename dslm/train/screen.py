@@ -17,6 +17,7 @@ from dslm.quantization.config import QuantizationConfig
 from dslm.run.best import LOSS
 from dslm.run.config import RunConfig
 from dslm.run.schedule import warmup_steps
+from dslm.train.learned import learned_lines, named_weights
 from dslm.train.precision import float8_lines, sums_note
 from dslm.train.prepare import Job
 from dslm.train.word_vectors.embedding import WordVectors
@@ -51,6 +52,7 @@ def first_screen(
         *([("vectors", _vectors(vectors))] if vectors else []),
         *(("quantize", how) for how in _quantized(config.quantization)),
         *(("float8", which) for which in float8_lines(config, world.cpu)),
+        *(("learns", line) for line in _learned(job)),
         ("layout", _layout(job, world)),
         ("batch", _batch(job)),
         ("steps", _steps(job, resumed_from, seconds)),
@@ -90,6 +92,10 @@ def scarce(job: Job, world: World, free: float | None) -> list[str]:
         "dslm check shows what fits"
     )
     return [f"{'warning':<9}{text}"]
+
+
+def _learned(job: Job) -> Iterator[str]:
+    return learned_lines(job.config, named_weights(job.objective, job.sources.train[0]))
 
 
 def _quantized(config: QuantizationConfig) -> Iterator[str]:

@@ -23,6 +23,12 @@ from dslm.tokenizers.load import load_tokenizer
 pytestmark = pytest.mark.ranks
 SHAPE = "model.layers=2 model.heads=2 model.width=16 model.sequence=24 log_interval=1 seed=3"
 LAYOUTS = {"ZeRO-2": (2, 2, 1), "ZeRO-3": (2, 3, 1), "pipeline": (2, 1, 2)}
+TUNED = {
+    "classification": "frozen=blocks.0 layer_rate_decay=0.8 label_smoothing=0.1 "
+    "objective.classification.class_weights=balanced",
+    "tagging": "",
+}
+"""What is asked of the training of each, so that every layout has done it."""
 WORDS = ["stone", "river", "light", "dark", "falls", "never"]
 
 
@@ -48,6 +54,7 @@ def trained(
     words = ["tiny", *SHAPE.split(), f"objective.kind={kind}", f"data.train={data}"]
     words += [f"data.validation={data}", "model.attention=full", "schedule.kind=constant"]
     words += ["schedule.warmup_steps=2", "evaluation_interval=5", "checkpoint_interval=5", "keep=1"]
+    words += TUNED[kind].split()
     ended = launch(folder / "run", [*words, "steps=20"], deepspeed(0), 1)
     assert ended.code == 0, ended.messages
     return ended, words

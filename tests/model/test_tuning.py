@@ -1,0 +1,138 @@
+"""Layers that stay as they are, and rates that fall from block to block."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from helpers.models import small
+from torch import Tensor
+
+from dslm.model.config import ModelConfig
+from dslm.model.stages import stages
+from dslm.model.transformer import Transformer
+from dslm.model.tuning import Tuning, check_tuning
+from dslm.parallel.optimizers import as_many, parameter_groups
+from dslm.parallel.partition import blocks_of_stages, check_learning, parts
+from dslm.parallel.zero import weights_of
+
+SHAPES: dict[str, dict[str, Any]] = {
+    "tied": {"tied": True},
+    "untied": {"tied": False, "positions": "rotary", "norm": "rms", "bias": False},
+    "task": {"classes": 3, "pooler": True, "attention": "full"},
+    "encoder-decoder": {"encoder_layers": 2},
+}
+FROZEN = ["embeddings", "blocks.0", "embeddings, blocks.1-3", "blocks", "embeddings,blocks"]
+
+
+def shape(kind: str, **more: Any) -> ModelConfig:
+    return small(**{"layers": 4, **SHAPES[kind], **more})
+
+
+def built(config: ModelConfig, tuning: Tuning) -> Transformer:
+    return Transformer(stages(config, 0, tuning=tuning))
+
+
+def learned(model: torch.nn.Module) -> int:
+    return sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+
+
+@pytest.mark.parametrize("frozen", FROZEN)
+@pytest.mark.parametrize("kind", SHAPES)
+def test_what_learns_is_counted(kind: str, frozen: str) -> None:
+    config, tuning = shape(kind), Tuning(frozen)
+    assert not list(check_tuning(tuning, config))
+    assert tuning.learned(config) == learned(built(config, tuning))
+
+
+@pytest.mark.parametrize("frozen", FROZEN)
+@pytest.mark.parametrize("kind", SHAPES)
+def test_what_learns_of_a_pipeline_stage_is_counted(kind: str, frozen: str) -> None:
+    config, tuning = shape(kind), Tuning(frozen)
+    layers, at = stages(config, 0, tuning=tuning), 0
+    blocks = [stage.index for stage in layers if "Block" in stage.module.__name__]
+    ends = []
+    for count in blocks_of_stages(config.blocks, 2)[:-1]:
+        at += count
+        ends.append(blocks[at])
+    pieces = layers[: ends[0]], layers[ends[0] :]
+    found = [sum(learned(layer) for layer in unique(piece)) for piece in pieces]
+    assert [part.learned for part in parts(config, 2, tuning)] == found
+    assert bool(check_learning(config, 2, tuning)) == (0 in found)
+
+
+def unique(piece: list[Any]) -> list[torch.nn.Module]:
+    """The modules of some stages, a tied one once."""
+    return [*{stage.tied or stage.index: stage.build(drawn=False) for stage in piece}.values()]
+
+
+@pytest.mark.parametrize(
+    ("word", "rule"),
+    [
+        ("blocks.4", "is not among the blocks of the model, 0 to 3"),
+        ("blocks.2-1", "is not among"),
+        ("layers.1", "is no name of layers"),
+        (",", "names nothing"),
+    ],
+)
+def test_a_name_of_no_layer_is_a_mistake(word: str, rule: str) -> None:
+    (problem,) = check_tuning(Tuning(word), shape("tied"))
+    assert rule in problem.rule
+
+
+def test_rates_fall_from_block_to_block() -> None:
+    config = shape("untied")
+    layers = stages(config, 0, tuning=Tuning(layer_rate_decay=0.5))
+    groups = groups_of(config, Tuning(layer_rate_decay=0.5), weight_decay=0.0)
+    rates = {name.split(".")[0]: group.get("lr", 0.01) for name, group in groups.items()}
+    kinds = [stage.module.__name__ for stage in layers if str(stage.index) in rates]
+    assert kinds == ["TokenEmbedding", *["Block"] * 4, "FinalNorm", "Head"]
+    halves = [0.5**4, 0.5**3, 0.5**2, 0.5, 1, 1, 1]
+    assert [*rates.values()] == pytest.approx([0.01 * half for half in halves])
+
+
+def groups_of(config: ModelConfig, tuning: Tuning, **params: float) -> dict[str, Any]:
+    """The group of each weight that learns, by its name, in the order of the layers."""
+    deepspeed = {"optimizer": {"type": "AdamW", "params": {"lr": 0.01, **params}}}
+    weights = weights_of(built(config, tuning))
+    groups = parameter_groups(weights, stages(config, 0, tuning=tuning), deepspeed)
+    names = {weight: name for name, weight in weights.items()}
+    found = {names[weight]: group for group in groups for weight in group["params"]}
+    return dict(sorted(found.items(), key=lambda item: int(item[0].split(".")[0])))
+
+
+def test_vectors_of_layers_that_learn_do_not_decay() -> None:
+    config, tuning = shape("task"), Tuning("embeddings,blocks.0-1", 0.5)
+    found = groups_of(config, tuning, weight_decay=0.1)
+    weights = weights_of(built(config, tuning))
+    assert found.keys() == {name for name, weight in weights.items() if weight.requires_grad}
+    for name, group in found.items():
+        assert group["weight_decay"] == (0.1 if weights[name].dim() > 1 else 0.0)
+
+
+def test_groups_are_divided_until_there_are_enough() -> None:
+    weights = [torch.nn.Parameter(torch.zeros(n)) for n in range(5)]
+    groups = as_many([{"params": weights[:4], "lr": 1.0}, {"params": weights[4:], "lr": 2.0}], 4)
+    assert len(groups) == 4
+    found = {id(weight): group["lr"] for group in groups for weight in group["params"]}
+    assert found == {id(weight): 2.0 if weight is weights[4] else 1.0 for weight in weights}
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+def test_what_is_behind_frozen_layers_learns(recompute: bool) -> None:
+    config = shape("tied", recompute=recompute)
+    ids = torch.arange(8)[None]
+
+    def gradients(tuning: Tuning) -> dict[str, Tensor | None]:
+        model = built(config, tuning).train()
+        model(ids).float().square().sum().backward()
+        return {name: weight.grad for name, weight in model.named_parameters()}
+
+    every, some = gradients(Tuning()), gradients(Tuning("embeddings,blocks.0-1"))
+    for name, gradient in some.items():
+        assert (gradient is None) == (int(name.split(".")[1]) < 4)
+        if gradient is not None:
+            right = every[name]
+            assert right is not None
+            assert torch.allclose(gradient, right, rtol=0, atol=1e-6)
