@@ -14,6 +14,7 @@ from dslm.inference.calibration import calibrate
 from dslm.inference.mistakes import lost, mended
 from dslm.inference.selection import Calibration, Selected, select
 from dslm.inference.shared import SharedTransformer
+from dslm.model.low_rank import merged
 from dslm.model.quantize import quantize, ready_for_use
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
@@ -89,7 +90,7 @@ def load_selected(chosen: Selected, world: World = ALONE, *, to_use: bool = True
     with torch.device("meta"):  # shapes alone: nothing is drawn, nor held twice
         model = Transformer(layers) if world.size == 1 else SharedTransformer(layers, world)
     weights = read_weights(chosen.checkpoint, [*map(int, model.layers)])
-    model.layers.load_state_dict(_finite(weights), assign=True)
+    model.layers.load_state_dict(merged(_finite(weights), config.lora), assign=True)
     if world.size > 1:
         join(world)
         device = torch.device(device_of(world))

@@ -12,13 +12,13 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
 from dslm.model.attention import Attention, Cache
 from dslm.model.config import ModelConfig
 from dslm.model.cross_attention import CrossAttention
 from dslm.model.dropout import Dropout, Site
 from dslm.model.layers import Linear, norm, select
+from dslm.model.recompute import recomputed
 from dslm.model.visibility import Visibility
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -88,18 +88,8 @@ class Block(nn.Module):
         block's own tokens then see those before them.
         """
         given = hidden, visibility, position_ids, selected, dropout_keys, relative, memory
-        if self.recompute and self.training and self.attention.project.weight.requires_grad:
-            if not hidden.requires_grad:  # what is before learns nothing
-                given = hidden.detach().requires_grad_(), *given[1:]
-            # Re-entrant, because ZeRO-3 frees gathered weights between the two passes, which the
-            # other kind mistakes for activations that changed their shape.
-            recomputed: Tensor = checkpoint(
-                self._forward,
-                *given,
-                use_reentrant=True,
-                preserve_rng_state=False,  # nothing is drawn
-            )
-            return recomputed
+        if self.recompute and self.training:
+            return recomputed(self, self._forward, *given)
         return self._forward(*given, cache)
 
     def _forward(

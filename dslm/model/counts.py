@@ -116,11 +116,18 @@ def _code_map_count(config: ModelConfig) -> int:
     return 2 * width * narrow + (width + narrow if config.bias else 0)
 
 
+def class_head_count(config: ModelConfig) -> int:
+    """Weights of the head of a task, if the model has one."""
+    if not config.classes:
+        return 0
+    width = config.width
+    return (width * width + width if config.pooler else 0) + config.classes * (width + 1)
+
+
 def _head_count(config: ModelConfig) -> int:
     width, count = config.width, 0 if config.tied else config.size * config.width
     if config.classes:
-        head = (width * width + width if config.pooler else 0) + config.classes * (width + 1)
-        return head + _final_norm_count(config)
+        return class_head_count(config) + _final_norm_count(config)
     count += _final_norm_count(config)
     if config.output == "vectors":
         count += width * width + (width if config.bias else 0)

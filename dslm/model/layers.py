@@ -14,6 +14,8 @@ from torch.nn import functional as F
 
 from dslm.model.config import ModelConfig
 from dslm.model.initial import ONES, ZEROS, Normal, begin, mark
+from dslm.model.lora import LoraConfig
+from dslm.model.low_rank import LowRank
 from dslm.quantization.rounding import Quantizer
 
 
@@ -29,6 +31,8 @@ class Linear(nn.Linear):
     def __init__(self, inputs: int, outputs: int, bias: bool, deviation: float) -> None:
         self.deviation = deviation
         super().__init__(inputs, outputs, bias)
+        self.lora: LowRank | None = None
+        """What changes it while it stays as it is, see `adapt`."""
 
     def reset_parameters(self) -> None:
         """Draw the matrix, zero the bias."""
@@ -38,6 +42,15 @@ class Linear(nn.Linear):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map […, in] to […, out]."""
+        outputs = self._map(inputs)
+        return outputs if self.lora is None else outputs + self.lora(inputs)
+
+    def adapt(self, config: LoraConfig) -> None:
+        """Let a low-rank change of it learn, and nothing else."""
+        self.requires_grad_(False)
+        self.lora = LowRank(self.in_features, self.out_features, config)
+
+    def _map(self, inputs: Tensor) -> Tensor:
         if self.product is not None:
             outputs = self.product(inputs, self.weight)
             return outputs if self.bias is None else outputs + self.bias

@@ -12,13 +12,13 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from dslm.model.config import GATES, ModelConfig
 from dslm.model.dropout import Dropout, Site
 from dslm.model.initial import ZEROS, Orthogonal, Steps, Uniform, begin
 from dslm.model.layers import norm
 from dslm.model.memory import Memory
+from dslm.model.recompute import recomputed
 
 
 class State(Memory):
@@ -114,11 +114,7 @@ class RecurrentBlock(nn.Module):
             cache: holds what earlier tokens left when generating.
         """
         if self.recompute and self.training:
-            # Re-entrant for the reason given in `Block`.
-            recomputed: Tensor = checkpoint(
-                self._forward, hidden, dropout_keys, use_reentrant=True, preserve_rng_state=False
-            )
-            return recomputed
+            return recomputed(self, self._forward, hidden, dropout_keys)
         return self._forward(hidden, dropout_keys, cache)
 
     def _forward(self, hidden: Tensor, keys: Tensor | None, state: State | None = None) -> Tensor:

@@ -25,7 +25,10 @@ from dslm.model.block import Block
 from dslm.model.config import ModelConfig
 from dslm.model.dropout import DROPOUT_KEYS, layer_keys
 from dslm.model.embedding import Positions, TokenEmbedding
+from dslm.model.heads import ClassHead
 from dslm.model.initial import Numbers, initial_of, numbers, undrawn
+from dslm.model.layers import Linear
+from dslm.model.lora import NO_LORA, LoraConfig
 from dslm.model.recipes import Recipe, recipes
 from dslm.model.recurrent import RecurrentBlock
 from dslm.model.tuning import ALL, Tuning
@@ -62,6 +65,8 @@ class Stage:
     """Those that travel on."""
     frozen: bool = False
     """Whether its weights stay as they are."""
+    adapters: LoraConfig = NO_LORA
+    """Which of its linear maps are changed by adapters."""
     rate: float = 1.0
     """By what the learning rate of its weights is multiplied."""
 
@@ -80,7 +85,10 @@ class Stage:
         with torch.random.fork_rng(devices=[]), undrawn():
             torch.manual_seed(layer_seed(self.seed, self.index))  # of modules that draw themselves
             module = self.module(self.config)
-        module.requires_grad_(not self.frozen)
+            module.requires_grad_(not self.frozen)
+            crosses = self.config.encoder_layers > 0
+            for name in self.adapters.maps(self.config, crosses):
+                cast(Linear, module.get_submodule(name)).adapt(self.adapters)
         for name, weight in module.named_parameters() if drawn else ():
             if initial_of(weight) is not None and not weight.is_meta:
                 made = self.initial(name, weight, 0, weight.numel())
@@ -146,12 +154,13 @@ def stages(
     for index, recipe in enumerate(layers):
         known = dict.fromkeys((*extras_in, *recipe.get("gives", ())))
         extras_out = tuple(name for name in known if _needed(name, layers[index + 1 :]))
-        if is_block := recipe["module"] in (Block, RecurrentBlock):
-            frozen = tuning.freezes_block(blocks)
-        else:
-            frozen = tuning.freezes_embeddings and recipe["module"] in (TokenEmbedding, Positions)
-        blocks += is_block
-        learns = {"frozen": frozen, "rate": tuning.layer_rate_decay ** (config.blocks - blocks)}
+        learns: dict[str, Any] = {"frozen": tuning.freezes_other(recipe["module"] is ClassHead)}
+        if recipe["module"] in (Block, RecurrentBlock):
+            learns = {"frozen": tuning.freezes_block(blocks), "adapters": tuning.lora}
+            blocks += 1
+        elif recipe["module"] in (TokenEmbedding, Positions):
+            learns = {"frozen": tuning.freezes_embeddings}
+        learns["rate"] = tuning.layer_rate_decay ** (config.blocks - blocks)
         passed = {"extras_in": extras_in, "extras_out": extras_out}
         of_this = {"config": config, **passed, **learns, **recipe}
         made.append(Stage(seed=seed, index=index, **of_this))

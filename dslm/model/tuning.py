@@ -16,11 +16,13 @@ from dslm.errors import Problem
 from dslm.model.config import ModelConfig
 from dslm.model.counts import (
     block_count,
+    class_head_count,
     cross_count,
     embedding_count,
     parameter_count,
     positions_count,
 )
+from dslm.model.lora import NO_LORA, LoraConfig, check_lora
 
 BLOCKS = re.compile(r"blocks(?:\.(\d+)(?:-(\d+))?)?")
 """A word that names blocks: all, one, or those from one to another."""
@@ -34,6 +36,8 @@ class Tuning:
     """Layers that stay as they are, see `RunConfig.frozen`."""
     layer_rate_decay: float = 1.0
     """By what the rate falls from block to block."""
+    lora: LoraConfig = NO_LORA
+    """Adapters, beside which nothing but the head of a task learns."""
 
     @cached_property
     def words(self) -> tuple[str, ...]:
@@ -44,11 +48,26 @@ class Tuning:
     @property
     def freezes_embeddings(self) -> bool:
         """Whether the embeddings of tokens, positions and segments stay as they are."""
-        return "embeddings" in self.words
+        return bool(self.lora.rank) or "embeddings" in self.words
 
     def freezes_block(self, number: int) -> bool:
-        """Whether a block stays as it is."""
+        """Whether a block stays as it is, but for its adapters."""
+        if self.lora.rank:
+            return True
         return any(_named(word)[0] <= number <= _named(word)[1] for word in self.words)
+
+    def freezes_other(self, is_task: bool) -> bool:
+        """Whether a layer that is neither stays as it is: no head of a task does."""
+        return bool(self.lora.rank) and not is_task
+
+    def added_to_block(self, model: ModelConfig, number: int) -> int:
+        """How many weights the adapters of a block have."""
+        return self.lora.count(model, 0 < model.encoder_layers <= number)
+
+    def total(self, model: ModelConfig) -> int:
+        """How many weights a model has, those of adapters too."""
+        added = sum(self.added_to_block(model, number) for number in range(model.blocks))
+        return parameter_count(model) + added
 
     def learned_of_block(self, model: ModelConfig, number: int) -> int:
         """How many weights of a block learn.
@@ -58,12 +77,14 @@ class Tuning:
             number: of the block, from 0; an encoder's before its decoder's.
         """
         if self.freezes_block(number):
-            return 0
+            return self.added_to_block(model, number)
         crosses = model.encoder_layers and number >= model.encoder_layers
         return block_count(model) + (cross_count(model) if crosses else 0)
 
     def learned(self, model: ModelConfig) -> int:
         """How many weights of a model learn, tied ones counted once."""
+        if self.lora.rank:
+            return self.total(model) - parameter_count(model) + class_head_count(model)
         every = Tuning()
         frozen = sum(
             every.learned_of_block(model, number) - self.learned_of_block(model, number)
@@ -79,7 +100,11 @@ ALL = Tuning()
 
 
 def check_tuning(tuning: Tuning, model: ModelConfig) -> Iterator[Problem]:
-    """What is wrong with the names of frozen layers."""
+    """What is wrong with the names of frozen layers, or of maps with adapters."""
+    yield from check_lora(tuning.lora, model)
+    if tuning.lora.rank and tuning.frozen is not None:
+        rule = "goes without saying where lora.rank is set"
+        yield Problem("frozen", tuning.frozen, rule, "leave it out")
     for word in tuning.words:
         first, last = _named(word)
         if word != "embeddings" and not BLOCKS.fullmatch(word):

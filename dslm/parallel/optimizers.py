@@ -72,8 +72,13 @@ def peak_rate(config: Mapping[str, Any]) -> float:
 
 
 def check_rates(config: Mapping[str, Any], tuning: Tuning) -> list[Problem]:
-    """Whether an optimizer can have a rate for each layer."""
-    if tuning.layer_rate_decay == 1 or named(config["optimizer"]["type"]) != "Muon":
+    """Whether an optimizer can have a rate for each layer, and train adapters."""
+    if named(config["optimizer"]["type"]) != "Muon":
+        return []
+    if tuning.lora.rank:
+        rule, fix = "needs another optimizer than Muon, which makes steps of full rank", "use AdamW"
+        return [Problem("lora.rank", tuning.lora.rank, rule, fix)]
+    if tuning.layer_rate_decay == 1:
         return []
     rule = "is not possible with Muon, which has rates of its own for matrices"
     fix = "leave it out, or use AdamW"

@@ -8,6 +8,7 @@ from dslm.errors import Problem
 from dslm.model.config import ModelConfig
 from dslm.model.counts import (
     block_count,
+    class_head_count,
     cross_count,
     parameter_count,
     positions_count,
@@ -66,7 +67,8 @@ def parts(model: ModelConfig, stages: int, tuning: Tuning = ALL) -> list[Part]:
     decoder, between = model.layers if cross else 0, second_count(model)
     outside = total - block * model.blocks - cross * decoder - between
     if stages == 1:
-        return [Part(0, 1, model.blocks, total, tuning.learned(model), decoder)]
+        every = tuning.total(model)
+        return [Part(0, 1, model.blocks, every, tuning.learned(model), decoder)]
     table = model.size * model.width
     begins = table + positions_count(model) + model.segments * model.width
     tied = model.tied and not model.classes
@@ -80,10 +82,13 @@ def parts(model: ModelConfig, stages: int, tuning: Tuning = ALL) -> list[Part]:
             ending += between + (0 if counted else table)
             still += positions_count(model) + (0 if counted else table)
         learned = ending - still * frozen
+        if tuning.lora.rank:
+            learned = class_head_count(model) * (stage == stages - 1)
         learned += sum(tuning.learned_of_block(model, done + n) for n in range(blocks))
         done += blocks
         crossing = min(blocks, max(0, done - model.encoder_layers)) if decoder else 0
-        weights = blocks * block + crossing * cross + ending
+        added = sum(tuning.added_to_block(model, done - 1 - n) for n in range(blocks))
+        weights = blocks * block + crossing * cross + ending + added
         found.append(Part(stage, stages, blocks, weights, learned, crossing))
     return found
 

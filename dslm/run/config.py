@@ -12,6 +12,7 @@ from dslm.config.parse import STRICT
 from dslm.errors import Problem
 from dslm.model.config import ModelConfig
 from dslm.model.float8 import Float8Config, check_float8
+from dslm.model.lora import LoraConfig
 from dslm.model.tuning import Tuning, check_tuning
 from dslm.quantization.config import QuantizationConfig, check_quantization
 from dslm.run.bad_steps import BadStepsConfig
@@ -93,6 +94,7 @@ class RunConfig:
     frozen: str | None = None
     """Layers whose weights stay as they are, such as embeddings,blocks.0-3: embeddings (of tokens,
     positions and segments), blocks, one of these or a range of them, counted from 0."""
+    lora: LoraConfig = Field(default_factory=LoraConfig)
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of each label that is spread evenly over all classes or ids while the model learns
     (Szegedy et al. 2016); the validation loss is that of plain labels."""
@@ -141,7 +143,7 @@ class RunConfig:
     @property
     def tuning(self) -> Tuning:
         """Which weights learn, and how fast."""
-        return Tuning(self.frozen, self.layer_rate_decay)
+        return Tuning(self.frozen, self.layer_rate_decay, self.lora)
 
 
 def check_run(config: RunConfig) -> list[Problem]:
@@ -150,6 +152,9 @@ def check_run(config: RunConfig) -> list[Problem]:
     problems += check_schedule(config.schedule, config.steps)
     problems += check_quantization(config.quantization, config.model.map_inputs)
     problems += [*_check_float8(config), *check_tuning(config.tuning, config.model)]
+    if config.lora.rank and (scheme := config.quantization.scheme) != "none":
+        rule = "rounds matrices, of which adapters would be added to the rounded ones alone"
+        problems.append(Problem("quantization.scheme", scheme, rule, "leave out one of the two"))
     if (first := config.quantization.start_step) >= config.steps:
         rule = f"leaves none of steps = {config.steps} to be rounded"
         problems.append(Problem("quantization.start_step", first, rule, "use a smaller one"))

@@ -29,7 +29,8 @@ from dslm.run.lock import RunLock
 from dslm.run.mistaken import CHECKPOINTS, RECORD, is_run, not_a_run
 from dslm.run.status import with_status_word
 
-DECIDES = ("model", "objective", "init_from", "word_vectors", "quantization", "seed", "frozen")
+DECIDES: tuple[str, ...] = ("model", "objective", "init_from", "word_vectors", "quantization")
+DECIDES += ("seed", "frozen", "lora")
 """Settings that a resumed run must share with the one it continues…"""
 ROWS = ("packing", "document_borders", "augmentation")
 """… and those of its data that decide which rows it sees."""

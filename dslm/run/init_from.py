@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dslm.errors import CheckpointError, Problem
 from dslm.model.config import NO_BOTTLENECK, NO_CLASSES, ModelConfig
+from dslm.model.lora import LoraConfig
 from dslm.run.checkpoint import checkpoints, verify_sizes
 from dslm.run.folder import RunFolder
 from dslm.run.mistaken import is_run, not_a_run
@@ -40,6 +41,8 @@ class SourceRun:
     tokenizer_sha256: str
     begin: tuple[int, ...]
     """The ids with which its texts begin."""
+    lora: LoraConfig = field(default_factory=LoraConfig)
+    """The adapters of its weights."""
 
     @property
     def tokenizer(self) -> Path:
@@ -69,7 +72,8 @@ def open_source_run(run: str) -> SourceRun:
     if not found:
         raise CheckpointError(Problem(KEY, run, "this run has no checkpoint yet"))
     card = TokenizerCard.load(folder.tokenizer)
-    return SourceRun(run, found[0][1], config.model, config.objective, card.sha256, card.begin)
+    model, objective = config.model, config.objective
+    return SourceRun(run, found[0][1], model, objective, card.sha256, card.begin, config.lora)
 
 
 def damaged_source(source: SourceRun, wrong: Sequence[Problem]) -> CheckpointError:

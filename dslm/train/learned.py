@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from dslm.model.counts import parameter_count
 from dslm.model.tuning import ALL
 from dslm.objectives.base import Objective
 from dslm.run.config import RunConfig
@@ -24,7 +23,10 @@ def learned_lines(config: RunConfig, weights: Mapping[str, float] | None = None)
     """
     tuning, model = config.tuning, config.model
     if tuning != ALL:
-        parts = [f"{tuning.learned(model):,} of {parameter_count(model):,} parameters"]
+        parts = [f"{tuning.learned(model):,} of {tuning.total(model):,} parameters"]
+        if tuning.lora.rank:
+            targets, scale = ", ".join(tuning.lora.words), tuning.lora.scale
+            parts.append(f"LoRA of rank {tuning.lora.rank} × {scale:g} on {targets}")
         if tuning.words:
             parts.append(f"frozen: {', '.join(tuning.words)}")
         if tuning.layer_rate_decay != 1:

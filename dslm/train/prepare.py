@@ -15,7 +15,6 @@ from typing import Any
 from dslm.environment import World, extensions_folder, gpu_architectures
 from dslm.errors import Problem, Problems, UserError
 from dslm.model.check import check_model
-from dslm.model.counts import parameter_count
 from dslm.model.float8 import Float8Config
 from dslm.objectives.base import Objective
 from dslm.parallel.activations import Forward
@@ -123,7 +122,8 @@ class Job:
     def checkpoint_bytes(self) -> int:
         """Size of one checkpoint."""
         model, kept = self.config.model, len(moments(self.deepspeed, is_matrix=True))
-        return 4 * (parameter_count(model) + kept * self.config.tuning.learned(model))
+        tuning = self.config.tuning
+        return 4 * (tuning.total(model) + kept * tuning.learned(model))
 
 
 def forward_pass(config: RunConfig, objective: Objective | None) -> Forward:

@@ -102,7 +102,7 @@ def _train(record: RunRecord, step: int, messages: UserStream, watchdog: Watchdo
     from dslm.train.checkpointer import Checkpointer, stored
     from dslm.train.loop import Loop
     from dslm.train.predicted import Prediction
-    from dslm.train.weight_transfer import compare, initial_weights
+    from dslm.train.weight_transfer import compare, existing, initial_weights
 
     job, world = record.job, record.world
     join(world)
@@ -130,8 +130,8 @@ def _train(record: RunRecord, step: int, messages: UserStream, watchdog: Watchdo
                 numbers = read_state(folder)
             loop.resume(numbers)
         elif job.init_from is not None:
-            transfer = compare(job.init_from.model, job.config.model)
-            before = stored(job.init_from.checkpoint)
+            transfer = compare(job.init_from.model, job.config.model, job.config.tuning)
+            before = existing(job.init_from, transfer, stored(job.init_from.checkpoint))
             checkpointer.begin(initial_weights(transfer, drawn(layers), before))
         elif job.config.word_vectors is not None:
             found = broadcast_vectors(world, record.vectors, job.config.model.width)

@@ -122,8 +122,8 @@ def _start(job: Job, resumed_from: int) -> str:
         return "from scratch"
     from dslm.train.weight_transfer import compare
 
-    transfer = compare(job.init_from.model, job.config.model)
-    count = f"{transfer.transferred:,} of {parameter_count(job.config.model):,}"
+    transfer = compare(job.init_from.model, job.config.model, job.config.tuning)
+    count = f"{transfer.transferred:,} of {job.config.tuning.total(job.config.model):,}"
     new = transfer.initialized
     parts = f": {count}; newly initialized: {', '.join(new)}" if new else ""
     return f"with the weights of {job.init_from.checkpoint}{parts}"

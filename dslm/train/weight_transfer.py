@@ -21,8 +21,11 @@ from torch import Tensor
 
 from dslm.model.config import ModelConfig
 from dslm.model.initial import Numbers
+from dslm.model.low_rank import merged_numbers
 from dslm.model.stages import Stage, stages
 from dslm.model.transformer import Transformer
+from dslm.model.tuning import ALL, Tuning
+from dslm.run.init_from import SourceRun
 
 Shape = tuple[int, ...]
 
@@ -64,16 +67,17 @@ class WeightTransfer:
         return [kind] if whole else list(missing.values())
 
 
-def compare(before: ModelConfig, model: ModelConfig) -> WeightTransfer:
+def compare(before: ModelConfig, model: ModelConfig, tuning: Tuning = ALL) -> WeightTransfer:
     """Compare a model with the one whose weights it takes.
 
     Args:
         before: the shape of the existing model.
         model: the shape of the new one.
+        tuning: the adapters of the new one, which begin anew.
     """
     pairs = zip(stages(before, 0), stages(model, 0), strict=False)
     shared = {str(new.index) for _, new in takewhile(_alike, pairs)}
-    old, new = _shapes(before), _shapes(model)
+    old, new = _shapes(before), _shapes(model, tuning)
     rows = {
         name: min(old[name][0], shape[0])
         if _layer_index(name) in shared and name in old and old[name][1:] == shape[1:]
@@ -102,15 +106,27 @@ def initial_weights(transfer: WeightTransfer, drawn: Numbers, stored: Numbers) -
     return read
 
 
+def existing(source: SourceRun, transfer: WeightTransfer, stored: Numbers) -> Numbers:
+    """The weights of the run that another begins with, the changes of its adapters added.
+
+    Args:
+        source: the run.
+        transfer: what becomes of them.
+        stored: its checkpoint.
+    """
+    maps = {*source.lora.maps(source.model, crosses=source.model.encoder_layers > 0)}
+    return merged_numbers(stored, transfer.shapes, source.lora, maps)
+
+
 def _alike(pair: Sequence[Stage]) -> bool:
     old, new = pair
     return (old.module, old.tied) == (new.module, new.tied)
 
 
-def _shapes(config: ModelConfig) -> dict[str, Shape]:
+def _shapes(config: ModelConfig, tuning: Tuning = ALL) -> dict[str, Shape]:
     """The weights of a model, in the order of its layers."""
     with torch.device("meta"):
-        model = Transformer(stages(config, 0))
+        model = Transformer(stages(config, 0, tuning=tuning))
     named = model.layers.named_parameters()
     return {name: tuple(weight.shape) for name, weight in named}
 

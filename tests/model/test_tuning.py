@@ -10,6 +10,9 @@ from helpers.models import small
 from torch import Tensor
 
 from dslm.model.config import ModelConfig
+from dslm.model.counts import parameter_count
+from dslm.model.lora import LoraConfig
+from dslm.model.low_rank import merged, merged_numbers
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
 from dslm.model.tuning import Tuning, check_tuning
@@ -136,3 +139,75 @@ def test_what_is_behind_frozen_layers_learns(recompute: bool) -> None:
             right = every[name]
             assert right is not None
             assert torch.allclose(gradient, right, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("targets", ["attention", "all", "feed_forward.leave, attention.project"])
+@pytest.mark.parametrize("kind", SHAPES)
+def test_adapters_are_counted(kind: str, targets: str) -> None:
+    config, tuning = shape(kind), Tuning(lora=LoraConfig(rank=3, targets=targets))
+    assert not list(check_tuning(tuning, config))
+    model = built(config, tuning)
+    assert tuning.learned(config) == learned(model)
+    assert tuning.total(config) == sum(weight.numel() for weight in model.parameters())
+    (part,) = parts(config, 1, tuning)
+    assert (part.weights, part.learned) == (tuning.total(config), tuning.learned(config))
+    found = parts(config, 2, tuning)
+    twice = sum(part.weights for part in parts(config, 2)) - parameter_count(config)
+    assert sum(part.weights for part in found) == tuning.total(config) + twice
+    assert sum(part.learned for part in found) == tuning.learned(config)
+
+
+def test_adapters_and_the_head_of_a_task_are_all_that_learns() -> None:
+    model = built(shape("task"), Tuning(lora=LoraConfig(rank=2)))
+    names = [name for name, weight in model.named_parameters() if weight.requires_grad]
+    assert {name for name in names if ".lora." not in name} == {
+        f"layers.7.{name}.{kind}" for name in ("pooler", "classes") for kind in ("weight", "bias")
+    }
+    assert "layers.2.attention.project.lora.a" in names
+
+
+@pytest.mark.parametrize(
+    ("config", "rule"),
+    [
+        (LoraConfig(rank=2, targets="query"), "names no map"),
+        (LoraConfig(rank=2, targets=" "), "names no map"),
+        (LoraConfig(alpha=3.0), "means nothing without a rank"),
+    ],
+)
+def test_mistakes_of_adapters(config: LoraConfig, rule: str) -> None:
+    (problem,) = check_tuning(Tuning(lora=config), shape("tied"))
+    assert problem.rule == rule
+
+
+def test_adapters_change_nothing_at_first_and_then_what_merging_says() -> None:
+    config, lora = shape("untied", vocabulary=40), LoraConfig(rank=3, alpha=7.0, targets="all")
+    plain, adapted = built(config, Tuning()), built(config, Tuning(lora=lora)).eval()
+    ids = torch.arange(16).view(2, 8)
+    before = dict(plain.layers.named_parameters())
+    for name, weight in adapted.layers.named_parameters():
+        assert ".lora." in name or torch.equal(weight, before[name])
+    assert torch.equal(adapted(ids), plain.eval()(ids))
+    for name, weight in adapted.named_parameters():
+        if name.endswith(".lora.b"):
+            torch.nn.init.normal_(weight.data)
+    weights = merged(dict(adapted.layers.named_parameters()), lora)
+    plain.layers.load_state_dict(weights)
+    assert torch.allclose(plain(ids), adapted(ids), rtol=0, atol=1e-5)
+
+
+def test_any_part_of_a_merged_weight_can_be_had_alone() -> None:
+    config, lora = shape("untied"), LoraConfig(rank=3, targets="feed_forward")
+    weights = {
+        name: torch.randn(weight.shape)
+        for name, weight in built(config, Tuning(lora=lora)).layers.named_parameters()
+    }
+    shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
+
+    def read(name: str, start: int, stop: int) -> Tensor:
+        return weights[name].flatten()[start:stop]
+
+    numbers = merged_numbers(read, shapes, lora, {*lora.maps(config)})
+    for name, weight in merged(weights, lora).items():
+        for start, stop in ((0, weight.numel()), (weight.numel() // 3, weight.numel() // 2)):
+            found = numbers(name, start, stop)
+            assert torch.allclose(found, weight.flatten()[start:stop], rtol=0, atol=1e-5)

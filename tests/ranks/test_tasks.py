@@ -26,7 +26,8 @@ LAYOUTS = {"ZeRO-2": (2, 2, 1), "ZeRO-3": (2, 3, 1), "pipeline": (2, 1, 2)}
 TUNED = {
     "classification": "frozen=blocks.0 layer_rate_decay=0.8 label_smoothing=0.1 "
     "objective.classification.class_weights=balanced",
-    "tagging": "",
+    "tagging": "lora.rank=4 lora.alpha=2 lora.targets=all layer_rate_decay=0.9 "
+    'objective.tagging.class_weights={"B-x":3}',
 }
 """What is asked of the training of each, so that every layout has done it."""
 WORDS = ["stone", "river", "light", "dark", "falls", "never"]
