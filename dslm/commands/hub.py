@@ -10,7 +10,7 @@ from dslm.commands.model_options import selected
 from dslm.commands.rounding import add_rounding, calibration, rounding
 from dslm.commands.run_option import add_run, add_step
 from dslm.errors import UserError
-from dslm.hub.foresight import check_format, check_model_folder, check_unoccupied
+from dslm.hub.foresight import check_adapters, check_format, check_model_folder, check_unoccupied
 from dslm.hub.formats import FORMATS
 from dslm.progress import Progress
 
@@ -66,14 +66,26 @@ def _export(arguments: list[str]) -> None:
     add_step(parser)
     add_rounding(parser)
     parser.add_argument("--format", choices=FORMATS, default="floats", help=HELD)
+    alone = "only the adapters of a run with lora.rank, as peft loads them onto its base"
+    parser.add_argument("--peft", action="store_true", help=alone)
     options, found = parser.parse_with_problems(arguments)
     if options.folder is not None:
         found.problems += check_unoccupied(options.folder, "FOLDER")
     model = selected(options, found)
-    if model is not None and options.format is not None:
+    if model is not None and options.peft:
+        found.problems += check_adapters(model)
+    elif model is not None and options.format is not None:
         found.problems += check_format(model, options.format)
     if found.problems:
         raise UserError(*found.problems)
+
+    if options.peft:
+        from dslm.hub.peft_folder import export_adapters
+
+        made = export_adapters(options.run, options.folder, options.step)
+        print(f"written  {options.folder} · adapters of {made.maps} maps, step {made.step:,}")
+        print("next:", f"  {made.load}", sep="\n")
+        return
 
     from dslm.hub.export_screen import lines
     from dslm.hub.exporting import export_run

@@ -74,6 +74,20 @@ def check_format(model: Selected, format: str) -> list[Problem]:
     return [*check_shape(model.config.model), *few_bits]
 
 
+def check_adapters(model: Selected) -> list[Problem]:
+    """What keeps the adapters of a model from being written alone."""
+    run = str(model.folder.path)
+    if not model.config.lora.rank:
+        return [Problem(run, None, "has no adapters", "train some with lora.rank, or leave --peft")]
+    if model.config.model.classes:
+        rule = "has a head for classes, which is none of the base's"
+        return [Problem(run, None, rule, "use it as it is: python launch/evaluate.py RUN")]
+    if model.quantization.selected is not None:
+        rule = "are not rounded"
+        return [Problem("the adapters", None, rule, "leave out --scheme or --peft")]
+    return check_shape(model.config.model)
+
+
 def _not_a_model(folder: Path) -> Problem:
     """Why a path is no folder in Hugging Face's form, and what to do."""
     given = str(folder)

@@ -68,7 +68,7 @@ def write_model(
     settings = {**write_settings(family, config), **ids, "dtype": "float32", **(more or {})}
     if _causal(trained):
         write_json(target / "generation_config.json", {**ids, **_never(config, tokenizer)})
-    _write_weights(target / "model.safetensors", tensors)
+    write_tensors(target / "model.safetensors", tensors)
     write_json(target / SETTINGS, settings)
     write_text(target / "tokenizer.json", content)
     write_json(target / "tokenizer_config.json", _tokenizer_settings(trained, content))
@@ -154,7 +154,12 @@ def _tokenizer_settings(trained: Trained, content: str) -> dict[str, Any]:
     }
 
 
-def _write_weights(path: Path, tensors: dict[str, Tensor]) -> None:
+def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Write a safetensors file as `transformers` reads it.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 

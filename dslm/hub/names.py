@@ -51,10 +51,14 @@ class Weight:
 
     def split(self, weight: Tensor) -> Iterator[tuple[str, Tensor]]:
         """Theirs, of ours."""
-        weight = self._exchanged(weight, (3, self.heads))
-        for name, part in zip(self.theirs, torch.split(weight, list(self.rows)), strict=True):
+        for name, part in self.parts(weight):
             made = torch.cat([part.new_zeros(self.unused, *part.shape[1:]), part])
             yield name, (made.T if self.turned else made).contiguous()
+
+    def parts(self, weight: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """The rows of ours that theirs are made of."""
+        weight = self._exchanged(weight, (3, self.heads))
+        yield from zip(self.theirs, torch.split(weight, list(self.rows)), strict=True)
 
     def _exchanged(self, weight: Tensor, parts: Sequence[int]) -> Tensor:
         """Rows in the other order of heads and kinds, if there are two orders."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -82,15 +83,13 @@ def load_selected(chosen: Selected, world: World = ALONE, *, to_use: bool = True
     Raises:
         UserError: it is damaged, or its run had diverged.
     """
-    if wrong := verify_weights(chosen.checkpoint, "checking the checkpoint"):
-        raise CheckpointError(*mended(chosen.folder, chosen.step, wrong))
     config, objective = chosen.config, chosen.objective
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     layers = stages(config.model, config.seed, objective.extras)
     with torch.device("meta"):  # shapes alone: nothing is drawn, nor held twice
         model = Transformer(layers) if world.size == 1 else SharedTransformer(layers, world)
-    weights = read_weights(chosen.checkpoint, [*map(int, model.layers)])
-    model.layers.load_state_dict(merged(_finite(weights), config.lora), assign=True)
+    weights = merged(stored_weights(chosen, [*map(int, model.layers)]), config.lora)
+    model.layers.load_state_dict(weights, assign=True)
     if world.size > 1:
         join(world)
         device = torch.device(device_of(world))
@@ -110,6 +109,21 @@ def load_selected(chosen: Selected, world: World = ALONE, *, to_use: bool = True
         device,
         chosen.quantization,
     )
+
+
+def stored_weights(chosen: Selected, layers: Sequence[int] | None = None) -> dict[str, Tensor]:
+    """The weights of a checkpoint as they are stored, adapters apart, their checksums compared.
+
+    Args:
+        chosen: the model.
+        layers: the indices of those wanted; all without it.
+
+    Raises:
+        UserError: they are damaged, or their run had diverged.
+    """
+    if wrong := verify_weights(chosen.checkpoint, "checking the checkpoint"):
+        raise CheckpointError(*mended(chosen.folder, chosen.step, wrong))
+    return _finite(read_weights(chosen.checkpoint, layers))
 
 
 def _finite(weights: dict[str, Tensor]) -> dict[str, Tensor]:
