@@ -46,6 +46,11 @@ class Tuning:
         return tuple(word.strip() for word in words if word.strip())
 
     @property
+    def freezes_anything(self) -> bool:
+        """Whether any weights stay as they are."""
+        return bool(self.lora.rank or self.words)
+
+    @property
     def freezes_embeddings(self) -> bool:
         """Whether the embeddings of tokens, positions and segments stay as they are."""
         return bool(self.lora.rank) or "embeddings" in self.words

@@ -258,6 +258,8 @@ def _notes(job: Job) -> Iterator[str]:
             f"the vocabulary has {job.config.model.size - used:,} ids that are never used; "
             f"model.vocabulary={used} saves their weights"
         )
+    if job.config.tuning.freezes_anything and job.init_from is None:
+        yield "what is frozen has learned nothing: init_from=RUN begins with the weights of a run"
     if _keeps_best(job) and (both := _unmeasured(job.config)):
         yield both
     if decouples_decay(job.deepspeed) and job.deepspeed["optimizer"]["params"].get("weight_decay"):
