@@ -58,8 +58,7 @@ def as_many(groups: Sequence[Group], wanted: int) -> list[Group]:
     while len(made) < wanted:
         largest = max(made, key=lambda group: len(group["params"]))
         first, *rest = largest["params"]
-        if not rest:
-            raise ValueError(f"a pipeline stage learns fewer than {wanted} weights")
+        assert rest, "too few weights, which `partition.check_learning` refuses"
         largest["params"] = rest
         made.append({**largest, "params": [first]})
     return made

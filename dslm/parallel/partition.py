@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 
 from dslm.errors import Problem
 from dslm.model.config import ModelConfig
@@ -94,12 +95,25 @@ def parts(model: ModelConfig, stages: int, tuning: Tuning = ALL) -> list[Part]:
 
 
 def check_learning(model: ModelConfig, stages: int, tuning: Tuning) -> list[Problem]:
-    """Whether each pipeline stage has weights that learn, without which no gradient reaches it."""
-    if tuning == ALL:
-        return []
-    idle = [part.stage for part in parts(model, stages, tuning) if not part.learned]
-    rule = "leaves a model nothing to learn"
-    if stages > 1:
-        rule = f"leaves stage {idle[0] if idle else 0} of the pipeline nothing to learn"
-    fix = "freeze less" + (", or use fewer pipeline_stages" if stages > 1 else "")
-    return [Problem("frozen", tuning.frozen, rule, fix)] if idle else []
+    """Whether something learns, and on each pipeline stage enough.
+
+    There no gradient reaches a stage without, and all have as many groups of weights, see
+    `dslm.parallel.optimizers.as_many`: two, or two for each block where each has a rate of its own.
+    """
+    if stages == 1 or not tuning.words:
+        rule = "leaves a model nothing to learn"
+        nothing = [Problem("frozen", tuning.frozen, rule, "freeze less")]
+        return [] if tuning.learned(model) else nothing
+    numbers, learned = iter(range(model.blocks)), list[int]()
+    for blocks in blocks_of_stages(model.blocks, stages):
+        learned.append(sum(not tuning.freezes_block(n) for n in islice(numbers, blocks)))
+    groups = 2 * (1 + max(learned)) if tuning.layer_rate_decay != 1 else 2
+    few = [stage for stage, count in enumerate(learned) if count * _least(model) < groups]
+    rule = f"leaves stage {few[0] if few else 0} of the pipeline too little to learn"
+    fix = "freeze less, or use fewer pipeline_stages"
+    return [Problem("frozen", tuning.frozen, rule, fix)] if few else []
+
+
+def _least(model: ModelConfig) -> int:
+    """How many weights a block has at least: matrices, and the scales of its norms."""
+    return 3 if model.recurrent else 6

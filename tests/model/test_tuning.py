@@ -13,7 +13,7 @@ from dslm.model.config import ModelConfig
 from dslm.model.counts import parameter_count
 from dslm.model.lora import LoraConfig
 from dslm.model.low_rank import merged, merged_numbers
-from dslm.model.stages import stages
+from dslm.model.stages import Stage, stages
 from dslm.model.transformer import Transformer
 from dslm.model.tuning import Tuning, check_tuning
 from dslm.parallel.optimizers import as_many, parameter_groups
@@ -26,6 +26,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     "task": {"classes": 3, "pooler": True, "attention": "full"},
     "encoder-decoder": {"encoder_layers": 2},
 }
+DEEPSPEED = {"optimizer": {"type": "AdamW", "params": {"lr": 0.01, "weight_decay": 0.1}}}
 FROZEN = ["embeddings", "blocks.0", "embeddings, blocks.1-3", "blocks", "embeddings,blocks"]
 
 
@@ -53,21 +54,47 @@ def test_what_learns_is_counted(kind: str, frozen: str) -> None:
 @pytest.mark.parametrize("kind", SHAPES)
 def test_what_learns_of_a_pipeline_stage_is_counted(kind: str, frozen: str) -> None:
     config, tuning = shape(kind), Tuning(frozen)
-    layers, at = stages(config, 0, tuning=tuning), 0
-    blocks = [stage.index for stage in layers if "Block" in stage.module.__name__]
-    ends = []
-    for count in blocks_of_stages(config.blocks, 2)[:-1]:
-        at += count
-        ends.append(blocks[at])
-    pieces = layers[: ends[0]], layers[ends[0] :]
-    found = [sum(learned(layer) for layer in unique(piece)) for piece in pieces]
+    pieces = halves(config, tuning)
+    found = [sum(learned(layer) for layer in unique(piece).values()) for piece in pieces]
     assert [part.learned for part in parts(config, 2, tuning)] == found
-    assert bool(check_learning(config, 2, tuning)) == (0 in found)
 
 
-def unique(piece: list[Any]) -> list[torch.nn.Module]:
-    """The modules of some stages, a tied one once."""
-    return [*{stage.tied or stage.index: stage.build(drawn=False) for stage in piece}.values()]
+@pytest.mark.parametrize("decay", [1.0, 0.5])
+@pytest.mark.parametrize("frozen", [*FROZEN, None, "blocks.0-2", "embeddings,blocks.2"])
+@pytest.mark.parametrize("kind", SHAPES)
+def test_both_stages_of_a_pipeline_learn_in_as_many_groups_or_it_is_refused(
+    kind: str, frozen: str | None, decay: float
+) -> None:
+    config, tuning = shape(kind), Tuning(frozen, decay)
+    if check_learning(config, 2, tuning):
+        assert tuning.words
+        return
+    layers = stages(config, 0, tuning=tuning)
+    groups = []
+    for piece in halves(config, tuning):
+        weights = {
+            f"{index}.{name}": weight
+            for index, module in unique(piece).items()
+            for name, weight in module.named_parameters()
+        }
+        groups.append(parameter_groups(weights, layers, DEEPSPEED))
+    assert all(groups)
+    most = max(map(len, groups))
+    assert {len(as_many(each, most)) for each in groups} == {most}
+
+
+def halves(config: ModelConfig, tuning: Tuning) -> tuple[list[Stage], list[Stage]]:
+    """The layers of two pipeline stages."""
+    layers = stages(config, 0, tuning=tuning)
+    blocks = [stage.index for stage in layers if "Block" in stage.module.__name__]
+    second = blocks[blocks_of_stages(config.blocks, 2)[0]]
+    return layers[:second], layers[second:]
+
+
+def unique(piece: list[Stage]) -> dict[int, torch.nn.Module]:
+    """The modules of some stages by their index, a tied one once."""
+    own = {stage.tied or stage.index: stage for stage in reversed(piece)}.values()
+    return {stage.index: stage.build(drawn=False) for stage in own}
 
 
 @pytest.mark.parametrize(
