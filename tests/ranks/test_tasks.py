@@ -21,12 +21,12 @@ from dslm.tasks.registry import TASKS
 from dslm.tokenizers.load import load_tokenizer
 
 pytestmark = pytest.mark.ranks
-SHAPE = "model.layers=2 model.heads=2 model.width=16 model.sequence=24 log_interval=1 seed=3"
+SHAPE = "model.heads=2 model.width=16 model.sequence=24 log_interval=1 seed=3"
 LAYOUTS = {"ZeRO-2": (2, 2, 1), "ZeRO-3": (2, 3, 1), "pipeline": (2, 1, 2)}
 TUNED = {
-    "classification": "frozen=blocks.0 layer_rate_decay=0.8 label_smoothing=0.1 "
+    "classification": "model.layers=3 frozen=blocks.0 layer_rate_decay=0.8 label_smoothing=0.1 "
     "objective.classification.class_weights=balanced",
-    "tagging": "lora.rank=4 lora.alpha=2 lora.targets=all layer_rate_decay=0.9 "
+    "tagging": "model.layers=2 lora.rank=4 lora.alpha=2 lora.targets=all layer_rate_decay=0.9 "
     'objective.tagging.class_weights={"B-x":3}',
 }
 """What is asked of the training of each, so that every layout has done it."""
