@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,6 +14,7 @@ from dslm.inference.trained import Trained
 from dslm.inspection.row import Row
 from dslm.model.stages import Value
 from dslm.objectives.completion import Fill
+from dslm.tasks.base import Task
 
 TOKENS = 2048
 """Tokens whose scores are held at once."""
@@ -25,12 +27,15 @@ def scores_of(outputs: Any) -> Tensor:
 
 
 def inputs_of(trained: Trained, row: Row, ids: Sequence[int]) -> Value:
-    """What a model reads of a row with some ids: these alone, or behind the row's source."""
-    tokens = torch.tensor([ids], device=trained.device)
+    """What a model reads of a row with some ids: these, with segments, or behind a source."""
+    tokens, objective = torch.tensor([ids], device=trained.device), trained.objective
+    if isinstance(objective, Task) and "segments" in objective.extras:
+        segments = torch.from_numpy(objective.segments(np.array([ids]))).to(trained.device)
+        return (tokens, *map({"segments": segments}.get, objective.extras))
     if not row.source:
         return tokens
     source = torch.tensor([row.source], device=trained.device)
-    return (source, *map({"targets": tokens}.get, trained.objective.extras))
+    return (source, *map({"targets": tokens}.get, objective.extras))
 
 
 @torch.no_grad()

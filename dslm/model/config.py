@@ -32,7 +32,7 @@ ONE_STACK: dict[str, Any] = {**NO_BOTTLENECK, "encoder_layers": 0}
 """What a model has that is one stack."""
 
 
-NO_CLASSES: dict[str, Any] = {"classes": 0, "pooler": False}
+NO_CLASSES: dict[str, Any] = {"classes": 0, "pooler": False, "class_bias": None}
 """What a model has that scores token ids."""
 
 
@@ -113,7 +113,10 @@ class ModelConfig:
     classes: Annotated[int, Field(ge=0)] = 0
     """Classes of a task that are scored instead of token ids; filled in from the data."""
     pooler: bool = False
-    """Whether a layer of its own comes before the scores of the classes (BERT's pooler)."""
+    """Whether a layer of its own comes before the scores of the classes (BERT's pooler; only for
+    `attention` = full)."""
+    class_bias: bool | None = None
+    """Whether a number is added to the score of each class; null = for `attention` = full."""
     dropout: Share = 0.0
     """Share of activations dropped in training: embeddings, attention weights, residual sums."""
     initialization: Annotated[float, Field(gt=0)] = 0.02
@@ -174,6 +177,16 @@ class ModelConfig:
     def scores(self) -> int:
         """How many scores a position gets: one for each token id, or for each class."""
         return self.classes or self.size
+
+    @property
+    def pooled(self) -> bool:
+        """Whether a layer of its own comes before the scores of the classes."""
+        return self.pooler and self.attention == "full"
+
+    @property
+    def classes_biased(self) -> bool:
+        """Whether a number is added to the score of each class."""
+        return self.attention == "full" if self.class_bias is None else self.class_bias
 
     @property
     def map_inputs(self) -> dict[str, int]:

@@ -120,8 +120,8 @@ def class_head_count(config: ModelConfig) -> int:
     """Weights of the head of a task, if the model has one."""
     if not config.classes:
         return 0
-    width = config.width
-    return (width * width + width if config.pooler else 0) + config.classes * (width + 1)
+    width, bias = config.width, int(config.classes_biased)
+    return (width * width + width if config.pooled else 0) + config.classes * (width + bias)
 
 
 def _head_count(config: ModelConfig) -> int:

@@ -55,9 +55,9 @@ class ClassHead(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         width, deviation = config.width, config.initialization
-        self.pooler = Linear(width, width, True, deviation) if config.pooler else None
+        self.pooler = Linear(width, width, True, deviation) if config.pooled else None
         self.dropout = Dropout(config.dropout, Site.HEAD)
-        self.classes = Linear(width, config.classes, True, deviation)
+        self.classes = Linear(width, config.classes, config.classes_biased, deviation)
 
     def forward(self, hidden: Tensor, dropout_keys: Tensor | None = None) -> Tensor:
         """Map hidden vectors [B, M, D] to scores [B, M, C].

@@ -55,6 +55,8 @@ class Context:
     """The share of each label that is spread over all classes while the model learns."""
     class_weights: tuple[float, ...] = ()
     """What each class counts while the model learns; all count 1 where there are none."""
+    segments: int = 0
+    """Kinds of segments that the model knows."""
 
 
 class Objective(ABC):

@@ -82,11 +82,14 @@ class Task(Objective):
         special = context.vocabulary.special
         self.padding = special.get("pad", special.get("eos", 0))
         self.extras = ("visibility",) if context.full else ()
+        framed = context.full and {"cls", "sep"} <= special.keys()
+        self.separator = special["sep"] if framed and context.segments > 1 else None
 
     @classmethod
     def model(cls, settings: Any) -> dict[str, Any]:
         """A head for as many classes as the data has, on blocks of any kind."""
-        return {**ONE_STACK, "transform": False, "pair_head": False, "pooler": False}
+        of_tokens = {"transform": False, "pair_head": False, "pooler": False}
+        return {**ONE_STACK, **of_tokens, "class_bias": True}
 
     @classmethod
     def token_loss(cls, settings: Any) -> None:
@@ -151,6 +154,10 @@ class Task(Objective):
         Raises:
             UnusableError: nothing can be learned of it.
         """
+
+    @abstractmethod
+    def drawn_labels(self, draws: np.random.Generator, classes: int, tokens: int) -> Float32Array:
+        """Any labels of an example of so many tokens."""
 
     def predicted(self, outputs: Any, labels: Any) -> list[Prediction]:
         """What is right and what was predicted for each row of a batch, in numbers.
@@ -231,6 +238,11 @@ class Task(Objective):
     @abstractmethod
     def named(self, numbers: Any, classes: Sequence[str]) -> Any:
         """What is right, or was predicted, as a record says it."""
+
+    def segments(self, rows: Int64Array) -> Int64Array:
+        """Which text each token is of, [B, S]: 1 behind the first id that ends a text, else 0."""
+        ends = rows == self.separator
+        return np.asarray((np.cumsum(ends, 1) > ends).astype(np.int64))
 
     def _trimmed(self, samples: Samples) -> tuple[Int64Array, Flags]:
         """Rows [B, S] and where they hold text, as wide as the longest where this is allowed."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic.dataclasses import dataclass
 
+from dslm.arrays import Float32Array
 from dslm.config.parse import STRICT
 from dslm.metrics.bootstrap import Estimate, estimate
 from dslm.metrics.calibration import expected_calibration_error
@@ -141,6 +142,10 @@ class Choice(Task):
     def completion(self) -> Continue:
         """It continues texts."""
         return Continue()
+
+    def drawn_labels(self, draws: np.random.Generator, classes: int, tokens: int) -> Float32Array:
+        """Where the option begins, and that it is the right one."""
+        return np.array([draws.integers(1, tokens), 1], np.float32)
 
     def loss(self, outputs: Any, labels: Any) -> Tensor:
         """Of the right options' tokens, in nats."""

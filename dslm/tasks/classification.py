@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic.dataclasses import dataclass
 
+from dslm.arrays import Float32Array
 from dslm.config.parse import STRICT
 from dslm.errors import Problem
 from dslm.metrics.bootstrap import Estimate, estimate
@@ -65,7 +66,8 @@ class ClassificationConfig:
     """What each class counts in the loss that is learned: {"rare": 5.0}, others 1; balanced =
     labels / (classes x labels of this class), as in scikit-learn; null = all the same."""
     pooler: bool = True
-    """Whether a layer of its own comes before the scores, as in BERT."""
+    """Whether a layer of its own comes before the scores, as in BERT; where a token sees only those
+    before it, none does."""
 
 
 class Classification(Task):
@@ -78,15 +80,16 @@ class Classification(Task):
 
     def __init__(self, settings: ClassificationConfig, context: Context) -> None:
         super().__init__(settings, context)
-        self.extras = (*self.extras, "selected")
+        self.segmented = settings.second is not None and self.separator is not None
+        self.extras = (*self.extras, *(["segments"] if self.segmented else []), "selected")
         self.scored_fraction = 1 / context.sequence
         if settings.labels != "amount":
             self.measures = ("class_loss", "accuracy")
 
     @classmethod
     def model(cls, settings: ClassificationConfig) -> dict[str, Any]:
-        """With BERT's pooler before the classes, unless it is not wanted."""
-        return {**super().model(settings), "pooler": settings.pooler}
+        """BERT's pooler before the classes, unless it is not wanted; a bias as in BERT only."""
+        return {**super().model(settings), "pooler": settings.pooler, "class_bias": None}
 
     @classmethod
     def smooths(cls, settings: ClassificationConfig) -> bool:
@@ -131,13 +134,22 @@ class Classification(Task):
         rows, text = self._trimmed(samples)
         last = text.sum(1, keepdims=True) - 1
         selected = np.zeros_like(last) if self.context.full else last
-        inputs = [rows, *self._seen(text), selected]
+        segments = [self.segments(rows)] if self.segmented else []
+        inputs = [rows, *self._seen(text), *segments, selected]
         labels = torch.from_numpy(np.stack(samples.labels))
         if self.settings.labels == "one":
             labels = labels.long()
         elif self.settings.labels == "several":
             labels = labels[:, None]
         return tuple(map(torch.from_numpy, map(np.ascontiguousarray, inputs))), labels
+
+    def drawn_labels(self, draws: np.random.Generator, classes: int, tokens: int) -> Float32Array:
+        """A class, a flag for each, or an amount."""
+        if self.settings.labels == "amount":
+            return draws.standard_normal(1, np.float32)
+        several = self.settings.labels == "several"
+        drawn = draws.integers(2, size=classes) if several else draws.integers(classes, size=1)
+        return drawn.astype(np.float32)
 
     def loss(self, outputs: Any, labels: Any) -> Tensor:
         """Cross-entropy of the class, of each class by itself, or squared errors, summed up."""

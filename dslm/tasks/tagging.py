@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from dslm.arrays import Int64Array
+from dslm.arrays import Float32Array, Int64Array
 from dslm.config.parse import STRICT
 from dslm.metrics.bootstrap import Estimate, estimate
 from dslm.metrics.entities import Entity, counts, entities, scores
@@ -123,6 +123,10 @@ class Tagging(Task):
         rows, text = self._trimmed(samples)
         labels = [one.astype(np.int64) for one in samples.labels]
         return as_batch([rows, *self._seen(text)], [filled(labels, rows.shape[1], IGNORE)])
+
+    def drawn_labels(self, draws: np.random.Generator, classes: int, tokens: int) -> Float32Array:
+        """A tag for each token."""
+        return draws.integers(classes, size=tokens).astype(np.float32)
 
     def predicted(self, outputs: Any, labels: Any) -> list[Prediction]:
         """The number of a tag for each word that the model has read."""

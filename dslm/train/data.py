@@ -110,6 +110,7 @@ def objective_of(config: RunConfig, tokenizer: Path, train: Sequence[ShardSet] =
         config.model.encoder_layers > 0,
         config.label_smoothing,
         chosen.selected.class_weights(chosen.settings, train),
+        config.model.segments,
     )
     return make_objective(chosen, context)
 

@@ -2,7 +2,8 @@
 
 The layers of both are compared from the first on. As long as they are alike, every weight that both
 have is transferred; from the first difference on all are initialized, as in a run from scratch. So
-a model continues with another head, with more layers, or with the first layers of a deeper one.
+a model continues with another head, with more layers, or with the first layers of a deeper one. A
+head that differs keeps the pooler if both have one, as that of BERT's pairs serves classes, too.
 Where one has more rows, as for the ids that an objective adds to a vocabulary, those that both have
 are transferred.
 """
@@ -76,11 +77,11 @@ def compare(before: ModelConfig, model: ModelConfig, tuning: Tuning = ALL) -> We
         tuning: the adapters of the new one, which begin anew.
     """
     pairs = zip(stages(before, 0), stages(model, 0), strict=False)
-    shared = {str(new.index) for _, new in takewhile(_alike, pairs)}
+    alike = sum(1 for _ in takewhile(_alike, pairs))
     old, new = _shapes(before), _shapes(model, tuning)
     rows = {
         name: min(old[name][0], shape[0])
-        if _layer_index(name) in shared and name in old and old[name][1:] == shape[1:]
+        if _shared(name, alike) and name in old and old[name][1:] == shape[1:]
         else 0
         for name, shape in new.items()
     }
@@ -121,6 +122,12 @@ def existing(source: SourceRun, transfer: WeightTransfer, stored: Numbers) -> Nu
 def _alike(pair: Sequence[Stage]) -> bool:
     old, new = pair
     return (old.module, old.tied) == (new.module, new.tied)
+
+
+def _shared(name: str, alike: int) -> bool:
+    """Whether a weight means the same in two models of which so many layers are alike."""
+    index, part, *_ = name.split(".")
+    return int(index) < alike or (int(index) == alike and part == "pooler")
 
 
 def _shapes(config: ModelConfig, tuning: Tuning = ALL) -> dict[str, Shape]:

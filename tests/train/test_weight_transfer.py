@@ -62,6 +62,17 @@ def test_the_head_of_pairs_comes_and_goes_alone() -> None:
     assert initialized(PAIRS, {**MASKED, "segments": 2}) == []
 
 
+def test_the_pooler_of_pairs_serves_classes() -> None:
+    classes = {**PAIRS, "transform": False, "pair_head": False, "classes": 3, "pooler": True}
+    assert initialized(PAIRS, classes) == ["ClassHead.classes"]
+    assert initialized({**MASKED, "segments": 2}, classes) == ["ClassHead"]
+    assert initialized(PAIRS, {**classes, "layers": 3}) == [
+        "Block",
+        "FinalNorm",
+        "ClassHead",
+    ]
+
+
 def test_more_layers_are_initialized_and_the_first_of_a_deeper_model_are_transferred() -> None:
     assert initialized({}, {"layers": 5}) == ["3 × Block", "FinalNorm"]
     assert initialized({"layers": 5}, {}) == ["FinalNorm"]
