@@ -101,9 +101,17 @@ class HuggingFaceTokenizer(Tokenizer):
         return str(self._model.decode([int(token) for token in ids], skip_special_tokens=True))
 
     def _json(self) -> str:
-        if self.kind == "hugging-face":
-            return self.files[JSON].decode()
-        return str(self._model.to_str())
+        from tokenizers import Tokenizer as Library
+
+        if self.kind != "hugging-face":
+            return str(self._model.to_str())
+        content = self.files[JSON].decode()
+        library = Library.from_str(content)
+        if library.truncation is None and library.padding is None:
+            return content
+        library.no_truncation()
+        library.no_padding()
+        return str(library.to_str())
 
     def _plain(self, parts: Sequence[str]) -> Encoded:
         arrays = [np.array(self._ids(part), dtype=self.dtype) for part in parts]

@@ -15,6 +15,7 @@ from helpers.hub import byte_level, word_pieces
 from tokenizers import normalizers, pre_tokenizers
 
 from dslm.errors import UserError
+from dslm.hub.exporting import export_run
 from dslm.hub.importing import import_folder
 from dslm.inference.trained import load
 
@@ -84,3 +85,19 @@ def test_a_gpt2_splits_text_as_transformers_does_or_is_refused(
         for settings, name in product(GPT2, [*CLASSES, "GPT2Tokenizer"])
     ]
     assert {*accepted} == {True, False}
+
+
+def test_a_tokenizer_that_pads_and_cuts_texts_gives_their_ids(
+    home: Callable[..., Path], theirs: Callable[[str], Any], tmp_path: Path
+) -> None:
+    folder, own = home(theirs("bert")), word_pieces()
+    whole = own.encode(TEXT).ids
+    own.enable_padding(length=12)
+    own.enable_truncation(6)
+    own.save(str(folder / "tokenizer.json"))
+    import_folder(folder, tmp_path / "run")
+    assert load(tmp_path / "run").tokenizer.encode([TEXT])[0].tolist() == whole[1:-1]
+    export_run(tmp_path / "run", tmp_path / "out")
+    again = transformers.AutoTokenizer.from_pretrained(tmp_path / "out")
+    assert again(TEXT).input_ids == whole
+    assert len(whole) > 6
