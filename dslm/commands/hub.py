@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 
 from dslm.commands.cli import Parser, run_verb, typed_path
@@ -18,7 +17,8 @@ HELD = "; ".join(f"{name}: {holds}" for name, (_, holds) in FORMATS.items())
 DESCRIPTION = """\
 Models in Hugging Face's form, without its libraries and without running anybody's code.
 
-  dslm hub import FOLDER RUN    GPT-2, Llama, BERT, OPT and GPTBigCode as the folder of a run
+  dslm hub import FOLDER RUN    GPT-2, Llama, BERT, OPT and GPTBigCode as the folder of a run,
+                                also those of a task, and BERT without a head
   dslm hub export RUN FOLDER    a run as transformers, vLLM or llama.cpp load it, its loss compared
 """
 
@@ -42,20 +42,12 @@ def _import(arguments: list[str]) -> None:
     if found.problems:
         raise UserError(*found.problems)
 
+    from dslm.hub.import_screen import lines
     from dslm.hub.importing import import_folder
-    from dslm.model.counts import parameter_count
 
     with Progress(1, "B", "importing") as progress:
         folder = import_folder(options.folder, options.run, progress.reach)
-    run = shlex.quote(options.run.as_posix())
-    print(f"{options.run}: {folder.family.name}, {parameter_count(folder.config):,} parameters")
-    print("next:")
-    asked = '"The" --max-new-tokens 100' if folder.config.attention == "causal" else '"The <mask>"'
-    print(f"  python launch/generate.py {run} --prompt {asked}")
-    print(f"  python preprocess/shard.py --input 'corpus/*.txt' --tokenizer {run}/tokenizer \\")
-    print("      --output shards/train")
-    print("  python launch/pretrain.py fine_tune --deepspeed_config ds_configs/zero1_fp32.json \\")
-    print(f"      init_from={run} data.train=shards/train run=runs/fine")
+    print(*lines(folder, options.run), sep="\n")
 
 
 def _export(arguments: list[str]) -> None:

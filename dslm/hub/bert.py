@@ -1,12 +1,14 @@
 """BERT (Devlin et al. 2018) as `transformers` keeps it, with both heads or without the pair's.
 
 Published files often name ``BertForMaskedLM`` and hold the pair's head all the same: it is read
-where it is. A pooler without it serves nothing and is left out.
+where it is. A pooler without it serves nothing and is left out, but that of an encoder without any
+head, which is kept for one of classes.
 """
 
 from __future__ import annotations
 
 from dslm.hub.family import Family, Key, grouped, one
+from dslm.hub.variants import of_task, without_head
 from dslm.model.block import Block
 from dslm.model.embedding import Head, Positions, TokenEmbedding
 from dslm.model.heads import OutputBias, PredictionTransform
@@ -90,4 +92,23 @@ FAMILY = Family(
     older={"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"},
     twins={"cls.predictions.decoder.bias": "cls.predictions.bias"},
     refuse=grouped,
+)
+
+VARIANTS = (
+    of_task(
+        FAMILY,
+        "classification",
+        "BertForSequenceClassification",
+        {"pooler": True, "class_bias": None},
+        pooler=one("bert.pooler.dense"),
+        classes=one("classifier"),
+    ),
+    of_task(
+        FAMILY,
+        "tagging",
+        "BertForTokenClassification",
+        {"pooler": False, "class_bias": True},
+        classes=one("classifier"),
+    ),
+    without_head(FAMILY, "BertModel", pair_head="bert.pooler.dense.weight"),
 )

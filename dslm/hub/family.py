@@ -87,6 +87,11 @@ class Family:
     refuse: Callable[[ModelConfig], list[Problem]] = lambda _: []
     """What the tables cannot say of a model of ours that is none of the family."""
 
+    task: str = ""
+    """The kind of task whose classes the models score; none = they score token ids."""
+    headless: bool = False
+    """Whether the files hold no head, so that ours is drawn."""
+
     unpackable: Callable[[str, bool], str] = lambda kind, inputs: ""
     """Why `transformers` would not load, or not compute, rounded weights stored as a kind (see
     `dslm.hub.compressed.kinds`), of layers whose inputs are rounded or not; empty = it does."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -46,6 +46,8 @@ class Folder:
     config: ModelConfig
     weights: list[Weight]
     stored: Mapping[str, Stored]
+    absent: Sequence[Weight] = ()
+    """Weights of the head, which the files do not hold."""
 
     def read(self, weight: Weight, unround: bool = False) -> Tensor:
         """One of our weights in float32.
@@ -63,7 +65,7 @@ class Folder:
         """What layers are rounded to, by their names in a `Transformer`."""
         found: dict[str, Scheme] = {}
         for weight in self.weights:
-            parts = [self.stored[name] for name in weight.theirs]
+            parts = [self.stored.get(name) for name in weight.theirs]
             schemes = [part.scheme for part in parts if isinstance(part, Packed)]
             if schemes:
                 found[f"layers.{weight.ours}".removesuffix(".weight")] = schemes[0]
@@ -113,16 +115,23 @@ def open_folder(path: Path) -> Folder:
         config = found.collect(read_settings, family, settings, str(where), there or ())
     if settings is None or family is None or config is None or there is None:
         raise UserError(*found.problems)
-    held = sum(math.prod(tensor.shape) for tensor in there.values())
-    if parameter_count(config) > FAR * held:
-        rule = f"describes {parameter_count(config):,} weights, but the files hold {held:,}"
+    numbers = sum(math.prod(tensor.shape) for tensor in there.values())
+    if parameter_count(config) > FAR * numbers:
+        rule = f"describes {parameter_count(config):,} weights, but the files hold {numbers:,}"
         raise CheckpointError(Problem(str(where), None, rule))
     needed = weights(family, config)
     tensors = _sorted_out(_named(family, config, there), family, needed)
-    problems = list(_compared(needed, tensors, family, config))
-    if problems := problems or _packed_in_part(needed, tensors, where):
+    absent = [weight for weight in needed if family.headless and _of_head(weight, family, tensors)]
+    held = [weight for weight in needed if weight not in absent]
+    problems = list(_compared(held, tensors, family, config))
+    if problems := problems or _packed_in_part(held, tensors, where):
         raise CheckpointError(*problems)
-    return Folder(path, family, settings, config, needed, tensors)
+    return Folder(path, family, settings, config, needed, tensors, absent)
+
+
+def _of_head(weight: Weight, family: Family, there: Container[str]) -> bool:
+    """Whether a weight is of the head, and none of it is there."""
+    return not any(name in there or name.startswith(family.base) for name in weight.theirs)
 
 
 def _named(family: Family, config: ModelConfig, tensors: dict[str, Stored]) -> dict[str, Stored]:

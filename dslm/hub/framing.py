@@ -1,8 +1,10 @@
-"""What a model asks of ``tokenizer.json``: around a text the special ids of training, and a mask.
+"""What a model asks of ``tokenizer.json``: special ids around a text, a mask, padding.
 
 Before a prompt of a causal model stands what stood before each document, and nothing behind it. A
 model of masked tokens has a frame; where the tokenizer has no mask, it gets one with the id behind
-its own, which is the id that the objective used.
+its own, which is the id that the objective used. A model of a task has the frame of its examples;
+where the tokenizer has no padding, or frames texts with it, it gets one, because `transformers`
+classifies the last token that is none.
 """
 
 from __future__ import annotations
@@ -12,10 +14,12 @@ from typing import Any
 
 from dslm.errors import DataError, Problem
 from dslm.objectives.completion import Fill
+from dslm.tasks.base import Coder
 from dslm.tokenizers.frame import frame_of
 from dslm.tokenizers.tokenizer import Tokenizer
 
 MASKS = ("[MASK]", "<mask>", "<|mask|>")
+PADS = ("[PAD]", "<pad>", "<|pad|>")
 
 
 def begun(content: str, begin: Sequence[int]) -> str:
@@ -50,21 +54,59 @@ def framed(content: str, tokenizer: Tokenizer, fill: Fill, segments: int) -> str
     if not (other or added):
         return content
     if added:
-        _add_mask(library, fill.mask, alone=tokenizer.kind == "char")
+        # A mask takes the space before it, as pieces of words do.
+        _add(library, "mask", MASKS, fill.mask, spaced=tokenizer.kind != "char")
     if other:
         library.post_processor = _frame(library, begin, end, second=int(segments > 1))
     return str(library.to_str())
 
 
-def _add_mask(library: Any, number: int, alone: bool) -> None:
-    """Add a mask, which takes the space before it as pieces of words do."""
+def framed_examples(content: str, coder: Coder, segmented: bool) -> str:
+    """The content of ``tokenizer.json`` for a model of a task.
+
+    Args:
+        content: the same without frame, and without padding where it has none.
+        coder: what the examples were made with.
+        segmented: whether a second text is of another segment.
+
+    Raises:
+        DataError: padding cannot be added.
+    """
+    from tokenizers import Tokenizer as Library
+
+    library, padding = Library.from_str(content), padding_of(coder)
+    if padding == coder.tokenizer.vocabulary:
+        _add(library, "padding", PADS, padding)
+    library.post_processor = _frame(library, coder.begin, coder.between, second=int(segmented))
+    return str(library.to_str())
+
+
+def padding_of(coder: Coder) -> int:
+    """The id of padding that is found nowhere else: the tokenizer's, or the one behind its own."""
+    own = coder.tokenizer.special.get("pad")
+    free = own is not None and own not in (*coder.begin, *coder.between)
+    return own if own is not None and free else coder.tokenizer.vocabulary
+
+
+def _add(
+    library: Any, what: str, names: Sequence[str], number: int, *, spaced: bool = False
+) -> None:
+    """Add a special token under the first name that is free.
+
+    Args:
+        library: the tokenizer.
+        what: what it is for.
+        names: what it may be called.
+        number: the id that it must get.
+        spaced: whether it takes the space before it.
+    """
     from tokenizers import AddedToken
 
-    name = next(name for name in MASKS if library.token_to_id(name) is None)
-    library.add_special_tokens([AddedToken(name, normalized=False, lstrip=not alone)])
+    name = next(name for name in names if library.token_to_id(name) is None)
+    library.add_special_tokens([AddedToken(name, normalized=False, lstrip=spaced)])
     if library.token_to_id(name) != number:
-        rule = f"lets no mask be added with the id {number}, by which the model knows it"
-        raise DataError(Problem("tokenizer", None, rule, "train with a tokenizer that has a mask"))
+        rule = f"lets no {what} be added with the id {number}, by which the model knows it"
+        raise DataError(Problem("tokenizer", None, rule, f"train with a tokenizer that has {what}"))
 
 
 def _frame(library: Any, before: Sequence[int], behind: Sequence[int], second: int) -> Any:

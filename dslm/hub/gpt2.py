@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dslm.hub.family import CAUSAL, Family, Key, grouped, one, turned
+from dslm.hub.variants import of_task
 from dslm.model.block import Block
 from dslm.model.embedding import FinalNorm, Head, Positions, TokenEmbedding
 
@@ -64,4 +65,21 @@ FAMILY = Family(
     buffers=r"transformer\.h\.\d+\.attn\.(masked_)?bias",
     refuse=grouped,
     unpackable=lambda kind, inputs: "transformers leaves packed maps of its kind (Conv1D) random",
+)
+
+VARIANTS = (
+    of_task(
+        FAMILY,
+        "classification",
+        "GPT2ForSequenceClassification",
+        {"class_bias": None},
+        classes=one("score"),
+    ),
+    of_task(
+        FAMILY,
+        "tagging",
+        "GPT2ForTokenClassification",
+        {"class_bias": True},
+        classes=one("classifier"),
+    ),
 )

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from dslm.hub import gpt2
 from dslm.hub.family import Tensors, one
+from dslm.hub.variants import of_task
 from dslm.model.block import Block
 
 
@@ -35,4 +36,21 @@ FAMILY = replace(
         },
     },
     unpackable=_unpackable,
+)
+
+VARIANTS = (
+    of_task(
+        FAMILY,
+        "classification",
+        "GPTBigCodeForSequenceClassification",
+        {"class_bias": None},
+        classes=one("score"),
+    ),
+    of_task(
+        FAMILY,
+        "tagging",
+        "GPTBigCodeForTokenClassification",
+        {"class_bias": True},
+        classes=one("classifier"),
+    ),
 )

@@ -1,16 +1,19 @@
 """A Hugging Face folder as a run: weights as a checkpoint of step 0, tokenizer and settings.
 
 The run can be evaluated, asked and exported like one that was trained here, and training can begin
-with it (``init_from=RUN``).
+with it (``init_from=RUN``). Where the folder has no head, one is drawn, and the run serves for
+nothing else.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from itertools import groupby
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -25,16 +28,17 @@ from dslm.hub.compressed import KEY
 from dslm.hub.families import SETTINGS
 from dslm.hub.folder import Folder, open_folder
 from dslm.hub.foresight import check_unoccupied
+from dslm.hub.labels import read_labels
 from dslm.hub.manifest import FILE as MANIFEST
 from dslm.model.config import ModelConfig
 from dslm.model.quantize import quantize, rounding
-from dslm.model.stages import stages
+from dslm.model.stages import drawn, stages
 from dslm.model.transformer import Transformer
 from dslm.quantization.config import QuantizationConfig
 from dslm.run.checkpoint import layer_file
 from dslm.run.checkpoint_writer import Writer
 from dslm.run.config import RunConfig
-from dslm.run.folder import RunFolder
+from dslm.run.folder import UNTRAINED, RunFolder
 from dslm.run.presets import fine_tune
 from dslm.tokenizers.load import KINDS, load_tokenizer
 from dslm.tokenizers.third_party import SETTINGS as TOKENIZER_SETTINGS
@@ -72,6 +76,8 @@ def import_folder(path: Path, run: Path, progress: Reached | None = None) -> Fol
     folder = found.collect(open_folder, path)
     quantization = None if folder is None else found.collect(_quantization, folder)
     tokenizer = found.collect(load_tokenizer, path)
+    task = folder is not None and folder.family.task
+    labels = found.collect(read_labels, folder) if folder is not None and task else None
     if folder is not None and tokenizer is not None:
         found.problems += _check_tokenizer(folder, tokenizer)
     if found.problems or folder is None or tokenizer is None or quantization is None:
@@ -81,8 +87,13 @@ def import_folder(path: Path, run: Path, progress: Reached | None = None) -> Fol
         _with_special(tokenizer, folder).save(target.tokenizer)
         unround = quantization.selected is not None
         _write_weights(folder, unround, Writer(target.checkpoints, step=0), progress)
-        target.write_record(_record(folder, quantization, run))
+        target.write_record(_record(folder, quantization, run, *(labels or ())))
     return folder
+
+
+def absent(folder: Folder) -> list[str]:
+    """The names of the tensors of a head that a folder does not hold, so that they are drawn."""
+    return [name for weight in folder.absent for name in weight.theirs]
 
 
 def _quantization(folder: Folder) -> QuantizationConfig:
@@ -157,6 +168,9 @@ def _with_special(tokenizer: Tokenizer, folder: Folder) -> Tokenizer:
             special[name] = number
     causal = folder.config.attention == "causal"
     begin = tokenizer.begin or (tokenizer.frame[0] if causal else ())
+    if folder.family.task and causal and not tokenizer.frame[1]:
+        for end in ("eos", "sep"):  # with which the texts that it learned from did not end
+            special.pop(end, None)
     card = replace(tokenizer.card, special=special, begin=begin)
     return KINDS[card.kind](card, tokenizer.files)
 
@@ -164,10 +178,16 @@ def _with_special(tokenizer: Tokenizer, folder: Folder) -> Tokenizer:
 def _write_weights(folder: Folder, unround: bool, writer: Writer, progress: Reached | None) -> None:
     """Write all layers, of which only one is in memory at a time."""
     writer.begin()
+    initial = drawn(stages(folder.config, seed=0))
     files: dict[str, tuple[int, str]] = {}
     layers = groupby(folder.weights, key=lambda weight: int(weight.ours.partition(".")[0]))
     for index, layer in layers:
-        tensors = {weight.ours: folder.read(weight, unround) for weight in layer}
+        tensors = {
+            weight.ours: initial(weight.ours, 0, math.prod(weight.shape)).view(weight.shape)
+            if weight in folder.absent
+            else folder.read(weight, unround)
+            for weight in layer
+        }
         name = layer_file(index, moments=False)
         files[name] = writer.write(name, tensors)
         if progress is not None:
@@ -176,19 +196,27 @@ def _write_weights(folder: Folder, unround: bool, writer: Writer, progress: Reac
     writer.publish(files, numbers)
 
 
-def _objective(config: ModelConfig) -> dict[str, Any]:
+def _objective(config: ModelConfig, task: str, labels: dict[str, Any]) -> dict[str, Any]:
     """What a model of this shape was trained for."""
+    if task:
+        return {"kind": task, task: labels}
     if config.attention == "causal":
         return {"kind": "causal"}
     return {"kind": "masked", "masked": {"pairs": "next_sentence" if config.pair_head else "none"}}
 
 
-def _record(folder: Folder, quantization: QuantizationConfig, run: Path) -> dict[str, Any]:
+def _record(
+    folder: Folder,
+    quantization: QuantizationConfig,
+    run: Path,
+    labels: Mapping[str, Any] = MappingProxyType({}),
+    classes: Sequence[str] = (),
+) -> dict[str, Any]:
     """What ``run.json`` holds of a run that has read no data."""
     own = {
         "preset": fine_tune.__name__,
         "model": asdict(folder.config),
-        "objective": _objective(folder.config),
+        "objective": _objective(folder.config, folder.family.task, dict(labels)),
         "data": {"train": {}},
         "quantization": asdict(quantization),
         "run": str(run),
@@ -199,5 +227,6 @@ def _record(folder: Folder, quantization: QuantizationConfig, run: Path) -> dict
         "ended": f"imported from {folder.path}",
         "versions": {"dslm": __version__},
         "config": asdict(config),
-        "data": {"train": [], "validation": None},
+        "data": {"train": [], "validation": None, **({"classes": [*classes]} if classes else {})},
+        **({UNTRAINED: names} if (names := absent(folder)) else {}),
     }

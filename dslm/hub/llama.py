@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dslm.hub.family import CAUSAL, Family, Key, one
+from dslm.hub.variants import of_task
 from dslm.model.block import Block
 from dslm.model.embedding import FinalNorm, Head, TokenEmbedding
 
@@ -74,4 +75,21 @@ FAMILY = Family(
     base="model.",
     buffers=r".*\.rotary_emb\.inv_freq",
     renewed=_renewed,
+)
+
+VARIANTS = (
+    of_task(
+        FAMILY,
+        "classification",
+        "LlamaForSequenceClassification",
+        {"class_bias": None},
+        classes=one("score"),
+    ),
+    of_task(
+        FAMILY,
+        "tagging",
+        "LlamaForTokenClassification",
+        {"class_bias": True},
+        classes=one("score"),
+    ),
 )

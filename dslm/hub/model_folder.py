@@ -3,7 +3,7 @@
 FOLDER/
     model.safetensors        the weights by their names, a shared one once
     config.json              the shape, and the ids of the special tokens
-    generation_config.json   the same ids, and those that are no tokens; of a causal model
+    generation_config.json   the same ids, and those that are no tokens; of a model that writes text
     tokenizer.json           the tokenizer, with the same ids
     tokenizer_config.json    which tokens are special, and the longest text
 """
@@ -11,6 +11,7 @@ FOLDER/
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ from dslm.hub.families import SETTINGS
 from dslm.hub.family import Family
 from dslm.hub.folder import open_folder
 from dslm.hub.formats import ReadBack, Written
-from dslm.hub.framing import begun, framed
+from dslm.hub.framing import begun, framed, framed_examples, padding_of
+from dslm.hub.labels import check_labels, task_of, written_labels
 from dslm.hub.names import weights
 from dslm.hub.registry import family_of_model
 from dslm.hub.settings import write_settings
@@ -31,6 +33,7 @@ from dslm.inference.trained import Trained
 from dslm.model.config import ModelConfig
 from dslm.model.quantize import rounded_weights
 from dslm.objectives.completion import Fill
+from dslm.tasks.base import Coder
 from dslm.tokenizers.tokenizer import Tokenizer
 from dslm.tokenizers.tokenizer_json import special_names
 
@@ -38,7 +41,8 @@ from dslm.tokenizers.tokenizer_json import special_names
 def check_model_folder(trained: Trained) -> list[Problem]:
     """What of a model and its tokenizer cannot be expressed."""
     found = Problems()
-    found.collect(family_of_model, trained.config.model)
+    found.collect(family_of_model, trained.config.model, task_of(trained.config))
+    found.problems += check_labels(trained)
     found.collect(_tokenizer, trained)
     return found.problems
 
@@ -63,10 +67,11 @@ def write_model(
         more: what config.json says besides.
         why: why this family, if it is not the usual one.
     """
-    config, tokenizer = family.fitting(trained.config.model), trained.tokenizer
+    config, tokenizer = written_shape(family, trained), trained.tokenizer
     content, ids = _tokenizer(trained), _special_ids(trained)
-    settings = {**write_settings(family, config), **ids, "dtype": "float32", **(more or {})}
-    if _causal(trained):
+    settings = {**write_settings(family, config), **written_labels(trained), **ids}
+    settings |= {"dtype": "float32", **(more or {})}
+    if _causal(trained) and not config.classes:
         write_json(target / "generation_config.json", {**ids, **_never(config, tokenizer)})
     write_tensors(target / "model.safetensors", tensors)
     write_json(target / SETTINGS, settings)
@@ -86,21 +91,31 @@ def read_model(target: Path) -> ReadBack:
     return ReadBack(folder.config, read, inputs)
 
 
+def written_shape(family: Family, trained: Trained) -> ModelConfig:
+    """The shape in which a model is written: where padding is added, it has a vector for it."""
+    config = family.fitting(trained.config.model)
+    if not config.classes:
+        return config
+    return replace(config, vocabulary=max(config.size, padding_of(_coder(trained)) + 1))
+
+
 def tensors_of(family: Family, trained: Trained, rounded: bool) -> dict[str, Tensor]:
-    """The weights of a model by a family's names, zeros for those that it does without.
+    """The weights of a model by a family's names, zeros for those or rows that it does without.
 
     Args:
         family: whose names to use.
         trained: the model.
         rounded: whether those of layers that round are on their grid, or as training keeps them.
     """
-    config, model = family.fitting(trained.config.model), trained.model.state_dict()
+    config, model = written_shape(family, trained), trained.model.state_dict()
     if rounded:
         model |= rounded_weights(trained.model)
     theirs: dict[str, Tensor] = {}
     for weight in weights(family, config):
-        ours = model.get(f"layers.{weight.ours}", torch.zeros(weight.shape))
-        theirs.update(weight.split(ours.cpu()))
+        whole, ours = torch.zeros(weight.shape), model.get(f"layers.{weight.ours}")
+        if ours is not None:
+            whole[: len(ours)] = ours
+        theirs.update(weight.split(whole))
     if not config.tied:
         theirs.update({twin: theirs[name].clone() for twin, name in family.twins.items()})
     return theirs
@@ -112,10 +127,19 @@ def _causal(trained: Trained) -> bool:
 
 def _tokenizer(trained: Trained) -> str:
     """The content of ``tokenizer.json``."""
+    if trained.config.model.classes:
+        segmented = "segments" in trained.objective.extras
+        return framed_examples(trained.tokenizer.tokenizer_json(), _coder(trained), segmented)
     content, completion = trained.tokenizer.tokenizer_json(), trained.objective.completion()
     if not isinstance(completion, Fill):
         return begun(content, trained.tokenizer.begin)
     return framed(content, trained.tokenizer, completion, trained.config.model.segments)
+
+
+def _coder(trained: Trained) -> Coder:
+    """What makes the examples of a task."""
+    model = trained.config.model
+    return Coder(trained.tokenizer, model.attention == "full", model.sequence)
 
 
 def _special_ids(trained: Trained) -> dict[str, int | None]:
@@ -124,11 +148,18 @@ def _special_ids(trained: Trained) -> dict[str, int | None]:
     Where nothing marks the beginning of a document, the end of the one before does.
     """
     tokenizer = trained.tokenizer
-    end, padding = tokenizer.special.get("eos"), tokenizer.special.get("pad")
+    end, padding = tokenizer.special.get("eos"), _padding(trained)
     if not _causal(trained):
         return {"bos_token_id": None, "eos_token_id": None, "pad_token_id": padding}
     begin = tokenizer.special.get("bos", end)
     return {"bos_token_id": begin, "eos_token_id": end, "pad_token_id": padding}
+
+
+def _padding(trained: Trained) -> int | None:
+    """The id that fills up texts."""
+    if trained.config.model.classes:
+        return padding_of(_coder(trained))
+    return trained.tokenizer.special.get("pad")
 
 
 def _never(config: ModelConfig, tokenizer: Tokenizer) -> dict[str, list[int]]:
@@ -140,7 +171,8 @@ def _never(config: ModelConfig, tokenizer: Tokenizer) -> dict[str, list[int]]:
 def _tokenizer_settings(trained: Trained, content: str) -> dict[str, Any]:
     completion, special = trained.objective.completion(), trained.tokenizer.special
     mask = {"mask": completion.mask} if isinstance(completion, Fill) else {}
-    names = special_names({**special, **mask}, content)
+    padding = {} if (pad := _padding(trained)) is None else {"pad": pad}
+    names = special_names({**special, **mask, **padding}, content)
     ended = _causal(trained) and "eos_token" in names
     begin = {"bos_token": names["eos_token"]} if ended else {}
     inputs = ["input_ids", "token_type_ids", "attention_mask"]

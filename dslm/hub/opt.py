@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dslm.hub.family import CAUSAL, Family, Key, Tensors, grouped, one
+from dslm.hub.variants import of_task
 from dslm.model.block import Block
 from dslm.model.embedding import FinalNorm, Head, Positions, TokenEmbedding
 
@@ -80,4 +81,14 @@ FAMILY = Family(
     buffers=r"(?!)",  # none
     refuse=grouped,
     unpackable=_unpackable,
+)
+
+VARIANTS = (
+    of_task(
+        FAMILY,
+        "classification",
+        "OPTForSequenceClassification",
+        {"class_bias": None},
+        classes=one("score"),
+    ),
 )

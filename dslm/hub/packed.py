@@ -15,9 +15,16 @@ from dslm.hub.compressed import ENDS, KEY, Numbers, compressed, described, kinds
 from dslm.hub.family import Family
 from dslm.hub.foresight import check_rounded
 from dslm.hub.formats import ReadBack, Written
-from dslm.hub.model_folder import check_model_folder, read_model, tensors_of, write_model
+from dslm.hub.labels import task_of
+from dslm.hub.model_folder import (
+    check_model_folder,
+    read_model,
+    tensors_of,
+    write_model,
+    written_shape,
+)
 from dslm.hub.names import copies, weights
-from dslm.hub.registry import FAMILIES, families_of_model
+from dslm.hub.registry import families_for, families_of_model
 from dslm.hub.settings import refused
 from dslm.inference.trained import Trained
 from dslm.model.config import ModelConfig
@@ -35,8 +42,9 @@ def check(trained: Trained) -> list[Problem]:
         rule = "rounds embeddings, but compressed-tensors holds linear maps"
         found.problems.append(Problem("quantization.layers", "all", rule))
     scheme, layers = trained.quantization.selected, trained.quantization.layers
-    if scheme and scheme.activations and layers == "linear" and trained.config.model.pair_head:
-        rule = "rounds inputs of the pair's head, which transformers gives one step for all texts"
+    pooled = trained.config.model.pair_head or trained.config.model.pooled
+    if scheme and scheme.activations and layers == "linear" and pooled:
+        rule = "rounds inputs of a pooled head, which transformers gives one step for all texts"
         found.problems.append(Problem("quantization.layers", layers, rule))
     if not found.problems:
         found.collect(_choose, trained)
@@ -48,7 +56,7 @@ def write(trained: Trained, target: Path) -> Written:
     scheme = trained.quantization.selected
     assert scheme is not None
     family, kind, why = _choose(trained)
-    rounded, others = _linear_maps(family, family.fitting(trained.config.model), trained.model)
+    rounded, others = _linear_maps(family, written_shape(family, trained), trained.model)
     tensors = compressed(tensors_of(family, trained, rounded=False), rounded, scheme, kind)
     maps = {f"{name}.weight{end}" for name in rounded for end in ENDS}
     size = sum(tensor.nbytes for name, tensor in tensors.items() if name in maps)
@@ -65,19 +73,22 @@ def _choose(trained: Trained) -> tuple[Family, str, str]:
     scheme = trained.quantization.selected
     assert scheme is not None
     inputs, reasons = scheme.activations is not None, dict[str, str]()
-    for family in families_of_model(trained.config.model):
+    task = task_of(trained.config)
+    for family in families_of_model(trained.config.model, task):
         for kind in kinds(scheme):
             reason = family.unpackable(kind, inputs)
             if not reason:
                 return family, kind, "; ".join(_why(family, kind, scheme, reasons))
             reasons.setdefault(family.name, reason)
-    other = _nearest(trained.config.model, kinds(scheme), inputs)
+    other = _nearest(families_for(task), trained.config.model, kinds(scheme), inputs)
     raise ConfigError(*other, *(Problem(name, None, reason) for name, reason in reasons.items()))
 
 
-def _nearest(config: ModelConfig, kinds: Sequence[str], inputs: bool) -> list[Problem]:
-    """What keeps a model from the nearest of the families that are loaded in few bits."""
-    able = [one for one in FAMILIES if not all(one.unpackable(kind, inputs) for kind in kinds)]
+def _nearest(
+    families: Sequence[Family], config: ModelConfig, kinds: Sequence[str], inputs: bool
+) -> list[Problem]:
+    """What keeps a model from the nearest of some families that are loaded in few bits."""
+    able = [one for one in families if not all(one.unpackable(kind, inputs) for kind in kinds)]
     return min((refused(family, config) for family in able), key=len)
 
 

@@ -25,6 +25,7 @@ from dslm.quantization.config import Scheme
 from dslm.quantization.rounding import InputQuantizer
 from dslm.sampling.stream import Samples, ordered
 from dslm.shards.shard_set import ShardSet
+from dslm.tasks.base import Task
 from dslm.train.batches import evaluation_rows, moved
 
 LOSS_TOLERANCE = 1e-4
@@ -163,7 +164,11 @@ def _folders(trained: Trained) -> Iterator[tuple[str, str]]:
 
 def _drawn(trained: Trained) -> Samples:
     """Rows of any tokens, the second one half padding."""
-    width = trained.objective.window.width
-    draws = np.random.default_rng(0)
+    objective, draws = trained.objective, np.random.default_rng(0)
+    width = objective.window.width
     tokens = draws.integers(trained.tokenizer.vocabulary, size=(2, width), dtype=np.uint32)
-    return Samples(tokens, np.arange(2), np.arange(2), np.array([width, max(2, width // 2)]))
+    lengths, classes = np.array([width, max(2, width // 2)]), trained.config.model.classes
+    labels = None
+    if isinstance(objective, Task):
+        labels = [objective.drawn_labels(draws, classes, tokens) for tokens in lengths.tolist()]
+    return Samples(tokens, np.arange(2), np.arange(2), lengths, labels)

@@ -12,8 +12,11 @@ from dslm.hub.foresight import check_shape
 from dslm.hub.settings import named_class, refused
 from dslm.model.config import ModelConfig
 
-FAMILIES: list[Family] = [import_module(f"{__package__}.{kind}").FAMILY for kind in MODEL_TYPES]
-BY_CLASS = {name: family for family in FAMILIES for name in family.architectures}
+MODULES = [import_module(f"{__package__}.{kind}") for kind in MODEL_TYPES]
+FAMILIES: list[Family] = [module.FAMILY for module in MODULES]
+VARIANTS: list[Family] = [one for module in MODULES for one in getattr(module, "VARIANTS", ())]
+"""The same with other heads, see `dslm.hub.variants`."""
+BY_CLASS = {name: family for family in (*FAMILIES, *VARIANTS) for name in family.architectures}
 BY_TYPE = {family.model_type: family for family in FAMILIES}
 
 
@@ -31,32 +34,54 @@ def family_of_settings(settings: dict[str, Any], where: str) -> Family:
         key, name, families = "architectures", named, BY_CLASS
     check_type(name, f"{where}: {key}", tuple(families))
     family = families[str(name)]
-    if named is not None and named not in family.architectures:
+    if named is None:
+        return family
+    classes = {name: one for name, one in BY_CLASS.items() if one.model_type == family.model_type}
+    if named not in classes:
         rule = f"is no class of model_type = {kind!r} that dslm has"
-        fix = f"it has {' and '.join(family.architectures)}"
-        raise ConfigError(Problem(f"{where}: architectures", named, rule, fix))
-    return family
+        raise ConfigError(
+            Problem(f"{where}: architectures", named, rule, f"it has {', '.join(classes)}")
+        )
+    return classes[named]
 
 
-def family_of_model(config: ModelConfig) -> Family:
+def family_of_model(config: ModelConfig, task: str = "") -> Family:
     """The family that can express a model of ours.
+
+    Args:
+        config: its shape.
+        task: the kind of task whose classes it scores, if it does.
 
     Raises:
         ConfigError: none can; with what keeps it from the nearest.
     """
-    return families_of_model(config)[0]
+    return families_of_model(config, task)[0]
 
 
-def families_of_model(config: ModelConfig) -> list[Family]:
+def families_of_model(config: ModelConfig, task: str = "") -> list[Family]:
     """All families that can express a model of ours, the usual one first.
+
+    Args:
+        config: its shape.
+        task: the kind of task whose classes it scores, if it does.
 
     Raises:
         ConfigError: none can; with what keeps it from the nearest.
     """
     if recurrent := check_shape(config):
         raise ConfigError(*recurrent)
-    problems = [refused(family, config) for family in FAMILIES]
+    families = families_for(task)
+    if not families:
+        rule = "dslm knows no class of transformers for it"
+        raise ConfigError(Problem("objective.kind", task, rule))
+    problems = [refused(family, config) for family in families]
     fewest = min(problems, key=len)
     if fewest:
         raise ConfigError(*fewest)
-    return [family for family, found in zip(FAMILIES, problems, strict=True) if not found]
+    return [family for family, found in zip(families, problems, strict=True) if not found]
+
+
+def families_for(task: str) -> list[Family]:
+    """The families whose models score the classes of a task, or for none, token ids."""
+    every = (*FAMILIES, *VARIANTS)
+    return [family for family in every if family.task == task and not family.headless]

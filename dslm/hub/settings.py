@@ -13,6 +13,8 @@ from dslm.model.check import check_model
 from dslm.model.config import ModelConfig
 
 ABSENT = object()
+TRAIN = {"pooler": "train with objective.classification.pooler=true"}
+"""How to get a setting of ours that a family has only one of, if the task decides on it."""
 
 
 def read_settings(
@@ -31,7 +33,11 @@ def read_settings(
     """
     settings = family.renewed(settings)
     values, problems = _values(family, settings)
-    values |= {ours: True for ours, name in family.holds.items() if name in held}
+    values |= {
+        ours: True
+        for ours, name in family.holds.items()
+        if name in held or name.removeprefix(family.base) in held
+    }
     problems += _fixed(family, settings)
     config = None
     try:
@@ -77,11 +83,13 @@ def named_class(settings: Mapping[str, Any]) -> str | None:
 
 def refused(family: Family, config: ModelConfig) -> list[Problem]:
     """What keeps a model of ours from being one of a family."""
-    if config.classes:
-        rule = "scores the classes of a task, which no form of export has"
-        return [Problem("model.classes", config.classes, rule, "export the run it began with")]
     problems = [
-        Problem(f"model.{ours}", getattr(config, ours), f"{family.name} has only {_json(value)}")
+        Problem(
+            f"model.{ours}",
+            getattr(config, ours),
+            f"{family.name} has only {_json(value)}",
+            TRAIN.get(ours, ""),
+        )
         for ours, value in family.ours.items()
         if getattr(config, ours) != value
     ]

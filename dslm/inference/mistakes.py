@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dslm.errors import CheckpointError, DataError, Problem
 from dslm.run.checkpoint import checkpoints, verify_sizes
-from dslm.run.folder import RunFolder
+from dslm.run.folder import UNTRAINED, RunFolder
 from dslm.shards.shard_set import ShardSet
 from dslm.tokenizers.tokenizer import Tokenizer
 
@@ -23,6 +23,20 @@ def lost(what: str) -> CheckpointError:
     """
     rule = f"{what}: the run had diverged"
     return CheckpointError(Problem("the model", None, rule, "use an earlier checkpoint (--step)"))
+
+
+def check_trained(folder: RunFolder) -> None:
+    """That no weights of a run were drawn by the import that made it.
+
+    Raises:
+        CheckpointError: some were, so that its outputs mean nothing.
+    """
+    if not (names := folder.read().get(UNTRAINED)):
+        return
+    rule = f"has an untrained head: the imported folder had none ({names[0]} and others)"
+    run = shlex.quote(folder.path.as_posix())
+    fix = f"train it first: python launch/fine_tune.py {run} --task classification …"
+    raise CheckpointError(Problem(str(folder.path), None, rule, fix))
 
 
 def mended(folder: RunFolder, step: int, problems: Sequence[Problem]) -> list[Problem]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dslm.errors import Problem, Problems, UserError
-from dslm.inference.mistakes import check_language, mended
+from dslm.inference.mistakes import check_language, check_trained, mended
 from dslm.objectives.base import Objective
 from dslm.quantization.config import (
     CALIBRATION_ROWS,
@@ -69,10 +69,13 @@ def select(
 
     Raises:
         UserError: with everything that is wrong: no such run or checkpoint, a file that is missing
-            or cut short, nothing to calibrate, or a text of another tokenizer.
+            or cut short, a head that was never trained, nothing to calibrate, or a text of another
+            tokenizer.
     """
     folder, found = RunFolder.open(run, steps=True), Problems()
     config = found.collect(folder.read_config)
+    if config is not None:
+        found.collect(check_trained, folder)
     checkpoint = found.collect(folder.find_checkpoint, step)
     if checkpoint is not None:
         found.problems += mended(folder, checkpoint[0], verify_sizes(checkpoint[1], moments=False))
@@ -104,7 +107,9 @@ def classes_of(run: Path, task: Task) -> tuple[str, ...]:
     record = RunFolder(run).read()
     if record["config"]["objective"]["kind"] != task.kind:
         return ()
-    return tuple(record["data"]["train"][0].get("classes", ()))
+    data = record["data"]
+    first = data["train"][0] if data["train"] else data  # of an imported run
+    return tuple(first.get("classes", ()))
 
 
 def rounded_in_training(config: RunConfig, step: int) -> QuantizationConfig:

@@ -36,6 +36,8 @@ ROWS = ("packing", "document_borders", "augmentation")
 """… and those of its data that decide which rows it sees."""
 FORMAT = 1
 """Version of ``run.json``."""
+UNTRAINED = "untrained"
+"""The key of ``run.json`` for weights that an import has drawn, as it found none."""
 
 EXAMPLES = "examples"
 """The folder of the shard sets that were made of labelled files for a run."""

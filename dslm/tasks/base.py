@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from dslm.arrays import Flags, Int64Array
+from dslm.arrays import Flags, Float32Array, Int64Array
 from dslm.errors import DataError, Problem
 from dslm.metrics.bootstrap import Estimate
 from dslm.model.config import ONE_STACK

@@ -12,6 +12,7 @@ import pytest
 from helpers.extending import ran
 from helpers.paths import ROOT
 from helpers.untrained import learned_run
+from transformers import pipeline
 
 from dslm.commands.main import dispatch
 from dslm.errors import UserError
@@ -127,5 +128,26 @@ def test_what_is_not_of_the_task_is_refused(
         dispatch(["evaluate", str(run), "--data", str(shard_set)])
     with pytest.raises(UserError, match=rf"objective.kind = {task}"):
         dispatch(["generate", str(run), "--prompt", "1 plus"])
-    with pytest.raises(UserError, match=r"model.classes = 2: scores the classes of a task"):
-        dispatch(["hub", "export", str(run), str(tmp_path / "out")])
+
+
+def test_transformers_says_of_records_what_was_learned(
+    tuned: tuple[str, Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task, run, _ = tuned
+    test, written = write(tmp_path / "test.jsonl", 4, 30), tmp_path / "predictions.jsonl"
+    dispatch(["evaluate", str(run), "--data", str(test), "--predictions", str(written)])
+    dispatch(["hub", "export", str(run), str(tmp_path / "out")])
+    assert "rows of data.validation" in capsys.readouterr().out
+    ours = [json.loads(line)["predicted"] for line in written.read_text().splitlines()]
+    records = [json.loads(line) for line in test.read_text().splitlines()]
+    kind = {"classification": "text-classification", "tagging": "token-classification"}[task]
+    theirs = pipeline(kind, str(tmp_path / "out"))
+    if task == "classification":
+        found = theirs([one["text"] for one in records], batch_size=8)
+        assert [one["label"] for one in found] == ours
+        return
+    for one, tags in zip(records, ours, strict=True):
+        # A piece begins with the space before its word.
+        ends = {len(" ".join(one["words"][:n])) for n in range(len(tags))}
+        found = theirs(one["text"], ignore_labels=[])
+        assert [token["entity"] for token in found if token["start"] in ends] == tags

@@ -16,14 +16,23 @@ from transformers import (
     BertConfig,
     BertForMaskedLM,
     BertForPreTraining,
+    BertForSequenceClassification,
+    BertForTokenClassification,
     GPT2Config,
+    GPT2ForSequenceClassification,
+    GPT2ForTokenClassification,
     GPT2LMHeadModel,
     GPTBigCodeConfig,
     GPTBigCodeForCausalLM,
+    GPTBigCodeForSequenceClassification,
+    GPTBigCodeForTokenClassification,
     LlamaConfig,
     LlamaForCausalLM,
+    LlamaForSequenceClassification,
+    LlamaForTokenClassification,
     OPTConfig,
     OPTForCausalLM,
+    OPTForSequenceClassification,
 )
 
 from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
@@ -121,6 +130,52 @@ COUSINS: dict[str, Callable[[], Any]] = {
 """Models of GPT-2's shape, as which they are written again."""
 
 
+def named(*classes: str) -> dict[str, Any]:
+    """What a config of theirs says of classes."""
+    numbers = {name: number for number, name in enumerate(classes)}
+    return {"id2label": dict(enumerate(classes)), "label2id": numbers}
+
+
+ONE = {**named("pos", "neg", "none"), "problem_type": "single_label_classification"}
+SEVERAL = {**ONE, "problem_type": "multi_label_classification"}
+AMOUNT = {**named("score"), "problem_type": "regression"}
+TAGS = named("O", "B-x", "I-x")
+PADDED = {**IDS, "pad_token_id": 300}
+BIG = {**GPT2, **PADDED, "multi_query": False}
+
+
+TASKS: dict[str, Callable[[], Any]] = {
+    "bert of sequences": lambda: BertForSequenceClassification(BertConfig(**BERT, **ONE)),
+    "bert of amounts": lambda: BertForSequenceClassification(
+        BertConfig(**BERT, **AMOUNT, type_vocab_size=1)
+    ),
+    "bert of tokens": lambda: BertForTokenClassification(BertConfig(**BERT, **TAGS)),
+    "gpt2 of sequences": lambda: GPT2ForSequenceClassification(
+        GPT2Config(**GPT2, **PADDED, **SEVERAL)
+    ),
+    "gpt2 of tokens": lambda: GPT2ForTokenClassification(GPT2Config(**GPT2, **PADDED, **TAGS)),
+    "llama of sequences": lambda: LlamaForSequenceClassification(
+        LlamaConfig(**LLAMA, **PADDED, **ONE)
+    ),
+    "llama of tokens": lambda: LlamaForTokenClassification(LlamaConfig(**LLAMA, **PADDED, **TAGS)),
+}
+"""Models that score the classes of a task."""
+
+
+TASK_COUSINS: dict[str, Callable[[], Any]] = {
+    "opt of sequences": lambda: OPTForSequenceClassification(
+        OPTConfig(**OPT, **PADDED, **ONE, activation_function="gelu", dropout=0.0)
+    ),
+    "gpt_bigcode of sequences": lambda: GPTBigCodeForSequenceClassification(
+        GPTBigCodeConfig(**BIG, **AMOUNT)
+    ),
+    "gpt_bigcode of tokens": lambda: GPTBigCodeForTokenClassification(
+        GPTBigCodeConfig(**BIG, **TAGS)
+    ),
+}
+"""Those that are written as GPT-2's again."""
+
+
 SYLLABLES = ["ri", "ver", "sto", "ne", "fal", "ls", "un", "der", "light", "o", "and", "the"]
 
 
@@ -146,8 +201,8 @@ def train_each_kind(folder: Path) -> dict[str, Path]:
     return {kind: folder / kind for kind in sizes}
 
 
-def byte_level() -> tokenizers.Tokenizer:
-    """A small tokenizer such as GPT-2's."""
+def byte_level(ended: bool = False) -> tokenizers.Tokenizer:
+    """A small tokenizer such as GPT-2's; texts may end with a special id."""
     model = tokenizers.Tokenizer(models.BPE())
     model.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     model.decoder = decoders.ByteLevel()
@@ -158,6 +213,11 @@ def byte_level() -> tokenizers.Tokenizer:
         show_progress=False,
     )
     model.train_from_iterator([text(0, 500)], trainer)
+    if ended:
+        end = "<|endoftext|>"
+        model.post_processor = processors.TemplateProcessing(
+            single=f"$A {end}", special_tokens=[(end, 0)]
+        )
     return model
 
 

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.hub import COUSINS, THEIRS, byte_level, train_each_kind, word_pieces, write_checkpoint
+from helpers.hub import (
+    COUSINS,
+    TASK_COUSINS,
+    TASKS,
+    THEIRS,
+    byte_level,
+    train_each_kind,
+    word_pieces,
+    write_checkpoint,
+)
 from helpers.models import build, shaken
 
 from dslm.config.parse import parse
@@ -26,7 +35,8 @@ def home(tmp_path: Path) -> Callable[..., Path]:
     def save(model: Any, name: str = "theirs", **settings: Any) -> Path:
         folder = tmp_path / name
         model.save_pretrained(folder, **settings)
-        tokenizer = word_pieces() if model.config.model_type == "bert" else byte_level()
+        ended = hasattr(model, "num_labels")
+        tokenizer = word_pieces() if model.config.model_type == "bert" else byte_level(ended)
         tokenizer.save(str(folder / "tokenizer.json"))
         return folder
 
@@ -36,7 +46,7 @@ def home(tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture
 def theirs() -> Callable[[str], Any]:
     """Makes a model of theirs of one of the kinds, no weight of which is zero or one."""
-    return lambda kind: shaken({**THEIRS, **COUSINS}[kind]())
+    return lambda kind: shaken({**THEIRS, **TASKS, **COUSINS, **TASK_COUSINS}[kind]())
 
 
 @pytest.fixture(scope="session")
@@ -49,16 +59,23 @@ def trained_tokenizers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pa
 def make_run(tmp_path: Path) -> Callable[..., Path]:
     """Writes a run of ours: ``make_run(tokenizer, **shape)`` returns its folder."""
 
-    def make(tokenizer: Path, padding: int = 0, objective: Any = None, **shape: Any) -> Path:
+    def make(
+        tokenizer: Path,
+        padding: int = 0,
+        objective: Any = None,
+        classes: Sequence[str] = (),
+        **shape: Any,
+    ) -> Path:
         size = load_tokenizer(tokenizer).vocabulary + padding
         small = {"layers": 2, "heads": 4, "width": 32, "sequence": 32, "vocabulary": size}
-        config = ModelConfig(**{**small, **shape})
+        config = ModelConfig(**{**small, **shape, "classes": len(classes)})
         run = RunFolder(tmp_path / "run")
         load_tokenizer(tokenizer).save(run.tokenizer)
         values = {"preset": "tiny", "model": asdict(config), "steps": 9, "run": str(run.path)}
         values |= {"data": {"train": "shards"}, "objective": objective or {}}
         settings = asdict(parse(RunConfig, values))
-        run.write_record({"format": 1, "config": settings, "data": {"train": []}})
+        read = [{"classes": [*classes]}] if classes else []
+        run.write_record({"format": 1, "config": settings, "data": {"train": read}})
         write_checkpoint(run, shaken(build(config, layer_seed(0, size))))
         return run.path
 

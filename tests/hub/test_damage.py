@@ -157,9 +157,9 @@ def test_a_llama_of_another_kind_is_refused_with_the_key(
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"architectures": ["GPT2ForSequenceClassification"]}, "it has GPT2LMHeadModel$"),
-        ({"architectures": ["BertModel"], "model_type": "bert"}, "it has BertForPreTraining and B"),
-        ({"architectures": ["T5Model"]}, "architectures = 'T5Model'.*GPT2LMHeadModel$"),
+        ({"architectures": ["GPT2Model"]}, "it has GPT2LMHeadModel, GPT2ForSequ.*, GPT2ForTok"),
+        ({"architectures": ["BertOther"], "model_type": "bert"}, "it has BertForPreTraining, B.*"),
+        ({"architectures": ["T5Model"]}, "architectures = 'T5Model'.*GPT2LMHeadModel, G"),
         ({"architectures": ["T5Model"], "model_type": None}, "'T5Model'.*GPT2LMHeadModel, Llama"),
         ({"architectures": None, "model_type": "rwkv"}, "model_type = 'rwkv'"),
         ({"architectures": "GPT2LMHeadModel"}, None),

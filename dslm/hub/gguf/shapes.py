@@ -124,6 +124,9 @@ SHAPES = {
 
 def check_shape(config: ModelConfig) -> list[Problem]:
     """What keeps llama.cpp from computing a model of a family that Hugging Face has."""
+    if config.classes:
+        rule = "scores the classes of a task, which llama.cpp does not"
+        return [Problem("model.classes", config.classes, rule)]
     family = family_of_model(config)
     if family.model_type not in SHAPES:
         rule = "llama.cpp predicts no tokens with a model of this family"
