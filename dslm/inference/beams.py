@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dslm.inference.choice import penalized
 from dslm.inference.tail import Tail
 from dslm.inference.writing import Chosen, End, Task, Written
 
@@ -65,9 +64,7 @@ class Beams:
         task = self._task
         logs = scores.log_softmax(-1)
         beams = [(one, beam) for one in self._prompts for beam in one.beams]
-        texts = ([*task.prompts[one.number], *beam.tokens] for one, beam in beams)
-        allowed = logs.masked_fill(task.never, -torch.inf)
-        allowed = penalized(allowed, texts, task.sampling.repetition_penalty)
+        allowed = task.allowed(logs, [(one.number, beam.tokens) for one, beam in beams])
         rows, tokens, first = list[int](), list[int](), 0
         for one in self._prompts:
             behind = first + len(one.beams)

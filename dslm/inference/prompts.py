@@ -60,14 +60,17 @@ def to_fill(tokenizer: Tokenizer, how: Fill, texts: Sequence[str]) -> tuple[list
 
 
 def to_restore(tokenizer: Tokenizer, how: Restore, prompt: str) -> Int64Array:
-    """The ids of a damaged text; each gap has the mark that training gave it, see `around_gaps`."""
+    """The ids of a damaged text, as an encoder reads them.
+
+    Each gap has the mark that training gave it, see `around_gaps`.
+    """
     texts = around_gaps(tokenizer, prompt.split(GAP))
     first, *others = (ids.astype(np.int64) for ids in tokenizer.encode(texts))
     parts = [np.array(tokenizer.begin, dtype=np.int64), first]
     for number, ids in enumerate(others):
         mark = how.marks[number : number + 1] or how.marks[-1:]
         parts += [np.array(mark, dtype=np.int64), ids]
-    return np.concatenate(parts)
+    return how.frame.source(np.concatenate(parts))
 
 
 def check_prompt(
@@ -195,8 +198,9 @@ def _unlike_damaged(prompt: str, how: Restore, tokenizer: Tokenizer) -> list[Pro
         rule = f"must hold {GAP} where something is missing, at most {marks} times"
     elif gaps and not marks:
         rule = f"must not hold {GAP}: this model was shown no marks where something was missing"
-    elif not 0 < size <= how.longest:
-        rule = f"has {size} tokens: a damaged text of this model has 1 to {how.longest}"
+    elif not how.frame.around_source < size <= how.longest:
+        size, most = (n - how.frame.around_source for n in (size, how.longest))
+        rule = f"has {size} tokens: a damaged text of this model has 1 to {most}"
         fix = SHORTER if size else "give a text"
     return [] if rule is None else [Problem(TYPED, prompt, rule, fix)]
 

@@ -29,7 +29,7 @@ def restore_texts(
 
     Args:
         trained: the model.
-        how: the ids of the marks, and of begin and end of a target.
+        how: the ids of the marks, and those around source and target.
         prompts: damaged texts that can be restored.
         request: how the targets are written.
     """
@@ -38,7 +38,7 @@ def restore_texts(
         if how.in_place:
             source = np.array(one.given[:-1], dtype=np.int64)
             target = np.array(one.written.tokens, dtype=np.int64)
-            text = _decoded(trained, restored(source, target, how.marks[0]).tolist())
+            text = _decoded(trained, restored(source, target, how.marks).tolist())
         yield one, text
 
 
@@ -48,24 +48,26 @@ def targets(
     """The target of each prompt, without `end`; the arguments are those of `restore_texts`."""
     config = trained.config.model
     sources = [to_restore(trained.tokenizer, how, one).tolist() for one in prompts]
-    given = [[*source, how.begin] for source in sources]
-    texts = [[how.begin] for _ in sources] if how.two_stacks else given
+    begin = how.frame.begin
+    given = [[*source, begin] for source in sources]
+    texts = [[begin] for _ in sources] if how.two_stacks else given
     never = torch.arange(config.size, device=trained.device) >= how.size
-    never[how.begin] = True
+    never[begin] |= begin >= trained.tokenizer.vocabulary  # others have another meaning, too
     task = Task(
         decode=lambda ids: "" if how.in_place else _decoded(trained, ids),
         prompts=texts,
         shown=[[] for _ in texts],
         limits=[min(request.new_tokens, config.sequence - len(text)) for text in texts],
         never=never,
-        end=how.end,
+        end=how.frame.end,
+        forced=how.frame.forced,
         sampling=request.sampling,
         ended=request.ended,
         sources=sources if how.two_stacks else None,
     )
     model: NextToken
     if how.two_stacks:
-        model = TwoStacks(trained.model, config, sources, how.begin, max(task.limits))
+        model = TwoStacks(trained.model, config, sources, begin, max(task.limits))
     else:
         model = OneStack(trained.model, config, texts, request.new_tokens, seen_whole=True)
     return [Continued(given[one.prompt], [], one, one.text) for one in search(task, model)]

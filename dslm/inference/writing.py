@@ -66,6 +66,24 @@ class Task:
     """Called for each text that has ended."""
     sources: Sequence[Sequence[int]] | None = None
     """What an encoder reads of each prompt, if there is one: no part of the text."""
+    forced: Sequence[int] = ()
+    """Ids with which every text is made to begin, whatever the model says."""
+
+    def allowed(self, scores: Tensor, texts: Sequence[tuple[int, Sequence[int]]]) -> Tensor:
+        """Scores [B, V] with those of tokens that must not be written at minus infinity.
+
+        Args:
+            scores: of what follows each text.
+            texts: the prompt of each, and what has been written behind it.
+        """
+        found = scores.masked_fill(self.never, -torch.inf)
+        whole = ([*self.prompts[prompt], *tokens] for prompt, tokens in texts)
+        found = penalized(found, whole, self.sampling.repetition_penalty)
+        for row, (_, tokens) in enumerate(texts):
+            if len(tokens) < len(self.forced):
+                found[row] = -torch.inf
+                found[row, self.forced[len(tokens)]] = 0.0
+        return found
 
     def draws(self, prompt: int, sample: int) -> torch.Generator:
         """The random numbers of a sample of a prompt."""
@@ -123,9 +141,8 @@ class Drawn:
     def choose(self, scores: Tensor) -> Chosen:
         """See `Search`."""
         task, going = self._task, self._going
-        allowed = scores.masked_fill(task.never, -torch.inf)
-        texts = ([*task.prompts[o.prompt], *o.tokens] for o in map(self.written.__getitem__, going))
-        allowed = penalized(allowed, texts, task.sampling.repetition_penalty)
+        texts = [(one.prompt, one.tokens) for one in map(self.written.__getitem__, going)]
+        allowed = task.allowed(scores, texts)
         draws = [
             torch.rand((), generator=self._draws[n], dtype=torch.float64).item() for n in going
         ]

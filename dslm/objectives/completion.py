@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from dslm.tokenizers.pair_frame import PairFrame
+
 
 @dataclass(frozen=True)
 class Continue:
@@ -34,12 +36,12 @@ class Restore:
     the first reads the source, the second all behind it.
     """
 
-    begin: int
-    end: int
+    frame: PairFrame
+    """The ids around source and target."""
     size: int
     """Ids from here on are never written."""
     longest: int
-    """Tokens of a source at most."""
+    """Tokens of a source at most, those around it included."""
     marks: tuple[int, ...]
     """What the gaps of a prompt become, the last for all further ones; none = no gaps."""
     in_place: bool

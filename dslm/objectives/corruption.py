@@ -18,6 +18,7 @@ Of all but the first the target is the whole text.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -38,8 +39,8 @@ class Corruption:
     """Of the tokens, that are corrupted."""
     span: float
     """Tokens of a span, on average."""
-    marks: int
-    """The first mark; `spans` has others behind it."""
+    marks: tuple[int, ...]
+    """What stands for what is missing: of `spans` one for each, else one for all of them."""
 
     def counts(self, length: int) -> tuple[int, int]:
         """How many tokens of a text are corrupted, and in how many spans; some are always kept."""
@@ -73,8 +74,7 @@ class Corruption:
         before = _some(spans, keys[: text.size - corrupted + 1])  # tokens kept before each span
         lengths = self._span_lengths(corrupted, spans, sizes)
         inside = np.repeat(before, lengths) + np.arange(corrupted)
-        step = 1 if self.style == "spans" else 0
-        marks = self.marks + step * np.arange(spans)
+        marks = np.resize(np.array(self.marks, dtype=np.int64), spans)
         source = np.insert(np.delete(text, inside), before, marks)
         if self.style == "infilling":
             return source, text
@@ -84,7 +84,7 @@ class Corruption:
         if self.style == "deletion":
             return np.delete(text, positions)
         source = text.copy()
-        source[positions] = self.marks
+        source[positions] = self.marks[0]
         return source
 
     def _span_lengths(self, corrupted: int, spans: int, sizes: Reals) -> Int64Array:
@@ -96,19 +96,19 @@ class Corruption:
         return borders[1:] - borders[:-1]
 
 
-def restored(source: Int64Array, target: Int64Array, marks: int) -> Int64Array:
+def restored(source: Int64Array, target: Int64Array, marks: Collection[int]) -> Int64Array:
     """The text again, from a source and a target of `spans`.
 
     Args:
         source: [n].
         target: [m], marks with what belongs there; one that is not in the source is left out.
-        marks: the first mark; all ids from here on are marks.
+        marks: the ids that are marks.
     """
-    borders = np.flatnonzero(target >= marks)
+    borders = np.flatnonzero(np.isin(target, list(marks)))
     pieces = np.split(target, borders)[1:]
     spans = {int(piece[0]): piece[1:] for piece in pieces}
     nothing = target[:0]
-    parts = [spans.get(token, nothing) if token >= marks else [token] for token in source.tolist()]
+    parts = [spans.get(token, nothing) if token in marks else [token] for token in source.tolist()]
     return np.concatenate([nothing, *parts])
 
 

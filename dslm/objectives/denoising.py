@@ -4,11 +4,13 @@ The path of a row, for one stack where T5 and BART have two: [source] begin [tar
 to S. The source is seen whole and the rest causally, a prefix language model (Raffel et al. 2020,
 section 3.2.1). Scores are computed from `begin` on alone, where the target and then `end` are
 predicted. For two stacks: [source] and padding up to S for the encoder, begin [target] for the
-decoder. What is corrupted, and how, is in `corruption`.
+decoder. What is corrupted, and how, is in `corruption`; which ids surround source and target is in
+`dslm.tokenizers.pair_frame`. The marks are those of the tokenizer, else ids beyond its own.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 import numpy as np
@@ -55,18 +57,18 @@ class Denoising(Objective):
     def __init__(self, settings: DenoisingConfig, context: Context) -> None:
         super().__init__(settings, context)
         self.extras = "visibility", "targets" if context.two_stacks else "selected"
-        self.begin = context.vocabulary.size
-        self.end = self.begin + 1
+        self.frame = context.vocabulary.frame
         share = settings.share or (0.15 if settings.style == "spans" else 0.3)
-        mask = None if settings.style == "spans" else context.vocabulary.special.get("mask")
-        first = self.end + 1 if mask is None else mask
-        self.corruption = Corruption(settings.style, share, settings.span, first)
-        length = self._longest()
+        corruption = Corruption(settings.style, share, settings.span, ())
+        known, own = self._known_marks(), context.vocabulary.frame_ids
+        length = self._longest(corruption, len(known) or None)
+        needed = {"spans": corruption.counts(length)[1], "deletion": 0}.get(settings.style, 1)
+        first = context.vocabulary.size + own
+        marks = known[:needed] or tuple(range(first, first + needed))
+        self.extra_ids = own + (0 if known else needed)
+        self.corruption = replace(corruption, marks=marks)
         self.window = WindowSpec(length)
-        self.spans = self.corruption.counts(length)[1]
-        marks = {"spans": self.spans, "deletion": 0}.get(settings.style, 1)
-        self.extra_ids = 2 + (marks if mask is None else 0)
-        self.max_predictions = self.corruption.lengths(length)[1] + 1
+        self.max_predictions = corruption.lengths(length)[1] + self.frame.around_target
         self.scored_fraction = self.max_predictions / context.sequence
 
     @classmethod
@@ -93,11 +95,12 @@ class Denoising(Objective):
         selected = np.zeros((len(inputs), self.max_predictions), dtype=np.int64)
         labels = np.full(selected.shape, IGNORE, dtype=np.int64)
         for row, (source, target) in enumerate(self._corrupted(samples)):
-            predicted, seen = target.size + 1, source.size
-            inputs[row, : seen + predicted] = np.concatenate([source, [self.begin], target])
+            given, wanted = self.frame.given(target), self.frame.predicted(target)
+            predicted, seen = wanted.size, source.size
+            inputs[row, : seen + predicted] = np.concatenate([source, given])
             visibility[row, :seen], visibility[row, seen : seen + predicted] = -1, 1
             selected[row, :predicted] = np.arange(seen, seen + predicted)
-            labels[row, :predicted] = np.append(target, self.end)
+            labels[row, :predicted] = wanted
         return as_batch([inputs, visibility, selected], [labels])
 
     def _two_stacks(self, samples: Samples) -> Batch:
@@ -107,46 +110,56 @@ class Denoising(Objective):
         inputs = filled([source for source, _ in pairs], self.context.sequence, padding)
         sizes = np.array([source.size for source, _ in pairs])
         visibility = -(np.arange(self.context.sequence) < sizes[:, None]).astype(np.int64)
-        given = [np.append(self.begin, target) for _, target in pairs]
-        predicted = [np.append(target, self.end) for _, target in pairs]
+        given = [self.frame.given(target) for _, target in pairs]
+        predicted = [self.frame.predicted(target) for _, target in pairs]
         targets = filled(given, self.max_predictions, padding)
         labels = filled(predicted, self.max_predictions, IGNORE)
         return as_batch([inputs, visibility, targets], [labels])
 
     def completion(self) -> Restore:
         """The prompt is a source, whose gaps have the marks of training."""
-        first, style = self.corruption.marks, self.settings.style
-        marks = {"spans": tuple(range(first, first + self.spans)), "deletion": ()}
         return Restore(
-            begin=self.begin,
-            end=self.end,
-            size=self.begin + self.extra_ids,
+            frame=self.frame,
+            size=self.context.vocabulary.size + self.extra_ids,
             longest=self.context.sequence
             - (0 if self.context.two_stacks else self.max_predictions),
-            marks=marks.get(style, (first,)),
-            in_place=style == "spans",
+            marks=self.corruption.marks,
+            in_place=self.settings.style == "spans",
             two_stacks=self.context.two_stacks,
         )
 
-    def _longest(self) -> int:
-        """The longest text whose source, `begin` and target fit into a row, whatever is drawn.
+    def _known_marks(self) -> tuple[int, ...]:
+        """What the tokenizer has for what is missing, of those that the style can use."""
+        vocabulary = self.context.vocabulary
+        if self.settings.style == "spans":
+            return vocabulary.gaps
+        mask = vocabulary.special.get("mask", next(iter(vocabulary.gaps), None))
+        return () if mask is None or self.settings.style == "deletion" else (mask,)
 
-        For two stacks source and target have a row each.
+    def _longest(self, corruption: Corruption, marks: int | None) -> int:
+        """The longest text whose source and target fit into a row, whatever is drawn.
+
+        For two stacks source and target have a row each. Where the tokenizer has marks, they
+        suffice for its spans.
         """
         sequence, joined = self.context.sequence, max if self.context.two_stacks else sum
+        spans = self.settings.style == "spans" and marks is not None
         for length in range(2 * sequence, SHORTEST - 1, -1):
-            source, target = self.corruption.lengths(length)
-            if joined((source, target + 1)) <= sequence:
+            source, target = corruption.lengths(length)
+            around = source + self.frame.around_source, target + self.frame.around_target
+            enough = not spans or corruption.counts(length)[1] <= (marks or 0)
+            if joined(around) <= sequence and enough:
                 return length
         rule = "leaves no room for a corrupted text and what restores it"
         raise ConfigError(Problem("model.sequence", sequence, rule, "use 8 or more"))
 
     def _corrupted(self, samples: Samples) -> list[tuple[Int64Array, Int64Array]]:
-        """Source and target of each sample; its padding is no part of its text."""
+        """What is read of each sample, and its target; its padding is no part of its text."""
         texts, width = samples.tokens.astype(np.int64), self.window.width
         lengths = samples.text.sum(axis=1)
         draws = stateless_random(
             self.context.seed, samples.numbers, 2 * width + 1, RandomStream.CUTS
         )
         drawn = zip(texts, lengths.tolist(), draws, strict=True)
-        return [self.corruption(text[:length], numbers) for text, length, numbers in drawn]
+        pairs = [self.corruption(text[:length], numbers) for text, length, numbers in drawn]
+        return [(self.frame.source(source), target) for source, target in pairs]

@@ -15,6 +15,7 @@ from dslm.run.folder import RunFolder
 from dslm.run.mistaken import is_run, not_a_run
 from dslm.shards.shard_set import ShardSet
 from dslm.tasks.registry import ObjectiveConfig
+from dslm.tokenizers.pair_frame import PairFrame
 from dslm.tokenizers.tokenizer import TokenizerCard
 
 KEY = "init_from"
@@ -43,6 +44,8 @@ class SourceRun:
     """The ids with which its texts begin."""
     lora: LoraConfig = field(default_factory=LoraConfig)
     """The adapters of its weights."""
+    pair: PairFrame | None = None
+    """Those around source and target that came with it."""
 
     @property
     def tokenizer(self) -> Path:
@@ -73,7 +76,8 @@ def open_source_run(run: str) -> SourceRun:
         raise CheckpointError(Problem(KEY, run, "this run has no checkpoint yet"))
     card = TokenizerCard.load(folder.tokenizer)
     model, objective = config.model, config.objective
-    return SourceRun(run, found[0][1], model, objective, card.sha256, card.begin, config.lora)
+    named = model, objective, card.sha256, card.begin, config.lora, card.pair
+    return SourceRun(run, found[0][1], *named)
 
 
 def damaged_source(source: SourceRun, wrong: Sequence[Problem]) -> CheckpointError:
@@ -109,7 +113,10 @@ def check_init_from(source: SourceRun, model: ModelConfig, shards: ShardSet) -> 
         for (key, value), before in zip(asdict(model).items(), source.shape.values(), strict=True)
         if value != before and key not in free
     ]
-    if rule := shards.unlike(source.tokenizer_sha256, source.begin, source.run):
+    rule = shards.unlike(source.tokenizer_sha256, source.begin, source.run)
+    if rule is None and TokenizerCard.load(shards.tokenizer).pair != source.pair:
+        rule = f"has a tokenizer with other ids around source and target than {source.run}"
+    if rule:
         fix = f"shard the text with --tokenizer {source.run}/tokenizer"
         problems.append(Problem("data.train", str(shards.folder), rule, fix))
     return problems

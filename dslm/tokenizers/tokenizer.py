@@ -34,6 +34,7 @@ from dslm.files.fingerprint import Input, Sha256
 from dslm.progress import Advance
 from dslm.tokenizers.chunking import CHUNK, Span, lines
 from dslm.tokenizers.frame import NONE, Frame
+from dslm.tokenizers.pair_frame import Id, PairFrame
 from dslm.tokenizers.tokenizer_json import prove
 
 CARD = "card.json"
@@ -60,8 +61,12 @@ class TokenizerCard:
     """Number of ids."""
     special: dict[str, int]
     """Ids that stand for no text, by name: unk, bos, eos, pad, cls, sep, mask."""
-    begin: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    begin: tuple[Id, ...] = ()
     """Ids that stand before every document and every prompt; see `tokenizers.frame`."""
+    pair: PairFrame | None = None
+    """Ids around source and target, of an encoder–decoder that came with the tokenizer."""
+    gaps: tuple[Id, ...] = ()
+    """Ids that stand for what is missing of a text, each for one place (T5: <extra_id_0> …)."""
     sha256: Sha256
     """The hash of the model's files one after the other, or of the characters in UTF-8."""
     characters: str | None = None

@@ -11,6 +11,7 @@ import numpy as np
 
 from dslm.arrays import Flags, Int64Array
 from dslm.tokenizers.load import load_tokenizer
+from dslm.tokenizers.pair_frame import PairFrame
 from dslm.tokenizers.tokenizer import Tokenizer, TokenizerCard
 
 ALONE = re.compile(r"[^\w]|_|[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
@@ -56,6 +57,10 @@ class Vocabulary:
     """Where the tokenizer is."""
     begin: tuple[int, ...] = ()
     """Ids with which every document begins."""
+    pair: PairFrame | None = None
+    """Those around source and target that came with the tokenizer; see `frame`."""
+    gaps: tuple[int, ...] = ()
+    """Ids that stand for what is missing of a text, each for one place."""
 
     @classmethod
     def load(cls, folder: Path) -> Vocabulary:
@@ -65,7 +70,17 @@ class Vocabulary:
             DataError: there is no tokenizer.
         """
         card = TokenizerCard.load(folder)
-        return cls(card.vocabulary, card.special, folder, card.begin)
+        return cls(card.vocabulary, card.special, folder, card.begin, card.pair, card.gaps)
+
+    @property
+    def frame(self) -> PairFrame:
+        """The ids around source and target; without those of the tokenizer two beyond its own."""
+        return self.pair or PairFrame(begin=self.size, end=self.size + 1)
+
+    @property
+    def frame_ids(self) -> int:
+        """How many ids of `frame` are beyond those of the tokenizer."""
+        return 0 if self.pair else 2
 
     def words(self) -> WordBorders:
         """Where words begin; it takes a second for a large vocabulary."""
@@ -73,7 +88,8 @@ class Vocabulary:
 
     def ordinary(self) -> Int64Array:
         """The ids that stand for text."""
-        return np.setdiff1d(np.arange(self.size), [*self.special.values(), *self.begin])
+        special = [*self.special.values(), *self.begin, *self.gaps]
+        return np.setdiff1d(np.arange(self.size), special)
 
 
 def piece_texts(tokenizer: Tokenizer) -> list[str]:

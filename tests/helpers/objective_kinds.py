@@ -10,6 +10,7 @@ from torch import Tensor
 from dslm.config.parse import parse
 from dslm.objectives.base import Context
 from dslm.tasks.registry import ObjectiveConfig, make_objective
+from dslm.tokenizers.pair_frame import PairFrame
 from dslm.tokenizers.vocabulary import Vocabulary
 
 SPECIAL = {"unk": 0, "eos": 1, "pad": 2, "cls": 3, "sep": 4, "mask": 5}
@@ -27,10 +28,13 @@ def made(
     two_stacks: bool = False,
     smoothing: float = 0.0,
     weights: tuple[float, ...] = (),
+    pair: PairFrame | None = None,
+    gaps: tuple[int, ...] = (),
     **settings: Any,
 ) -> Any:
     """An objective with some of its settings changed."""
-    vocabulary = Vocabulary(size, SPECIAL if special is None else special, folder)
+    special = SPECIAL if special is None else special
+    vocabulary = Vocabulary(size, special, folder, pair=pair, gaps=gaps)
     config = parse(ObjectiveConfig, {"kind": kind, kind: settings})
     learned = {"label_smoothing": smoothing, "class_weights": weights}
     context = Context(sequence, seed, borders, vocabulary, padded, two_stacks=two_stacks, **learned)

@@ -86,34 +86,34 @@ def test_what_is_written_is_what_the_model_says_of_the_whole_row(
     source = to_restore(trained.tokenizer, objective, prompt)
     (found,) = targets(trained, objective, [prompt], Request(12, GREEDY))
     written = found.written.tokens
-    row = torch.tensor([[*source.tolist(), objective.begin, *written]])
+    row = torch.tensor([[*source.tolist(), objective.frame.begin, *written]])
     seen = torch.tensor([[-1] * len(source) + [1] * (1 + len(written))])
     asked_for = torch.arange(len(source), row.shape[1])[None]
     scores = trained.model((row, seen, asked_for))[0]
-    scores[:, objective.begin] = -torch.inf
+    scores[:, objective.frame.begin] = -torch.inf
     best = scores.argmax(-1).tolist()
     assert best[: len(written)] == written
-    assert len(written) == 12 or best[len(written)] == objective.end
+    assert len(written) == 12 or best[len(written)] == objective.frame.end
     assert max(written, default=0) < size
 
 
 def test_spans_are_put_where_their_marks_are(asked: Any) -> None:
     trained = asked("spans")
     objective = trained.objective
-    mark = objective.corruption.marks
-    said = [mark, *ids(trained, "lus"), mark + 1, *ids(trained, "s 2"), objective.end]
+    mark = objective.corruption.marks[0]
+    said = [mark, *ids(trained, "lus"), mark + 1, *ids(trained, "s 2"), objective.frame.end]
     text, read = answer(trained, "1 p<mask> 1 i<mask>.", said)
     assert text == "1 plus 1 is 2."
     tokens, seen, selected = read[0]
     source = [*ids(trained, "1 p"), mark, *ids(trained, " 1 i"), mark + 1, *ids(trained, ".")]
-    assert tokens.tolist() == [[*source, objective.begin]]
+    assert tokens.tolist() == [[*source, objective.frame.begin]]
     assert seen.tolist() == [[-1] * len(source) + [1]]
     assert selected.tolist() == [[len(source)]]
 
 
 def test_the_other_styles_write_the_whole_text(asked: Any) -> None:
     trained = asked("infilling")
-    said = [*ids(trained, "1 plus 1"), trained.objective.end]
+    said = [*ids(trained, "1 plus 1"), trained.objective.frame.end]
     assert answer(trained, "1<mask>1", said)[0] == "1 plus 1"
 
 

@@ -9,6 +9,7 @@ from helpers.objective_kinds import SPECIAL, made
 
 from dslm.inference.prompts import check_prompt
 from dslm.objectives.completion import Continue, Fill
+from dslm.tokenizers.pair_frame import PairFrame
 
 WITHOUT_CLS = {name: SPECIAL[name] for name in ("eos", "mask")}
 
@@ -46,7 +47,8 @@ def test_a_denoising_model_restores_as_many_gaps_as_in_training(
 ) -> None:
     objective = made("denoising", 40, style=style)
     how = objective.completion()
-    assert (how.begin, how.end, how.size) == (100, 101, 100 + objective.extra_ids)
+    assert how.frame == PairFrame(begin=100, end=101)
+    assert how.size == 100 + objective.extra_ids
     assert (how.marks, how.in_place) == (marks, in_place)
     assert ("<mask>" in how.example) == (style != "deletion")
     source, target = objective.corruption.lengths(objective.window.width)

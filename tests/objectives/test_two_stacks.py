@@ -15,8 +15,13 @@ from dslm.objectives.batch import IGNORE
 from dslm.objectives.corruption import Style, restored
 from dslm.run.presets import PRESETS
 from dslm.sampling.stream import Samples
+from dslm.tokenizers.pair_frame import PairFrame
 
 VOCABULARY = 1006
+T5 = {"pair": PairFrame(begin=2, behind=(1,), end=1), "gaps": tuple(range(1005, 995, -1))}
+BART = {"pair": PairFrame(begin=1, before=(0,), behind=(1,), opening=(0,), end=1)}
+FRAMES: dict[str, dict[str, Any]] = {"none": {}, "T5": T5, "BART": BART}
+"""What tokenizers say of the ids around source and target."""
 
 
 def texts(objective: Any, lengths: list[int] | None = None) -> Samples:
@@ -28,9 +33,12 @@ def texts(objective: Any, lengths: list[int] | None = None) -> Samples:
 
 @pytest.mark.parametrize("style", get_args(Style))
 @pytest.mark.parametrize("lengths", [None, [5, 0, 30]])
-def test_source_and_target_are_those_of_one_stack(style: str, lengths: list[int] | None) -> None:
-    objective = made("denoising", 64, size=VOCABULARY, two_stacks=True, style=style)
-    samples = texts(objective, lengths)
+@pytest.mark.parametrize("kind", FRAMES)
+def test_source_and_target_are_those_of_one_stack(
+    style: str, lengths: list[int] | None, kind: str
+) -> None:
+    objective = made("denoising", 64, size=VOCABULARY, two_stacks=True, style=style, **FRAMES[kind])
+    samples, frame = texts(objective, lengths), objective.frame
     (inputs, visibility, targets), labels = objective.batch(samples)
     assert objective.extras == ("visibility", "targets")
     assert inputs.shape == visibility.shape == (3, 64)
@@ -38,12 +46,42 @@ def test_source_and_target_are_those_of_one_stack(style: str, lengths: list[int]
     for row, (source, target) in enumerate(objective._corrupted(samples)):
         assert inputs[row, : source.size].tolist() == source.tolist()
         assert visibility[row].tolist() == [-1] * source.size + [0] * (64 - source.size)
-        wanted = [*target.tolist(), objective.end]
+        wanted = [*frame.opening, *target.tolist(), frame.end]
         assert labels[row].tolist() == wanted + [IGNORE] * (len(labels[row]) - len(wanted))
-        assert targets[row, : len(wanted)].tolist() == [objective.begin, *wanted[:-1]]
-        text = samples.tokens[row][samples.text[row]]
+        assert targets[row, : len(wanted)].tolist() == [frame.begin, *wanted[:-1]]
+        text = samples.tokens[row][samples.text[row]].tolist()
         found = restored(source, target, objective.corruption.marks) if style == "spans" else target
-        assert found.tolist() == text.tolist()
+        assert found.tolist() == (
+            [*frame.before, *text, *frame.behind] if style == "spans" else text
+        )
+
+
+@pytest.mark.parametrize("two_stacks", [False, True])
+@pytest.mark.parametrize("kind", FRAMES)
+@pytest.mark.parametrize("style", get_args(Style))
+def test_the_ids_of_the_tokenizer_are_used_where_it_has_them(
+    style: str, kind: str, two_stacks: bool
+) -> None:
+    frame = FRAMES[kind]
+    objective = made(
+        "denoising", 128, VOCABULARY, {"eos": 1}, two_stacks=two_stacks, style=style, **frame
+    )
+    needed = {"spans": objective.corruption.counts(objective.window.width)[1], "deletion": 0}
+    marks, own = objective.corruption.marks, 0 if frame else 2
+    assert len(marks) == needed.get(style, 1)
+    assert marks == frame.get("gaps", ())[: len(marks)] or not frame.get("gaps")
+    assert objective.extra_ids == own + (0 if frame.get("gaps") else len(marks))
+    inputs, labels = objective.batch(texts(objective))
+    found = {int(one) for part in (inputs[0], labels) for one in part.unique()} - {IGNORE}
+    assert max(found) < VOCABULARY + objective.extra_ids
+    assert {*marks, objective.frame.end} <= found
+
+
+def test_there_are_no_more_spans_than_the_tokenizer_has_marks_for() -> None:
+    objective = made("denoising", 512, VOCABULARY, two_stacks=True, gaps=(7, 5))
+    counts = [objective.corruption.counts(objective.window.width + more)[1] for more in (0, 1)]
+    assert counts == [2, 3]
+    assert objective.corruption.marks == (7, 5)
 
 
 def test_each_of_the_rows_of_t5_is_filled() -> None:
