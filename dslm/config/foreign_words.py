@@ -31,6 +31,7 @@ SAME_MEANING = {
     "model.heads": "n_head n_heads num_heads num_attention_heads nhead attention_heads",
     "model.key_value_heads": "num_key_value_heads n_kv_heads num_query_groups n_query_groups "
     "num_kv_heads n_kv_head kv_heads",
+    "model.head_width": "head_dim d_kv kv_channels head_size dim_head d_head",
     "model.width": "n_embd d_model hidden_size hidden_dim embed_dim dim n_embed emb_dim model_dim "
     "embedding_dim hidden n_hidden d_embed",
     "model.feed_forward": "n_inner intermediate_size ffn_hidden_size d_ff ffn_dim dim_feedforward "

@@ -101,6 +101,5 @@ def copies(family: Family, config: ModelConfig) -> dict[str, str]:
 def _rows(config: ModelConfig, ours: str, rows: int, parts: int) -> tuple[int, ...]:
     """How the rows of one of our weights are shared out among theirs."""
     if parts > 1 and ".attention.project." in ours:
-        groups = config.query_groups * config.head_width
-        return config.width, groups, groups
+        return config.query_width, config.group_width, config.group_width
     return (rows // parts,) * parts

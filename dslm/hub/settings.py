@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Container, Mapping
+from dataclasses import replace
 from typing import Any
 
 from dslm.config.parse import parse
@@ -42,6 +43,8 @@ def read_settings(
     config = None
     try:
         config = parse(ModelConfig, values)
+        if config.head_width and config.query_width == config.width:
+            config = replace(config, head_width=None)
         problems += _shape(family, settings, config)
     except ConfigError as error:
         problems += [_renamed(family, p) for p in error.problems if p.where in values]
@@ -102,6 +105,10 @@ def refused(family: Family, config: ModelConfig) -> list[Problem]:
         if (found := getattr(config, ours)) != (usual := getattr(ModelConfig, ours)):
             rule = f"{family.name} has only {_json(usual)}" if usual else f"{family.name} has none"
             problems.append(Problem(f"model.{ours}", found, rule))
+    widens = any(key.ours == "head_width" for key in family.keys)
+    if config.query_width != config.width and not widens:
+        rule = f"{family.name} has only width / heads = {config.width / (config.heads or 1):g}"
+        problems.append(Problem("model.head_width", config.head_width, rule))
     return problems + family.refuse(config)
 
 

@@ -35,7 +35,7 @@ class Cache(Memory):
 
     def __init__(self, config: ModelConfig, batch: int, capacity: int, like: Tensor) -> None:
         super().__init__(batch)
-        self._shape, self._like = (config.query_groups, capacity, config.head_width), like
+        self._shape, self._like = (config.query_groups, capacity, config.key_width), like
         self.held: tuple[Tensor, Tensor] | None = None
         """Keys and values [B, K, capacity, E] of all texts."""
         self.source: Source | None = None
@@ -86,12 +86,11 @@ class Attention(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        groups = config.query_groups * config.head_width
-        self.widths = [config.width, groups, groups]
+        self.widths = [config.query_width, config.group_width, config.group_width]
         self.stacked = {"project.weight": tuple(self.widths)}
         self.project = Linear(config.width, sum(self.widths), config.bias, config.initialization)
         residual = config.initialization / math.sqrt(2 * config.layers)
-        self.output = Linear(config.width, config.width, config.bias, residual)
+        self.output = Linear(config.query_width, config.width, config.bias, residual)
         self.dropout = Dropout(config.dropout, Site.ATTENTION)
 
     def forward(
@@ -120,7 +119,7 @@ class Attention(nn.Module):
             [B, M, D].
         """
         queries, keys, values = (
-            part.view(*part.shape[:2], -1, self.config.head_width).transpose(1, 2)
+            part.view(*part.shape[:2], -1, self.config.key_width).transpose(1, 2)
             for part in torch.split(self.project(hidden), self.widths, dim=-1)
         )  # [B, H, S, E], [B, K, S, E] twice
         if self.config.positions == "rotary":
@@ -151,7 +150,7 @@ class Attention(nn.Module):
     def _turns(self, hidden: Tensor, position_ids: Tensor | None) -> tuple[Tensor, Tensor]:
         """Cosines and sines of the positions of hidden vectors [B, S, D], for `rotate`."""
         config, device = self.config, hidden.device
-        cosines, sines = rotary(config.sequence, config.head_width, config.rotary_base, device)
+        cosines, sines = rotary(config.sequence, config.key_width, config.rotary_base, device)
         if position_ids is not None:
             return cosines[position_ids][:, None], sines[position_ids][:, None]
         return cosines[: hidden.shape[1]], sines[: hidden.shape[1]]

@@ -33,11 +33,19 @@ def _check_encoder(config: ModelConfig) -> list[Problem]:
 def _check_attention(config: ModelConfig) -> list[Problem]:
     if config.heads is None:
         return [Problem("model.heads", None, "is required", "add model.heads=…")]
-    problems = _check_divisor("heads", config.heads, "width", config.width)
-    if not problems and config.positions == "rotary" and config.head_width % 2:
-        rule = f"gives heads of odd width {config.head_width}, which rotary positions cannot turn"
-        fix = "make model.width / model.heads even"
-        problems.append(Problem("model.heads", config.heads, rule, fix))
+    problems = []
+    if config.head_width is None:
+        problems += _check_divisor("heads", config.heads, "width", config.width)
+    if not problems and config.positions == "rotary" and config.key_width % 2:
+        key, value = "model.head_width", config.head_width
+        rule, fix = "is odd, and rotary positions turn pairs", f"use {config.key_width + 1}"
+        if value is None:
+            key, value = "model.heads", config.heads
+            rule = (
+                f"gives heads of odd width {config.key_width}, which rotary positions cannot turn"
+            )
+            fix = "make model.width / model.heads even"
+        problems.append(Problem(key, value, rule, fix))
     if config.positions == "relative" and config.relative_distance <= config.relative_buckets // 2:
         rule = f"must be more than half of model.relative_buckets = {config.relative_buckets}"
         fix = f"use {config.relative_buckets // 2 + 1} or more"
@@ -47,7 +55,9 @@ def _check_attention(config: ModelConfig) -> list[Problem]:
 
 def _check_recurrent(config: ModelConfig) -> list[Problem]:
     """Settings of attention and feed-forward, which a recurrent block has none of."""
-    without: dict[str, str | None] = {"heads": None, "key_value_heads": None, "feed_forward": None}
+    without: dict[str, str | None] = dict.fromkeys(
+        ("heads", "head_width", "key_value_heads", "feed_forward")
+    )
     without["activation"] = ModelConfig.activation
     rule = f"means nothing with model.block = {config.block!r}"
     problems = [

@@ -52,7 +52,9 @@ class ModelConfig:
     encoder_layers: Annotated[int, Field(ge=0)] = 0
     """Blocks of an encoder, which reads a source; the decoder's attend to it. 0 = one stack."""
     heads: Count | None = None
-    """Attention heads; must divide `width`; null only for recurrent blocks."""
+    """Attention heads; must divide `width` without `head_width`; null only for recurrent blocks."""
+    head_width: Count | None = None
+    """Width of one attention head; null = `width` / `heads`."""
     width: Count
     """Width of the residual stream."""
     sequence: Count
@@ -132,9 +134,19 @@ class ModelConfig:
         return self.block in GATES
 
     @property
-    def head_width(self) -> int:
-        """Width of one attention head (E)."""
-        return self.width // (self.heads or 1)
+    def key_width(self) -> int:
+        """Width of a query, a key or a value of one attention head (E)."""
+        return self.head_width or self.width // (self.heads or 1)
+
+    @property
+    def query_width(self) -> int:
+        """Width of the queries of all heads, and of what attention mixes for them."""
+        return self.key_width * (self.heads or 1)
+
+    @property
+    def group_width(self) -> int:
+        """Width of the keys of all heads that have their own, and of the values."""
+        return self.key_width * self.query_groups
 
     @property
     def query_groups(self) -> int:
@@ -194,6 +206,8 @@ class ModelConfig:
         if self.recurrent:
             return {}
         inputs = {"model.width": self.width, "model.feed_forward": self.inner_width}
+        if self.head_width:
+            inputs["model.head_width × model.heads"] = self.query_width
         if self.bottleneck_length:
             inputs["model.bottleneck_width"] = self.narrow_width
         return inputs

@@ -18,9 +18,10 @@ def block_count(config: ModelConfig) -> int:
         widened = 2 * config.width + (2 if config.bias else 0)  # the token and the memory
         return GATES[config.block] * config.width * widened + _norm_count(config)
     width, inner = config.width, config.inner_width
-    projected = width + _remembered(config)  # queries, keys, values
+    queries, remembered = config.query_width, 2 * config.group_width
+    projected = queries + remembered
     widened = (2 if config.gated else 1) * inner
-    matrices = width * projected + width * width + width * widened + inner * width
+    matrices = width * (projected + queries + widened + inner)
     biases = (projected + width + widened + width) if config.bias else 0
     return matrices + biases + 2 * _norm_count(config)
 
@@ -29,9 +30,9 @@ def cross_count(config: ModelConfig) -> int:
     """Number of weights by which a block attends to an encoder's output, if it does."""
     if not config.encoder_layers:
         return 0
-    remembered = _remembered(config)
-    biases = 2 * config.width + remembered if config.bias else 0
-    return config.width * (2 * config.width + remembered) + biases + _norm_count(config)
+    queries, remembered = config.query_width, 2 * config.group_width
+    biases = queries + remembered + config.width if config.bias else 0
+    return config.width * (2 * queries + remembered) + biases + _norm_count(config)
 
 
 def second_count(config: ModelConfig) -> int:
@@ -53,7 +54,7 @@ def flops_per_token(config: ModelConfig, scored: float = 1.0) -> float:
     """Floating-point operations of a forward and backward pass over one token.
 
     6 for each weight that multiplies (all but position and untied input embeddings) plus
-    12 × blocks × width × sequence for attention, without the causal half being taken off:
+    12 × blocks × width of all heads × sequence for attention, without its causal half taken off:
     the convention of PaLM (Chowdhery et al. 2022, appendix B) and nanoGPT. Recurrent blocks have
     their weights only. `scored` is the share of the tokens of which scores are made; of an
     encoder–decoder, which counts tokens of the source, how many of the target come with each.
@@ -71,23 +72,18 @@ def flops_per_token(config: ModelConfig, scored: float = 1.0) -> float:
         # The maps to and from the code are applied to its vectors, not to every token.
         seldom = _code_map_count(config) * (config.sequence - config.bottleneck_length)
         multiplying -= config.sequence * config.width + seldom // config.sequence
-    attention = 12.0 * config.blocks * config.width * config.sequence
+    attention = 12.0 * config.blocks * config.query_width * config.sequence
     return 6.0 * multiplying + (0.0 if config.recurrent else attention)
 
 
 def _two_stacks_flops(config: ModelConfig, scored: float) -> float:
     """The encoder reads every token of a source, the decoder keys and values of its output."""
-    remembered = config.width * _remembered(config)
+    remembered = config.width * 2 * config.group_width
     source = block_count(config) * config.encoder_layers + remembered * config.layers
     each = block_count(config) + cross_count(config) - remembered
     target = each * config.layers + config.size * config.width
     reached = config.encoder_layers + config.layers * scored * (scored + 1)
-    return 6.0 * (source + scored * target) + 12.0 * config.width * config.sequence * reached
-
-
-def _remembered(config: ModelConfig) -> int:
-    """Width of a token's keys and values."""
-    return 2 * config.query_groups * config.head_width
+    return 6.0 * (source + scored * target) + 12.0 * config.query_width * config.sequence * reached
 
 
 def _norm_count(config: ModelConfig) -> int:

@@ -39,13 +39,13 @@ class CrossAttention(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.head_width, self.scaled = config.head_width, config.attention_scale
-        width, groups = config.width, config.query_groups * config.head_width
+        self.key_width, self.scaled = config.key_width, config.attention_scale
+        width, queries, groups = config.width, config.query_width, config.group_width
         self.stacked = {"remember.weight": (groups, groups)}
-        self.ask = Linear(width, width, config.bias, config.initialization)
+        self.ask = Linear(width, queries, config.bias, config.initialization)
         self.remember = Linear(width, 2 * groups, config.bias, config.initialization)
         residual = config.initialization / math.sqrt(2 * config.layers)
-        self.output = Linear(width, width, config.bias, residual)
+        self.output = Linear(queries, width, config.bias, residual)
         self.dropout = Dropout(config.dropout, Site.CROSS_ATTENTION)
 
     def forward(self, hidden: Tensor, source: Source, dropout_keys: Tensor | None = None) -> Tensor:
@@ -81,4 +81,4 @@ class CrossAttention(nn.Module):
 
     def _heads(self, vectors: Tensor) -> Tensor:
         """[B, S, K E] as [B, K, S, E]."""
-        return vectors.view(*vectors.shape[:2], -1, self.head_width).transpose(1, 2)
+        return vectors.view(*vectors.shape[:2], -1, self.key_width).transpose(1, 2)

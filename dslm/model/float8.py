@@ -49,11 +49,11 @@ def block_maps(model: ModelConfig) -> dict[str, tuple[int, int]]:
     if model.recurrent:
         return {}
     width, inner = model.width, model.inner_width
-    projected = width + 2 * model.query_groups * model.head_width
+    queries, projected = model.query_width, model.query_width + 2 * model.group_width
     widened = (2 if model.gated else 1) * inner
     return {
         "attention.project": (width, projected),
-        "attention.output": (width, width),
+        "attention.output": (queries, width),
         "feed_forward.enter": (width, widened),
         "feed_forward.leave": (inner, width),
     }

@@ -195,7 +195,7 @@ def with_mask(value: Value, layers: Sequence[Stage], training: bool) -> Value:
         return value
     own = [stage for stage in layers if stage.module is Block and not stage.config.encoder_layers]
     needed = any(stage.sees_all for stage in own)
-    made = visible(numbers, config.head_width, needed, training and config.dropout > 0)
+    made = visible(numbers, config.key_width, needed, training and config.dropout > 0)
     return (*value[:place], made, *value[place + 1 :])
 
 

@@ -1,9 +1,9 @@
 """The activations that a rank keeps for the backward pass, counted tensor by tensor; no torch.
 
-For each token a block keeps (D is the width, I the inner width, g the share of heads that have keys
-and values of their own): inputs and outputs of the two norms 4 D, queries, keys and values
-(1 + 2 g) D, what attention gives D, and I before and after the nonlinearity; fused attention keeps
-no weights (Dao et al. 2022). The tests compare this with what torch saves.
+For each token a block keeps (D is the width, Q that of all heads, I the inner width, g the share of
+heads that have keys and values of their own): inputs and outputs of the two norms 4 D, queries,
+keys and values (1 + 2 g) Q, what attention gives Q, and I before and after the nonlinearity; fused
+attention keeps no weights (Dao et al. 2022). The tests compare this with what torch saves.
 """
 
 from __future__ import annotations
@@ -91,7 +91,9 @@ def activations(
         transit += 2 * hidden  # the encoder's output, and its gradient
     kept = part.in_flight(plan.accumulation) * (blocks + transit)
     again = block if model.recompute and part.blocks else 0
-    gradients = (5 if model.gated else 2) * model.inner_width + 3 * model.width
+    gradients = (5 if model.gated else 2) * model.inner_width + 3 * max(
+        model.width, model.query_width
+    )
     backward = again + size * (tokens * gradients + block_count(model))
     if not part.last:
         return Activations(kept, 0, backward)
@@ -112,8 +114,7 @@ def _kept_by_crossing(model: ModelConfig, tokens: int, share: float) -> float:
     Those are keys and values of the source; of the target inputs and outputs of the norm, queries,
     and what attention gives; and the weights, where these are not of fused attention.
     """
-    groups = model.query_groups / (model.heads or 1)
-    numbers = 2 * groups * model.width + share * 4 * model.width
+    numbers = 2 * model.group_width + share * 2 * (model.width + model.query_width)
     if model.dropout:
         numbers += share * (model.heads or 1) * model.sequence * 2
     return tokens * numbers
@@ -129,11 +130,11 @@ def kept_by_block(model: ModelConfig, size: int, cpu: bool) -> float:
     """
     if model.recurrent:
         return RECURRENT[model.block] * model.width * size
-    width, groups = model.width, model.query_groups / (model.heads or 1)
-    numbers = (6 + 2 * groups) * width
+    width, queries, groups = model.width, model.query_width, model.group_width
+    numbers = 4 * width + 2 * queries + 2 * groups
     numbers += (4 if model.gated else 2) * model.inner_width
     if model.positions == "rotary":
-        numbers += (1 + groups) * width  # turned, beside what was to be turned
+        numbers += queries + groups  # turned, beside what was to be turned
     kept = numbers * size
     if model.norm == "rms" and cpu:  # composed of several operations, in float32
         kept += 2 * width * (4 if size == 4 else 6)
@@ -141,5 +142,5 @@ def kept_by_block(model: ModelConfig, size: int, cpu: bool) -> float:
         weights = (model.heads or 1) * model.sequence * size  # attention to numbers is not fused
         return kept + (weights if model.positions == "relative" else 0)
     if cpu:  # attention step by step: weights in float32, which of them stay, the rest
-        return kept + (model.heads or 1) * model.sequence * (5 + size) + width * (size - 2)
-    return kept + 2 * groups * width * size  # every key and value stands twice
+        return kept + (model.heads or 1) * model.sequence * (5 + size) + queries * (size - 2)
+    return kept + 2 * groups * size  # every key and value stands twice

@@ -11,6 +11,7 @@ two ranks is on both.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from dslm.errors import Problem
@@ -27,17 +28,35 @@ def check_matrices(optimizer: str | None, model: ModelConfig) -> list[Problem]:
         optimizer: a key of `OPTIMIZERS`.
         model: the shape of the model.
     """
-    gated = model.gated
-    projected = model.width + 2 * model.query_groups * model.head_width
-    inner = model.inner_width * (2 if gated else 1)
-    if optimizer != "Muon" or model.recurrent or inner != projected:
+    if optimizer != "Muon" or model.recurrent:
         return []
-    rule = (
-        f"makes the feed-forward layer's {inner:,} rows as many as those of queries, keys and "
-        "values, and Muon tells them apart by their number"
-    )
-    fix = f"use {model.inner_width + 8}, or another optimizer"
-    return [Problem("model.feed_forward", model.inner_width, rule, fix)]
+    known: dict[tuple[int, int], tuple[str, tuple[int, ...]]] = {}
+    for name, rows, inputs in _matrices(model):
+        other, others = known.setdefault((sum(rows), inputs), (name, rows))
+        if rows == others:
+            continue
+        rule = (
+            f"makes the {sum(rows):,} × {inputs:,} numbers of {name} as many as those of {other}, "
+            "and Muon tells them apart by their shape"
+        )
+        key, value, fix = "model.key_value_heads", model.query_groups, "another number"
+        if "feed-forward" in name:
+            key, value, fix = "model.feed_forward", model.inner_width, f"{model.inner_width + 8}"
+        return [Problem(key, value, rule, f"use {fix}, or another optimizer")]
+    return []
+
+
+def _matrices(model: ModelConfig) -> Iterator[tuple[str, tuple[int, ...], int]]:
+    """The weights of a block: what each is, the rows of its matrices, and the inputs."""
+    width, inner = model.width, model.inner_width
+    queries, groups = model.query_width, model.group_width
+    yield "queries, keys and values", (queries, groups, groups), width
+    yield "what attention gives", (width,), queries
+    if model.encoder_layers:
+        yield "keys and values of a source", (groups, groups), width
+        yield "queries to a source", (queries,), width
+    yield "the feed-forward layer's first map", (inner,) * (2 if model.gated else 1), width
+    yield "the feed-forward layer's second map", (width,), inner
 
 
 def orthogonalize_apart(model: nn.Module) -> None:

@@ -34,7 +34,7 @@ T5_SHAPE = {
 }
 T5_KINDS: dict[str, dict[str, Any]] = {
     "T5": {"activation": "relu", "head_scale": True},
-    "T5 1.1": {"activation": "geglu", "tied": False},
+    "T5 1.1": {"activation": "geglu", "tied": False, "head_width": 12},
 }
 BART_SHAPE = {
     **SHAPE,
@@ -52,6 +52,7 @@ KINDS: dict[str, dict[str, Any]] = {
         **BART_SHAPE,
         "positions": "rotary",
         "key_value_heads": 2,
+        "head_width": 10,
         "activation": "swiglu",
         "tied": False,
     },
@@ -155,7 +156,7 @@ def _t5(config: ModelConfig) -> Any:
         T5Config(
             vocab_size=97,
             d_model=48,
-            d_kv=8,
+            d_kv=config.key_width,
             d_ff=64,
             num_layers=2,
             num_decoder_layers=3,

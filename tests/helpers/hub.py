@@ -95,6 +95,7 @@ THEIRS: dict[str, Callable[[], Any]] = {
     "llama of one group, tied": lambda: LlamaForCausalLM(
         LlamaConfig(**{**LLAMA, "num_key_value_heads": 1}, **IDS, tie_word_embeddings=True)
     ),
+    "llama with wide heads": lambda: LlamaForCausalLM(LlamaConfig(**LLAMA, **IDS, head_dim=12)),
     "llama with biases": lambda: LlamaForCausalLM(
         LlamaConfig(**LLAMA, **IDS, attention_bias=True, mlp_bias=True)
     ),

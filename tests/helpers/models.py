@@ -29,6 +29,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "original": {"positions": "sinusoidal", "norm_position": "post", "activation": "gelu"},
     "post-norm untied": {"norm_position": "post", "norm": "rms", "bias": False, "tied": False},
     "without positions": {"positions": "none", "bias": False},
+    "wide heads": {"head_width": 12},
+    "narrow heads in groups": {**LLAMA, "head_width": 6},
 }
 
 LSTM: dict[str, Any] = {"block": "lstm", "heads": None, "positions": "none"}

@@ -37,6 +37,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     "gpt2 untied": {**WIDE, "tied": False},
     "llama": {**WIDE, **LLAMA},
     "llama untied": {**WIDE, **LLAMA, "tied": False, "rotary_base": 700.0},
+    "llama of wide heads": {**WIDE, **LLAMA, "head_width": 32},
     "llama of one group": {**WIDE, **LLAMA, "key_value_heads": 1, "bias": True},
 }
 BERT: dict[str, Any] = {
@@ -61,7 +62,11 @@ MAIN = [
     (shape, way) for shape in ("gpt2", "llama", "llama untied") for way in ("F32", "Q8_0", "Q4_0")
 ]
 OTHERS = [("gpt2 untied", "F32"), ("gpt2", "Q4_0 with embeddings"), ("llama of one group", "F16")]
-OTHERS += [("llama of one group", "Q8_0 of rows"), ("llama", "Q4_0 with embeddings")]
+OTHERS += [
+    ("llama of wide heads", "F32"),
+    ("llama of one group", "Q8_0 of rows"),
+    ("llama", "Q4_0 with embeddings"),
+]
 
 
 @pytest.mark.parametrize(("shape", "way"), [*MAIN, *OTHERS])

@@ -65,7 +65,15 @@ def test_what_is_wide_enough_is_what_torchao_would_choose(recipe: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "shape", [{}, LLAMA, {**LLAMA, "feed_forward": 200}, {"tied": False, "transform": True}, LSTM]
+    "shape",
+    [
+        {},
+        LLAMA,
+        {"head_width": 32},
+        {**LLAMA, "feed_forward": 200},
+        {"tied": False, "transform": True},
+        LSTM,
+    ],
 )
 def test_the_screen_counts_the_maps_that_a_model_has(shape: dict[str, Any]) -> None:
     config = Float8Config(narrowest=65)

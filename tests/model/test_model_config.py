@@ -4,7 +4,7 @@ from itertools import product
 from typing import Any
 
 import pytest
-from helpers.models import KINDS, build, small
+from helpers.models import KINDS, LSTM, build, small
 
 from dslm.model.check import check_model
 from dslm.model.config import ModelConfig
@@ -86,6 +86,15 @@ def test_swiglu_is_a_third_narrower_in_steps_of_64(width: int, inner: int) -> No
             {"heads": 32, "positions": "rotary"},
             "model.heads = 32: gives heads of odd width 1, which rotary positions cannot turn; "
             "make model.width / model.heads even",
+        ),
+        (
+            {"heads": 5, "head_width": 7, "positions": "rotary"},
+            "model.head_width = 7: is odd, and rotary positions turn pairs; use 8",
+        ),
+        (
+            {**LSTM, "head_width": 8},
+            "model.head_width = 8: means nothing with model.block = 'lstm'; "
+            "write model.head_width=null",
         ),
         (
             {"key_value_heads": 3},

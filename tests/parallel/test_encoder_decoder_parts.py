@@ -24,7 +24,9 @@ SPREADS = [(1, 3, 2), (2, 2, 2), (3, 1, 2), (2, 4, 3), (3, 3, 3), (1, 3, 4), (2,
 
 
 @pytest.mark.parametrize("spread", SPREADS)
-@pytest.mark.parametrize("changes", [{}, {"positions": "relative", "tied": False}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"positions": "relative", "tied": False}, {"head_width": 12}]
+)
 def test_stages_hold_what_deepspeed_gives_them(
     spread: tuple[int, int, int], changes: dict[str, object]
 ) -> None:
@@ -44,7 +46,9 @@ def test_stages_hold_what_deepspeed_gives_them(
         assert part.weights == sum(held.values())
 
 
-@pytest.mark.parametrize("changes", [{}, {"positions": "relative"}, {"dropout": 0.1}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"positions": "relative"}, {"dropout": 0.1}, {"head_width": 40}]
+)
 def test_activations_are_what_torch_keeps(changes: dict[str, object]) -> None:
     config = small(encoder_layers=3, layers=3, width=64, sequence=64, **changes)
     model = build(config, extras=("visibility", "targets", DROPOUT_KEYS))
@@ -66,9 +70,10 @@ def test_activations_are_what_torch_keeps(changes: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize("length", [4, 16])
-def test_the_work_is_that_of_every_product(length: int) -> None:
+@pytest.mark.parametrize("head_width", [None, 48])
+def test_the_work_is_that_of_every_product(length: int, head_width: int | None) -> None:
     shape = {"encoder_layers": 2, "layers": 3, "width": 128, "bias": False}
-    config = small(**shape, positions="none")
+    config = small(**shape, positions="none", head_width=head_width)
     model = build(config, extras=("targets",))
     ids = torch.zeros(1, 16, dtype=torch.int64)
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:

@@ -120,6 +120,8 @@ ATTENTION = [
         {"key_value_heads": 1, "attention": "full"},
         {"norm_position": "post", "feed_forward": 128},
         {"dropout": 0.1, "sequence": 128},
+        {"head_width": 96, "positions": "rotary", "key_value_heads": 2},
+        {"head_width": 96, "dropout": 0.1, "sequence": 128},
     )
 ]
 

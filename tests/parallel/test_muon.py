@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from deepspeed.runtime.zero.muon import muon_optimizer, original_muon
+from helpers.models import build, small
 
 from dslm.model.config import ModelConfig
 from dslm.model.layers import stacked_rows
@@ -59,7 +62,7 @@ def test_queries_keys_and_values_are_updated_as_matrices_of_their_own(
 ) -> None:
     orthogonalize_apart(Transformer(stages(config, 0)))
     orthogonalize_apart(Transformer(stages(config, 0)))  # a second model in one process
-    attention, inner = config.query_groups * config.head_width, config.inner_width
+    attention, inner = config.group_width, config.inner_width
     gated = config.activation == "swiglu"
     for rows in ((32, attention, attention), (inner, inner) if gated else (inner,)):
         scales = torch.tensor([100.0, 1.0, 0.01])[: len(rows)]
@@ -91,3 +94,25 @@ def test_two_kinds_of_matrices_of_one_shape_are_refused() -> None:
     (problem,) = check_matrices("Muon", alike)
     assert (problem.where, problem.found) == ("model.feed_forward", 96)
     assert "use 104" in problem.fix
+
+
+@pytest.mark.parametrize("heads", [{}, {"key_value_heads": 2}, {"head_width": 12}])
+@pytest.mark.parametrize("encoder", [0, 1])
+@pytest.mark.parametrize("inner", [24, 32, 64, 96, 128])
+@pytest.mark.parametrize("activation", ["gelu", "swiglu"])
+def test_a_shape_is_refused_if_and_only_if_it_means_two_things(
+    heads: dict[str, int], encoder: int, inner: int, activation: Any
+) -> None:
+    config = small(
+        layers=1, encoder_layers=encoder, feed_forward=inner, activation=activation, **heads
+    )
+    model = build(config)
+    stacked = dict(stacked_rows(model))
+    meanings: dict[tuple[int, ...], set[tuple[int, ...]]] = {}
+    for name, weight in model.named_parameters():
+        if weight.dim() == 2 and "embed" not in name:
+            meanings.setdefault(tuple(weight.shape), set()).add(
+                tuple(stacked.get(weight, (len(weight),)))
+            )
+    refused = bool(check_matrices("Muon", config))
+    assert refused == any(len(rows) > 1 for rows in meanings.values())

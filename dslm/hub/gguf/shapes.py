@@ -25,7 +25,12 @@ COMMON = {
     "attention.head_count": "heads",
     "vocab_size": "size",
 }
-READ = {"inner_width": "feed_forward", "size": "vocabulary", "query_groups": "key_value_heads"}
+READ = {
+    "inner_width": "feed_forward",
+    "size": "vocabulary",
+    "query_groups": "key_value_heads",
+    "key_width": "head_width",
+}
 """The settings that properties of `ModelConfig` are made of."""
 
 ENDS: Names = {
@@ -86,8 +91,9 @@ SHAPES = {
             "attention.head_count_kv": "query_groups",
             "attention.layer_norm_rms_epsilon": "norm_epsilon",
             "rope.freq_base": "rotary_base",
+            "attention.key_length": "key_width",
         },
-        follows={"rope.dimension_count": "head_width"},
+        follows={"rope.dimension_count": "key_width", "attention.value_length": "key_width"},
         names={
             **ENDS,
             Block: {
