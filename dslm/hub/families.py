@@ -12,6 +12,9 @@ MODEL_TYPES = (
     "bert",
     "gpt_bigcode",
     "opt",
+    "t5",
+    "bart",
+    "mistral",
 )
 """Each is also the module that defines the family; a model that several can express is written as
 the first."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,6 +10,7 @@ from torch import nn
 
 from dslm.errors import Problem
 from dslm.model.config import ModelConfig
+from dslm.objectives.corruption import Style
 
 REQUIRED = object()
 
@@ -47,6 +48,8 @@ class Tensors:
     """Whether queries, keys and values are those of the first head, then those of the next …"""
     unused: int = 0
     """Rows that come before ours and serve nothing."""
+    gated: tuple[str, ...] = ()
+    """What stands for `names` where the feed-forward layer is gated, if those are others."""
 
 
 Names = Mapping[type[nn.Module], Mapping[str, Tensors]]
@@ -67,6 +70,7 @@ class Family:
     theirs: Mapping[str, Any]
     """Settings of theirs, as good as left out, of which we compute no other; dotted like keys."""
     names: Names
+    """Behind an encoder those of the decoder."""
     base: str
     """What all names but the head's begin with, which some files leave out."""
     buffers: str
@@ -82,8 +86,22 @@ class Family:
     twins: Mapping[str, str] = field(default_factory=dict)
     """Tensors of theirs that are others once more, unless the head has a weight of its own: then
     they alone are used."""
-    renewed: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda settings: settings
-    """The content of a config.json in the words of today."""
+    renewed: Callable[[Mapping[str, Any], Container[str]], Mapping[str, Any]] = lambda given, _: (
+        given
+    )
+    """The content of a config.json in the words of today, by it and the names of the tensors."""
+    encoder: Names = field(default_factory=dict)
+    """The names in the encoder, where there is one."""
+    shared: Mapping[str, str] = field(default_factory=dict)
+    """Tensors of theirs that are always others once more."""
+    zeros: Mapping[str, Callable[[ModelConfig], tuple[int, ...]]] = field(default_factory=dict)
+    """Tensors of theirs, and their shapes, that we compute as if they were zero."""
+    ids: Mapping[str, int] = field(default_factory=dict)
+    """Special ids that a config.json means which leaves them out."""
+    frame: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+    """The special ids before and behind a source where the tokenizer's files do not say it."""
+    style: Style = "spans"
+    """For what a model with an encoder was trained: how it denoises."""
     refuse: Callable[[ModelConfig], list[Problem]] = lambda _: []
     """What the tables cannot say of a model of ours that is none of the family."""
 
@@ -110,6 +128,14 @@ def grouped(config: ModelConfig) -> list[Problem]:
         return []
     rule = "the family has as many heads of keys and values as of queries"
     return [Problem("model.key_value_heads", config.key_value_heads, rule)]
+
+
+def two_stacks(config: ModelConfig) -> list[Problem]:
+    """What a family says that has an encoder and no groups of queries."""
+    if config.encoder_layers:
+        return grouped(config)
+    rule = "the family has an encoder and a decoder"
+    return [Problem("model.encoder_layers", 0, rule), *grouped(config)]
 
 
 CAUSAL = {

@@ -31,6 +31,8 @@ from dslm.model.config import ModelConfig
 from dslm.model.counts import parameter_count
 from dslm.quantization.config import Scheme
 
+OUTSIDE = ("lm_head.", "final_logits_bias")
+"""With what the names of tensors begin that never have what all others begin with."""
 FAR = 100
 """How many times more weights than there are make it useless to name those that are missing."""
 
@@ -138,7 +140,7 @@ def _named(family: Family, config: ModelConfig, tensors: dict[str, Stored]) -> d
     """Tensors by the full names that they have today."""
     bare = not any(name.startswith(family.base) for name in tensors)
     full = {
-        family.base + name if bare and not name.startswith("lm_head.") else name: tensor
+        family.base + name if bare and not name.startswith(OUTSIDE) else name: tensor
         for name, tensor in tensors.items()
     }
     for old, new in family.older.items():
@@ -149,6 +151,9 @@ def _named(family: Family, config: ModelConfig, tensors: dict[str, Stored]) -> d
     for twin, other in family.twins.items():
         if twin in full and (other not in full or not config.tied):
             full[other] = full.pop(twin)
+    for copy, other in family.shared.items():
+        if copy in full and other not in full:
+            full[other] = full.pop(copy)
     return full
 
 
@@ -181,7 +186,9 @@ def _compared(
             rule = f"must be {list(shapes[name])} by {SETTINGS}"
             yield Problem(where, list(tensor.shape), rule)
         elif name in same:
-            yield from _differing(where, tensor, same[name], there.get(same[name]))
+            yield from _differing(where, tensor, same[name], there.get(same[name]), family)
+        elif name in family.zeros:
+            yield from _other_than_zero(where, tensor, family)
         elif name not in shapes:
             rule = f"is no weight of {family.name} as {SETTINGS} describes it"
             yield Problem(where, None, rule)
@@ -198,8 +205,20 @@ def _packed_in_part(
     ]
 
 
-def _differing(where: str, copy: Stored, name: str, other: Stored | None) -> Iterator[Problem]:
+def _differing(
+    where: str, copy: Stored, name: str, other: Stored | None, family: Family
+) -> Iterator[Problem]:
     """A tensor that is said to be another one, but is not."""
-    if other is None or copy.shape != other.shape or not torch.equal(copy.read(), other.read()):
-        rule = f"differs from {name}, though tie_word_embeddings is true"
-        yield Problem(where, None, rule, f"set it to false in {SETTINGS}")
+    if other is not None and copy.shape == other.shape and torch.equal(copy.read(), other.read()):
+        return
+    if name in family.shared.values() and not where.endswith("lm_head.weight"):
+        yield Problem(where, None, f"differs from {name}, with which it shares one table")
+        return
+    rule = f"differs from {name}, though tie_word_embeddings is true"
+    yield Problem(where, None, rule, f"set it to false in {SETTINGS}")
+
+
+def _other_than_zero(where: str, tensor: Stored, family: Family) -> Iterator[Problem]:
+    """A tensor that we leave out, though it would change scores."""
+    if tensor.read().any():
+        yield Problem(where, None, f"is not zero, and dslm has no such weight in a {family.name}")

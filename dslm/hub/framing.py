@@ -16,8 +16,11 @@ from dslm.errors import DataError, Problem
 from dslm.objectives.completion import Fill
 from dslm.tasks.base import Coder
 from dslm.tokenizers.frame import frame_of
+from dslm.tokenizers.pair_frame import PairFrame
 from dslm.tokenizers.tokenizer import Tokenizer
 
+BEGIN, END = "<|target|>", "<|end|>"
+"""What begins and ends a target, where the tokenizer has nothing for it."""
 MASKS = ("[MASK]", "<mask>", "<|mask|>")
 PADS = ("[PAD]", "<pad>", "<|pad|>")
 
@@ -58,6 +61,35 @@ def framed(content: str, tokenizer: Tokenizer, fill: Fill, segments: int) -> str
         _add(library, "mask", MASKS, fill.mask, spaced=tokenizer.kind != "char")
     if other:
         library.post_processor = _frame(library, begin, end, second=int(segments > 1))
+    return str(library.to_str())
+
+
+def paired(content: str, tokenizer: Tokenizer, frame: PairFrame, marks: Sequence[int]) -> str:
+    """The content of ``tokenizer.json`` for a model that reads a source and writes a target.
+
+    Args:
+        content: the same with the tokenizer's own ids alone.
+        tokenizer: what it was made of.
+        frame: the ids around source and target.
+        marks: those that stand for gaps.
+
+    Raises:
+        DataError: a token cannot be added under the id that the model knows.
+    """
+    from tokenizers import Tokenizer as Library
+
+    library, known = Library.from_str(content), tokenizer.vocabulary
+    names = {frame.begin: BEGIN, frame.end: END}
+    names |= {mark: f"<extra_id_{place}>" for place, mark in enumerate(marks)}
+    added = sorted(number for number in names if number >= known)
+    around = frame_of(library) != (frame.before, frame.behind)
+    if not added and not around:
+        return content
+    for number in added:
+        gap = number in marks and tokenizer.kind != "char"
+        _add(library, "token", [names[number]], number, spaced=gap)
+    if around:
+        library.post_processor = _frame(library, frame.before, frame.behind, second=0)
     return str(library.to_str())
 
 

@@ -26,10 +26,12 @@ from dslm.files.published import published
 from dslm.files.whole import read_json
 from dslm.hub.compressed import KEY
 from dslm.hub.families import SETTINGS
+from dslm.hub.family import Family
 from dslm.hub.folder import Folder, open_folder
 from dslm.hub.foresight import check_unoccupied
 from dslm.hub.labels import read_labels
 from dslm.hub.manifest import FILE as MANIFEST
+from dslm.hub.pairing import pair_frame, special_id
 from dslm.model.config import ModelConfig
 from dslm.model.quantize import quantize, rounding
 from dslm.model.stages import drawn, stages
@@ -41,6 +43,7 @@ from dslm.run.config import RunConfig
 from dslm.run.folder import UNTRAINED, RunFolder
 from dslm.run.presets import fine_tune
 from dslm.tokenizers.load import KINDS, load_tokenizer
+from dslm.tokenizers.pair_frame import PairFrame
 from dslm.tokenizers.third_party import SETTINGS as TOKENIZER_SETTINGS
 from dslm.tokenizers.tokenizer import Tokenizer
 
@@ -75,16 +78,17 @@ def import_folder(path: Path, run: Path, progress: Reached | None = None) -> Fol
     found.problems += check_unoccupied(run, "RUN")
     folder = found.collect(open_folder, path)
     quantization = None if folder is None else found.collect(_quantization, folder)
-    tokenizer = found.collect(load_tokenizer, path)
+    tokenizer, pair = found.collect(load_tokenizer, path), None
     task = folder is not None and folder.family.task
     labels = found.collect(read_labels, folder) if folder is not None and task else None
     if folder is not None and tokenizer is not None:
         found.problems += _check_tokenizer(folder, tokenizer)
+        pair = found.collect(pair_frame, folder, tokenizer)
     if found.problems or folder is None or tokenizer is None or quantization is None:
         raise UserError(*found.problems)
     with published(run) as made:
         target = RunFolder(made)
-        _with_special(tokenizer, folder).save(target.tokenizer)
+        _with_special(tokenizer, folder, pair).save(target.tokenizer)
         unround = quantization.selected is not None
         _write_weights(folder, unround, Writer(target.checkpoints, step=0), progress)
         target.write_record(_record(folder, quantization, run, *(labels or ())))
@@ -158,20 +162,20 @@ def _check_rebuilt(folder: Folder, tokenizer: Tokenizer) -> list[Problem]:
     ]
 
 
-def _with_special(tokenizer: Tokenizer, folder: Folder) -> Tokenizer:
-    """The tokenizer with the special ids of the model, and before a prompt what it has there."""
+def _with_special(tokenizer: Tokenizer, folder: Folder, pair: PairFrame | None) -> Tokenizer:
+    """The tokenizer with the special ids of the model, and what it has around a text or a pair."""
     special = dict(tokenizer.special)
     for name in ("bos", "eos", "pad"):
-        found = folder.settings.get(f"{name}_token_id")
-        number = found[0] if isinstance(found, list) and found else found
-        if isinstance(number, int) and 0 <= number < tokenizer.vocabulary:
+        number = special_id(folder, name)
+        if number is not None and 0 <= number < tokenizer.vocabulary:
             special[name] = number
     causal = folder.config.attention == "causal"
     begin = tokenizer.begin or (tokenizer.frame[0] if causal else ())
     if folder.family.task and causal and not tokenizer.frame[1]:
         for end in ("eos", "sep"):  # with which the texts that it learned from did not end
             special.pop(end, None)
-    card = replace(tokenizer.card, special=special, begin=begin)
+    begin = begin if pair is None else ()
+    card = replace(tokenizer.card, special=special, begin=begin, pair=pair)
     return KINDS[card.kind](card, tokenizer.files)
 
 
@@ -196,10 +200,12 @@ def _write_weights(folder: Folder, unround: bool, writer: Writer, progress: Reac
     writer.publish(files, numbers)
 
 
-def _objective(config: ModelConfig, task: str, labels: dict[str, Any]) -> dict[str, Any]:
+def _objective(family: Family, config: ModelConfig, labels: dict[str, Any]) -> dict[str, Any]:
     """What a model of this shape was trained for."""
-    if task:
-        return {"kind": task, task: labels}
+    if family.task:
+        return {"kind": family.task, family.task: labels}
+    if config.encoder_layers:
+        return {"kind": "denoising", "denoising": {"style": family.style}}
     if config.attention == "causal":
         return {"kind": "causal"}
     return {"kind": "masked", "masked": {"pairs": "next_sentence" if config.pair_head else "none"}}
@@ -216,7 +222,7 @@ def _record(
     own = {
         "preset": fine_tune.__name__,
         "model": asdict(folder.config),
-        "objective": _objective(folder.config, folder.family.task, dict(labels)),
+        "objective": _objective(folder.family, folder.config, dict(labels)),
         "data": {"train": {}},
         "quantization": asdict(quantization),
         "run": str(run),

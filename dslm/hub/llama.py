@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 from dslm.hub.family import CAUSAL, Family, Key, one
@@ -48,7 +48,7 @@ NAMES = {
 }
 
 
-def _renewed(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+def _renewed(settings: Mapping[str, Any], _: Container[str]) -> Mapping[str, Any]:
     """Settings with all that they say of rotary positions in `rope_parameters`.
 
     As `transformers` reads them: `rope_scaling` is their older name, and comes first; `type` is the

@@ -24,17 +24,18 @@ from dslm.hub.families import SETTINGS
 from dslm.hub.family import Family
 from dslm.hub.folder import open_folder
 from dslm.hub.formats import ReadBack, Written
-from dslm.hub.framing import begun, framed, framed_examples, padding_of
+from dslm.hub.framing import begun, framed, framed_examples, padding_of, paired
 from dslm.hub.labels import check_labels, task_of, written_labels
 from dslm.hub.names import weights
+from dslm.hub.pairing import WRITING
 from dslm.hub.registry import family_of_model
 from dslm.hub.settings import write_settings
 from dslm.inference.trained import Trained
 from dslm.model.config import ModelConfig
 from dslm.model.quantize import rounded_weights
-from dslm.objectives.completion import Fill
+from dslm.objectives.completion import Fill, Restore
 from dslm.tasks.base import Coder
-from dslm.tokenizers.tokenizer import Tokenizer
+from dslm.tokenizers.pair_frame import PairFrame
 from dslm.tokenizers.tokenizer_json import special_names
 
 
@@ -67,12 +68,12 @@ def write_model(
         more: what config.json says besides.
         why: why this family, if it is not the usual one.
     """
-    config, tokenizer = written_shape(family, trained), trained.tokenizer
+    config = written_shape(family, trained)
     content, ids = _tokenizer(trained), _special_ids(trained)
     settings = {**write_settings(family, config), **written_labels(trained), **ids}
     settings |= {"dtype": "float32", **(more or {})}
     if _causal(trained) and not config.classes:
-        write_json(target / "generation_config.json", {**ids, **_never(config, tokenizer)})
+        write_json(target / WRITING, {**ids, **_writing(trained)})
     write_tensors(target / "model.safetensors", tensors)
     write_json(target / SETTINGS, settings)
     write_text(target / "tokenizer.json", content)
@@ -118,6 +119,7 @@ def tensors_of(family: Family, trained: Trained, rounded: bool) -> dict[str, Ten
         theirs.update(weight.split(whole))
     if not config.tied:
         theirs.update({twin: theirs[name].clone() for twin, name in family.twins.items()})
+    theirs.update({name: torch.zeros(shape(config)) for name, shape in family.zeros.items()})
     return theirs
 
 
@@ -131,6 +133,8 @@ def _tokenizer(trained: Trained) -> str:
         segmented = "segments" in trained.objective.extras
         return framed_examples(trained.tokenizer.tokenizer_json(), _coder(trained), segmented)
     content, completion = trained.tokenizer.tokenizer_json(), trained.objective.completion()
+    if trained.config.model.encoder_layers:
+        return paired(content, trained.tokenizer, _frame(trained), _marks(trained))
     if not isinstance(completion, Fill):
         return begun(content, trained.tokenizer.begin)
     return framed(content, trained.tokenizer, completion, trained.config.model.segments)
@@ -149,6 +153,14 @@ def _special_ids(trained: Trained) -> dict[str, int | None]:
     """
     tokenizer = trained.tokenizer
     end, padding = tokenizer.special.get("eos"), _padding(trained)
+    if trained.config.model.encoder_layers:
+        frame = _frame(trained)
+        return {
+            "bos_token_id": tokenizer.special.get("bos"),
+            "eos_token_id": frame.end,
+            "pad_token_id": frame.end if padding is None else padding,
+            "decoder_start_token_id": frame.begin,
+        }
     if not _causal(trained):
         return {"bos_token_id": None, "eos_token_id": None, "pad_token_id": padding}
     begin = tokenizer.special.get("bos", end)
@@ -162,18 +174,41 @@ def _padding(trained: Trained) -> int | None:
     return trained.tokenizer.special.get("pad")
 
 
-def _never(config: ModelConfig, tokenizer: Tokenizer) -> dict[str, list[int]]:
-    """Ids that pad the vocabulary, which are never to be chosen."""
-    padding = list(range(tokenizer.vocabulary, config.size))
-    return {"suppress_tokens": padding} if padding else {}
+def _writing(trained: Trained) -> dict[str, Any]:
+    """What else `transformers` needs to write as we do: ids that are forced, and ids that are not.
+
+    Those that pad the vocabulary are never to be chosen.
+    """
+    known, size, never = trained.tokenizer.vocabulary, trained.config.model.size, list[int]()
+    forced: tuple[int, ...] = ()
+    if trained.config.model.encoder_layers:
+        frame = _frame(trained)
+        never, forced = [frame.begin] * (frame.begin >= known), frame.forced
+        known = max(known, frame.end + 1, frame.begin + 1, *(one + 1 for one in _marks(trained)))
+    never += range(known, size)
+    found: dict[str, Any] = {"suppress_tokens": never} if never else {}
+    return {**found, **({"forced_bos_token_id": forced[0]} if forced else {})}
+
+
+def _frame(trained: Trained) -> PairFrame:
+    """The ids around a source and a target."""
+    return trained.objective.context.vocabulary.frame
+
+
+def _marks(trained: Trained) -> tuple[int, ...]:
+    """What stands for gaps in a source."""
+    completion = trained.objective.completion()
+    return completion.marks if isinstance(completion, Restore) else ()
 
 
 def _tokenizer_settings(trained: Trained, content: str) -> dict[str, Any]:
     completion, special = trained.objective.completion(), trained.tokenizer.special
-    mask = {"mask": completion.mask} if isinstance(completion, Fill) else {}
-    padding = {} if (pad := _padding(trained)) is None else {"pad": pad}
-    names = special_names({**special, **mask, **padding}, content)
-    ended = _causal(trained) and "eos_token" in names
+    two = trained.config.model.encoder_layers > 0
+    more = {"mask": completion.mask} if isinstance(completion, Fill) else {}
+    more |= {"eos": _frame(trained).end} if two else {}
+    more |= {} if (padding := _padding(trained)) is None else {"pad": padding}
+    names = special_names({**special, **more}, content)
+    ended = _causal(trained) and not two and "eos_token" in names
     begin = {"bos_token": names["eos_token"]} if ended else {}
     inputs = ["input_ids", "token_type_ids", "attention_mask"]
     return {

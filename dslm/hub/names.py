@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 import torch
 from torch import Tensor
@@ -69,33 +70,36 @@ class Weight:
 
 def weights(family: Family, config: ModelConfig) -> list[Weight]:
     """Every weight of a model, in the order of its layers; tied ones once."""
+    layers = stages(config, seed=0)
     with torch.device("meta"):
-        model = Transformer(stages(config, seed=0))
-    found, block = [], 0
+        model = Transformer(layers)
+    second = next((stage.index for stage in layers if "memory" in stage.gives), 0)
+    found, blocks = [], {True: count(), False: count()}
     for index, layer in model.layers.items():
-        table = family.names.get(type(layer), {})
+        encoder = int(index) < second
+        table = (family.encoder if encoder else family.names).get(type(layer), {})
+        block = next(blocks[encoder]) if isinstance(layer, Block) else 0
         for name, parameter in layer.named_parameters():
             part, _, kind = name.rpartition(".")
-            theirs = tuple(f"{stem.format(block)}.{kind}" for stem in table[part].names)
-            ours, shape = f"{index}.{name}", tuple(parameter.shape)
+            how, ours, shape = table[part], f"{index}.{name}", tuple(parameter.shape)
+            stems = how.gated if how.gated and config.gated else how.names
+            theirs = tuple(f"{stem.format(block)}.{kind}" for stem in stems)
             rows = _rows(config, ours, shape[0], len(theirs))
-            turned = table[part].transposed and len(shape) == 2
-            heads = (config.heads or 0) if table[part].by_head else 0
-            unused = table[part].unused
-            found.append(Weight(ours, theirs, rows, shape, turned, heads, unused))
-        block += isinstance(layer, Block)
+            turned = how.transposed and len(shape) == 2
+            heads = (config.heads or 0) if how.by_head else 0
+            found.append(Weight(ours, theirs, rows, shape, turned, heads, how.unused))
     return found
 
 
 def copies(family: Family, config: ModelConfig) -> dict[str, str]:
-    """Their tensors that are others once more, where the head shares the embedding's weight."""
+    """Their tensors that are others once more, the head's where it has no weight of its own."""
     if not config.tied:
-        return {}
+        return {**family.shared}
     (head,), (embedding,) = (
-        [f"{part.names[0]}.weight" for part in family.names[layer].values()]
+        [f"{part.names[0]}.weight" for part in {**family.encoder, **family.names}[layer].values()]
         for layer in (Head, TokenEmbedding)
     )
-    return {head: embedding, **family.twins}
+    return {head: embedding, **family.twins, **family.shared}
 
 
 def _rows(config: ModelConfig, ours: str, rows: int, parts: int) -> tuple[int, ...]:

@@ -32,7 +32,7 @@ def read_settings(
     Raises:
         ConfigError: with everything in it that we do not compute, or compute otherwise.
     """
-    settings = family.renewed(settings)
+    settings = family.renewed(settings, held)
     values, problems = _values(family, settings)
     values |= {
         ours: True
@@ -97,16 +97,18 @@ def refused(family: Family, config: ModelConfig) -> list[Problem]:
         if getattr(config, ours) != value
     ]
     for key in family.keys:
-        known = list(dict.fromkeys(key.words.values()))
-        if known and getattr(config, key.ours) not in known:
-            rule = f"{family.name} has only {' and '.join(known)}"
+        words = list(dict.fromkeys(key.words.values()))
+        if words and getattr(config, key.ours) not in words:
+            rule = f"{family.name} has only {' and '.join(words)}"
             problems.append(Problem(f"model.{key.ours}", getattr(config, key.ours), rule))
+    known = {*family.ours, *(key.ours for key in family.keys)}
     for ours in ("bottleneck_length", "encoder_layers", "attention_scale", "head_scale"):
+        if ours in known:
+            continue
         if (found := getattr(config, ours)) != (usual := getattr(ModelConfig, ours)):
             rule = f"{family.name} has only {_json(usual)}" if usual else f"{family.name} has none"
             problems.append(Problem(f"model.{ours}", found, rule))
-    widens = any(key.ours == "head_width" for key in family.keys)
-    if config.query_width != config.width and not widens:
+    if config.query_width != config.width and "head_width" not in known:
         rule = f"{family.name} has only width / heads = {config.width / (config.heads or 1):g}"
         problems.append(Problem("model.head_width", config.head_width, rule))
     return problems + family.refuse(config)
@@ -161,7 +163,8 @@ def _fixed(family: Family, settings: Mapping[str, Any]) -> list[Problem]:
 
 def _shape(family: Family, settings: Mapping[str, Any], config: ModelConfig) -> list[Problem]:
     """What fits together in no model, or in another than ours."""
-    problems = [_renamed(family, problem) for problem in check_model(config)]
+    found = [*check_model(config), *family.refuse(config)]
+    problems = [_renamed(family, problem) for problem in found]
     for name, ours in family.widths.items():
         value = _at(settings, name)
         if value not in (ABSENT, None, getattr(config, ours)):

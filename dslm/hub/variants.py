@@ -6,7 +6,7 @@ family's module; what config.json says of its labels is in `labels`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -31,10 +31,10 @@ def of_task(
     """
     plain = {"transform": False, "pair_head": False}
 
-    def renewed(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    def renewed(settings: Mapping[str, Any], held: Container[str]) -> Mapping[str, Any]:
         named = settings.get(NAMES)
         count = len(named) if isinstance(named, dict | list) else settings.get(CLASSES, 2)
-        return {**family.renewed(settings), CLASSES: count}
+        return {**family.renewed(settings, held), CLASSES: count}
 
     return replace(
         family,

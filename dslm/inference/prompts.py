@@ -142,7 +142,7 @@ def check_completion(
     if isinstance(how, Fill):
         rule = "this model fills all masks at once and writes nothing token by token"
         names = list(asked)
-    elif isinstance(how, Restore) and how.in_place:
+    elif isinstance(how, Restore) and how.in_place and not how.free:
         rule, names = "what this model writes goes into several places of a text", ["--stop"]
     else:
         return []
@@ -194,7 +194,7 @@ def _unlike_damaged(prompt: str, how: Restore, tokenizer: Tokenizer) -> list[Pro
     """What cannot be restored."""
     size = to_restore(tokenizer, how, prompt).size
     gaps, marks, rule, fix = prompt.count(GAP), len(how.marks), None, ""
-    if how.in_place and not 0 < gaps <= marks:
+    if how.in_place and not (0 if how.free else 1) <= gaps <= marks:
         rule = f"must hold {GAP} where something is missing, at most {marks} times"
     elif gaps and not marks:
         rule = f"must not hold {GAP}: this model was shown no marks where something was missing"

@@ -8,13 +8,14 @@ target of spans is put back into the source.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import torch
 
 from dslm.inference.generate import Continued, Request, search
 from dslm.inference.next_token import NextToken, OneStack
-from dslm.inference.prompts import to_restore
+from dslm.inference.prompts import GAP, to_restore
 from dslm.inference.trained import Trained
 from dslm.inference.two_stacks import TwoStacks
 from dslm.inference.writing import Task
@@ -35,7 +36,7 @@ def restore_texts(
     """
     for one in targets(trained, how, prompts, request):
         text = one.text
-        if how.in_place:
+        if how.in_place and GAP in prompts[one.written.prompt]:
             source = np.array(one.given[:-1], dtype=np.int64)
             target = np.array(one.written.tokens, dtype=np.int64)
             text = _decoded(trained, restored(source, target, how.marks).tolist())
@@ -54,7 +55,7 @@ def targets(
     never = torch.arange(config.size, device=trained.device) >= how.size
     never[begin] |= begin >= trained.tokenizer.vocabulary  # others have another meaning, too
     task = Task(
-        decode=lambda ids: "" if how.in_place else _decoded(trained, ids),
+        decode=partial(_decoded, trained),
         prompts=texts,
         shown=[[] for _ in texts],
         limits=[min(request.new_tokens, config.sequence - len(text)) for text in texts],

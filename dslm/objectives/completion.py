@@ -47,6 +47,8 @@ class Restore:
     in_place: bool
     """Whether the target holds only what is missing, each piece behind the mark of its gap."""
     two_stacks: bool = False
+    free: bool = False
+    """Whether a prompt may also be a text without gaps, of which another one is written."""
 
     @property
     def example(self) -> str:

@@ -126,6 +126,7 @@ class Denoising(Objective):
             marks=self.corruption.marks,
             in_place=self.settings.style == "spans",
             two_stacks=self.context.two_stacks,
+            free=self.context.vocabulary.pair is not None,
         )
 
     def _known_marks(self) -> tuple[int, ...]:

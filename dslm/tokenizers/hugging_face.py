@@ -24,7 +24,13 @@ from dslm.tokenizers.chunking import CHUNK, Span, safe_cuts
 from dslm.tokenizers.fast import fast_encoder
 from dslm.tokenizers.frame import Frame, begin_of, frame_of
 from dslm.tokenizers.probes import PROBES, neighbours
-from dslm.tokenizers.third_party import FILES, DamagedError, begin_by_settings, special_ids
+from dslm.tokenizers.third_party import (
+    FILES,
+    DamagedError,
+    begin_by_settings,
+    gap_ids,
+    special_ids,
+)
 from dslm.tokenizers.tokenizer import (
     JSON,
     AnyTokenizerKind,
@@ -70,6 +76,7 @@ class HuggingFaceTokenizer(Tokenizer):
             vocabulary=size,
             special={**special, **({"bos": begin[-1]} if begin else {})},
             begin=begin,
+            gaps=gap_ids(known.get),
             sha256=model_hash(files),
         )
 

@@ -36,6 +36,9 @@ SPACE = "▁"
 BETWEEN = "\udcff"
 """What is in no piece, for it is no character."""
 
+T5 = "T5Tokenizer"
+"""The class that adds ids for gaps."""
+
 LONG = 256
 """Characters above which an array of ids costs less than a list of them."""
 
@@ -46,7 +49,7 @@ class SentencePieceTokenizer(Tokenizer):
     def __init__(self, card: TokenizerCard, files: Mapping[str, bytes]) -> None:
         super().__init__(card, files)
         self._model = _open(files)
-        self._numbers = list(range(self.vocabulary))
+        self._numbers = list(range(self._model.get_piece_size()))
         written = BETWEEN.join(self._model.id_to_piece(self._numbers))
         self._pieces = written.replace(SPACE, " ").split(BETWEEN)
         self._plain: Encode = self._library
@@ -75,10 +78,12 @@ class SentencePieceTokenizer(Tokenizer):
 
         own = {"unk": model.unk_id(), "eos": model.eos_id(), "pad": model.pad_id()}
         special = special_ids(number) | {name: known for name, known in own.items() if known >= 0}
-        begin = begin_by_settings(settings, "<s>", number)
+        begin, size = begin_by_settings(settings, "<s>", number), model.get_piece_size()
+        extra = _extra_ids(settings)  # behind the model's own, the first one last
         return TokenizerCard(
             kind=kind,
-            vocabulary=model.get_piece_size(),
+            vocabulary=size + extra,
+            gaps=tuple(range(size + extra - 1, size - 1, -1)),
             special={**special, **({"bos": begin[-1]} if begin else {})},
             begin=begin,
             sha256=model_hash(files),
@@ -92,7 +97,8 @@ class SentencePieceTokenizer(Tokenizer):
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of some ids."""
-        return str(self._model.decode([int(token) for token in ids]))
+        size = len(self._numbers)
+        return str(self._model.decode([number for token in ids if (number := int(token)) < size]))
 
     def _library(self, parts: Sequence[str]) -> Encoded:
         """The ids as the library gives them."""
@@ -141,6 +147,7 @@ class SentencePieceTokenizer(Tokenizer):
         lengths = np.where(none, 0, np.where(single, 1, lengths)).astype(np.int32)
         sizes = [len(text.encode()) for text in PROBES]
         found = [int(lengths[model.encode(text)].sum()) for text in PROBES]
+        lengths = np.pad(lengths, (0, self.vocabulary - lengths.size))
         return lengths if found == sizes and single.sum() == 256 else None
 
     @cached_property
@@ -167,6 +174,12 @@ class SentencePieceTokenizer(Tokenizer):
             return self._plain
         encoders = (cached(self._plain, self.dtype, between_words, drop) for drop in (0, 1))
         return next(filter(None, encoders), self._plain)
+
+
+def _extra_ids(settings: Mapping[str, Any]) -> int:
+    """How many ids for gaps T5's tokenizer adds, by its `tokenizer_config.json`."""
+    given = settings.get("extra_ids", 100 if settings.get("tokenizer_class") == T5 else 0)
+    return given if isinstance(given, int) and given > 0 else 0
 
 
 def _ends(rows: Sequence[Sequence[int]]) -> Int64Array:

@@ -103,6 +103,14 @@ def special_ids(number: Callable[[str], int | None]) -> dict[str, int]:
     return {ours: ids[0] for ours, ids in known.items() if ids}
 
 
+def gap_ids(number: Callable[[str], int | None]) -> tuple[int, ...]:
+    """The ids of what stands for gaps of a text: T5's <extra_id_0> and so on."""
+    found: list[int] = []
+    while (known := number(f"<extra_id_{len(found)}>")) is not None:
+        found.append(known)
+    return tuple(found)
+
+
 def _file(path: Path) -> ThirdPartyFiles:
     name = path.name
     if name.endswith(".model"):

@@ -13,6 +13,8 @@ import tokenizers
 import torch
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import (
+    BartConfig,
+    BartForConditionalGeneration,
     BertConfig,
     BertForMaskedLM,
     BertForPreTraining,
@@ -30,11 +32,16 @@ from transformers import (
     LlamaForCausalLM,
     LlamaForSequenceClassification,
     LlamaForTokenClassification,
+    MistralConfig,
+    MistralForCausalLM,
     OPTConfig,
     OPTForCausalLM,
     OPTForSequenceClassification,
+    T5Config,
+    T5ForConditionalGeneration,
 )
 
+from dslm.model.config import ModelConfig
 from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
 from dslm.run.checkpoint import layer_file
 from dslm.run.checkpoint_writer import Writer
@@ -76,7 +83,45 @@ OPT = {
 }
 
 
+T5 = {
+    "num_layers": 2,
+    "num_decoder_layers": 3,
+    "num_heads": 6,
+    "d_model": 48,
+    "d_kv": 8,
+    "d_ff": 72,
+    "relative_attention_num_buckets": 8,
+    "relative_attention_max_distance": 20,
+    "vocab_size": 301,
+    "n_positions": 24,
+    "decoder_start_token_id": 0,
+    "initializer_factor": 0.5,  # with 1 logits are tens
+}
+
+
+BART = {
+    "encoder_layers": 2,
+    "decoder_layers": 3,
+    "encoder_attention_heads": 6,
+    "decoder_attention_heads": 6,
+    "encoder_ffn_dim": 72,
+    "decoder_ffn_dim": 72,
+    "d_model": 48,
+    "max_position_embeddings": 24,
+    "vocab_size": 301,
+    "attention_dropout": 0.1,
+}
+
+
 IDS = {"bos_token_id": 0, "eos_token_id": 0}
+
+
+def untied_t5(shape: dict[str, Any], layer: str) -> Any:
+    """A T5 with a head of its own, which `transformers` unties only where a file has two."""
+    config = T5Config(**shape, feed_forward_proj=layer, tie_word_embeddings=False)
+    model = T5ForConditionalGeneration(config)
+    model.lm_head.weight = torch.nn.Parameter(torch.randn(301, 48) * 0.1)
+    return model
 
 
 THEIRS: dict[str, Callable[[], Any]] = {
@@ -99,6 +144,9 @@ THEIRS: dict[str, Callable[[], Any]] = {
     "llama with biases": lambda: LlamaForCausalLM(
         LlamaConfig(**LLAMA, **IDS, attention_bias=True, mlp_bias=True)
     ),
+    "t5": lambda: T5ForConditionalGeneration(T5Config(**T5)),
+    "t5 1.1 with wide heads": lambda: untied_t5({**T5, "d_kv": 12}, "gated-gelu"),
+    "bart": lambda: BartForConditionalGeneration(BartConfig(**BART)),
     "bert": lambda: BertForPreTraining(BertConfig(**BERT)),
     "bert without pairs": lambda: BertForMaskedLM(BertConfig(**BERT)),
     "bert of one segment with another gelu": lambda: BertForPreTraining(
@@ -108,6 +156,9 @@ THEIRS: dict[str, Callable[[], Any]] = {
 
 
 COUSINS: dict[str, Callable[[], Any]] = {
+    "mistral": lambda: MistralForCausalLM(
+        MistralConfig(**LLAMA, **IDS, head_dim=12, sliding_window=None)
+    ),
     "opt": lambda: OPTForCausalLM(
         OPTConfig(**OPT, **IDS, activation_function="gelu_new", pad_token_id=None, dropout=0.0)
     ),
@@ -128,7 +179,7 @@ COUSINS: dict[str, Callable[[], Any]] = {
         GPTBigCodeConfig(**GPT2, **IDS, multi_query=False, n_inner=72, tie_word_embeddings=False)
     ),
 }
-"""Models of GPT-2's shape, as which they are written again."""
+"""Models of the shape of GPT-2 or Llama, as which they are written again."""
 
 
 def named(*classes: str) -> dict[str, Any]:
@@ -233,6 +284,74 @@ def word_pieces() -> tokenizers.Tokenizer:
     model.train_from_iterator([text(0, 500)], trainer)
     model.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
     return model
+
+
+def sentence_pieces(gaps: int = 8) -> tokenizers.Tokenizer:
+    """A small tokenizer such as T5's, with ids for gaps."""
+    model = tokenizers.Tokenizer(models.Unigram())
+    model.pre_tokenizer = pre_tokenizers.Metaspace()
+    model.decoder = decoders.Metaspace()
+    special = ["<pad>", "</s>", "<unk>"]
+    trainer = trainers.UnigramTrainer(
+        vocab_size=280, special_tokens=special, unk_token="<unk>", show_progress=False
+    )
+    model.train_from_iterator([text(0, 500)], trainer)
+    model.add_special_tokens([f"<extra_id_{number}>" for number in reversed(range(gaps))])
+    model.post_processor = processors.TemplateProcessing("$A </s>", special_tokens=[("</s>", 1)])
+    return model
+
+
+def byte_level_pairs() -> tokenizers.Tokenizer:
+    """A small tokenizer such as BART's, with what is put around its texts."""
+    model = tokenizers.Tokenizer(models.BPE())
+    model.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    model.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=300,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        special_tokens=["<s>", "<pad>", "</s>", "<unk>", "<mask>"],
+        show_progress=False,
+    )
+    model.train_from_iterator([text(0, 500)], trainer)
+    model.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0))
+    return model
+
+
+TOKENIZERS: dict[str, Callable[[], tokenizers.Tokenizer]] = {
+    "bert": word_pieces,
+    "t5": sentence_pieces,
+    "bart": byte_level_pairs,
+}
+"""What makes a tokenizer by the type of a model; `byte_level` for all others."""
+
+
+def pair_of(tokens: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Sources of different lengths, padded, and targets, as `transformers` wants them."""
+    lengths = tokens.shape[1] - 5 * torch.arange(len(tokens))[:, None]
+    real = (torch.arange(tokens.shape[1]) < lengths).long()
+    return {
+        "input_ids": tokens,
+        "attention_mask": real,
+        "decoder_input_ids": tokens.flip(1)[:, : tokens.shape[1] // 2],
+    }
+
+
+def asked(model: Any, tokens: torch.Tensor) -> torch.Tensor:
+    """The scores of token ids that a model of theirs gives, whatever else it does."""
+    if model.config.is_encoder_decoder:
+        return model(**pair_of(tokens), use_cache=False).logits
+    outputs = model(tokens)
+    return outputs["prediction_logits" if "prediction_logits" in outputs else "logits"]
+
+
+def asked_ours(model: torch.nn.Module, config: ModelConfig, tokens: torch.Tensor) -> torch.Tensor:
+    """Those that a model of ours gives."""
+    inputs: Any = tokens
+    if config.encoder_layers:
+        source, real, target = pair_of(tokens).values()
+        inputs = source, -real, target
+    scores = model(inputs)
+    return scores[0] if isinstance(scores, tuple) else scores
 
 
 def write_checkpoint(run: RunFolder, model: torch.nn.Module, *moments: str) -> None:

@@ -26,6 +26,9 @@ AUTO: dict[str, Any] = {
     "bert": transformers.AutoModelForPreTraining,
     "opt": transformers.AutoModelForCausalLM,
     "gpt_bigcode": transformers.AutoModelForCausalLM,
+    "mistral": transformers.AutoModelForCausalLM,
+    "t5": transformers.AutoModelForSeq2SeqLM,
+    "bart": transformers.AutoModelForSeq2SeqLM,
 }
 MODELS = {**THEIRS, **COUSINS}
 ROWS = torch.arange(48).reshape(2, 24) * 5 % 301
@@ -53,11 +56,15 @@ SPECIAL: dict[str, list[Any]] = {
     "architectures": [*TYPES, [], ["GPT2Model"], ["BertForMaskedLM"], ["MistralForCausalLM"]],
     "attn_implementation": ["eager"],
     "auto_map": [{"AutoModelForCausalLM": "other.Model", "AutoConfig": "other.Config"}],
+    "decoder_layers": [2],
+    "dense_act_fn": ["relu", "gelu_new", "silu"],
     "dtype": ["bfloat16", "float16"],
+    "feed_forward_proj": [*ACT2FN, *(f"gated-{name}" for name in ACT2FN), "a-b", "gated-gelu-new"],
     "head_dim": [8, 16],
     "hidden_act": [*ACT2FN],
     "hidden_size": [48, 96],
     "is_encoder_decoder": [True],
+    "is_gated_act": [True],
     "layer_types": [["full_attention"] * 3, ["sliding_attention"] * 3],
     "model_type": ["gpt2", "llama", "bert", "mistral", "roberta", "granite", ""],
     "num_attention_heads": [3, 6],
@@ -72,6 +79,8 @@ SPECIAL: dict[str, list[Any]] = {
     "rope_parameters": ROTARY,
     "rope_scaling": ROTARY,
     "rope_theta": [500.0, 700.0, 500, "500"],
+    "scale_decoder_outputs": [True, False],
+    "scale_embedding": [True],
     "sliding_window": [4],
     "torch_dtype": ["bfloat16"],
     "use_bfloat16": [True],
@@ -134,13 +143,18 @@ def write(folder: Path, settings: dict[str, Any]) -> None:
 
 def ours(kind: str, folder: Path) -> list[Tensor]:
     opened = open_folder(folder)
+    extras = ["segments"] if kind == "bert" else []
+    extras = ["visibility", "targets"] if opened.config.encoder_layers else extras
     with torch.device("meta"):
-        model = Transformer(stages(opened.config, 0, ["segments"] if kind == "bert" else []))
+        model = Transformer(stages(opened.config, 0, extras))
     read = {f"layers.{weight.ours}": opened.read(weight) for weight in opened.weights}
     model.load_state_dict(read, assign=True)
     rows, segments = (tensor[:, : opened.config.sequence] for tensor in (ROWS, SEGMENTS))
+    inputs = (rows, segments) if kind == "bert" else rows
+    if opened.config.encoder_layers:
+        inputs = rows, -torch.ones_like(rows), rows.flip(1)
     with torch.no_grad():
-        scores = model.eval()((rows, segments) if kind == "bert" else rows)
+        scores = model.eval()(inputs)
     return list(scores) if isinstance(scores, tuple) else [scores]
 
 
@@ -150,7 +164,9 @@ def theirs(kind: str, folder: Path, weights: dict[str, Tensor]) -> list[Tensor] 
         config = transformers.AutoConfig.from_pretrained(folder)
         model = AUTO[kind].from_config(config, dtype=torch.float32)
         model.load_state_dict(weights)
-        extra = {"token_type_ids": SEGMENTS} if kind == "bert" else {}
+        extra: dict[str, Any] = {"token_type_ids": SEGMENTS} if kind == "bert" else {}
+        if kind in ("t5", "bart"):
+            extra = {"decoder_input_ids": ROWS.flip(1), "use_cache": False}
         with torch.no_grad():
             scores = model.eval()(input_ids=ROWS, return_dict=True, **extra)
     except Exception:  # whatever it may be: it computes nothing

@@ -9,7 +9,16 @@ from typing import Any
 
 import pytest
 import torch
-from helpers.hub import COUSINS, TASK_COUSINS, TASKS, THEIRS, change, settings_of
+from helpers.hub import (
+    COUSINS,
+    TASK_COUSINS,
+    TASKS,
+    THEIRS,
+    asked,
+    asked_ours,
+    change,
+    settings_of,
+)
 from helpers.tasks import examples_apart
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -27,19 +36,13 @@ Home = Callable[..., Path]
 Theirs = Callable[[str], Any]
 
 
-def scores(outputs: Any) -> torch.Tensor:
-    """The scores of token ids, whatever else a model of theirs gives."""
-    return outputs["prediction_logits" if "prediction_logits" in outputs else "logits"]
-
-
 def difference(run: Path, model: Any, tokens: torch.Tensor = TOKENS) -> float:
     trained = load(run)
     if trained.config.model.classes:
         return examples_apart(trained, model)
     with torch.no_grad():
-        ours = trained.model(tokens)
-        ours = ours[0] if isinstance(ours, tuple) else ours
-        return float((ours - scores(model(tokens))).abs().max())
+        ours = asked_ours(trained.model, trained.config.model, tokens)
+        return float((ours - asked(model, tokens)).abs().max())
 
 
 @pytest.mark.parametrize("kind", [*THEIRS, *TASKS, *COUSINS, *TASK_COUSINS])
@@ -64,7 +67,7 @@ def test_what_was_imported_is_exported_to_the_last_bit(
     # Copied, as sums may depend on how the weights lie in memory.
     back = deepcopy(type(model).from_pretrained(tmp_path / "again"))
     with torch.no_grad():
-        assert torch.equal(scores(back(TOKENS)), scores(model(TOKENS)))
+        assert torch.equal(asked(back, TOKENS), asked(model, TOKENS))
 
 
 def test_an_exported_config_says_what_theirs_said(
@@ -75,9 +78,10 @@ def test_an_exported_config_says_what_theirs_said(
         import_folder(folder, tmp_path / f"run {kind}")
         export_run(tmp_path / f"run {kind}", tmp_path / f"again {kind}")
         before, after = settings_of(folder), settings_of(tmp_path / f"again {kind}")
-        assert {key: after[key] for key in before.keys() & after.keys()} == {
-            key: before[key] for key in before.keys() & after.keys()
-        }
+        common = before.keys() & after.keys()
+        if kind.startswith("t5"):  # true of every T5 since version 5, but earlier ones go by it
+            common -= {"tie_word_embeddings"}
+        assert {key: after[key] for key in common} == {key: before[key] for key in common}
 
 
 def test_an_imported_model_continues_a_text_as_transformers_does(
