@@ -1,4 +1,8 @@
-"""BART (Lewis et al. 2020) as `transformers` keeps it."""
+"""BART (Lewis et al. 2020) as `transformers` keeps it.
+
+That attention and activations may have a dropout of their own changes no score and is not read:
+training goes on with that of the residual stream.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +36,6 @@ KEYS = (
     ),
     Key("init_std", "initialization", 0.02),
     Key("dropout", "dropout", 0.1),
-    Key("attention_dropout", "dropout", 0.0),
 )
 SIZES = {
     "encoder_layers": 12,

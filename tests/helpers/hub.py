@@ -109,7 +109,6 @@ BART = {
     "d_model": 48,
     "max_position_embeddings": 24,
     "vocab_size": 301,
-    "attention_dropout": 0.1,
 }
 
 

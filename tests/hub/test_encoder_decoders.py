@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 import torch
-from helpers.hub import BART, T5, TOKENIZERS, untied_t5
+from helpers.hub import BART, T5, TOKENIZERS, change, untied_t5
+from safetensors.torch import load_file, save_file
 from transformers import (
+    AutoModelForSeq2SeqLM,
     BartConfig,
     BartForConditionalGeneration,
     PreTrainedTokenizerFast,
@@ -17,12 +19,17 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
+from dslm.errors import UserError
+from dslm.hub.exporting import export_run
 from dslm.hub.importing import import_folder
 from dslm.inference.complete import complete_all
 from dslm.inference.generate import Request
 from dslm.inference.prompt_file import Prompt
 from dslm.inference.sampling import SamplingConfig
 from dslm.inference.trained import Trained, load
+from dslm.quantization.config import QuantizationConfig
+from dslm.tokenizers.load import load_tokenizer
+from dslm.tokenizers.pair_frame import PairFrame
 
 PROMPTS = ["the river falls", "stone", "under the light o fallsls river", "the light and the stone"]
 NEW = 14
@@ -93,3 +100,111 @@ def test_an_imported_model_writes_what_transformers_writes(
         tokenizer.decode(ids, skip_special_tokens=True) for ids in wanted
     ]
     assert len({*map(tuple, wanted)}) > 1
+
+
+SHAPES: dict[str, dict[str, Any]] = {
+    "spans": {
+        **{"positions": "relative", "relative_distance": 20, "norm": "rms", "bias": False},
+        **{"attention_scale": False, "head_scale": True, "activation": "relu", "head_width": 12},
+    },
+    "infilling": {"embedding_norm": True, "norm_position": "post", "activation": "gelu"},
+}
+
+
+@pytest.mark.parametrize("kind", ["bpe", "char"])
+@pytest.mark.parametrize("style", SHAPES)
+def test_a_run_of_ours_writes_there_what_it_writes_here(
+    style: str, kind: str, make_run: Any, trained_tokenizers: dict[str, Path], tmp_path: Path
+) -> None:
+    objective = {"kind": "denoising", "denoising": {"style": style}}
+    shape = {**SHAPES[style], "encoder_layers": 2, "initialization": 0.3}
+    run = make_run(trained_tokenizers[kind], 30, objective, **shape)
+    export_run(run, tmp_path / "out")
+    import_folder(tmp_path / "out", tmp_path / "again")
+    trained, again = load(run), load(tmp_path / "again")
+    frame, marks = trained.objective.frame, trained.objective.corruption.marks  # type: ignore[attr-defined]
+    assert (again.tokenizer.card.pair, again.objective.frame) == (frame, frame)  # type: ignore[attr-defined]
+    assert again.objective.corruption.marks[: len(marks)] == marks  # type: ignore[attr-defined]
+    model = AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "out").eval()
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(tmp_path / "out")
+    gap = tokenizer.convert_ids_to_tokens(marks[0])
+    given = tokenizer(f"the river{gap} falls", return_tensors="pt")
+    made = model.generate(**given, max_new_tokens=NEW, do_sample=False)[0, 1:].tolist()
+    made = made[: made.index(frame.end)] if frame.end in made else made
+    request = Request(NEW, SamplingConfig(temperature=0))
+    for one in (trained, again):
+        (found,) = complete_all(one, [Prompt("the river<mask> falls")], request)
+        assert [number for number, _ in found.written] == made
+
+
+def test_a_model_whose_tokenizer_is_a_sentencepiece_model_has_its_gaps(
+    home: Home, theirs: Any, trained_tokenizers: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = home(theirs("t5"))
+    (folder / "tokenizer.json").unlink()
+    model = (trained_tokenizers["unigram"] / "tokenizer.model").read_bytes()
+    (folder / "spiece.model").write_bytes(model)
+    (folder / "tokenizer_config.json").write_text('{"extra_ids": 20}')
+    size = load_tokenizer(folder / "spiece.model").vocabulary
+    change(folder, vocab_size=size)
+    weights = load_file(folder / "model.safetensors")
+    weights["shared.weight"] = torch.randn(size, 48)
+    save_file(weights, folder / "model.safetensors")
+    import_folder(folder, tmp_path / "run")
+    card = load(tmp_path / "run").tokenizer.card
+    assert card.gaps == tuple(range(size - 1, size - 21, -1))
+    assert card.pair == PairFrame(begin=0, end=1, behind=(1,))
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "line"),
+    [
+        ("bart", {"scale_embedding": True}, "scale_embedding = True: dslm computes only false"),
+        ("bart", {"decoder_attention_heads": 3}, "decoder_attention_heads = 3: differs from"),
+        ("bart", {"eos_token_id": 301}, "eos_token_id = 301: is none of the model's 301 ids"),
+        ("t5", {"dense_act_fn": "silu"}, "feed_forward_proj = 'silu': dslm computes only"),
+        ("t5", {"num_layers": 0}, "num_layers = 0"),
+        ("t5", {"is_encoder_decoder": False}, "is_encoder_decoder = False: dslm computes only"),
+    ],
+)
+def test_what_we_do_not_compute_is_refused_by_its_key(
+    kind: str, settings: dict[str, Any], line: str, home: Home, theirs: Any, tmp_path: Path
+) -> None:
+    folder = home(theirs(kind))
+    change(folder, **settings)
+    with pytest.raises(UserError) as caught:
+        import_folder(folder, tmp_path / "run")
+    assert line in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "rule"),
+    [
+        ("bart", "final_logits_bias", "is not zero"),
+        ("bart", "model.encoder.embed_tokens.weight", "differs from model.shared.weight"),
+        ("t5", "decoder.embed_tokens.weight", "differs from shared.weight, with which it shares"),
+        ("t5", "lm_head.weight", "though tie_word_embeddings is true"),
+    ],
+)
+def test_a_tensor_that_is_not_what_it_must_be_is_refused(
+    kind: str, name: str, rule: str, home: Home, theirs: Any, tmp_path: Path
+) -> None:
+    folder = home(theirs(kind))
+    weights = load_file(folder / "model.safetensors")
+    shape = (1, 301) if name == "final_logits_bias" else (301, 48)
+    save_file({**weights, name: torch.ones(shape)}, folder / "model.safetensors")
+    with pytest.raises(UserError, match=rule):
+        import_folder(folder, tmp_path / "run")
+
+
+def test_an_encoder_decoder_of_few_bits_is_refused(
+    make_run: Any, trained_tokenizers: dict[str, Path]
+) -> None:
+    objective = {"kind": "denoising", "denoising": {"style": "infilling"}}
+    run = make_run(
+        trained_tokenizers["bpe"], 30, objective, encoder_layers=2, **SHAPES["infilling"]
+    )
+    rounded = QuantizationConfig(scheme="w4", group_size=32)
+    for format in ("compressed-tensors", "gguf"):
+        with pytest.raises(UserError, match="--format floats"):
+            export_run(run, run.parent / "out", quantization=rounded, format=format)
