@@ -28,5 +28,5 @@ def with_target(trained: Trained, text: str, row: Row) -> Row:
         return row
     request = Request(NEW_TOKENS, SamplingConfig(temperature=0))
     (found,) = targets(trained, how, [text], request)
-    ids = (how.begin, *found.written.tokens)
+    ids = (how.frame.begin, *found.written.tokens)
     return replace(row, ids=ids, scored=tuple(range(1, len(ids))))
