@@ -63,8 +63,12 @@ NO_LORA = LoraConfig()
 
 def all_maps(model: ModelConfig, crosses: bool) -> dict[str, tuple[int, int]]:
     """Inputs and outputs of all linear maps of a block, by their names in it."""
-    width, groups = model.width, model.query_groups * model.head_width
-    crossing = {"ask": (width, width), "remember": (width, 2 * groups), "output": (width, width)}
+    width, queries, groups = model.width, model.query_width, model.group_width
+    crossing = {
+        "ask": (width, queries),
+        "remember": (width, 2 * groups),
+        "output": (queries, width),
+    }
     more = {f"cross_attention.{name}": size for name, size in crossing.items()} if crosses else {}
     return {**block_maps(model), **more}
 
