@@ -178,14 +178,14 @@ class Stream:
         """The same rows with their numbers and lengths."""
         numbers, rows = np.arange(first, first + count), self.rows(first, count)
         chosen, indices = self._locate(numbers)
-        lengths = np.empty(count, dtype=np.int64)
+        lengths, labels = np.empty(count, dtype=np.int64), dict[int, Float32Array]()
         for number, source in enumerate(self.sources):
-            mine = chosen == number
+            mine = np.flatnonzero(chosen == number)
             lengths[mine] = source.lengths(indices[mine], rows[mine])
-        pairs = zip(chosen.tolist(), indices[:, None], strict=True)
-        found = [_labels(self.sources[source], index) for source, index in pairs]
-        labels = [label for some in found for label in some or ()] or None
-        return Samples(rows, numbers, indices, lengths, labels)
+            if (own := _labels(source, indices[mine])) is not None:
+                labels.update(zip(mine.tolist(), own, strict=True))
+        in_order = [labels[place] for place in sorted(labels)] or None
+        return Samples(rows, numbers, indices, lengths, in_order)
 
     def token_spans(self, first: int, count: int) -> list[tuple[int, list[TokenSpan]]]:
         """For each of these samples the number of its source and the tokens it is made of."""
