@@ -51,6 +51,9 @@ class DataConfig:
     """Whether the documents in a row are kept apart: no token sees another document, and positions
     begin anew with each."""
     augmentation: AugmentationConfig = Field(default_factory=AugmentationConfig)
+    length_groups: bool = True
+    """Whether examples of a task that are about equally long come together, 32 at a time, so that
+    little of a batch is padding; not of several sets with weights."""
     validation: str | None = None
     """Folder of the shard set on which the loss is measured during training; null = none."""
     validation_windows: Count | None = None

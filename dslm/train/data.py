@@ -18,6 +18,8 @@ from dslm.objectives.base import Context, Objective
 from dslm.run.config import DataConfig, RunConfig
 from dslm.sampling.augment import AugmentationConfig, margin
 from dslm.sampling.augmented import AugmentedStream
+from dslm.sampling.examples import ExampleRows
+from dslm.sampling.grouped import GroupedStream
 from dslm.sampling.order import BLOCK, Phase, apportion, tempered
 from dslm.sampling.packed import PackedRows
 from dslm.sampling.stream import Stream, check_sources, check_window
@@ -189,6 +191,9 @@ def open_stream(
     """
     data, train, window = config.data, sources.train, objective.window
     own = [source for shards in train if (source := objective.source(shards)) is not None]
+    examples = [source for source in own if isinstance(source, ExampleRows)]
+    if examples and data.length_groups and sources.weights is None:
+        return GroupedStream(examples, config.seed)
     if own:
         return Stream(own, sources.weights, config.seed, phases)
     if data.packing == "best_fit":
