@@ -15,6 +15,9 @@ from dslm.config.parse import parse
 from dslm.errors import DataError
 from dslm.objectives.batch import IGNORE
 from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
+from dslm.run.settings import settings
+from dslm.sampling.grouped import GroupedStream
+from dslm.sampling.stream import Stream
 from dslm.shards.labels import labels_of, task_of
 from dslm.shards.shard_set import ShardSet
 from dslm.tasks.base import Coder
@@ -22,6 +25,7 @@ from dslm.tasks.example_set import Labelling, example_set
 from dslm.tasks.registry import TASKS
 from dslm.tokenizers.load import load_tokenizer
 from dslm.tokenizers.tokenizer import Tokenizer
+from dslm.train.data import objective_of, open_sources, open_stream
 
 FILMS = [
     {"text": "a fine film", "label": "pos"},
@@ -186,3 +190,27 @@ def test_the_same_file_is_read_once_and_gives_the_same_bytes(
     lines(path, FILMS[:2])
     changed = example_set(path, tmp_path / "set", how(letters))
     assert changed.documents == 2
+
+
+@pytest.mark.parametrize(
+    ("data", "words", "kind"),
+    [
+        ("{one}", [], GroupedStream),
+        ('["{one}", "{two}"]', [], GroupedStream),
+        ("{one}", ["data.length_groups=false"], Stream),
+        ('{{"{one}": 1, "{two}": 3}}', [], Stream),
+    ],
+)
+def test_examples_come_in_groups_of_a_length_unless_they_are_weighted(
+    data: str, words: list[str], kind: type, tmp_path: Path, letters: Tokenizer
+) -> None:
+    file = lines(tmp_path / "a.jsonl", FILMS)
+    sets = {one: example_set(file, tmp_path / one, how(letters)).folder for one in ("one", "two")}
+    words = ["tiny", "run=run", "objective.kind=classification", *words]
+    config = settings([*words, f"data.train={data.format(**sets)}", "model.sequence=16"], None)
+    sources = open_sources(config.data)
+    stream = open_stream(sources, config, objective_of(config, sources.train[0].tokenizer))
+    assert type(stream) is kind
+    labels = stream.samples(0, 6).labels
+    assert labels is not None
+    assert len(labels) == 6
