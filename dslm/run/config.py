@@ -53,7 +53,8 @@ class DataConfig:
     augmentation: AugmentationConfig = Field(default_factory=AugmentationConfig)
     length_groups: bool = True
     """Whether examples of a task that are about equally long come together, 32 at a time, so that
-    little of a batch is padding; not of several sets with weights."""
+    little of a batch is padding; not of sets with weights, nor where an epoch has less than 1,024
+    examples, whose batches would be the same in each."""
     validation: str | None = None
     """Folder of the shard set on which the loss is measured during training; null = none."""
     validation_windows: Count | None = None

@@ -192,7 +192,7 @@ def open_stream(
     data, train, window = config.data, sources.train, objective.window
     own = [source for shards in train if (source := objective.source(shards)) is not None]
     examples = [source for source in own if isinstance(source, ExampleRows)]
-    if examples and data.length_groups and sources.weights is None:
+    if data.length_groups and sources.weights is None and sum(map(len, examples)) >= BLOCK:
         return GroupedStream(examples, config.seed)
     if own:
         return Stream(own, sources.weights, config.seed, phases)

@@ -193,18 +193,19 @@ def test_the_same_file_is_read_once_and_gives_the_same_bytes(
 
 
 @pytest.mark.parametrize(
-    ("data", "words", "kind"),
+    ("data", "words", "times", "kind"),
     [
-        ("{one}", [], GroupedStream),
-        ('["{one}", "{two}"]', [], GroupedStream),
-        ("{one}", ["data.length_groups=false"], Stream),
-        ('{{"{one}": 1, "{two}": 3}}', [], Stream),
+        ("{one}", [], 342, GroupedStream),
+        ("{one}", [], 341, Stream),
+        ('["{one}", "{two}"]', [], 171, GroupedStream),
+        ("{one}", ["data.length_groups=false"], 342, Stream),
+        ('{{"{one}": 1, "{two}": 3}}', [], 342, Stream),
     ],
 )
-def test_examples_come_in_groups_of_a_length_unless_they_are_weighted(
-    data: str, words: list[str], kind: type, tmp_path: Path, letters: Tokenizer
+def test_many_examples_come_in_groups_of_a_length_unless_they_are_weighted(
+    data: str, words: list[str], times: int, kind: type, tmp_path: Path, letters: Tokenizer
 ) -> None:
-    file = lines(tmp_path / "a.jsonl", FILMS)
+    file = lines(tmp_path / "a.jsonl", times * FILMS)
     sets = {one: example_set(file, tmp_path / one, how(letters)).folder for one in ("one", "two")}
     words = ["tiny", "run=run", "objective.kind=classification", *words]
     config = settings([*words, f"data.train={data.format(**sets)}", "model.sequence=16"], None)
