@@ -34,6 +34,8 @@ class Options:
     """A checkout of nanoGPT, where there is one."""
     corpora: Path
     """The folder of the corpora that some claims are about."""
+    keep: Path | None = None
+    """Where what takes long is kept, and found by the next measurement; `None` keeps nothing."""
 
 
 @dataclass(frozen=True)

@@ -39,9 +39,18 @@ TOPICS = {
     "languages": "languages",
     "addresses": "addresses",
     "reconstruction": "reconstruction",
+    "fine-tuning": "fine_tuning",
+    "folds": "folds",
     "gpu": "on_gpu",
 }
-NEED_CORPORA = ("duplicates", "languages", "addresses", "reconstruction")
+NEED_CORPORA = (
+    "duplicates",
+    "languages",
+    "addresses",
+    "reconstruction",
+    "fine-tuning",
+    "folds",
+)
 """Topics about corpora that no machine has by itself."""
 NEED_GPU = ("gpu",)
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
@@ -54,6 +63,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--text", type=Path, metavar="FILE", help="text of the character model")
     parser.add_argument("--nanogpt", type=Path, metavar="FOLDER", help="a checkout of nanoGPT")
     parser.add_argument("--corpora", type=Path, metavar="FOLDER", help="corpora of the claims")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keeps what takes long")
     parser.add_argument("--page", action="store_true", help="put the topics named into the page")
     options = parser.parse_args(argv)
     if wrong := _problems(options):
@@ -63,7 +73,7 @@ def main(argv: list[str]) -> None:
     os.environ["PYTHONWARNINGS"] = "ignore"  # the libraries' own, at every step
     tables: dict[str, Table] = {}
     for name in chosen:
-        taken = Options(options.text, options.nanogpt, options.corpora or Path())
+        taken = Options(options.text, options.nanogpt, options.corpora or Path(), options.keep)
         tables[name] = _measure(TOPICS[name], taken)
         print(_text(tables[name]), flush=True)
     if options.page or not options.names:
