@@ -94,10 +94,10 @@ def _once(
         corpus = CORPORA[name]
         model = pretrained("chinese" if corpus.chinese else "english", corpora, folder)
         train, test = corpus.split(corpora)
-        files = [write(train, folder / f"{name}.jsonl"), write(test, folder / f"{name}-test.jsonl")]
-        with tempfile.TemporaryDirectory() as place:
-            steps = corpus.steps(len(train))
-            found = program(corpus, model, files, seed, steps, Path(place))
+        with tempfile.TemporaryDirectory() as made:
+            place, steps = Path(made), corpus.steps(len(train))
+            files = [write(train, place / "train.jsonl"), write(test, place / "test.jsonl")]
+            found = program(corpus, model, files, seed, steps, place)
         there.write_text(json.dumps(found), encoding="utf-8")
     result: Result = json.loads(there.read_text(encoding="utf-8"))
     return result
