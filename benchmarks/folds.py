@@ -63,8 +63,8 @@ def table(found: dict[str, list[Scores]]) -> Table:
     setting = (
         "BERT of 2 layers of width 128, pretrained on 7.4 M tokens of novels in minutes, or not; "
         f"about {steps} steps of {LEARNING.batch} sentences, one seed; mean ± standard deviation "
-        f"over {min(map(len, found.values()))} folds; the peer is logistic regression on TF-IDF "
-        "(words and pairs of them), the ratio the difference"
+        f"over the first {min(map(len, found.values()))} of {FOLDS} folds; the peer is logistic "
+        "regression on TF-IDF (words and pairs of them), the ratio the difference"
     )
     rows = []
     for name, folds in found.items():

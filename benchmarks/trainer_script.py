@@ -47,6 +47,7 @@ def main(argv: list[str]) -> None:
     examples = [_example(record, tokenizer, names, what["sequence"]) for record in train]
     trainer.train_dataset = examples
     trainer.train()
+    trainer.args.train_sampling_strategy = "random"  # else predictions come by length as well
     tested = [_example(record, tokenizer, names, what["sequence"]) for record in test]
     scores = trainer.predict(tested).predictions.argmax(-1)
     found = [
