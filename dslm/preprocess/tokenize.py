@@ -119,7 +119,7 @@ def _among_changed(
         sentences = alone[counted[0] : counted[-1]]
         seen = _seen_again(sentences, counted - counted[0], ids[first:last])
         if seen is None:
-            seen = np.searchsorted(tokenizer.token_starts(text), begins)
+            seen = np.searchsorted(tokenizer.token_spans(text)[:, 0], begins)
         found.append(seen)
     return np.concatenate(found)
 

@@ -135,9 +135,9 @@ class HuggingFaceTokenizer(Tokenizer):
         ids: list[int] = encodings[0].ids
         return ids
 
-    def _token_starts(self, part: str) -> list[int]:
-        offsets = self._model.encode(part, add_special_tokens=False).offsets
-        return [start for start, _ in offsets]
+    def _token_spans(self, part: str) -> list[Span]:
+        spans: list[Span] = self._model.encode(part, add_special_tokens=False).offsets
+        return spans
 
     def _wordwise(self) -> bool:
         """Whether the tokenizer splits text at spaces before anything else looks across them."""

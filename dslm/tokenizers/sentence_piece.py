@@ -131,8 +131,16 @@ class SentencePieceTokenizer(Tokenizer):
         scores = self._model.get_score(self._numbers)
         return Pieces(self._pieces, scores, text).json(self.kind, self.special)
 
-    def _token_starts(self, part: str) -> list[int]:
-        return [start for start, _ in self._model.encode_as_offset_mapping(part)["offsets"]]
+    def _token_spans(self, part: str) -> list[Span]:
+        """Those of the library; of pieces made of one character it gives that to the last alone."""
+        found = self._model.encode_as_offset_mapping(part)
+        spans, ids = list(map(tuple, found["offsets"])), found["ids"]
+        for place in reversed(range(len(spans) - 1)):
+            (start, end), (begin, behind) = spans[place : place + 2]
+            shared = end == begin and not part[start:end].strip()
+            if shared and self._pieces[ids[place]].strip():
+                spans[place] = start, behind
+        return spans
 
     def _flat(self, rows: Sequence[list[int]]) -> Encoded:
         ends = _ends(rows)

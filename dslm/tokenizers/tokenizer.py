@@ -228,19 +228,20 @@ class Tokenizer(ABC):
     def _encode(self, parts: Sequence[str]) -> Encoded:
         """The ids of short texts."""
 
-    def token_starts(self, text: str) -> Int64Array:
-        """The character of a text at which each of its ids begins, [ids], rising.
+    def token_spans(self, text: str) -> Int64Array:
+        """Where each id of a text comes from, [ids, 2]: its first character, the one behind it.
 
-        Only for a tokenizer without `byte_lengths`; much slower than `encode`.
+        Both rise. Only for a tokenizer without `byte_lengths`; much slower than `encode`. See
+        `dslm.tokenizers.offsets` for any.
         """
         parts = [
-            start + np.array(self._token_starts(text[start:end]), np.int64)
+            start + np.array(self._token_spans(text[start:end]), np.int64).reshape(-1, 2)
             for start, end in self._spans(text)
         ]
-        starts: Int64Array = np.maximum.accumulate(np.concatenate(parts))
-        return starts
+        spans: Int64Array = np.maximum.accumulate(np.concatenate(parts))
+        return spans
 
-    def _token_starts(self, part: str) -> list[int]:
+    def _token_spans(self, part: str) -> list[Span]:
         """The same for a short text."""
         raise NotImplementedError
 
