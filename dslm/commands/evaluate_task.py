@@ -56,8 +56,7 @@ def evaluate_task(
         predictions = scored.predictions
         wrong = errors_of_task(trained, task, shards, classes, predictions, scored.losses)
     if options.predictions:
-        pairs = [[task.named(side, classes) for side in one] for one in scored.predictions]
-        lines = (json.dumps({"label": gold, "predicted": given}) for gold, given in pairs)
+        lines = (json.dumps(task.written(one, classes)) for one in scored.predictions)
         write_text(options.predictions, "".join(f"{line}\n" for line in lines))
     figures = {"loss": scored.loss, **{name: one.value for name, one in scored.estimates.items()}}
     if options.json:

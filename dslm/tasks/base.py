@@ -57,6 +57,8 @@ class Example:
     reference: Any = None
     """What a prediction is compared with beyond the labels, as JSON says it: the text of an answer,
     the record that a window is of."""
+    inexact: bool = False
+    """Whether the labels are only near to what is right, because no token ends where that does."""
 
 
 class Prediction(NamedTuple):
@@ -159,6 +161,11 @@ class Task(Objective):
     def drawn_labels(self, draws: np.random.Generator, classes: int, tokens: int) -> Float32Array:
         """Any labels of an example of so many tokens."""
 
+    @classmethod
+    def name(cls, settings: Any, record: Record) -> str | None:
+        """What a record is called, as no other one of a file may be; `None` = nothing."""
+        return None
+
     def predicted(self, outputs: Any, labels: Any) -> list[Prediction]:
         """What is right and what was predicted for each row of a batch, in numbers.
 
@@ -244,6 +251,11 @@ class Task(Objective):
         ends = rows == self.separator
         return np.asarray((np.cumsum(ends, 1) > ends).astype(np.int64))
 
+    def written(self, one: Prediction, classes: Sequence[str]) -> dict[str, Any]:
+        """A line of a file of predictions."""
+        gold, found = (self.named(side, classes) for side in one)
+        return {"label": gold, "predicted": found}
+
     def _trimmed(self, samples: Samples) -> tuple[Int64Array, Flags]:
         """Rows [B, S] and where they hold text, as wide as the longest where this is allowed."""
         rows, text = samples.tokens.astype(np.int64), samples.text
@@ -268,7 +280,8 @@ class Coder:
     def __init__(
         self, tokenizer: Tokenizer, full: bool, sequence: int, shots: Sequence[Record] = ()
     ) -> None:
-        self.tokenizer, self.sequence, self.shots = tokenizer, sequence, shots
+        self.tokenizer, self.full = tokenizer, full
+        self.sequence, self.shots = sequence, shots
         special = tokenizer.special
         framed = full and {"cls", "sep"} <= special.keys()
         self.begin = [special["cls"]] if framed else list(tokenizer.begin)

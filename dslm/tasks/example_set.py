@@ -36,6 +36,12 @@ from dslm.tasks.records import records
 AT_ONCE = 1024
 """Examples that are written together."""
 BROKEN = "cannot be read"
+CHANGES = {
+    "cut": ("shortened", "longer than the model reads, and cut"),
+    "inexact": ("inexact", "learned as the nearest tokens, because none ends where it should"),
+}
+"""What may be done to a record: the name under which it is counted, the field of `Example` that says
+so, and what the user reads."""
 SHOWN = 3
 """Records that are left out and named to the user."""
 
@@ -92,8 +98,7 @@ def summary(path: Path, shards: ShardSet) -> list[str]:
     statistics, task = shards.manifest.statistics, task_of(shards)
     classes = f", {counted(len(task.classes), 'class')}" if task else ""
     lines = [f"{path}: {counted(shards.documents, 'example')}{classes}"]
-    if cut := statistics.changed.get("cut"):
-        lines.append(f"  {cut:,} longer than the model reads, and cut")
+    lines += [f"  {number:,} {CHANGES[change][1]}" for change, number in statistics.changed.items()]
     left = sum(statistics.left_out.values()) + sum(statistics.broken.values())
     if left:
         lines.append(f"  {counted(left, 'record')} left out, such as")
@@ -145,18 +150,25 @@ def _examples(
     path: Path, how: Labelling, classes: tuple[str, ...], statistics: Statistics
 ) -> Iterator[tuple[int, Example]]:
     """The examples of a file and their lines; what is left out is counted."""
+    names = set[str]()
     for line, record in records(path):
+        name = None if record is None else how.task.name(how.settings, record)
         try:
+            if name in names:
+                raise UnusableError("is called like one before it")
             examples = _of_record(record, how, classes)
         except UnusableError as cause:
             reason = str(cause)
             counts = statistics.broken if record is None else statistics.left_out
             counts[reason] = counts.get(reason, 0) + 1
             if len(statistics.examples) < EXAMPLES:
-                statistics.examples.append(f"{path}:{line}: {reason}")
+                where = f"{path}:{line}" if name is None else f"{path}:{line} ({name})"
+                statistics.examples.append(f"{where}: {reason}")
             continue
-        if any(example.shortened for example in examples):
-            statistics.changed["cut"] = statistics.changed.get("cut", 0) + 1
+        names |= set() if name is None else {name}
+        for change, (field, _) in CHANGES.items():
+            if any(getattr(example, field) for example in examples):
+                statistics.changed[change] = statistics.changed.get(change, 0) + 1
         yield from ((line, example) for example in examples)
 
 

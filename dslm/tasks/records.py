@@ -1,7 +1,7 @@
 """Records of labelled data, one after the other, each with where it stands.
 
-JSON lines or a JSON list, CSV or TSV with a line of names, Parquet and Arrow; packed or not, in any
-encoding that text may have.
+JSON lines, a JSON list or SQuAD's JSON, CSV or TSV with a line of names, Parquet and Arrow; packed
+or not, in any encoding that text may have.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from dslm.files.encoding import encoding_of
 from dslm.files.lines import MARK
 from dslm.files.sniff import sniff
 from dslm.files.streams import opened
+from dslm.tasks import squad
 from dslm.tasks.base import Record
 
 TABLES = {".csv": ",", ".tsv": "\t"}
@@ -27,7 +29,7 @@ ARROW = (".arrow", ".ipc", ".feather")
 PACKED = (".gz", ".zst", ".bz2", ".xz")
 
 Located = tuple[int, Record | None]
-"""The line or row, from 1, and the record; `None` where it is broken."""
+"""The line, row or question, from 1, and the record; `None` where it is broken."""
 
 
 def records(path: Path) -> Iterator[Located]:
@@ -51,7 +53,7 @@ def _text(path: Path) -> io.BufferedReader:
 
 
 def _json(path: Path) -> Iterator[Located]:
-    """The values of a file that holds one in each line, or one list of all."""
+    """The values of a file that holds one in each line, one list of all, or what SQuAD holds."""
     with _text(path) as file:
         begin = file.peek(64).removeprefix(MARK).lstrip()[:1]
         if begin == b"[":
@@ -62,8 +64,18 @@ def _json(path: Path) -> Iterator[Located]:
                 raise DataError(Problem(str(path), None, rule, "write one record a line"))
             yield from ((number, _record(one)) for number, one in enumerate(found, 1))
             return
-        for number, line in enumerate(file, 1):
-            if not line.isspace():
+        first = file.readline()
+        content = _loaded(first.removeprefix(MARK))
+        if content is None and squad.MARK in first + file.peek():
+            content = _loaded((first + file.read()).removeprefix(MARK))
+            if content is None:
+                rule, fix = "begins like questions of SQuAD, but is no JSON", "get the file again"
+                raise DataError(Problem(str(path), None, rule, fix))
+        if squad.is_squad(content):
+            yield from enumerate(squad.flattened(content), 1)
+            return
+        for number, line in enumerate(chain([first], file), 1):
+            if line.strip():
                 yield number, _record(_loaded(line.removeprefix(MARK)))
 
 

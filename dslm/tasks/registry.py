@@ -19,6 +19,7 @@ KINDS = (
     "classification",
     "tagging",
     "choice",
+    "questions",
 )
 """The modules of the tasks, which are their kinds as well."""
 

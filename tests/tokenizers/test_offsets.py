@@ -32,7 +32,7 @@ def bert(*more: str) -> str:
     """Every letter as a word and as a part of one."""
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "stream", "the", *more]
     plain = sorted({*unicodedata.normalize("NFD", LETTERS)} - {*"\u0301\u0303\u0308"} | {*LETTERS})
-    return "\n".join([*words, *plain, *(f"##{one}" for one in plain), "##ream", "##s"])
+    return "\n".join([*words, *plain, *(f"##{one}" for one in plain), "##the"])
 
 
 def piece_model(folder: Path, kind: str) -> None:
