@@ -78,11 +78,12 @@ def evaluate_task(
 
 
 def _lines(estimates: dict[str, Estimate], loss: float) -> list[str]:
+    width = max(11, *(len(name) + 2 for name in estimates))
     lines = [
-        f"{name.replace('_', ' '):<11}{one.value:.4f}  ({one.low:.4f} – {one.high:.4f})"
+        f"{name.replace('_', ' '):<{width}}{one.value:.4f}  ({one.low:.4f} – {one.high:.4f})"
         for name, one in estimates.items()
     ]
-    return [*lines, f"{'loss':<11}{loss:.4f}"]
+    return [*lines, f"{'loss':<{width}}{loss:.4f}"]
 
 
 @contextmanager

@@ -40,8 +40,8 @@ CHANGES = {
     "cut": ("shortened", "longer than the model reads, and cut"),
     "inexact": ("inexact", "learned as the nearest tokens, because none ends where it should"),
 }
-"""What may be done to a record: the name under which it is counted, the field of `Example` that says
-so, and what the user reads."""
+"""What may be done to a record, by the name under which it is counted: the field of `Example` that
+says so, and what the user reads."""
 SHOWN = 3
 """Records that are left out and named to the user."""
 

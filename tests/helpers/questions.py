@@ -66,3 +66,15 @@ def write(path: Path, text: str) -> Path:
 
 def how(tokenizer: Tokenizer, full: bool = True, sequence: int = 40, **more: Any) -> Labelling:
     return Labelling(Questions, parse(QuestionsConfig, more), Coder(tokenizer, full, sequence))
+
+
+def stories() -> list[dict[str, Any]]:
+    """Questions on short texts, all of them of different words."""
+    made = []
+    for place, time in zip(PLACES, TIMES, strict=True):
+        for thing in THINGS:
+            text = f"At {time} {thing} came to the {place}. No one saw it there."
+            name = f"{place} {thing}"
+            made.append(record(f"{name} 1", f"What came to the {place}?", thing, context=text))
+            made.append(record(f"{name} 2", "When?", time, context=text))
+    return made

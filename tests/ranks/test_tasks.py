@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 from helpers.deepspeed_json import deepspeed
 from helpers.launching import Ended, launch
+from helpers.questions import letters_in, lines, stories
 
 from dslm.commands.main import dispatch
 from dslm.config.parse import parse
 from dslm.run.best import best
 from dslm.tasks.base import Coder
 from dslm.tasks.example_set import Labelling, example_set
+from dslm.tasks.questions import Questions, QuestionsConfig
 from dslm.tasks.registry import TASKS
 from dslm.tokenizers.load import load_tokenizer
 
@@ -132,3 +134,24 @@ def test_what_zero_2_began_a_pipeline_goes_on_with(
     resumed = launch(tmp_path / "run", more, deepspeed(1), 2)
     assert "from step 10" in resumed.messages
     assert resumed.metrics() == pytest.approx(whole.metrics(), abs=1e-4)
+
+
+def test_windows_on_questions_are_learned_alike_at_any_layout(tmp_path: Path) -> None:
+    tokenizer, records = letters_in(tmp_path), stories()
+    lines(tmp_path / "records.jsonl", records)
+    how = Labelling(Questions, QuestionsConfig(stride=4), Coder(tokenizer, True, 16))
+    data = example_set(tmp_path / "records.jsonl", tmp_path / "set", how)
+    assert data.documents > len(records)
+    shape = SHAPE.replace("sequence=24", "sequence=16 model.segments=2 model.attention=full")
+    words = ["tiny", *shape.split(), "objective.kind=questions", "objective.questions.stride=4"]
+    words += [f"data.train={data.folder}", f"data.validation={data.folder}", "steps=6"]
+    words.append("schedule.warmup_steps=2")
+    losses = []
+    for number, (ranks, stage, stages) in enumerate([(1, 0, 1), (2, 2, 1), (2, 1, 2)]):
+        more = [*words, f"pipeline_stages={stages}"]
+        ended = launch(tmp_path / f"run-{number}", more, deepspeed(stage), ranks)
+        assert ended.code == 0, ended.messages
+        losses.append(ended.metrics())
+    assert losses[0][-1] < losses[0][0]
+    assert losses[1] == pytest.approx(losses[0], abs=1e-4)
+    assert losses[2] == pytest.approx(losses[0], abs=1e-4)

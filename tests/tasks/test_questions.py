@@ -14,7 +14,7 @@ import torch
 from helpers.hub import BERT, word_pieces
 from helpers.hub import WORDS as HUB_WORDS
 from helpers.models import shaken
-from helpers.questions import PLACES, RECORDS, TEXT, THINGS, TIMES, how, lines, record
+from helpers.questions import RECORDS, TEXT, how, lines, record, stories
 from helpers.untrained import learned_run
 from hypothesis import given, settings
 from hypothesis import strategies as some
@@ -254,18 +254,6 @@ def test_rows_without_labels_count_for_nothing(tmp_path: Path, questioned: Token
     twice = torch.cat([outputs] * 2), torch.cat([labels, torch.full_like(labels, IGNORE)])
     assert float(questions.loss(*twice)) == pytest.approx(float(questions.loss(outputs, labels)))
     assert questions.counts(twice[1]).tolist() == [1]
-
-
-def stories() -> list[dict[str, Any]]:
-    """Questions on short texts, all of them of different words."""
-    made = []
-    for place, time in zip(PLACES, TIMES, strict=True):
-        for thing in THINGS:
-            text = f"At {time} {thing} came to the {place}. No one saw it there."
-            name = f"{place} {thing}"
-            made.append(record(f"{name} 1", f"What came to the {place}?", thing, context=text))
-            made.append(record(f"{name} 2", "When?", time, context=text))
-    return made
 
 
 @pytest.mark.parametrize("attention", ["full", "causal"])
