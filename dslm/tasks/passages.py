@@ -15,6 +15,8 @@ import numpy as np
 import orjson
 
 from dslm.arrays import Int64Array
+from dslm.errors import DataError
+from dslm.objectives.batch import IGNORE
 from dslm.tasks.base import Coder, Record, UnusableError, field_of
 from dslm.tokenizers.offsets import visible_spans
 from dslm.tokenizers.tokenizer import Tokenizer
@@ -57,9 +59,13 @@ def passage(tokenizer: Tokenizer, text: str) -> Passage:
     """The tokens of a text; questions on one text mostly follow each other.
 
     Raises:
-        UnusableError: none stands for anything that is seen.
+        UnusableError: none stands for anything that is seen, or it holds what has no ids.
     """
-    spans = visible_spans(tokenizer, text)
+    try:
+        spans = visible_spans(tokenizer, text)
+    except DataError as error:
+        problem = error.problems[0]
+        raise UnusableError(f"{problem.where} {problem.rule}") from None
     if not (spans[:, 0] < spans[:, 1]).any():
         raise UnusableError("its text has no tokens")
     return Passage(text, tokenizer.encode([text])[0].tolist(), spans)
@@ -187,3 +193,24 @@ def packed(spans: Int64Array) -> list[int]:
 def unpacked(borders: Sequence[int]) -> Int64Array:
     """The spans of `packed`."""
     return np.cumsum(borders, dtype=np.int64).reshape(-1, 2)
+
+
+def flags_of(labels: Any) -> Any:
+    """The flags of tokens, none for padding."""
+    return labels.masked_fill(labels == IGNORE, 0)
+
+
+def of_rows(outputs: Any, labels: Any) -> tuple[Any, Any]:
+    """Log-probabilities [B, S, 2] among the tokens of a row, and flags [B, S], of rows that count.
+
+    Padding has a log-probability of minus infinity.
+    """
+    flags = flags_of(labels)
+    rows = (flags & START > 0).any(1)
+    padding = (labels[rows] == IGNORE)[..., None]
+    return outputs[rows].float().masked_fill(padding, float("-inf")).log_softmax(1), flags[rows]
+
+
+def at(scores: Any, flags: Any, flag: int) -> Any:
+    """Those scores [B, S] whose token has a flag, [B]."""
+    return scores.masked_fill(flags & flag == 0, 0).sum(1)

@@ -21,9 +21,9 @@ from dslm.metrics.bootstrap import Estimate, estimate
 from dslm.metrics.questions import Version, exact_match, f1, normalize
 from dslm.model.config import ModelConfig
 from dslm.objectives.base import Context
-from dslm.objectives.batch import IGNORE, Batch, as_batch
+from dslm.objectives.batch import IGNORE, Batch, as_batch, filled
 from dslm.sampling.stream import Samples
-from dslm.tasks.base import Coder, Example, Prediction, Record, Task, UnusableError, padded
+from dslm.tasks.base import Between, Coder, Example, Prediction, Record, Task, UnusableError
 from dslm.tasks.passages import (
     BEHIND,
     CANDIDATE,
@@ -33,6 +33,9 @@ from dslm.tasks.passages import (
     Answer,
     answers_of,
     asked,
+    at,
+    flags_of,
+    of_rows,
     packed,
     passage,
     unpacked,
@@ -151,27 +154,28 @@ class Questions(Task):
         """Inputs [B, S] with what `extras` names, and the flags of each token, [B, S]."""
         assert samples.labels is not None
         rows, text = self._trimmed(samples)
-        labels = padded(samples.labels, rows.shape[1])
+        given = [one.astype(np.int64) for one in samples.labels]
+        labels = filled(given, rows.shape[1], IGNORE)
         segments = [np.where(text, labels & BEHIND, 0)] if self.context.full else []
         return as_batch([rows, *segments, *self._seen(text)], [labels])
 
     def loss(self, outputs: Any, labels: Any) -> Tensor:
         """The mean cross-entropy of both ends among the tokens of a row, summed over the rows."""
-        scores, flags = _of_rows(outputs, labels)
-        both = _at(scores[..., 0], flags, START) + _at(scores[..., 1], flags, END)
+        scores, flags = of_rows(outputs, labels)
+        both = at(scores[..., 0], flags, START) + at(scores[..., 1], flags, END)
         total: Tensor = -both.sum()[None] / 2
         return total
 
     def counts(self, labels: Any) -> Tensor:
         """How many rows there are."""
-        found: Tensor = (_flags(labels) & START > 0).sum()[None]
+        found: Tensor = (flags_of(labels) & START > 0).sum()[None]
         return found
 
     def measure(self, outputs: Any, labels: Any) -> Tensor:
         """The loss, and how many rows have both ends right."""
         import torch
 
-        scores, flags = _of_rows(outputs, labels)
+        scores, flags = of_rows(outputs, labels)
         ends = flags[..., None] & flags.new_tensor([START, END]) > 0
         right = (scores.argmax(1, keepdim=True) == ends.byte().argmax(1, keepdim=True)).all(2).sum()
         loss, count = self.loss(outputs, labels)[0], self.counts(labels)[0]
@@ -181,8 +185,8 @@ class Questions(Task):
         """The best answer of each window, and what it and no answer are worth."""
         import torch
 
-        scores, flags = _of_rows(outputs, labels)
-        none = _at(scores[..., 0], flags, NONE) + _at(scores[..., 1], flags, NONE)
+        scores, flags = of_rows(outputs, labels)
+        none = at(scores[..., 0], flags, NONE) + at(scores[..., 1], flags, NONE)
         outside = (flags & CANDIDATE == 0)[..., None]
         starts, ends = scores.masked_fill(outside, -torch.inf).unbind(-1)
         reach = min(self.settings.longest, starts.shape[1])
@@ -215,7 +219,7 @@ class Questions(Task):
         return Prediction(gold, {**found, "score": best.score, "no_answer": none})
 
     def scores(
-        self, found: Sequence[Prediction], classes: Sequence[str], seed: int
+        self, found: Sequence[Prediction], classes: Sequence[str], seed: int, resamples: int = 1000
     ) -> dict[str, Estimate]:
         """F1 and exact match; where some questions have no answer, also F1 of those and others."""
         version: Version = "2.0" if self.settings.unanswerable else "1.1"
@@ -228,7 +232,19 @@ class Questions(Task):
         if 0 < has_answer.sum() < len(table):
             metrics |= {"has_answer_f1": partial(_mean, 0, kind=1)}
             metrics |= {"no_answer_f1": partial(_mean, 0, kind=0)}
-        return {name: estimate(table, metric, seed) for name, metric in metrics.items()}
+        return {name: estimate(table, metric, seed, resamples) for name, metric in metrics.items()}
+
+    def metrics(self, classes: Sequence[str]) -> tuple[str, ...]:
+        """F1 and exact match."""
+        return "f1", "exact_match"
+
+    def is_right(self, found: Prediction) -> bool:
+        """Whether one of the right answers is given."""
+        return found.found["predicted"] in (found.gold["answers"] or [""])
+
+    def told(self, side: Any, classes: Sequence[str], between: Between) -> str:
+        """The right answers, or the one given."""
+        return side["predicted"] if "predicted" in side else " / ".join(side["answers"])
 
     def named(self, numbers: Any, classes: Sequence[str]) -> Any:
         """The question with its answers, or what was answered."""
@@ -248,27 +264,6 @@ def _answers(settings: QuestionsConfig, record: Record, context: str) -> list[An
     if not answers and not settings.unanswerable:
         raise UnusableError("has no answer, as only unanswerable=true allows")
     return answers
-
-
-def _flags(labels: Any) -> Any:
-    """The flags of tokens, none for padding."""
-    return labels.masked_fill(labels == IGNORE, 0)
-
-
-def _of_rows(outputs: Any, labels: Any) -> tuple[Any, Any]:
-    """Log-probabilities [B, S, 2] among the tokens of a row, and flags [B, S], of rows that count.
-
-    Padding has a log-probability of minus infinity.
-    """
-    flags = _flags(labels)
-    rows = (flags & START > 0).any(1)
-    padding = (labels[rows] == IGNORE)[..., None]
-    return outputs[rows].float().masked_fill(padding, float("-inf")).log_softmax(1), flags[rows]
-
-
-def _at(scores: Any, flags: Any, flag: int) -> Any:
-    """Those scores [B, S] whose token has a flag, [B]."""
-    return scores.masked_fill(flags & flag == 0, 0).sum(1)
 
 
 def _questions(

@@ -112,7 +112,7 @@ def units(tokenizer: Tokenizer, text: str, ids: Sequence[int]) -> list[Unit]:
         UnusableError: its tokens cannot be placed in the text.
     """
     if tokenizer.byte_lengths is None:
-        starts = tokenizer.token_starts(text)
+        starts = tokenizer.token_spans(text)[:, 0]
     else:
         starts = _starts(text, tokenizer.byte_lengths[np.asarray(ids, np.int64)].astype(np.int64))
     if starts.size != len(ids):
