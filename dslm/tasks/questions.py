@@ -15,6 +15,7 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from dslm.arrays import Float32Array
 from dslm.config.parse import STRICT
 from dslm.errors import Problem
 from dslm.metrics.bootstrap import Estimate, estimate
@@ -158,6 +159,15 @@ class Questions(Task):
         labels = filled(given, rows.shape[1], IGNORE)
         segments = [np.where(text, labels & BEHIND, 0)] if self.context.full else []
         return as_batch([rows, *segments, *self._seen(text)], [labels])
+
+    def drawn_labels(self, draws: np.random.Generator, classes: int, tokens: int) -> Float32Array:
+        """A text behind no question, with an answer in it."""
+        flags = np.full(tokens, BEHIND | CANDIDATE)
+        flags[0] |= NONE
+        start, end = np.sort(draws.integers(tokens, size=2))
+        flags[start] |= START
+        flags[end] |= END
+        return flags.astype(np.float32)
 
     def loss(self, outputs: Any, labels: Any) -> Tensor:
         """The mean cross-entropy of both ends among the tokens of a row, summed over the rows."""
