@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from dslm.errors import DataError, Problem
@@ -61,6 +62,7 @@ def _without_card(found: third_party.ThirdPartyFiles) -> Tokenizer:
     settings = third_party.settings_beside(found)
     try:
         card = THIRD_PARTY[found.kind].describe(found.kind, files, settings)
+        card = replace(card, chat_template=third_party.chat_template_beside(found))
     except third_party.DamagedError as error:
         rule = f"is no {found.kind} tokenizer ({error})"
         where = " or ".join(map(str, found.paths))

@@ -22,6 +22,7 @@ FILES: dict[str, tuple[str, ...]] = {
 """What the files of a model are called beside our card."""
 
 SETTINGS = "tokenizer_config.json"
+CHAT_TEMPLATE = "chat_template.jinja"
 
 SPECIAL = {
     "unk": ("<unk>", "[UNK]", "<|unk|>"),
@@ -79,6 +80,25 @@ def settings_beside(found: ThirdPartyFiles) -> Mapping[str, Any]:
     """
     path = found.paths[0].with_name(SETTINGS)
     return read_json(path) if found.kind != "hugging-face" and path.is_file() else {}
+
+
+def chat_template_beside(found: ThirdPartyFiles) -> str | None:
+    """The chat template beside a tokenizer: a file of its own, or one of the settings.
+
+    Of several that have names, the one called ``default``.
+
+    Raises:
+        DataError: its file cannot be read.
+        ConfigError: the settings are not JSON.
+    """
+    alone, path = (found.paths[0].with_name(name) for name in (CHAT_TEMPLATE, SETTINGS))
+    if alone.is_file():
+        return read(alone).decode(errors="replace")
+    kept = read_json(path).get("chat_template") if path.is_file() else None
+    if isinstance(kept, list):
+        named = {one.get("name"): one.get("template") for one in kept if isinstance(one, dict)}
+        kept = named.get("default")
+    return kept if isinstance(kept, str) else None
 
 
 def begin_by_settings(

@@ -67,6 +67,8 @@ class TokenizerCard:
     """Ids around source and target, of an encoder–decoder that came with the tokenizer."""
     gaps: tuple[Id, ...] = ()
     """Ids that stand for what is missing of a text, each for one place (T5: <extra_id_0> …)."""
+    chat_template: str | None = None
+    """How chats are rendered, in Jinja's language, of a tokenizer that came with this."""
     sha256: Sha256
     """The hash of the model's files one after the other, or of the characters in UTF-8."""
     characters: str | None = None

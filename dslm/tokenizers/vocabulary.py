@@ -69,7 +69,11 @@ class Vocabulary:
         Raises:
             DataError: there is no tokenizer.
         """
-        card = TokenizerCard.load(folder)
+        return cls.of(TokenizerCard.load(folder), folder)
+
+    @classmethod
+    def of(cls, card: TokenizerCard, folder: Path) -> Vocabulary:
+        """What a card says of the tokenizer in a folder."""
         return cls(card.vocabulary, card.special, folder, card.begin, card.pair, card.gaps)
 
     @property

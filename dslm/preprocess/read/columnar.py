@@ -11,9 +11,9 @@ from dslm.errors import DataError, Problem
 from dslm.files.arrow import batches, mapped_batches, row_groups
 from dslm.files.names import alternatives, listed
 from dslm.preprocess.document import Document
-from dslm.preprocess.read.chat import RENDERED, chat_keys, conversation
 from dslm.preprocess.read.format import Format
 from dslm.preprocess.read.source import BYTES_OF_CHARACTER, Source
+from dslm.tokenizers.chat import RENDERED, chat_keys, conversation
 
 BATCH = 1 << 22
 """Bytes of a batch of Parquet, about."""

@@ -16,9 +16,9 @@ from dslm.files.json_stream import LIST, JsonStream, Lost
 from dslm.files.json_text import DECODER
 from dslm.files.names import alternatives, printable
 from dslm.preprocess.document import Document
-from dslm.preprocess.read.chat import RENDERED, conversation
 from dslm.preprocess.read.reading import ReadingConfig
 from dslm.preprocess.read.source import Source
+from dslm.tokenizers.chat import RENDERED, conversation
 
 CUT_SHORT = "cut short"
 STEP = re.compile(r"\[\]|[^.\[]+|\[")

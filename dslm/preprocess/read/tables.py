@@ -20,9 +20,9 @@ from dslm.files.line_reader import Line, LineReader, LongLineError
 from dslm.files.lines import to_line
 from dslm.files.names import alternatives
 from dslm.preprocess.document import Document
-from dslm.preprocess.read.chat import RENDERED, conversation
 from dslm.preprocess.read.format import Format
 from dslm.preprocess.read.source import Source
+from dslm.tokenizers.chat import RENDERED, conversation
 
 UNCLOSED = ("not a row", "a quote is not closed")
 OTHER_DELIMITERS = ";\t|,"

@@ -1,10 +1,11 @@
-"""Records of chats and instructions as plain text, one document each.
+"""Records of chats and instructions: their turns, and these as plain text.
 
     User: What is red?
 
     Assistant: A colour.
 
-So are rendered, where a record has no text of its own and no ``--text-key`` was given:
+So is rendered as a document, where it has no text of its own and no ``--text-key`` was given, and
+so, with the end of a document behind each answer, is learned to be answered:
 
 - ``messages`` or ``conversations``: a list of turns, each with ``role`` and ``content`` (OpenAI) or
   ``from`` and ``value`` (ShareGPT); a content may be a list of parts, of which those of text count;
@@ -31,12 +32,30 @@ PAIRS = (
     ("prompt", "response"),
 )
 BESIDE = ("system", "input", "context", "history")
+BETWEEN = "\n\n"
+"""What stands between two turns."""
 ROLES = {"human": "User", "gpt": "Assistant", "bot": "Assistant", "model": "Assistant"}
 """Names of roles other than their own with a capital."""
 
 
+Turn = tuple[str, str]
+"""Who speaks, and what."""
+
+
 def conversation(record: Mapping[str, Any]) -> str | None:
     """The text of a record, nothing when it is no chat and no instruction.
+
+    Raises:
+        ValueError: it looks like one, but its turns are no text.
+    """
+    found = turns_of(record)
+    if found is None:
+        return None
+    return BETWEEN.join(f"{speaker(role)}: {text}" for role, text in found)
+
+
+def turns_of(record: Mapping[str, Any]) -> list[Turn] | None:
+    """The turns of a record that say something; nothing when it is no chat and no instruction.
 
     Raises:
         ValueError: it looks like one, but its turns are no text.
@@ -50,8 +69,12 @@ def conversation(record: Mapping[str, Any]) -> str | None:
     else:
         return None
     turns.insert(0, ("system", _text(record.get("system"))))
-    named = ((ROLES.get(role, role.capitalize()), text) for role, text in turns)
-    return "\n\n".join(f"{role}: {text}" for role, text in named if text)
+    return [(role, text) for role, text in turns if text]
+
+
+def speaker(role: str) -> str:
+    """What a text calls who has a role."""
+    return ROLES.get(role, role.capitalize())
 
 
 def chat_keys(names: Sequence[str]) -> list[str]:
@@ -61,7 +84,7 @@ def chat_keys(names: Sequence[str]) -> list[str]:
     return [name for name in (*shape, *BESIDE) if shape and name in names]
 
 
-def _pairs(record: Mapping[str, Any], asked: str, answered: str) -> Iterator[tuple[str, str]]:
+def _pairs(record: Mapping[str, Any], asked: str, answered: str) -> Iterator[Turn]:
     if isinstance(record[asked], list) and isinstance(record[answered], list):
         yield from map(_turn, [*record[asked], *record[answered]])
         return
@@ -74,7 +97,7 @@ def _pairs(record: Mapping[str, Any], asked: str, answered: str) -> Iterator[tup
         yield from zip(("user", "assistant"), map(_text, pair), strict=True)
 
 
-def _turn(turn: Any) -> tuple[str, str]:
+def _turn(turn: Any) -> Turn:
     if isinstance(turn, dict):
         for role, content in (("role", "content"), ("from", "value")):
             if isinstance(turn.get(role), str):
