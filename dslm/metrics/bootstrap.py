@@ -36,6 +36,8 @@ class Estimate(NamedTuple):
     high: float
     records: int
     """How many records it was measured on."""
+    signature: str = ""
+    """All that the number depends on, where the field has a way to write that."""
 
 
 class Difference(NamedTuple):
