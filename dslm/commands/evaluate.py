@@ -13,6 +13,7 @@ from dslm.commands.ranks import add_rank, check_shared, together
 from dslm.commands.rounding import add_rounding
 from dslm.commands.run_option import add_run, add_step
 from dslm.commands.task_options import add_task, for_task, shots
+from dslm.commands.writing_options import add_writing, writing
 from dslm.environment import World
 from dslm.errors import Problem, UserError
 from dslm.progress import Progress
@@ -38,11 +39,11 @@ def _evaluate(argv: list[str], world: World) -> None:
     if model is not None:
         model = for_task(model, options, found)
     task = model.objective if model and isinstance(model.objective, Task) else None
-    solved = shots(options, task, found)
+    solved, how = shots(options, task, found), writing(options, task, found)
     if options.task is not None and found.problems:
         raise UserError(*found.problems)
     if model is not None and task is not None:
-        evaluate_task(model, world, task, solved, options, found)
+        evaluate_task(model, world, task, solved, how, options, found)
         return
     if options.predictions:
         rule = "are those of a task, see --task"
@@ -99,6 +100,7 @@ def _parser() -> Parser:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     add_harness(parser)
+    add_writing(parser)
     add_rounding(parser)
     add_rank(parser)
     return parser

@@ -14,6 +14,7 @@ from dslm.commands.model_options import text_for
 from dslm.environment import World
 from dslm.errors import Problems, UserError
 from dslm.files.whole import write_text
+from dslm.inference.sampling import WritingConfig
 from dslm.inference.selection import Selected, classes_of
 from dslm.metrics.bootstrap import Estimate
 from dslm.progress import Progress
@@ -28,6 +29,7 @@ def evaluate_task(
     world: World,
     task: Task,
     shots: Sequence[Record],
+    writing: WritingConfig,
     options: Namespace,
     found: Problems,
 ) -> None:
@@ -38,6 +40,7 @@ def evaluate_task(
         world: the ranks that share it.
         task: what is measured.
         shots: solved records before each.
+        writing: how texts are written, of a task that writes.
         options: those of ``evaluate``.
         found: what is wrong so far.
     """
@@ -51,20 +54,23 @@ def evaluate_task(
     with _examples(model, task, options.data, classes, shots) as shards:
         trained = load_selected(model, world)
         with Progress(shards.documents, "examples", "evaluating") as progress:
-            scored = score(trained, task, shards, classes, progress.advance)
+            scored = score(trained, task, shards, classes, progress.advance, writing)
         fingerprint = shards.fingerprint
         predictions = scored.predictions
         wrong = errors_of_task(trained, task, shards, classes, predictions, scored.losses)
     if options.predictions:
-        lines = (json.dumps(task.written(one, classes)) for one in scored.predictions)
+        shown = (task.written(one, classes) for one in scored.predictions)
+        lines = (json.dumps(one, ensure_ascii=not task.writes) for one in shown)
         write_text(options.predictions, "".join(f"{line}\n" for line in lines))
     figures = {"loss": scored.loss, **{name: one.value for name, one in scored.estimates.items()}}
     if options.json:
         intervals = {f"{name}_95": [one.low, one.high] for name, one in scored.estimates.items()}
-        more = {"records": len(scored.predictions), "step": trained.step}
+        signed = {f"{name}_signature": text for name, text in _signatures(scored.estimates)}
+        more = {**signed, "records": len(scored.predictions), "step": trained.step}
         print(json.dumps({**figures, **intervals, **more, "data": str(options.data)}))
     else:
-        print(*_lines(scored.estimates, scored.loss), sep="\n")
+        known = [f"{name:<11}{text}" for name, text in _signatures(scored.estimates)]
+        print(*_lines(scored.estimates, scored.loss), *known, sep="\n")
         print(
             f"{'records':<11}{len(scored.predictions):,} of {options.data}, "
             f"model of step {trained.step:,}"
@@ -86,6 +92,10 @@ def _lines(estimates: dict[str, Estimate], loss: float) -> list[str]:
     return [*lines, f"{'loss':<{width}}{loss:.4f}"]
 
 
+def _signatures(estimates: dict[str, Estimate]) -> list[tuple[str, str]]:
+    return [(name, one.signature) for name, one in estimates.items() if one.signature]
+
+
 @contextmanager
 def _examples(
     model: Selected, task: Task, data: Path, classes: tuple[str, ...], shots: Sequence[Record]
@@ -98,8 +108,9 @@ def _examples(
             raise UserError(*found.problems)
         yield shards
         return
-    full, sequence = model.config.model.attention == "full", task.context.sequence
-    coder = Coder(model.tokenizer, full, sequence, shots)
+    context = task.context
+    full, two_stacks = model.config.model.attention == "full", context.two_stacks
+    coder = Coder(model.tokenizer, full, context.sequence, shots, two_stacks)
     how = Labelling(type(task), task.settings, coder, classes)
     with TemporaryDirectory(prefix="dslm-examples-") as folder:
         made = example_set(data, Path(folder) / "set", how)

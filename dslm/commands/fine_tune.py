@@ -99,7 +99,8 @@ def _sets(config: RunConfig, files: dict[str, Path]) -> dict[str, Path]:
         return folders
     assert config.init_from is not None
     tokenizer = load_tokenizer(open_source_run(config.init_from).tokenizer)
-    coder = Coder(tokenizer, config.model.attention == "full", config.model.sequence)
+    model, two_stacks = config.model, config.model.encoder_layers > 0
+    coder = Coder(tokenizer, model.attention == "full", model.sequence, two_stacks=two_stacks)
     classes = None if "data.train" in files else _classes(config)
     for key in sorted(files, key=KEYS.index):
         how = Labelling(TASKS[config.objective.kind], config.objective.settings, coder, classes)

@@ -55,7 +55,7 @@ def _text(arguments: list[str]) -> None:
 
     trained, tokenizer, classes = load_selected(model), model.tokenizer, _classes(model)
     row = row_of(options.text, tokenizer, model.objective, options.second)
-    row = with_target(trained, options.text, row)
+    row = with_target(trained, row)
     target = options.target
     if target is not None:
         target = classes.index(target) if classes else int(tokenizer.encode([target])[0][0])

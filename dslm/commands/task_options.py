@@ -55,6 +55,11 @@ def for_task(model: Selected, options: Namespace, found: Problems) -> Selected:
         return model
     changed = replace(model.config, objective=config)
     objective = found.collect(objective_of, changed, model.folder.tokenizer)
+    missing = [*({*objective.special()} - model.tokenizer.special.keys())] if objective else []
+    if missing:
+        rule = f"needs ids for {' and '.join(missing)}, which the tokenizer of the run lacks"
+        found.problems.append(Problem("--task", config.kind, rule))
+        return model
     return model if objective is None else replace(model, config=changed, objective=objective)
 
 

@@ -64,6 +64,8 @@ def to_restore(tokenizer: Tokenizer, how: Restore, prompt: str) -> Int64Array:
 
     Each gap has the mark that training gave it, see `around_gaps`.
     """
+    if how.source is not None:
+        return np.array(how.source(tokenizer, prompt), dtype=np.int64)
     texts = around_gaps(tokenizer, prompt.split(GAP))
     first, *others = (ids.astype(np.int64) for ids in tokenizer.encode(texts))
     parts = [np.array(tokenizer.begin, dtype=np.int64), first]
@@ -194,13 +196,16 @@ def _unlike_damaged(prompt: str, how: Restore, tokenizer: Tokenizer) -> list[Pro
     """What cannot be restored."""
     size = to_restore(tokenizer, how, prompt).size
     gaps, marks, rule, fix = prompt.count(GAP), len(how.marks), None, ""
+    called = "damaged text"
+    if how.source is not None:
+        gaps, called = 0, "source"
     if how.in_place and not (0 if how.free else 1) <= gaps <= marks:
         rule = f"must hold {GAP} where something is missing, at most {marks} times"
     elif gaps and not marks:
         rule = f"must not hold {GAP}: this model was shown no marks where something was missing"
     elif not how.frame.around_source < size <= how.longest:
         size, most = (n - how.frame.around_source for n in (size, how.longest))
-        rule = f"has {size} tokens: a damaged text of this model has 1 to {most}"
+        rule = f"has {size} tokens: a {called} of this model has 1 to {most}"
         fix = SHORTER if size else "give a text"
     return [] if rule is None else [Problem(TYPED, prompt, rule, fix)]
 

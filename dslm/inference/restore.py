@@ -34,7 +34,8 @@ def restore_texts(
         prompts: damaged texts that can be restored.
         request: how the targets are written.
     """
-    for one in targets(trained, how, prompts, request):
+    sources = [to_restore(trained.tokenizer, how, one).tolist() for one in prompts]
+    for one in targets(trained, how, sources, request):
         text = one.text
         if how.in_place and GAP in prompts[one.written.prompt]:
             source = np.array(one.given[:-1], dtype=np.int64)
@@ -44,33 +45,41 @@ def restore_texts(
 
 
 def targets(
-    trained: Trained, how: Restore, prompts: Sequence[str], request: Request
+    trained: Trained, how: Restore, sources: Sequence[Sequence[int]], request: Request
 ) -> list[Continued]:
-    """The target of each prompt, without `end`; the arguments are those of `restore_texts`."""
-    config = trained.config.model
-    sources = [to_restore(trained.tokenizer, how, one).tolist() for one in prompts]
-    begin = how.frame.begin
-    given = [[*source, begin] for source in sources]
-    texts = [[begin] for _ in sources] if how.two_stacks else given
+    """The target of each source, without `end`.
+
+    Args:
+        trained: the model.
+        how: the ids around source and target.
+        sources: the ids that are read of each, see `to_restore`.
+        request: how the targets are written.
+    """
+    config, frame = trained.config.model, how.frame
+    begin = [] if how.one_text else [frame.begin]
+    given = [[*source, *begin] for source in sources]
+    texts = [[*begin] for _ in sources] if how.two_stacks else given
     never = torch.arange(config.size, device=trained.device) >= how.size
-    never[begin] |= begin >= trained.tokenizer.vocabulary  # others have another meaning, too
+    for number in begin:  # those of the tokenizer have another meaning, too
+        never[number] |= number >= trained.tokenizer.vocabulary
     task = Task(
         decode=partial(_decoded, trained),
         prompts=texts,
         shown=[[] for _ in texts],
         limits=[min(request.new_tokens, config.sequence - len(text)) for text in texts],
         never=never,
-        end=how.frame.end,
-        forced=how.frame.forced,
+        end=frame.end,
+        forced=frame.forced,
         sampling=request.sampling,
         ended=request.ended,
         sources=sources if how.two_stacks else None,
     )
     model: NextToken
     if how.two_stacks:
-        model = TwoStacks(trained.model, config, sources, begin, max(task.limits))
+        model = TwoStacks(trained.model, config, sources, frame.begin, max(task.limits))
     else:
-        model = OneStack(trained.model, config, texts, request.new_tokens, seen_whole=True)
+        whole = not how.one_text
+        model = OneStack(trained.model, config, texts, request.new_tokens, seen_whole=whole)
     return [Continued(given[one.prompt], [], one, one.text) for one in search(task, model)]
 
 

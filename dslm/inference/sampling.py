@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dslm.errors import Problem
 
@@ -35,6 +35,18 @@ class SamplingConfig:
     length_penalty: float = 1.0
     """The log-probability of a beam is divided by its length to this power (after Wu et al. 2016,
     section 7): above 0 it favours longer texts."""
+
+
+@dataclass(frozen=True)
+class WritingConfig:
+    """How texts are written that are measured."""
+
+    sampling: SamplingConfig = field(default_factory=lambda: SamplingConfig(temperature=0.0))
+    """How tokens are chosen: the likeliest."""
+    new_tokens: int = 128
+    """How many are written at most."""
+    together: int = 16
+    """Texts that are written at once."""
 
 
 def check_sampling(sampling: SamplingConfig, new_tokens: int = 0) -> list[Problem]:

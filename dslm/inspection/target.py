@@ -15,18 +15,17 @@ NEW_TOKENS = 64
 """Of a target at most."""
 
 
-def with_target(trained: Trained, text: str, row: Row) -> Row:
+def with_target(trained: Trained, row: Row) -> Row:
     """A row of a source, and the target that the model writes of it, likeliest token by token.
 
     Args:
         trained: the model.
-        text: the source.
         row: of it.
     """
     how = trained.objective.completion()
     if not isinstance(how, Restore):
         return row
     request = Request(NEW_TOKENS, SamplingConfig(temperature=0))
-    (found,) = targets(trained, how, [text], request)
+    (found,) = targets(trained, how, [row.source], request)
     ids = (how.frame.begin, *found.written.tokens)
     return replace(row, ids=ids, scored=tuple(range(1, len(ids))))

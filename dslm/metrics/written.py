@@ -32,6 +32,7 @@ def written_scores(
     kind: Kind | None,
     by_characters: bool | None,
     seed: int,
+    resamples: int = 1000,
 ) -> dict[str, Estimate]:
     """The metrics of a kind of text, each with its interval.
 
@@ -45,6 +46,7 @@ def written_scores(
         by_characters: whether ROUGE and BLEU take characters for words; `None` = where most
             letters of the targets are Chinese or Japanese.
         seed: of the bootstrap.
+        resamples: of the bootstrap; 0 for metrics without intervals.
 
     Raises:
         DataError: no text, or one without a target.
@@ -55,14 +57,14 @@ def written_scores(
     names, found = OF_KIND[kind], dict[str, Estimate]()
     if "bleu" in names:
         tokenizer = ("char" if kana or not han else "zh") if unspaced else "13a"
-        found["bleu"] = _of_all(bleu(written, targets, tokenizer), seed)
+        found["bleu"] = _of_all(bleu(written, targets, tokenizer), seed, resamples)
     if "chrf" in names:
-        found["chrf"] = _of_all(chrf(written, targets), seed)
+        found["chrf"] = _of_all(chrf(written, targets), seed, resamples)
     if own := [name for name in names if name not in found]:
         split = characters if unspaced else words
         pairs = zip(written, targets, strict=True)
         rows = np.array([_best(text, right, own, split) for text, right in pairs])
-        means = (estimate(column, _mean, seed) for column in rows.T)
+        means = (estimate(column, _mean, seed, resamples) for column in rows.T)
         found |= dict(zip(own, means, strict=True))
     return {name: found[name] for name in names}
 
@@ -78,8 +80,8 @@ def _best(text: str, targets: Sequence[str], names: Sequence[str], split: Split)
     return [*map(max, zip(*rows, strict=True))]
 
 
-def _of_all(found: Translations, seed: int) -> Estimate:
-    value = estimate(found.statistics, found.score, seed)
+def _of_all(found: Translations, seed: int, resamples: int) -> Estimate:
+    value = estimate(found.statistics, found.score, seed, resamples)
     return value._replace(signature=found.signature)
 
 

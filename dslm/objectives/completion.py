@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from dslm.tokenizers.pair_frame import PairFrame
+from dslm.tokenizers.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,11 @@ class Restore:
     two_stacks: bool = False
     free: bool = False
     """Whether a prompt may also be a text without gaps, of which another one is written."""
+    one_text: bool = False
+    """Whether one stack reads source and target as one text: nothing of `frame` stands between
+    them, and no token sees those behind it."""
+    source: Callable[[Tokenizer, str], list[int]] | None = None
+    """What is read of a prompt that is no damaged text but the source of another."""
 
     @property
     def example(self) -> str:

@@ -77,10 +77,13 @@ class Task(Objective):
     """Whether what is predicted is a text to be written, not what the outputs say at once."""
     takes_shots: ClassVar[bool] = False
     """Whether solved records may stand before each, so that nothing has to be learned."""
+    longest: int
+    """Tokens that an example has at most."""
 
     def __init__(self, settings: Any, context: Context) -> None:
         super().__init__(settings, context)
         self.window = WindowSpec(context.sequence)
+        self.longest = context.sequence
         special = context.vocabulary.special
         self.padding = special.get("pad", special.get("eos", 0))
         self.extras = ("visibility",) if context.full else ()
@@ -94,8 +97,9 @@ class Task(Objective):
         return {**ONE_STACK, **of_tokens, "class_bias": True}
 
     @classmethod
-    def token_loss(cls, settings: Any) -> None:
+    def token_loss(cls, settings: Any) -> str | None:
         """None: what is predicted are no tokens."""
+        return None
 
     @classmethod
     def class_weights(cls, settings: Any, shards: Sequence[ShardSet]) -> tuple[float, ...]:
@@ -122,7 +126,7 @@ class Task(Objective):
         if problems := check_class_weights(self.kind, wanted, task.classes):
             return problems
         longest = int(shards.lengths().max(initial=0))
-        if longest <= self.context.sequence:
+        if longest <= self.longest:
             return []
         rule = f"its longest example has {longest} tokens, but model.sequence is"
         rule = f"{rule} {self.context.sequence}"
@@ -135,7 +139,7 @@ class Task(Objective):
 
     def source(self, shards: ShardSet) -> ExampleRows:
         """A row for each example."""
-        return ExampleRows(shards, self.context.sequence, self.padding)
+        return ExampleRows(shards, self.longest, self.padding)
 
     def completion(self) -> Completion | None:
         """None: no text is written."""
@@ -169,11 +173,23 @@ class Task(Objective):
     def predicted(self, outputs: Any, labels: Any) -> list[Prediction]:
         """What is right and what was predicted for each row of a batch, in numbers.
 
-        Asked where a task does not write.
+        Asked where a task does not write; see `sources` where it does.
 
         Args:
             outputs: of the model, [B, M, C].
             labels: of `batch`.
+        """
+        raise NotImplementedError
+
+    def sources(self, ids: Sequence[int], labels: Sequence[int]) -> list[list[int]]:
+        """The ids behind which a text is written, for each of an example that is to be.
+
+        What is written becomes a `Prediction` each, whose gold is not known yet. Asked where a task
+        writes.
+
+        Args:
+            ids: of an example.
+            labels: of the same.
         """
         raise NotImplementedError
 
@@ -275,13 +291,20 @@ class Coder:
         full: whether a token sees those behind it.
         sequence: tokens that the model reads at most.
         shots: solved records that are put before each, where a task takes any.
+        two_stacks: whether an encoder reads a source and a decoder writes a target.
     """
 
     def __init__(
-        self, tokenizer: Tokenizer, full: bool, sequence: int, shots: Sequence[Record] = ()
+        self,
+        tokenizer: Tokenizer,
+        full: bool,
+        sequence: int,
+        shots: Sequence[Record] = (),
+        two_stacks: bool = False,
     ) -> None:
         self.tokenizer, self.full = tokenizer, full
         self.sequence, self.shots = sequence, shots
+        self.two_stacks = two_stacks
         special = tokenizer.special
         framed = full and {"cls", "sep"} <= special.keys()
         self.begin = [special["cls"]] if framed else list(tokenizer.begin)

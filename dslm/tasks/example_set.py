@@ -60,6 +60,7 @@ class Labelling:
     def record(self, classes: Sequence[str]) -> dict[str, Any]:
         """What the manifest says of it."""
         framed = {"sequence": self.coder.sequence, "begin": self.coder.begin}
+        framed |= {"two_stacks": self.coder.two_stacks}
         task = {"kind": self.task.kind, "classes": [*classes], **framed}
         return {TASK: task, self.task.kind: asdict(self.settings)}
 
@@ -96,7 +97,7 @@ def example_set(path: Path, folder: Path, how: Labelling) -> ShardSet:
 def summary(path: Path, shards: ShardSet) -> list[str]:
     """What has been made of a file, for the user."""
     statistics, task = shards.manifest.statistics, task_of(shards)
-    classes = f", {counted(len(task.classes), 'class')}" if task else ""
+    classes = f", {counted(len(task.classes), 'class')}" if task and task.classes else ""
     lines = [f"{path}: {counted(shards.documents, 'example')}{classes}"]
     lines += [f"  {number:,} {CHANGES[change][1]}" for change, number in statistics.changed.items()]
     left = sum(statistics.left_out.values()) + sum(statistics.broken.values())

@@ -20,6 +20,7 @@ KINDS = (
     "tagging",
     "choice",
     "questions",
+    "text_to_text",
 )
 """The modules of the tasks, which are their kinds as well."""
 

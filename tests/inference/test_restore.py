@@ -84,7 +84,7 @@ def test_what_is_written_is_what_the_model_says_of_the_whole_row(
     objective, size = trained.objective.completion(), trained.config.model.size
     prompt = "1 plus 1 is" if style == "deletion" else "1 plus<mask> is"
     source = to_restore(trained.tokenizer, objective, prompt)
-    (found,) = targets(trained, objective, [prompt], Request(12, GREEDY))
+    (found,) = targets(trained, objective, [source.tolist()], Request(12, GREEDY))
     written = found.written.tokens
     row = torch.tensor([[*source.tolist(), objective.frame.begin, *written]])
     seen = torch.tensor([[-1] * len(source) + [1] * (1 + len(written))])

@@ -30,8 +30,15 @@ TUNED = {
     "objective.classification.class_weights=balanced",
     "tagging": "model.layers=2 lora.rank=4 lora.alpha=2 lora.targets=all layer_rate_decay=0.9 "
     'objective.tagging.class_weights={"B-x":3}',
+    "text_to_text": "model.layers=2",
 }
 """What is asked of the training of each, so that every layout has done it."""
+KINDS = {
+    "classification": ["model.attention=full"],
+    "tagging": ["model.attention=full"],
+    "text_to_text": ["model.encoder_layers=1"],
+}
+"""The tasks, and what the model of each is."""
 WORDS = ["stone", "river", "light", "dark", "falls", "never"]
 
 
@@ -39,10 +46,11 @@ def record(draw: random.Random) -> dict[str, Any]:
     words = draw.choices(WORDS, k=draw.randint(1, 4))
     tags = ["B-x" if word == "river" else "O" for word in words]
     label = "yes" if "river" in words else "no"
-    return {"text": " ".join(words), "label": label, "words": words, "tags": tags}
+    texts = {"source": " ".join(words), "target": "stone" if label == "yes" else "light"}
+    return {"text": " ".join(words), "label": label, "words": words, "tags": tags, **texts}
 
 
-@pytest.fixture(scope="module", params=["classification", "tagging"])
+@pytest.fixture(scope="module", params=KINDS)
 def trained(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, unigram: Path
 ) -> tuple[Ended, list[str]]:
@@ -52,10 +60,12 @@ def trained(
     lines = [json.dumps(record(draw)) for _ in range(100)]
     (folder / "records.jsonl").write_text("\n".join(lines))
     task, tokenizer = TASKS[kind], load_tokenizer(unigram)
-    how = Labelling(task, parse(task.config, {}), Coder(tokenizer, True, 24))
+    full = "model.attention=full" in KINDS[kind]
+    coder = Coder(tokenizer, full, 24, two_stacks=not full)
+    how = Labelling(task, parse(task.config, {}), coder)
     data = example_set(folder / "records.jsonl", folder / "set", how).folder
     words = ["tiny", *SHAPE.split(), f"objective.kind={kind}", f"data.train={data}"]
-    words += [f"data.validation={data}", "model.attention=full", "schedule.kind=constant"]
+    words += [f"data.validation={data}", *KINDS[kind], "schedule.kind=constant"]
     words += ["schedule.warmup_steps=2", "evaluation_interval=5", "checkpoint_interval=5", "keep=1"]
     words += TUNED[kind].split()
     ended = launch(folder / "run", [*words, "steps=20"], deepspeed(0), 1)
