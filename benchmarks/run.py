@@ -41,6 +41,7 @@ TOPICS = {
     "reconstruction": "reconstruction",
     "fine-tuning": "fine_tuning",
     "folds": "folds",
+    "written": "written_texts",
     "gpu": "on_gpu",
 }
 NEED_CORPORA = (
@@ -50,6 +51,7 @@ NEED_CORPORA = (
     "reconstruction",
     "fine-tuning",
     "folds",
+    "written",
 )
 """Topics about corpora that no machine has by itself."""
 NEED_GPU = ("gpu",)
