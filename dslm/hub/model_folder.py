@@ -151,7 +151,7 @@ def _special_ids(trained: Trained) -> dict[str, int | None]:
 
     Where nothing marks the beginning of a document, the end of the one before does.
     """
-    tokenizer = trained.tokenizer
+    tokenizer, completion = trained.tokenizer, trained.objective.completion()
     end, padding = tokenizer.special.get("eos"), _padding(trained)
     if trained.config.model.encoder_layers:
         frame = _frame(trained)
@@ -161,6 +161,8 @@ def _special_ids(trained: Trained) -> dict[str, int | None]:
             "pad_token_id": frame.end if padding is None else padding,
             "decoder_start_token_id": frame.begin,
         }
+    if isinstance(completion, Restore) and completion.one_text:
+        end = completion.frame.end  # of a chat it may be another one than that of a document
     if not _causal(trained):
         return {"bos_token_id": None, "eos_token_id": None, "pad_token_id": padding}
     begin = tokenizer.special.get("bos", end)
@@ -210,12 +212,14 @@ def _tokenizer_settings(trained: Trained, content: str) -> dict[str, Any]:
     names = special_names({**special, **more}, content)
     ended = _causal(trained) and not two and "eos_token" in names
     begin = {"bos_token": names["eos_token"]} if ended else {}
+    template = trained.tokenizer.card.chat_template
     inputs = ["input_ids", "token_type_ids", "attention_mask"]
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": trained.config.model.sequence,
         "clean_up_tokenization_spaces": False,
         **({"model_input_names": inputs} if trained.config.model.segments > 1 else {}),
+        **({} if template is None else {"chat_template": template}),
         **begin,
         **names,
     }

@@ -108,8 +108,8 @@ class Renderer:
 
     def _answer(self, turns: Sequence[Turn], answer: Turn) -> Example:
         """One answer, the oldest turns before it and then a part of the last left out."""
-        pieces = self._chat.pieces([*turns, answer])
-        learned = pieces[-1][1] if pieces and self._one_text else self._coder.ids(answer[1])
+        whole = [*turns, answer]
+        learned = self._chat.answered(whole) if self._one_text else self._coder.ids(answer[1])
         room, kept = self._room(len(learned) - self._one_text), list(turns)
         while len(self._chat.asked(kept)) > room and (shorter := _without_oldest(kept)):
             kept = shorter

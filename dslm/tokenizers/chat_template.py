@@ -73,16 +73,32 @@ class ChatTemplate:
             if speaker(role) != ANSWERS:
                 continue
             asked = self._parts(turns[:number], answering=True)
-            answered = self._parts(turns[: number + 1], answering=False)
-            read, learned = _behind(asked, done), _behind(answered, asked)
+            read, learned = _behind(asked, done), self._learned(turns[: number + 1], asked)
             if read is None or learned is None:
                 return None
-            ends = [place for place, part in enumerate(learned) if part == self.end]
-            kept = learned[: ends[-1] + 1] if ends else learned
-            missing = [] if ends or self.end is None else [self.end]
-            done = _joined([*asked, *kept])
-            found.append((self._ids(read, first=not found), self._ids([*kept, *missing])))
+            done = _joined([*asked, *learned])
+            found.append((self._ids(read, first=not found), self._ids(self._ended(learned))))
         return found
+
+    def answered(self, turns: Sequence[Turn]) -> list[int]:
+        """What is learned of the last of some turns, an answer: its ids and `end`.
+
+        Raises:
+            ValueError: the template cannot be used, or refuses the chat.
+        """
+        learned = self._learned(turns, self._parts(turns[:-1], answering=True))
+        return self._ids(self._ended([turns[-1][1]] if learned is None else learned))
+
+    def _learned(self, turns: Sequence[Turn], asked: Parts) -> Parts | None:
+        """What stands behind a question, up to what ends an answer, if it has an end."""
+        found = _behind(self._parts(turns, answering=False), asked)
+        ends = [place for place, part in enumerate(found or []) if part == self.end]
+        return found[: ends[-1] + 1] if found and ends else found
+
+    def _ended(self, learned: Parts) -> Parts:
+        """The same with an end."""
+        end = self.end
+        return learned if end is None or learned[-1:] == [end] else [*learned, end]
 
     def _parts(self, turns: Sequence[Turn], *, answering: bool) -> Parts:
         """Some turns and, if one is to be given, the beginning of an answer."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from helpers.letters import CHAT_TEMPLATE, write_letters
-from transformers import PreTrainedTokenizerFast
+from helpers.untrained import learned_run
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+from dslm.commands.main import dispatch
 from dslm.config.parse import parse
 from dslm.tasks.base import Coder, Example, UnusableError
+from dslm.tasks.example_set import Labelling, example_set
 from dslm.tasks.text_to_text import TextToText, TextToTextConfig
 from dslm.tokenizers.chat import Turn
 from dslm.tokenizers.chat_template import ChatTemplate
@@ -99,6 +103,7 @@ def test_a_template_that_renders_the_past_otherwise_gives_an_example_for_each_an
     found = examples(tokenizer, TURNS)
     assert len(found) == 2
     assert tokenizer.decode(found[1].ids).endswith("assistant:gf")
+    assert learned(found[1]) == [[*tokenizer.encode(["gf"])[0].tolist(), 1]]
 
 
 def test_the_oldest_turns_have_no_room_first_then_the_beginning_of_the_last(
@@ -115,6 +120,28 @@ def test_the_oldest_turns_have_no_room_first_then_the_beginning_of_the_last(
     assert len(one.ids) == 31  # of which 30 are read
     (one,) = examples(tokenizer, question, sequence=30, cut="end")
     assert tokenizer.decode(one.ids) == "User: abcdefgh\n\nAssistant: xyz"
+
+
+def test_an_export_has_the_template_and_the_end_of_an_answer(
+    tmp_path: Path, deepspeed_file: Path
+) -> None:
+    tokenizer = made(tmp_path, CHAT_TEMPLATE)
+    config = parse(TextToTextConfig, {"records": "chats"})
+    (tmp_path / "chats.jsonl").write_text(f"{json.dumps({'messages': messages(TURNS)})}\n" * 20)
+    how = Labelling(TextToText, config, Coder(tokenizer, False, 80))
+    shards = example_set(tmp_path / "chats.jsonl", tmp_path / "set", how)
+    words = ["objective.kind=text_to_text", "objective.text_to_text.records=chats"]
+    words += ["model.sequence=80"]
+    run = learned_run(tmp_path / "run", shards.folder, deepspeed_file, *words, steps=1)
+    dispatch(["hub", "export", str(run), str(tmp_path / "out")])
+    theirs = AutoTokenizer.from_pretrained(tmp_path / "out")
+    asked = theirs.apply_chat_template(
+        messages(TURNS[:2]), add_generation_prompt=True, return_dict=False
+    )
+    chat = ChatTemplate(tokenizer)
+    assert asked == chat.asked(TURNS[:2])
+    written = json.loads((tmp_path / "out/generation_config.json").read_text())
+    assert written["eos_token_id"] == chat.end != tokenizer.end_of_document
 
 
 BAD: list[tuple[Any, str]] = [
