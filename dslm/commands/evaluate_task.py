@@ -20,7 +20,9 @@ from dslm.metrics.bootstrap import Estimate
 from dslm.progress import Progress
 from dslm.run.results import add_evaluation
 from dslm.shards.shard_set import ShardSet
-from dslm.tasks.base import Coder, Record, Task
+from dslm.tasks.base import Task
+from dslm.tasks.coder import Coder
+from dslm.tasks.example import Record
 from dslm.tasks.example_set import Labelling, example_set, summary
 
 

@@ -22,7 +22,7 @@ from dslm.run.settings import settings
 from dslm.shards.labels import task_of
 from dslm.shards.manifest import FILE
 from dslm.shards.shard_set import ShardSet
-from dslm.tasks.base import Coder
+from dslm.tasks.coder import Coder
 from dslm.tasks.example_set import Labelling, example_set, summary
 from dslm.tasks.registry import TASKS
 from dslm.tokenizers.load import load_tokenizer

@@ -14,7 +14,8 @@ from dslm.config.overrides import merge, parse_words
 from dslm.config.parse import parse
 from dslm.errors import Problem, Problems, UserError
 from dslm.inference.selection import Selected
-from dslm.tasks.base import Record, Task
+from dslm.tasks.base import Task
+from dslm.tasks.example import Record
 from dslm.tasks.records import records
 from dslm.tasks.registry import TASKS, ObjectiveConfig, check_objective
 from dslm.train.data import objective_of

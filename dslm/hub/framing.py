@@ -14,7 +14,7 @@ from typing import Any
 
 from dslm.errors import DataError, Problem
 from dslm.objectives.completion import Fill
-from dslm.tasks.base import Coder
+from dslm.tasks.coder import Coder
 from dslm.tokenizers.frame import frame_of
 from dslm.tokenizers.pair_frame import PairFrame
 from dslm.tokenizers.tokenizer import Tokenizer

@@ -34,7 +34,7 @@ from dslm.inference.trained import Trained
 from dslm.model.config import ModelConfig
 from dslm.model.quantize import rounded_weights
 from dslm.objectives.completion import Fill, Restore
-from dslm.tasks.base import Coder
+from dslm.tasks.coder import Coder
 from dslm.tokenizers.pair_frame import PairFrame
 from dslm.tokenizers.tokenizer_json import special_names
 

@@ -16,7 +16,8 @@ from dslm.objectives.batch import IGNORE
 from dslm.shards.labels import labels_of
 from dslm.shards.provenance import ProvenanceReader
 from dslm.shards.shard_set import ShardSet
-from dslm.tasks.base import Between, Prediction, Task
+from dslm.tasks.base import Task
+from dslm.tasks.example import Between, Prediction
 
 SHOWN = 12
 """Errors that are kept."""

@@ -19,7 +19,8 @@ from dslm.objectives.completion import Restore
 from dslm.progress import Progress
 from dslm.shards.labels import labels_of, reference_of, task_of
 from dslm.shards.shard_set import ShardSet
-from dslm.tasks.base import Prediction, Task
+from dslm.tasks.base import Task
+from dslm.tasks.example import Prediction
 from dslm.train.batches import evaluation_rows, evenly, moved
 
 

@@ -15,7 +15,9 @@ from dslm.inference.prompts import MASK, around_gaps, check_prompt, to_fill, to_
 from dslm.model.config import ModelConfig
 from dslm.objectives.base import Objective
 from dslm.objectives.completion import Continue, Fill, Restore
-from dslm.tasks.base import Coder, Task, UnusableError
+from dslm.tasks.base import Task
+from dslm.tasks.coder import Coder
+from dslm.tasks.example import UnusableError
 from dslm.tokenizers.tokenizer import Tokenizer
 from dslm.tokenizers.vocabulary import text_within
 

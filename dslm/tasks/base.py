@@ -8,14 +8,13 @@ and a line in `registry.KINDS`.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from dslm.arrays import Flags, Float32Array, Int64Array
-from dslm.errors import DataError, Problem
+from dslm.errors import Problem
 from dslm.metrics.bootstrap import Estimate
 from dslm.model.config import ONE_STACK
 from dslm.objectives.base import Context, Objective, Refusals
@@ -25,49 +24,11 @@ from dslm.sampling.stream import Samples, WindowSpec
 from dslm.shards.labels import task_of
 from dslm.shards.shard_set import ShardSet
 from dslm.tasks.class_weights import ClassWeights, check_class_weights, weights_of
-from dslm.tokenizers.tokenizer import Tokenizer
+from dslm.tasks.coder import Coder
+from dslm.tasks.example import Between, Example, Prediction, Record
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-Record = Mapping[str, Any]
-"""A record of labelled data: values by the names of its fields."""
-
-
-Between = Callable[[int, int], str]
-"""The text of an example from one of its labelled tokens to before another."""
-
-
-class UnusableError(ValueError):
-    """A record that is no example of a task; the message is the reason, a few words."""
-
-
-@dataclass(frozen=True)
-class Example:
-    """What a record becomes."""
-
-    ids: list[int]
-    """Its tokens."""
-    labels: list[float]
-    """What is to be learned of it; see `dslm.shards.labels`."""
-    text: str
-    """Its text, by which duplicates are known."""
-    shortened: bool = False
-    """Whether it was longer than the model reads."""
-    reference: Any = None
-    """What a prediction is compared with beyond the labels, as JSON says it: the text of an answer,
-    the record that a window is of."""
-    inexact: bool = False
-    """Whether the labels are only near to what is right, because no token ends where that does."""
-
-
-class Prediction(NamedTuple):
-    """Of one example, or of one record."""
-
-    gold: Any
-    """What is right: the number of a class, a list of numbers, the text of an answer."""
-    found: Any
-    """What was predicted, in the same form."""
 
 
 class Task(Objective):
@@ -281,73 +242,3 @@ class Task(Objective):
     def _seen(self, text: Flags) -> list[Int64Array]:
         """What `extras` begins with: who sees whom, where a token sees all others."""
         return [-text.astype(np.int64)] if self.context.full else []
-
-
-class Coder:
-    """Texts to the ids of an example, framed as the model has learned it.
-
-    Args:
-        tokenizer: makes the ids.
-        full: whether a token sees those behind it.
-        sequence: tokens that the model reads at most.
-        shots: solved records that are put before each, where a task takes any.
-        two_stacks: whether an encoder reads a source and a decoder writes a target.
-    """
-
-    def __init__(
-        self,
-        tokenizer: Tokenizer,
-        full: bool,
-        sequence: int,
-        shots: Sequence[Record] = (),
-        two_stacks: bool = False,
-    ) -> None:
-        self.tokenizer, self.full = tokenizer, full
-        self.sequence, self.shots = sequence, shots
-        self.two_stacks = two_stacks
-        special = tokenizer.special
-        framed = full and {"cls", "sep"} <= special.keys()
-        self.begin = [special["cls"]] if framed else list(tokenizer.begin)
-        end = special["sep"] if framed else special.get("eos", special.get("sep"))
-        self.between = [] if end is None else [end]
-        """Behind each text."""
-
-    def ids(self, text: str) -> list[int]:
-        """The ids of a text alone.
-
-        Raises:
-            UnusableError: it holds what the tokenizer has no ids for.
-        """
-        try:
-            found: list[int] = self.tokenizer.encode([text])[0].tolist()
-        except DataError as error:
-            problem = error.problems[0]
-            raise UnusableError(f"{problem.where} {problem.rule}") from None
-        return found
-
-    def framed(self, texts: Sequence[list[int]]) -> tuple[list[int], bool]:
-        """Texts between the ids that frame them, and whether any had to be cut.
-
-        The longer of two texts is cut first, as for BERT's pairs.
-        """
-        room = self.sequence - len(self.begin) - len(self.between) * len(texts)
-        sizes = [*map(len, texts)]
-        while sum(sizes) > room:
-            longest = sizes.index(max(sizes))
-            others = sorted(sizes)[-2:-1] or [0]
-            sizes[longest] -= max(1, min(sum(sizes) - room, sizes[longest] - others[0]))
-        cut = sizes != [*map(len, texts)]
-        parts = [[*text[:size], *self.between] for text, size in zip(texts, sizes, strict=True)]
-        return [*self.begin, *(one for part in parts for one in part)], cut
-
-
-def field_of(record: Record, key: str) -> Any:
-    """A field of a record.
-
-    Raises:
-        UnusableError: it is not there, or empty.
-    """
-    value = record.get(key)
-    if value is None or value == "":
-        raise UnusableError(f"has no {key}" if key not in record else f"its {key} is empty")
-    return value

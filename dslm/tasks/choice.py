@@ -24,16 +24,9 @@ from dslm.objectives.base import Context
 from dslm.objectives.batch import IGNORE, Batch, as_batch, filled
 from dslm.objectives.completion import Continue
 from dslm.sampling.stream import Samples
-from dslm.tasks.base import (
-    Between,
-    Coder,
-    Example,
-    Prediction,
-    Record,
-    Task,
-    UnusableError,
-    field_of,
-)
+from dslm.tasks.base import Task
+from dslm.tasks.coder import Coder
+from dslm.tasks.example import Between, Example, Prediction, Record, UnusableError, field_of
 from dslm.tasks.template import fill
 
 if TYPE_CHECKING:

@@ -32,8 +32,10 @@ from dslm.objectives.base import Context
 from dslm.objectives.batch import IGNORE, Batch
 from dslm.sampling.stream import Samples
 from dslm.tasks.analysis import amounts, by_kind, confusion
-from dslm.tasks.base import Coder, Example, Prediction, Record, Task, UnusableError, field_of
+from dslm.tasks.base import Task
 from dslm.tasks.class_weights import ClassWeights
+from dslm.tasks.coder import Coder
+from dslm.tasks.example import Example, Prediction, Record, UnusableError, field_of
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -30,7 +30,9 @@ from dslm.shards.rows import Rows
 from dslm.shards.shard_set import ShardSet
 from dslm.shards.statistics import EXAMPLES, Statistics
 from dslm.shards.writer import ShardWriter
-from dslm.tasks.base import Coder, Example, Record, Task, UnusableError
+from dslm.tasks.base import Task
+from dslm.tasks.coder import Coder
+from dslm.tasks.example import Example, Record, UnusableError
 from dslm.tasks.records import records
 
 AT_ONCE = 1024

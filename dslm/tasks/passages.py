@@ -17,7 +17,8 @@ import orjson
 from dslm.arrays import Int64Array
 from dslm.errors import DataError
 from dslm.objectives.batch import IGNORE
-from dslm.tasks.base import Coder, Record, UnusableError, field_of
+from dslm.tasks.coder import Coder
+from dslm.tasks.example import Record, UnusableError, field_of
 from dslm.tokenizers.offsets import visible_spans
 from dslm.tokenizers.tokenizer import Tokenizer
 

@@ -24,7 +24,9 @@ from dslm.model.config import ModelConfig
 from dslm.objectives.base import Context
 from dslm.objectives.batch import IGNORE, Batch, as_batch, filled
 from dslm.sampling.stream import Samples
-from dslm.tasks.base import Between, Coder, Example, Prediction, Record, Task, UnusableError
+from dslm.tasks.base import Task
+from dslm.tasks.coder import Coder
+from dslm.tasks.example import Between, Example, Prediction, Record, UnusableError
 from dslm.tasks.passages import (
     BEHIND,
     CANDIDATE,

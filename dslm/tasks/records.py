@@ -21,7 +21,7 @@ from dslm.files.lines import MARK
 from dslm.files.sniff import sniff
 from dslm.files.streams import opened
 from dslm.tasks import squad
-from dslm.tasks.base import Record
+from dslm.tasks.example import Record
 
 TABLES = {".csv": ",", ".tsv": "\t"}
 """Endings of tables of text, and what stands between their fields."""

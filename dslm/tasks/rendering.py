@@ -13,7 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from dslm.tasks.base import Coder, Example, Record, UnusableError, field_of
+from dslm.tasks.coder import Coder
+from dslm.tasks.example import Example, Record, UnusableError, field_of
 from dslm.tasks.template import fill
 from dslm.tasks.text_to_text_settings import TextToTextConfig
 from dslm.tokenizers.chat import Turn, speaker, turns_of

@@ -17,7 +17,8 @@ from dslm.arrays import Int64Array
 from dslm.errors import DataError
 from dslm.metrics.entities import Entity, entities, over_characters, over_words, tags_of
 from dslm.objectives.batch import IGNORE
-from dslm.tasks.base import Coder, Example, UnusableError
+from dslm.tasks.coder import Coder
+from dslm.tasks.example import Example, UnusableError
 from dslm.tokenizers.tokenizer import Tokenizer
 
 Span = tuple[int, int]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from dslm.tasks.base import Record
+from dslm.tasks.example import Record
 
 MARK = b'"paragraphs"'
 """What no other file has at its beginning."""

@@ -22,17 +22,10 @@ from dslm.objectives.base import Context
 from dslm.objectives.batch import IGNORE, Batch, as_batch, filled
 from dslm.sampling.stream import Samples
 from dslm.tasks.analysis import by_kind, confusion
-from dslm.tasks.base import (
-    Between,
-    Coder,
-    Example,
-    Prediction,
-    Record,
-    Task,
-    UnusableError,
-    field_of,
-)
+from dslm.tasks.base import Task
 from dslm.tasks.class_weights import ClassWeights
+from dslm.tasks.coder import Coder
+from dslm.tasks.example import Between, Example, Prediction, Record, UnusableError, field_of
 from dslm.tasks.spans import Placed, as_spans, example_of, kinds_in, placed, tags_that_may_occur
 
 ENTITY = re.compile(r"O|[BIES]-.+")

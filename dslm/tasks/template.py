@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dslm.tasks.base import Record, field_of
+from dslm.tasks.example import Record, field_of
 
 FIELD = re.compile(r"\{(\w+)\}")
 

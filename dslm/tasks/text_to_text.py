@@ -29,7 +29,9 @@ from dslm.objectives.completion import Restore
 from dslm.sampling.stream import Samples
 from dslm.shards.labels import TASK
 from dslm.shards.shard_set import ShardSet
-from dslm.tasks.base import Coder, Example, Prediction, Record, Task, UnusableError
+from dslm.tasks.base import Task
+from dslm.tasks.coder import Coder
+from dslm.tasks.example import Example, Prediction, Record, UnusableError
 from dslm.tasks.rendering import asked, renderer
 from dslm.tasks.template import FIELD
 from dslm.tasks.text_to_text_settings import TextToTextConfig

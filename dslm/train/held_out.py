@@ -20,7 +20,8 @@ from dslm.parallel.gather import gather_bytes
 from dslm.run.best import LOSS, Measured
 from dslm.shards.labels import reference_of, task_of
 from dslm.shards.shard_set import ShardSet
-from dslm.tasks.base import Prediction, Task
+from dslm.tasks.base import Task
+from dslm.tasks.example import Prediction
 from dslm.train.batches import evaluation_rows, validation_batches
 from dslm.train.prepare import Job
 from dslm.train.validated import validated, validation_rows

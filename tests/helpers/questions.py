@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dslm.config.parse import parse
-from dslm.tasks.base import Coder
+from dslm.tasks.coder import Coder
 from dslm.tasks.example_set import Labelling
 from dslm.tasks.questions import Questions, QuestionsConfig
 from dslm.tokenizers.load import load_tokenizer

@@ -16,7 +16,8 @@ from dslm.errors import UserError
 from dslm.hub.importing import import_folder
 from dslm.inference.selection import classes_of
 from dslm.inference.trained import load
-from dslm.tasks.base import Coder, Task
+from dslm.tasks.base import Task
+from dslm.tasks.coder import Coder
 
 Home = Callable[..., Path]
 Theirs = Callable[[str], Any]

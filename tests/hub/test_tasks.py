@@ -26,7 +26,8 @@ from dslm.inspection.likelihood import inputs_of, scores_of
 from dslm.inspection.row import row_of
 from dslm.quantization.config import QuantizationConfig
 from dslm.sampling.stream import Samples
-from dslm.tasks.base import Coder, Task
+from dslm.tasks.base import Task
+from dslm.tasks.coder import Coder
 from dslm.tokenizers.load import load_tokenizer
 
 MakeRun = Callable[..., Path]

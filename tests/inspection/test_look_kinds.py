@@ -18,7 +18,7 @@ from dslm.commands.cli import run
 from dslm.inference.trained import load
 from dslm.inspection.look import look
 from dslm.inspection.row import Row, row_of
-from dslm.tasks.base import Coder
+from dslm.tasks.coder import Coder
 from dslm.tasks.example_set import Labelling, example_set
 from dslm.tasks.registry import TASKS
 from dslm.tokenizers.load import load_tokenizer

@@ -16,7 +16,7 @@ from helpers.questions import letters_in, lines, stories
 from dslm.commands.main import dispatch
 from dslm.config.parse import parse
 from dslm.run.best import best
-from dslm.tasks.base import Coder
+from dslm.tasks.coder import Coder
 from dslm.tasks.example_set import Labelling, example_set
 from dslm.tasks.questions import Questions, QuestionsConfig
 from dslm.tasks.registry import TASKS

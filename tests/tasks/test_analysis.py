@@ -8,7 +8,8 @@ import pytest
 
 from dslm.config.parse import parse
 from dslm.objectives.base import Context
-from dslm.tasks.base import Prediction, Task
+from dslm.tasks.base import Task
+from dslm.tasks.example import Prediction
 from dslm.tasks.registry import TASKS
 from dslm.tokenizers.vocabulary import Vocabulary
 

@@ -13,7 +13,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from dslm.commands.main import dispatch
 from dslm.config.parse import parse
-from dslm.tasks.base import Coder, Example, UnusableError
+from dslm.tasks.coder import Coder
+from dslm.tasks.example import Example, UnusableError
 from dslm.tasks.example_set import Labelling, example_set
 from dslm.tasks.text_to_text import TextToText, TextToTextConfig
 from dslm.tokenizers.chat import Turn

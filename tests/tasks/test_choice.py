@@ -16,8 +16,9 @@ from dslm.errors import UserError
 from dslm.inference.scoring import score
 from dslm.inference.selection import select
 from dslm.inference.trained import load, load_selected
-from dslm.tasks.base import Coder, UnusableError
 from dslm.tasks.choice import Choice, ChoiceConfig
+from dslm.tasks.coder import Coder
+from dslm.tasks.example import UnusableError
 from dslm.tasks.example_set import Labelling, example_set
 
 RECORDS: list[dict[str, Any]] = [

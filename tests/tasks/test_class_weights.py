@@ -11,8 +11,8 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from dslm.config.parse import parse
 from dslm.shards.shard_set import ShardSet
-from dslm.tasks.base import Coder
 from dslm.tasks.class_weights import check_class_weights, weights_of
+from dslm.tasks.coder import Coder
 from dslm.tasks.example_set import Labelling, example_set
 from dslm.tasks.registry import TASKS
 from dslm.tokenizers.load import load_tokenizer

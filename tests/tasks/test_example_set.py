@@ -20,7 +20,7 @@ from dslm.sampling.grouped import GroupedStream
 from dslm.sampling.stream import Stream
 from dslm.shards.labels import labels_of, task_of
 from dslm.shards.shard_set import ShardSet
-from dslm.tasks.base import Coder
+from dslm.tasks.coder import Coder
 from dslm.tasks.example_set import Labelling, example_set
 from dslm.tasks.registry import TASKS
 from dslm.tokenizers.load import load_tokenizer

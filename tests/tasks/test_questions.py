@@ -29,7 +29,7 @@ from dslm.model.transformer import Transformer
 from dslm.objectives.base import Context
 from dslm.objectives.batch import IGNORE
 from dslm.sampling.stream import ordered
-from dslm.tasks.base import Example, Prediction
+from dslm.tasks.example import Example, Prediction
 from dslm.tasks.example_set import example_set, summary
 from dslm.tasks.passages import BEHIND, CANDIDATE, END, NONE, START, unpacked
 from dslm.tasks.questions import Questions, QuestionsConfig

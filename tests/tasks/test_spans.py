@@ -18,7 +18,8 @@ from dslm.objectives.base import Context
 from dslm.objectives.batch import IGNORE
 from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
 from dslm.shards.labels import labels_of, reference_of, task_of
-from dslm.tasks.base import Coder, Example, Prediction, UnusableError
+from dslm.tasks.coder import Coder
+from dslm.tasks.example import Example, Prediction, UnusableError
 from dslm.tasks.example_set import Labelling, example_set
 from dslm.tasks.spans import as_spans, example_of, placed, tags_that_may_occur, units
 from dslm.tasks.tagging import Tagging, TaggingConfig

@@ -25,7 +25,8 @@ from dslm.objectives.base import Context
 from dslm.objectives.batch import IGNORE
 from dslm.sampling.stream import ordered
 from dslm.shards.shard_set import ShardSet
-from dslm.tasks.base import Coder, UnusableError
+from dslm.tasks.coder import Coder
+from dslm.tasks.example import UnusableError
 from dslm.tasks.example_set import Labelling, example_set
 from dslm.tasks.registry import ObjectiveConfig, check_objective
 from dslm.tasks.text_to_text import TextToText, TextToTextConfig

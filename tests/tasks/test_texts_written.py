@@ -20,7 +20,7 @@ from dslm.inference.sampling import WritingConfig
 from dslm.inference.scoring import score
 from dslm.inference.trained import load
 from dslm.shards.shard_set import ShardSet
-from dslm.tasks.base import Coder
+from dslm.tasks.coder import Coder
 from dslm.tasks.example_set import Labelling, example_set
 from dslm.tasks.text_to_text import TextToText, TextToTextConfig
 from dslm.tokenizers.load import load_tokenizer

@@ -12,7 +12,7 @@ from dslm.config.parse import parse
 from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
 from dslm.run.config import RunConfig, check_run
 from dslm.run.settings import settings
-from dslm.tasks.base import Coder
+from dslm.tasks.coder import Coder
 from dslm.tasks.example_set import Labelling, example_set
 from dslm.tasks.registry import TASKS
 from dslm.tokenizers.load import load_tokenizer
