@@ -220,18 +220,19 @@ def _rows(found: dict[str, list[tuple[Result, Result]]], grouping: dict[str, Res
         apart = abs(mean(scores[0]) - mean(scores[1])) / spread
         shown = [f"{100 * mean(side):.1f} ± {100 * stdev(side):.1f} %" for side in scores]
         rows.append(Row(f"{name}: score", "≤ 1.00 sd", *shown, f"{apart:.2f} sd"))
-        rows.append(_times(f"{name}: a step, processor time", "≤ 0.77×", "processor", pairs))
+        rows.append(times(f"{name}: a step, processor time", "≤ 0.77×", "processor", pairs))
         claim = f"{name}: the same, the Trainer grouping by length too (a seed)"
-        rows.append(_times(claim, "—", "processor", [(pairs[0][0], grouping[name])]))
-        rows.append(_times(f"{name}: a step by the clock", "—", "clock", pairs))
+        rows.append(times(claim, "—", "processor", [(pairs[0][0], grouping[name])]))
+        rows.append(times(f"{name}: a step by the clock", "—", "clock", pairs))
     return rows
 
 
-def _times(claim: str, wanted: str, key: str, pairs: Sequence[tuple[Result, Result]]) -> Row:
+def times(claim: str, wanted: str, key: str, pairs: Sequence[tuple[Result, Result]]) -> Row:
+    """How long a step takes, or a whole command; the medians, and that of the ratios."""
     sides = [median(one[key] for one in side) for side in zip(*pairs, strict=True)]
     shown = [f"{value:.0f} s" if key == "whole" else f"{1e3 * value:.1f} ms" for value in sides]
-    times = median(own[key] / other[key] for own, other in pairs)
-    return Row(claim, wanted, *shown, f"{times:.2f}×")
+    ratio = median(own[key] / other[key] for own, other in pairs)
+    return Row(claim, wanted, *shown, f"{ratio:.2f}×")
 
 
 def _lines(path: Path) -> Records:

@@ -41,6 +41,7 @@ TOPICS = {
     "reconstruction": "reconstruction",
     "fine-tuning": "fine_tuning",
     "folds": "folds",
+    "published": "published_encoder",
     "written": "written_texts",
     "gpu": "on_gpu",
 }
@@ -51,6 +52,7 @@ NEED_CORPORA = (
     "reconstruction",
     "fine-tuning",
     "folds",
+    "published",
     "written",
 )
 """Topics about corpora that no machine has by itself."""

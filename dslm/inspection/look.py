@@ -98,8 +98,8 @@ def look(
         reading = Reading(trained, row, lambda ids: [classes[n] for n in ids], len(classes))
     found, hidden = _read(reading)
     nats = dict(zip(row.scored, log_likelihoods(trained, row, row.scored), strict=True))
-    position, ids = _predicted(trained, row)
-    chosen, probability, parts = _saliency(reading, ids, position, target)
+    positions, ids = _predicted(trained, row)
+    position, chosen, probability, parts = _saliency(reading, ids, positions, target)
     shape, tokens = trained.config.model, pieces(tokenizer, row.ids)
     source, masked = pieces(tokenizer, row.source), isinstance(trained.objective.completion(), Fill)
     return Look(
@@ -156,33 +156,33 @@ def _guesses(reading: Reading, scores: Tensor) -> list[Guess]:
     return [*map(Guess, reading.name(ids.tolist()), most.exp().tolist())]
 
 
-def _predicted(trained: Trained, row: Row) -> tuple[int, tuple[int, ...]]:
-    """The position at which something is predicted, and the ids that the model reads for it.
+def _predicted(trained: Trained, row: Row) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The positions at which something is predicted, and the ids that the model reads for it.
 
-    Of a model that continues a text that behind it; of one of classes the first at which it is
-    asked; else the first mask or, without one, the last token, which is then hidden.
+    Of a model that continues a text that behind it; of one of classes those at which it is asked;
+    else the first mask or, without one, the last token, which is then hidden.
     """
     how = trained.objective.completion()
     if row.asked:
-        return row.asked[0], row.ids
+        return row.asked, row.ids
     if not isinstance(how, Fill):
-        return len(row.ids) - 1, row.ids
+        return (len(row.ids) - 1,), row.ids
     if row.masks:
-        return row.masks[0], row.ids
+        return row.masks[:1], row.ids
     last = row.scored[-1]
-    return last, (*row.ids[:last], how.mask, *row.ids[last + 1 :])
+    return (last,), (*row.ids[:last], how.mask, *row.ids[last + 1 :])
 
 
 def _saliency(
-    reading: Reading, ids: tuple[int, ...], position: int, target: int | None
-) -> tuple[int, float, list[list[float]]]:
+    reading: Reading, ids: tuple[int, ...], positions: tuple[int, ...], target: int | None
+) -> tuple[int, int, float, list[list[float]]]:
     """Gradient × input (Shrikumar et al. 2016).
 
     How much the vector of each token adds to the log-probability of what is predicted, to first
-    order.
+    order: of the likeliest id, or of the one given, at the position where it is likeliest.
 
     Returns:
-        The predicted id, its probability, and the part of each token of each stack.
+        The position, the predicted id, its probability, and the part of each token of each stack.
     """
     trained, vectors = reading.trained, list[Tensor]()
     value = inputs_of(trained, reading.row, ids)
@@ -192,12 +192,16 @@ def _saliency(
             vectors.append(_first(value).detach().requires_grad_())
             more = value[1:] if isinstance(value, tuple) else ()
             value = (vectors[-1], *more) if more else vectors[-1]
-    found = reading.logs(scores_of(value)[0, position])
-    chosen = int(found[: reading.count].argmax()) if target is None else target
-    gradients = torch.autograd.grad(found[chosen], vectors)
+    logs = reading.logs(scores_of(value)[0])
+    among = logs[list(positions), : reading.count]
+    best = among.max(1).values if target is None else among[:, target]
+    place = int(best.argmax())
+    chosen = int(among[place].argmax()) if target is None else target
+    found = among[place, chosen]
+    gradients = torch.autograd.grad(found, vectors)
     pairs = zip(gradients, vectors, strict=True)
     parts = [(gradient * vector).sum(-1)[0].tolist() for gradient, vector in pairs]
-    return chosen, float(found[chosen].detach().exp()), parts
+    return positions[place], chosen, float(found.detach().exp()), parts
 
 
 def _first(value: Value) -> Tensor:

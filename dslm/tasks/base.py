@@ -181,7 +181,7 @@ class Task(Objective):
         return None
 
     def logs(self, scores: Tensor) -> Tensor:
-        """Log-probabilities of classes [..., C], of their scores."""
+        """Log-probabilities of classes [S, C], of the scores at the positions of a row."""
         return scores.float().log_softmax(-1)
 
     @abstractmethod

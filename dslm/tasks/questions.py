@@ -9,14 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from pydantic import Field
-from pydantic.dataclasses import dataclass
 
 from dslm.arrays import Float32Array
-from dslm.config.parse import STRICT
 from dslm.errors import Problem
 from dslm.metrics.bootstrap import Estimate, estimate
 from dslm.metrics.questions import Version, exact_match, f1, normalize
@@ -44,35 +41,10 @@ from dslm.tasks.passages import (
     unpacked,
     windows,
 )
+from dslm.tasks.questions_settings import QuestionsConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-Language = Literal["ar", "de", "en", "es", "hi", "vi", "zh"]
-
-
-@dataclass(config=STRICT, frozen=True, kw_only=True)
-class QuestionsConfig:
-    """Questions on a text."""
-
-    id: str = "id"
-    """The field of the question's name, which no other question of a file may have."""
-    question: str = "question"
-    """The field of the question."""
-    context: str = "context"
-    """The field of the text that holds the answer."""
-    answers: str = "answers"
-    """The field of the right answers, each with ``text`` and ``answer_start``."""
-    unanswerable: bool = False
-    """Whether some questions have no answer in the text (SQuAD 2.0)."""
-    stride: Annotated[int, Field(ge=1)] = 128
-    """Tokens from the beginning of a window of a long text to that of the next, at most."""
-    longest: Annotated[int, Field(ge=1)] = 30
-    """Tokens of an answer, at most."""
-    threshold: float = 0.0
-    """Nats by which an answer must be better than none to be given (only with `unanswerable`)."""
-    language: Language | None = None
-    """Whose rules answers are compared by, those of MLQA; null = the rules of SQuAD."""
 
 
 class _Found(NamedTuple):
@@ -229,6 +201,18 @@ class Questions(Task):
         gold = {key: whole[key] for key in ("id", "question", "answers")}
         found = found if answered else {"predicted": "", "start": None}
         return Prediction(gold, {**found, "score": best.score, "no_answer": none})
+
+    def asked(self, texts: Sequence[str], coder: Coder) -> tuple[list[int], list[int]]:
+        """The tokens with which an answer may begin or end; the question comes before the text."""
+        if len(texts) != 2:
+            raise UnusableError(f"is {len(texts)} texts, but the model reads a question and a text")
+        text = passage(coder.tokenizer, texts[1])
+        (one,) = windows(coder.ids(texts[0]), text, None, coder, 1, 1)
+        return one.ids, np.flatnonzero(one.flags & (CANDIDATE | NONE)).tolist()
+
+    def logs(self, scores: Tensor) -> Tensor:
+        """Of a beginning and of an end, among the tokens [S] of a row [S, 2]."""
+        return scores.float().log_softmax(-2)
 
     def scores(
         self, found: Sequence[Prediction], classes: Sequence[str], seed: int, resamples: int = 1000

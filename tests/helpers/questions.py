@@ -10,7 +10,8 @@ from typing import Any
 from dslm.config.parse import parse
 from dslm.tasks.coder import Coder
 from dslm.tasks.example_set import Labelling
-from dslm.tasks.questions import Questions, QuestionsConfig
+from dslm.tasks.questions import Questions
+from dslm.tasks.questions_settings import QuestionsConfig
 from dslm.tokenizers.load import load_tokenizer
 from dslm.tokenizers.tokenizer import Tokenizer
 

@@ -136,7 +136,8 @@ def test_classes_are_shown_where_they_are_predicted(
         best = int(logs[place].argmax())
         assert found.lens[-1][place].piece == names[best]
         assert found.lens[-1][place].probability == pytest.approx(float(logs[place, best].exp()))
-    assert found.position == row.asked[0]
+    surest = logs[list(row.asked)].max(1).values
+    assert found.position == row.asked[int(surest.argmax())]
     assert run(command.main, [str(folder), "--text", TEXTS[0], "--target", names[1]]) == 0
     page = opened(folder)
     assert page.locator("#answers .tokens small").count() == len(row.asked)
@@ -147,3 +148,32 @@ def test_classes_are_shown_where_they_are_predicted(
     assert "--target = 'nobody': is no class" in capsys.readouterr().err
     assert run(command.main, [str(folder), "--text", TEXTS[0], "--second", "1"]) == 2
     assert "--second: is 2 texts, but the model reads 1" in capsys.readouterr().err
+
+
+def test_an_answer_is_shown_where_it_begins_and_ends(
+    tmp_path: Path, shard_set: Path, deepspeed_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text, records = "1 plus 5 is 6", list[Any]()
+    for number in range(20):
+        answer = {"text": "6", "answer_start": text.index("6")}
+        asked = {"id": str(number), "question": "5 is", "context": text, "answers": [answer]}
+        records.append(asked)
+    (tmp_path / "data.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in records))
+    coder = Coder(load_tokenizer(shard_set / "tokenizer"), False, 24)
+    how = Labelling(TASKS["questions"], TASKS["questions"].config(), coder)
+    data = example_set(tmp_path / "data.jsonl", tmp_path / "set", how).folder
+    more = ["objective.kind=questions"]
+    folder = learned_run(tmp_path / "run", data, deepspeed_file, *more, steps=30)
+    trained = load(folder)
+    row = row_of("5 is", trained.tokenizer, trained.objective, second=text)
+    found = look(trained, row, classes=("start", "end"))
+    with torch.no_grad():
+        shares = trained.model(torch.tensor([row.ids]))[0].softmax(0)
+    best = shares[list(row.asked)].max()
+    assert found.target.probability == pytest.approx(float(best), abs=1e-6)
+    assert found.tokens[found.position] == "6"
+    words = [str(folder), "--text", "5 is", "--target", "end"]
+    assert run(command.main, [*words, "--second", text]) == 0
+    assert '<b class="piece">end</b>' in (folder / command.PAGE).read_text()
+    assert run(command.main, words) == 2
+    assert "the model reads a question and a text" in capsys.readouterr().err

@@ -18,7 +18,8 @@ from dslm.config.parse import parse
 from dslm.run.best import best
 from dslm.tasks.coder import Coder
 from dslm.tasks.example_set import Labelling, example_set
-from dslm.tasks.questions import Questions, QuestionsConfig
+from dslm.tasks.questions import Questions
+from dslm.tasks.questions_settings import QuestionsConfig
 from dslm.tasks.registry import TASKS
 from dslm.tokenizers.load import load_tokenizer
 

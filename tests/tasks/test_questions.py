@@ -32,7 +32,8 @@ from dslm.sampling.stream import ordered
 from dslm.tasks.example import Example, Prediction
 from dslm.tasks.example_set import example_set, summary
 from dslm.tasks.passages import BEHIND, CANDIDATE, END, NONE, START, unpacked
-from dslm.tasks.questions import Questions, QuestionsConfig
+from dslm.tasks.questions import Questions
+from dslm.tasks.questions_settings import QuestionsConfig
 from dslm.tokenizers.tokenizer import Tokenizer
 from dslm.tokenizers.vocabulary import Vocabulary
 from dslm.train.batches import evaluation_rows
