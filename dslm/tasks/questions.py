@@ -272,7 +272,7 @@ def _questions(
             if parts:
                 yield whole, parts
             whole, parts = reference, []
-        parts.append((reference["token"], one.found))
+        parts.append((reference["token"], _Found(*one.found)))  # a list, from another rank
     if parts:
         yield whole, parts
 
