@@ -17,7 +17,10 @@ from dslm.inference.selection import Selected
 from dslm.run.results import add_evaluation
 
 OWN = ("harness", "harness_path", "num_fewshot", "limit")
-OTHERS = ("data", "predictions", "task", "shots", "shots_from")
+OTHERS = (
+    *("data", "predictions", "task", "shots", "shots_from"),
+    *("max_new_tokens", "beams", "length_penalty", "stop", "batch"),
+)
 """Options of other ways to measure a run."""
 
 

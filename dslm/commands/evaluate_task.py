@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 from dslm.commands.kept import keep, used
 from dslm.commands.model_options import text_for
+from dslm.commands.task_options import check_made
 from dslm.environment import World
 from dslm.errors import Problems, UserError
 from dslm.files.whole import write_text
@@ -53,7 +55,7 @@ def evaluate_task(
     from dslm.inference.trained import load_selected
 
     classes = classes_of(model.folder.path, task)
-    with _examples(model, task, options.data, classes, shots) as shards:
+    with _examples(model, task, options, classes, shots) as shards:
         trained = load_selected(model, world)
         with Progress(shards.documents, "examples", "evaluating") as progress:
             scored = score(trained, task, shards, classes, progress.advance, writing)
@@ -62,7 +64,7 @@ def evaluate_task(
         wrong = errors_of_task(trained, task, shards, classes, predictions, scored.losses)
     if options.predictions:
         shown = (task.written(one, classes) for one in scored.predictions)
-        lines = (json.dumps(one, ensure_ascii=not task.writes) for one in shown)
+        lines = (json.dumps(one, ensure_ascii=False) for one in shown)
         write_text(options.predictions, "".join(f"{line}\n" for line in lines))
     figures = {"loss": scored.loss, **{name: one.value for name, one in scored.estimates.items()}}
     if options.json:
@@ -100,11 +102,17 @@ def _signatures(estimates: dict[str, Estimate]) -> list[tuple[str, str]]:
 
 @contextmanager
 def _examples(
-    model: Selected, task: Task, data: Path, classes: tuple[str, ...], shots: Sequence[Record]
+    model: Selected,
+    task: Task,
+    options: Namespace,
+    classes: tuple[str, ...],
+    shots: Sequence[Record],
 ) -> Iterator[ShardSet]:
     """The examples of a shard set, or those made of a file of records for as long as needed."""
+    data: Path = options.data
     if not data.is_file():
         found = Problems()
+        found.problems += check_made(options)
         shards = text_for(model, data, found)
         if shards is None or found.problems:
             raise UserError(*found.problems)
@@ -116,5 +124,5 @@ def _examples(
     how = Labelling(type(task), task.settings, coder, classes)
     with TemporaryDirectory(prefix="dslm-examples-") as folder:
         made = example_set(data, Path(folder) / "set", how)
-        print(*summary(data, made), sep="\n")
+        print(*summary(data, made), sep="\n", file=sys.stderr)
         yield made

@@ -5,9 +5,11 @@ Nothing here needs torch.
 
 from __future__ import annotations
 
+import shlex
 from argparse import Namespace
 from dataclasses import asdict, replace
 from itertools import islice
+from typing import Any
 
 from dslm.commands.cli import Parser, typed_path
 from dslm.config.overrides import merge, parse_words
@@ -48,10 +50,18 @@ def for_task(model: Selected, options: Namespace, found: Problems) -> Selected:
     needs_head = issubclass(kind, Task) and kind.model(config.settings).get("classes") != 0
     if needs_head and not isinstance(model.objective, kind):
         rule = "needs scores of classes, which the run does not have"
-        fix = f"train it for them: launch/fine_tune.py {model.folder.path} --task {options.task} …"
+        run = shlex.quote(str(model.folder.path))
+        fix = f"train it for them: launch/fine_tune.py {run} --task {options.task} …"
         found.problems.append(Problem("--task", config.kind, rule, fix))
-    else:
-        found.problems += check_objective(config, model.config.model)
+    elif needs_head and (rule := _other_classes(model, config.settings)):
+        found.problems.append(Problem(f"{KEY}{config.kind}.labels", config.settings.labels, rule))
+    elif check_objective(config, model.config.model):
+        rule = f"is nothing that the model of {model.folder.path} can do"
+        wanted = ", ".join(
+            f"{one.where} = {one.found!r}" for one in check_objective(config, model.config.model)
+        )
+        fix = f"use a run that is not of {wanted}"
+        found.problems.append(Problem("--task", config.kind, rule, fix))
     if len(found.problems) > known:
         return model
     changed = replace(model.config, objective=config)
@@ -64,6 +74,12 @@ def for_task(model: Selected, options: Namespace, found: Problems) -> Selected:
     return model if objective is None else replace(model, config=changed, objective=objective)
 
 
+def _other_classes(model: Selected, settings: Any) -> str:
+    """Why labels are not those that the run has learned; nothing if they are."""
+    learned = getattr(model.objective.settings, "labels", None)
+    return "" if getattr(settings, "labels", None) == learned else f"the run has learned {learned}"
+
+
 def shots(options: Namespace, task: Task | None, found: Problems) -> list[Record]:
     """The solved records; what is wrong is noted."""
     if options.shots < 0:
@@ -72,12 +88,29 @@ def shots(options: Namespace, task: Task | None, found: Problems) -> list[Record
     elif bool(options.shots) != (options.shots_from is not None):
         fix = "give both --shots N and --shots-from FILE, or neither"
         found.problems.append(Problem("--shots", options.shots, "needs the records", fix))
+    elif options.shots and task is None and options.task is None:
+        rule, fix = "are put before the records of a task", "say which: --task choice"
+        found.problems.append(Problem("--shots", options.shots, rule, fix))
     elif options.shots and task is not None and not task.takes_shots:
         rule = f"a model of {task.kind} is trained for it"
         found.problems.append(Problem("--shots", options.shots, rule, "leave it out"))
+    elif options.shots and options.data and options.data.resolve() == options.shots_from.resolve():
+        rule = "is what is asked: some records would stand behind their own answers"
+        fix = "give other records"
+        found.problems.append(Problem("--shots-from", str(options.shots_from), rule, fix))
     elif options.shots:
         return found.collect(_first, options) or []
     return []
+
+
+def check_made(options: Namespace) -> list[Problem]:
+    """What cannot change examples that have been made; asked where ``--data`` is a shard set."""
+    given = {"--shots": options.shots, **dict.fromkeys(options.words)}
+    rule = f"does not change examples that are made, those of {options.data}"
+    fix = "give the file of records as --data, or leave it out"
+    return [
+        Problem(name, value, rule, fix) for name, value in given.items() if value or name[0] != "-"
+    ]
 
 
 def _first(options: Namespace) -> list[Record]:

@@ -6,14 +6,13 @@ The surer a model is of something wrong the higher its loss, whatever the task.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
 from typing import Any
 
 import numpy as np
 
 from dslm.inference.trained import Trained
 from dslm.objectives.batch import IGNORE
-from dslm.shards.labels import labels_of
+from dslm.shards.labels import labels_of, reference_of
 from dslm.shards.provenance import ProvenanceReader
 from dslm.shards.shard_set import ShardSet
 from dslm.tasks.base import Task
@@ -44,7 +43,7 @@ def errors_of_task(
         losses: of each example.
     """
     reader = ProvenanceReader(shards)
-    groups = _records(reader, len(losses), len(found))
+    groups = task.groups([reference_of(shards, number) for number in range(len(losses))])
     wrong = [number for number, one in enumerate(found) if not task.is_right(one)]
     highest = {number: max(losses[example] for example in groups[number]) for number in wrong}
     errors = []
@@ -56,14 +55,6 @@ def errors_of_task(
         cut = {key: _cut(text, LETTERS[key]) for key, text in zip(LETTERS, texts, strict=True)}
         errors.append({**cut, "loss": highest[number]})
     return {"records": len(found), "wrong": len(wrong), "errors": errors}
-
-
-def _records(reader: ProvenanceReader, examples: int, records: int) -> list[list[int]]:
-    """The examples of each record, which follow each other and are from one place."""
-    if examples == records:
-        return [[number] for number in range(examples)]
-    places = groupby(range(examples), key=lambda number: reader(number).place)
-    return [[*group] for _, group in places]
 
 
 def _between(trained: Trained, shards: ShardSet, example: int) -> Between:

@@ -55,7 +55,13 @@ def labels_of(shards: ShardSet, number: int) -> Float32Array:
 
 
 def reference_of(shards: ShardSet, number: int) -> Any:
-    """What a prediction for a document of a labelled set is compared with, beyond its labels."""
+    """What a prediction for a document of a labelled set is compared with, beyond its labels.
+
+    Sets that were made before there were references have none.
+    """
     batch, row = shards.row_of(number)
-    begin, end = shards.column(batch, "reference_ends_at").read(row, row + 2).tolist()
+    ends = shards.column(batch, "reference_ends_at")
+    if not ends.offset:
+        return None
+    begin, end = ends.read(row, row + 2).tolist()
     return orjson.loads(shards.column(batch, "references_at").read(begin, end).tobytes())

@@ -154,6 +154,14 @@ class Task(Objective):
         """
         raise NotImplementedError
 
+    def groups(self, references: Sequence[Any]) -> list[list[int]]:
+        """The examples that each prediction of `of_records` is about; here one each.
+
+        Args:
+            references: `Example.reference` of each example of a set, in order.
+        """
+        return [[number] for number in range(len(references))]
+
     def of_records(
         self, found: Sequence[Prediction], references: Sequence[Any]
     ) -> Sequence[Prediction]:

@@ -26,7 +26,15 @@ from dslm.objectives.completion import Continue
 from dslm.sampling.stream import Samples
 from dslm.tasks.base import Task
 from dslm.tasks.coder import Coder
-from dslm.tasks.example import Between, Example, Prediction, Record, UnusableError, field_of
+from dslm.tasks.example import (
+    Between,
+    Example,
+    Prediction,
+    Record,
+    UnusableError,
+    field_of,
+    following,
+)
 from dslm.tasks.template import fill
 
 if TYPE_CHECKING:
@@ -52,8 +60,8 @@ class ChoiceConfig:
     """The field of the options, a list, or their fields' names with commas between them. The list
     may be one of texts beside one of their names: {"text": […], "label": […]}."""
     answer: str = "answer"
-    """The field of the right one: its number from 0, its name, the letter A for the first, B for
-    the second and so on, or its text."""
+    """The field of the right one: its name, if they have names; else its number from 0, its text,
+    or A for the first, B for the second and so on."""
 
 
 class Choice(Task):
@@ -157,15 +165,19 @@ class Choice(Task):
         right = (learned != IGNORE).any(1).tolist()
         return [*map(Prediction, right, sums)]
 
+    def groups(self, references: Sequence[Any]) -> list[list[int]]:
+        """The options of each record."""
+        return following([reference["option"] == 0 for reference in references])
+
     def of_records(
         self, found: Sequence[Prediction], references: Sequence[Any]
     ) -> list[Prediction]:
-        """The number of the right option, and of each one its log-probability and its bytes."""
+        """Which option is right, and the log-probability of each one."""
         made = list[Prediction]()
-        for one, reference in zip(found, references, strict=True):
-            if reference["option"] == 0:
-                made.append(Prediction(reference["right"], []))
-            made[-1].found.append((one.found, len(reference["text"].encode())))
+        for group in self.groups(references):
+            options = {"options": [references[n]["text"] for n in group]}
+            right, logs = references[group[0]]["right"], [found[n].found for n in group]
+            made.append(Prediction({"right": right, **options}, {"logs": logs, **options}))
         return made
 
     def scores(
@@ -175,9 +187,9 @@ class Choice(Task):
 
         The confidence is the share of the chosen option in the probability of all of them.
         """
-        sums = [np.array([log for log, _ in one.found]) for one in found]
-        sizes = [np.array([size for _, size in one.found]) for one in found]
-        gold = [one.gold for one in found]
+        sums = [np.array(one.found["logs"]) for one in found]
+        sizes = [np.array([len(text.encode()) for text in one.gold["options"]]) for one in found]
+        gold = [one.gold["right"] for one in found]
         chosen = [[int(one.argmax()) for one in sums]]
         chosen += [[int((a / b).argmax()) for a, b in zip(sums, sizes, strict=True)]]
         right = [np.equal(gold, one).astype(float) for one in chosen]
@@ -195,19 +207,23 @@ class Choice(Task):
 
     def is_right(self, found: Prediction) -> bool:
         """Whether the likeliest option is the right one."""
-        return bool(self.named(found.found, ())["option"] == found.gold)
+        return bool(_likeliest(found.found) == found.gold["right"])
 
     def told(self, side: Any, classes: Sequence[str], between: Between) -> str:
-        """The number of the option, from 1."""
-        number = side if isinstance(side, int) else self.named(side, classes)["option"]
-        return f"option {number + 1}"
+        """The option, with its number from 1."""
+        number = side["right"] if "right" in side else _likeliest(side)
+        return f"{number + 1}: {side['options'][number]}"
 
     def named(self, numbers: Any, classes: Sequence[str]) -> Any:
         """The number of the right option, or of the likeliest with what all of them got."""
-        if isinstance(numbers, int):
-            return numbers
-        logs = [log for log, _ in numbers]
-        return {"option": logs.index(max(logs)), "log_probabilities": logs}
+        if "right" in numbers:
+            return numbers["right"]
+        return {"option": _likeliest(numbers), "log_probabilities": numbers["logs"]}
+
+
+def _likeliest(side: Any) -> int:
+    found: int = side["logs"].index(max(side["logs"]))
+    return found
 
 
 def _calibration_error(rows: Any) -> float:
@@ -226,16 +242,26 @@ def _options(settings: ChoiceConfig, record: Record) -> tuple[list[str], int]:
         value: Any = [field_of(record, key.strip()) for key in settings.options.split(",")]
     else:
         value = field_of(record, settings.options)
-    names: Any = LETTERS
+    names: Any = None
     if isinstance(value, dict):
         value, names = value.get("text"), value.get("label")
-    if not isinstance(value, list) or len(value) < 2 or "" in value:
+    texts = isinstance(value, list) and all(_is_text(one) for one in value)
+    if not texts or len(value) < 2:
         raise UnusableError(f"its {settings.options} are no list of two or more texts")
     options, answer = [*map(str, value)], field_of(record, settings.answer)
-    names = [*map(str, names)][: len(options)] if names is not None else []
-    for among in (options, names, [*map(str, range(len(options)))]):
-        if not isinstance(answer, int) and str(answer) in among:
-            return options, among.index(str(answer))
-    if isinstance(answer, int) and 0 <= answer < len(options):
-        return options, int(answer)
+    if not _is_text(answer):
+        raise UnusableError(f"its {settings.answer} is none of its options")
+    if isinstance(names, list) and len(names) == len(options):
+        among = [[*map(str, names)]]
+    else:
+        numbers = [*map(str, range(len(options)))]
+        among = [numbers] if isinstance(answer, int) else [options, [*LETTERS], numbers]
+    for known in among:
+        if (right := str(answer)) in known[: len(options)]:
+            return options, known.index(right)
     raise UnusableError(f"its {settings.answer} is none of its options")
+
+
+def _is_text(value: Any) -> bool:
+    """Whether a value can be read as a text that is not empty."""
+    return isinstance(value, (str, int, float)) and not isinstance(value, bool) and value != ""

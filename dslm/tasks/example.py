@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -44,6 +44,16 @@ class Prediction(NamedTuple):
     """What is right: the number of a class, a list of numbers, the text of an answer."""
     found: Any
     """What was predicted, in the same form."""
+
+
+def following(begins: Sequence[bool]) -> list[list[int]]:
+    """The numbers of examples, those of a record together, by whether each begins a record."""
+    groups = list[list[int]]()
+    for number, first in enumerate(begins):
+        if first:
+            groups.append([])
+        groups[-1].append(number)
+    return groups
 
 
 def field_of(record: Record, key: str) -> Any:

@@ -7,7 +7,7 @@ reads is read in windows that overlap, and the best answer of all of them is giv
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,7 +23,7 @@ from dslm.objectives.batch import IGNORE, Batch, as_batch, filled
 from dslm.sampling.stream import Samples
 from dslm.tasks.base import Task
 from dslm.tasks.coder import Coder
-from dslm.tasks.example import Between, Example, Prediction, Record, UnusableError
+from dslm.tasks.example import Between, Example, Prediction, Record, UnusableError, following
 from dslm.tasks.passages import (
     BEHIND,
     CANDIDATE,
@@ -143,6 +143,11 @@ class Questions(Task):
         flags[end] |= END
         return flags.astype(np.float32)
 
+    @classmethod
+    def smooths(cls, settings: QuestionsConfig) -> bool:
+        """No: an end is one of the tokens of a text, not of a few classes."""
+        return False
+
     def loss(self, outputs: Any, labels: Any) -> Tensor:
         """The mean cross-entropy of both ends among the tokens of a row, summed over the rows."""
         scores, flags = of_rows(outputs, labels)
@@ -181,6 +186,10 @@ class Questions(Task):
         rows = zip(*(one.tolist() for one in numbers), strict=True)
         return [Prediction(None, _Found(*row)) for row in rows]
 
+    def groups(self, references: Sequence[Any]) -> list[list[int]]:
+        """The windows of each question."""
+        return following([reference["token"] == 0 for reference in references])
+
     def of_records(
         self, found: Sequence[Prediction], references: Sequence[Any]
     ) -> list[Prediction]:
@@ -189,7 +198,12 @@ class Questions(Task):
         There is none where even the window that says so least is surer of that (as in BERT's own
         ``run_squad.py``).
         """
-        return [self._of_windows(*one) for one in _questions(found, references)]
+        made = list[Prediction]()
+        for group in self.groups(references):
+            # Between ranks the parts of a prediction have become a list.
+            parts = [(references[n]["token"], _Found(*found[n].found)) for n in group]
+            made.append(self._of_windows(references[group[0]], parts))
+        return made
 
     def _of_windows(self, whole: Mapping[str, Any], parts: list[tuple[int, _Found]]) -> Prediction:
         token, best = max(parts, key=lambda part: part[1].score)
@@ -218,8 +232,7 @@ class Questions(Task):
         self, found: Sequence[Prediction], classes: Sequence[str], seed: int, resamples: int = 1000
     ) -> dict[str, Estimate]:
         """F1 and exact match; where some questions have no answer, also F1 of those and others."""
-        version: Version = "2.0" if self.settings.unanswerable else "1.1"
-        how = self.settings.language, version
+        how = self.settings.language, self._version
         sides = [(one.found["predicted"], one.gold["answers"]) for one in found]
         rows = [(f1(*one, *how), exact_match(*one, *how), bool(one[1])) for one in sides]
         table = np.array(rows, np.float64)
@@ -234,13 +247,20 @@ class Questions(Task):
         """F1 and exact match."""
         return "f1", "exact_match"
 
+    @property
+    def _version(self) -> Version:
+        """Whose rules answers are compared by."""
+        return "2.0" if self.settings.unanswerable else "1.1"
+
     def is_right(self, found: Prediction) -> bool:
         """Whether one of the right answers is given."""
-        return found.found["predicted"] in (found.gold["answers"] or [""])
+        given, answers = found.found["predicted"], found.gold["answers"]
+        return exact_match(given, answers, self.settings.language, self._version) == 1
 
     def told(self, side: Any, classes: Sequence[str], between: Between) -> str:
         """The right answers, or the one given."""
-        return side["predicted"] if "predicted" in side else " / ".join(side["answers"])
+        text = side["predicted"] if "predicted" in side else " / ".join(side["answers"])
+        return text or "no answer"
 
     def named(self, numbers: Any, classes: Sequence[str]) -> Any:
         """The question with its answers, or what was answered."""
@@ -260,21 +280,6 @@ def _answers(settings: QuestionsConfig, record: Record, context: str) -> list[An
     if not answers and not settings.unanswerable:
         raise UnusableError("has no answer, as only unanswerable=true allows")
     return answers
-
-
-def _questions(
-    found: Sequence[Prediction], references: Sequence[Any]
-) -> Iterator[tuple[Mapping[str, Any], list[tuple[int, _Found]]]]:
-    """The reference of each question, and the windows of its text with their first tokens."""
-    whole, parts = dict[str, Any](), list[tuple[int, _Found]]()
-    for one, reference in zip(found, references, strict=True):
-        if reference["token"] == 0:
-            if parts:
-                yield whole, parts
-            whole, parts = reference, []
-        parts.append((reference["token"], _Found(*one.found)))  # a list, from another rank
-    if parts:
-        yield whole, parts
 
 
 def _mean(column: int, rows: Any, kind: int | None = None) -> float:

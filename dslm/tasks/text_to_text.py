@@ -21,6 +21,7 @@ import numpy as np
 from dslm.arrays import Float32Array, Int64Array
 from dslm.errors import DataError, Problem
 from dslm.metrics.bootstrap import Estimate
+from dslm.metrics.overlap import exact_match
 from dslm.metrics.written import written_scores
 from dslm.model.config import NO_BOTTLENECK, NO_CLASSES, ModelConfig
 from dslm.objectives.base import Context
@@ -224,6 +225,10 @@ class TextToText(Task):
         """What stands before each text that is learned."""
         return [self._read(ids[:begin]) for begin in labels[::2]]
 
+    def groups(self, references: Sequence[Any]) -> list[list[int]]:
+        """The chat of each answer, of which it may have several; the pair of a target."""
+        return [[number] for number, some in enumerate(references) for _ in some]
+
     def of_records(
         self, found: Sequence[Prediction], references: Sequence[Any]
     ) -> Sequence[Prediction]:
@@ -242,7 +247,7 @@ class TextToText(Task):
 
     def is_right(self, found: Prediction) -> bool:
         """Whether a text is one of the targets."""
-        return found.found in found.gold["targets"]
+        return any(exact_match(found.found, one) for one in found.gold["targets"])
 
     def drawn_labels(self, draws: np.random.Generator, classes: int, tokens: int) -> Float32Array:
         """The second half as a target."""

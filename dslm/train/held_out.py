@@ -120,6 +120,11 @@ def _figures(job: Job, shards: ShardSet, found: Sequence[Prediction]) -> dict[st
     assert isinstance(task, Task)
     assert labelled is not None
     references = [reference_of(shards, number) for number in range(len(found))]
+    if len(found) < shards.documents:
+        # What follows may be of the last record, which is then left out.
+        more = task.groups([*references, reference_of(shards, len(found))])
+        whole = len(found) if len(more[-1]) == 1 else more[-1][0]
+        found, references = found[:whole], references[:whole]
     try:
         records = list(task.of_records(found, references))
         scores = task.scores(records, labelled.classes, job.config.seed, resamples=0)

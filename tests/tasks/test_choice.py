@@ -16,10 +16,13 @@ from dslm.errors import UserError
 from dslm.inference.scoring import score
 from dslm.inference.selection import select
 from dslm.inference.trained import load, load_selected
+from dslm.objectives.base import Context
 from dslm.tasks.choice import Choice, ChoiceConfig
 from dslm.tasks.coder import Coder
-from dslm.tasks.example import UnusableError
+from dslm.tasks.example import Prediction, UnusableError
 from dslm.tasks.example_set import Labelling, example_set
+from dslm.tasks.registry import TASKS
+from dslm.tokenizers.vocabulary import Vocabulary
 
 RECORDS: list[dict[str, Any]] = [
     {"question": "1 plus 1 is", "options": ["2", "37", "1 plus 3"], "answer": 0},
@@ -32,6 +35,8 @@ UNUSABLE: list[tuple[dict[str, Any], str]] = [
     ({"answer": None}, "its answer is empty"),
     ({"options": ["1"]}, "its options are no list of two or more texts"),
     ({"options": ["1", ""]}, "its options are no list of two or more texts"),
+    ({"options": ["1", None]}, "its options are no list of two or more texts"),
+    ({"answer": True}, "its answer is none of its options"),
     ({"options": "1 2"}, "its options are no list of two or more texts"),
     ({"question": ""}, "its question is empty"),
     ({"question": "é"}, "character 'é' .* is not among the 17 characters of the tokenizer"),
@@ -73,11 +78,22 @@ def test_a_record_that_cannot_be_used_says_why(
             "choices",
             1,
         ),
+        ({"q": "7", "choices": {"text": ["1", "2"], "label": [1, 2]}, "key": 1}, "choices", 0),
+        ({"q": "7", "choices": {"text": ["1", "2"], "label": 5}, "key": 1}, "choices", 1),
         ({"q": "7", "choices": ["1", "0"], "key": "1"}, "choices", 0),
+        ({"q": "7", "choices": ["1", "0"], "key": 1}, "choices", 1),
         ({"q": "7", "choices": ["1", "2"], "key": "0"}, "choices", 0),
         ({"q": "7", "a": "1", "b": "2", "key": "B"}, "a, b", 1),
     ],
-    ids=["named options", "a text before a number", "a number as text", "a field each"],
+    ids=[
+        "names",
+        "names before places",
+        "no names",
+        "a text",
+        "a place",
+        "a place as text",
+        "fields",
+    ],
 )
 def test_options_and_answers_are_read_as_the_field_writes_them(
     record: dict[str, Any], settings: str, right: int, coder: Coder
@@ -114,13 +130,13 @@ def test_an_option_is_given_what_the_model_gives_its_tokens(run: Path, tmp_path:
             first = len(coder.begin) + len(before)
             logs = trained.model(torch.tensor([whole]))[0].log_softmax(-1)
             expected = sum(logs[i - 1, whole[i]].item() for i in range(first, len(whole)))
-            assert found[number][0] == pytest.approx(expected, abs=1e-4)
-            assert found[number][1] == len(option)
-            if number == gold:
+            assert found["logs"][number] == pytest.approx(expected, abs=1e-4)
+            if number == gold["right"]:
                 nats, tokens = nats - expected, tokens + len(whole) - first
-    assert [one.gold for one in scored.predictions] == [0, 1, 0]
+    assert [one.gold["right"] for one in scored.predictions] == [0, 1, 0]
+    assert [one.gold["options"] for one in scored.predictions] == [r["options"] for r in RECORDS]
     assert scored.loss == pytest.approx(nats / tokens, abs=1e-5)
-    sums = [np.array([log for log, _ in one.found]) for one in scored.predictions]
+    sums = [np.array(one.found["logs"]) for one in scored.predictions]
     right = np.mean([one.argmax() == gold for one, gold in zip(sums, [0, 1, 0], strict=True)])
     assert scored.estimates["accuracy"].value == pytest.approx(right)
 
@@ -141,10 +157,10 @@ def _options(chosen: Any, kind: str) -> Any:
 def test_a_run_of_text_is_measured_with_solved_records_before_each(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    data = written(tmp_path / "a.jsonl", RECORDS)
+    data, solved = (written(tmp_path / f"{name}.jsonl", RECORDS) for name in ("a", "solved"))
     out = tmp_path / "predictions.jsonl"
     words = [str(run), "--task", "choice", "--data", str(data), "--json"]
-    words += ["--shots", "2", "--shots-from", str(data), "--predictions", str(out)]
+    words += ["--shots", "2", "--shots-from", str(solved), "--predictions", str(out)]
     dispatch(["evaluate", *words, "objective.choice.between= is ", "objective.choice.separator= "])
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert found["records"] == 3
@@ -161,10 +177,10 @@ def test_a_run_of_text_is_measured_with_solved_records_before_each(
 
 
 def test_everything_that_is_wrong_is_told_at_once(run: Path, tmp_path: Path) -> None:
-    data = written(tmp_path / "a.jsonl", RECORDS)
+    data, solved = (written(tmp_path / f"{name}.jsonl", RECORDS) for name in ("a", "solved"))
     words = [str(run), "--data", str(data), "--task", "choice"]
     with pytest.raises(UserError) as caught:
-        dispatch(["evaluate", *words, "steps=5", "--shots", "9", "--shots-from", str(data)])
+        dispatch(["evaluate", *words, "steps=5", "--shots", "9", "--shots-from", str(solved)])
     assert [problem.where for problem in caught.value.problems] == ["steps=5", "--shots-from"]
     with pytest.raises(UserError) as caught:
         dispatch(["evaluate", *words, "objective.choice.option=a"])
@@ -175,3 +191,37 @@ def test_everything_that_is_wrong_is_told_at_once(run: Path, tmp_path: Path) -> 
         dispatch(["evaluate", *words[:-1], "tagging"])
     (problem,) = caught.value.problems
     assert "fine_tune.py" in problem.fix
+    with pytest.raises(UserError) as caught:
+        dispatch(["evaluate", *words, "--shots", "1", "--shots-from", str(data)])
+    (problem,) = caught.value.problems
+    assert "behind their own answers" in problem.rule
+
+
+def test_examples_that_are_made_are_not_changed(
+    run: Path, coder: Coder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, solved = (written(tmp_path / f"{name}.jsonl", RECORDS) for name in ("a", "solved"))
+    made = example_set(data, tmp_path / "set", Labelling(Choice, ChoiceConfig(), coder)).folder
+    words = ["evaluate", str(run), "--task", "choice", "--data", str(made), "--json"]
+    dispatch(words)
+    whole = json.loads(capsys.readouterr().out)
+    assert whole["records"] == 3
+    more = ["--shots", "1", "--shots-from", str(solved), "objective.choice.between=-"]
+    with pytest.raises(UserError) as caught:
+        dispatch([*words, *more])
+    wheres = [problem.where for problem in caught.value.problems]
+    assert wheres == ["--shots", "objective.choice.between=-"]
+
+
+def test_predictions_and_their_examples_are_told_apart() -> None:
+    """Every kind of task: one group of examples for each prediction of a record."""
+    context = Context(48, 0, False, Vocabulary(9, {"eos": 1, "sep": 2, "cls": 3}, Path()))
+    parts = {
+        "choice": [{"option": n, "right": 0, "text": "a"} for n in (0, 1, 0, 1, 2)],
+        "text_to_text": [[{"targets": ["a"], "source": "b"}] * n for n in (1, 3, 2)],
+    }
+    for kind, references in parts.items():
+        task = TASKS[kind](TASKS[kind].config(), context)
+        count = sum(map(len, references)) if kind == "text_to_text" else len(references)
+        found = [Prediction(None, "a" if kind == "text_to_text" else 0.5)] * count
+        assert len(task.groups(references)) == len(task.of_records(found, references)), kind
