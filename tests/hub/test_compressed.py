@@ -97,7 +97,9 @@ def test_transformers_computes_what_calibration_left(
     tokenizer, how, reads = trained_tokenizers["bpe"], SCHEMES[scheme], list[Path]()
     run = make_run(tokenizer, **SHAPES["llama"])
     read = trained.read_weights
-    monkeypatch.setattr(trained, "read_weights", lambda path: reads.append(path) or read(path))
+    monkeypatch.setattr(
+        trained, "read_weights", lambda path, *more: reads.append(path) or read(path, *more)
+    )
     (tmp_path / "text").write_text("the quick brown fox " * 400)
     shards = shard([tmp_path / "text"], tmp_path / "set", ShardingConfig(tokenizer))[0]
     calibration = Calibration(shards, 16)

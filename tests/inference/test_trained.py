@@ -107,8 +107,8 @@ def test_a_model_is_read_without_being_drawn_or_held_twice(
 ) -> None:
     read: dict[str, torch.Tensor] = {}
 
-    def noted(folder: Path) -> dict[str, torch.Tensor]:
-        read.update(read_weights(folder))
+    def noted(folder: Path, layers: list[int]) -> dict[str, torch.Tensor]:
+        read.update(read_weights(folder, layers))
         return read
 
     monkeypatch.setattr("dslm.inference.trained.read_weights", noted)

@@ -35,7 +35,7 @@ class Mixed(TorchFunctionMode):
         self, function: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         result = function(*args, **(kwargs or {}))
-        if function is F.scaled_dot_product_attention and args[2].shape[-1] == 8:
+        if function is F.scaled_dot_product_attention and args[2].shape[-1] == args[1].shape[-1]:
             self.found.append((args[2], result))
         return result
 

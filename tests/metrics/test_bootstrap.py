@@ -68,7 +68,7 @@ def test_a_metric_of_several_numbers_a_record_gets_an_interval() -> None:
 def test_resamples_without_a_value_are_left_out() -> None:
     pairs = np.array([[1.0, 2.0], [2.0, 4.0]])
     found = estimate(pairs, lambda rows: pearson(rows[:, 0], rows[:, 1]), seed=1, resamples=50)
-    assert found == pytest.approx((1, 1, 1, 2))
+    assert found[:4] == pytest.approx((1, 1, 1, 2))
     alike = estimate(pairs, lambda rows: math.nan, seed=1, resamples=5)
     assert all(map(math.isnan, alike[:3]))
 
