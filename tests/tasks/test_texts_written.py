@@ -37,7 +37,7 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_letters(tmp_path_factory.mktemp("letters") / "tokenizer")
 
 
-STEPS = {"one text": (150, 5e-3), "prefix": (150, 5e-3), "two stacks": (200, 3e-3)}
+STEPS = {"one text": (150, 5e-3), "prefix": (150, 5e-3), "two stacks": (350, 3e-3)}
 """With which rate each is learned."""
 
 
