@@ -16,7 +16,7 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from dslm.environment import error_file
 from dslm.errors import (
@@ -30,7 +30,6 @@ from dslm.errors import (
     suggest,
 )
 from dslm.launchers import leave_message
-from dslm.run.best import Step
 
 MISSING = "the following arguments are required: "
 COMPLAINT = re.compile(r"argument ([^:]+): (.+)", re.DOTALL)
@@ -41,7 +40,7 @@ def typed_path(text: str) -> Path:
     return Path(os.path.expanduser(text))
 
 
-def typed_step(text: str) -> Step:
+def typed_step(text: str) -> int | Literal["best"]:
     """The step of a checkpoint, or ``best``."""
     return "best" if text == "best" else int(text)
 

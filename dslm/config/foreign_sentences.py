@@ -123,7 +123,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "leave it out; to start over choose another run=, or remove the folder first",
     ),
     "data_seed": ("seed decides the order of the data too", "write seed=…"),
-    "label_smoothing label_smoothing_factor z_loss aux_loss": (
+    "z_loss aux_loss": (
         "the loss is the plain cross-entropy",
         "leave it out",
     ),

@@ -23,6 +23,11 @@ SAME_MEANING = {
     "keep": "save_total_limit keep_last max_checkpoints keep_last_n total_limit num_to_keep",
     "keep_best": "load_best_model_at_end save_best",
     "best_by": "metric_for_best_model",
+    "label_smoothing": "label_smoothing_factor",
+    "layer_rate_decay": "layerwise_lr_decay layer_decay llrd",
+    "lora.rank": "lora_rank lora_r",
+    "lora.alpha": "lora_alpha",
+    "lora.targets": "lora_target_modules target_modules",
     "patience": "early_stopping_patience early_stopping",
     "pipeline_stages": "pipeline_model_parallel_size pipeline_parallel_size pp num_stages "
     "pipe_parallel_size pipeline_parallel",

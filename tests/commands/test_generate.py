@@ -51,9 +51,12 @@ def test_a_file_gives_what_its_prompts_give_one_by_one(
     file = lines_of(tmp_path / "prompts.jsonl", PROMPTS)
     together = ask("--prompts", file, *way.split())
     single = [line for prompt in PROMPTS for line in ask("--prompt", prompt, *way.split())]
-    assert together == ask("--prompts", file, "--batch", "3", *way.split())
-    for line, alone in zip(together, single, strict=True):
-        assert line.pop("score", 0) == pytest.approx(alone.pop("score", 0), abs=1e-5)
+    by_three = ask("--prompts", file, "--batch", "3", *way.split())
+    for line, other, alone in zip(together, by_three, single, strict=True):
+        score = pytest.approx(line.pop("score", 0), abs=1e-5)
+        assert score == other.pop("score", 0)
+        assert score == alone.pop("score", 0)
+        assert line == other
         assert {**line, "number": 0} == alone
         assert line["text"].startswith(line["prompt"])
     numbers = [(line["number"], line["sample"]) for line in together]

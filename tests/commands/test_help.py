@@ -39,7 +39,7 @@ def test_help_of_a_preset_shows_every_key_with_its_value(
     assert lines[0].startswith(f"{preset}: ")
     reported = {line.split()[0] for line in lines if line.startswith("  ") and line[2] != " "}
     groups = {"model", "data", "data.augmentation", "objective", "schedule"}
-    groups |= {"bad_steps", "float8", "quantization"}
+    groups |= {"bad_steps", "float8", "lora", "quantization"}
     groups |= {f"objective.{kind}" for kind in LEARNED}
     assert reported == keys(RunConfig).keys() - groups
     layers = PRESETS[preset]().get("model", {}).get("layers")

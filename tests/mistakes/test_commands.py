@@ -143,7 +143,7 @@ MISTAKES = [
     Mistake("hub import shards runs/new", "has no config.json", "give the folder with config.json"),
     Mistake("hub import text.txt runs/new", "is a file", "give the folder with config.json"),
     Mistake("hub import nada/model/x runs/new", "does not exist", "give the folder of the model"),
-    Mistake("hub import t5 runs/new", "model_type = 't5'", "it has gpt2, llama"),
+    Mistake("hub import rwkv runs/new", "model_type = 'rwkv'", "it has gpt2, llama"),
     Mistake("hub import exported runs/new", "exported: holds no weights", "model.safetensors"),
     Mistake("hub import exported runs/b", "is not a tokenizer", "preprocess/train_tokenizer.py"),
     Mistake("hub import exported runs/a", "runs/a: is there already", "choose another RUN"),
@@ -215,7 +215,7 @@ def place(
     before = Path.cwd()
     os.chdir(folder)
     try:
-        for name in ("runs", "shards", "exported", "t5"):
+        for name in ("runs", "shards", "exported", "rwkv"):
             Path(name).mkdir()
         shutil.copytree(shard_set, "shards/text")
         shutil.copytree(make_shards("another alphabet " * 40), "shards/other")
@@ -243,7 +243,7 @@ def place(
         Path("text.txt").write_text("1 plus 1 is 2.\n")
         write_prompts(Path("p"))
         Path("exported/config.json").write_text('{"model_type": "gpt2"}')
-        Path("t5/config.json").write_text('{"model_type": "t5"}')
+        Path("rwkv/config.json").write_text('{"model_type": "rwkv"}')
     finally:
         os.chdir(before)
     return folder
