@@ -100,6 +100,11 @@ def check_learning(model: ModelConfig, stages: int, tuning: Tuning) -> list[Prob
     There no gradient reaches a stage without, and all have as many groups of weights, see
     `dslm.parallel.optimizers.as_many`: two, or two for each block where each has a rate of its own.
     """
+    idle = [part.stage for part in parts(model, stages, tuning) if not part.learned]
+    if tuning.lora.rank and idle:
+        rule = f"leaves stage {idle[0]} of the pipeline nothing to learn"
+        fix = "adapt maps of all blocks, such as attention, or use fewer pipeline_stages"
+        return [Problem("lora.targets", tuning.lora.targets, rule, fix)]
     if stages == 1 or not tuning.words:
         rule = "leaves a model nothing to learn"
         nothing = [Problem("frozen", tuning.frozen, rule, "freeze less")]

@@ -83,6 +83,17 @@ def test_both_stages_of_a_pipeline_learn_in_as_many_groups_or_it_is_refused(
     assert {len(as_many(each, most)) for each in groups} == {most}
 
 
+def test_adapters_that_leave_a_stage_of_a_pipeline_nothing_to_learn_are_refused() -> None:
+    config = shape("encoder-decoder", layers=2)
+    few = Tuning(lora=LoraConfig(rank=2, targets="cross_attention.ask"))
+    assert [part.learned > 0 for part in parts(config, 2, few)] == [False, True]
+    (problem,) = check_learning(config, 2, few)
+    assert (problem.where, problem.found) == ("lora.targets", "cross_attention.ask")
+    assert problem.rule == "leaves stage 0 of the pipeline nothing to learn"
+    assert not check_learning(config, 1, few)
+    assert not check_learning(config, 2, Tuning(lora=LoraConfig(rank=2)))
+
+
 def halves(config: ModelConfig, tuning: Tuning) -> tuple[list[Stage], list[Stage]]:
     """The layers of two pipeline stages."""
     layers = stages(config, 0, tuning=tuning)
