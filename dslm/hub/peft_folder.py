@@ -25,6 +25,7 @@ from dslm.hub.names import weights
 from dslm.hub.registry import family_of_model
 from dslm.inference.selection import Selected, select
 from dslm.inference.trained import stored_weights
+from dslm.model.config import ModelConfig
 from dslm.model.low_rank import ADAPTER
 
 PREFIX = "base_model.model."
@@ -65,7 +66,7 @@ def export_adapters(run: Path, folder: Path, step: int | None = None) -> Adapter
     lora = chosen.config.lora
     settings = {
         "peft_type": "LORA",
-        "task_type": "CAUSAL_LM" if chosen.config.model.attention == "causal" else None,
+        "task_type": _task_type(chosen.config.model),
         "base_model_name_or_path": None,
         "r": lora.rank,
         "lora_alpha": lora.scale * lora.rank,
@@ -80,6 +81,13 @@ def export_adapters(run: Path, folder: Path, step: int | None = None) -> Adapter
         write_json(target / "adapter_config.json", settings)
     load = f"peft.PeftModel.from_pretrained(base, {str(folder)!r})"
     return Adapters(run, chosen.step, len({*names}), load)
+
+
+def _task_type(model: ModelConfig) -> str | None:
+    """Which of its classes `peft` wraps a model in; of none that it knows the plain one."""
+    if model.encoder_layers:
+        return "SEQ_2_SEQ_LM"
+    return "CAUSAL_LM" if model.attention == "causal" else None
 
 
 def _tensors(chosen: Selected) -> tuple[dict[str, Tensor], bool]:

@@ -16,7 +16,7 @@ from helpers.hub import write_checkpoint
 from helpers.models import LLAMA, shaken
 from helpers.needs import oracle
 from torch import Tensor
-from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
+from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForSeq2SeqLM
 
 from dslm.commands.hub import main
 from dslm.config.parse import parse
@@ -37,6 +37,11 @@ SHAPES: dict[str, dict[str, Any]] = {
     "llama": {**LLAMA, "key_value_heads": 2},
     "bert": SHAPE,
 }
+T5: dict[str, Any] = {
+    **{"encoder_layers": 1, "positions": "relative", "norm": "rms", "bias": False, "padding": 30},
+    **{"attention_scale": False, "head_scale": True, "activation": "relu"},
+}
+OBJECTIVES = {"bert": "masked", "t5": "denoising"}
 LORA = {"rank": 3, "alpha": 7.0}
 
 
@@ -61,8 +66,9 @@ def made(
     """Makes a base and, from it, a run with adapters: ``made(kind, **lora)``."""
 
     def make(kind: str, **more: Any) -> tuple[Path, Transformer]:
-        objective = {"kind": "masked"} if kind == "bert" else None
-        base = make_run(trained_tokenizers["bpe"], objective=objective, **SHAPES[kind])
+        objective = {"kind": OBJECTIVES.get(kind, "causal")}
+        shape = {**SHAPES, "t5": T5}[kind]
+        base = make_run(trained_tokenizers["bpe"], objective=objective, **shape)
         return base, adapted(base, RunFolder(base.parent / "adapted"), {**LORA, **more})
 
     return make
@@ -95,6 +101,24 @@ def test_adapters_give_the_same_scores_apart_merged_and_with_peft(
     assert float((apart - scores(both)).abs().max()) <= 1e-5
     settings = json.loads((tmp_path / "alone" / "adapter_config.json").read_text())
     assert f"adapters of {len(settings['target_modules'])} maps, step 7" in capsys.readouterr().out
+
+
+@torch.no_grad()
+def test_peft_wraps_an_encoder_decoder_as_a_model_from_text_to_text(
+    made: Any, tmp_path: Path
+) -> None:
+    base, _ = made("t5", targets="all")
+    export_run(base, tmp_path / "base")
+    export_run(tmp_path / "adapted", tmp_path / "merged")
+    main(["export", str(tmp_path / "adapted"), str(tmp_path / "alone"), "--peft"])
+    plain, merged = (loaded(tmp_path / name, AutoModelForSeq2SeqLM) for name in ("base", "merged"))
+    given = {"input_ids": TOKENS, "decoder_input_ids": TOKENS[:, :9]}
+    before, wanted = plain(**given).logits, merged(**given).logits
+    peft = oracle("peft")
+    both = peft.PeftModel.from_pretrained(plain, str(tmp_path / "alone")).eval()
+    assert isinstance(both, peft.PeftModelForSeq2SeqLM)
+    assert float((wanted - before).abs().max()) > 1e-3
+    assert float((wanted - both(**given).logits).abs().max()) <= 1e-5
 
 
 def test_a_run_without_adapters_has_none_to_write(
