@@ -42,6 +42,10 @@ class Measured:
         """Whether two can be compared."""
         return (self.data, self.rows) == (other.data, other.rows)
 
+    def is_like(self, other: Measured) -> bool:
+        """Whether both are of the same rows, and the same metric decides."""
+        return self.is_of_the_rows_of(other) and self.by == other.by
+
     def beats(self, other: Measured) -> bool:
         """Whether this one is better than another of the same rows."""
         return self.rank(self.by) < other.rank(self.by)

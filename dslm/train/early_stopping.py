@@ -16,7 +16,8 @@ BEST, MISSES = "best_validation", "misses"
 class EarlyStopping:
     """The best measurement so far, and how many came after it.
 
-    Measurements of other rows are not compared with those before: counting begins anew.
+    Measurements of other rows, or by another metric, are not compared with those before: counting
+    begins anew.
 
     Args:
         config: the goals.
@@ -31,7 +32,7 @@ class EarlyStopping:
     def reason(self, found: Measured) -> str | None:
         """Why to stop after a measurement; `None` to go on."""
         config = self.config
-        if self.best is None or not found.is_of_the_rows_of(self.best) or found.beats(self.best):
+        if self.best is None or not found.is_like(self.best) or found.beats(self.best):
             self.best, self.misses = found, 0
         else:
             self.misses += 1

@@ -77,3 +77,13 @@ def test_a_run_that_is_resumed_stops_where_it_would_have(found: list[Measured], 
 def test_a_state_that_says_nothing_begins_anew(state: dict[str, Any]) -> None:
     stopping = EarlyStopping(config("patience=1"), state)
     assert stopping.reason(measured(1.0)) is None
+
+
+def test_another_metric_than_before_begins_the_count_anew() -> None:
+    before = EarlyStopping(config("patience=2"), {})
+    by_loss = [Measured(loss, "a", 9, {"f1": 0.9}) for loss in (1.0, 2.0)]
+    assert course(before, by_loss) == [False, False]
+    resumed = EarlyStopping(config("patience=2"), before.numbers())
+    found = [measured(3.0, 0.5), measured(3.0, 0.4), measured(3.0, 0.3)]
+    assert course(resumed, found) == [False, False, True]
+    assert resumed.best == found[0]
