@@ -24,6 +24,12 @@ NO_RUNS = ("scratch", "resume", "none", "random")
 """Words of other trainers for what happens without `KEY`."""
 FREE = ("dropout", "recompute", "initialization")
 """Settings of a model that say nothing about its weights."""
+MEANT = {
+    "head_width": "key_width",
+    "key_value_heads": "query_groups",
+    "feed_forward": "inner_width",
+}
+"""Those that may be left out, and what they come to then."""
 HEADS = ("transform", "pair_head", *NO_BOTTLENECK, *NO_CLASSES)
 OTHERS = ("attention", "layers", "vocabulary", *HEADS)
 """Those that may differ, because what both models have means the same in both: see
@@ -111,7 +117,7 @@ def check_init_from(source: SourceRun, model: ModelConfig, shards: ShardSet) -> 
     problems = [
         Problem(f"model.{key}", value, f"{source.run} has {before!r}", "leave it out")
         for (key, value), before in zip(asdict(model).items(), source.shape.values(), strict=True)
-        if value != before and key not in free
+        if value != before and key not in free and not _same(key, source.model, model)
     ]
     rule = shards.unlike(source.tokenizer_sha256, source.begin, source.run)
     if rule is None and TokenizerCard.load(shards.tokenizer).pair != source.pair:
@@ -120,3 +126,8 @@ def check_init_from(source: SourceRun, model: ModelConfig, shards: ShardSet) -> 
         fix = f"shard the text with --tokenizer {source.run}/tokenizer"
         problems.append(Problem("data.train", str(shards.folder), rule, fix))
     return problems
+
+
+def _same(key: str, before: ModelConfig, model: ModelConfig) -> bool:
+    """Whether a setting that is written in two ways means the same in two models."""
+    return key in MEANT and getattr(before, MEANT[key]) == getattr(model, MEANT[key])

@@ -74,6 +74,18 @@ def test_another_shape_is_refused_key_by_key(made: Any, source: Path) -> None:
     ]
 
 
+def test_what_is_left_out_is_the_same_as_what_it_comes_to(made: Any, source: Path) -> None:
+    words = ["fine_tune", f"init_from={source}", "model.key_value_heads=2"]
+    job = made("later", *words, "model.head_width=8", "model.feed_forward=64")
+    assert job.init_from is not None
+    other = ["model.key_value_heads=1", "model.head_width=4", "model.feed_forward=60"]
+    assert [line.split(":")[0] for line in wrong(made, *words[:2], *other)] == [
+        "model.head_width = 4",
+        "model.key_value_heads = 1",
+        "model.feed_forward = 60",
+    ]
+
+
 def test_a_causal_run_begins_with_the_layers_of_one_of_masks(made: Any, source: Path) -> None:
     causal = ["objective.kind=causal", "model.layers=1"]
     masked = made("masked", "fine_tune", f"init_from={source}", "objective.kind=masked")
