@@ -25,6 +25,8 @@ from dslm.tasks.example import Record
 
 TABLES = {".csv": ",", ".tsv": "\t"}
 """Endings of tables of text, and what stands between their fields."""
+LONGEST_FIELD = 2**31 - 1
+"""Characters of a field of such a table at most; Python's own limit is below that of many texts."""
 ARROW = (".arrow", ".ipc", ".feather")
 PACKED = (".gz", ".zst", ".bz2", ".xz")
 
@@ -72,6 +74,10 @@ def _json(path: Path) -> Iterator[Located]:
                 rule, fix = "begins like questions of SQuAD, but is no JSON", "get the file again"
                 raise DataError(Problem(str(path), None, rule, fix))
         if squad.is_squad(content):
+            if any(line.strip() for line in file):
+                rule = "holds more behind questions in SQuAD's layout"
+                fix = "write one file for each, or one record a line"
+                raise DataError(Problem(str(path), None, rule, fix))
             yield from enumerate(squad.flattened(content), 1)
             return
         for number, line in enumerate(chain([first], file), 1):
@@ -80,6 +86,7 @@ def _json(path: Path) -> Iterator[Located]:
 
 
 def _table(path: Path, between: str) -> Iterator[Located]:
+    csv.field_size_limit(LONGEST_FIELD)
     with _text(path) as file, io.TextIOWrapper(file, "utf-8-sig", newline="") as lines:
         reader = csv.DictReader(lines, delimiter=between, strict=True)
         try:

@@ -17,6 +17,7 @@ from dslm.errors import DataError
 from dslm.shards.labels import labels_of, reference_of
 from dslm.shards.shard_set import ShardSet
 from dslm.tasks.example_set import example_set
+from dslm.tasks.records import records
 from dslm.tokenizers.tokenizer import Tokenizer
 
 
@@ -148,3 +149,18 @@ def test_half_of_a_squad_file_is_one_clear_error(
     path = write(tmp_path / "a.json", json.dumps(nested(RECORDS), indent=indent)[:-20])
     with pytest.raises(DataError, match=r"a.json: begins like questions of SQuAD, but is no JSON"):
         example_set(path, tmp_path / "set", how(questioned))
+
+
+def test_what_follows_questions_in_the_layout_of_squad_is_not_left_out(
+    tmp_path: Path,
+) -> None:
+    line = json.dumps(nested(RECORDS))
+    assert [*records(write(tmp_path / "one.json", f"{line}\n\n"))]
+    with pytest.raises(DataError, match="holds more behind questions in SQuAD's layout"):
+        [*records(write(tmp_path / "two.json", f"{line}\n{line}\n"))]
+
+
+def test_a_field_of_a_table_is_of_any_length(tmp_path: Path) -> None:
+    text = "long " * 40_000
+    found = [*records(write(tmp_path / "a.csv", f"text,label\n{text},yes\nshort,no\n"))]
+    assert [one and one["text"] for _, one in found] == [text, "short"]
