@@ -35,7 +35,7 @@ from dslm.tasks.analysis import amounts, by_kind, confusion
 from dslm.tasks.base import Task
 from dslm.tasks.class_weights import ClassWeights
 from dslm.tasks.coder import Coder
-from dslm.tasks.example import Example, Prediction, Record, UnusableError, field_of
+from dslm.tasks.example import Example, Prediction, Record, UnusableError, field_of, text_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -124,7 +124,7 @@ class Classification(Task):
         A text that is longer than the model reads is cut at its end.
         """
         keys = [settings.text, *([settings.second] if settings.second else [])]
-        texts = [str(field_of(record, key)) for key in keys]
+        texts = [text_of(record, key) for key in keys]
         ids, cut = coder.framed([coder.ids(text) for text in texts])
         return [Example(ids, _numbers(settings, record, classes), "\n".join(texts), cut)]
 
@@ -250,7 +250,7 @@ def _labels(settings: ClassificationConfig, record: Record) -> list[Any]:
     value = record.get(settings.label)
     if settings.labels == "several":
         return value if isinstance(value, list) else []
-    return [] if value is None or value == "" else [value]
+    return [] if value is None or value == "" or isinstance(value, (list, dict)) else [value]
 
 
 def _numbers(settings: ClassificationConfig, record: Record, classes: Sequence[str]) -> list[float]:
@@ -266,6 +266,8 @@ def _numbers(settings: ClassificationConfig, record: Record, classes: Sequence[s
         return [amount]
     if settings.labels == "several" and not isinstance(value, list):
         raise UnusableError(f"its {settings.label} is no list")
+    if settings.labels == "one" and isinstance(value, (list, dict)):
+        raise UnusableError(f"its {settings.label} is no single class")
     numbers = [_number(settings, one, classes) for one in _labels(settings, record)]
     if settings.labels == "one":
         return [float(numbers[0])]

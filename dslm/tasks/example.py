@@ -66,3 +66,18 @@ def field_of(record: Record, key: str) -> Any:
     if value is None or value == "":
         raise UnusableError(f"has no {key}" if key not in record else f"its {key} is empty")
     return value
+
+
+def text_of(record: Record, key: str) -> str:
+    """A field of a record as text.
+
+    Raises:
+        UnusableError: it is not there, empty, or no text.
+    """
+    value = field_of(record, key)
+    if isinstance(value, (list, tuple, dict)):
+        raise UnusableError(f"its {key} is no text")
+    text = str(value)
+    if not text.strip():
+        raise UnusableError(f"its {key} is empty")
+    return text

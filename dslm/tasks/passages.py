@@ -18,7 +18,7 @@ from dslm.arrays import Int64Array
 from dslm.errors import DataError
 from dslm.objectives.batch import IGNORE
 from dslm.tasks.coder import Coder
-from dslm.tasks.example import Record, UnusableError, field_of
+from dslm.tasks.example import Record, UnusableError
 from dslm.tokenizers.offsets import visible_spans
 from dslm.tokenizers.tokenizer import Tokenizer
 
@@ -109,20 +109,6 @@ def _answer(text: Any, start: Any, key: str) -> Answer:
     if not isinstance(start, int) or isinstance(start, bool) or start < 0:
         raise UnusableError(f"one of its {key} has no answer_start")
     return Answer(text, start)
-
-
-def asked(record: Record, key: str) -> str:
-    """A text of a record in which there is something to read.
-
-    Raises:
-        UnusableError: it is not there, or empty.
-    """
-    value = field_of(record, key)
-    if not isinstance(value, str):
-        raise UnusableError(f"its {key} is no text")
-    if not value.strip():
-        raise UnusableError(f"its {key} is empty")
-    return value
 
 
 @dataclass(frozen=True)

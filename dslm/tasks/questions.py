@@ -23,7 +23,15 @@ from dslm.objectives.batch import IGNORE, Batch, as_batch, filled
 from dslm.sampling.stream import Samples
 from dslm.tasks.base import Task
 from dslm.tasks.coder import Coder
-from dslm.tasks.example import Between, Example, Prediction, Record, UnusableError, following
+from dslm.tasks.example import (
+    Between,
+    Example,
+    Prediction,
+    Record,
+    UnusableError,
+    following,
+    text_of,
+)
 from dslm.tasks.passages import (
     BEHIND,
     CANDIDATE,
@@ -32,7 +40,6 @@ from dslm.tasks.passages import (
     START,
     Answer,
     answers_of,
-    asked,
     at,
     flags_of,
     of_rows,
@@ -102,7 +109,7 @@ class Questions(Task):
         name = cls.name(settings, record)
         if name is None:
             raise UnusableError(f"has no {settings.id}")
-        question, context = (asked(record, key) for key in (settings.question, settings.context))
+        question, context = (text_of(record, key) for key in (settings.question, settings.context))
         text = passage(coder.tokenizer, context)
         answers = _answers(settings, record, context)
         tokens = text.covering(answers[0]) if answers else None

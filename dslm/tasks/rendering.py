@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dslm.tasks.coder import Coder
-from dslm.tasks.example import Example, Record, UnusableError, field_of
+from dslm.tasks.example import Example, Record, UnusableError, field_of, text_of
 from dslm.tasks.template import fill
 from dslm.tasks.text_to_text_settings import TextToTextConfig
 from dslm.tokenizers.chat import Turn, speaker, turns_of
@@ -203,21 +203,6 @@ def fitted(
     if not size:
         raise UnusableError(TOO_LONG)
     return ids, True
-
-
-def text_of(record: Record, key: str) -> str:
-    """A field of a record as text.
-
-    Raises:
-        UnusableError: it is not there, empty, or no text.
-    """
-    value = field_of(record, key)
-    if isinstance(value, (list, tuple, dict)):
-        raise UnusableError(f"its {key} is no text")
-    text = str(value)
-    if not text.strip():
-        raise UnusableError(f"its {key} is empty")
-    return text
 
 
 def _texts_of(record: Record, key: str) -> list[str]:

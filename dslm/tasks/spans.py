@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dslm.arrays import Int64Array
 from dslm.errors import DataError
 from dslm.metrics.entities import Entity, entities, over_characters, over_words, tags_of
 from dslm.objectives.batch import IGNORE
 from dslm.tasks.coder import Coder
 from dslm.tasks.example import Example, UnusableError
+from dslm.tokenizers.offsets import spans_of
 from dslm.tokenizers.tokenizer import Tokenizer
 
 Span = tuple[int, int]
@@ -112,13 +112,12 @@ def units(tokenizer: Tokenizer, text: str, ids: Sequence[int]) -> list[Unit]:
     Raises:
         UnusableError: its tokens cannot be placed in the text.
     """
-    if tokenizer.byte_lengths is None:
-        starts = tokenizer.token_spans(text)[:, 0]
-    else:
-        starts = _starts(text, tokenizer.byte_lengths[np.asarray(ids, np.int64)].astype(np.int64))
-    if starts.size != len(ids):
-        raise UnusableError("the places of its tokens are not known")
-    first = np.flatnonzero(np.diff(starts, prepend=-1) > 0)
+    try:
+        starts, ends = spans_of(tokenizer, text, np.asarray(ids, tokenizer.dtype)).T
+    except DataError:
+        raise UnusableError("the places of its tokens are not known") from None
+    before = np.maximum.accumulate(np.append(0, ends))[:-1]
+    first = np.flatnonzero((np.diff(starts, prepend=-1) > 0) & (starts >= before))
     found = []
     for token, (start, end) in zip(
         first.tolist(), pairwise([*starts[first].tolist(), len(text)]), strict=True
@@ -159,18 +158,6 @@ def _entity(span: Any) -> Entity:
     if type(start) is not int or type(end) is not int or not isinstance(label, str) or not label:
         raise UnusableError("a span of it is not start, end and label")
     return Entity(label, start, end)
-
-
-def _starts(text: str, sizes: Int64Array) -> Int64Array:
-    """The character that each token begins with, or within, by the bytes that tokens stand for."""
-    characters = np.cumsum([0, *(len(one.encode()) for one in text)])
-    begins = np.cumsum(sizes) - sizes
-    if int(sizes.sum()) != characters[-1]:
-        raise UnusableError("its tokens do not add up to its text")
-    found = np.searchsorted(characters, begins, side="right") - 1
-    begun = np.where(characters[found] == begins, found, 0)
-    starts: Int64Array = np.maximum.accumulate(begun)
-    return starts
 
 
 def _within(pieces: Sequence[Unit], room: int, found: Sequence[Entity]) -> list[Unit]:

@@ -25,7 +25,15 @@ from dslm.tasks.analysis import by_kind, confusion
 from dslm.tasks.base import Task
 from dslm.tasks.class_weights import ClassWeights
 from dslm.tasks.coder import Coder
-from dslm.tasks.example import Between, Example, Prediction, Record, UnusableError, field_of
+from dslm.tasks.example import (
+    Between,
+    Example,
+    Prediction,
+    Record,
+    UnusableError,
+    field_of,
+    text_of,
+)
 from dslm.tasks.spans import Placed, as_spans, example_of, kinds_in, placed, tags_that_may_occur
 
 ENTITY = re.compile(r"O|[BIES]-.+")
@@ -88,7 +96,7 @@ class Tagging(Task):
         Words that the model cannot read any more are left out, and the example counts as shortened.
         """
         if _has_spans(settings, record):
-            text = str(field_of(record, settings.text))
+            text = text_of(record, settings.text)
             return [example_of(text, record[settings.spans], classes, coder)]
         words = _listed(field_of(record, settings.words))
         tags = _listed(field_of(record, settings.tags))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dslm.tasks.example import Record, field_of
+from dslm.tasks.example import Record, text_of
 
 FIELD = re.compile(r"\{(\w+)\}")
 
@@ -13,6 +13,6 @@ def fill(template: str, record: Record) -> str:
     """The text with what the fields of a record hold; other braces stay as they are.
 
     Raises:
-        UnusableError: the record has no such field, or nothing in it.
+        UnusableError: the record has no such field, or no text in it.
     """
-    return FIELD.sub(lambda found: str(field_of(record, found[1])), template)
+    return FIELD.sub(lambda found: text_of(record, found[1]), template)

@@ -29,16 +29,32 @@ def visible_spans(tokenizer: Tokenizer, text: str) -> Int64Array:
     Raises:
         DataError: the tokenizer does not say where its ids come from.
     """
-    ids = tokenizer.encode([text])[0]
+    spans = spans_of(tokenizer, text, tokenizer.encode([text])[0])
+    return _without_space(text, _with_marks(text, spans))
+
+
+def spans_of(tokenizer: Tokenizer, text: str, ids: Tokens) -> Int64Array:
+    """The characters of a text that each of its ids stands for, white space among them, [ids, 2].
+
+    Args:
+        tokenizer: of any kind.
+        text: what it has read.
+        ids: what it made of it.
+
+    Raises:
+        DataError: the tokenizer does not say where its ids come from.
+    """
     lengths = tokenizer.byte_lengths
     spans = tokenizer.token_spans(text) if lengths is None else _by_bytes(text, lengths[ids])
     whole = len(spans) == ids.size and (
         not ids.size or 0 <= spans.min() <= spans.max() <= len(text)
     )
+    if lengths is not None:
+        whole = whole and int(lengths[ids].sum(dtype=np.int64)) == len(text.encode())
     if not whole or (spans[:, 0] > spans[:, 1]).any():
         rule = "the tokenizer does not say from which characters its ids come"
         raise DataError(Problem(f"text {text[:40]!r}", None, rule))
-    return _without_space(text, _with_marks(text, spans))
+    return spans
 
 
 def _by_bytes(text: str, lengths: Tokens) -> Int64Array:

@@ -105,9 +105,12 @@ BAD: list[tuple[str, Any, str]] = [
     ("classification", {"label": "pos"}, "has no text"),
     ("classification", {"text": "", "label": "pos"}, "its text is empty"),
     ("classification", {"text": "a", "label": None}, "its label is empty"),
+    ("classification", {"text": ["a", "b"], "label": "pos"}, "its text is no text"),
+    ("classification", {"text": "a", "label": ["pos", "neg"]}, "its label is no single class"),
     ("classification", ["a", "b"], "cannot be read"),
     ("tagging", {"words": ["a", "b"], "tags": ["O"]}, "has 2 words but 1 tags"),
     ("tagging", {"words": ["a"]}, "has no tags"),
+    ("tagging", {"text": ["a"], "spans": [[0, 1, "x"]]}, "its text is no text"),
 ]
 
 

@@ -85,7 +85,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"id": "x", "context": TEXT, "answers": []}, "has no question"),
     ({**RECORDS[0], "id": "x", "context": " \n"}, "its context is empty"),
     ({**RECORDS[0], "id": "x", "context": "\u0301\x07"}, "its text has no tokens"),
-    ({**RECORDS[0], "id": "x", "context": 7}, "its context is no text"),
+    ({**RECORDS[0], "id": "x", "context": [TEXT]}, "its context is no text"),
     ({**RECORDS[0], "id": "x", "question": "z " * 40}, "its question is longer than"),
     ({**RECORDS[0], "id": "x", "answers": None}, "has no answers"),
     ({**RECORDS[0], "id": "x", "answers": []}, "has no answer, as only unanswerable=true allows"),

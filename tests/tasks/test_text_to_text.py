@@ -178,6 +178,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"target": {"a": 1}}, "its target is no text"),
     ({"target": "a" * 16}, "its target leaves no room for a source|is longer than the model"),
     ({"tongue": None}, "its tongue is empty"),
+    ({"tongue": ["x"]}, "its tongue is no text"),
 ]
 
 
