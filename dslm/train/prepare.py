@@ -41,6 +41,7 @@ from dslm.run.folder import RunFolder, check_folder
 from dslm.run.init_from import SourceRun, check_init_from, open_source_run
 from dslm.sampling.order import Phase
 from dslm.sampling.stream import Stream
+from dslm.train.adapted import check_adapted
 from dslm.train.boards import check_boards
 from dslm.train.data import (
     Sources,
@@ -176,6 +177,8 @@ def prepare(
             newest = found.collect(newest_whole, folder)
             if newest and plan and deepspeed:
                 found.problems += check_optimizer(folder, newest, config, deepspeed)
+            if not folder.newest_step():
+                found.problems += check_adapted(config, source, compares=not found.problems)
     if found.problems or not (config and deepspeed and sources and objective and plan):
         raise UserError(*found.problems)
     job = _job(config, deepspeed, plan, sources, objective, world, source)

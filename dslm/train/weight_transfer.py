@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby, takewhile
 from math import prod
@@ -21,8 +21,9 @@ import torch
 from torch import Tensor
 
 from dslm.model.config import ModelConfig
+from dslm.model.heads import ClassHead
 from dslm.model.initial import Numbers
-from dslm.model.low_rank import merged_numbers
+from dslm.model.low_rank import ADAPTER, merged_numbers
 from dslm.model.stages import Stage, stages
 from dslm.model.transformer import Transformer
 from dslm.model.tuning import ALL, Tuning
@@ -54,6 +55,16 @@ class WeightTransfer:
             part for layer in groupby(self.shapes, _layer_index) for part in self._parts(*layer)
         )
         return [f"{count} × {part}" if count > 1 else part for part, count in parts.items()]
+
+    @property
+    def drawn_beside_adapters(self) -> list[str]:
+        """Those of `initialized` that are neither adapters nor the head of a task."""
+        others = {
+            name: shape
+            for name, shape in self.shapes.items()
+            if ADAPTER not in name and self.kinds[_layer_index(name)] != ClassHead.__name__
+        }
+        return replace(self, shapes=others).initialized
 
     def _parts(self, index: str, names: Iterator[str]) -> list[str]:
         """What is initialized of one layer."""

@@ -12,6 +12,7 @@ import pytest
 from helpers.deepspeed_json import deepspeed
 from helpers.launching import Ended, launch
 from helpers.questions import letters_in, lines, stories
+from helpers.untrained import untrained_run
 
 from dslm.commands.main import dispatch
 from dslm.config.parse import parse
@@ -53,7 +54,10 @@ def record(draw: random.Random) -> dict[str, Any]:
 
 @pytest.fixture(scope="module", params=KINDS)
 def trained(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, unigram: Path
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    unigram: Path,
+    deepspeed_file: Path,
 ) -> tuple[Ended, list[str]]:
     """Twenty steps on one rank, and the words that made them."""
     kind, folder = request.param, tmp_path_factory.mktemp(request.param)
@@ -69,6 +73,9 @@ def trained(
     words += [f"data.validation={data}", *KINDS[kind], "schedule.kind=constant"]
     words += ["schedule.warmup_steps=2", "evaluation_interval=5", "checkpoint_interval=5", "keep=1"]
     words += TUNED[kind].split()
+    if "lora.rank" in TUNED[kind]:  # adapters come to a model that is there
+        shape = ["model.heads=2", "model.layers=2", f"objective.kind={kind}", *KINDS[kind]]
+        words += [f"init_from={untrained_run(folder / 'base', data, deepspeed_file, *shape)}"]
     ended = launch(folder / "run", [*words, "steps=20"], deepspeed(0), 1)
     assert ended.code == 0, ended.messages
     return ended, words

@@ -182,3 +182,25 @@ def test_a_run_cannot_be_resumed_with_another_source(made: Any, source: Path) ->
     )
     (problem,) = wrong(made, *ROTARY)
     assert problem.startswith("init_from: the run in this folder has")
+
+
+def test_adapters_come_to_weights_that_have_learned_something(made: Any, source: Path) -> None:
+    (problem,) = wrong(made, *ROTARY, "lora.rank=2")
+    assert problem.startswith("lora.rank = 2: changes weights that have learned something")
+    assert problem.endswith("add init_from=RUN, an imported or earlier run")
+    adapted = ["fine_tune", f"init_from={source}", "lora.rank=2"]
+    (problem,) = wrong(made, *adapted, "objective.kind=masked")
+    assert problem == (
+        "lora.rank = 2: would leave as they are drawn: 1 row of TokenEmbedding.embedding, "
+        f"which {source} lacks; keep the objective and the shape of {source}, "
+        "or leave out lora.rank"
+    )
+    (problem,) = wrong(made, *adapted, "model.layers=3")
+    assert "drawn: Block, FinalNorm, which" in problem
+
+
+def test_adapters_need_no_source_where_a_run_goes_on(made: Any, source: Path) -> None:
+    finished(made("later", "fine_tune", f"init_from={source}", "lora.rank=2"))
+    said = wrong(made, *ROTARY, "lora.rank=2")
+    assert said[0].startswith("init_from: the run in this folder has")
+    assert not any("lora.rank" in line for line in said)
