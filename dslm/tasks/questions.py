@@ -86,6 +86,11 @@ class Questions(Task):
         single = [Problem("model.segments", 1, rule, "use 2, or 0")] if model.segments == 1 else []
         return super().check(settings, model) + single
 
+    def special(self) -> tuple[str, ...]:
+        """Those between question and text, where these are two kinds of segments."""
+        two = self.context.full and self.context.segments > 1
+        return ("cls", "sep") if two else super().special()
+
     @classmethod
     def classes(cls, settings: QuestionsConfig, records: Iterable[Record]) -> tuple[str, ...]:
         """What the two scores of a token are for."""

@@ -22,6 +22,8 @@ from transformers import BertConfig, BertForPreTraining, BertForQuestionAnswerin
 
 from dslm.commands.main import dispatch
 from dslm.config.parse import parse
+from dslm.environment import World
+from dslm.errors import UserError
 from dslm.hub.importing import import_folder
 from dslm.inference.trained import load
 from dslm.model.stages import stages
@@ -34,9 +36,11 @@ from dslm.tasks.example_set import example_set, summary
 from dslm.tasks.passages import BEHIND, CANDIDATE, END, NONE, START, unpacked
 from dslm.tasks.questions import Questions
 from dslm.tasks.questions_settings import QuestionsConfig
+from dslm.tokenizers.load import load_tokenizer
 from dslm.tokenizers.tokenizer import Tokenizer
 from dslm.tokenizers.vocabulary import Vocabulary
 from dslm.train.batches import evaluation_rows
+from dslm.train.prepare import prepare
 
 
 def task(tokenizer: Tokenizer, folder: Path, sequence: int = 40, **more: Any) -> Questions:
@@ -197,6 +201,22 @@ def test_what_ends_within_a_token_is_learned_as_that_token_and_counted(
     )
     assert made.manifest.statistics.changed == {"inexact": 1}
     assert any("1 learned as the nearest tokens" in line for line in summary(tmp_path, made))
+
+
+@pytest.mark.parametrize("segments", [0, 2])
+def test_two_kinds_of_segments_need_an_id_between_them(
+    segments: int, shard_set: Path, deepspeed_file: Path, tmp_path: Path
+) -> None:
+    asked = [record(name, "2 plus 5", "is 2", context="1 plus 1 is 2") for name in "abc"]
+    labelling = how(load_tokenizer(shard_set / "tokenizer"))
+    made = example_set(lines(tmp_path / "a.jsonl", asked), tmp_path / "set", labelling).folder
+    words = ["tiny", "objective.kind=questions", "model.attention=full", "model.sequence=40"]
+    words += [f"model.segments={segments}", f"data.train={made}", f"run={tmp_path / 'run'}"]
+    if not segments:
+        assert "cls" not in prepare(words, None, str(deepspeed_file), World()).objective.special()
+        return
+    with pytest.raises(UserError, match="needs ids for cls and sep, which the tokenizer of"):
+        prepare(words, None, str(deepspeed_file), World())
 
 
 def test_loss_and_segments_are_those_of_transformers(tmp_path: Path) -> None:
