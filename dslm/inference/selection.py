@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dslm.errors import Problem, Problems, UserError
 from dslm.inference.mistakes import check_language, check_trained, mended
@@ -94,7 +95,9 @@ def select(
             found.collect(check_language, run, tokenizer, calibration.shards)
     objective = None
     if config is not None and tokenizer is not None:
-        objective = found.collect(objective_of, config, folder.tokenizer)
+        objective = found.collect(
+            objective_of, config, folder.tokenizer, (), bool(_learned(folder).get("units"))
+        )
     if found.problems or config is None or checkpoint is None or tokenizer is None:
         raise UserError(*found.problems)
     assert objective is not None
@@ -104,12 +107,17 @@ def select(
 
 def classes_of(run: Path, task: Task) -> tuple[str, ...]:
     """What the classes of a run are called that was trained for a task; none for another one."""
-    record = RunFolder(run).read()
-    if record["config"]["objective"]["kind"] != task.kind:
+    folder = RunFolder(run)
+    if folder.read()["config"]["objective"]["kind"] != task.kind:
         return ()
-    data = record["data"]
-    first = data["train"][0] if data["train"] else data  # of an imported run
-    return tuple(first.get("classes", ()))
+    return tuple(_learned(folder).get("classes", ()))
+
+
+def _learned(folder: RunFolder) -> dict[str, Any]:
+    """What is recorded of the shard set that a run has learned from."""
+    data: dict[str, Any] = folder.read().get("data", {})
+    first: dict[str, Any] = (data.get("train") or [data])[0]  # an imported run has no set
+    return first
 
 
 def rounded_in_training(config: RunConfig, step: int) -> QuantizationConfig:

@@ -57,6 +57,8 @@ class Context:
     """What each class counts while the model learns; all count 1 where there are none."""
     segments: int = 0
     """Kinds of segments that the model knows."""
+    units: bool = False
+    """Whether a tagger has learned from spans of characters, a tag for each unit of a text."""
 
 
 class Objective(ABC):

@@ -39,6 +39,14 @@ def task_of(shards: ShardSet) -> LabelledTask | None:
     return LabelledTask(str(found["kind"]), tuple(map(str, found.get("classes", ()))))
 
 
+def of_units(shards: ShardSet) -> bool:
+    """Whether each unit of a text has a label, as its reference says, not each word."""
+    if task_of(shards) is None:
+        return False
+    reference = reference_of(shards, 0)
+    return isinstance(reference, dict) and "units" in reference
+
+
 def all_labels(shards: ShardSet) -> Iterator[Float32Array]:
     """What is to be learned of all documents of a labelled set, one batch after the other."""
     for batch in range(sum(len(shard.batches) for shard in shards.manifest.shards)):

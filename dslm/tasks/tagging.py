@@ -138,11 +138,14 @@ class Tagging(Task):
         ]
 
     def asked(self, texts: Sequence[str], coder: Coder) -> tuple[list[int], list[int]]:
-        """The first token of each word."""
+        """The first token of each word, or of each unit where spans were learned."""
         if len(texts) != 1:
             raise UnusableError(f"is {len(texts)} texts, but the model reads 1")
-        words = texts[0].split()
-        record = {self.settings.words: words, self.settings.tags: ["O"] * len(words)}
+        if self.context.units:
+            record: Record = {self.settings.text: texts[0], self.settings.spans: []}
+        else:
+            words = texts[0].split()
+            record = {self.settings.words: words, self.settings.tags: ["O"] * len(words)}
         (example,) = self.examples(self.settings, record, ("O",), coder)
         return example.ids, [n for n, label in enumerate(example.labels) if label != IGNORE]
 

@@ -24,7 +24,7 @@ from dslm.sampling.order import BLOCK, Phase, apportion, tempered
 from dslm.sampling.packed import PackedRows
 from dslm.sampling.stream import Stream, check_sources, check_window
 from dslm.sampling.windows import Windows
-from dslm.shards.labels import task_of
+from dslm.shards.labels import of_units, task_of
 from dslm.shards.shard_set import ShardSet
 from dslm.tasks.registry import make_objective
 from dslm.tokenizers.load import load_tokenizer
@@ -92,13 +92,16 @@ def _weights(config: DataConfig, train: tuple[ShardSet, ...]) -> tuple[float, ..
     return tuple(config.train.values()) if isinstance(config.train, dict) else None
 
 
-def objective_of(config: RunConfig, tokenizer: Path, train: Sequence[ShardSet] = ()) -> Objective:
+def objective_of(
+    config: RunConfig, tokenizer: Path, train: Sequence[ShardSet] = (), units: bool = False
+) -> Objective:
     """The objective of a run.
 
     Args:
         config: the settings.
         tokenizer: the folder of that of its text.
         train: what is learned from, where it is to be learned from.
+        units: whether each unit of a text had a label where it was learned from.
     """
     vocabulary, data, chosen = Vocabulary.load(tokenizer), config.data, config.objective
     context = Context(
@@ -113,6 +116,7 @@ def objective_of(config: RunConfig, tokenizer: Path, train: Sequence[ShardSet] =
         config.label_smoothing,
         chosen.selected.class_weights(chosen.settings, train),
         config.model.segments,
+        units,
     )
     return make_objective(chosen, context)
 
@@ -219,4 +223,5 @@ def _record(source: ShardSet) -> dict[str, Any]:
         "text_bytes": source.text_bytes,
         "fingerprint": source.fingerprint,
         **({"classes": [*task.classes]} if (task := task_of(source)) else {}),
+        **({"units": True} if of_units(source) else {}),
     }

@@ -177,3 +177,18 @@ def test_an_answer_is_shown_where_it_begins_and_ends(
     assert '<b class="piece">end</b>' in (folder / command.PAGE).read_text()
     assert run(command.main, words) == 2
     assert "the model reads a question and a text" in capsys.readouterr().err
+
+
+def test_a_tagger_that_has_learned_from_spans_is_asked_for_every_unit(
+    tmp_path: Path, shard_set: Path, deepspeed_file: Path
+) -> None:
+    text, tokenizer = "17 plus 5 is 22", load_tokenizer(shard_set / "tokenizer")
+    one = {"text": text, "spans": [[0, 2, "number"], [8, 9, "number"]]}
+    (tmp_path / "data.jsonl").write_text(f"{json.dumps(one)}\n" * 20)
+    how = Labelling(TASKS["tagging"], TASKS["tagging"].config(), Coder(tokenizer, False, 24))
+    data = example_set(tmp_path / "data.jsonl", tmp_path / "set", how).folder
+    more = ["objective.kind=tagging"]
+    trained = load(learned_run(tmp_path / "run", data, deepspeed_file, *more, steps=0))
+    row = row_of(text, tokenizer, trained.objective)
+    wanted = [place for place, letter in enumerate(text) if letter != " "]
+    assert [place - len(tokenizer.begin) for place in row.asked] == wanted
