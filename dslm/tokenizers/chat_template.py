@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
 
 from dslm.tokenizers.chat import BETWEEN, Turn, speaker
 from dslm.tokenizers.tokenizer import Tokenizer
@@ -114,14 +113,16 @@ class ChatTemplate:
         return _joined(parts)
 
     def _by_template(self, turns: Sequence[Turn], answering: bool) -> Parts:
+        from dslm.tokenizers.chat_jinja import rendered
+
         names = {number: name for name, number in self._special.items()}
-        special = self._tokenizer.special
-        words = {f"{key}_token": names.get(special.get(key, -1), "") for key in ("bos", "eos")}
+        special = self._tokenizer.special.items()
+        words = {f"{key}_token": names[number] for key, number in special if number in names}
         messages = [
             {"role": {"human": "user"}.get(role, _role(role)), "content": text}
             for role, text in turns
         ]
-        text = _rendered(str(self._own), messages, answering, words)
+        text = rendered(str(self._own), messages, add_generation_prompt=answering, **words)
         if not self._special:
             return [text]
         longest_first = sorted(map(re.escape, self._special), key=len, reverse=True)
@@ -172,22 +173,3 @@ def _behind(whole: Parts, begin: Parts) -> Parts | None:
     if not (isinstance(last, str) and isinstance(there, str) and there.startswith(last)):
         return None
     return [there[len(last) :], *whole[len(begin) :]]
-
-
-def _rendered(
-    template: str, messages: Sequence[Mapping[str, str]], answering: bool, words: Mapping[str, str]
-) -> str:
-    """What a chat template makes of messages; it reaches nothing but them."""
-    from jinja2 import TemplateError
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    def refuse(reason: str) -> None:
-        raise TemplateError(reason)
-
-    world: Any = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
-    world.globals["raise_exception"] = refuse
-    try:
-        made = world.from_string(template)
-        return str(made.render(messages=messages, add_generation_prompt=answering, **words))
-    except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
-        raise ValueError(f"the chat template refuses it ({error})") from None
