@@ -97,7 +97,7 @@ def check_prompt(
                 return _unlike_damaged(prompt, how, tokenizer)
     except DataError as error:  # a character that the tokenizer does not know
         return [
-            Problem(TYPED, None, f"{one.where} {one.rule}", "leave it out")
+            Problem(TYPED, None, f"{one.where} {one.rule}", one.fix or "leave it out")
             for one in error.problems
         ]
     rule = f"was not trained to complete a text (objective.kind = {objective.kind})"

@@ -196,11 +196,12 @@ def fitted(
     def kept(size: int) -> str:
         return text[:size] if side == "end" else text[len(text) - size :]
 
-    sizes = range(1, len(text))
-    size = bisect_left(sizes, True, key=lambda one: len(ids_of(kept(one))) > room)
-    while size and len(ids := ids_of(kept(size))) > room:
+    blank = len(text) - len(text.lstrip() if side == "end" else text.rstrip())
+    sizes = range(blank + 1, len(text))  # what is blank is no source
+    size = blank + bisect_left(sizes, True, key=lambda one: len(ids_of(kept(one))) > room)
+    while size > blank and len(ids := ids_of(kept(size))) > room:
         size -= 1  # a longer text may have fewer ids
-    if not size:
+    if size <= blank:
         raise UnusableError(TOO_LONG)
     return ids, True
 

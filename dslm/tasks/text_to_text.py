@@ -44,6 +44,9 @@ from dslm.tokenizers.tokenizer import Tokenizer
 RENDERED = ("records", "prompt", "between", "prefix")
 """The settings by which examples are made and prompts are read."""
 
+OF_PAIRS = ("source", "target", "prompt", "between")
+"""Those that chats do without."""
+
 
 class TextToText(Task):
     """A target of each source."""
@@ -80,12 +83,20 @@ class TextToText(Task):
     def check(cls, settings: TextToTextConfig, model: ModelConfig) -> list[Problem]:
         """A prompt with the source in it, and nothing between texts that are apart anyway."""
         problems, key = super().check(settings, model), f"objective.{cls.kind}"
-        if "source" not in FIELD.findall(settings.prompt):
+        if settings.records == "chats":
+            rule = "is for records of a source and a target; a chat is rendered by its template"
+            problems += [
+                Problem(f"{key}.{name}", value, rule, f"leave it out, or {key}.records=chats")
+                for name in OF_PAIRS
+                if (value := getattr(settings, name)) != getattr(cls.config(), name)
+            ]
+        elif "source" not in FIELD.findall(settings.prompt):
             fix = 'write {source} where it stands, as in "Translate to German: {source}"'
             problems.append(
                 Problem(f"{key}.prompt", settings.prompt, "does not name the source", fix)
             )
-        if settings.between is not None and (settings.prefix or model.encoder_layers):
+        apart = settings.prefix or model.encoder_layers
+        if settings.between is not None and settings.records == "pairs" and apart:
             rule = "is for one causal stack; here ids of their own stand between both"
             problems.append(Problem(f"{key}.between", settings.between, rule, "leave it out"))
         return problems
@@ -186,7 +197,11 @@ class TextToText(Task):
             return vocabulary.frame
         end = vocabulary.special["eos"]
         if self.settings.records == "chats":
-            end = ChatTemplate(load_tokenizer(vocabulary.folder)).end or end
+            try:
+                own = ChatTemplate(load_tokenizer(vocabulary.folder)).end
+            except ValueError as cause:
+                raise DataError(Problem(str(vocabulary.folder), None, str(cause))) from None
+            end = end if own is None else own
         return PairFrame(begin=end, end=end)
 
     def completion(self) -> Restore:
@@ -212,7 +227,12 @@ class TextToText(Task):
                 return self._read(ChatTemplate(tokenizer).asked([("user", prompt)]))
             return self._read(asked(settings, tokenizer, {settings.source: prompt}, self.one_text))
         except ValueError as cause:
-            raise DataError(Problem("would be no record:", None, str(cause))) from None
+            others = {*FIELD.findall(settings.prompt)} - {"source", settings.source}
+            fix = "give another text"
+            if others and settings.records == "pairs":
+                fix = f"evaluate records with {', '.join(sorted(others))}, or train without it"
+            problem = Problem("a prompt", None, f"is no record: {cause}", fix)
+            raise DataError(problem) from None
 
     def _read(self, ids: Sequence[int]) -> list[int]:
         """A source as it is read."""
@@ -250,8 +270,10 @@ class TextToText(Task):
         return any(exact_match(found.found, one) for one in found.gold["targets"])
 
     def drawn_labels(self, draws: np.random.Generator, classes: int, tokens: int) -> Float32Array:
-        """The second half as a target."""
-        return np.array([tokens // 2, tokens], np.float32)
+        """The second half as a target, less what stands around both."""
+        frame = None if self.one_text else self.context.vocabulary.frame
+        end = tokens - (frame.around_source + frame.around_target if frame else 0)
+        return np.array([end // 2, end], np.float32)
 
     def named(self, numbers: Any, classes: Sequence[str]) -> Any:
         """A text, or the first of the targets."""

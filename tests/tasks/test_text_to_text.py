@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from helpers.encoder_decoders import EXTRAS, pair
@@ -17,13 +19,14 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from dslm.config.parse import parse
 from dslm.hub.importing import import_folder
+from dslm.inference.prompts import check_prompt
 from dslm.inference.trained import load
 from dslm.model.config import ModelConfig
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
 from dslm.objectives.base import Context
 from dslm.objectives.batch import IGNORE
-from dslm.sampling.stream import ordered
+from dslm.sampling.stream import Samples, ordered
 from dslm.shards.shard_set import ShardSet
 from dslm.tasks.coder import Coder
 from dslm.tasks.example import UnusableError
@@ -168,6 +171,43 @@ def test_a_source_is_cut_and_a_target_is_not(layout: str, task: Any, tmp_path: P
         assert labels[labels != IGNORE].tolist()[:3] == letters(one, "zyx")
 
 
+@pytest.mark.parametrize("side", ["end", "beginning"])
+def test_a_source_of_which_only_blanks_have_room_is_too_long(side: str, task: Any) -> None:
+    one = task("one text", cut=side)
+    coder = Coder(load_tokenizer(one.context.vocabulary.folder), False, SEQUENCE)
+    record = {"source": f"{'':9}{'ab':9}", "target": "a" * 10}
+    with pytest.raises(UnusableError, match="its target leaves no room for a source"):
+        one.examples(one.settings, record, (), coder)
+    (found,) = one.examples(one.settings, {**record, "target": "a" * 5}, (), coder)
+    assert found.shortened
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_drawn_labels_are_those_of_rows_that_the_model_reads(layout: str, task: Any) -> None:
+    one = task(layout, trimmed=False)
+    tokens, draws = np.full((2, SEQUENCE), 7, np.uint32), np.random.default_rng(0)
+    lengths = np.array([SEQUENCE, SEQUENCE // 2])
+    drawn = [one.drawn_labels(draws, 0, length) for length in lengths.tolist()]
+    _, labels = one.batch(Samples(tokens, np.arange(2), np.arange(2), lengths, drawn))
+    assert ((labels == 7).sum(1) > 1).all()
+
+
+@pytest.mark.parametrize(
+    ("prompt", "said"),
+    [
+        ("{source}", "is no record: its source is empty; give another text"),
+        ("{a}{source}", "is no record: .*; evaluate records with a, or train without it"),
+    ],
+)
+def test_a_prompt_that_is_no_record_says_why(prompt: str, said: str, task: Any) -> None:
+    one = task("one text", prompt=prompt)
+    tokenizer = load_tokenizer(one.context.vocabulary.folder)
+    typed = "b" if "a" in prompt.partition("source")[0] else " "
+    model = ModelConfig(layers=1, heads=1, width=8, sequence=SEQUENCE, vocabulary=40)
+    (problem,) = check_prompt(typed, model, one, tokenizer, "run")
+    assert re.fullmatch(f"--prompt: a prompt {said}", str(problem))
+
+
 BAD: list[tuple[dict[str, Any], str]] = [
     ({"source": None}, "its source is empty"),
     ({"source": " "}, "its source is empty"),
@@ -201,6 +241,10 @@ def test_a_record_that_cannot_be_used_says_why(
     [
         ({"prompt": "A:"}, "objective.text_to_text.prompt"),
         ({"prefix": True, "between": ":"}, "objective.text_to_text.between"),
+        ({"records": "chats", "prefix": True, "between": ":"}, "objective.text_to_text.between"),
+        ({"records": "chats", "prompt": "A:"}, "objective.text_to_text.prompt"),
+        ({"records": "chats", "source": "a", "cut": "end"}, "objective.text_to_text.source"),
+        ({"records": "chats", "target": "a"}, "objective.text_to_text.target"),
     ],
 )
 def test_settings_that_contradict_each_other_are_named(changes: dict[str, Any], where: str) -> None:
