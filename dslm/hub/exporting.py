@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dslm.errors import CheckpointError, TrainingError, UserError
 from dslm.files.published import published
-from dslm.hub.foresight import check_unoccupied
+from dslm.hub.foresight import check_seen, check_unoccupied
 from dslm.hub.formats import check_holds, open_format
 from dslm.hub.manifest import Manifest, describe
 from dslm.hub.proof import LOSS_TOLERANCE, SCORE_TOLERANCE, prove
@@ -55,6 +55,8 @@ def export_run(
         raise CheckpointError(*there)
     chosen = select(run, step, quantization, calibration)
     trained = load_selected(replace(chosen, calibration=None), to_use=False)
+    if problems := check_seen(trained.config.model, trained.objective):
+        raise UserError(*problems)
     if problems := check_holds(format, trained):
         raise UserError(*problems)
     if calibration is not None:  # which takes long, so what is wrong has been said before

@@ -15,6 +15,8 @@ from dslm.hub.families import SETTINGS, check_type
 from dslm.hub.weight_files import weight_files
 from dslm.inference.selection import Selected
 from dslm.model.config import ModelConfig
+from dslm.objectives.base import Objective
+from dslm.objectives.completion import Restore
 from dslm.quantization.config import QuantizationConfig
 from dslm.run.mistaken import hub_name, is_run
 from dslm.tokenizers.load import load_tokenizer
@@ -55,6 +57,23 @@ def check_shape(config: ModelConfig) -> list[Problem]:
     return [Problem("model.block", config.block, rule)]
 
 
+def check_seen(config: ModelConfig, objective: Objective) -> list[Problem]:
+    """Whether the tokens of a model see those that they see in models of its family.
+
+    One stack that sees a source whole computes something else than the causal model of its shape.
+    """
+    how = objective.completion()
+    if config.encoder_layers or not isinstance(how, Restore) or how.one_text:
+        return []
+    settings = objective.settings
+    key, value = ("objective.kind", objective.kind)
+    if hasattr(settings, "prefix"):
+        key, value = f"objective.{objective.kind}.prefix", settings.prefix
+    rule = "here one stack sees a source whole; a causal model elsewhere would compute other scores"
+    fix = "use it as it is: python launch/generate.py RUN; or train one with model.encoder_layers"
+    return [Problem(key, value, rule, fix)]
+
+
 def check_rounded(quantization: QuantizationConfig) -> list[Problem]:
     """Whether there is something to write in few bits."""
     if quantization.selected is not None:
@@ -71,7 +90,8 @@ def check_format(model: Selected, format: str) -> list[Problem]:
         format: one of `dslm.hub.formats.FORMATS`.
     """
     few_bits = check_rounded(model.quantization) if format == "compressed-tensors" else []
-    return [*check_shape(model.config.model), *few_bits]
+    seen = check_seen(model.config.model, model.objective)
+    return [*check_shape(model.config.model), *seen, *few_bits]
 
 
 def check_adapters(model: Selected) -> list[Problem]:
@@ -85,7 +105,8 @@ def check_adapters(model: Selected) -> list[Problem]:
     if model.quantization.selected is not None:
         rule = "are not rounded"
         return [Problem("the adapters", None, rule, "leave out --scheme or --peft")]
-    return check_shape(model.config.model)
+    seen = check_seen(model.config.model, model.objective)
+    return [*check_shape(model.config.model), *seen]
 
 
 def _not_a_model(folder: Path) -> Problem:

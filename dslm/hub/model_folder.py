@@ -161,11 +161,11 @@ def _special_ids(trained: Trained) -> dict[str, int | None]:
             "pad_token_id": frame.end if padding is None else padding,
             "decoder_start_token_id": frame.begin,
         }
-    if isinstance(completion, Restore) and completion.one_text:
-        end = completion.frame.end  # of a chat it may be another one than that of a document
     if not _causal(trained):
         return {"bos_token_id": None, "eos_token_id": None, "pad_token_id": padding}
     begin = tokenizer.special.get("bos", end)
+    if isinstance(completion, Restore) and completion.one_text:
+        end = completion.frame.end  # of a chat it may be another one than that of a document
     return {"bos_token_id": begin, "eos_token_id": end, "pad_token_id": padding}
 
 
@@ -210,9 +210,10 @@ def _tokenizer_settings(trained: Trained, content: str) -> dict[str, Any]:
     more |= {"eos": _frame(trained).end} if two else {}
     more |= {} if (padding := _padding(trained)) is None else {"pad": padding}
     names = special_names({**special, **more}, content)
-    ended = _causal(trained) and not two and "eos_token" in names
-    begin = {"bos_token": names["eos_token"]} if ended else {}
     template = trained.tokenizer.card.chat_template
+    ended = _causal(trained) and not two and "eos_token" in names
+    begins = ended and template is None  # a template would render it, which it does not here
+    begin = {"bos_token": names["eos_token"]} if begins else {}
     inputs = ["input_ids", "token_type_ids", "attention_mask"]
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",

@@ -165,6 +165,18 @@ def test_a_recurrent_model_is_refused_in_one_sentence(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("format", ["floats", "gguf"])
+def test_one_stack_that_restores_texts_is_no_causal_model(
+    format: str, make_run: MakeRun, trained_tokenizers: dict[str, Path], tmp_path: Path
+) -> None:
+    run = make_run(trained_tokenizers["bpe"], 200, {"kind": "denoising"})
+    with pytest.raises(UserError) as caught:
+        export_run(run, tmp_path / "out", format=format)
+    assert [problem.where for problem in caught.value.problems] == ["objective.kind"]
+    assert "sees a source whole" in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
 def test_scores_that_differ_leave_nothing(
     make_run: MakeRun,
     trained_tokenizers: dict[str, Path],

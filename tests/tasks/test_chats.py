@@ -13,6 +13,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from dslm.commands.main import dispatch
 from dslm.config.parse import parse
+from dslm.errors import DataError
+from dslm.objectives.base import Context
 from dslm.tasks.coder import Coder
 from dslm.tasks.example import Example, UnusableError
 from dslm.tasks.example_set import Labelling, example_set
@@ -21,6 +23,7 @@ from dslm.tokenizers.chat import Turn
 from dslm.tokenizers.chat_template import ChatTemplate
 from dslm.tokenizers.load import load_tokenizer
 from dslm.tokenizers.tokenizer import Tokenizer
+from dslm.tokenizers.vocabulary import Vocabulary
 
 TURNS: list[Turn] = [
     ("system", "be kind"),
@@ -126,7 +129,7 @@ def test_the_oldest_turns_have_no_room_first_then_the_beginning_of_the_last(
 def test_an_export_has_the_template_and_the_end_of_an_answer(
     tmp_path: Path, deepspeed_file: Path
 ) -> None:
-    tokenizer = made(tmp_path, CHAT_TEMPLATE)
+    tokenizer = made(tmp_path, "{{ bos_token }}" + CHAT_TEMPLATE)
     config = parse(TextToTextConfig, {"records": "chats"})
     (tmp_path / "chats.jsonl").write_text(f"{json.dumps({'messages': messages(TURNS)})}\n" * 20)
     how = Labelling(TextToText, config, Coder(tokenizer, False, 80))
@@ -143,6 +146,30 @@ def test_an_export_has_the_template_and_the_end_of_an_answer(
     assert asked == chat.asked(TURNS[:2])
     written = json.loads((tmp_path / "out/generation_config.json").read_text())
     assert written["eos_token_id"] == chat.end != tokenizer.end_of_document
+    assert written["bos_token_id"] == tokenizer.end_of_document
+    assert (
+        json.loads((tmp_path / "out/config.json").read_text()).items()
+        >= {
+            "bos_token_id": tokenizer.end_of_document,
+            "eos_token_id": chat.end,
+        }.items()
+    )
+
+
+def test_an_end_whose_id_is_zero_is_one(tmp_path: Path) -> None:
+    tokenizer = made(tmp_path, CHAT_TEMPLATE.replace("<|end|>", "<unk>"))
+    assert ChatTemplate(tokenizer).end == 0
+    context = Context(80, 0, False, Vocabulary.load(tmp_path / "ours"))
+    chats = TextToText(parse(TextToTextConfig, {"records": "chats"}), context)
+    assert chats.completion().frame.end == 0
+
+
+def test_a_template_that_cannot_be_used_is_named_by_its_tokenizer(tmp_path: Path) -> None:
+    made(tmp_path, REFUSING)
+    context = Context(80, 0, False, Vocabulary.load(tmp_path / "ours"))
+    chats = TextToText(parse(TextToTextConfig, {"records": "chats"}), context)
+    with pytest.raises(DataError, match=r"ours: the chat template refuses it .no chats."):
+        chats.completion()
 
 
 BAD: list[tuple[Any, str]] = [

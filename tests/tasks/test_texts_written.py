@@ -16,6 +16,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from dslm.commands.main import dispatch
 from dslm.config.parse import parse
 from dslm.errors import UserError
+from dslm.hub.exporting import export_run
 from dslm.inference.sampling import WritingConfig
 from dslm.inference.scoring import score
 from dslm.inference.trained import load
@@ -105,6 +106,19 @@ def test_a_text_is_written_alike_alone_and_among_others(learned: tuple[Path, Pat
         for count in (1, 40)
     )
     assert alone.predictions == together.predictions
+
+
+@pytest.mark.parametrize("format", ["floats", "gguf"])
+@pytest.mark.parametrize("learned", ["prefix"], indirect=True)
+def test_a_stack_that_sees_sources_whole_is_no_causal_model(
+    learned: tuple[Path, Path], format: str, tmp_path: Path
+) -> None:
+    said = "objective.text_to_text.prefix = True: here one stack sees a source whole"
+    with pytest.raises(UserError, match=said):
+        dispatch(["hub", "export", str(learned[0]), str(tmp_path / "out"), "--format", format])
+    with pytest.raises(UserError, match=said):
+        export_run(learned[0], tmp_path / "out", format=format)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("learned", ["one text"], indirect=True)

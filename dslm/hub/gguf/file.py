@@ -20,7 +20,7 @@ from dslm.hub.names import Weight
 from dslm.hub.registry import family_of_model
 from dslm.inference.trained import Trained
 from dslm.model.quantize import rounding, stored_numbers
-from dslm.tokenizers.tokenizer import Tokenizer
+from dslm.objectives.completion import Restore
 
 FILE = "model.gguf"
 INPUTS = "rounded by llama.cpp in its own way, which the proof leaves out"
@@ -183,7 +183,7 @@ def _vocabulary(trained: Trained) -> Vocabulary:
     """
     tokenizer = trained.tokenizer
     found = vocabulary(tokenizer.tokenizer_json(), trained.config.model.size)
-    begin, special = tokenizer.begin, _special(tokenizer)
+    begin, special = tokenizer.begin, _special(trained)
     if begin and (begin != (special.get("bos"),) or found.model in ("plamo2", "rwkv")):
         rule = f"{[*begin]} stand before a text, but llama.cpp puts only one token there"
         raise DataError(Problem("tokenizer", None, rule))
@@ -193,10 +193,15 @@ def _vocabulary(trained: Trained) -> Vocabulary:
     return found
 
 
-def _special(tokenizer: Tokenizer) -> dict[str, int]:
-    """The special ids by name; where nothing begins a text, the end of the one before does."""
-    special = tokenizer.special
-    return {"bos": special["eos"], **special} if "eos" in special else dict(special)
+def _special(trained: Trained) -> dict[str, int]:
+    """The special ids by name; where nothing begins a text, the end of the one before does.
+
+    What is written may end otherwise than a document, as an answer in a chat does.
+    """
+    special, how = trained.tokenizer.special, trained.objective.completion()
+    begin = {"bos": special["eos"]} if "eos" in special else {}
+    end = {"eos": how.frame.end} if isinstance(how, Restore) and how.one_text else {}
+    return {**begin, **special, **end}
 
 
 def _write_vocabulary(writer: Any, trained: Trained) -> None:
@@ -210,9 +215,11 @@ def _write_vocabulary(writer: Any, trained: Trained) -> None:
     if found.merges:
         writer.add_token_merges(found.merges)
     names = {"bos": "bos", "eos": "eos", "pad": "padding", "unk": "unknown", "mask": "mask"}
-    for name, number in _special(tokenizer).items():
+    for name, number in _special(trained).items():
         if name in names:
             writer.add_uint32(f"tokenizer.ggml.{names[name]}_token_id", number)
+    if tokenizer.card.chat_template is not None:
+        writer.add_chat_template(tokenizer.card.chat_template)
     writer.add_add_bos_token(bool(tokenizer.begin))
     writer.add_add_eos_token(False)
     writer.add_add_space_prefix(found.space_first)
