@@ -9,7 +9,6 @@ from typing import Any
 import gguf
 import numpy as np
 import pytest
-import tokenizers
 import torch
 from helpers.llama_cpp import LlamaCpp
 from helpers.models import LLAMA
@@ -30,7 +29,6 @@ from dslm.inference.trained import load, load_selected
 from dslm.model.quantize import put, stored_numbers
 from dslm.quantization.config import QuantizationConfig
 from dslm.quantization.rounding import rounded, steps_and_levels
-from dslm.tokenizers.load import load_tokenizer
 
 MakeRun = Callable[..., Path]
 WIDE = {"width": 64, "sequence": 64}
@@ -172,27 +170,6 @@ def test_llama_cpp_continues_a_text_as_we_do(
         how = SamplingConfig(temperature=0)
         assert prompt + ours.tokenizer.decode(made) == complete(ours, prompt, len(made), how)
         assert max(made) < ours.tokenizer.vocabulary
-
-
-def test_a_chat_ends_as_its_answers_do(
-    make_run: MakeRun, trained_tokenizers: dict[str, Path], tmp_path: Path
-) -> None:
-    content = load_tokenizer(trained_tokenizers["bpe"]).tokenizer_json()
-    library = tokenizers.Tokenizer.from_str(content)
-    library.add_special_tokens(["<|end|>"])
-    (tmp_path / "chat").mkdir()
-    library.save(str(tmp_path / "chat/tokenizer.json"))
-    template = "{% for m in messages %}{{ m.role }} {{ m.content }}<|end|>{% endfor %}"
-    (tmp_path / "chat/chat_template.jinja").write_text(template)
-    objective = {"kind": "text_to_text", "text_to_text": {"records": "chats"}}
-    run = make_run(tmp_path / "chat", objective=objective, **SHAPES["llama"])
-    export_run(run, tmp_path / "out", format="gguf")
-    fields = gguf.GGUFReader(tmp_path / "out/model.gguf").fields
-    document, answer = load(run).tokenizer.end_of_document, library.token_to_id("<|end|>")
-    names = "bos_token_id", "eos_token_id"
-    found = [fields[f"tokenizer.ggml.{name}"].contents() for name in names]
-    assert found == [document, answer]
-    assert fields["tokenizer.chat_template"].contents() == template
 
 
 def test_a_damaged_file_is_noticed_and_not_left(

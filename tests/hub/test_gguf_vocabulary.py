@@ -8,6 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import gguf
 import pytest
 import tokenizers
 from helpers.hub import SYLLABLES, byte_level, text, word_pieces
@@ -18,7 +19,9 @@ from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tok
 from dslm.errors import DataError, UserError
 from dslm.hub.exporting import export_run
 from dslm.hub.gguf.vocabulary import PATTERNS, vocabulary
+from dslm.inference.trained import load
 from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
+from dslm.tokenizers.chat_jinja import rendered
 from dslm.tokenizers.load import load_tokenizer
 from dslm.tokenizers.probes import PROBES, neighbours
 from dslm.tokenizers.tokenizer import Tokenizer
@@ -190,3 +193,25 @@ def test_a_tokenizer_without_an_end_of_a_text_is_refused(make_run: MakeRun, tmp_
     run = make_run(tmp_path / "tokenizer.json", **LLAMA)
     with pytest.raises(UserError, match="has no token for the end of a text"):
         export_run(run, tmp_path / "out", format="gguf")
+
+
+def test_a_chat_ends_as_its_answers_do(
+    make_run: MakeRun, trained_tokenizers: dict[str, Path], tmp_path: Path
+) -> None:
+    content = load_tokenizer(trained_tokenizers["bpe"]).tokenizer_json()
+    library = tokenizers.Tokenizer.from_str(content)
+    library.add_special_tokens(["<|end|>"])
+    (tmp_path / "chat").mkdir()
+    library.save(str(tmp_path / "chat/tokenizer.json"))
+    template = "{{ bos_token }}{% for m in messages %}{{ m.content }}<|end|>{% endfor %}"
+    (tmp_path / "chat/chat_template.jinja").write_text(template)
+    objective = {"kind": "text_to_text", "text_to_text": {"records": "chats"}}
+    run = make_run(tmp_path / "chat", objective=objective, layers=1, **LLAMA)
+    export_run(run, tmp_path / "out", format="gguf")
+    fields = gguf.GGUFReader(tmp_path / "out/model.gguf").fields
+    document, answer = load(run).tokenizer.end_of_document, library.token_to_id("<|end|>")
+    names = "bos_token_id", "eos_token_id"
+    found = [fields[f"tokenizer.ggml.{name}"].contents() for name in names]
+    assert found == [document, answer]
+    written, said = fields["tokenizer.chat_template"].contents(), [{"role": "user", "content": "a"}]
+    assert rendered(written, said, bos_token="</s>") == rendered(template, said) == "a<|end|>"

@@ -22,6 +22,7 @@ from dslm.commands.hub import main
 from dslm.config.parse import parse
 from dslm.errors import UserError
 from dslm.hub.exporting import export_run
+from dslm.hub.peft_folder import export_adapters
 from dslm.inference.trained import load
 from dslm.model.low_rank import ADAPTER
 from dslm.model.stages import stages
@@ -57,6 +58,17 @@ def adapted(base: Path, run: RunFolder, lora: dict[str, Any]) -> Transformer:
     model.load_state_dict(weights, strict=False)
     write_checkpoint(run, model)
     return model
+
+
+def test_adapters_of_a_stack_that_sees_sources_whole_are_of_no_causal_model(
+    make_run: MakeRun, trained_tokenizers: dict[str, Path], tmp_path: Path
+) -> None:
+    objective = {"kind": "text_to_text", "text_to_text": {"prefix": True}}
+    run = RunFolder(tmp_path / "adapted")
+    adapted(make_run(trained_tokenizers["bpe"], 9, objective), run, LORA)
+    with pytest.raises(UserError, match=r"text_to_text.prefix = True: .* other scores"):
+        export_adapters(run.path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.fixture

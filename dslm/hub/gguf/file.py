@@ -26,6 +26,8 @@ FILE = "model.gguf"
 INPUTS = "rounded by llama.cpp in its own way, which the proof leaves out"
 POSITIONS = "position_embd.weight"
 """What llama.cpp adds to embeddings, so that it is held in float32."""
+NO_BEGIN = '{% set bos_token = "" %}'
+"""Before a chat template that names the beginning of a text, for which llama.cpp has a token."""
 
 FILE_TYPES = {"F32": 0, "F16": 1, "Q4_0": 2, "Q8_0": 7}
 """llama.h: llama_ftype, by the kind of most weights."""
@@ -218,8 +220,9 @@ def _write_vocabulary(writer: Any, trained: Trained) -> None:
     for name, number in _special(trained).items():
         if name in names:
             writer.add_uint32(f"tokenizer.ggml.{names[name]}_token_id", number)
-    if tokenizer.card.chat_template is not None:
-        writer.add_chat_template(tokenizer.card.chat_template)
+    if (template := tokenizer.card.chat_template) is not None:
+        unmarked = "bos_token" in template and "bos" not in tokenizer.special
+        writer.add_chat_template(f"{NO_BEGIN}{template}" if unmarked else template)
     writer.add_add_bos_token(bool(tokenizer.begin))
     writer.add_add_eos_token(False)
     writer.add_add_space_prefix(found.space_first)
