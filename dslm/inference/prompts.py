@@ -25,7 +25,7 @@ MASK = re.compile(r"<mask>|\[MASK\]")
 GAP = "<mask>"
 """What marks in a prompt to be restored that something is missing."""
 TYPED = "--prompt"
-SHORTER = "shorten it"
+SHORTER, OUT = "shorten it", "leave it out"
 FILLS_NONE = "this model continues a text and fills no masks"
 INSTEAD = "leave <mask> out, or use a run with objective.kind=masked or denoising"
 
@@ -95,9 +95,9 @@ def check_prompt(
                 return _unlike_masked(prompt, how, model, tokenizer)
             case Restore() as how:
                 return _unlike_damaged(prompt, how, tokenizer)
-    except DataError as error:  # a character that the tokenizer does not know
+    except DataError as error:  # a character that the tokenizer does not know, or no record
         return [
-            Problem(TYPED, None, f"{one.where} {one.rule}", one.fix or "leave it out")
+            one if one.where == TYPED else Problem(TYPED, None, f"{one.where} {one.rule}", OUT)
             for one in error.problems
         ]
     rule = f"was not trained to complete a text (objective.kind = {objective.kind})"

@@ -231,7 +231,7 @@ class TextToText(Task):
             fix = "give another text"
             if others and settings.records == "pairs":
                 fix = f"evaluate records with {', '.join(sorted(others))}, or train without it"
-            problem = Problem("a prompt", None, f"is no record: {cause}", fix)
+            problem = Problem("--prompt", None, f"is no record: {cause}", fix)
             raise DataError(problem) from None
 
     def _read(self, ids: Sequence[int]) -> list[int]:

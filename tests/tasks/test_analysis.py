@@ -61,18 +61,22 @@ def test_tags_that_are_no_entities_are_a_matrix() -> None:
     assert task.told([0, 1], classes, lambda *_: "") == "NOUN VERB"
 
 
+CHOSEN = [{"right": number, "options": ["a", "b"]} for number in (0, 1)]
+FOUND = {"logs": [-3.0, -1.0], "options": ["a", "b"]}
+
+
 def test_the_likeliest_option_is_right_or_not() -> None:
     task = made("choice")
-    right, wrong = predictions((1, [(-3.0, 2), (-1.0, 2)]), (0, [(-3.0, 2), (-1.0, 2)]))
+    right, wrong = predictions(*((chosen, FOUND) for chosen in (CHOSEN[1], CHOSEN[0])))
     assert task.is_right(right)
     assert not task.is_right(wrong)
-    assert [task.told(side, (), lambda *_: "") for side in wrong] == ["option 1", "option 2"]
+    assert [task.told(side, (), lambda *_: "") for side in wrong] == ["1: a", "2: b"]
 
 
 SCORED: dict[str, tuple[list[Prediction], tuple[str, ...]]] = {
     "classification": (predictions((0, 1), (1, 1)), ("a", "b")),
     "tagging": (predictions(([1], [0]), ([1], [1])), ("O", "B-a")),
-    "choice": (predictions((1, [(-3.0, 2), (-1.0, 2)])), ()),
+    "choice": (predictions((CHOSEN[1], FOUND)), ()),
 }
 
 

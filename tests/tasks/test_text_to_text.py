@@ -205,7 +205,7 @@ def test_a_prompt_that_is_no_record_says_why(prompt: str, said: str, task: Any) 
     typed = "b" if "a" in prompt.partition("source")[0] else " "
     model = ModelConfig(layers=1, heads=1, width=8, sequence=SEQUENCE, vocabulary=40)
     (problem,) = check_prompt(typed, model, one, tokenizer, "run")
-    assert re.fullmatch(f"--prompt: a prompt {said}", str(problem))
+    assert re.fullmatch(f"--prompt: {said}", str(problem))
 
 
 BAD: list[tuple[dict[str, Any], str]] = [
