@@ -80,7 +80,7 @@ def _evaluate(argv: list[str], world: World) -> None:
 
 
 def _parser() -> Parser:
-    purpose = "Measure a trained model on every token of a shard set."
+    purpose = "Measure a trained model on text, on the records of a task, or by tasks of lm-eval."
     example = "python launch/evaluate.py runs/a --data shards/validation"
     parser = Parser("evaluate.py", purpose, example)
     add_run(parser)
@@ -88,7 +88,7 @@ def _parser() -> Parser:
         "--data",
         metavar="SHARDS",
         type=typed_path,
-        help="a shard set; for a task also a file of labelled records (default: --harness)",
+        help="a shard set; for a task also a file of records (default: none, see --harness)",
     )
     add_task(parser)
     add_step(parser)

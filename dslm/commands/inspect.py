@@ -92,7 +92,7 @@ def _parser() -> Parser:
     add_run(parser)
     what = "the text, in quotes; <mask> in it hides a token from a model that fills masks"
     parser.add_argument("--text", metavar="TEXT", required=True, help=what)
-    what = "the second text, for a model of pairs of texts (default: none)"
+    what = "the second text of a pair; what a question in --text is about (default: none)"
     parser.add_argument("--second", metavar="TEXT", help=what)
     which = "the token or class whose saliency is shown (default: the likeliest)"
     parser.add_argument("--target", metavar="TOKEN", help=which)

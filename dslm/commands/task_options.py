@@ -34,7 +34,7 @@ def add_task(parser: Parser) -> None:
     parser.add_argument("words", metavar="objective.KEY=VALUE", nargs="*", default=[], help=meaning)
     meaning = "solved records before each one (default: 0)"
     parser.add_argument("--shots", metavar="N", type=int, default=0, help=meaning)
-    meaning = "the labelled records of which they are the first (default: none)"
+    meaning = "the file of labelled records whose first ones they are (default: none)"
     parser.add_argument("--shots-from", metavar="FILE", type=typed_path, help=meaning)
 
 

@@ -134,7 +134,7 @@ class RunConfig:
     target_loss: Positive | None = None
     """Stop when the validation loss is at most this."""
     patience: Count | None = None
-    """Stop when that many measurements in a row have not bettered the validation loss, or what else
+    """Stop when that many measurements in a row have not improved the validation loss, or what else
     `best_by` says."""
     stall_minutes: Positive | None = None
     """Minutes without a micro-batch or a written file after which a run has stalled: the late rank

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Task(Objective):
-    """Labelled examples, and scores of classes for some of their positions."""
+    """Labelled examples: what is learned of them, and how predictions are measured."""
 
     writes: ClassVar[bool] = False
     """Whether what is predicted is a text to be written, not what the outputs say at once."""

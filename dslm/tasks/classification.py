@@ -30,6 +30,7 @@ from dslm.metrics.regression import pearson, spearman
 from dslm.model.config import ModelConfig
 from dslm.objectives.base import Context
 from dslm.objectives.batch import IGNORE, Batch
+from dslm.progress import counted
 from dslm.sampling.stream import Samples
 from dslm.tasks.analysis import amounts, by_kind, confusion
 from dslm.tasks.base import Task
@@ -202,7 +203,7 @@ class Classification(Task):
     def asked(self, texts: Sequence[str], coder: Coder) -> tuple[list[int], list[int]]:
         """The vector that is classified."""
         if len(texts) != (wanted := 2 if self.settings.second else 1):
-            raise UnusableError(f"is {len(texts)} texts, but the model reads {wanted}")
+            raise UnusableError(f"is {counted(len(texts), 'text')}, but the model reads {wanted}")
         ids, _ = coder.framed([*map(coder.ids, texts)])
         return ids, [0 if self.context.full else len(ids) - 1]
 

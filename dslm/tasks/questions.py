@@ -231,7 +231,7 @@ class Questions(Task):
     def asked(self, texts: Sequence[str], coder: Coder) -> tuple[list[int], list[int]]:
         """The tokens with which an answer may begin or end; the question comes before the text."""
         if len(texts) != 2:
-            raise UnusableError(f"is {len(texts)} texts, but the model reads a question and a text")
+            raise UnusableError("is not two: the model reads a question and a text")
         text = passage(coder.tokenizer, texts[1])
         (one,) = windows(coder.ids(texts[0]), text, None, coder, 1, 1)
         return one.ids, np.flatnonzero(one.flags & (CANDIDATE | NONE)).tolist()

@@ -20,6 +20,7 @@ from dslm.metrics.bootstrap import Estimate, estimate
 from dslm.metrics.entities import Entity, counts, entities, scores
 from dslm.objectives.base import Context
 from dslm.objectives.batch import IGNORE, Batch, as_batch, filled
+from dslm.progress import counted
 from dslm.sampling.stream import Samples
 from dslm.tasks.analysis import by_kind, confusion
 from dslm.tasks.base import Task
@@ -140,7 +141,7 @@ class Tagging(Task):
     def asked(self, texts: Sequence[str], coder: Coder) -> tuple[list[int], list[int]]:
         """The first token of each word, or of each unit where spans were learned."""
         if len(texts) != 1:
-            raise UnusableError(f"is {len(texts)} texts, but the model reads 1")
+            raise UnusableError(f"is {counted(len(texts), 'text')}, but the model reads 1")
         if self.context.units:
             record: Record = {self.settings.text: texts[0], self.settings.spans: []}
         else:
