@@ -19,6 +19,8 @@ RESET_PEAK = "5"
 """What resets ``VmHWM``, see proc_pid_clear_refs(5)."""
 IMPORTED_LATE = "torch._dynamo"
 """What torch's optimizers import when the first is made: 70 MB that are not the model's."""
+OF_FLOAT8 = "torchao.float8.float8_linear"
+"""What a model that computes in 8-bit floats imports when it is built: 20 MB likewise."""
 
 
 class MemoryUse:
@@ -26,9 +28,10 @@ class MemoryUse:
 
     Args:
         device: torch's name of this rank's device.
+        float8: whether layers compute in 8-bit floats.
     """
 
-    def __init__(self, device: str) -> None:
+    def __init__(self, device: str, *, float8: bool = False) -> None:
         self.device = device
         if device.startswith("cuda"):
             import torch
@@ -37,7 +40,8 @@ class MemoryUse:
             torch.cuda.reset_peak_memory_stats(device)
             self.before = torch.cuda.memory_allocated(device)
             return
-        importlib.import_module(IMPORTED_LATE)
+        for name in (IMPORTED_LATE, OF_FLOAT8) if float8 else (IMPORTED_LATE,):
+            importlib.import_module(name)
         with suppress(OSError):  # then the peak may be of before, when little was held
             (PROCESS / "clear_refs").write_text(RESET_PEAK)
         self.before = resident("VmRSS") - resident("RssFile")

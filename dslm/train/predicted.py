@@ -28,7 +28,7 @@ class Prediction:
 
     def __init__(self, job: Job, world: World) -> None:
         self.job, self.world, self.device = job, world, device(world)
-        self.use = MemoryUse(self.device)
+        self.use = MemoryUse(self.device, float8=job.float8 is not None)
         self.steps = 0
         self.began = 0.0
 
