@@ -13,6 +13,7 @@ from pathlib import Path
 
 from dslm.commands import pretrain
 from dslm.commands.cli import Parser
+from dslm.commands.pretrain_options import without_rank
 from dslm.environment import read_world
 from dslm.errors import DataError, Problem, Problems, UserError
 from dslm.run.config import RunConfig
@@ -37,7 +38,7 @@ def main(argv: list[str]) -> None:
     """Make examples of the files, then train on them."""
     if {"-h", "--help"} & set(argv):
         _parser().parse_args(["--help"])
-    start, task, rest = _split(argv)
+    start, task, rest = _split(without_rank(argv))
     words = ["fine_tune", f"init_from={start}", f"objective.kind={task}", *rest]
     files = _files(words)
     config = _config(words) if files else None

@@ -151,3 +151,15 @@ def test_transformers_says_of_records_what_was_learned(
         ends = {len(" ".join(one["words"][:n])) for n in range(len(tags))}
         found = theirs(one["text"], ignore_labels=[])
         assert [token["entity"] for token in found if token["start"] in ends] == tags
+
+
+def test_what_a_launcher_says_before_the_run_is_not_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trained: list[list[str]] = []
+    monkeypatch.setattr("dslm.commands.pretrain.main", trained.append)
+    words = ["runs/a", "--task", "tagging", "data.train=shards/a", "steps=5"]
+    for rank in (["--local_rank=1"], ["--local-rank", "1"], []):
+        dispatch(["fine-tune", *rank, *words])
+    wanted = ["fine_tune", "init_from=runs/a", "objective.kind=tagging", *words[3:]]
+    assert trained == [wanted] * 3
