@@ -7,6 +7,8 @@ whatever uses a model does the same on every rank, and need not know of the othe
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +20,7 @@ from dslm.model.stages import Stage, Value, without_mask
 from dslm.model.transformer import Transformer, first_call, owners_of
 from dslm.parallel.partition import blocks_of_stages
 from dslm.parallel.relay import from_rank, receive, send
+from dslm.parallel.world import join
 
 
 class SharedTransformer(Transformer):
@@ -64,6 +67,19 @@ class SharedTransformer(Transformer):
         place = extras.index("targets") + 1 if "targets" in extras and not start else 0
         read: Any = inputs[place] if isinstance(inputs, tuple) else inputs
         return int(read.shape[1])
+
+
+def join_quietly(world: World) -> None:
+    """Join the other ranks; what compilers print while DeepSpeed looks for them is not shown."""
+    sys.stderr.flush()
+    shown, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        join(world)
+    finally:
+        os.dup2(shown, 2)
+        os.close(shown)
+        os.close(nowhere)
 
 
 def _firsts(stages: Sequence[Stage], ranks: int) -> list[int]:

@@ -14,14 +14,13 @@ from dslm.errors import CheckpointError
 from dslm.inference.calibration import calibrate
 from dslm.inference.mistakes import lost, mended
 from dslm.inference.selection import Calibration, Selected, select
-from dslm.inference.shared import SharedTransformer
+from dslm.inference.shared import SharedTransformer, join_quietly
 from dslm.model.low_rank import merged
 from dslm.model.quantize import quantize, ready_for_use
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
 from dslm.objectives.base import Objective
 from dslm.parallel.world import device as device_of
-from dslm.parallel.world import join
 from dslm.quantization.config import QuantizationConfig
 from dslm.run.best import Step
 from dslm.run.checkpoint import read_weights, verify_weights
@@ -91,7 +90,7 @@ def load_selected(chosen: Selected, world: World = ALONE, *, to_use: bool = True
     weights = merged(stored_weights(chosen, [*map(int, model.layers)]), config.lora)
     model.layers.load_state_dict(weights, assign=True)
     if world.size > 1:
-        join(world)
+        join_quietly(world)
         device = torch.device(device_of(world))
     quantize(model, chosen.quantization)
     model.to(device).eval()
