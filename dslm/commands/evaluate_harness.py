@@ -9,6 +9,7 @@ from typing import Any
 
 from dslm.commands.cli import Parser, typed_path
 from dslm.commands.kept import keep, used
+from dslm.commands.writing_options import NAMES as WRITING
 from dslm.environment import World
 from dslm.errors import Problem, Problems, UserError
 from dslm.inference.harness_requests import check_objective
@@ -17,10 +18,7 @@ from dslm.inference.selection import Selected
 from dslm.run.results import add_evaluation
 
 OWN = ("harness", "harness_path", "num_fewshot", "limit")
-OTHERS = (
-    *("data", "predictions", "task", "shots", "shots_from"),
-    *("max_new_tokens", "beams", "length_penalty", "stop", "batch"),
-)
+OTHERS = ("data", "predictions", "task", "shots", "shots_from", *WRITING)
 """Options of other ways to measure a run."""
 
 

@@ -10,6 +10,8 @@ from dslm.inference.sampling import SamplingConfig, WritingConfig, check_samplin
 from dslm.tasks.base import Task
 
 USUAL = WritingConfig()
+NAMES = ("max_new_tokens", "beams", "length_penalty", "stop", "batch")
+"""The options, as a program calls them."""
 
 
 def add_writing(parser: Parser) -> None:
@@ -29,8 +31,7 @@ def add_writing(parser: Parser) -> None:
 
 def writing(options: Namespace, task: Task | None, found: Problems) -> WritingConfig:
     """What the options ask for; what is wrong with them is noted."""
-    names = ("max_new_tokens", "beams", "length_penalty", "stop", "batch")
-    given = {name: value for name in names if (value := getattr(options, name)) is not None}
+    given = {name: value for name in NAMES if (value := getattr(options, name)) is not None}
     if given and not (task and task.writes):
         rule = "is for a task whose answers are texts, such as text_to_text"
         typed = ((f"--{name.replace('_', '-')}", value) for name, value in given.items())

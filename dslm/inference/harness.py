@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,10 @@ from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 from dslm.errors import ConfigError, DataError, Problem
 from dslm.inference.continuations import Continuation, likelihoods
 from dslm.inference.generate import search
-from dslm.inference.harness_requests import Writing, check_objective, writing
+from dslm.inference.harness_requests import check_objective, writing
 from dslm.inference.next_token import OneStack
 from dslm.inference.prompt_file import TOGETHER
+from dslm.inference.sampling import WritingConfig
 from dslm.inference.trained import Trained, load
 from dslm.inference.writing import Task
 from dslm.progress import Progress
@@ -128,10 +130,10 @@ class Harnessed(TemplateLM):  # type: ignore[misc]
     def generate_until(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[str]:
         """How texts go on, up to the strings at which to stop; equal ones are drawn anew."""
         asked = [(request.args[0], writing(request.args[1])) for request in requests]
-        groups: dict[tuple[Writing, int], list[str]] = {}
+        groups: dict[tuple[WritingConfig, int], list[str]] = {}
         for (text, how), count in Counter(asked).items():
             groups.setdefault((how, count if how.sampling.temperature else 1), []).append(text)
-        written: dict[tuple[str, Writing], list[str]] = {}
+        written: dict[tuple[str, WritingConfig], list[str]] = {}
         with Progress(len(requests), "texts", "writing") as progress:
             for (how, count), texts in groups.items():
                 texts.sort(key=len)
@@ -140,7 +142,7 @@ class Harnessed(TemplateLM):  # type: ignore[misc]
                     for text, found in zip(some, self._written(some, how, count), strict=True):
                         written[text, how] = found
                     progress.advance(len(some) * count)
-        turn = Counter[tuple[str, Writing]]()
+        turn = Counter[tuple[str, WritingConfig]]()
         answers = []
         for one, request in zip(asked, requests, strict=True):
             answers.append(written[one][turn[one] % len(written[one])])
@@ -149,13 +151,13 @@ class Harnessed(TemplateLM):  # type: ignore[misc]
         return answers
 
     @torch.no_grad()
-    def _written(self, texts: Sequence[str], how: Writing, count: int) -> list[list[str]]:
+    def _written(self, texts: Sequence[str], how: WritingConfig, count: int) -> list[list[str]]:
         """What follows each text, `count` times."""
         trained, tokenizer = self.trained, self.trained.tokenizer
         config, limit = trained.config.model, how.new_tokens
         prompts = [self._shortened(tokenizer.prompt(text), limit) for text in texts]
         never = torch.arange(config.size, device=trained.device) >= tokenizer.vocabulary
-        sampling = how.several(count)
+        sampling = replace(how.sampling, samples=count)
         # As for `hf` what is new is decoded alone: at its beginning some tokenizers drop a space.
         alone: list[Tokens] = [[] for _ in prompts]
         end = tokenizer.end_of_document

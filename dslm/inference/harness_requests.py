@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
 from dslm.errors import DataError, Problem
-from dslm.inference.sampling import SamplingConfig
+from dslm.inference.sampling import SamplingConfig, WritingConfig
 from dslm.objectives.base import Objective
 from dslm.objectives.completion import Continue
 
@@ -22,19 +21,7 @@ KNOWN = (
 """The other settings of a task that writes."""
 
 
-@dataclass(frozen=True)
-class Writing:
-    """How a text is to go on."""
-
-    new_tokens: int
-    sampling: SamplingConfig
-
-    def several(self, count: int) -> SamplingConfig:
-        """The same for `count` texts of each prompt."""
-        return replace(self.sampling, samples=count)
-
-
-def writing(asked: Mapping[str, Any]) -> Writing:
+def writing(asked: Mapping[str, Any]) -> WritingConfig:
     """What lm-eval's ``generation_kwargs`` ask for; without ``do_sample`` and temperature, greedy.
 
     Raises:
@@ -49,8 +36,7 @@ def writing(asked: Mapping[str, Any]) -> Writing:
     new_tokens = next((int(n) for n in given.values() if n is not None), NEW_TOKENS)
     until = asked.get("until") or []
     drawn = sampled is not False and temperature > 0
-    return Writing(
-        new_tokens,
+    return WritingConfig(
         SamplingConfig(
             temperature=temperature if drawn else 0.0,
             top_k=asked.get("top_k") or None if drawn else None,
@@ -60,6 +46,7 @@ def writing(asked: Mapping[str, Any]) -> Writing:
             beams=int(asked.get("num_beams", 1)),
             length_penalty=float(asked.get("length_penalty", 1.0)),
         ),
+        new_tokens,
     )
 
 

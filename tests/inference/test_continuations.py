@@ -12,8 +12,8 @@ from helpers.models import KINDS, RECURRENT, build, shaken, small
 from dslm.errors import DataError
 from dslm.inference import continuations
 from dslm.inference.continuations import Continuation, likelihoods
-from dslm.inference.harness_requests import Writing, writing
-from dslm.inference.sampling import SamplingConfig
+from dslm.inference.harness_requests import writing
+from dslm.inference.sampling import SamplingConfig, WritingConfig
 
 ALL = {**KINDS, **RECURRENT, "relative": {"positions": "relative", "relative_buckets": 8}}
 SOME = [
@@ -79,23 +79,28 @@ def test_texts_that_differ_in_their_last_token_are_read_once(
 @pytest.mark.parametrize(
     ("asked", "found"),
     [
-        ({"until": ["\n", ""]}, Writing(256, SamplingConfig(temperature=0.0, stop=("\n",)))),
+        ({"until": ["\n", ""]}, WritingConfig(SamplingConfig(temperature=0.0, stop=("\n",)), 256)),
         (
             {"until": "Q:", "do_sample": False, "temperature": 0.7, "top_p": 0.9, "max_tokens": 5},
-            Writing(5, SamplingConfig(temperature=0.0, stop=("Q:",))),
+            WritingConfig(SamplingConfig(temperature=0.0, stop=("Q:",)), 5),
         ),
-        ({"do_sample": True, "top_k": 3}, Writing(256, SamplingConfig(temperature=1.0, top_k=3))),
+        (
+            {"do_sample": True, "top_k": 3},
+            WritingConfig(SamplingConfig(temperature=1.0, top_k=3), 256),
+        ),
         (
             {"temperature": 0.5, "top_p": 0.9, "max_new_tokens": 7, "max_gen_toks": 8},
-            Writing(8, SamplingConfig(temperature=0.5, top_p=0.9)),
+            WritingConfig(SamplingConfig(temperature=0.5, top_p=0.9), 8),
         ),
         (
             {"num_beams": 3, "length_penalty": 2, "repetition_penalty": 1.2},
-            Writing(256, SamplingConfig(0.0, beams=3, length_penalty=2, repetition_penalty=1.2)),
+            WritingConfig(
+                SamplingConfig(0.0, beams=3, length_penalty=2, repetition_penalty=1.2), 256
+            ),
         ),
     ],
 )
-def test_what_a_task_asks_of_a_text(asked: dict[str, Any], found: Writing) -> None:
+def test_what_a_task_asks_of_a_text(asked: dict[str, Any], found: WritingConfig) -> None:
     assert writing(asked) == found
 
 
