@@ -60,8 +60,7 @@ def evaluate_task(
         with Progress(shards.documents, "examples", "evaluating") as progress:
             scored = score(trained, task, shards, classes, progress.advance, writing)
         fingerprint = shards.fingerprint
-        predictions = scored.predictions
-        wrong = errors_of_task(trained, task, shards, classes, predictions, scored.losses)
+        wrong = errors_of_task(trained, task, shards, classes, scored)
     if options.predictions:
         shown = (task.written(one, classes) for one in scored.predictions)
         lines = (json.dumps(one, ensure_ascii=False) for one in shown)
@@ -82,7 +81,7 @@ def evaluate_task(
         if options.predictions:
             print(f"{'written':<11}{options.predictions}")
     text = {"data": str(options.data), "fingerprint": fingerprint}
-    answers = {**task.analysis(predictions, classes), **wrong}
+    answers = {**task.analysis(scored.predictions, classes), **wrong}
     kept = {**used(trained, options), **text, **figures, "answers": answers}
     keep(model.folder.path, add_evaluation, kept)
 

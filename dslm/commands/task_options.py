@@ -55,11 +55,9 @@ def for_task(model: Selected, options: Namespace, found: Problems) -> Selected:
         found.problems.append(Problem("--task", config.kind, rule, fix))
     elif needs_head and (rule := _other_classes(model, config.settings)):
         found.problems.append(Problem(f"{KEY}{config.kind}.labels", config.settings.labels, rule))
-    elif check_objective(config, model.config.model):
+    elif unfit := check_objective(config, model.config.model):
         rule = f"is nothing that the model of {model.folder.path} can do"
-        wanted = ", ".join(
-            f"{one.where} = {one.found!r}" for one in check_objective(config, model.config.model)
-        )
+        wanted = ", ".join(f"{one.where} = {one.found!r}" for one in unfit)
         fix = f"use a run that is not of {wanted}"
         found.problems.append(Problem("--task", config.kind, rule, fix))
     if len(found.problems) > known:

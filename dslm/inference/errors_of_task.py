@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from dslm.inference.scoring import Scored
 from dslm.inference.trained import Trained
 from dslm.objectives.batch import IGNORE
-from dslm.shards.labels import labels_of, reference_of
+from dslm.shards.labels import labels_of
 from dslm.shards.provenance import ProvenanceReader
 from dslm.shards.shard_set import ShardSet
 from dslm.tasks.base import Task
-from dslm.tasks.example import Between, Prediction
+from dslm.tasks.example import Between
 
 SHOWN = 12
 """Errors that are kept."""
@@ -29,8 +30,7 @@ def errors_of_task(
     task: Task,
     shards: ShardSet,
     classes: Sequence[str],
-    found: Sequence[Prediction],
-    losses: Sequence[float],
+    scored: Scored,
 ) -> dict[str, Any]:
     """How many predictions are wrong, and those with the highest losses.
 
@@ -39,13 +39,13 @@ def errors_of_task(
         task: what it does.
         shards: the examples.
         classes: what numbers are called.
-        found: a prediction for each record.
-        losses: of each example.
+        scored: what was predicted of them.
     """
-    reader = ProvenanceReader(shards)
-    groups = task.groups([reference_of(shards, number) for number in range(len(losses))])
+    reader, found, groups = ProvenanceReader(shards), scored.predictions, scored.groups
     wrong = [number for number, one in enumerate(found) if not task.is_right(one)]
-    highest = {number: max(losses[example] for example in groups[number]) for number in wrong}
+    highest = {
+        number: max(scored.losses[example] for example in groups[number]) for number in wrong
+    }
     errors = []
     for number in sorted(wrong, key=lambda number: (-highest[number], number))[:SHOWN]:
         example = groups[number][0]

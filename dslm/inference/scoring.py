@@ -35,6 +35,8 @@ class Scored:
     """The mean over everything that is scored."""
     losses: list[float]
     """The same of each example."""
+    groups: list[list[int]]
+    """The examples of each prediction."""
 
 
 @torch.no_grad()
@@ -83,7 +85,8 @@ def score(
     estimates = task.scores(records, classes, trained.config.seed)
     rows = torch.cat(sums)
     total, losses = rows.sum(0), rows[:, 0] / rows[:, 1].clamp(min=1)
-    return Scored(estimates, records, float(total[0] / total[1]), losses.tolist())
+    mean, groups = float(total[0] / total[1]), task.groups(references)
+    return Scored(estimates, records, mean, losses.tolist(), groups)
 
 
 def _row_sums(task: Task, outputs: torch.Tensor, labels: Any) -> torch.Tensor:

@@ -158,12 +158,13 @@ class Choice(Task):
 
     def predicted(self, outputs: Any, labels: Any) -> list[Prediction]:
         """Whether an option is right, and the log-probability of its text."""
+        from torch.nn import functional as F
+
         learned, options = labels
-        logs = outputs.float().log_softmax(-1)
-        of_tokens = logs.gather(-1, options.clamp(min=0)[..., None])[..., 0]
-        sums = of_tokens.masked_fill(options == IGNORE, 0).double().sum(1).tolist()
+        scores = outputs.float().transpose(1, 2)
+        nats = F.cross_entropy(scores, options, ignore_index=IGNORE, reduction="none")
         right = (learned != IGNORE).any(1).tolist()
-        return [*map(Prediction, right, sums)]
+        return [*map(Prediction, right, (-nats.double().sum(1)).tolist())]
 
     def groups(self, references: Sequence[Any]) -> list[list[int]]:
         """The options of each record."""
