@@ -40,6 +40,13 @@ class Engine(ABC):
     def __init__(self, engine: Any, plan: Plan, loss_function: LossFunction) -> None:
         self.engine = engine
         self.plan = plan
+        rank = torch.distributed.get_rank()
+        self.replica = plan.grid.coordinates(rank).data
+        """Which of the replicas this rank belongs to: which windows it reads."""
+        self.copy = plan.grid.copy(rank)
+        """Which of the ranks that hold the same weights this rank is."""
+        self.in_stage = plan.grid.in_stage(rank)
+        """Which rank of its pipeline stage this rank is."""
         self.loss_function = loss_function
         self.peak_learning_rates = [group["lr"] for group in engine.optimizer.param_groups]
         self.rate = peak_rate(engine.config)
@@ -91,14 +98,9 @@ class Engine(ABC):
     def computes_loss(self) -> bool:
         """Whether this rank computes losses."""
 
-    @property
-    @abstractmethod
-    def replica(self) -> int:
-        """Which of the replicas this rank belongs to."""
-
     @abstractmethod
     def owns(self, index: int) -> bool:
-        """Whether the layer of an index is saved by the replicas of this rank's stage."""
+        """Whether the layer of an index is saved by the ranks of this rank's stage."""
 
     def counted(self, micro_batches: Iterator[Batch], count: int) -> Iterator[Batch]:
         """This rank's micro-batches, once the loss knows how many labels all ranks have in them.
@@ -113,11 +115,12 @@ class Engine(ABC):
         if self.computes_loss:
             known = list(itertools.islice(micro_batches, count))
             counts += sum(objective.counts(labels) for _, labels in known)
+            counts /= self.plan.tensor_parallel  # whose ranks count the same labels
             micro_batches = iter(known)
         sums = self.stop.with_requests(counts)
         torch.distributed.all_reduce(sums)
         counts = self.stop.without_requests(sums)
-        self.loss_function.share(counts, count, self.plan.replicas)
+        self.loss_function.share(counts, count, self.plan.copies)
         return micro_batches
 
     @property

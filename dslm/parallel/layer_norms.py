@@ -65,14 +65,14 @@ class LayerNorms:
 
     @torch.no_grad()
     def _look(self) -> None:
-        """Add up squares, on one replica of each stage alone; the others take part in gathering."""
+        """Add up squares, on one rank of each stage alone; the others take part in gathering."""
         engine = self.engine
         self.squares.zero_()
         scale = float(getattr(engine.engine.optimizer, "loss_scale", 1.0))
         for name, weight in engine.parameters().items():
             gradient, master = self._whole(weight)
             index = int(name.partition(".")[0])
-            if engine.replica == 0 and engine.owns(index):
+            if engine.in_stage == 0 and engine.owns(index):
                 if gradient is not None:
                     self.squares[index, 0] += float(gradient.double().norm() / scale) ** 2
                 self.squares[index, 1] += float(master.double().norm()) ** 2

@@ -38,7 +38,7 @@ class LossFunction:
         self.limit: float | None = None
         """The highest loss of a step that is made; `None` makes it whatever its loss."""
         self.group: Any = None
-        """The replicas of this rank's pipeline stage; `None` are all ranks."""
+        """The ranks that hold the same weights as this one; `None` are all ranks."""
         self._collected: list[Tensor] = []
         self._losses: list[Tensor] = []
         self._micro_batches = 0
@@ -53,15 +53,15 @@ class LossFunction:
         spoil_gradient(loss, self._above_limit(loss.detach()))
         return loss
 
-    def share(self, counts: Tensor, micro_batches: int, replicas: int) -> None:
+    def share(self, counts: Tensor, micro_batches: int, copies: int) -> None:
         """Make the mean over some micro-batches the loss of all of them together.
 
         Args:
             counts: [parts], `Objective.counts` of all of them; a part without any label is zero.
             micro_batches: how many they are on each replica.
-            replicas: how many these are.
+            copies: over how many ranks gradients are averaged.
         """
-        self.weights = (micro_batches * replicas / counts.where(counts > 0, 1)).float()
+        self.weights = (micro_batches * copies / counts.where(counts > 0, 1)).float()
         self._losses, self._micro_batches = [], micro_batches
 
     def _above_limit(self, loss: Tensor) -> Tensor | None:

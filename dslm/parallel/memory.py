@@ -95,7 +95,7 @@ class Ranked:
     @property
     def own(self) -> float:
         """Those that this replica alone updates."""
-        return self.learned / self.plan.replicas if self.plan.zero_stage else self.learned
+        return self.learned / self.plan.copies if self.plan.zero_stage else self.learned
 
     @property
     def size(self) -> int:
@@ -168,7 +168,7 @@ def estimate(
 
 def _estimate(model: ModelConfig, rank: Ranked, forward: Forward) -> Memory:
     plan, size = rank.plan, rank.size
-    weights = size * rank.count / (plan.replicas if plan.zero_stage == 3 else 1)
+    weights = size * rank.count / (plan.copies if plan.zero_stage == 3 else 1)
     count = len(moments(rank.config, is_matrix=True))
     kept = moment_size(rank.config) * count
     optimizer = rank.own * (kept + (rank.master if plan.zero_stage else 0))
@@ -191,7 +191,7 @@ def _estimate(model: ModelConfig, rank: Ranked, forward: Forward) -> Memory:
     full = max(moments_of_a_step, key=lambda moment: moment.total)
     buffers = full.buffers + (SCRATCH if rank.cpu else 0)
     part = max(
-        4 * (rank.count + count * rank.learned) / plan.replicas,
+        4 * (rank.count + count * rank.learned) / plan.copies,
         4 * max(1, count) * _largest_layer(model),
     )
     return Memory(weights, full.gradients, optimizer, full.activations, buffers, host, part)
@@ -212,7 +212,7 @@ def _kind(rank: Ranked) -> str:
 def _zero0(rank: Ranked) -> tuple[Moment, Moment]:
     """Gradients of torch's own optimizer are flattened to be reduced by several replicas."""
     gradients = 4.0 * rank.learned
-    flat = 4.0 * min(rank.learned, BUCKET) if rank.plan.replicas > 1 else 0.0
+    flat = 4.0 * min(rank.learned, BUCKET) if rank.plan.copies > 1 else 0.0
     return Moment(gradients * rank.accumulates, 0.0), Moment(gradients, flat)
 
 

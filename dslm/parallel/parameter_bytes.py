@@ -58,8 +58,8 @@ def parameter_bytes_line(config: Mapping[str, Any], plan: Plan) -> str:
         f"master {each.master}, moments {each.moments}"
     )
     what = ("", "master and moments", "gradients, master and moments", "all")[plan.zero_stage]
-    if what and plan.replicas > 1:
-        text += f" · {what} divided by {plan.replicas} replicas"
+    if what and plan.copies > 1:
+        text += f" · {what} divided by {plan.copies} ranks"
     if offloaded(config, "offload_optimizer") != "none":
         text += " · master and moments offloaded"
     return text

@@ -88,11 +88,6 @@ class PipelineEngine(Engine):
         """The last stage does."""
         return bool(self.engine.is_last_stage())
 
-    @property
-    def replica(self) -> int:
-        """The data-parallel coordinate of this rank."""
-        return int(self.engine.grid.get_data_parallel_rank())
-
 
 def weights_of(module: nn.Module, owners: Mapping[str, int]) -> dict[str, nn.Parameter]:
     """The weights of a pipeline stage by their layout-free names.

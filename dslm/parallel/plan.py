@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dslm.errors import Problem
+from dslm.parallel.grid import Grid
 
 BATCH = "train_batch_size"
 MICRO = "train_micro_batch_size_per_gpu"
@@ -18,22 +19,43 @@ class Plan:
     """How the ranks share the work of one step."""
 
     world: int
-    """Number of ranks: `replicas` × `pipeline_stages`."""
+    """Number of ranks: `replicas` × `pipeline_stages` × the ranks of `tensor_parallel` and
+    `sequence_parallel`."""
     pipeline_stages: int
     """Number of ranks that share one copy of the model, each holding some of its layers."""
     zero_stage: int
-    """How much the replicas share: 0 nothing, 1 optimizer, 2 and gradients, 3 and weights."""
+    """How much the copies share: 0 nothing, 1 optimizer, 2 and gradients, 3 and weights."""
     micro_batch: int
     """Windows a replica computes at once."""
     accumulation: int
     """Micro-batches a replica computes for a step."""
     sequence: int
     """Tokens of a window."""
+    tensor_parallel: int = 1
+    """Number of ranks that hold different parts of each matrix."""
+    sequence_parallel: int = 1
+    """Number of ranks that compute different tokens of the same windows."""
+
+    @property
+    def grid(self) -> Grid:
+        """The ranks along each axis."""
+        shared = self.pipeline_stages * self.sequence_parallel * self.tensor_parallel
+        return Grid(
+            pipeline=self.pipeline_stages,
+            data=self.world // shared,
+            sequence=self.sequence_parallel,
+            tensor=self.tensor_parallel,
+        )
 
     @property
     def replicas(self) -> int:
         """Number of copies of the model that see different windows."""
-        return self.world // self.pipeline_stages
+        return self.grid.data
+
+    @property
+    def copies(self) -> int:
+        """Number of ranks that hold the same weights; those that see the same windows too."""
+        return self.grid.copies
 
     @property
     def batch(self) -> int:
@@ -46,8 +68,13 @@ class Plan:
         return self.batch * self.sequence
 
     def deepspeed(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """DeepSpeed's JSON with the whole batch triple filled in."""
-        triple = {BATCH: self.batch, MICRO: self.micro_batch, ACCUMULATION: self.accumulation}
+        """DeepSpeed's JSON with the whole batch triple filled in.
+
+        DeepSpeed counts a window once for each rank over which it averages gradients, also where
+        several of them compute different tokens of it.
+        """
+        batch = self.micro_batch * self.accumulation * self.copies
+        triple = {BATCH: batch, MICRO: self.micro_batch, ACCUMULATION: self.accumulation}
         return {**config, **triple}
 
 

@@ -1,7 +1,7 @@
 """Whole tensors out of any layout, and into it the parts that each rank keeps.
 
 For a weight called NAME the training state holds ``NAME`` (the float32 master) and ``NAME#MOMENT``
-for each moment its optimizer keeps. DeepSpeed spreads them over the replicas in its own way at each
+for each moment its optimizer keeps. DeepSpeed spreads them over the copies in its own way at each
 stage; here they are gathered one weight at a time, so that memory stays flat, and filled by each
 rank with the numbers of its own part alone.
 """
@@ -175,16 +175,16 @@ class TrainingState:
             parameter.copy_(whole.view(parameter.shape))
 
     def _read_together(self, count: int, read: Read) -> Tensor:
-        """All numbers of a tensor that every replica keeps whole; each reads a part of them."""
+        """All numbers of a tensor that every copy keeps whole; each reads a part of them."""
         own = self._piece(count, read).to(self.engine.engine.device)
-        pieces = [torch.empty_like(own) for _ in range(self.engine.plan.replicas)]
+        pieces = [torch.empty_like(own) for _ in range(self.engine.plan.copies)]
         torch.distributed.all_gather(pieces, own, group=self.engine.loss_function.group)
         return torch.cat(pieces)[:count]
 
     def _piece(self, count: int, read: Read) -> Tensor:
-        """This replica's piece of a tensor cut evenly; the last one is padded with zeros."""
-        size = -(-count // self.engine.plan.replicas)
-        start = min(size * self.engine.replica, count)
+        """This copy's piece of a tensor cut evenly; the last one is padded with zeros."""
+        size = -(-count // self.engine.plan.copies)
+        start = min(size * self.engine.copy, count)
         found = read(start, min(start + size, count))
         return nn.functional.pad(found, (0, size - found.numel()))
 

@@ -25,7 +25,7 @@ class ZeroEngine(Engine):
     def __init__(self, engine: Any, plan: Plan, loss_function: LossFunction) -> None:
         super().__init__(engine, plan, loss_function)
         # A single rank without ZeRO has nobody to average gradients with, and nowhere to cut them.
-        engine.enable_backward_allreduce = plan.zero_stage > 0 or plan.replicas > 1
+        engine.enable_backward_allreduce = plan.zero_stage > 0 or plan.copies > 1
 
     @classmethod
     def build(
@@ -81,11 +81,6 @@ class ZeroEngine(Engine):
     def computes_loss(self) -> bool:
         """Every rank does."""
         return True
-
-    @property
-    def replica(self) -> int:
-        """Every rank is a replica."""
-        return torch.distributed.get_rank()
 
 
 def weights_of(model: nn.Module) -> dict[str, nn.Parameter]:

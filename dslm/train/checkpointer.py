@@ -238,7 +238,7 @@ class Checkpointer:
         return dict(sorted(self.engine.parameters().items(), key=_layer_index))
 
     def _own_files(self, state: TrainingState) -> set[str]:
-        """The files that this rank writes: of its replicas each writes about as many bytes."""
+        """The files that this rank writes: of its stage each writes about as many bytes."""
         sizes: Counter[str] = Counter()
         for name, parameter in self._weights().items():
             index = _layer_index((name, parameter))
@@ -247,9 +247,10 @@ class Checkpointer:
                 sizes[layer_file(index, moments=False)] += count
                 if moments := len(state.names(parameter)):
                     sizes[layer_file(index, moments=True)] += moments * count
-        writers = shares(list(sizes.values()), self.engine.plan.replicas)
+        plan = self.engine.plan
+        writers = shares(list(sizes.values()), plan.world // plan.pipeline_stages)
         pairs = zip(sizes, writers, strict=True)
-        return {file for file, writer in pairs if writer == self.engine.replica}
+        return {file for file, writer in pairs if writer == self.engine.in_stage}
 
     def _copies(self, state: TrainingState) -> dict[str, dict[str, Tensor]]:
         """Gather weight by weight, in which all ranks take part; copies for this rank's files."""

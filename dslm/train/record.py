@@ -25,7 +25,8 @@ from dslm.train.prepare import Job
 from dslm.train.word_vectors.embedding import KEY, WordVectors
 
 LAYOUT = (
-    *("world", "replicas", "pipeline_stages", "zero_stage"),
+    *("world", "replicas", "pipeline_stages", "tensor_parallel", "sequence_parallel"),
+    "zero_stage",
     *("micro_batch", "accumulation", "batch", "sequence"),
 )
 """What a checkpoint keeps of the plan."""

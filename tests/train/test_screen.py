@@ -305,10 +305,10 @@ def test_the_disk_must_hold_the_best_too(
 def test_bytes_a_parameter_are_shown_and_what_divides_them(make_job: Any) -> None:
     assert screen(make_job())["bytes"] == (
         "20 a parameter: weights 4, gradients 4, master 4, moments 8 · "
-        "master and moments divided by 2 replicas"
+        "master and moments divided by 2 ranks"
     )
     assert screen(make_job("precision=bf16", zero_optimization={"stage": 3}))["bytes"] == (
-        "18 a parameter: weights 2, gradients 4, master 4, moments 8 · all divided by 2 replicas"
+        "18 a parameter: weights 2, gradients 4, master 4, moments 8 · all divided by 2 ranks"
     )
     sgd = {"type": "SGD", "params": {"lr": 0.1}}
     job = make_job(optimizer=sgd, zero_optimization={"stage": 0})
