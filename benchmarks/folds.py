@@ -26,17 +26,18 @@ from labelled import (
     write,
 )
 from measure import Options, Row, Table
-from pretrained import command, pretrained
+from pretrained import command, pretrained, tokens
 
 from dslm.errors import Problem, SetupError
 from dslm.progress import Progress
 
 CORPORA = {"polarity": POLARITY, "subjectivity": SUBJECTIVITY}
-STARTS = {"from scratch": "scratch", "pretrained": "english"}
+STARTS = {"from scratch": "scratch", "pretrained": "longer"}
+SEEDS = 3
 PEER = "tf-idf"
 LEARNING = Labelled("classification", polarity)
-Scores = dict[str, float]
-"""The accuracy on a fold, by what was trained."""
+Scores = dict[str, list[float]]
+"""The accuracy on a fold by what was trained, one for each seed."""
 
 
 def measure(options: Options) -> Table:
@@ -49,7 +50,10 @@ def measure(options: Options) -> Table:
         for number in range(FOLDS):
             for name in CORPORA:
                 scores = {
-                    what: fold_score(name, number, what, options.corpora, folder)
+                    what: [
+                        fold_score(name, number, what, seed, options.corpora, folder)
+                        for seed in range(SEEDS if what in STARTS else 1)
+                    ]
                     for what in (PEER, *STARTS)
                 }
                 found[name].append(scores)
@@ -61,44 +65,45 @@ def table(found: dict[str, list[Scores]]) -> Table:
     """What the folds come to."""
     steps = LEARNING.steps(len(fold([{}] * 10_000, 0)[0]))
     setting = (
-        "BERT of 2 layers of width 128, pretrained on 7.4 M tokens of novels in minutes, or not; "
-        f"about {steps} steps of {LEARNING.batch} sentences, one seed; mean ± standard deviation "
-        f"over the first {min(map(len, found.values()))} of {FOLDS} folds; the peer is logistic "
+        f"BERT of 2 layers of width 128, pretrained on {tokens(STARTS['pretrained'])} tokens of "
+        f"novels, or not; about {steps} steps of {LEARNING.batch} sentences, {SEEDS} seeds; mean ± "
+        f"standard deviation over {FOLDS} folds of the mean over the seeds; the peer is logistic "
         "regression on TF-IDF (words and pairs of them), the ratio the difference"
     )
     rows = []
     for name, folds in found.items():
+        means = [{what: mean(scores) for what, scores in one.items()} for one in folds]
         for start in STARTS:
-            apart = mean(one[start] - one[PEER] for one in folds)
+            apart = mean(one[start] - one[PEER] for one in means)
             wanted = "> 0.0 points" if start == "pretrained" else "—"
-            shown = [_shown([one[key] for one in folds]) for key in (start, PEER)]
+            shown = [_shown([one[key] for one in means]) for key in (start, PEER)]
             rows.append(Row(f"{name}, {start}", wanted, *shown, f"{100 * apart:.1f} points"))
-        gain = mean(one["pretrained"] - one["from scratch"] for one in folds)
+        gain = mean(one["pretrained"] - one["from scratch"] for one in means)
         claim = f"{name}, what pretraining gains"
         rows.append(Row(claim, "> 0.0 points", f"{100 * gain:.1f} points"))
     return Table("Sentences of films in ten folds", setting, rows)
 
 
-def fold_score(name: str, number: int, what: str, corpora: Path, folder: Path) -> float:
+def fold_score(name: str, number: int, what: str, seed: int, corpora: Path, folder: Path) -> float:
     """The accuracy of one of them on a fold, unless it has been measured before."""
-    there = folder / "results" / f"{name}-{what.replace(' ', '-')}-fold-{number}.json"
+    there = folder / "results" / f"{name}-{what.replace(' ', '-')}-fold-{number}-{seed}.json"
     if not there.exists():
         there.parent.mkdir(exist_ok=True)
         train, test = fold(sentences(corpora, *CORPORA[name]), number)
         if what == PEER:
             found = tf_idf(train, test)
         else:
-            found = fine_tuned(pretrained(STARTS[what], corpora, folder), train, test)
+            found = fine_tuned(pretrained(STARTS[what], corpora, folder), train, test, seed)
         there.write_text(json.dumps(found), encoding="utf-8")
     return float(json.loads(there.read_text(encoding="utf-8")))
 
 
-def fine_tuned(model: Path, train: Records, test: Records) -> float:
+def fine_tuned(model: Path, train: Records, test: Records, seed: int) -> float:
     """Accuracy of a fine-tuned model, measured by its run at the end."""
     with tempfile.TemporaryDirectory() as name:
         place, steps = Path(name), LEARNING.steps(len(train))
         files = [write(train, place / "train.jsonl"), write(test, place / "test.jsonl")]
-        words = fine_tune_words(LEARNING, model, files[0], 0, steps, place / "run")
+        words = fine_tune_words(LEARNING, model, files[0], seed, steps, place / "run")
         words += [f"data.validation={files[1]}", f"data.validation_windows={len(test)}"]
         command([*words, f"evaluation_interval={steps}"])
         lines = (place / "run" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()

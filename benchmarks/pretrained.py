@@ -15,8 +15,8 @@ from labelled import abstracts
 
 ROOT = Path(__file__).resolve().parent.parent
 NOVELS, VOCABULARY = "english_novels/*_*.txt", "tokenizers_real/bert-base-uncased/vocab.txt"
-STEPS = {"english": 1800, "chinese": 2000, "scratch": 1}
-BATCH, WARM_UP = 32, 100
+STEPS = {"english": 1800, "longer": 9000, "chinese": 2000, "scratch": 1}
+BATCH, WARM_UP, SEQUENCE = 32, 100, 128
 TIMEOUT = 4 * 3600.0
 """Seconds after which a command is ended."""
 DSLM = "import sys; from dslm.commands.main import main; sys.exit(main())"
@@ -27,7 +27,8 @@ def pretrained(name: str, corpora: Path, folder: Path) -> Path:
     """The folder of a run of the preset ``bert_tiny``, made when it is not there.
 
     Args:
-        name: english, chinese or scratch: English weights as they are drawn.
+        name: english, chinese, longer: English for five times as many steps, or scratch: English
+            weights as they are drawn.
         corpora: the folder of corpora.
         folder: what has been made is kept there.
     """
@@ -41,6 +42,11 @@ def pretrained(name: str, corpora: Path, folder: Path) -> Path:
         script = ROOT / "launch" / "pretrain.py"
         command([script, "bert_tiny", *words, "--deepspeed_config", config])
     return run
+
+
+def tokens(name: str) -> str:
+    """How many tokens a run has learned from, for people."""
+    return f"{STEPS[name] * BATCH * SEQUENCE / 1e6:.1f} M"
 
 
 def exported(run: Path) -> Path:
