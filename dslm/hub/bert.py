@@ -110,5 +110,12 @@ VARIANTS = (
         {"pooler": False, "class_bias": True},
         classes=one("classifier"),
     ),
+    of_task(
+        FAMILY,
+        "questions",
+        "BertForQuestionAnswering",
+        {"pooler": False, "class_bias": True},
+        classes=one("qa_outputs"),
+    ),
     without_head(FAMILY, "BertModel", pair_head="bert.pooler.dense.weight"),
 )

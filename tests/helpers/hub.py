@@ -18,6 +18,7 @@ from transformers import (
     BertConfig,
     BertForMaskedLM,
     BertForPreTraining,
+    BertForQuestionAnswering,
     BertForSequenceClassification,
     BertForTokenClassification,
     GPT2Config,
@@ -201,6 +202,7 @@ TASKS: dict[str, Callable[[], Any]] = {
         BertConfig(**BERT, **AMOUNT, type_vocab_size=1)
     ),
     "bert of tokens": lambda: BertForTokenClassification(BertConfig(**BERT, **TAGS)),
+    "bert of questions": lambda: BertForQuestionAnswering(BertConfig(**BERT, num_labels=2)),
     "gpt2 of sequences": lambda: GPT2ForSequenceClassification(
         GPT2Config(**GPT2, **PADDED, **SEVERAL)
     ),
@@ -339,7 +341,13 @@ def asked(model: Any, tokens: torch.Tensor) -> torch.Tensor:
     """The scores of token ids that a model of theirs gives, whatever else it does."""
     if model.config.is_encoder_decoder:
         return model(**pair_of(tokens), use_cache=False).logits
-    outputs = model(tokens)
+    return scores_in(model(tokens))
+
+
+def scores_in(outputs: Any) -> torch.Tensor:
+    """The scores of tokens in what a model of theirs returns; of answers to questions both ends."""
+    if "start_logits" in outputs:
+        return torch.stack([outputs.start_logits, outputs.end_logits], -1)
     return outputs["prediction_logits" if "prediction_logits" in outputs else "logits"]
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from dslm.inference.trained import Trained
 from dslm.sampling.stream import Samples
 from dslm.tasks.base import Task
+from helpers.hub import scores_in
 
 LENGTHS = np.array([24, 17, 5])
 
@@ -31,9 +32,11 @@ def examples_apart(trained: Trained, theirs: Any) -> float:
     order = np.arange(len(LENGTHS))
     inputs, _ = task.batch(Samples(tokens.astype(np.uint32), order, order, LENGTHS, labels))
     ids, seen = torch.from_numpy(tokens), torch.from_numpy(text)
+    more = dict(zip(("ids", *task.extras), inputs, strict=True)) if task.extras else {}
+    kinds = {"token_type_ids": more["segments"]} if "segments" in more else {}
     with torch.no_grad():
         ours: Tensor = trained.model(inputs)
-        wanted: Tensor = theirs(ids, attention_mask=seen.long()).logits
+        wanted = scores_in(theirs(ids, attention_mask=seen.long(), **kinds))
     if wanted.ndim == 2:
         return float((ours[:, 0] - wanted).abs().max())
     return float((ours - wanted).abs()[seen].max())

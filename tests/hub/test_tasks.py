@@ -15,12 +15,14 @@ from helpers.bert import SHAPE
 from helpers.exports import TOKENS, loaded
 from helpers.hub import settings_of
 from helpers.models import LLAMA
+from helpers.tasks import examples_apart
 from torch import Tensor
 from transformers import AutoTokenizer, pipeline
 
 from dslm.errors import UserError
 from dslm.hub.exporting import export_run
 from dslm.hub.importing import import_folder
+from dslm.inference.selection import classes_of
 from dslm.inference.trained import Trained, load
 from dslm.inspection.likelihood import inputs_of, scores_of
 from dslm.inspection.row import row_of
@@ -28,6 +30,7 @@ from dslm.quantization.config import QuantizationConfig
 from dslm.sampling.stream import Samples
 from dslm.tasks.base import Task
 from dslm.tasks.coder import Coder
+from dslm.tasks.questions import Questions
 from dslm.tokenizers.load import load_tokenizer
 
 MakeRun = Callable[..., Path]
@@ -130,6 +133,21 @@ def test_transformers_scores_padded_texts_as_we_do(
     again = load(tmp_path / "again")
     assert again.config.objective.kind == trained.config.objective.kind
     assert examples(again, [*zip(*texts, strict=True)]) == rows
+
+
+def test_answers_to_questions_begin_and_end_where_we_say(
+    make_run: MakeRun, trained_tokenizers: dict[str, Path], tmp_path: Path
+) -> None:
+    made = {**BERT, "objective": objective("questions"), "class_bias": True}
+    classes = ("start", "end")
+    run = make_run(trained_tokenizers["unigram"], classes=classes, **made)
+    export_run(run, tmp_path / "out")
+    theirs = loaded(tmp_path / "out", transformers.BertForQuestionAnswering)
+    assert examples_apart(load(run), theirs) <= 1e-5
+    import_folder(tmp_path / "out", tmp_path / "again")
+    again = load(tmp_path / "again")
+    assert isinstance(again.objective, Questions)
+    assert classes_of(tmp_path / "again", again.objective) == classes
 
 
 @pytest.mark.parametrize("labels", ["one", "several", "amount"])
