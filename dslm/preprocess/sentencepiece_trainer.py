@@ -51,7 +51,7 @@ def train_pieces(
 
     Raises:
         RefusedError: the text does not suit the settings.
-        SetupError: the trainer was killed from outside.
+        SetupError: the trainer was killed from outside, or could not begin.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -71,9 +71,18 @@ def train_pieces(
         if (folder / "refusal").exists():
             raise RefusedError((folder / "refusal").read_text(encoding="utf-8"))
         if not (folder / "model").exists():
-            rule = "the trainer was killed, most often because memory ran out"
-            raise SetupError(Problem("--sample-bytes", None, rule, "use a smaller sample"))
+            raise SetupError(_ended(process.exitcode or 0))
         return (folder / "model").read_bytes()
+
+
+def _ended(code: int) -> Problem:
+    """Why the trainer's process ended without a model, by its exit code."""
+    if code > 0:
+        rule = f"the trainer's own process ended with exit code {code} before it began"
+        fix = "in a script of your own, call this below `if __name__ == '__main__':`"
+        return Problem("SentencePiece", None, rule, fix)
+    rule = "the trainer was killed, most often because memory ran out"
+    return Problem("--sample-bytes", None, rule, "use a smaller sample")
 
 
 def _train(folder: Path, settings: dict[str, Any]) -> None:

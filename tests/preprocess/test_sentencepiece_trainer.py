@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import subprocess
+import sys
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,3 +45,20 @@ def test_a_killed_trainer_is_reported_and_leaves_nothing() -> None:
     slow = [sha256(line.encode()).hexdigest() * 8 for line in LINES * 3]
     with pytest.raises(SetupError, match="killed"):
         train_pieces(slow, settings("unigram"), kill)
+
+
+def test_a_script_that_starts_itself_again_is_told_what_it_lacks(tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(
+        "from dslm.errors import SetupError\n"
+        "from dslm.preprocess.sentencepiece_trainer import train_pieces\n"
+        "try:\n"
+        "    train_pieces(['a b'] * 9, {'model_type': 'bpe', 'vocab_size': 9}, None)\n"
+        "except SetupError as error:\n"
+        "    print(error)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert "if __name__ == '__main__':" in ended.stdout
+    assert "memory" not in ended.stdout
