@@ -93,7 +93,7 @@ class Workers:
             progress: called in this process with the progress since the last call.
 
         Raises:
-            SetupError: a worker was killed from outside.
+            SetupError: a worker was killed from outside, or could not begin.
             Exception: the first that `work` raised.
         """
         if min(self.number, len(units)) == 1:
@@ -106,8 +106,20 @@ class Workers:
             _watch(futures, shared, before, progress)
             return [future.result() for future in futures]
         except BrokenProcessPool:
+            raise SetupError(self._broken(pool)) from None
+
+    def _broken(self, pool: ProcessPoolExecutor) -> Problem:
+        """Why workers ended, by the exit codes of their processes."""
+        processes = [*(pool._processes or {}).values()]
+        pool.shutdown()  # until then its own thread may be asking for the codes
+        ends = [one.exitcode or 0 for one in processes]
+        if max(ends, default=0) > 0:  # one that was killed has the signal, below 0
+            rule = f"a worker ended with exit code {max(ends)} before it began"
+            fix = "in a script of your own, call this below `if __name__ == '__main__':`"
+        else:
             rule = "a worker was killed, most often because memory ran out"
-            raise SetupError(Problem("--workers", self.number, rule, "use fewer workers")) from None
+            fix = "use fewer workers"
+        return Problem("--workers", self.number, rule, fix)
 
     def _start(self) -> tuple[ProcessPoolExecutor, Synchronized[int]]:
         context = multiprocessing.get_context("spawn")

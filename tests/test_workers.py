@@ -37,6 +37,24 @@ def test_a_killed_worker_is_one_clear_error() -> None:
         workers.each(die, range(2), None)
 
 
+def test_workers_that_start_a_script_again_are_not_taken_for_killed(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from dslm.errors import SetupError\n"
+        "from dslm.workers import Workers\n"
+        "def nothing(number, advance): pass\n"
+        "try:\n"
+        "    with Workers(2) as workers: workers.each(nothing, range(4), None)\n"
+        "except SetupError as error:\n"
+        "    print(error)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert "if __name__ == '__main__':" in ended.stdout
+    assert "memory" not in ended.stdout
+
+
 def test_workers_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
     program = tmp_path / "parent.py"
     program.write_text(
