@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from dslm.objectives.batch import Batch
+from dslm.parallel.groups import Groups
 from dslm.parallel.loss import LossFunction
 from dslm.parallel.loss_scale import LossScale
 from dslm.parallel.optimizers import peak_rate
@@ -34,13 +35,17 @@ class Engine(ABC):
     Args:
         engine: what ``deepspeed.initialize`` returned.
         plan: the layout.
+        groups: its process groups.
         loss_function: the loss of its outputs.
     """
 
-    def __init__(self, engine: Any, plan: Plan, loss_function: LossFunction) -> None:
+    def __init__(
+        self, engine: Any, plan: Plan, groups: Groups, loss_function: LossFunction
+    ) -> None:
         self.engine = engine
         self.plan = plan
-        rank = torch.distributed.get_rank()
+        self.groups = groups
+        rank = groups.rank
         self.replica = plan.grid.coordinates(rank).data
         """Which of the replicas this rank belongs to: which windows it reads."""
         self.copy = plan.grid.copy(rank)
@@ -48,6 +53,7 @@ class Engine(ABC):
         self.in_stage = plan.grid.in_stage(rank)
         """Which rank of its pipeline stage this rank is."""
         self.loss_function = loss_function
+        loss_function.group = groups.copies
         self.peak_learning_rates = [group["lr"] for group in engine.optimizer.param_groups]
         self.rate = peak_rate(engine.config)
         self.loss_scale = LossScale(engine)

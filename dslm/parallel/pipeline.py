@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from dslm.model.stages import Stage, Value, with_mask, without_mask
 from dslm.objectives.batch import Batch
 from dslm.parallel.engine import Engine
+from dslm.parallel.groups import Groups
 from dslm.parallel.loss import LossFunction
 from dslm.parallel.optimizers import as_many, parameter_groups
 from dslm.parallel.plan import Plan
@@ -20,11 +21,15 @@ class PipelineEngine(Engine):
     """DeepSpeed's pipeline engine (1F1B) over the same stages."""
 
     def __init__(
-        self, engine: Any, plan: Plan, loss_function: LossFunction, owners: Mapping[str, int]
+        self,
+        engine: Any,
+        plan: Plan,
+        groups: Groups,
+        loss_function: LossFunction,
+        owners: Mapping[str, int],
     ) -> None:
-        super().__init__(engine, plan, loss_function)
+        super().__init__(engine, plan, groups, loss_function)
         self.owners = owners
-        loss_function.group = engine.grid.get_data_parallel_group()
 
     @classmethod
     def build(
@@ -37,10 +42,14 @@ class PipelineEngine(Engine):
         """Map stages to DeepSpeed's layer recipes and build those of this rank."""
         import deepspeed
         from deepspeed.pipe import PipelineModule
+        from deepspeed.runtime.pipe.topology import PipeModelDataParallelTopology
 
+        groups = Groups.make(plan.grid)
         module = PipelineModule(
             [layer_recipe(stage) for stage in stages],
-            num_stages=plan.pipeline_stages,
+            topology=PipeModelDataParallelTopology(
+                num_pp=plan.pipeline_stages, num_dp=plan.copies, num_mp=plan.tensor_parallel
+            ),
             loss_fn=loss_function,
             partition_method="type:Block",
         )
@@ -53,15 +62,15 @@ class PipelineEngine(Engine):
         for stage in stages:
             if stage.tied:
                 owners.setdefault(stage.tied, stage.index)
-        groups = parameter_groups(weights_of(module, owners), stages, config)
-        groups = as_many(groups, most(len(groups)))
+        weights = parameter_groups(weights_of(module, owners), stages, config)
+        weights = as_many(weights, most(len(weights)))
         engine, *_ = deepspeed.initialize(
-            model=module, model_parameters=groups, config=dict(config), dist_init_required=False
+            model=module, model_parameters=weights, config=dict(config), dist_init_required=False
         )
         for weight in module.parameters():
             if not weight.requires_grad:
                 weight._hp_grad = None  # which DeepSpeed asks every tied weight for
-        return cls(engine, plan, loss_function, owners)
+        return cls(engine, plan, groups, loss_function, owners)
 
     def train_batch(self, micro_batches: Iterator[Batch]) -> Tensor:
         """See `Engine.train_batch`; DeepSpeed has the loss averaged over the replicas already."""

@@ -84,6 +84,9 @@ def make_plan(
     pipeline_stages: int,
     sequence: int,
     kept_batch: int | None = None,
+    *,
+    tensor_parallel: int = 1,
+    sequence_parallel: int = 1,
 ) -> tuple[Plan | None, list[Problem]]:
     """Derive the layout, or report why there is none.
 
@@ -94,23 +97,44 @@ def make_plan(
         sequence: tokens of a window.
         kept_batch: the batch of a run that goes on with a JSON that names none; other ranks than
             it had accumulate another number of micro-batches for it.
+        tensor_parallel: ranks that hold different parts of each matrix.
+        sequence_parallel: ranks that compute different tokens of the same windows.
     """
-    if world % pipeline_stages:
-        divisors = " or ".join(str(d) for d in range(1, world + 1) if world % d == 0)
-        rule = f"does not divide the number of ranks, {world}"
-        fix = f"use {divisors}, or start another number of ranks"
-        return None, [Problem("pipeline_stages", pipeline_stages, rule, fix)]
+    replicas, shared = (
+        world,
+        {
+            "pipeline_stages": pipeline_stages,
+            "tensor_parallel": tensor_parallel,
+            "sequence_parallel": sequence_parallel,
+        },
+    )
+    for key, ranks in shared.items():
+        if replicas % ranks:
+            divisors = " or ".join(str(d) for d in range(1, replicas + 1) if replicas % d == 0)
+            rule = f"does not divide the number of ranks, {replicas}"
+            if replicas < world:
+                rule += f" = {world} / {world // replicas}"
+            fix = f"use {divisors}, or start another number of ranks"
+            return None, [Problem(key, ranks, rule, fix)]
+        replicas //= ranks
     if kept_batch is not None and BATCH not in config:
         config = {**config, BATCH: kept_batch, ACCUMULATION: None}
-    micro, accumulation, problems = _split(config, world // pipeline_stages, pipeline_stages)
+    micro, accumulation, problems = _split(config, replicas, world // replicas)
     if problems:
         return None, problems
     zero_stage = config.get("zero_optimization", {}).get("stage", 0)
-    return Plan(world, pipeline_stages, zero_stage, micro, accumulation, sequence), []
+    batch = micro, accumulation, sequence
+    return Plan(world, pipeline_stages, zero_stage, *batch, tensor_parallel, sequence_parallel), []
 
 
-def _split(config: Mapping[str, Any], replicas: int, stages: int) -> tuple[int, int, list[Problem]]:
-    """Micro-batch and accumulation from any two of the triple; from one, there is one round."""
+def _split(config: Mapping[str, Any], replicas: int, each: int) -> tuple[int, int, list[Problem]]:
+    """Micro-batch and accumulation from any two of the triple; from one, there is one round.
+
+    Args:
+        config: DeepSpeed's JSON.
+        replicas: how many share a batch.
+        each: ranks of a replica.
+    """
     batch, micro, accumulation = (config.get(key) for key in (BATCH, MICRO, ACCUMULATION))
     if accumulation is None and (batch is None or micro is None):
         accumulation = 1
@@ -127,18 +151,18 @@ def _split(config: Mapping[str, Any], replicas: int, stages: int) -> tuple[int, 
     part, rest = divmod(batch, other * replicas)
     if rest or not part:
         rule = f"is not a multiple of {other_name} = {other} × {replicas} replicas"
-        fix = "use " + ", or ".join(_legal(batch, other_name, other, replicas, stages))
+        fix = "use " + ", or ".join(_legal(batch, other_name, other, replicas, each))
         return 0, 0, [Problem(BATCH, batch, rule, fix)]
     return (other, part, []) if micro is not None else (part, other, [])
 
 
-def _legal(batch: int, other_name: str, other: int, replicas: int, stages: int) -> Iterator[str]:
+def _legal(batch: int, other_name: str, other: int, replicas: int, each: int) -> Iterator[str]:
     """The nearest batches, numbers of ranks and other parts with which a batch can be split."""
     unit = other * replicas
     yield " or ".join(map(str, sorted({max(1, batch // unit) * unit, (batch // unit + 1) * unit})))
-    counts = [n * stages for n in range(1, batch + 1) if batch % (n * other) == 0]
+    counts = [n * each for n in range(1, batch + 1) if batch % (n * other) == 0]
     if counts:
-        yield " or ".join(map(str, _nearest(counts, replicas * stages))) + " ranks"
+        yield " or ".join(map(str, _nearest(counts, replicas * each))) + " ranks"
     parts = [n for n in range(1, batch + 1) if batch % (n * replicas) == 0]
     if parts:
         yield f"{other_name} {' or '.join(map(str, _nearest(parts, other)))}"

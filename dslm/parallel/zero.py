@@ -14,6 +14,7 @@ from dslm.model.stages import Stage
 from dslm.model.transformer import Transformer
 from dslm.objectives.batch import Batch
 from dslm.parallel.engine import Engine
+from dslm.parallel.groups import Groups, ModelParallelUnit
 from dslm.parallel.loss import LossFunction
 from dslm.parallel.optimizers import parameter_groups
 from dslm.parallel.plan import Plan
@@ -22,8 +23,10 @@ from dslm.parallel.plan import Plan
 class ZeroEngine(Engine):
     """DeepSpeed's engine over a plain `Transformer`."""
 
-    def __init__(self, engine: Any, plan: Plan, loss_function: LossFunction) -> None:
-        super().__init__(engine, plan, loss_function)
+    def __init__(
+        self, engine: Any, plan: Plan, groups: Groups, loss_function: LossFunction
+    ) -> None:
+        super().__init__(engine, plan, groups, loss_function)
         # A single rank without ZeRO has nobody to average gradients with, and nowhere to cut them.
         engine.enable_backward_allreduce = plan.zero_stage > 0 or plan.copies > 1
 
@@ -38,13 +41,18 @@ class ZeroEngine(Engine):
         """Build the model (at stage 3 already in pieces) and hand it to DeepSpeed."""
         import deepspeed
 
-        with nullcontext() if plan.zero_stage < 3 else in_pieces(config):
+        groups = Groups.make(plan.grid)
+        unit = ModelParallelUnit(groups) if plan.tensor_parallel > 1 else None
+        with nullcontext() if plan.zero_stage < 3 else in_pieces(config, groups, unit):
             model = Transformer(stages, drawn=False)
-        groups = parameter_groups(weights_of(model), stages, config)
         engine, *_ = deepspeed.initialize(
-            model=model, model_parameters=groups, config=dict(config), dist_init_required=False
+            model=model,
+            model_parameters=parameter_groups(weights_of(model), stages, config),
+            config=dict(config),
+            mpu=unit,
+            dist_init_required=False,
         )
-        return cls(engine, plan, loss_function)
+        return cls(engine, plan, groups, loss_function)
 
     def train_batch(self, micro_batches: Iterator[Batch]) -> Tensor:
         """See `Engine.train_batch`."""
@@ -89,11 +97,18 @@ def weights_of(model: nn.Module) -> dict[str, nn.Parameter]:
     return {name.removeprefix("layers."): parameter for name, parameter in named}
 
 
-def in_pieces(config: Mapping[str, Any]) -> AbstractContextManager[Any]:
+def in_pieces(
+    config: Mapping[str, Any], groups: Groups, unit: ModelParallelUnit | None
+) -> AbstractContextManager[Any]:
     """DeepSpeed's context in which a rank keeps its piece of each weight, and no more.
 
     DeepSpeed has the first rank broadcast every weight before it is cut; here all ranks have built
     the same.
+
+    Args:
+        config: DeepSpeed's JSON.
+        groups: among whose copies the weights are divided.
+        unit: the groups as DeepSpeed takes them, where some ranks are no copies of each other.
     """
     import deepspeed
 
@@ -102,4 +117,5 @@ def in_pieces(config: Mapping[str, Any]) -> AbstractContextManager[Any]:
             self._convert_to_deepspeed_param(weight)
             weight.partition()
 
-    return Pieces(config_dict_or_path=dict(config))
+    group = None if unit is None else groups.copies
+    return Pieces(config_dict_or_path=dict(config), data_parallel_group=group, mpu=unit)
