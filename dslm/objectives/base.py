@@ -97,6 +97,8 @@ class Objective(ABC):
     weighted."""
     window: WindowSpec
     """The windows of text it takes."""
+    repeats: bool = False
+    """Whether each epoch is to have the same windows."""
 
     def __init__(self, settings: Any, context: Context) -> None:
         self.settings, self.context = settings, context

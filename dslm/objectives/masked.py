@@ -76,6 +76,7 @@ class Masked(Objective):
         self.mask = special.get("mask", context.vocabulary.size)
         self.begin = special.get("cls")
         self.window = WindowSpec(context.sequence - (self.begin is not None))
+        self.repeats = settings.static
         self.max_predictions = max(1, round(settings.share * context.sequence))
         self.scored_fraction = self.max_predictions / context.sequence
         seen = ("visibility",) if context.borders or context.padded else ()

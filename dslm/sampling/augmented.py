@@ -32,7 +32,7 @@ class AugmentedStream(Stream):
         seed: of the order and of the changes.
         settings: what is changed.
         tokenizer: the one of the sources.
-        phases: as for `Stream`.
+        phases: as for `Stream`, like `shifted`.
     """
 
     def __init__(
@@ -43,9 +43,10 @@ class AugmentedStream(Stream):
         settings: AugmentationConfig,
         tokenizer: Tokenizer,
         phases: Sequence[Phase] = (),
+        shifted: bool = True,
     ) -> None:
-        super().__init__(sources, weights, seed, phases)
-        self._seed, self._settings = seed, settings
+        super().__init__(sources, weights, seed, phases, shifted)
+        self._settings = settings
         self._length = self.width - sources[0].margin
         self._sentences = [source.sentences for source in sources]
         sample = super().rows(0, min(self.samples_per_epoch, -(-COUNTED // self.width)))

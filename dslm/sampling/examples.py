@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from dslm.arrays import Float32Array, Int64Array, Tokens
+from dslm.sampling.shifts import Shifts
 from dslm.sampling.stream import TokenSpan
 from dslm.shards.labels import labels_of
 from dslm.shards.shard_set import ShardSet
@@ -31,7 +32,7 @@ class ExampleRows:
     def __len__(self) -> int:
         return self._lengths.size
 
-    def rows(self, indices: Int64Array, numbers: Int64Array) -> Tokens:
+    def rows(self, indices: Int64Array, numbers: Int64Array, shifts: Shifts = 0.0) -> Tokens:
         """Some of the examples; shape [len(indices), width], in the dtype of the shards."""
         rows = np.full((indices.size, self.width), self.padding, dtype=self.shards.dtype)
         text = np.arange(self.width) < self._lengths[indices][:, None]
@@ -47,7 +48,7 @@ class ExampleRows:
         found: Int64Array = self._lengths[indices]
         return found
 
-    def token_spans(self, index: int, number: int) -> list[TokenSpan]:
+    def token_spans(self, index: int, number: int, shift: float = 0.0) -> list[TokenSpan]:
         """The example itself."""
         start = int(self._starts[index])
         return [(start, start + int(self._lengths[index]))]

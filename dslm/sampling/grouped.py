@@ -16,6 +16,7 @@ import numpy as np
 from dslm.arrays import Int64Array
 from dslm.sampling.examples import ExampleRows
 from dslm.sampling.order import BLOCK, Permutation
+from dslm.sampling.stateless_random import Reals
 from dslm.sampling.stream import Stream
 
 GROUP = 32
@@ -32,22 +33,22 @@ class GroupedStream(Stream):
 
     def __init__(self, sources: Sequence[ExampleRows], seed: int) -> None:
         super().__init__(sources, None, seed)
-        self._seed, self._examples = seed, sources
+        self._examples = sources
         self._block = lru_cache(maxsize=2)(self._grouped)
 
-    def _locate(self, samples: Int64Array) -> tuple[Int64Array, Int64Array]:
+    def _locate(self, samples: Int64Array) -> tuple[Int64Array, Int64Array, Reals]:
         blocks = samples // BLOCK
         sources, indices = np.empty_like(samples), np.empty_like(samples)
         for block in np.unique(blocks).tolist():
             mine = blocks == block
             places = samples[mine] - block * BLOCK
             sources[mine], indices[mine] = (found[places] for found in self._block(block))
-        return sources, indices
+        return sources, indices, np.zeros(samples.size)
 
     def _grouped(self, block: int) -> tuple[Int64Array, Int64Array]:
         """The sources and rows of a block, each epoch that it has a part of by itself."""
         numbers = np.arange(block * BLOCK, (block + 1) * BLOCK)
-        sources, indices = super()._locate(numbers)
+        sources, indices, _ = super()._locate(numbers)
         lengths = np.empty(BLOCK, dtype=np.int64)
         for number, source in enumerate(self._examples):
             mine = sources == number

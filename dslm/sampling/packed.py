@@ -15,6 +15,7 @@ import numpy as np
 
 from dslm.arrays import Int64Array, Tokens
 from dslm.sampling.packing import pack
+from dslm.sampling.shifts import Shifts
 from dslm.sampling.stream import TokenSpan
 from dslm.shards.shard_set import ShardSet
 
@@ -40,7 +41,7 @@ class PackedRows:
     def __len__(self) -> int:
         return self._rows.size - 1
 
-    def rows(self, indices: Int64Array, numbers: Int64Array) -> Tokens:
+    def rows(self, indices: Int64Array, numbers: Int64Array, shifts: Shifts = 0.0) -> Tokens:
         """Some of the rows; shape [len(indices), width], in the dtype of the shards."""
         rows = np.full((indices.size, self.width), self.padding, dtype=self.shards.dtype)
         pieces, _ = self._pieces(indices)
@@ -54,7 +55,7 @@ class PackedRows:
         found = np.bincount(owners, self._lengths[pieces], indices.size)
         return found.astype(np.int64)
 
-    def token_spans(self, index: int, number: int) -> list[TokenSpan]:
+    def token_spans(self, index: int, number: int, shift: float = 0.0) -> list[TokenSpan]:
         """The documents, or parts of them, that a row is made of."""
         pieces = slice(self._rows[index], self._rows[index + 1])
         starts, lengths = self._starts[pieces], self._lengths[pieces]

@@ -1,10 +1,10 @@
 """A shard set as pairs of segments: whole sentences that follow each other, or do not.
 
-The path of a row: its index names a token, the sentence that holds it begins the row. Sentences are
-taken from there to the end of the document or until the row is full, and parted at the beginning of
-one of them: A and B (Devlin et al. 2018, appendix A.2). For half of the samples B is
-something else: sentences of another document from a random one on, or, for sentence order (Lan et
-al. 2020, section 3.1), A and B swapped. The row is [CLS] A [SEP] B [SEP] and padding.
+The path of a row: its index and its shift name a token, the sentence that holds it begins the row.
+Sentences are taken from there to the end of the document or until the row is full, and parted at
+the beginning of one of them: A and B (Devlin et al. 2018, appendix A.2). For half of the samples B
+is something else: sentences of another document from a random one on, or, for sentence order (Lan
+et al. 2020, section 3.1), A and B swapped. The row is [CLS] A [SEP] B [SEP] and padding.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 
 from dslm.arrays import Int64Array, Tokens
 from dslm.errors import Problem
+from dslm.sampling.shifts import Shifts, first_tokens
 from dslm.sampling.stateless_random import RandomStream, stateless_random
 from dslm.sampling.stream import TokenSpan
 from dslm.shards.shard_set import ShardSet
@@ -56,9 +57,9 @@ class PairRows:
     def __len__(self) -> int:
         return -(-self.shards.tokens // self._room)
 
-    def rows(self, indices: Int64Array, numbers: Int64Array) -> Tokens:
+    def rows(self, indices: Int64Array, numbers: Int64Array, shifts: Shifts = 0.0) -> Tokens:
         """Some of the rows, as they are in these samples; shape [len(indices), width]."""
-        segments = np.array(self._segments(indices, numbers)).reshape(-1, 2, 2)
+        segments = np.array(self._segments(indices, numbers, shifts)).reshape(-1, 2, 2)
         starts, lengths = segments[..., 0], segments[..., 1] - segments[..., 0]
         rows = np.full((indices.size, self.width), self.padding, dtype=self.shards.dtype)
         parted = 1 + lengths[:, :1]
@@ -76,23 +77,25 @@ class PairRows:
         found: Int64Array = 1 + np.argmax(seen == 2, axis=1)
         return found
 
-    def token_spans(self, index: int, number: int) -> list[TokenSpan]:
+    def token_spans(self, index: int, number: int, shift: float = 0.0) -> list[TokenSpan]:
         """The two segments of a row when it is that sample."""
-        return self._segments(np.array([index]), np.array([number]))[0]
+        return self._segments(np.array([index]), np.array([number]), shift)[0]
 
-    def _segments(self, indices: Int64Array, numbers: Int64Array) -> list[list[TokenSpan]]:
+    def _segments(
+        self, indices: Int64Array, numbers: Int64Array, shifts: Shifts
+    ) -> list[list[TokenSpan]]:
         """The two segments of each row."""
         draws = stateless_random(self._seed, numbers, 5, RandomStream.PAIR).tolist()
         swapped = unrelated(self._seed, numbers).tolist()
-        rows = zip(indices.tolist(), draws, swapped, strict=True)
-        return [self._pair(index, row, other) for index, row, other in rows]
+        tokens = first_tokens(indices, self._room, self.shards.tokens, shifts).tolist()
+        rows = zip(tokens, draws, swapped, strict=True)
+        return [self._pair(token, row, other) for token, row, other in rows]
 
-    def _pair(self, index: int, draws: list[float], unrelated: int) -> list[TokenSpan]:
+    def _pair(self, token: int, draws: list[float], unrelated: int) -> list[TokenSpan]:
         """The two segments of a row: random numbers decide, and whether they are unrelated."""
         room = self._room
         if draws[0] < self._short:
             room = 2 + int(draws[1] * (room - 1))
-        token = index * self._room
         document = self._document_at(token)
         start, _ = self._text(document)
         borders = self._borders(

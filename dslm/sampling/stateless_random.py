@@ -34,6 +34,7 @@ class RandomStream(IntEnum):
     LENGTHS = auto()
     CUTS = auto()
     DROPOUT = auto()
+    SHIFT = auto()
 
 
 def stateless_random(seed: int, samples: Int64Array, width: int, stream: RandomStream) -> Reals:

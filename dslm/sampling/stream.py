@@ -1,10 +1,10 @@
 """What training and evaluation read: rows of tokens by sample number.
 
-The path of a sample number: `order` makes it a source and the index i of a row; the source gathers
-the row's tokens from its shard set. Rows are windows, tokens i·S … of the set, in which a causal
-model's S predictions have their answers one token on; or whole documents, see `packed`; or pairs of
-segments, see `pairs`. Rows are a pure function of (seed, sample number). A replica that wants its
-part of a batch asks for its own sample numbers.
+The path of a sample number: `order` makes it a source, an epoch of it and the index i of a row;
+the source gathers the row's tokens from its shard set. Rows are windows, tokens i·S … of the set,
+in which a causal model's S predictions have their answers one token on; or whole documents, see
+`packed`; or pairs of segments, see `pairs`. Rows are a pure function of (seed, sample number). A
+replica that wants its part of a batch asks for its own sample numbers.
 """
 
 from __future__ import annotations
@@ -20,13 +20,15 @@ import numpy.typing as npt
 from dslm.arrays import Flags, Float32Array, Int64Array, Tokens
 from dslm.errors import DataError, Problem
 from dslm.sampling.order import Mixture, Phase, check_weights
+from dslm.sampling.shifts import Shifts, shifts
+from dslm.sampling.stateless_random import Reals
 from dslm.shards.shard_set import ShardSet
 
 TokenSpan = tuple[int, int]
 """The first of some consecutive tokens of a shard set, and the one after the last."""
-Reader = Callable[[Int64Array, Int64Array], Tokens]
-"""From the numbers of rows, and of the samples that they are, to something of each of their
-tokens; shape [rows, width]."""
+Reader = Callable[[Int64Array, Int64Array, Reals], Tokens]
+"""From the numbers of rows, and of the samples that they are, and their shifts to something of each
+of their tokens; shape [rows, width]."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Samples:
     numbers: Int64Array
     """[n]: their numbers; the same row has another one in each epoch."""
     indices: Int64Array
-    """[n]: the numbers of their rows, the same in each epoch."""
+    """[n]: the numbers of their rows, which are as many in each epoch."""
     lengths: Int64Array | None = None
     """[n]: tokens of each row before its padding; without them no row has any."""
     labels: list[Float32Array] | None = None
@@ -74,7 +76,7 @@ class WindowSpec:
         return self.stride + self.overlap
 
     def count(self, shards: ShardSet) -> int:
-        """Whole windows of a shard set; the tokens after the last are not read."""
+        """Whole windows of a shard set; the tokens after the last are not read in that epoch."""
         return max(0, (shards.tokens - self.overlap) // self.stride)
 
 
@@ -92,12 +94,13 @@ class RowSource(Protocol):
     def __len__(self) -> int:
         """How many rows there are."""
 
-    def rows(self, indices: Int64Array, numbers: Int64Array) -> Tokens:
+    def rows(self, indices: Int64Array, numbers: Int64Array, shifts: Shifts = 0.0) -> Tokens:
         """Some of the rows.
 
         Args:
             indices: which.
             numbers: the sample that each of them is, for rows in which something is drawn.
+            shifts: of these samples, for rows that are not the same in each epoch.
 
         Returns:
             Shape [len(indices), width], in the dtype of the shards.
@@ -113,7 +116,7 @@ class RowSource(Protocol):
             rows: [len(indices), width], what `rows` gave for them.
         """
 
-    def token_spans(self, index: int, number: int) -> list[TokenSpan]:
+    def token_spans(self, index: int, number: int, shift: float = 0.0) -> list[TokenSpan]:
         """What a row is made of when it is that sample."""
 
 
@@ -135,6 +138,7 @@ class Stream:
         seed: another seed is another order.
         phases: the shares until now, those of `weights` last, where they have not always been the
             same; none of them repeats a row or leaves one out.
+        shifted: whether windows begin elsewhere in each epoch after the first.
 
     Raises:
         DataError: the sources do not fit together; see `check_sources`.
@@ -146,8 +150,10 @@ class Stream:
         weights: Sequence[float] | None,
         seed: int,
         phases: Sequence[Phase] = (),
+        shifted: bool = True,
     ) -> None:
         self.sources, self.width = sources, sources[0].width
+        self._seed, self._shifted = seed, shifted
         shards = [source.shards for source in sources]
         if problems := check_sources(shards, weights, self.width):
             raise DataError(*problems)
@@ -177,7 +183,7 @@ class Stream:
     def samples(self, first: int, count: int) -> Samples:
         """The same rows with their numbers and lengths."""
         numbers, rows = np.arange(first, first + count), self.rows(first, count)
-        chosen, indices = self._locate(numbers)
+        chosen, indices, _ = self._locate(numbers)
         lengths, labels = np.empty(count, dtype=np.int64), dict[int, Float32Array]()
         for number, source in enumerate(self.sources):
             mine = np.flatnonzero(chosen == number)
@@ -189,9 +195,12 @@ class Stream:
 
     def token_spans(self, first: int, count: int) -> list[tuple[int, list[TokenSpan]]]:
         """For each of these samples the number of its source and the tokens it is made of."""
-        chosen, indices = self._locate(np.arange(first, first + count))
-        rows = zip(chosen.tolist(), indices.tolist(), range(first, first + count), strict=True)
-        return [(source, self.sources[source].token_spans(index, n)) for source, index, n in rows]
+        numbers = np.arange(first, first + count)
+        located = (one.tolist() for one in (*self._locate(numbers), numbers))
+        return [
+            (source, self.sources[source].token_spans(index, number, shift))
+            for source, index, shift, number in zip(*located, strict=True)
+        ]
 
     def epochs(self, samples: int) -> list[float]:
         """How often each source has been read after that many samples."""
@@ -205,20 +214,22 @@ class Stream:
     ) -> Tokens:
         """What the readers of the sources give for some samples, in the order of the samples."""
         numbers = np.arange(first, first + count)
-        chosen, indices = self._locate(numbers)
+        chosen, indices, later = self._locate(numbers)
         gathered = np.empty((count, self.width), dtype=dtype)
         for source, read in enumerate(readers):
             mine = chosen == source
-            gathered[mine] = read(indices[mine], numbers[mine])
+            gathered[mine] = read(indices[mine], numbers[mine], later[mine])
         return gathered
 
-    def _locate(self, samples: Int64Array) -> tuple[Int64Array, Int64Array]:
-        """The source and the row of each sample."""
-        chosen, _, indices = self._order(samples)
+    def _locate(self, samples: Int64Array) -> tuple[Int64Array, Int64Array, Reals]:
+        """The source, the row and the shift of each sample."""
+        chosen, epochs, indices = self._order(samples)
         if not self._weighted:  # one permutation over the rows of all sources together
             chosen = np.searchsorted(self._first_rows, indices, side="right") - 1
             indices = indices - self._first_rows[chosen]
-        return chosen, indices
+        if not self._shifted:
+            return chosen, indices, np.zeros(samples.size)
+        return chosen, indices, shifts(self._seed, chosen, epochs, len(self.sources))
 
 
 def ordered(source: RowSource, first: int, count: int) -> Samples:

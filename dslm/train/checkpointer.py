@@ -28,7 +28,7 @@ from dslm.run.checkpoint_writer import Writer
 from dslm.run.tensor_file import TensorFile
 from dslm.train.file_queue import FileQueue, Written
 from dslm.train.host_buffer import HostBuffer
-from dslm.train.mixture import write_phases
+from dslm.train.mixture import SHIFTED, write_phases
 from dslm.train.prepare import Job
 from dslm.train.record import RunRecord
 from dslm.train.shares import shares
@@ -76,7 +76,8 @@ class Checkpointer:
         beat: Callable[[], object] = lambda: None,
     ) -> None:
         self.engine, self.deepspeed, self.config = engine, job.deepspeed, job.config
-        self.root, self.layers, self.phases = job.folder.checkpoints, layers, job.phases
+        self.root, self.layers = job.folder.checkpoints, layers
+        self.phases, self.shifted = job.phases, job.shifted
         self.report, self.beat, self.record = report, beat, record
         self.bytes, self.is_main = job.checkpoint_bytes, torch.distributed.get_rank() == 0
         self.buffer, self.failures = HostBuffer(), 0
@@ -115,6 +116,7 @@ class Checkpointer:
             "loss_scale": state.loss_scale(),
             "optimizer": self.deepspeed["optimizer"]["type"],
             **write_phases(self.phases),
+            SHIFTED: self.shifted,
             **measured,
         }
         queue = FileQueue(writer.write, self.beat)

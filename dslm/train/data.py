@@ -186,7 +186,11 @@ def _check_special(shards: ShardSet, config: DataConfig, objective: Objective) -
 
 
 def open_stream(
-    sources: Sources, config: RunConfig, objective: Objective, phases: Sequence[Phase] = ()
+    sources: Sources,
+    config: RunConfig,
+    objective: Objective,
+    phases: Sequence[Phase] = (),
+    shifted: bool = True,
 ) -> Stream:
     """Cut the training data into rows, and put these in order.
 
@@ -194,12 +198,13 @@ def open_stream(
     augmentation as long for a large vocabulary; everything else takes no time.
     """
     data, train, window = config.data, sources.train, objective.window
+    shifted = shifted and not objective.repeats
     own = [source for shards in train if (source := objective.source(shards)) is not None]
     examples = [source for source in own if isinstance(source, ExampleRows)]
     if data.length_groups and sources.weights is None and sum(map(len, examples)) >= BLOCK:
         return GroupedStream(examples, config.seed)
     if own:
-        return Stream(own, sources.weights, config.seed, phases)
+        return Stream(own, sources.weights, config.seed, phases, shifted)
     if data.packing == "best_fit":
         special = TokenizerCard.load(train[0].tokenizer).special
         padding = special.get("pad", special["eos"])
@@ -208,10 +213,10 @@ def open_stream(
     spare = margin(window.width, data.augmentation.drop)
     windows = [Windows(shards, window, spare) for shards in train]
     if data.augmentation == AugmentationConfig():
-        return Stream(windows, sources.weights, config.seed, phases)
+        return Stream(windows, sources.weights, config.seed, phases, shifted)
     tokenizer = load_tokenizer(train[0].tokenizer)
     return AugmentedStream(
-        windows, sources.weights, config.seed, data.augmentation, tokenizer, phases
+        windows, sources.weights, config.seed, data.augmentation, tokenizer, phases, shifted
     )
 
 

@@ -15,6 +15,9 @@ from dslm.sampling.order import Phase
 
 KEY = "mixture"
 """Where the phases are in ``state.json`` of a checkpoint, and in the record of the data."""
+SHIFTED = "shifted"
+"""Where these say whether windows begin elsewhere in each epoch; a run begun by a version of dslm
+that knew nothing of it goes on as it began."""
 
 
 def first_phase(weights: Sequence[float] | None, sources: int) -> tuple[Phase, ...]:

@@ -51,7 +51,7 @@ from dslm.train.data import (
     open_stream,
 )
 from dslm.train.file_kinds import read_settings
-from dslm.train.mixture import first_phase, phases_from
+from dslm.train.mixture import SHIFTED, first_phase, phases_from
 from dslm.train.plan import load_deepspeed, plan_of
 from dslm.train.precision import precision_of
 from dslm.train.validated import check_validation, with_validation
@@ -75,6 +75,8 @@ class Job:
     """The run whose weights this one begins with."""
     resumed: tuple[Phase, ...] | None = None
     """The shares of the sources until now and from now on, in a run that goes on."""
+    shifted: bool = True
+    """Whether windows begin elsewhere in each epoch; as the run began."""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -90,13 +92,13 @@ class Job:
     @cached_property
     def stream(self) -> Stream:
         """The rows of training; made when first needed, after the shards have been verified."""
-        return open_stream(self.sources, self.config, self.objective, self.phases)
+        return open_stream(self.sources, self.config, self.objective, self.phases, self.shifted)
 
     def resuming(self, step: int) -> Job:
         """The same job, going on from the checkpoint of a step."""
         state = read_state(self.folder.checkpoint(step))
         phases = phases_from(state, self.sources.weights, len(self.sources.train))
-        return replace(self, resumed=phases)
+        return replace(self, resumed=phases, shifted=state.get(SHIFTED, False))
 
     def restores_moments(self, step: int) -> bool:
         """Whether the checkpoint of a step holds the very moments that this optimizer keeps."""

@@ -18,7 +18,7 @@ from dslm.run.folder import RunFolder
 from dslm.run.metrics import read_metrics
 from dslm.shards.provenance import Provenance, ProvenanceReader
 from dslm.train.data import objective_of, open_sources, open_stream
-from dslm.train.mixture import read_phases
+from dslm.train.mixture import SHIFTED, read_phases
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,8 @@ def trace(run: Path, step: int, rank: int | None) -> Iterator[SampleTrace]:
     _check_same(sources.record(), record["data"], run)
     objective = objective_of(config, sources.train[0].tokenizer)
     phases = read_phases(record["data"], len(sources.train))
-    stream = open_stream(sources, config, objective, phases)
+    shifted = record["data"].get(SHIFTED, False)
+    stream = open_stream(sources, config, objective, phases, shifted)
     readers = [ProvenanceReader(source) for source in sources.train]
     first, count = _samples(folder.metrics, step, plan, gaps_of(read_skipped(folder.skipped)))
     per_replica = count // plan["replicas"]

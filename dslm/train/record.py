@@ -20,7 +20,7 @@ from dslm.run.process import Process
 from dslm.run.status import Status
 from dslm.run.versions import versions
 from dslm.train.last_screen import command
-from dslm.train.mixture import write_phases
+from dslm.train.mixture import SHIFTED, write_phases
 from dslm.train.prepare import Job
 from dslm.train.word_vectors.embedding import KEY, WordVectors
 
@@ -141,7 +141,11 @@ class RunRecord:
                 "parameters": parameter_count(self.job.config.model),
                 "device": self._device,
             },
-            "data": {**self.job.sources.record(), **write_phases(self.job.phases)},
+            "data": {
+                **self.job.sources.record(),
+                **write_phases(self.job.phases),
+                SHIFTED: self.job.shifted,
+            },
             **self._vectors(),
         }
 

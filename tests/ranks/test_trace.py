@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -50,10 +51,10 @@ PLAIN_RANK = launching._rank
 
 @pytest.fixture(scope="module")
 def sets(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Two shard sets of many short documents."""
+    """Two shard sets of short documents, the second of which is read twice."""
     folder = tmp_path_factory.mktemp("trace")
-    for name, sign in (("sums", "+"), ("products", "*")):
-        lines = [json.dumps({"text": f"{n} {sign} {n} is known."}) for n in range(300)]
+    for name, sign, count in (("products", "*", 300), ("sums", "+", 30)):
+        lines = [json.dumps({"text": f"{n} {sign} {n} is known."}) for n in range(count)]
         (folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
     texts = sorted(folder.glob("*.jsonl"))
     train_tokenizer(texts, folder / "tokenizer", TokenizerConfig("char", None))
@@ -94,16 +95,29 @@ def tokens_of(seen: SampleTrace) -> list[int]:
 @pytest.mark.parametrize("step", range(1, 7))
 def test_the_rows_named_are_those_that_each_rank_read(trained: dict[str, Any], step: int) -> None:
     for rank in (0, 1):
-        named = list(trace(trained["run"], step, rank))
-        assert [tokens_of(seen) for seen in named] == trained["rows"][rank][step - 1]
-        assert {seen.rank for seen in named} == {rank}
+        named: dict[int, list[int]] = {}
+        for seen in trace(trained["run"], step, rank):
+            assert seen.rank == rank
+            named.setdefault(seen.sample, []).extend(tokens_of(seen))
+        assert list(named.values()) == trained["rows"][rank][step - 1]
         assert len(named) == (8 if step <= 4 else 16)
+
+
+def test_a_row_around_the_end_of_a_set_is_named_in_two_parts(trained: dict[str, Any]) -> None:
+    seen = [one for step in range(1, 7) for one in trace(trained["run"], step, None)]
+    pairs = [(a, b) for a, b in pairwise(seen) if a.sample == b.sample]
+    assert pairs
+    for first, second in pairs:
+        assert (first.last, second.first) == (ShardSet.open(first.folder).tokens, 0)
+        assert first.last - first.first + second.last == 17
+        assert first.folder == second.folder
 
 
 def test_without_a_rank_it_names_the_rows_of_all(trained: dict[str, Any]) -> None:
     both = [seen for rank in (0, 1) for seen in trace(trained["run"], 6, rank)]
     assert list(trace(trained["run"], 6, None)) == both
-    assert [seen.sample for seen in both] == list(range(4 * 16 + 32, 4 * 16 + 64))
+    samples = [*dict.fromkeys(seen.sample for seen in both)]
+    assert samples == list(range(4 * 16 + 32, 4 * 16 + 64))
 
 
 def test_the_documents_of_a_row_are_where_their_inputs_say(
