@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from dslm.model.counts import flops_per_token, parameter_count
+from dslm.model.counts import active_count, flops_per_token, parameter_count
 from dslm.parallel.cost import Sent, pipeline, sent
 from dslm.parallel.deepspeed_json.precision import halves
 from dslm.parallel.devices import Cluster
@@ -16,6 +16,7 @@ from dslm.parallel.parameter_bytes import parameter_bytes, parameter_bytes_line
 from dslm.progress import counted, human
 from dslm.train.combination import Combination
 from dslm.train.learned import learned_lines
+from dslm.train.model_line import parameters, width
 from dslm.train.precision import float8_lines, precision_of
 
 GIB = 2**30
@@ -62,11 +63,8 @@ def screen(
 def _model(asked: Layout, assumed: bool) -> str:
     model = asked.model
     vocabulary = f"vocabulary {model.size:,}" + (" (assumed)" if assumed else "")
-    heads = f", {model.heads} heads" if model.heads else ""
-    shape = f"{model.layers} layers × {model.width} wide{heads}"
-    return (
-        f"{parameter_count(model):,} parameters · {shape} · {model.sequence:,} tokens, {vocabulary}"
-    )
+    shape = f"{model.layers} layers × {width(model)}"
+    return f"{parameters(model)} · {shape} · {model.sequence:,} tokens, {vocabulary}"
 
 
 def _layout(asked: Layout, cluster: Cluster) -> str:
@@ -167,6 +165,7 @@ def as_record(
         "fits": fits,
         "device": cluster.device and asdict(cluster.device),
         "parameters": parameter_count(asked.model),
+        "active_parameters": active_count(asked.model),
         "learned_parameters": found.config.tuning.learned(asked.model),
         "vocabulary": asked.model.size,
         "vocabulary_assumed": found.assumed,

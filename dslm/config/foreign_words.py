@@ -41,6 +41,12 @@ SAME_MEANING = {
     "embedding_dim hidden n_hidden d_embed",
     "model.feed_forward": "n_inner intermediate_size ffn_hidden_size d_ff ffn_dim dim_feedforward "
     "intermediate_dim mlp_dim ffn_size feedforward_dim",
+    "model.experts": "num_experts num_local_experts n_experts n_routed_experts moe_num_experts",
+    "model.experts_per_token": "num_experts_per_tok num_experts_per_token moe_top_k "
+    "moe_router_topk n_experts_per_tok top_k_experts",
+    "model.experts_normalized": "norm_topk_prob",
+    "model.router_balance_loss": "router_aux_loss_coef moe_aux_loss_coeff aux_loss_coef",
+    "model.router_z_loss": "router_z_loss_coef moe_z_loss_coeff z_loss_coef",
     "model.sequence": "block_size seq_length seq_len context_length max_seq_length max_seq_len "
     "n_positions n_ctx max_position_embeddings sequence_length context_size max_length window "
     "encoder_seq_length context_window max_sequence_length model_max_length",

@@ -102,7 +102,7 @@ def refused(family: Family, config: ModelConfig) -> list[Problem]:
             rule = f"{family.name} has only {' and '.join(words)}"
             problems.append(Problem(f"model.{key.ours}", getattr(config, key.ours), rule))
     known = {*family.ours, *(key.ours for key in family.keys)}
-    for ours in ("bottleneck_length", "encoder_layers", "attention_scale", "head_scale"):
+    for ours in ("bottleneck_length", "encoder_layers", "attention_scale", "head_scale", "experts"):
         if ours in known:
             continue
         if (found := getattr(config, ours)) != (usual := getattr(ModelConfig, ours)):

@@ -17,6 +17,7 @@ from dslm.model.attention import Attention, Cache
 from dslm.model.config import ModelConfig
 from dslm.model.cross_attention import CrossAttention
 from dslm.model.dropout import Dropout, Site
+from dslm.model.experts import Experts
 from dslm.model.layers import Linear, norm, select
 from dslm.model.recompute import recomputed
 from dslm.model.visibility import Visibility
@@ -43,13 +44,20 @@ class FeedForward(nn.Module):
         residual = config.initialization / math.sqrt(2 * config.layers)
         self.leave = Linear(config.inner_width, config.width, config.bias, residual)
 
-    def forward(self, hidden: Tensor) -> Tensor:
-        """Map [B, S, D] to [B, S, D], each token by itself."""
+    def forward(self, hidden: Tensor, is_text: Tensor | None = None) -> Tensor:
+        """Map [B, S, D] to [B, S, D], each token by itself; see `Experts.forward`."""
         inner = self.enter(hidden)
         if self.gated:
             gate, inner = inner.chunk(2, dim=-1)
             return self.leave(self.activation(gate) * inner)
         return self.leave(self.activation(inner))
+
+
+def feed_forward(config: ModelConfig) -> FeedForward | Experts:
+    """What a block computes of each token by itself."""
+    if config.experts:
+        return Experts(config, ACTIVATIONS[config.activation])
+    return FeedForward(config)
 
 
 class Block(nn.Module):
@@ -65,7 +73,7 @@ class Block(nn.Module):
         self.attention_dropout = Dropout(config.dropout, Site.MIXED)
         self.feed_forward_dropout = Dropout(config.dropout, Site.FEED_FORWARD)
         self.attention_norm, self.attention = norm(config), Attention(config)
-        self.feed_forward_norm, self.feed_forward = norm(config), FeedForward(config)
+        self.feed_forward_norm, self.feed_forward = norm(config), feed_forward(config)
         self.crosses = config.encoder_layers > 0
         if self.crosses:
             self.cross_attention_norm, self.cross_attention = norm(config), CrossAttention(config)
@@ -111,7 +119,9 @@ class Block(nn.Module):
             hidden = self.attention_norm(hidden)
         if self.crosses:
             hidden = self._cross(hidden, memory, visibility, dropout_keys, cache)
-        change = self.feed_forward(self.feed_forward_norm(hidden) if self.pre else hidden)
+        normed = self.feed_forward_norm(hidden) if self.pre else hidden
+        is_text = None if own is None or selected is not None else own.numbers != 0
+        change = self.feed_forward(normed, is_text)
         hidden = hidden + self.feed_forward_dropout(change, dropout_keys, selected)
         return hidden if self.pre else self.feed_forward_norm(hidden)
 

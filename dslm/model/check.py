@@ -5,6 +5,9 @@ from __future__ import annotations
 from dslm.errors import Problem
 from dslm.model.config import NO_BOTTLENECK, ModelConfig
 
+UNIT = 8
+"""Products of groups want rows of 16 bytes, in 16 bits."""
+
 
 def check_model(config: ModelConfig) -> list[Problem]:
     """What cannot be built."""
@@ -17,7 +20,32 @@ def check_model(config: ModelConfig) -> list[Problem]:
     if config.head_scale and (config.pair_head or not config.tied):
         rule = "is of a tied head without one for pairs"
         problems.append(Problem("model.head_scale", True, rule, "leave it out"))
+    if config.experts:
+        problems += _check_experts(config)
     return problems + (_check_code(config) if config.bottleneck_length else _check_no_code(config))
+
+
+def _check_experts(config: ModelConfig) -> list[Problem]:
+    """What no router can choose, or no product of groups can compute."""
+    if config.recurrent:
+        rule, fix = f"means nothing with model.block = {config.block!r}", "write model.experts=0"
+        return [Problem("model.experts", config.experts, rule, fix)]
+    problems, each = [], config.experts_per_token
+    if each > config.experts:
+        rule = f"is more than model.experts = {config.experts}"
+        problems.append(
+            Problem("model.experts_per_token", each, rule, f"use {config.experts} or fewer")
+        )
+    if each == 1 and config.experts_normalized:
+        rule = "makes every weight 1 with model.experts_per_token = 1: the router learns nothing"
+        fix = "write model.experts_normalized=false"
+        problems.append(Problem("model.experts_normalized", True, rule, fix))
+    for key, size in (("width", config.width), ("feed_forward", config.inner_width)):
+        if size % UNIT:
+            rule = f"must be a multiple of {UNIT} with model.experts"
+            fix = f"use {max(size // UNIT, 1) * UNIT} or {(size // UNIT + 1) * UNIT}"
+            problems.append(Problem(f"model.{key}", size, rule, fix))
+    return problems
 
 
 def _check_encoder(config: ModelConfig) -> list[Problem]:

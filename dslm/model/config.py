@@ -68,6 +68,19 @@ class ModelConfig:
     feed_forward: Count | None = None
     """Inner width of the feed-forward layer; null = 4 × `width`, for gated ones 8/3 × `width`
     rounded up to a multiple of 64."""
+    experts: Annotated[int, Field(ge=0)] = 0
+    """Feed-forward layers of a block, of which a router chooses some for each token (Shazeer et al.
+    2017); they have no biases. 0 = a single one."""
+    experts_per_token: Count = 2
+    """How many experts compute each token (only with `experts`)."""
+    experts_normalized: bool = True
+    """Whether the probabilities that weight a token's experts are divided by their sum (Mixtral);
+    must be false for a single one, whose router would learn nothing (only with `experts`)."""
+    router_balance_loss: Annotated[float, Field(ge=0)] = 0.01
+    """Weight of the loss that spreads tokens over the experts of each block (only with
+    `experts`)."""
+    router_z_loss: Annotated[float, Field(ge=0)] = 0.001
+    """Weight of the loss that keeps the router's scores small (only with `experts`)."""
     positions: Literal["learned", "sinusoidal", "rotary", "relative", "none"] = "learned"
     """How a token knows its position; relative adds to each attention score a number for the
     distance, learned for each head and shared by all blocks of a stack (T5)."""
@@ -202,8 +215,8 @@ class ModelConfig:
 
     @property
     def map_inputs(self) -> dict[str, int]:
-        """How many inputs the linear maps have, by the settings that decide on it."""
-        if self.recurrent:
+        """How many inputs the linear maps have that may be rounded, by what decides on it."""
+        if self.recurrent or self.experts:
             return {}
         inputs = {"model.width": self.width, "model.feed_forward": self.inner_width}
         if self.head_width:

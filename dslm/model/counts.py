@@ -12,18 +12,38 @@ def parameter_count(config: ModelConfig) -> int:
     return outside + block_count(config) * config.blocks + crossing
 
 
+def active_count(config: ModelConfig) -> int:
+    """Number of weights that compute a token: without the experts that it does not choose."""
+    return parameter_count(config) - idle_count(config) * config.blocks
+
+
+def idle_count(config: ModelConfig) -> int:
+    """Number of weights of the experts of one block that a token does not choose."""
+    if not config.experts:
+        return 0
+    return (config.experts - config.experts_per_token) * _feed_forward_count(config)
+
+
 def block_count(config: ModelConfig) -> int:
     """Number of weights of one block, without those of `cross_count`."""
     if config.recurrent:
         widened = 2 * config.width + (2 if config.bias else 0)  # the token and the memory
         return GATES[config.block] * config.width * widened + _norm_count(config)
-    width, inner = config.width, config.inner_width
-    queries, remembered = config.query_width, 2 * config.group_width
+    width, queries, remembered = config.width, config.query_width, 2 * config.group_width
     projected = queries + remembered
+    attention = width * (projected + queries) + (projected + width if config.bias else 0)
+    forward = _feed_forward_count(config)
+    if config.experts:
+        forward = config.experts * (forward + width)  # and the router
+    return attention + forward + 2 * _norm_count(config)
+
+
+def _feed_forward_count(config: ModelConfig) -> int:
+    """Number of weights of a feed-forward layer, or of one expert."""
+    inner = config.inner_width
     widened = (2 if config.gated else 1) * inner
-    matrices = width * (projected + queries + widened + inner)
-    biases = (projected + width + widened + width) if config.bias else 0
-    return matrices + biases + 2 * _norm_count(config)
+    biases = widened + config.width if config.bias and not config.experts else 0
+    return config.width * (widened + inner) + biases
 
 
 def cross_count(config: ModelConfig) -> int:
@@ -53,15 +73,16 @@ def positions_count(config: ModelConfig) -> int:
 def flops_per_token(config: ModelConfig, scored: float = 1.0) -> float:
     """Floating-point operations of a forward and backward pass over one token.
 
-    6 for each weight that multiplies (all but position and untied input embeddings) plus
-    12 × blocks × width of all heads × sequence for attention, without its causal half taken off:
-    the convention of PaLM (Chowdhery et al. 2022, appendix B) and nanoGPT. Recurrent blocks have
-    their weights only. `scored` is the share of the tokens of which scores are made; of an
-    encoder–decoder, which counts tokens of the source, how many of the target come with each.
+    6 for each weight that multiplies (all but position and untied input embeddings, and experts
+    that are not chosen) plus 12 × blocks × width of all heads × sequence for attention, without its
+    causal half taken off: the convention of PaLM (Chowdhery et al. 2022, appendix B) and nanoGPT.
+    Recurrent blocks have their weights only. `scored` is the share of the tokens of which scores
+    are made; of an encoder–decoder, which counts tokens of the source, how many of the target come
+    with each.
     """
     if config.encoder_layers:
         return _two_stacks_flops(config, scored)
-    multiplying = parameter_count(config)
+    multiplying = active_count(config)
     if config.positions == "learned":
         multiplying -= config.sequence * config.width
     if not config.tied or config.output == "vectors" or config.classes:
@@ -79,8 +100,9 @@ def flops_per_token(config: ModelConfig, scored: float = 1.0) -> float:
 def _two_stacks_flops(config: ModelConfig, scored: float) -> float:
     """The encoder reads every token of a source, the decoder keys and values of its output."""
     remembered = config.width * 2 * config.group_width
-    source = block_count(config) * config.encoder_layers + remembered * config.layers
-    each = block_count(config) + cross_count(config) - remembered
+    block = block_count(config) - idle_count(config)
+    source = block * config.encoder_layers + remembered * config.layers
+    each = block + cross_count(config) - remembered
     target = each * config.layers + config.size * config.width
     reached = config.encoder_layers + config.layers * scored * (scored + 1)
     return 6.0 * (source + scored * target) + 12.0 * config.query_width * config.sequence * reached

@@ -51,9 +51,11 @@ def block_maps(model: ModelConfig) -> dict[str, tuple[int, int]]:
     width, inner = model.width, model.inner_width
     queries, projected = model.query_width, model.query_width + 2 * model.group_width
     widened = (2 if model.gated else 1) * inner
+    attention = {"attention.project": (width, projected), "attention.output": (queries, width)}
+    if model.experts:  # which are no linear maps of their own
+        return attention
     return {
-        "attention.project": (width, projected),
-        "attention.output": (queries, width),
+        **attention,
         "feed_forward.enter": (width, widened),
         "feed_forward.leave": (inner, width),
     }
@@ -81,6 +83,9 @@ def check_float8(config: Float8Config, model: ModelConfig, used: bool) -> Iterat
                 yield Problem(f"float8.{key}", value, rule, "leave it out")
     elif model.encoder_layers:
         rule = "does not go with model.encoder_layers"
+        yield Problem("precision", "fp8", rule, "use precision=bf16")
+    elif model.experts:
+        rule = "does not go with model.experts"
         yield Problem("precision", "fp8", rule, "use precision=bf16")
     elif model.recurrent:
         rule = "needs linear maps, of which recurrent blocks have none"

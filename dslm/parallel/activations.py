@@ -91,9 +91,9 @@ def activations(
         transit += 2 * hidden  # the encoder's output, and its gradient
     kept = part.in_flight(plan.accumulation) * (blocks + transit)
     again = block if model.recompute and part.blocks else 0
-    gradients = (5 if model.gated else 2) * model.inner_width + 3 * max(
-        model.width, model.query_width
-    )
+    times = model.experts_per_token if model.experts else 1
+    gradients = times * (5 if model.gated else 2) * model.inner_width
+    gradients += (2 + times) * max(model.width, model.query_width)
     backward = again + size * (tokens * gradients + block_count(model))
     if not part.last:
         return Activations(kept, 0, backward)
@@ -132,10 +132,12 @@ def kept_by_block(model: ModelConfig, size: int, cpu: bool) -> float:
         return RECURRENT[model.block] * model.width * size
     width, queries, groups = model.width, model.query_width, model.group_width
     numbers = 4 * width + 2 * queries + 2 * groups
-    numbers += (4 if model.gated else 2) * model.inner_width
+    numbers += _kept_by_feed_forward(model)
     if model.positions == "rotary":
         numbers += queries + groups  # turned, beside what was to be turned
     kept = numbers * size
+    if model.experts:  # the router's scores, probabilities and choices; its input in float32
+        kept += 8 * model.experts + 32 * model.experts_per_token + width * (4 - size)
     if model.norm == "rms" and cpu:  # composed of several operations, in float32
         kept += 2 * width * (4 if size == 4 else 6)
     if not model.dropout:
@@ -144,3 +146,12 @@ def kept_by_block(model: ModelConfig, size: int, cpu: bool) -> float:
     if cpu:  # attention step by step: weights in float32, which of them stay, the rest
         return kept + (model.heads or 1) * model.sequence * (5 + size) + queries * (size - 2)
     return kept + 2 * groups * size  # every key and value stands twice
+
+
+def _kept_by_feed_forward(model: ModelConfig) -> int:
+    """Numbers that a feed-forward layer, or the experts in its place, keep of a token.
+
+    Each expert keeps its input, which lies elsewhere than the layer's, and its output.
+    """
+    inner = (4 if model.gated else 2) * model.inner_width
+    return model.experts_per_token * (inner + 2 * model.width) if model.experts else inner

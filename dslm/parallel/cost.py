@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dslm.model.config import ModelConfig
-from dslm.model.counts import block_count, cross_count, flops_per_token
+from dslm.model.counts import block_count, cross_count, flops_per_token, idle_count
 from dslm.parallel.deepspeed_json.optimizer import moments, offloaded
 from dslm.parallel.deepspeed_json.precision import halves, weight_size
 from dslm.parallel.deepspeed_json.schema import given
@@ -133,8 +133,9 @@ def pipeline(model: ModelConfig, plan: Plan) -> Pipeline:
     """How well the stages are used (1F1B, Narayanan et al. 2021)."""
     stages, rounds = plan.pipeline_stages, plan.accumulation
     blocks = blocks_of_stages(model.blocks, stages)
+    block = block_count(model) - idle_count(model)
     work = [
-        float(part.blocks * block_count(model) + part.crossing * cross_count(model))
+        float(part.blocks * block + part.crossing * cross_count(model))
         for part in parts(model, stages)
     ]
     if model.output == "scores":
@@ -157,7 +158,8 @@ def step_time(
     tokens = plan.tokens_per_step
     operations = flops_per_token(model, scored) * tokens
     if model.recompute:
-        operations += 2.0 * block_count(model) * model.blocks * tokens
+        block = block_count(model) - idle_count(model)
+        operations += 2.0 * block * model.blocks * tokens
     peak = ATTAINED * (device.half if halves(config) else device.single)
     started = LAUNCH * model.blocks / plan.pipeline_stages * plan.accumulation
     compute = max(operations / peak / plan.world, started)

@@ -21,6 +21,7 @@ from dslm.parallel.loss import LossFunction
 from dslm.parallel.loss_scale import LossScale
 from dslm.parallel.optimizers import peak_rate
 from dslm.parallel.plan import Plan
+from dslm.parallel.routing import Routing
 from dslm.parallel.stop import Stop
 from dslm.parallel.veto import veto_bad_steps
 from dslm.quantization.rounding import Quantizer
@@ -59,6 +60,8 @@ class Engine(ABC):
         self.loss_scale = LossScale(engine)
         self.quantizer: Quantizer | None = None
         """What the layers round to, if they do."""
+        self.routing: Routing | None = None
+        """The routers of the blocks, if they have experts."""
         self.stop = Stop(torch.device(engine.device))
         self._norm: Tensor | None = None
         self._weights = list(engine.module.parameters())
@@ -129,6 +132,12 @@ class Engine(ABC):
         self.loss_function.share(counts, count, self.plan.copies)
         return micro_batches
 
+    def begin_step(self) -> None:
+        """Let the loss and the routers know that what follows is a step."""
+        self.loss_function.objective.learning = True
+        if self.routing is not None:
+            self.routing.begin(self.loss_scale.factor() / self.plan.accumulation)
+
     @property
     def half(self) -> bool:
         """Whether the forward pass computes at 16 bits."""
@@ -180,6 +189,10 @@ class Engine(ABC):
         torch.distributed.all_reduce(sums)
         moved, all_of_it = sums.tolist()
         return {"rounding_error": math.sqrt(moved / all_of_it)} if all_of_it else {}
+
+    def routed(self) -> dict[str, float]:
+        """What `Routing.measures` says of the last step; every rank must call it."""
+        return {} if self.routing is None else self.routing.measures()
 
     def gradient_norm(self) -> float | None:
         """Euclidean norm of the last step's gradient before clipping, where it is known."""

@@ -15,6 +15,7 @@ from dslm.parallel.engine import Engine
 from dslm.parallel.loss import LossFunction
 from dslm.parallel.muon import orthogonalize_apart
 from dslm.parallel.plan import Plan
+from dslm.parallel.routing import Routing
 from dslm.quantization.config import QuantizationConfig
 
 
@@ -47,4 +48,8 @@ def create(
         engine.quantizer = quantize(engine.engine.module, quantization)
     if float8 is not None:
         use_float8(engine.engine.module, float8)
+    if any(stage.config.experts for stage in stages):
+        weights = engine.parameters().items()
+        places = {id(weight): int(name.partition(".")[0]) for name, weight in weights}
+        engine.routing = Routing(engine.engine.module, stages, places, engine.engine.device)
     return engine

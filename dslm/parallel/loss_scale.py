@@ -46,6 +46,10 @@ class LossScale:
         """Whether DeepSpeed adapts the scale."""
         return bool(getattr(self.scaler, "dynamic", False))
 
+    def factor(self) -> float:
+        """What the loss of the next step is multiplied by."""
+        return float(self._state()[0])
+
     def after_step(self) -> Step:
         """What became of the step just made; to be asked once a step, the same on all ranks."""
         if not self.used:

@@ -30,6 +30,9 @@ def check_matrices(optimizer: str | None, model: ModelConfig) -> list[Problem]:
     """
     if optimizer != "Muon" or model.recurrent:
         return []
+    if model.experts:
+        rule = "does not go with Muon, which orthogonalizes single matrices"
+        return [Problem("model.experts", model.experts, rule, "use AdamW")]
     known: dict[tuple[int, int], tuple[str, tuple[int, ...]]] = {}
     for name, rows, inputs in _matrices(model):
         other, others = known.setdefault((sum(rows), inputs), (name, rows))

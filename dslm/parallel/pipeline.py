@@ -74,7 +74,7 @@ class PipelineEngine(Engine):
 
     def train_batch(self, micro_batches: Iterator[Batch]) -> Tensor:
         """See `Engine.train_batch`; DeepSpeed has the loss averaged over the replicas already."""
-        self.loss_function.objective.learning = True
+        self.begin_step()
         counted = self.counted(micro_batches, self.plan.accumulation)
         loss: Tensor = self.engine.train_batch(counted)
         return loss

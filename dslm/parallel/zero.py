@@ -59,7 +59,7 @@ class ZeroEngine(Engine):
         losses = []
         if not self.engine.module.training:  # the engine itself never says
             self.engine.train()
-        self.loss_function.objective.learning = True
+        self.begin_step()
         for inputs, labels in self.counted(micro_batches, self.plan.accumulation):
             loss = self.loss_function(self.engine(inputs), labels)
             self.engine.backward(loss)

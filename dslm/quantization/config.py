@@ -84,8 +84,8 @@ def check_quantization(config: QuantizationConfig, inputs: dict[str, int]) -> It
                 yield Problem(f"quantization.{key}", value, rule, "set quantization.scheme")
         return
     if not inputs:
-        rule = "needs linear maps, of which recurrent blocks have none"
-        yield Problem("quantization.scheme", config.scheme, rule, "use model.block=attention")
+        rule = "rounds linear maps, which neither recurrent blocks nor experts consist of"
+        yield Problem("quantization.scheme", config.scheme, rule, "use a model without these")
     scheme = config.selected
     group = scheme.group if scheme else None
     for key, number in inputs.items():

@@ -15,6 +15,8 @@ FAMILIES = {
     "gpt2_xl": "xl gpt2_1_5b",
     "llama_160m": "llama_small",
     "llama_1b": "llama llama3 llama2 tinyllama mistral qwen",
+    "mixtral_8x7b": "mixtral moe",
+    "olmoe_1b_7b": "olmoe",
     "bert_base": "bert bert_small bertbase",
     "roberta_base": "roberta",
     "t5_small": "t5 t5_base",

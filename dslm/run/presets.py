@@ -90,6 +90,27 @@ def llama_7b() -> Settings:
     return llama(layers=32, heads=32, groups=32, width=4096, inner=11008, sequence=4096, tied=False)
 
 
+def mixtral_tiny() -> Settings:
+    """A small Mixtral: 1.8M weights beside the vocabulary, of which 1.0M compute a token."""
+    settings = llama(layers=4, heads=4, groups=2, width=128, inner=256, sequence=128)
+    settings["model"] |= {"experts": 4}
+    return {**settings, "log_interval": 1, **paced(300, 100, 100)}
+
+
+def olmoe_1b_7b() -> Settings:
+    """OLMoE (Muennighoff et al. 2024) without norms of queries: 6.92B weights, 1.28B active."""
+    settings = llama(16, 16, 16, width=2048, inner=1024, sequence=4096, tied=False)
+    settings["model"] |= {"experts": 64, "experts_per_token": 8, "experts_normalized": False}
+    return settings
+
+
+def mixtral_8x7b() -> Settings:
+    """Mixtral 8x7B (Jiang et al. 2024): 46,702,792,704 weights, 12,879,925,248 active."""
+    settings = llama(32, 32, 8, width=4096, inner=14336, sequence=4096, tied=False)
+    settings["model"] |= {"experts": 8, "rotary_base": 1e6, "router_z_loss": 0.0}
+    return settings
+
+
 def bert_tiny() -> Settings:
     """A small BERT (Turc et al. 2019: 2 layers of width 128): minutes on two CPU cores."""
     settings = bert(layers=2, heads=2, width=128, sequence=128, dropout=0.0)
@@ -202,6 +223,9 @@ PRESETS: dict[str, Callable[[], Settings]] = {
         llama_160m,
         llama_1b,
         llama_7b,
+        mixtral_tiny,
+        olmoe_1b_7b,
+        mixtral_8x7b,
         bert_tiny,
         bert_base,
         bert_large,

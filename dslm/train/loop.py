@@ -202,6 +202,7 @@ class Loop:
             "memory_gib": memory_gib(self.device),
             **self.engine.measures(),
             **self.engine.rounding_error(),
+            **self.engine.routed(),
         }
         if failed := len(self.checkpointer.record.failed_saves):
             line["failed_saves"] = failed

@@ -8,7 +8,6 @@ from dataclasses import asdict
 
 from dslm import __version__
 from dslm.environment import World, cores
-from dslm.model.counts import parameter_count
 from dslm.parallel.deepspeed_json.optimizer import decouples_decay
 from dslm.parallel.memory import Memory, estimate
 from dslm.parallel.parameter_bytes import parameter_bytes_line
@@ -18,6 +17,7 @@ from dslm.run.best import LOSS
 from dslm.run.config import RunConfig
 from dslm.run.schedule import warmup_steps
 from dslm.train.learned import learned_lines, named_weights
+from dslm.train.model_line import model_line
 from dslm.train.precision import float8_lines, sums_note
 from dslm.train.prepare import Job
 from dslm.train.word_vectors.embedding import WordVectors
@@ -46,7 +46,7 @@ def first_screen(
     config = job.config
     lines = [
         ("dslm", f"{__version__} · {config.preset} · {config.run}"),
-        ("model", _model(job)),
+        ("model", model_line(config.model)),
         ("data", _data(job)),
         *(("rows", row) for row in _rows(job)),
         *([("vectors", _vectors(vectors))] if vectors else []),
@@ -127,18 +127,6 @@ def _start(job: Job, resumed_from: int) -> str:
     new = transfer.initialized
     parts = f": {count}; newly initialized: {', '.join(new)}" if new else ""
     return f"with the weights of {job.init_from.checkpoint}{parts}"
-
-
-def _model(job: Job) -> str:
-    model = job.config.model
-    kind, heads = ("", f", {model.heads} heads") if model.heads else (f"{model.block} ", "")
-    encoder = f"{model.encoder_layers} + " if model.encoder_layers else ""
-    shape = f"{encoder}{model.layers} {kind}layers × {model.width} wide{heads}"
-    if model.bottleneck_length:
-        code = f"{model.bottleneck_length} × {model.narrow_width}"
-        shape += f", a code of {code}, {model.decoder_blocks} layers back"
-    reach = f"{model.sequence:,} tokens, vocabulary {model.size:,}"
-    return f"{parameter_count(model):,} parameters · {shape} · {reach}"
 
 
 def _data(job: Job) -> str:

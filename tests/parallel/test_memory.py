@@ -122,6 +122,8 @@ ATTENTION = [
         {"dropout": 0.1, "sequence": 128},
         {"head_width": 96, "positions": "rotary", "key_value_heads": 2},
         {"head_width": 96, "dropout": 0.1, "sequence": 128},
+        {"experts": 4},
+        {"experts": 16, "experts_per_token": 3, "activation": "swiglu"},
     )
 ]
 
