@@ -43,7 +43,7 @@ def _along(grid: Grid, *axes: str) -> Any:
     ranks = grid.groups(*axes)
     if len(ranks) == 1:
         return torch.distributed.group.WORLD
-    own, _ = torch.distributed.new_subgroups_by_enumeration(ranks)
+    own, _ = torch.distributed.new_subgroups_by_enumeration(ranks)  # type: ignore[no-untyped-call]
     return own
 
 

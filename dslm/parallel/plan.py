@@ -58,6 +58,11 @@ class Plan:
         return self.grid.copies
 
     @property
+    def stage_ranks(self) -> int:
+        """Number of ranks of a pipeline stage."""
+        return self.world // self.pipeline_stages
+
+    @property
     def batch(self) -> int:
         """Windows of a step over all replicas."""
         return self.micro_batch * self.accumulation * self.replicas

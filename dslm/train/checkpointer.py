@@ -249,8 +249,7 @@ class Checkpointer:
                 sizes[layer_file(index, moments=False)] += count
                 if moments := len(state.names(parameter)):
                     sizes[layer_file(index, moments=True)] += moments * count
-        plan = self.engine.plan
-        writers = shares(list(sizes.values()), plan.world // plan.pipeline_stages)
+        writers = shares(list(sizes.values()), self.engine.plan.stage_ranks)
         pairs = zip(sizes, writers, strict=True)
         return {file for file, writer in pairs if writer == self.engine.in_stage}
 
