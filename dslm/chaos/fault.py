@@ -80,10 +80,10 @@ def install(orders: Orders, rank: int) -> None:
         rank: this rank.
     """
     from dslm.objectives.base import Objective
-    from dslm.train import batches, loop
+    from dslm.train import loop
 
     faults = [fault for fault in orders.faults if fault.rank == rank]
-    right, loss_of = loop.Loop.train_step, Objective.loss
+    right, read, loss_of = loop.Loop.train_step, loop.Loop.coming_batch, Objective.loss
     rows = (Path(orders.rows) / f"rank-{rank}.jsonl").open("w", buffering=1)
     making = [0]
 
@@ -98,21 +98,22 @@ def install(orders: Orders, rank: int) -> None:
         finally:
             making[0] = 0
 
-    def training_batch(*arguments: Any) -> Iterator[Any]:
-        for batch in batches.training_batch(*arguments):
-            if making[0]:
-                line = {"step": making[0], "replica": arguments[4], "rows": fingerprints(batch)}
-                rows.write(json.dumps(line) + "\n")
-            yield batch
+    def coming_batch(self: loop.Loop) -> Iterator[Any]:
+        def noted(batch: Any) -> Any:
+            line = {"step": making[0], "replica": self.engine.replica, "rows": fingerprints(batch)}
+            rows.write(json.dumps(line) + "\n")
+            return batch
+
+        return map(noted, read(self))
 
     def loss(self: Objective, *arguments: Any) -> Any:
         found = loss_of(self, *arguments)
         wrong = any(fault.kind == "nan" and fault.step == making[0] for fault in faults)
         return found * math.nan if wrong else found
 
-    spoiled: tuple[Any, ...] = loop, loop.Loop, Objective
-    spoiled[0].training_batch, spoiled[1].train_step = training_batch, train_step
-    spoiled[2].loss = loss
+    spoiled: tuple[Any, ...] = loop.Loop, Objective
+    spoiled[0].coming_batch, spoiled[0].train_step = coming_batch, train_step
+    spoiled[1].loss = loss
     _spoil_writing([fault for fault in faults if fault.kind in WRITING])
 
 

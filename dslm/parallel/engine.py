@@ -107,6 +107,11 @@ class Engine(ABC):
     def computes_loss(self) -> bool:
         """Whether this rank computes losses."""
 
+    @property
+    def reads(self) -> bool:
+        """Whether this rank is given micro-batches to train on."""
+        return True
+
     @abstractmethod
     def owns(self, index: int) -> bool:
         """Whether the layer of an index is saved by the ranks of this rank's stage."""
@@ -197,7 +202,8 @@ class Engine(ABC):
     def gradient_norm(self) -> float | None:
         """Euclidean norm of the last step's gradient before clipping, where it is known."""
         norm = self.norm()
-        return None if norm is None else float(norm)
+        value = None if norm is None else float(norm)
+        return value if value is None or math.isfinite(value) else math.inf
 
     def norm(self) -> Tensor | float | None:
         """As `gradient_norm`, but where it is, and infinite when DeepSpeed left out the step."""

@@ -18,6 +18,9 @@ from dslm.parallel.plan import Plan
 from dslm.parallel.routing import Routing
 from dslm.quantization.config import QuantizationConfig
 
+UNCLOCKED = {"timers": {"throughput": {"enabled": False}}}
+"""DeepSpeed's clock waits for the device twice a micro-batch, so it is asked for or off."""
+
 
 def create(
     stages: Sequence[Stage],
@@ -41,7 +44,8 @@ def create(
     from dslm.parallel.zero import ZeroEngine
 
     kind = PipelineEngine if plan.pipeline_stages > 1 else ZeroEngine
-    engine = kind.build(stages, plan, plan.deepspeed(config), LossFunction(objective))
+    given = {**UNCLOCKED, **plan.deepspeed(config)}
+    engine = kind.build(stages, plan, given, LossFunction(objective))
     if named(config["optimizer"]["type"]) == "Muon":
         orthogonalize_apart(engine.engine.module)
     if quantization is not None:

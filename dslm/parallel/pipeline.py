@@ -97,6 +97,11 @@ class PipelineEngine(Engine):
         """The last stage does."""
         return bool(self.engine.is_last_stage())
 
+    @property
+    def reads(self) -> bool:
+        """The first stage reads inputs, the last one labels."""
+        return bool(self.engine.is_first_stage() or self.engine.is_last_stage())
+
 
 def weights_of(module: nn.Module, owners: Mapping[str, int]) -> dict[str, nn.Parameter]:
     """The weights of a pipeline stage by their layout-free names.

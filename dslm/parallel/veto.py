@@ -3,8 +3,9 @@
 A loss that is not finite makes its gradient so (`spoil_gradient`); the gradient's norm, which all
 ranks have in common, is then not finite either, and for such a norm DeepSpeed leaves out the step:
 the weights, the moments and the count of steps stay as they are. Where it makes every step, it is
-stopped here (`veto_bad_steps`). Only ZeRO-0 in float32 waits for the device because of it:
-everywhere else DeepSpeed waits already.
+stopped here (`veto_bad_steps`). At ZeRO-0 in float32 torch's fused Adam is told on the device, and
+the host waits for nothing; other optimizers wait there for the norm, as DeepSpeed does everywhere
+else before a step.
 """
 
 from __future__ import annotations
@@ -57,7 +58,19 @@ def _veto_plain(optimizer: Any, norm: Callable[[], Tensor]) -> None:
         optimizer.overflow = not bool(norm().isfinite())
         return None if optimizer.overflow else step(*arguments, **more)
 
-    optimizer.step = step_if_finite
+    @wraps(step)
+    def step_on_device(*arguments: Any, **more: Any) -> Any:
+        """As torch's `GradScaler` does it, which may have found something itself."""
+        found, bad = getattr(optimizer, "found_inf", None), (~norm().isfinite()).float()
+        optimizer.found_inf = bad if found is None else torch.maximum(bad, found)
+        try:
+            return step(*arguments, **more)
+        finally:
+            optimizer.found_inf = found
+
+    # Fused SGD would leave the momentum that a first step makes as the memory was.
+    fused = isinstance(optimizer, torch.optim.Adam) and optimizer.defaults.get("fused")
+    optimizer.step = step_on_device if fused else step_if_finite
 
 
 def _check_before_muon(optimizer: Any) -> None:

@@ -1,7 +1,8 @@
 """The micro-batches of a training step and of an evaluation, for one replica.
 
 The path of a sample: its tokens come from the training order or from held-out text, the objective
-makes inputs and labels of them on the CPU, and these move to the device.
+makes inputs and labels of them on the CPU, in training a step ahead (`ahead`), and these move to
+the device.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def training_batch(
     device: str,
     dropout: bool = False,
 ) -> Iterator[Batch]:
-    """The micro-batches of one replica for the step that begins at a sample.
+    """The micro-batches of one replica for the step that begins at a sample, on the CPU.
 
     Args:
         stream: the order of training.
@@ -45,7 +46,8 @@ def training_batch(
         objective: makes examples of rows.
         first: number of the step's first sample.
         replica: which replica's part.
-        device: where the tensors go.
+        device: where the tensors will go; those for a GPU are made in pinned memory, from which
+            a copy keeps nobody waiting.
         dropout: whether the keys of `dslm.model.dropout` follow the inputs.
     """
     count = plan.micro_batch * plan.accumulation
@@ -56,7 +58,7 @@ def training_batch(
         if dropout:
             seed = objective.context.seed
             batch = _with_keys(batch, sample_bits(seed, micro.numbers, RandomStream.DROPOUT))
-        yield moved(batch, lambda tensor: tensor.to(device, non_blocking=True))
+        yield batch if device == "cpu" else moved(batch, lambda tensor: tensor.pin_memory())
 
 
 def validation_batches(

@@ -83,6 +83,7 @@ class Checkpointer:
         self.buffer, self.failures = HostBuffer(), 0
         self._pending: Pending | None = None
         self._pruning: Thread | None = None
+        engine.stop.writing = lambda: bool(self._pending and not self._pending.queue.is_done)
 
     def save(self, step: int, samples: int, measured: Mapping[str, Any]) -> None:
         """Copy the state, and write the copy while the training goes on; every rank must call it.
@@ -126,13 +127,13 @@ class Checkpointer:
         self._pending = Pending(writer, numbers, queue, failure)
 
     def publish_if_written(self) -> None:
-        """Publish the checkpoint being written if all ranks are done; every rank must call it.
+        """Publish what all ranks had written when the last step began; every rank must call it.
 
         Raises:
             RankError: as `finish`.
             PeerError: as `finish`.
         """
-        if self._pending is not None and not self._any(not self._pending.queue.is_done):
+        if self._pending is not None and not self.engine.stop.any_writing():
             self.finish()
 
     def finish(self, is_last: bool = False) -> None:

@@ -20,7 +20,8 @@ from dslm.parallel.hardware import memory_gib, peak_flops
 from dslm.parallel.layer_norms import LayerNorms
 from dslm.run.metrics import Line, skipped_steps
 from dslm.run.status import Ending
-from dslm.train.batches import training_batch
+from dslm.train.ahead import BatchesAhead
+from dslm.train.batches import moved, training_batch
 from dslm.train.checkpointer import Checkpointer
 from dslm.train.data_watch import DataWatch
 from dslm.train.divergence import Watch
@@ -75,6 +76,7 @@ class Loop:
         engine.engine.module.register_forward_hook(lambda *_: watchdog.beat())
         self.peak = peak_flops(device, engine.half)
         self.stream = job.stream
+        self.ahead = BatchesAhead(self.made_batch, device)
         self.watch = Watch(job, engine, logger, checkpointer.finish)
         self.data_watch = DataWatch(job.sources.all, logger)
         self.rewinds = Rewinds(job, checkpointer, logger)
@@ -86,6 +88,7 @@ class Loop:
     def begin(self, position: Position, numbers: Mapping[str, Any]) -> None:
         """Set where `run` begins, and the numbers in the checkpoint that was written there."""
         self.position = position
+        self.ahead.forget()
         self.watch.begin(position.step)
         self.throughput = Throughput(self.config.steps - position.step, self.plan.tokens_per_step)
         self.validation.begin(numbers)
@@ -99,6 +102,10 @@ class Loop:
 
     def run(self) -> Ending:
         """Train until the steps are made, a goal is reached, or some rank is asked to stop."""
+        with self.ahead.running():
+            return self._run()
+
+    def _run(self) -> Ending:
         reason, asked = None, self.engine.stop.ask()
         while self.position.step < self.config.steps and reason is None and asked is None:
             loss = self.train_step()
@@ -173,16 +180,25 @@ class Loop:
         self.throughput.step()
         return loss
 
-    def coming_batch(self, later: int = 0) -> Iterator[Batch]:
-        """This replica's micro-batches of the next step, or of one that many steps later."""
+    def coming_batch(self) -> Iterator[Batch]:
+        """This replica's micro-batches of the next step; that behind it is begun."""
+        if not self.engine.reads:
+            return iter(())
+        first = self.position.samples
+        batches = self.ahead.batches(first)
+        if self.position.step + 1 < self.config.steps:
+            self.ahead.begin(self.rewinds.next(first + self.plan.batch))
+        return map(self.on_device, batches)
+
+    def on_device(self, batch: Batch) -> Batch:
+        """A micro-batch on its way to the device."""
+        return moved(batch, lambda tensor: tensor.to(self.device, non_blocking=True))
+
+    def made_batch(self, first: int) -> Iterator[Batch]:
+        """This replica's micro-batches of the step that begins at a sample, on the CPU."""
+        dropout, replica = self.config.model.dropout > 0, self.engine.replica
         return training_batch(
-            self.stream,
-            self.plan,
-            self.objective,
-            self.rewinds.next(self.position.samples + later * self.plan.batch),
-            self.engine.replica,
-            self.device,
-            self.config.model.dropout > 0,
+            self.stream, self.plan, self.objective, first, replica, self.device, dropout
         )
 
     def log(self, loss: Tensor) -> None:
@@ -232,6 +248,8 @@ class Loop:
             self.checkpointer.finish()  # of data that had been looked at
             self.data_watch.look(now=True)
             steps = range(self.config.bad_steps.skip + 1)
-            self.watch.before_saving(position.step, (next(self.coming_batch(n)) for n in steps))
+            starts = (self.rewinds.next(position.samples + n * self.plan.batch) for n in steps)
+            ahead = (self.on_device(self.ahead.batches(first)[0]) for first in starts)
+            self.watch.before_saving(position.step, ahead)
             measured = self.validation.numbers(position.step)
             self.checkpointer.save(position.step, position.samples, measured)
