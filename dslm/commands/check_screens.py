@@ -134,9 +134,10 @@ def _table(asked: Layout, others: Sequence[Layout]) -> Iterator[str]:
     for other in others[:SHOWN]:
         plan, speed = other.plan, other.tokens_per_second
         mark = "*" if _same(asked, other) else " "
+        again = _yes(bool(other.model.recompute))
         yield (
             f"{mark} {plan.zero_stage:>4}  {plan.pipeline_stages:>6}  {plan.micro_batch:>5}  "
-            f"{plan.accumulation:>6}  {_yes(other.model.recompute):>9}  {_yes(other.offloads):>7}  "
+            f"{plan.accumulation:>6}  {again:>9}  {_yes(other.offloads):>7}  "
             f"{other.memory.device / GIB:>6.2f}  {human(speed) if speed else '—':>8}"
         )
 

@@ -110,7 +110,7 @@ def _flag(name: str, value: Any) -> Answer:
 
 def fits(value: Any, key: Key) -> bool:
     """Whether a value is of the type that a key has."""
-    if key.options:
+    if key.options and (isinstance(value, str) or value in key.options):
         return value in key.options
     if isinstance(value, bool):
         return "true or false" in key.type

@@ -19,7 +19,7 @@ from dslm.model.cross_attention import CrossAttention
 from dslm.model.dropout import Dropout, Site
 from dslm.model.experts import Experts
 from dslm.model.layers import Linear, norm, select
-from dslm.model.recompute import recomputed
+from dslm.model.recompute import recomputed, recomputed_selectively
 from dslm.model.visibility import Visibility
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -96,6 +96,8 @@ class Block(nn.Module):
         block's own tokens then see those before them.
         """
         given = hidden, visibility, position_ids, selected, dropout_keys, relative, memory
+        if self.recompute == "selective" and self.training:
+            return recomputed_selectively(self._forward, *given)
         if self.recompute and self.training:
             return recomputed(self, self._forward, *given)
         return self._forward(*given, cache)

@@ -96,6 +96,9 @@ def _check_recurrent(config: ModelConfig) -> list[Problem]:
     if config.attention == "full":
         rule = f"model.block = {config.block!r} sees only the tokens before"
         problems.append(Problem("model.attention", "full", rule, "use the causal objective"))
+    if config.recompute == "selective":
+        rule, fix = "needs attention blocks, whose products are kept", "write model.recompute=true"
+        problems.append(Problem("model.recompute", config.recompute, rule, fix))
     if config.positions in ("rotary", "relative"):
         rule = "needs attention heads, which a recurrent block has none of"
         fix = "write model.positions=none"

@@ -138,8 +138,10 @@ class ModelConfig:
     """Standard deviation of the matrices at the start; residual outputs get it divided by
     √(2 × `layers`), embeddings at most 0.3 / √`width` so that the first loss is ln(vocabulary).
     Recurrent layers have a rule of their own."""
-    recompute: bool = False
-    """Compute activations again in the backward pass: about a third more work, far less memory."""
+    recompute: Literal["selective"] | Annotated[int, Field(ge=2)] | bool = False
+    """Which activations are computed again in the backward pass: true = those of all blocks, about
+    a third more work and far less memory; a number N = those of every N-th block; selective = what
+    is cheap of every block, all but matrix products and attention (not at ZeRO-3)."""
 
     @property
     def recurrent(self) -> bool:
@@ -224,6 +226,12 @@ class ModelConfig:
         if self.bottleneck_length:
             inputs["model.bottleneck_width"] = self.narrow_width
         return inputs
+
+    def recomputed(self, blocks: int) -> int:
+        """How many of so many consecutive blocks are computed again as a whole, at least."""
+        if self.recompute == "selective":
+            return 0
+        return blocks // self.recompute if self.recompute else 0
 
     @property
     def blocks(self) -> int:

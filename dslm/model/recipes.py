@@ -8,6 +8,7 @@ vectors of a target go through the second, whose blocks attend to it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -89,8 +90,17 @@ def _stack(
         uses, last = uses + more, last + more
     blocks = [{"module": block, "uses": uses}] * (config.layers - 1)
     final = [{"module": FinalNorm}] if config.norm_position == "pre" else []
-    layers = [first, *blocks, {"module": block, "uses": last}, *final]
-    return [{**layer, "config": config} for layer in layers]
+    blocks = _numbered(config, [*blocks, {"module": block, "uses": last}])
+    return [{"config": config, **layer} for layer in (first, *blocks, *final)]
+
+
+def _numbered(config: ModelConfig, blocks: list[Recipe]) -> list[Recipe]:
+    """The blocks of a stack, of which some recompute where it is not all or none."""
+    every = config.recompute
+    if every is True or not isinstance(every, int) or not every:
+        return blocks
+    some = [replace(config, recompute=number % every == 0) for number in range(1, len(blocks) + 1)]
+    return [{**block, "config": own} for block, own in zip(blocks, some, strict=True)]
 
 
 def _decoder(config: ModelConfig) -> list[Recipe]:
@@ -100,7 +110,7 @@ def _decoder(config: ModelConfig) -> list[Recipe]:
     bottleneck: Recipe = {"module": Bottleneck, "uses": ("visibility",)}
     # The decoder gets nothing but the code, not even where padding was.
     block: Recipe = {"module": Block, "uses": (DROPOUT_KEYS,)}
-    blocks = [block] * config.decoder_blocks
+    blocks = _numbered(config, [block] * config.decoder_blocks)
     final: list[Recipe] = [{"module": FinalNorm}] if config.norm_position == "pre" else []
     return [bottleneck, *blocks, *final]
 

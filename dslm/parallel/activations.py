@@ -8,11 +8,15 @@ attention keeps no weights (Dao et al. 2022). The tests compare this with what t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from dslm.errors import Problem
 from dslm.model.config import ModelConfig
 from dslm.model.counts import block_count
 from dslm.model.tuning import ALL, Tuning
+from dslm.parallel.deepspeed_json.schema import given
 from dslm.parallel.partition import Part
 from dslm.parallel.plan import Plan
 
@@ -60,6 +64,15 @@ class Activations:
         return self.kept + self.scores + self.working
 
 
+def check_kept(model: ModelConfig, config: Mapping[str, Any]) -> list[Problem]:
+    """Whether what blocks are to keep goes with DeepSpeed's JSON."""
+    if model.recompute != "selective" or given(config, "zero_optimization.stage", 0) != 3:
+        return []
+    rule = "gives wrong gradients at ZeRO-3, which frees weights between the two passes"
+    fix = "write model.recompute=true or a number, or use a lower zero_optimization.stage"
+    return [Problem("model.recompute", "selective", rule, fix)]
+
+
 def activations(
     model: ModelConfig, plan: Plan, part: Part, size: int, cpu: bool, forward: Forward = PLAIN
 ) -> Activations:
@@ -81,20 +94,27 @@ def activations(
     if forward.autocast:
         block += 2 * hidden  # the inputs of the norms are twice as large
         hidden *= 2
-    blocks = part.blocks * (hidden if model.recompute else block)
+    again = part.blocks and model.recomputed(part.blocks) / part.blocks
+    stays = block
+    if model.recompute == "selective":
+        stays = tokens * kept_selectively(model, size, cpu) + (
+            hidden / 2 if forward.autocast else 0
+        )
+    each = again * hidden + (1 - again) * stays
+    blocks = part.blocks * each
     transit = 2 * hidden if part.stages > 1 else 0  # received, and its gradient
     if part.crossing:
         share = forward.scored  # of the tokens that are of the target
-        crossed = 0.0 if model.recompute else _kept_by_crossing(model, tokens, share) * size
-        each = hidden if model.recompute else block - copies
-        blocks += part.crossing * (crossed - (1 - share) * each)
+        crossed = (1 - again) * _kept_by_crossing(model, tokens, share) * size
+        of_tokens = each if model.recompute else block - copies
+        blocks += part.crossing * (crossed - (1 - share) * of_tokens)
         transit += 2 * hidden  # the encoder's output, and its gradient
     kept = part.in_flight(plan.accumulation) * (blocks + transit)
-    again = block if model.recompute and part.blocks else 0
+    made = block if again else block - stays  # of the block that is computed again
     times = model.experts_per_token if model.experts else 1
     gradients = times * (5 if model.gated else 2) * model.inner_width
     gradients += (2 + times) * max(model.width, model.query_width)
-    backward = again + size * (tokens * gradients + block_count(model))
+    backward = made + size * (tokens * gradients + block_count(model))
     if not part.last:
         return Activations(kept, 0, backward)
     kept += 2 * hidden  # the last norm
@@ -118,6 +138,18 @@ def _kept_by_crossing(model: ModelConfig, tokens: int, share: float) -> float:
     if model.dropout:
         numbers += share * (model.heads or 1) * model.sequence * 2
     return tokens * numbers
+
+
+def kept_selectively(model: ModelConfig, size: int, cpu: bool) -> float:
+    """Bytes that one block keeps of a token when it computes again what is cheap.
+
+    Its input, the results of its products with weights, and what fused attention gives; with
+    dropout a CPU's attention is not fused.
+    """
+    numbers = 3 * model.width + model.query_width + 2 * model.group_width
+    numbers += (2 if model.gated else 1) * model.inner_width
+    fused = model.positions != "relative" and not (model.dropout and cpu)
+    return (numbers + (model.query_width if fused else 0)) * size
 
 
 def kept_by_block(model: ModelConfig, size: int, cpu: bool) -> float:

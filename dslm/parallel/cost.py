@@ -157,9 +157,8 @@ def step_time(
         return None
     tokens = plan.tokens_per_step
     operations = flops_per_token(model, scored) * tokens
-    if model.recompute:
-        block = block_count(model) - idle_count(model)
-        operations += 2.0 * block * model.blocks * tokens
+    again = 2.0 * (block_count(model) - idle_count(model))
+    operations += again * model.recomputed(model.blocks) * tokens
     peak = ATTAINED * (device.half if halves(config) else device.single)
     started = LAUNCH * model.blocks / plan.pipeline_stages * plan.accumulation
     compute = max(operations / peak / plan.world, started)

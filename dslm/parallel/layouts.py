@@ -120,7 +120,7 @@ def rank(layout: Layout) -> tuple[float, ...]:
     """What layouts are sorted by: seconds of a step, then how much is done to save memory."""
     seconds = float(f"{layout.time.step:.2g}") if layout.time else 0.0
     plan = layout.plan
-    effort = (layout.offloads, layout.model.recompute, plan.pipeline_stages, plan.zero_stage)
+    effort = (layout.offloads, bool(layout.model.recompute), plan.pipeline_stages, plan.zero_stage)
     work = (*map(float, effort), layout.memory.device)
     return (seconds, *work) if layout.time else (*work, float(-plan.micro_batch))
 

@@ -17,7 +17,7 @@ from dslm.errors import Problem, Problems, UserError
 from dslm.model.check import check_model
 from dslm.model.float8 import Float8Config
 from dslm.objectives.base import Objective
-from dslm.parallel.activations import Forward
+from dslm.parallel.activations import Forward, check_kept
 from dslm.parallel.deepspeed_json import check as ds_check
 from dslm.parallel.deepspeed_json.optimizer import all_moments, moments, named
 from dslm.parallel.muon import check_matrices
@@ -215,7 +215,7 @@ def check_settings(config: RunConfig, deepspeed: dict[str, Any] | None) -> list[
     problems = [*check_run(config), *check_model(config.model), *check_boards(config)]
     if deepspeed:
         problems += check_matrices(named(deepspeed["optimizer"]["type"]), config.model)
-        problems += check_rates(deepspeed, config.tuning)
+        problems += [*check_rates(deepspeed, config.tuning), *check_kept(config.model, deepspeed)]
     return problems
 
 

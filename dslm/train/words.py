@@ -197,6 +197,6 @@ def meant_value(key: str, text: str) -> Any:
 
 
 def is_flag(name: str) -> bool:
-    """Whether a key is true or false."""
+    """Whether a key is true or false, or can be."""
     key = keys(RunConfig).get(name)
-    return key is not None and key.type == "true or false"
+    return key is not None and key.type.endswith("true or false")

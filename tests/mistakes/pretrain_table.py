@@ -35,6 +35,18 @@ WORDS: list[Row] = [
     ("P validation=shards/validation", "validation", "'data.validation'"),
     ("P xyzzy=1", "xyzzy", "--help"),
     ("P steps=many", "steps", "a whole number"),
+    ("P model.recompute=selektive", "model.recompute", "must be selective or a whole number or"),
+    ("P model.recompute=1", "model.recompute", "write model.recompute=true"),
+    (
+        "P model.recompute=selective ds.zero_optimization.stage=3",
+        "model.recompute",
+        "write model.recompute=true or a number",
+    ),
+    (
+        "P model.recompute=selective model.block=lstm model.heads=null model.positions=none",
+        "model.recompute",
+        "write model.recompute=true",
+    ),
     ('D data.train=\'{"extra/a":1,"extra/a":2}\'', "data.train", "gives 'extra/a' twice"),
     ("P optimizer='{\"lr\":1}'", "optimizer.lr", "write lr=1"),
     ("P optimizer='{\"eps\":1}'", "optimizer.eps", "write ds.optimizer.params.eps=1"),

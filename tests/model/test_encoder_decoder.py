@@ -65,7 +65,7 @@ def test_a_source_of_padding_alone_gives_finite_scores() -> None:
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 def test_recomputed_activations_give_the_same_gradients(kind: str, dropout: float) -> None:
     found = []
-    for recompute in (False, True):
+    for recompute in (False, True, 2, "selective"):
         config = ModelConfig(**KINDS[kind], recompute=recompute, dropout=dropout)
         model = Transformer(stages(config, 0, (*EXTRAS, DROPOUT_KEYS)))
         scores = model((SOURCE, -REAL.long(), TARGET, torch.tensor([3, -5, 7])))

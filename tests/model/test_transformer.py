@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from helpers.models import KINDS, RECURRENT, TOKENS, build, loss_and_gradients, small
 from torch.nn import functional as F
 
 from dslm.model.attention import Cache
+from dslm.model.block import Block
 from dslm.model.config import ModelConfig
 
 
@@ -48,13 +51,24 @@ def test_only_a_model_with_positions_can_tell_an_order(positions: str) -> None:
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 @pytest.mark.parametrize("kind", ["gpt2", "llama"])
 def test_recomputing_changes_neither_loss_nor_gradients(kind: str, dropout: float) -> None:
-    plain, again = (
+    plain, *others = (
         loss_and_gradients(small(**KINDS[kind], dropout=dropout, recompute=recompute))
-        for recompute in (False, True)
+        for recompute in (False, True, 2, "selective")
     )
-    assert torch.equal(plain[0], again[0])
-    for first, second in zip(plain[1], again[1], strict=True):
-        assert torch.allclose(first, second, rtol=1e-5, atol=1e-7)
+    for again in others:
+        assert torch.equal(plain[0], again[0])
+        for first, second in zip(plain[1], again[1], strict=True):
+            assert torch.allclose(first, second, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("every", "layers", "which"),
+    [(True, 3, [1, 1, 1]), (2, 5, [0, 1, 0, 1, 0]), (3, 5, [0, 0, 1, 0, 0]), (4, 3, [0, 0, 0])],
+)
+def test_every_nth_block_recomputes(every: Any, layers: int, which: list[int]) -> None:
+    model = build(small(layers=layers, recompute=every))
+    assert [block.recompute for block in model.modules() if isinstance(block, Block)] == which
+    assert small(recompute=every).recomputed(layers) == sum(which)
 
 
 @pytest.mark.parametrize("kind", [*KINDS, *RECURRENT])

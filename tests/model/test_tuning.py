@@ -160,8 +160,8 @@ def test_groups_are_divided_until_there_are_enough() -> None:
     assert found == {id(weight): 2.0 if weight is weights[4] else 1.0 for weight in weights}
 
 
-@pytest.mark.parametrize("recompute", [False, True])
-def test_what_is_behind_frozen_layers_learns(recompute: bool) -> None:
+@pytest.mark.parametrize("recompute", [False, True, "selective"])
+def test_what_is_behind_frozen_layers_learns(recompute: Any) -> None:
     config = shape("tied", recompute=recompute)
     ids = torch.arange(8)[None]
 

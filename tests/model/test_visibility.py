@@ -128,10 +128,10 @@ def test_flex_attention_gives_what_the_mask_gives(groups: int) -> None:
     assert (plain - blocks).abs().max() <= 1e-5
 
 
-@pytest.mark.parametrize("recompute", [False, True])
+@pytest.mark.parametrize("recompute", [False, True, "selective"])
 @pytest.mark.parametrize("dropout", [0.0, 0.1])
 def test_the_mask_of_a_micro_batch_is_made_once_for_all_blocks_and_both_passes(
-    recompute: bool, dropout: float, monkeypatch: pytest.MonkeyPatch
+    recompute: Any, dropout: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = []
 
@@ -161,8 +161,8 @@ def test_the_mask_of_a_micro_batch_is_made_once_for_all_blocks_and_both_passes(
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # Dynamo asks for it
 @pytest.mark.filterwarnings("ignore:Dynamo detected a call to a .functools.lru_cache.")
 @pytest.mark.parametrize("kind", ["learned", "rotary, grouped heads"])
-@pytest.mark.parametrize("recompute", [False, True])
-def test_a_model_with_documents_and_dropout_compiles_whole(kind: str, recompute: bool) -> None:
+@pytest.mark.parametrize("recompute", [False, True, "selective"])
+def test_a_model_with_documents_and_dropout_compiles_whole(kind: str, recompute: Any) -> None:
     torch._dynamo.reset()
     config = small(**KINDS[kind], recompute=recompute, dropout=0.1)
     model = Transformer(stages(config, 0, ("visibility", "position_ids", DROPOUT_KEYS)))

@@ -87,12 +87,16 @@ def test_one_gpu_computes_at_the_share_of_its_peak_that_is_assumed() -> None:
 
 
 def test_recomputing_takes_about_a_third_more() -> None:
-    plain, again = (
-        step_time(replace(MODEL, recompute=value), plan(), BF16, EIGHT) for value in (False, True)
+    plain, again, half, cheap = (
+        step_time(replace(MODEL, recompute=value), plan(), BF16, EIGHT)
+        for value in (False, True, 2, "selective")
     )
     assert plain is not None
     assert again is not None
+    assert half is not None
     assert 1.2 < again.compute / plain.compute < 1.34
+    assert half.compute == pytest.approx((plain.compute + again.compute) / 2)
+    assert cheap == plain
 
 
 def test_a_slower_network_never_makes_a_step_shorter() -> None:

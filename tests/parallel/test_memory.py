@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 import torch
 from helpers.models import GRU, KEYS, LSTM, build, small
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from dslm.model.config import ModelConfig
 from dslm.model.counts import parameter_count
-from dslm.parallel.activations import kept_by_block
+from dslm.model.recompute import KEPT
+from dslm.parallel.activations import kept_by_block, kept_selectively
 from dslm.parallel.memory import Memory, estimate
 from dslm.parallel.partition import blocks_of_stages, parts
 from dslm.parallel.plan import Plan
@@ -24,7 +26,7 @@ OFFLOADED = {"offload_optimizer": {"device": "cpu"}}
 
 
 def held(
-    stage: int = 0, world: int = 4, stages: int = 1, recompute: bool = False, **more: Any
+    stage: int = 0, world: int = 4, stages: int = 1, recompute: Any = False, **more: Any
 ) -> Memory:
     model = replace(MODEL, recompute=recompute)
     plan = Plan(world, stages, stage, micro_batch=2, accumulation=3, sequence=32)
@@ -102,6 +104,11 @@ def test_what_is_offloaded_moves_to_the_host() -> None:
 
 def test_recomputing_keeps_fewer_activations() -> None:
     assert held(recompute=True).activations < held().activations / 2
+    ways = [held(recompute=way).activations for way in (True, 2, False)]
+    assert ways == sorted(ways)
+    assert held(recompute=5).activations == held().activations, "there are four blocks"
+    assert held(recompute=True).activations < held(recompute="selective").activations
+    assert held(recompute="selective").activations < held().activations
 
 
 def test_a_pipeline_stage_holds_its_layers_and_one_end() -> None:
@@ -151,6 +158,41 @@ def test_a_block_keeps_what_torch_keeps(shape: ModelConfig, dtype: torch.dtype) 
     seen = sum(t.untyped_storage().nbytes() for at, t in kept.items() if at not in weights)
     estimated = 2 * shape.sequence * kept_by_block(shape, dtype.itemsize, cpu=True)
     assert estimated == pytest.approx(seen, rel=0.1)
+
+
+class Results(TorchDispatchMode):
+    """Adds up the bytes that the operations of a list give."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes = 0
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, arguments: Any = (), more: Any = None
+    ) -> Any:
+        made = function(*arguments, **(more or {}))
+        if function in KEPT:
+            tensors = made if isinstance(made, tuple) else (made,)
+            self.bytes += sum(one.nbytes for one in tensors if torch.is_tensor(one))
+        return made
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("shape", ATTENTION)
+def test_what_is_cheap_is_not_kept(shape: ModelConfig, dtype: torch.dtype) -> None:
+    """Nothing is saved beside the input and the results of the operations that are listed."""
+    keys = KEYS if shape.dropout else None
+    block = build(replace(shape, recompute="selective")).layers["2"].train().to(dtype)
+    hidden = torch.randn(2, shape.sequence, shape.width, dtype=dtype, requires_grad=True)
+    with Results() as results:
+        made = block(hidden, dropout_keys=keys)
+    estimated = 2 * shape.sequence * kept_selectively(shape, dtype.itemsize, cpu=True)
+    assert estimated == pytest.approx(hidden.nbytes + results.bytes, rel=0.1)
+    with Results() as results:
+        made.sum().backward()
+    maps = [weight for weight in block.parameters() if weight.dim() == 2]
+    inputs = 2 * shape.sequence * dtype.itemsize * sum(weight.shape[1] for weight in maps)
+    assert results.bytes == inputs + sum(weight.nbytes for weight in maps), "made once more"
 
 
 @pytest.mark.parametrize("stages", range(1, 9))

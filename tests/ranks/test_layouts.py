@@ -77,14 +77,16 @@ def dropped(tmp_path_factory: pytest.TempPathFactory, words: list[str], shards: 
     [
         ("one rank", True),
         ("ZeRO-1", False),
+        ("ZeRO-2", "selective"),
         ("ZeRO-3", True),
+        ("ZeRO-3", 2),
         ("pipeline", False),
-        ("pipeline", True),
+        ("pipeline", "selective"),
     ],
 )
 def test_what_is_dropped_is_the_same_at_every_layout(
     layout: str,
-    recompute: bool,
+    recompute: bool | int | str,
     dropped: Ended,
     reference: Ended,
     tmp_path: Path,

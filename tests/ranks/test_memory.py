@@ -45,6 +45,7 @@ def give_back_at_once(rank: int) -> None:
         (ACTIVATIONS, 8, 2, 1, {}),
         (f"{ACTIVATIONS} precision=bf16_autocast", 8, 2, 1, {}),
         (ACTIVATIONS, 8, 1, 2, {}),
+        (f"{ACTIVATIONS} model.recompute=selective", 8, 2, 1, {}),
     ],
 )
 def test_a_rank_takes_the_memory_that_was_predicted(
