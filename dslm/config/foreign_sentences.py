@@ -78,8 +78,8 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "is said to the launcher",
         "write it before the script: deepspeed --num_gpus 2 launch/pretrain.py …",
     ),
-    "tensor_model_parallel_size tensor_parallel_size tp model_parallel_size context_parallel_size "
-    "sequence_parallel expert_parallel_size tensor_parallel": (
+    "tensor_model_parallel_size tensor_parallel_size tp model_parallel_size expert_parallel_size "
+    "tensor_parallel": (
         "dslm has data parallelism, ZeRO and pipelines",
         "leave it out, or write pipeline_stages=…",
     ),

@@ -18,6 +18,7 @@ from dslm.model.layers import Linear
 from dslm.model.memory import Memory
 from dslm.model.positions import rotary, rotate
 from dslm.model.relative import relative_bias
+from dslm.model.sequence import SequencePart, first_of
 from dslm.model.visibility import Visibility, attend, following
 
 
@@ -83,6 +84,9 @@ class Cache(Memory):
 class Attention(nn.Module):
     """Multi-head attention (Vaswani et al. 2017), grouped queries (Ainslie et al. 2023)."""
 
+    sequence_part: SequencePart | None = None
+    """Of the rows, which tokens come in; `None` = all."""
+
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
@@ -106,18 +110,21 @@ class Attention(nn.Module):
         """Let each token attend to those it sees.
 
         Args:
-            hidden: [B, S, D].
-            visibility: who sees whom; without it a token sees what `ModelConfig.attention` says.
+            hidden: [B, S, D]; of rows that several ranks share, this rank's tokens.
+            visibility: who sees whom; without it a token sees what `ModelConfig.attention` says;
+                always of whole rows.
             position_ids: [B, S], the position of each token in its document; without it that in
                 the row; needed with a cache.
-            selected: [B, M], the positions in the row whose vectors are wanted; all without it.
+            selected: [B, M], the positions in the whole row whose vectors are wanted; all without
+                it.
             dropout_keys: [B], see `dslm.model.dropout`; needed in training.
             relative: [buckets, H], the numbers of a stack, see `dslm.model.relative`.
             cache: holds earlier tokens when generating; `hidden` then follows them.
 
         Returns:
-            [B, M, D].
+            [B, M, D]; where ranks share rows, a part of the M, see `dslm.model.sequence`.
         """
+        part = self.sequence_part
         queries, keys, values = (
             part.view(*part.shape[:2], -1, self.config.key_width).transpose(1, 2)
             for part in torch.split(self.project(hidden), self.widths, dim=-1)
@@ -125,12 +132,15 @@ class Attention(nn.Module):
         if self.config.positions == "rotary":
             cosines, sines = self._turns(hidden, position_ids)
             queries, keys = rotate(queries, cosines, sines), rotate(keys, cosines, sines)
+        if part is not None:
+            queries, keys, values = part.heads(queries, keys, values)
+            relative = None if relative is None else part.own(relative)
         if cache is not None:
             assert position_ids is not None
             apart = len(set(cache.lengths)) > 1
             keys, values = cache.append(keys, values, position_ids)
             visibility = following(position_ids, keys.shape[2]) if apart else visibility
-        bias = None
+        first, bias = first_of(part, queries.shape[1]), None
         if relative is not None:
             places = None if cache is None else position_ids
             bias = relative_bias(self.config, relative, keys.shape[2], places)
@@ -141,10 +151,11 @@ class Attention(nn.Module):
             visibility,
             selected,
             causal=self.config.attention == "causal",
-            dropped=self.dropout.of_heads(queries, dropout_keys, selected),
+            dropped=self.dropout.of_heads(queries, dropout_keys, selected, first),
             bias=bias,
             scale=None if self.config.attention_scale else 1.0,
         )
+        mixed = mixed if part is None else part.tokens(mixed)
         return self.output(mixed.transpose(1, 2).flatten(2))
 
     def _turns(self, hidden: Tensor, position_ids: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -153,4 +164,6 @@ class Attention(nn.Module):
         cosines, sines = rotary(config.sequence, config.key_width, config.rotary_base, device)
         if position_ids is not None:
             return cosines[position_ids][:, None], sines[position_ids][:, None]
-        return cosines[: hidden.shape[1]], sines[: hidden.shape[1]]
+        first = first_of(self.sequence_part, hidden.shape[1])
+        here = slice(first, first + hidden.shape[1])
+        return cosines[here], sines[here]

@@ -20,6 +20,7 @@ from dslm.model.dropout import Dropout, Site
 from dslm.model.experts import Experts
 from dslm.model.layers import Linear, norm, select
 from dslm.model.recompute import recomputed, recomputed_selectively
+from dslm.model.sequence import SequencePart
 from dslm.model.visibility import Visibility
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -65,6 +66,9 @@ class Block(nn.Module):
 
     Pre-norm as in Radford et al. 2019, post-norm as in Vaswani et al. 2017.
     """
+
+    sequence_part: SequencePart | None = None
+    """Of the rows, which tokens come in; `None` = all."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -116,7 +120,12 @@ class Block(nn.Module):
         normed = self.attention_norm(hidden) if self.pre else hidden
         own = None if self.crosses else visibility
         mixed = self.attention(normed, own, position_ids, selected, dropout_keys, relative, cache)
-        hidden = select(hidden, selected) + self.attention_dropout(mixed, dropout_keys, selected)
+        part = self.sequence_part
+        if part is not None and selected is not None:
+            hidden, selected = part.select(hidden, selected), part.own(selected)
+        else:
+            hidden = select(hidden, selected)
+        hidden = hidden + self.attention_dropout(mixed, dropout_keys, selected)
         if not self.pre:
             hidden = self.attention_norm(hidden)
         if self.crosses:

@@ -14,15 +14,19 @@ from torch import Tensor, nn
 from dslm.model.config import ModelConfig
 from dslm.model.embedding import embedding_deviation
 from dslm.model.layers import Linear, Table
+from dslm.model.sequence import SequencePart, first_of
 from dslm.model.visibility import Visibility
 
 
 class Bottleneck(nn.Module):
     """From hidden vectors to a code, and from the code alone back to hidden vectors."""
 
+    sequence_part: SequencePart | None = None
+    """Of the rows, which pieces come in; `None` = all."""
+
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.sequence, self.length = config.sequence, config.bottleneck_length
+        self.piece = config.sequence // config.bottleneck_length
         width, narrow = config.width, config.narrow_width
         self.narrow = Linear(width, narrow, config.bias, config.initialization)
         self.widen = Linear(narrow, width, config.bias, config.initialization)
@@ -31,6 +35,8 @@ class Bottleneck(nn.Module):
     def forward(self, hidden: Tensor, visibility: Visibility | None = None) -> Tensor:
         """Map [B, S, D], S = `sequence`, to [B, S, D] by way of the code."""
         numbers = None if visibility is None else visibility.numbers
+        if numbers is not None and self.sequence_part is not None:
+            numbers = self.sequence_part.own(numbers)
         return self.decode(self.encode(hidden, numbers))
 
     def encode(self, hidden: Tensor, visibility: Tensor | None = None) -> Tensor:
@@ -38,8 +44,7 @@ class Bottleneck(nn.Module):
 
         There is padding where `visibility` [B, S] is 0.
         """
-        rows, sequence, width = hidden.shape
-        pieces = hidden.reshape(rows, self.length, sequence // self.length, width)
+        pieces = torch.unflatten(hidden, 1, (-1, self.piece))
         if visibility is None:
             means = pieces.mean(2)
         else:
@@ -49,5 +54,6 @@ class Bottleneck(nn.Module):
 
     def decode(self, code: Tensor) -> Tensor:
         """Hidden vectors [B, S, D] out of a code."""
-        each = self.widen(code).repeat_interleave(self.sequence // self.length, dim=1)
-        return each + self.embedding(torch.arange(self.sequence, device=code.device))
+        each = self.widen(code).repeat_interleave(self.piece, dim=1)
+        first = first_of(self.sequence_part, each.shape[1])
+        return each + self.embedding(torch.arange(first, first + each.shape[1], device=code.device))

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from dslm.model.config import ModelConfig
 from dslm.model.dropout import Dropout, Site
 from dslm.model.layers import Linear
+from dslm.model.sequence import SequencePart, first_of
 from dslm.model.visibility import masked
 
 
@@ -36,6 +37,9 @@ class Source(NamedTuple):
 
 class CrossAttention(nn.Module):
     """Queries of a decoder, keys and values of the encoder."""
+
+    sequence_part: SequencePart | None = None
+    """Of targets and sources, which tokens come in; `None` = all."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -59,10 +63,15 @@ class CrossAttention(nn.Module):
         Returns:
             [B, S, D].
         """
+        part = self.sequence_part
         queries = self._heads(self.ask(hidden))
-        dropped = self.dropout.of_heads(queries, dropout_keys, None)
+        if part is not None:
+            (queries,) = part.heads(queries)
+        first = first_of(part, queries.shape[1])
+        dropped = self.dropout.of_heads(queries, dropout_keys, None, first)
         keys, values, mask = source
         mixed = masked(queries, keys, values, mask, dropped, scale=None if self.scaled else 1.0)
+        mixed = mixed if part is None else part.tokens(mixed)
         return self.output(mixed.transpose(1, 2).flatten(2))
 
     def read(self, memory: Tensor, numbers: Tensor | None = None) -> Source:
@@ -71,8 +80,11 @@ class CrossAttention(nn.Module):
         Args:
             memory: [B, T, D], the encoder's output.
             numbers: [B, T], 0 at padding; see `dslm.model.visibility`. None is padding without it.
+                Of a source that several ranks share, those of the whole.
         """
         keys, values = (self._heads(part) for part in self.remember(memory).chunk(2, dim=-1))
+        if self.sequence_part is not None:
+            keys, values = self.sequence_part.heads(keys, values)
         if numbers is None:
             return Source(keys, values, None)
         real = numbers != 0

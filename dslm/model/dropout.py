@@ -24,6 +24,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from dslm.model.sequence import SequencePart, first_of
+
 DROPOUT_KEYS = "dropout_keys"
 """The extra that a model with dropout needs in training: [B], a key for each row."""
 GOLDEN = 0x9E3779B97F4A7C15 - 2**64
@@ -101,6 +103,8 @@ class Dropout(nn.Module):
     """
 
     __call__: Callable[..., Tensor]
+    sequence_part: SequencePart | None = None
+    """Of the rows, which tokens come in; `None` = all."""
 
     def __init__(self, rate: float, site: Site) -> None:
         super().__init__()
@@ -118,22 +122,24 @@ class Dropout(nn.Module):
         """
         if not self.training or not self.rate:
             return hidden
-        return self._dropped(keys, _places(hidden.shape[1], hidden, selected)).apply(hidden)
+        first = first_of(self.sequence_part, hidden.shape[1])
+        return self._dropped(keys, _places(hidden.shape[1], hidden, selected, first)).apply(hidden)
 
     def of_heads(
-        self, queries: Tensor, keys: Tensor | None, selected: Tensor | None
+        self, queries: Tensor, keys: Tensor | None, selected: Tensor | None, first: int = 0
     ) -> Dropped | None:
         """What is dropped of the attention weights [B, H, S, T] of queries [B, H, S, E].
 
         Args:
-            queries: [B, H, S, E].
+            queries: [B, H, S, E], of whole rows.
             keys: as for `forward`.
             selected: [B, M], the positions whose queries are wanted: then of [B, H, M, T].
+            first: the number of the first head, where other ranks have others.
         """
         if not self.training or not self.rate:
             return None
         places = _places(queries.shape[2], queries, selected)[:, None]
-        heads = torch.arange(queries.shape[1], device=queries.device)[:, None]
+        heads = torch.arange(queries.shape[1], device=queries.device)[:, None] + first
         return self._dropped(keys, places + heads * HEAD)
 
     def _dropped(self, keys: Tensor | None, places: Tensor) -> Dropped:
@@ -144,9 +150,11 @@ class Dropout(nn.Module):
         return Dropped(bits.to(torch.int32), (bits >> 32).to(torch.int32), self.rate)
 
 
-def _places(count: int, like: Tensor, selected: Tensor | None) -> Tensor:
-    """The positions of rows' vectors, [B, M] or [1, S]."""
-    return torch.arange(count, device=like.device)[None] if selected is None else selected
+def _places(count: int, like: Tensor, selected: Tensor | None, first: int = 0) -> Tensor:
+    """The positions of rows' vectors, [B, M]; or [1, S], from the first one on."""
+    if selected is not None:
+        return selected
+    return torch.arange(first, first + count, device=like.device)[None]
 
 
 def layer_keys(keys: Tensor, seed: int) -> Tensor:

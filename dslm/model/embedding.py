@@ -16,6 +16,7 @@ from dslm.model.dropout import Dropout, Site
 from dslm.model.layers import Linear, Table, norm
 from dslm.model.positions import sinusoidal
 from dslm.model.relative import RelativeTable
+from dslm.model.sequence import SequencePart, first_of
 
 
 class TokenEmbedding(nn.Module):
@@ -58,6 +59,9 @@ def decoder_embedding(
 class Positions(nn.Module):
     """Adds to each token vector what the model uses for its position and its segment."""
 
+    sequence_part: SequencePart | None = None
+    """Of the rows, which tokens come in; `None` = all."""
+
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
@@ -89,7 +93,8 @@ class Positions(nn.Module):
         """
         config = self.config
         if position_ids is None:
-            position_ids = torch.arange(hidden.shape[1], device=hidden.device)
+            first = first_of(self.sequence_part, hidden.shape[1])
+            position_ids = torch.arange(first, first + hidden.shape[1], device=hidden.device)
         if config.positions == "learned":
             hidden = hidden + self.embedding(position_ids)
         elif config.positions == "sinusoidal":

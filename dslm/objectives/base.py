@@ -81,6 +81,8 @@ class Objective(ABC):
     covers_text: ClassVar[bool] = False
     """Whether the loss is that of every token of a text but the first, so that the bits of each
     byte follow from it."""
+    divisible: ClassVar[bool] = True
+    """Whether its loss is a sum over positions, so that ranks can share a row."""
 
     extras: tuple[str, ...] = ()
     """The tensors behind the token ids in its inputs, by the names under which stages use them."""

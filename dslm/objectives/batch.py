@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -40,6 +40,11 @@ def position_ids(documents: Int64Array) -> Int64Array:
     firsts = np.maximum.accumulate(np.where(begins, positions, 0), axis=1)
     found: Int64Array = positions - firsts
     return found
+
+
+def each(value: Value, change: Callable[[Tensor], Tensor]) -> Value:
+    """A value with every tensor changed."""
+    return tuple(map(change, value)) if isinstance(value, tuple) else change(value)
 
 
 def _value(arrays: Sequence[Int64Array]) -> Value:

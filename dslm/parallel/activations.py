@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import gcd
 from typing import Any
 
 from dslm.errors import Problem
@@ -86,10 +87,11 @@ def activations(
         cpu: whether torch's kernels are those of a CPU.
         forward: what the forward pass does that the shape does not say.
     """
-    tokens = plan.micro_batch * plan.sequence
+    shared = plan.sequence_parallel
+    tokens = plan.micro_batch * plan.sequence // shared
     untouched = UNTOUCHED.get(model.block, 0.0) * model.width * size if cpu else 0.0
     copies = block_count(model) * size if forward.rounded or forward.autocast else 0
-    block = tokens * (kept_by_block(model, size, cpu) - untouched) + copies
+    block = tokens * (kept_by_block(model, size, cpu, shared) - untouched) + copies
     hidden = tokens * model.width * size
     if forward.autocast:
         block += 2 * hidden  # the inputs of the norms are twice as large
@@ -152,20 +154,23 @@ def kept_selectively(model: ModelConfig, size: int, cpu: bool) -> float:
     return (numbers + (model.query_width if fused else 0)) * size
 
 
-def kept_by_block(model: ModelConfig, size: int, cpu: bool) -> float:
+def kept_by_block(model: ModelConfig, size: int, cpu: bool, shared: int = 1) -> float:
     """Bytes that one block keeps of a token.
 
     Args:
         model: the model's shape.
         size: bytes of a number: 2 or 4.
         cpu: whether torch's kernels are those of a CPU.
+        shared: how many ranks share each row.
     """
     if model.recurrent:
         return RECURRENT[model.block] * model.width * size
     width, queries, groups = model.width, model.query_width, model.group_width
     numbers = 4 * width + 2 * queries + 2 * groups
     numbers += _kept_by_feed_forward(model)
-    if model.positions == "rotary":
+    if shared > 1:  # what attention gives, in two orders; groups that are repeated
+        numbers += queries + 2 * groups * (shared // gcd(shared, model.query_groups) - 1)
+    elif model.positions == "rotary":
         numbers += queries + groups  # turned, beside what was to be turned
     kept = numbers * size
     if model.experts:  # the router's scores, probabilities and choices; its input in float32

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import gcd
 from typing import Any
 
 from dslm.model.config import ModelConfig
@@ -33,7 +34,7 @@ class Sent:
     """What each rank sends in a step, by one kind of operation."""
 
     kind: str
-    """``all-reduce``, ``reduce-scatter``, ``all-gather`` or ``p2p``."""
+    """``all-reduce``, ``reduce-scatter``, ``all-gather``, ``all-to-all`` or ``p2p``."""
     what: str
     bytes: float
     rate: float | None
@@ -77,9 +78,9 @@ class Time:
 
 def sent(model: ModelConfig, plan: Plan, config: Mapping[str, Any], cluster: Cluster) -> list[Sent]:
     """What the busiest rank sends in a step."""
-    size, replicas, stages = weight_size(config), plan.replicas, plan.pipeline_stages
+    size, copies, stages = weight_size(config), plan.copies, plan.pipeline_stages
     weights = max(part.weights for part in parts(model, stages))
-    share, rounds = (replicas - 1) / replicas, plan.accumulation
+    share, rounds = (copies - 1) / copies, plan.accumulation
     sums = _sum_bytes(config, size)
     ring: list[tuple[str, str, float]] = []
     if plan.zero_stage < 2:
@@ -98,19 +99,37 @@ def sent(model: ModelConfig, plan: Plan, config: Mapping[str, Any], cluster: Clu
         times = rounds * (1 if weights <= live else 2)  # once more in the backward pass
         ring.append(("all-gather", "weights in use", share * size * weights * times))
     found = [
-        Sent(kind, what, amount, _rate(cluster, replicas, 1), _apart(cluster, replicas, 1))
+        Sent(kind, what, amount, _rate(cluster, copies, 1), _apart(cluster, copies, 1))
         for kind, what, amount in ring
         if amount
     ]
+    tokens = plan.micro_batch * plan.sequence // plan.sequence_parallel
+    if (ranks := plan.sequence_parallel) > 1:
+        blocks = max(part.blocks + part.crossing for part in parts(model, stages))
+        amount = tokens * exchanged_numbers(model, ranks) * size * blocks * rounds
+        rate, between = _rate(cluster, ranks, 1), _apart(cluster, ranks, 1)
+        found.append(Sent("all-to-all", "heads and tokens", amount, rate, between))
     if stages > 1:
-        hidden = plan.micro_batch * plan.sequence * model.width * size
+        hidden = tokens * model.width * size
         if model.encoder_layers:
             hidden *= 2  # its output travels along
         ways = 2 if stages > 2 else 1  # a middle stage sends both on and back
-        between = _apart(cluster, stages, replicas)
-        rate = _rate(cluster, stages, replicas)
+        between = _apart(cluster, stages, copies)
+        rate = _rate(cluster, stages, copies)
         found.append(Sent("p2p", "activations", ways * hidden * rounds, rate, between))
     return found
+
+
+def exchanged_numbers(model: ModelConfig, ranks: int) -> float:
+    """Numbers that attention sends of a token that a rank has, where so many share each row.
+
+    Queries, keys, values and what attention gives, forward and backward, and forward once more
+    where activations are recomputed; of each a rank keeps its own heads. Groups of keys that are
+    fewer than ranks are sent several times.
+    """
+    groups = model.group_width * (ranks // gcd(ranks, model.query_groups))
+    passes = 3 if model.recompute else 2
+    return passes * (2 * model.query_width + 2 * groups) * (ranks - 1) / ranks
 
 
 def _sum_bytes(config: Mapping[str, Any], size: int) -> int:
@@ -180,7 +199,7 @@ def _overlaps(plan: Plan, config: Mapping[str, Any]) -> bool:
 def _update(model: ModelConfig, plan: Plan, config: Mapping[str, Any], device: Device) -> float:
     """Seconds of the optimizer: it reads and writes weight and moments, and reads the gradient."""
     weights = max(part.weights for part in parts(model, plan.pipeline_stages))
-    own = weights / plan.replicas if plan.zero_stage else weights
+    own = weights / plan.copies if plan.zero_stage else weights
     touched = own * 4 * (3 + 2 * len(moments(config, is_matrix=True)))
     offloads = offloaded(config, "offload_optimizer") != "none"
     return touched / (HOST_BANDWIDTH if offloads else device.bandwidth)

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dslm.model.sequence import share_rows
 from dslm.objectives.batch import Batch
 from dslm.parallel.groups import Groups
 from dslm.parallel.loss import LossFunction
@@ -22,6 +23,7 @@ from dslm.parallel.loss_scale import LossScale
 from dslm.parallel.optimizers import peak_rate
 from dslm.parallel.plan import Plan
 from dslm.parallel.routing import Routing
+from dslm.parallel.rows import SharedRows, own_part
 from dslm.parallel.stop import Stop
 from dslm.parallel.veto import veto_bad_steps
 from dslm.quantization.rounding import Quantizer
@@ -53,6 +55,11 @@ class Engine(ABC):
         """Which of the ranks that hold the same weights this rank is."""
         self.in_stage = plan.grid.in_stage(rank)
         """Which rank of its pipeline stage this rank is."""
+        self.rows: SharedRows | None = None
+        """The windows whose tokens this rank shares with others, if it does."""
+        if groups.sequence is not None:
+            self.rows = SharedRows(groups.sequence)
+            share_rows(engine.module, self.rows.part)
         self.loss_function = loss_function
         loss_function.group = groups.copies
         self.peak_learning_rates = [group["lr"] for group in engine.optimizer.param_groups]
@@ -117,7 +124,7 @@ class Engine(ABC):
         """Whether the layer of an index is saved by the ranks of this rank's stage."""
 
     def counted(self, micro_batches: Iterator[Batch], count: int) -> Iterator[Batch]:
-        """This rank's micro-batches, once the loss knows how many labels all ranks have in them.
+        """Parts of micro-batches for this rank, once it is known how many labels all ranks have.
 
         How many, or the sum of their weights, see `Objective.counts`.
 
@@ -125,6 +132,9 @@ class Engine(ABC):
         Every rank must call it; those that compute no losses read nothing ahead.
         """
         objective = self.loss_function.objective
+        if (rows := self.rows) is not None:
+            extras = objective.extras
+            micro_batches = (own_part(batch, extras, rows.part) for batch in micro_batches)
         counts = torch.zeros(objective.parts, dtype=torch.float64, device=self.engine.device)
         if self.computes_loss:
             known = list(itertools.islice(micro_batches, count))

@@ -17,6 +17,7 @@ from dslm.model.tuning import Tuning, check_tuning
 from dslm.quantization.config import QuantizationConfig, check_quantization
 from dslm.run.bad_steps import BadStepsConfig
 from dslm.run.schedule import ScheduleConfig, check_schedule
+from dslm.run.sequence_parallel import check_sequence_parallel
 from dslm.sampling.augment import AugmentationConfig
 from dslm.tasks.registry import ObjectiveConfig, check_objective
 
@@ -111,6 +112,9 @@ class RunConfig:
     and the moments begin anew; stored = this is a mistake."""
     pipeline_stages: Count = 1
     """Ranks that share one copy of the model, each holding some of its layers."""
+    sequence_parallel: Count = 1
+    """Ranks that share each row, for long ones: each computes some of its tokens, and in attention
+    some of the heads (DeepSpeed-Ulysses, Jacobs et al. 2023); it divides sequence and heads."""
     log_interval: Count = 10
     """Steps between two lines of metrics."""
     layer_norms_interval: Count | None = None
@@ -184,7 +188,7 @@ def check_run(config: RunConfig) -> list[Problem]:
         rule = f"is more than model.layers = {config.model.layers}{decoder_blocks}"
         fix = f"use at most {config.model.blocks}"
         problems.append(Problem("pipeline_stages", config.pipeline_stages, rule, fix))
-    return problems
+    return [*problems, *check_sequence_parallel(config)]
 
 
 def _check_float8(config: RunConfig) -> list[Problem]:

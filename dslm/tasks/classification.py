@@ -179,16 +179,14 @@ class Classification(Task):
 
     def predicted(self, outputs: Any, labels: Any) -> list[Prediction]:
         """The number of the class, a flag for each class, or the amount."""
-        gold = labels.flatten(1).tolist()
+        gold, scores = labels[:, 0].tolist(), outputs[:, 0]
         if self.settings.labels == "one":
-            found = outputs.argmax(-1).tolist()
+            found = scores.argmax(-1).tolist()
         elif self.settings.labels == "several":
-            found = (outputs[:, 0] > 0).tolist()
+            found = (scores > 0).tolist()
         else:
-            found = outputs[:, 0].tolist()
-        single = self.settings.labels != "several"
-        pairs = zip(gold, found, strict=True)
-        return [Prediction(a[0], b[0]) if single else Prediction(a, b) for a, b in pairs]
+            found = scores[:, 0].tolist()
+        return [*map(Prediction, gold, found)]
 
     def logs(self, scores: Tensor) -> Tensor:
         """Of several classes, each is there or not by itself."""

@@ -72,6 +72,7 @@ class Questions(Task):
     kind = "questions"
     meaning = "where in a text the answer to a question begins and ends"
     config = QuestionsConfig
+    divisible = False
     settings: QuestionsConfig
 
     def __init__(self, settings: QuestionsConfig, context: Context) -> None:

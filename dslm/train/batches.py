@@ -15,7 +15,7 @@ import numpy as np
 
 from dslm.arrays import UInt64Array
 from dslm.objectives.base import Objective
-from dslm.objectives.batch import IGNORE, Batch, Value
+from dslm.objectives.batch import IGNORE, Batch, each
 from dslm.parallel.plan import Plan
 from dslm.sampling.stateless_random import RandomStream, sample_bits
 from dslm.sampling.stream import RowSource, Samples, Stream, chosen, ordered
@@ -89,7 +89,7 @@ def validation_batches(
     batches = []
     for first in range(replica * plan.micro_batch, rounds * a_round, a_round):
         inputs, labels = make(ordered(source, first, plan.micro_batch))
-        batch = inputs, _each(labels, partial(_without_rows_from, rows - first))
+        batch = inputs, each(labels, partial(_without_rows_from, rows - first))
         if dropout:
             batch = _with_keys(batch, np.zeros(plan.micro_batch, dtype=np.uint64))
         batches.append(moved(batch, lambda tensor: tensor.to(device)))
@@ -113,11 +113,7 @@ def _without_rows_from(first: int, labels: Tensor) -> Tensor:
 def moved(batch: Batch, move: Callable[[Tensor], Tensor]) -> Batch:
     """A batch with every tensor moved."""
     inputs, labels = batch
-    return _each(inputs, move), _each(labels, move)
-
-
-def _each(value: Value, change: Callable[[Tensor], Tensor]) -> Value:
-    return tuple(map(change, value)) if isinstance(value, tuple) else change(value)
+    return each(inputs, move), each(labels, move)
 
 
 def evaluation_rows(shards: ShardSet, objective: Objective) -> RowSource:

@@ -81,7 +81,13 @@ def _predictions(engine: Engine, metrics: Sequence[str]) -> Iterator[list[Predic
         yield None
         return
     assert isinstance(task, Task)
-    engine.loss_function.observe = lambda *batch: found.extend(task.predicted(*batch))
+
+    def observe(outputs: Any, labels: Any) -> None:
+        if engine.rows is not None:
+            outputs, labels = map(engine.rows.whole, (outputs, labels))
+        found.extend(task.predicted(outputs, labels))
+
+    engine.loss_function.observe = observe
     try:
         yield found
     finally:

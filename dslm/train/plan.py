@@ -95,6 +95,13 @@ def plan_of(
     plan = None
     if config and not wrong:
         kept = kept_batch(RunFolder(Path(config.run)), filled)
-        plan, wrong = make_plan(filled, world.size, stages, config.model.sequence, kept)
+        plan, wrong = make_plan(
+            filled,
+            world.size,
+            stages,
+            config.model.sequence,
+            kept,
+            sequence_parallel=config.sequence_parallel,
+        )
     found.problems += map(overrides.named, contradicting + wrong)
     return filled, plan

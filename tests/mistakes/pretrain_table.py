@@ -181,6 +181,8 @@ WORDS: list[Row] = [
     ("P tie_word_embeddings=false", "tie_word_embeddings", "write model.tied=false"),
     ("P tensor_model_parallel_size=2", "tensor_model_parallel_size", "pipeline_stages="),
     ("P pipeline_model_parallel_size=2", "pipeline_model_parallel_size", "pipeline_stages=2"),
+    ("P context_parallel_size=2", "context_parallel_size", "write sequence_parallel=2"),
+    ("P sequence_parallel=3", "sequence_parallel", "use 1 or 2, or a shape that 3 divides"),
     ("P num_workers=4", "num_workers", "leave it out"),
     ("P zero_stage=2", "zero_stage", "write ds.zero_optimization.stage=2"),
     ("P zero_optimization=2", "zero_optimization", "write ds.zero_optimization.stage=2"),

@@ -9,7 +9,7 @@ import pytest
 
 from dslm.model.config import ModelConfig
 from dslm.model.counts import flops_per_token, parameter_count
-from dslm.parallel.cost import ATTAINED, pipeline, sent, step_time
+from dslm.parallel.cost import ATTAINED, exchanged_numbers, pipeline, sent, step_time
 from dslm.parallel.devices import Cluster, read_gpus
 from dslm.parallel.layouts import fits
 from dslm.parallel.memory import Memory
@@ -54,6 +54,17 @@ def test_zero_2_and_3_reduce_every_micro_batch() -> None:
 def test_a_pipeline_sends_activations_both_ways() -> None:
     found = amounts(plan(stages=4))
     assert found["p2p"] == 2 * 4 * (4 * 1024 * 2048 * 2)
+
+
+def test_ranks_that_share_rows_exchange_four_times_a_block_and_pass() -> None:
+    shared = replace(plan(), sequence_parallel=4)
+    whole, found = amounts(plan()), amounts(shared)
+    tokens = 4 * 4 * 1024 // 4
+    assert found["all-to-all"] == 24 * 2 * 4 * tokens * 2048 * 2 * 3 / 4
+    assert found["all-reduce"] == whole["all-reduce"], "all ranks hold the same weights"
+    few = replace(MODEL, key_value_heads=2)
+    numbers = exchanged_numbers(few, 2), exchanged_numbers(few, 4)
+    assert numbers == (2 * (4096 + 512) / 2, 2 * (4096 + 1024) * 3 / 4), "2 groups for 4 ranks"
 
 
 def test_replicas_are_neighbours_and_stages_far_apart() -> None:

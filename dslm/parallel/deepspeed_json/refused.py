@@ -122,7 +122,9 @@ REFUSED: dict[str, Refusal] = {
     "tensor_parallel": _foreign("tensor parallelism"),
     "expert_parallel": _foreign("expert parallelism"),
     "use_data_before_expert_parallelism": _foreign("expert parallelism"),
-    "sequence_parallel_size": _foreign("sequence parallelism"),
+    "sequence_parallel_size": Refusal(
+        "is not read by DeepSpeed", "delete it and give sequence_parallel=… on the command line"
+    ),
     "data_parallel_size": _foreign("sequence parallelism"),
     "seq_parallel_communication_data_type": _foreign("sequence parallelism"),
     "hybrid_engine": _foreign("DeepSpeed's generation during training"),

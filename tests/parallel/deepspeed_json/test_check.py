@@ -246,7 +246,7 @@ REFUSED = [
     ("elasticity", {"enabled": True}, "was removed", "resumes at any world size"),
     ("tensor_parallel", {"autotp_size": 2}, "does not drive tensor", "delete it"),
     ("expert_parallel", {"enabled": True}, "does not drive expert", "delete it"),
-    ("sequence_parallel_size", 2, "does not drive sequence", "delete it"),
+    ("sequence_parallel_size", 2, "is not read", "sequence_parallel=…"),
     ("bfloat16", {"enabled": True}, "is an old name", 'write "bf16"'),
     ("cpu_offload", True, "is an old name", '"offload_optimizer": {"device": "cpu"}'),
     ("zero_optimization__cpu_offload", True, "is an old name", '"offload_optimizer"'),
