@@ -224,10 +224,10 @@ class Questions(Task):
         spans, context = unpacked(whole["spans"]), whole["context"]
         start, end = int(spans[token + best.start, 0]), int(spans[token + best.end, 1])
         answered = not self.settings.unanswerable or best.score - none > self.settings.threshold
-        found = {"predicted": context[start:end], "start": start}
         gold = {key: whole[key] for key in ("id", "question", "answers")}
-        found = found if answered else {"predicted": "", "start": None}
-        return Prediction(gold, {**found, "score": best.score, "no_answer": none})
+        text, place = (context[start:end], start) if answered else ("", None)
+        found = {"predicted": text, "start": place, "score": best.score, "no_answer": none}
+        return Prediction(gold, found)
 
     def asked(self, texts: Sequence[str], coder: Coder) -> tuple[list[int], list[int]]:
         """The tokens with which an answer may begin or end; the question comes before the text."""
@@ -250,8 +250,7 @@ class Questions(Task):
         rows = [(f1(*one, *how), exact_match(*one, *how), bool(one[1])) for one in sides]
         table = np.array(rows, np.float64)
         metrics = {"f1": partial(_mean, 0), "exact_match": partial(_mean, 1)}
-        has_answer = table[:, 2]
-        if 0 < has_answer.sum() < len(table):
+        if 0 < table[:, 2].sum() < len(table):
             metrics |= {"has_answer_f1": partial(_mean, 0, kind=1)}
             metrics |= {"no_answer_f1": partial(_mean, 0, kind=0)}
         return {name: estimate(table, metric, seed, resamples) for name, metric in metrics.items()}

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 from threading import Thread
@@ -25,13 +24,13 @@ from dslm.parallel.state import TrainingState
 from dslm.run.best import best
 from dslm.run.checkpoint import layer_file, prune, read_state
 from dslm.run.checkpoint_writer import Writer
-from dslm.run.tensor_file import TensorFile
 from dslm.train.file_queue import FileQueue, Written
 from dslm.train.host_buffer import HostBuffer
 from dslm.train.mixture import SHIFTED, write_phases
 from dslm.train.prepare import Job
 from dslm.train.record import RunRecord
 from dslm.train.shares import shares
+from dslm.train.stored import stored
 
 FIXES = {
     **dict.fromkeys([errno.ENOSPC, errno.EDQUOT], "free some space and "),
@@ -285,17 +284,3 @@ class Checkpointer:
 
 def _layer_index(named: tuple[str, nn.Parameter]) -> int:
     return int(named[0].split(".", 1)[0])
-
-
-def stored(folder: Path) -> Numbers:
-    """The weights and moments of a checkpoint, any part of any of them."""
-
-    @lru_cache(maxsize=2)  # a layer's weights and its moments
-    def opened(file: str) -> TensorFile:
-        return TensorFile(folder / file)
-
-    def read(name: str, start: int, stop: int) -> Tensor:
-        file = layer_file(int(name.partition(".")[0]), moments="#" in name)
-        return torch.from_numpy(opened(file).read(name, start, stop))
-
-    return read

@@ -99,9 +99,10 @@ def _train(record: RunRecord, step: int, messages: UserStream, watchdog: Watchdo
     from dslm.model.dropout import DROPOUT_KEYS
     from dslm.model.stages import drawn, stages
     from dslm.parallel.layout import create
-    from dslm.train.checkpointer import Checkpointer, stored
+    from dslm.train.checkpointer import Checkpointer
     from dslm.train.loop import Loop
     from dslm.train.predicted import Prediction
+    from dslm.train.stored import stored
     from dslm.train.weight_transfer import compare, existing, initial_weights
 
     job, world = record.job, record.world
