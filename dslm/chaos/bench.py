@@ -31,9 +31,12 @@ class Bench:
         deepspeed: DeepSpeed's JSON.
         micro_batch: sequences that a rank computes at once.
         pipeline_stages: of the user's run.
+        replicas: of the user's run.
     """
 
     RANKS = 2
+    ALONE = ("pipeline_stages=1", "tensor_parallel=1")
+    """The layout of a single rank."""
 
     def __init__(
         self,
@@ -43,12 +46,13 @@ class Bench:
         deepspeed: Mapping[str, Any],
         micro_batch: int,
         pipeline_stages: int,
+        replicas: int,
     ) -> None:
         self.folder, self.words, self.config = folder, list(words), config
         self.deepspeed, self.micro_batch = deepspeed, micro_batch
         self.pipeline_stages = pipeline_stages
         self._trials: list[Trial] = []
-        self.batch = 2 * micro_batch * self.RANKS // pipeline_stages
+        self.batch = 2 * micro_batch * replicas
 
     def start(
         self,

@@ -73,7 +73,7 @@ def other_layout(
 ) -> Survived:
     """The run goes on with another number of ranks, ZeRO stage, or split of the batch."""
     bench.two_checkpoints(name)
-    words = ["pipeline_stages=1"] if ranks == 1 else []
+    words = Bench.ALONE if ranks == 1 else ()
     changed = change(bench) if change else None
     trial = bench.start(name, ranks=ranks, words=words, deepspeed=changed)
     return trial, _after(bench, trial, SECOND, exact=False)
@@ -93,7 +93,7 @@ def larger_micro_batch(bench: Bench) -> Json:
 
 def more_ranks(bench: Bench, name: str) -> Survived:
     """A run of one rank goes on with two."""
-    trial = bench.start(name, ranks=1, words=["pipeline_stages=1", f"steps={SECOND}"])
+    trial = bench.start(name, ranks=1, words=[*Bench.ALONE, f"steps={SECOND}"])
     ended = ("one rank trains", trial.wait() == 0)
     trial = bench.start(name)
     return trial, [ended, *_after(bench, trial, SECOND, exact=False)]

@@ -111,7 +111,8 @@ def _bench(folder: Path, words: Sequence[str], config: str | None, deepspeed: st
     world = World(size=Bench.RANKS, local_size=Bench.RANKS, launcher="deepspeed")
     job: Job = prepare([*words, f"run={folder / 'run'}"], config, deepspeed, world)
     stages = job.config.pipeline_stages
-    return Bench(folder, words, config, job.deepspeed, job.plan.micro_batch, stages)
+    plan = job.plan
+    return Bench(folder, words, config, job.deepspeed, plan.micro_batch, stages, plan.replicas)
 
 
 def _small(folder: Path) -> tuple[list[str], str]:

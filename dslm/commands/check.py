@@ -19,6 +19,7 @@ from dslm.parallel.cost import step_time
 from dslm.parallel.devices import Cluster, read_gpus
 from dslm.parallel.layouts import Layout, fits, layouts
 from dslm.parallel.memory import estimate
+from dslm.run.tensor_parallel import tensor_sizes
 from dslm.train.combination import Combination, combine
 
 
@@ -45,6 +46,7 @@ def main(argv: list[str]) -> None:
         cluster,
         forward=found.forward,
         available=available,
+        tensors=tensor_sizes(found.config, cluster.local),
     )
     enough = fits(asked.memory, cluster, available)
     if options.json:

@@ -71,9 +71,7 @@ def _layout(asked: Layout, cluster: Cluster) -> str:
     plan = asked.plan
     kind = cluster.device.name if cluster.device else "CPU"
     where = f"{counted(plan.world, f'{kind} rank')} on {counted(cluster.hosts, 'host')}"
-    pipe = f" × {plan.pipeline_stages} pipeline stages" if plan.pipeline_stages > 1 else ""
-    replicas = f"{counted(plan.replicas, 'replica')}{pipe}"
-    return f"{where} = {replicas} · ZeRO-{plan.zero_stage}"
+    return f"{where} = {plan.in_words} · ZeRO-{plan.zero_stage}"
 
 
 def _batch(asked: Layout) -> str:
@@ -130,14 +128,15 @@ def _table(asked: Layout, others: Sequence[Layout]) -> Iterator[str]:
         yield "no layout fits"
         return
     yield f"{len(others)} layouts with this batch fit, the best first (* as given):"
-    yield "  ZeRO  stages  micro   accum  recompute  offload     GiB  tokens/s"
+    yield "  ZeRO  stages  tensor  micro   accum  recompute  offload     GiB  tokens/s"
     for other in others[:SHOWN]:
         plan, speed = other.plan, other.tokens_per_second
         mark = "*" if _same(asked, other) else " "
         again = _yes(bool(other.model.recompute))
         yield (
-            f"{mark} {plan.zero_stage:>4}  {plan.pipeline_stages:>6}  {plan.micro_batch:>5}  "
-            f"{plan.accumulation:>6}  {again:>9}  {_yes(other.offloads):>7}  "
+            f"{mark} {plan.zero_stage:>4}  {plan.pipeline_stages:>6}  {plan.tensor_parallel:>6}  "
+            f"{plan.micro_batch:>5}  {plan.accumulation:>6}  "
+            f"{again:>9}  {_yes(other.offloads):>7}  "
             f"{other.memory.device / GIB:>6.2f}  {human(speed) if speed else '—':>8}"
         )
 

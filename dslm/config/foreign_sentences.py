@@ -78,9 +78,8 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "is said to the launcher",
         "write it before the script: deepspeed --num_gpus 2 launch/pretrain.py …",
     ),
-    "tensor_model_parallel_size tensor_parallel_size tp model_parallel_size expert_parallel_size "
-    "tensor_parallel": (
-        "dslm has data parallelism, ZeRO and pipelines",
+    "expert_parallel_size": (
+        "dslm has data, tensor and sequence parallelism, ZeRO and pipelines",
         "leave it out, or write pipeline_stages=…",
     ),
     "compile torch_compile jit use_compile": (

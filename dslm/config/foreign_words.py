@@ -31,6 +31,8 @@ SAME_MEANING = {
     "patience": "early_stopping_patience early_stopping",
     "pipeline_stages": "pipeline_model_parallel_size pipeline_parallel_size pp num_stages "
     "pipe_parallel_size pipeline_parallel",
+    "tensor_parallel": "tensor_model_parallel_size tensor_parallel_size tp model_parallel_size "
+    "tp_size tensor_parallel_degree autotp_size",
     "sequence_parallel": "sequence_parallel_size context_parallel_size context_parallel cp "
     "context_parallel_degree sp_size ulysses_sequence_parallel_size ulysses_degree",
     "model.layers": "n_layer n_layers num_layers num_hidden_layers depth n_blocks num_blocks "

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from dslm.model.config import ModelConfig
 from dslm.model.cross_attention import Source
 from dslm.model.dropout import Dropout, Site
-from dslm.model.layers import Linear
 from dslm.model.memory import Memory
 from dslm.model.positions import rotary, rotate
 from dslm.model.relative import relative_bias
 from dslm.model.sequence import SequencePart, first_of
+from dslm.model.tensor_parallel import ColumnLinear, RowLinear, own_columns
 from dslm.model.visibility import Visibility, attend, following
 
 
@@ -90,11 +90,11 @@ class Attention(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.widths = [config.query_width, config.group_width, config.group_width]
-        self.stacked = {"project.weight": tuple(self.widths)}
-        self.project = Linear(config.width, sum(self.widths), config.bias, config.initialization)
+        parts = [config.query_width, config.group_width, config.group_width]
+        self.project = ColumnLinear(config.width, parts, config.bias, config.initialization)
+        self.stacked = {"project.weight": tuple(self.project.widths)}
         residual = config.initialization / math.sqrt(2 * config.layers)
-        self.output = Linear(config.query_width, config.width, config.bias, residual)
+        self.output = RowLinear(config.query_width, config.width, config.bias, residual)
         self.dropout = Dropout(config.dropout, Site.ATTENTION)
 
     def forward(
@@ -127,20 +127,24 @@ class Attention(nn.Module):
         part = self.sequence_part
         queries, keys, values = (
             part.view(*part.shape[:2], -1, self.config.key_width).transpose(1, 2)
-            for part in torch.split(self.project(hidden), self.widths, dim=-1)
+            for part in torch.split(self.project(hidden), self.project.widths, dim=-1)
         )  # [B, H, S, E], [B, K, S, E] twice
         if self.config.positions == "rotary":
             cosines, sines = self._turns(hidden, position_ids)
             queries, keys = rotate(queries, cosines, sines), rotate(keys, cosines, sines)
+        first = self.project.axis.rank * queries.shape[1]
+        if relative is not None:
+            relative = own_columns(relative, self.project.axis)
         if part is not None:
             queries, keys, values = part.heads(queries, keys, values)
+            first += first_of(part, queries.shape[1])
             relative = None if relative is None else part.own(relative)
         if cache is not None:
             assert position_ids is not None
             apart = len(set(cache.lengths)) > 1
             keys, values = cache.append(keys, values, position_ids)
             visibility = following(position_ids, keys.shape[2]) if apart else visibility
-        first, bias = first_of(part, queries.shape[1]), None
+        bias = None
         if relative is not None:
             places = None if cache is None else position_ids
             bias = relative_bias(self.config, relative, keys.shape[2], places)

@@ -18,9 +18,10 @@ from dslm.model.config import ModelConfig
 from dslm.model.cross_attention import CrossAttention
 from dslm.model.dropout import Dropout, Site
 from dslm.model.experts import Experts
-from dslm.model.layers import Linear, norm, select
+from dslm.model.layers import norm, select
 from dslm.model.recompute import recomputed, recomputed_selectively
 from dslm.model.sequence import SequencePart
+from dslm.model.tensor_parallel import ColumnLinear, RowLinear
 from dslm.model.visibility import Visibility
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -39,11 +40,11 @@ class FeedForward(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.gated, self.activation = config.gated, ACTIVATIONS[config.activation]
-        widened = config.inner_width * (2 if self.gated else 1)
-        self.stacked = {"enter.weight": (config.inner_width,) * (widened // config.inner_width)}
-        self.enter = Linear(config.width, widened, config.bias, config.initialization)
+        parts = [config.inner_width] * (2 if self.gated else 1)
+        self.enter = ColumnLinear(config.width, parts, config.bias, config.initialization)
+        self.stacked = {"enter.weight": tuple(self.enter.widths)}
         residual = config.initialization / math.sqrt(2 * config.layers)
-        self.leave = Linear(config.inner_width, config.width, config.bias, residual)
+        self.leave = RowLinear(config.inner_width, config.width, config.bias, residual)
 
     def forward(self, hidden: Tensor, is_text: Tensor | None = None) -> Tensor:
         """Map [B, S, D] to [B, S, D], each token by itself; see `Experts.forward`."""

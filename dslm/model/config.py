@@ -183,6 +183,18 @@ class ModelConfig:
         """The shape of what comes behind the encoder; the model itself if there is none."""
         return replace(self, attention="causal") if self.encoder_layers else self
 
+    def shared(self, ranks: int) -> ModelConfig:
+        """The shape of what one of some ranks holds that share each block; the rest is whole."""
+        if ranks == 1:
+            return self
+        return replace(
+            self,
+            heads=(self.heads or 1) // ranks,
+            head_width=self.key_width,
+            key_value_heads=self.query_groups // ranks,
+            feed_forward=self.inner_width // ranks,
+        )
+
     @property
     def inner_width(self) -> int:
         """Inner width of the feed-forward layer."""

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from dslm.model.config import ModelConfig
 from dslm.model.dropout import Dropout, Site
-from dslm.model.layers import Linear
 from dslm.model.sequence import SequencePart, first_of
+from dslm.model.tensor_parallel import ColumnLinear, RowLinear
 from dslm.model.visibility import masked
 
 
@@ -45,11 +45,11 @@ class CrossAttention(nn.Module):
         super().__init__()
         self.key_width, self.scaled = config.key_width, config.attention_scale
         width, queries, groups = config.width, config.query_width, config.group_width
-        self.stacked = {"remember.weight": (groups, groups)}
-        self.ask = Linear(width, queries, config.bias, config.initialization)
-        self.remember = Linear(width, 2 * groups, config.bias, config.initialization)
+        self.ask = ColumnLinear(width, [queries], config.bias, config.initialization)
+        self.remember = ColumnLinear(width, [groups] * 2, config.bias, config.initialization)
+        self.stacked = {"remember.weight": tuple(self.remember.widths)}
         residual = config.initialization / math.sqrt(2 * config.layers)
-        self.output = Linear(queries, width, config.bias, residual)
+        self.output = RowLinear(queries, width, config.bias, residual)
         self.dropout = Dropout(config.dropout, Site.CROSS_ATTENTION)
 
     def forward(self, hidden: Tensor, source: Source, dropout_keys: Tensor | None = None) -> Tensor:
@@ -65,9 +65,10 @@ class CrossAttention(nn.Module):
         """
         part = self.sequence_part
         queries = self._heads(self.ask(hidden))
+        first = self.ask.axis.rank * queries.shape[1]
         if part is not None:
             (queries,) = part.heads(queries)
-        first = first_of(part, queries.shape[1])
+            first += first_of(part, queries.shape[1])
         dropped = self.dropout.of_heads(queries, dropout_keys, None, first)
         keys, values, mask = source
         mixed = masked(queries, keys, values, mask, dropped, scale=None if self.scaled else 1.0)

@@ -40,6 +40,8 @@ class Sent:
     rate: float | None
     """Bytes a second; `None` on CPUs, whose network is not known."""
     between_hosts: bool
+    exposed: bool = False
+    """Whether nothing can be computed meanwhile."""
 
     @property
     def seconds(self) -> float:
@@ -79,8 +81,9 @@ class Time:
 def sent(model: ModelConfig, plan: Plan, config: Mapping[str, Any], cluster: Cluster) -> list[Sent]:
     """What the busiest rank sends in a step."""
     size, copies, stages = weight_size(config), plan.copies, plan.pipeline_stages
-    weights = max(part.weights for part in parts(model, stages))
-    share, rounds = (copies - 1) / copies, plan.accumulation
+    own = model.shared(plan.tensor_parallel)
+    weights = max(part.weights for part in parts(own, stages))
+    share, rounds, tensor = (copies - 1) / copies, plan.accumulation, plan.tensor_parallel
     sums = _sum_bytes(config, size)
     ring: list[tuple[str, str, float]] = []
     if plan.zero_stage < 2:
@@ -99,23 +102,30 @@ def sent(model: ModelConfig, plan: Plan, config: Mapping[str, Any], cluster: Clu
         times = rounds * (1 if weights <= live else 2)  # once more in the backward pass
         ring.append(("all-gather", "weights in use", share * size * weights * times))
     found = [
-        Sent(kind, what, amount, _rate(cluster, copies, 1), _apart(cluster, copies, 1))
+        Sent(
+            kind, what, amount, _rate(cluster, copies, tensor), _apart(cluster, copies, tensor)
+        )
         for kind, what, amount in ring
         if amount
     ]
     tokens = plan.micro_batch * plan.sequence // plan.sequence_parallel
     if (ranks := plan.sequence_parallel) > 1:
         blocks = max(part.blocks + part.crossing for part in parts(model, stages))
-        amount = tokens * exchanged_numbers(model, ranks) * size * blocks * rounds
-        rate, between = _rate(cluster, ranks, 1), _apart(cluster, ranks, 1)
+        amount = tokens * exchanged_numbers(own, ranks) * size * blocks * rounds
+        rate, between = _rate(cluster, ranks, tensor), _apart(cluster, ranks, tensor)
         found.append(Sent("all-to-all", "heads and tokens", amount, rate, between))
+    if tensor > 1:
+        numbers = tokens * model.width * _sums(model, stages)
+        amount = 2 * (tensor - 1) / tensor * numbers * size * rounds
+        where = _rate(cluster, tensor, 1), _apart(cluster, tensor, 1)
+        found.append(Sent("all-reduce", "activations of shared layers", amount, *where, True))
     if stages > 1:
         hidden = tokens * model.width * size
         if model.encoder_layers:
             hidden *= 2  # its output travels along
         ways = 2 if stages > 2 else 1  # a middle stage sends both on and back
-        between = _apart(cluster, stages, copies)
-        rate = _rate(cluster, stages, copies)
+        between = _apart(cluster, stages, copies * tensor)
+        rate = _rate(cluster, stages, copies * tensor)
         found.append(Sent("p2p", "activations", ways * hidden * rounds, rate, between))
     return found
 
@@ -130,6 +140,18 @@ def exchanged_numbers(model: ModelConfig, ranks: int) -> float:
     groups = model.group_width * (ranks // gcd(ranks, model.query_groups))
     passes = 3 if model.recompute else 2
     return passes * (2 * model.query_width + 2 * groups) * (ranks - 1) / ranks
+def _sums(model: ModelConfig, stages: int) -> int:
+    """Sums of hidden vectors over the ranks that share a layer, of the stage with the most.
+
+    In a block 2 in the forward pass, once more where it is computed again, and 2 in the backward
+    pass; behind an encoder 1 and 2 more.
+    """
+    return max(
+        4 * part.blocks
+        + 2 * (part.blocks if model.recompute == "selective" else model.recomputed(part.blocks))
+        + (4 if model.recompute else 3) * part.crossing
+        for part in parts(model, stages)
+    )
 
 
 def _sum_bytes(config: Mapping[str, Any], size: int) -> int:
@@ -151,6 +173,7 @@ def _apart(cluster: Cluster, ranks: int, apart: int) -> bool:
 def pipeline(model: ModelConfig, plan: Plan) -> Pipeline:
     """How well the stages are used (1F1B, Narayanan et al. 2021)."""
     stages, rounds = plan.pipeline_stages, plan.accumulation
+    model = model.shared(plan.tensor_parallel)
     blocks = blocks_of_stages(model.blocks, stages)
     block = block_count(model) - idle_count(model)
     work = [
@@ -175,17 +198,20 @@ def step_time(
     if device is None:
         return None
     tokens = plan.tokens_per_step
-    operations = flops_per_token(model, scored) * tokens
-    again = 2.0 * (block_count(model) - idle_count(model))
+    share = model.shared(plan.tensor_parallel)
+    operations = flops_per_token(share, scored) * tokens
+    again = 2.0 * (block_count(share) - idle_count(share))
     operations += again * model.recomputed(model.blocks) * tokens
     peak = ATTAINED * (device.half if halves(config) else device.single)
     started = LAUNCH * model.blocks / plan.pipeline_stages * plan.accumulation
-    compute = max(operations / peak / plan.world, started)
+    compute = max(operations / peak / plan.world * plan.tensor_parallel, started)
     used = pipeline(model, plan)
     waiting = compute / used.balance / (1 - used.bubble) - compute
-    wire = sum(one.seconds for one in sent(model, plan, config, cluster))
+    messages = sent(model, plan, config, cluster)
+    wire = sum(one.seconds for one in messages if not one.exposed)
     hidden = compute / 2 if _overlaps(plan, config) else 0.0
-    return Time(compute, max(0.0, wire - hidden), _update(model, plan, config, device), waiting)
+    exposed = max(0.0, wire - hidden) + sum(one.seconds for one in messages if one.exposed)
+    return Time(compute, exposed, _update(share, plan, config, device), waiting)
 
 
 def _overlaps(plan: Plan, config: Mapping[str, Any]) -> bool:

@@ -10,12 +10,14 @@ import itertools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from dslm.model.sequence import share_rows
+from dslm.model.tensor_parallel import piece_of
 from dslm.objectives.batch import Batch
 from dslm.parallel.groups import Groups
 from dslm.parallel.loss import LossFunction
@@ -235,13 +237,37 @@ class Engine(ABC):
 
     def _clip(self) -> None:
         """What DeepSpeed does at ZeRO-0 in float32, but keeping the norm it drops."""
+        self._norm = self._measured_norm()
         most = self.engine.gradient_clipping()
-        self._norm = nn.utils.clip_grad_norm_(self._weights, most)
+        nn.utils.clip_grads_with_norm_(self._weights, most, self._norm)
 
     def _known_norm(self) -> Tensor:
         """The norm at ZeRO-0 in float32, measured here where nothing is clipped."""
         if not self.engine.gradient_clipping():
-            gradients = [weight.grad for weight in self._weights if weight.grad is not None]
-            self._norm = nn.utils.get_total_norm(gradients)
+            self._norm = self._measured_norm()
         assert self._norm is not None, "measured when it was clipped"
         return self._norm
+
+    @cached_property
+    def counted_weights(self) -> dict[str, nn.Parameter]:
+        """Of the weights that are on several ranks of a replica those that count on this one.
+
+        So that what is summed over all ranks of a replica has every number of the model once.
+        """
+        return {
+            name: weight
+            for name, weight in self.parameters().items()
+            if self.owns(int(name.partition(".")[0]))
+            and (self.groups.tensor_axis.rank == 0 or piece_of(weight) is not None)
+        }
+
+    def _measured_norm(self) -> Tensor:
+        """The norm of the gradient of the whole model, of which this rank may have a part."""
+        counted = self.counted_weights.values()
+        gradients = [weight.grad for weight in counted if weight.grad is not None]
+        norm = nn.utils.get_total_norm(gradients)
+        if self.plan.pipeline_stages * self.plan.tensor_parallel == 1:
+            return norm
+        squares = norm.to(self.engine.device).square()
+        torch.distributed.all_reduce(squares, group=self.groups.parts)
+        return squares.sqrt()

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from dslm.model.tensor_parallel import TensorAxis
 from dslm.parallel.grid import Grid
 
 
@@ -36,6 +37,11 @@ class Groups:
             tensor=_along(grid, "tensor") if grid.tensor > 1 else None,
             sequence=_along(grid, "sequence") if grid.sequence > 1 else None,
         )
+
+    @property
+    def tensor_axis(self) -> TensorAxis:
+        """The ranks along the tensor axis, as layers take them."""
+        return TensorAxis(self.grid.tensor, self.grid.coordinates(self.rank).tensor, self.tensor)
 
 
 def _along(grid: Grid, *axes: str) -> Any:

@@ -65,20 +65,20 @@ class LayerNorms:
 
     @torch.no_grad()
     def _look(self) -> None:
-        """Add up squares, on one rank of each stage alone; the others take part in gathering."""
+        """Add up squares, each of one rank alone; the others take part in gathering."""
         engine = self.engine
         self.squares.zero_()
         scale = float(getattr(engine.engine.optimizer, "loss_scale", 1.0))
         for name, weight in engine.parameters().items():
-            gradient, master = self._whole(weight)
+            gradient, master = self._gathered(weight)
             index = int(name.partition(".")[0])
-            if engine.in_stage == 0 and engine.owns(index):
+            if engine.copy == 0 and name in engine.counted_weights:
                 if gradient is not None:
                     self.squares[index, 0] += float(gradient.double().norm() / scale) ** 2
                 self.squares[index, 1] += float(master.double().norm()) ** 2
 
-    def _whole(self, weight: nn.Parameter) -> tuple[Tensor | None, Tensor]:
-        """The gradient and the float32 master of a weight."""
+    def _gathered(self, weight: nn.Parameter) -> tuple[Tensor | None, Tensor]:
+        """The gradient and the float32 master of a weight, of all copies."""
         from deepspeed.utils import safe_get_full_fp32_param, safe_get_full_grad
 
         if not weight.requires_grad:

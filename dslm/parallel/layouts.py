@@ -1,13 +1,14 @@
 """The layouts in which a model can be trained with the same batch, ranked by speed; no torch.
 
-Every pipeline × ZeRO stage × micro-batch × recomputing × offload of the optimizer is tried. One is
+Every pipeline × tensor axis × ZeRO stage × micro-batch × recomputing × offload of the optimizer is
+tried, the ranks of a tensor axis on one host. One is
 legal when `deepspeed_json` and `make_plan` find no fault with it; it fits when its estimated
 memory, and what the GPU's own software takes, is no more than the device has.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
@@ -54,6 +55,7 @@ class Layout:
         """The settings of it that dslm owns."""
         return [
             f"pipeline_stages={self.plan.pipeline_stages}",
+            f"tensor_parallel={self.plan.tensor_parallel}",
             f"model.recompute={str(self.model.recompute).lower()}",
         ]
 
@@ -88,6 +90,7 @@ def layouts(
     *,
     forward: Forward = PLAIN,
     available: float | None = None,
+    tensors: Sequence[int] = (1,),
 ) -> list[Layout]:
     """The layouts that fit, the fastest first; of those equally fast the one with less memory.
 
@@ -100,13 +103,15 @@ def layouts(
         cluster: the ranks.
         forward: what the forward pass does that the shape does not say.
         available: bytes of main memory for all ranks of a host, if known.
+        tensors: how many ranks may share each layer.
     """
     best: dict[tuple[object, ...], Layout] = {}
-    for found in _legal(model, plan, config, cluster, forward):
+    for found in _legal(model, plan, config, cluster, forward, tensors):
         if not fits(found.memory, cluster, available):
             continue
         key = (
             found.plan.pipeline_stages,
+            found.plan.tensor_parallel,
             found.plan.zero_stage,
             found.model.recompute,
             found.offloads,
@@ -120,27 +125,34 @@ def rank(layout: Layout) -> tuple[float, ...]:
     """What layouts are sorted by: seconds of a step, then how much is done to save memory."""
     seconds = float(f"{layout.time.step:.2g}") if layout.time else 0.0
     plan = layout.plan
-    effort = (layout.offloads, bool(layout.model.recompute), plan.pipeline_stages, plan.zero_stage)
+    shared = plan.pipeline_stages, plan.tensor_parallel
+    effort = (layout.offloads, bool(layout.model.recompute), *shared, plan.zero_stage)
     work = (*map(float, effort), layout.memory.device)
     return (seconds, *work) if layout.time else (*work, float(-plan.micro_batch))
 
 
 def _legal(
-    model: ModelConfig, plan: Plan, config: Mapping[str, Any], cluster: Cluster, forward: Forward
+    model: ModelConfig,
+    plan: Plan,
+    config: Mapping[str, Any],
+    cluster: Cluster,
+    forward: Forward,
+    tensors: Sequence[int],
 ) -> Iterator[Layout]:
     stages = [n for n in _divisors(cluster.ranks) if n <= model.blocks]
-    for pipeline, stage, offloads in product(stages, range(4), (False, True)):
+    for pipeline, tensor, stage, offloads in product(stages, tensors, range(4), (False, True)):
         if offloads and not stage:
             continue
         changed = {**_changed(config, stage, offloads), BATCH: plan.batch, MICRO: 1}
-        if ds_check.check(changed, pipeline_stages=pipeline, cpu=cluster.cpu):
+        layout: dict[str, Any] = {"pipeline_stages": pipeline, "tensor_parallel": tensor}
+        if ds_check.check(changed, cpu=cluster.cpu, **layout):
             continue
-        replicas = cluster.ranks // pipeline
-        if plan.batch % replicas:
+        replicas, rest = divmod(cluster.ranks, pipeline * tensor)
+        if rest or plan.batch % replicas:
             continue
         for micro, recompute in product(_divisors(plan.batch // replicas), (False, True)):
             sized = {**changed, MICRO: micro}
-            made, _ = make_plan(sized, cluster.ranks, pipeline, plan.sequence)
+            made, _ = make_plan(sized, cluster.ranks, sequence=plan.sequence, **layout)
             if made is None:
                 continue
             shape = replace(model, recompute=recompute)

@@ -159,9 +159,10 @@ def estimate(
         cpu: whether the ranks compute without an accelerator.
         forward: what a step does that the shape does not say.
     """
+    share = model.shared(plan.tensor_parallel)
     found = (
         _estimate(model, Ranked(plan, part, config, cpu), forward)
-        for part in parts(model, plan.pipeline_stages, forward.tuning)
+        for part in parts(share, plan.pipeline_stages, forward.tuning)
     )
     return max(found, key=lambda memory: memory.device)
 
@@ -174,7 +175,8 @@ def _estimate(model: ModelConfig, rank: Ranked, forward: Forward) -> Memory:
     optimizer = rank.own * (kept + (rank.master if plan.zero_stage else 0))
     computed = 2 if halves(rank.config) else 4
     forward = replace(forward, autocast=computed < size)
-    acts = activations(model, plan, rank.part, computed, rank.cpu, forward)
+    share = model.shared(plan.tensor_parallel)
+    acts = activations(share, plan, rank.part, computed, rank.cpu, forward)
     backward, reduce = MOMENTS[_kind(rank)](rank)
     moments_of_a_step = (
         replace(backward, activations=acts.peak),

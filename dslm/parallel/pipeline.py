@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from dslm.model.stages import Stage, Value, with_mask, without_mask
+from dslm.model.tensor_parallel import cut_among
 from dslm.objectives.batch import Batch
 from dslm.parallel.engine import Engine
 from dslm.parallel.groups import Groups
@@ -45,14 +46,16 @@ class PipelineEngine(Engine):
         from deepspeed.runtime.pipe.topology import PipeModelDataParallelTopology
 
         groups = Groups.make(plan.grid)
-        module = PipelineModule(
-            [layer_recipe(stage) for stage in stages],
-            topology=PipeModelDataParallelTopology(
-                num_pp=plan.pipeline_stages, num_dp=plan.copies, num_mp=plan.tensor_parallel
-            ),
-            loss_fn=loss_function,
-            partition_method="type:Block",
+        topology = PipeModelDataParallelTopology(
+            num_pp=plan.pipeline_stages, num_dp=plan.copies, num_mp=plan.tensor_parallel
         )
+        with cut_among(groups.tensor_axis):
+            module = PipelineModule(
+                [layer_recipe(stage) for stage in stages],
+                topology=topology,
+                loss_fn=loss_function,
+                partition_method="type:Block",
+            )
         own = stages[module.parts[module.stage_id] : module.parts[module.stage_id + 1]]
         module.register_forward_pre_hook(
             lambda _, given: (with_mask(given[0], own, module.training),)
@@ -64,8 +67,11 @@ class PipelineEngine(Engine):
                 owners.setdefault(stage.tied, stage.index)
         weights = parameter_groups(weights_of(module, owners), stages, config)
         weights = as_many(weights, most(len(weights)))
+        # Else DeepSpeed cuts what travels among tensor ranks, but for one tensor with a gradient.
+        whole = {"pipe_partitioned": False, "grad_partitioned": False}
+        config = {**config, "pipeline": {**config.get("pipeline", {}), **whole}}
         engine, *_ = deepspeed.initialize(
-            model=module, model_parameters=weights, config=dict(config), dist_init_required=False
+            model=module, model_parameters=weights, config=config, dist_init_required=False
         )
         for weight in module.parameters():
             if not weight.requires_grad:

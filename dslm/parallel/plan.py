@@ -8,6 +8,7 @@ from typing import Any
 
 from dslm.errors import Problem
 from dslm.parallel.grid import Grid
+from dslm.progress import counted
 
 BATCH = "train_batch_size"
 MICRO = "train_micro_batch_size_per_gpu"
@@ -46,6 +47,17 @@ class Plan:
             sequence=self.sequence_parallel,
             tensor=self.tensor_parallel,
         )
+
+    @property
+    def in_words(self) -> str:
+        """The replicas, and the ranks that each of them has along each axis."""
+        shared = {
+            "pipeline stage": self.pipeline_stages,
+            "sequence rank": self.sequence_parallel,
+            "tensor rank": self.tensor_parallel,
+        }
+        axes = [counted(ranks, noun) for noun, ranks in shared.items() if ranks > 1]
+        return " × ".join([counted(self.replicas, "replica"), *axes])
 
     @property
     def replicas(self) -> int:

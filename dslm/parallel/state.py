@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from dslm.model.initial import Numbers
+from dslm.model.tensor_parallel import piece_of
 from dslm.parallel import frozen, muon
 from dslm.parallel.deepspeed_json.optimizer import moments
 from dslm.parallel.engine import Engine
@@ -49,8 +50,14 @@ class TrainingState:
         """The master and the moments of a weight; every rank that has it must call this.
 
         Yields:
-            (``NAME`` or ``NAME#MOMENT``, tensor of the weight's shape in float32).
+            (``NAME`` or ``NAME#MOMENT``, tensor of the whole weight's shape in float32).
         """
+        piece = piece_of(parameter)
+        for key, tensor in self._tensors(name, parameter):
+            yield key, tensor if piece is None else piece.whole(tensor)
+
+    def _tensors(self, name: str, parameter: nn.Parameter) -> Iterator[tuple[str, Tensor]]:
+        """The same of the part of a weight that this rank and its copies have."""
         from deepspeed.utils import safe_get_full_fp32_param, safe_get_full_optimizer_state
 
         if not parameter.requires_grad:
@@ -79,9 +86,11 @@ class TrainingState:
             moments: whether there are moments to be set.
         """
         for name, parameter in weights.items():
-            self._put(parameter, partial(numbers, name), None)
-            for moment in self.names(parameter) if moments else ():
-                self._put(parameter, partial(numbers, f"{name}#{moment}"), moment)
+            for moment in (None, *(self.names(parameter) if moments else ())):
+                read = partial(numbers, name if moment is None else f"{name}#{moment}")
+                if (piece := piece_of(parameter)) is not None:
+                    read = partial(piece.read, read)
+                self._put(parameter, read, moment)
         optimizer = self.engine.engine.optimizer
         if hasattr(optimizer, "update_lp_params"):  # ZeRO-1 and 2 gather what the others have set
             optimizer.update_lp_params()

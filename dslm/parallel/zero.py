@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dslm.model.stages import Stage
+from dslm.model.tensor_parallel import cut_among
 from dslm.model.transformer import Transformer
 from dslm.objectives.batch import Batch
 from dslm.parallel.engine import Engine
@@ -43,7 +44,8 @@ class ZeroEngine(Engine):
 
         groups = Groups.make(plan.grid)
         unit = ModelParallelUnit(groups) if plan.tensor_parallel > 1 else None
-        with nullcontext() if plan.zero_stage < 3 else in_pieces(config, groups, unit):
+        pieces = nullcontext() if plan.zero_stage < 3 else in_pieces(config, groups, unit)
+        with pieces, cut_among(groups.tensor_axis):
             model = Transformer(stages, drawn=False)
         engine, *_ = deepspeed.initialize(
             model=model,

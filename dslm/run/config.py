@@ -18,6 +18,7 @@ from dslm.quantization.config import QuantizationConfig, check_quantization
 from dslm.run.bad_steps import BadStepsConfig
 from dslm.run.schedule import ScheduleConfig, check_schedule
 from dslm.run.sequence_parallel import check_sequence_parallel
+from dslm.run.tensor_parallel import check_tensor_parallel
 from dslm.sampling.augment import AugmentationConfig
 from dslm.tasks.registry import ObjectiveConfig, check_objective
 
@@ -112,6 +113,9 @@ class RunConfig:
     and the moments begin anew; stored = this is a mistake."""
     pipeline_stages: Count = 1
     """Ranks that share one copy of the model, each holding some of its layers."""
+    tensor_parallel: Count = 1
+    """Ranks that share each layer, best of one host: each holds and computes some of the heads and
+    of the inner units (Shoeybi et al. 2019); it divides model.heads and model.feed_forward."""
     sequence_parallel: Count = 1
     """Ranks that share each row, for long ones: each computes some of its tokens, and in attention
     some of the heads (DeepSpeed-Ulysses, Jacobs et al. 2023); it divides sequence and heads."""
@@ -188,7 +192,8 @@ def check_run(config: RunConfig) -> list[Problem]:
         rule = f"is more than model.layers = {config.model.layers}{decoder_blocks}"
         fix = f"use at most {config.model.blocks}"
         problems.append(Problem("pipeline_stages", config.pipeline_stages, rule, fix))
-    return [*problems, *check_sequence_parallel(config)]
+    problems += [*check_tensor_parallel(config), *check_sequence_parallel(config)]
+    return problems
 
 
 def _check_float8(config: RunConfig) -> list[Problem]:

@@ -79,13 +79,16 @@ def plan_of(
         The JSON with these changes and the precision of the settings, and the plan.
     """
     stages, word = (config.pipeline_stages, config.precision) if config else (1, None)
+    tensor = config.tensor_parallel if config else 1
     precise = config is None or word is not None  # else it may be named where the mistake is
     file = with_defaults(file, precise=precise)
     deepspeed = with_homes(overrides.applied(file))
     filled, contradicting = with_precision(deepspeed, word)
     wrong = [
         in_own_words(problem, deepspeed, word)
-        for problem in ds_check.check(filled, pipeline_stages=stages, cpu=world.cpu)
+        for problem in ds_check.check(
+            filled, pipeline_stages=stages, tensor_parallel=tensor, cpu=world.cpu
+        )
     ]
     wrong += overrides.problems(file, filled)
     if path and is_older(file) and is_older(deepspeed):  # else what is typed mends or spoils it
@@ -101,6 +104,7 @@ def plan_of(
             stages,
             config.model.sequence,
             kept,
+            tensor_parallel=tensor,
             sequence_parallel=config.sequence_parallel,
         )
     found.problems += map(overrides.named, contradicting + wrong)

@@ -162,12 +162,10 @@ def _vectors(vectors: WordVectors) -> str:
 def _layout(job: Job, world: World) -> str:
     plan, kind = job.plan, "CPU" if world.cpu else "GPU"
     ranks = f"{plan.world} {kind} rank{'s' if plan.world > 1 else ''}"
-    pipe = f" × {plan.pipeline_stages} pipeline stages" if plan.pipeline_stages > 1 else ""
-    replicas = f"{plan.replicas} replica{'s' if plan.replicas > 1 else ''}{pipe}"
     by = f", started by {world.launcher}" if world.launcher != "python" else ""
     hosts = -(-world.size // world.local_size)
     on = f" on {hosts} hosts" if hosts > 1 else ""
-    return f"{ranks}{on}{by} = {replicas} · ZeRO-{plan.zero_stage} · {job.precision}"
+    return f"{ranks}{on}{by} = {plan.in_words} · ZeRO-{plan.zero_stage} · {job.precision}"
 
 
 def _batch(job: Job) -> str:

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.ranks
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory, words: list[str]) -> Iterator[Bench]:
     """A tiny run of two ranks."""
-    bench = Bench(tmp_path_factory.mktemp("chaos"), words, None, SMALL, 2, 1)
+    bench = Bench(tmp_path_factory.mktemp("chaos"), words, None, SMALL, 2, 1, 2)
     yield bench
     bench.close()
 
@@ -43,6 +43,6 @@ def test_a_command_with_mistakes_is_refused_before_anything_starts(tmp_path: Pat
 
 
 def test_a_run_that_ends_badly_by_itself_is_no_measure(tmp_path: Path, words: list[str]) -> None:
-    bench = Bench(tmp_path, [*words, "data.train=nowhere"], None, SMALL, 2, 1)
+    bench = Bench(tmp_path, [*words, "data.train=nowhere"], None, SMALL, 2, 1, 2)
     with pytest.raises(TrainingError, match="does not end well even without a fault"):
         _ = bench.reference

@@ -124,3 +124,30 @@ def test_stages_that_do_not_divide_the_ranks_are_reported() -> None:
 @pytest.mark.parametrize(("config", "stage"), [({}, 0), ({"zero_optimization": {"stage": 3}}, 3)])
 def test_the_plan_knows_the_zero_stage(config: dict[str, Any], stage: int) -> None:
     assert planned({**config, MICRO: 1, ACCUMULATION: 1}).zero_stage == stage
+
+
+@given(micro=small, replicas=small, stages=small, tensor=small, sequence=small)
+def test_ranks_that_share_a_replica_do_not_change_its_batch(
+    micro: int, replicas: int, stages: int, tensor: int, sequence: int
+) -> None:
+    world = replicas * stages * tensor * sequence
+    axes = {"tensor_parallel": tensor, "sequence_parallel": sequence}
+    plan, problems = make_plan({MICRO: micro}, world, stages, 128, **axes)
+    assert plan is not None, problems
+    assert (plan.replicas, plan.batch) == (replicas, micro * replicas)
+    assert plan.deepspeed({})[BATCH] == micro * plan.copies
+
+
+def test_an_axis_that_does_not_divide_the_ranks_left_by_others_is_named() -> None:
+    _, problems = make_plan({MICRO: 1}, 12, 2, 128, tensor_parallel=4)
+    assert str(problems[0]) == (
+        "tensor_parallel = 4: does not divide the number of ranks, 6 = 12 / 2; "
+        "use 1 or 2 or 3 or 6, or start another number of ranks"
+    )
+
+
+def test_the_axes_of_a_replica_are_said_in_words() -> None:
+    plan, _ = make_plan({MICRO: 1}, 8, 2, 128, tensor_parallel=2)
+    assert plan is not None
+    assert plan.in_words == "2 replicas × 2 pipeline stages × 2 tensor ranks"
+    assert planned({MICRO: 1}).in_words == "1 replica"

@@ -55,12 +55,21 @@ def test_weights_are_those_of_the_checkpoint_before_the_step(reference: Ended) -
 
 
 @pytest.mark.parametrize(
-    ("stage", "ranks", "pipeline"), [(0, 2, 1), (1, 2, 1), (2, 2, 1), (3, 2, 1), (1, 2, 2)]
+    ("stage", "ranks", "axis"),
+    [
+        (0, 2, "pipeline_stages=1"),
+        (1, 2, "pipeline_stages=1"),
+        (2, 2, "pipeline_stages=1"),
+        (3, 2, "pipeline_stages=1"),
+        (1, 2, "pipeline_stages=2"),
+        (0, 2, "tensor_parallel=2"),
+        (3, 4, "tensor_parallel=2"),
+    ],
 )
 def test_every_layout_gives_the_norms_of_one_rank(
-    stage: int, ranks: int, pipeline: int, reference: Ended, tmp_path: Path, words: list[str]
+    stage: int, ranks: int, axis: str, reference: Ended, tmp_path: Path, words: list[str]
 ) -> None:
-    ended = train(tmp_path / "run", words, stage, ranks, f"pipeline_stages={pipeline}")
+    ended = train(tmp_path / "run", words, stage, ranks, axis)
     for kind in ("gradient", "weight"):
         for found, known in zip(norms(ended, kind), norms(reference, kind), strict=True):
             assert found == pytest.approx(known, rel=1e-5)

@@ -14,23 +14,30 @@ pytestmark = pytest.mark.ranks
 
 DROPOUT = ["model.dropout=0.1", "steps=20"]
 LAYOUTS = {
-    "one rank": (1, 0, 1),
-    "one rank, ZeRO-1": (1, 1, 1),
-    "ZeRO-0": (2, 0, 1),
-    "ZeRO-1": (2, 1, 1),
-    "ZeRO-2": (2, 2, 1),
-    "ZeRO-3": (2, 3, 1),
-    "pipeline": (2, 1, 2),
+    "one rank": (1, 0, 1, 1),
+    "one rank, ZeRO-1": (1, 1, 1, 1),
+    "ZeRO-0": (2, 0, 1, 1),
+    "ZeRO-1": (2, 1, 1, 1),
+    "ZeRO-2": (2, 2, 1, 1),
+    "ZeRO-3": (2, 3, 1, 1),
+    "pipeline": (2, 1, 2, 1),
+    "tensor, ZeRO-0": (2, 0, 1, 2),
+    "tensor, ZeRO-2": (2, 2, 1, 2),
+    "tensor, ZeRO-3": (4, 3, 1, 2),
+    "tensor, pipeline": (4, 1, 2, 2),
 }
-"""Ranks, ZeRO stage and pipeline stages."""
+"""Ranks, ZeRO stage, pipeline stages and ranks that share each layer."""
+GROUPED = ["model.key_value_heads=2", "model.positions=rotary", "model.activation=swiglu"]
+GROUPED += ["model.heads=4", "model.width=32", "model.norm=rms", "model.bias=false"]
+GROUPED += ["model.tied=false", "steps=20"]
+"""A model as Llama's, whose heads share keys and values."""
 
 
 def train(folder: Path, layout: str, words: list[str], **changes: object) -> Ended:
-    ranks, stage, pipeline = LAYOUTS[layout]
+    ranks, stage, pipeline, tensor = LAYOUTS[layout]
     config = deepspeed(stage, **changes)
-    ended = launch(
-        folder / layout.replace(" ", "-"), [*words, f"pipeline_stages={pipeline}"], config, ranks
-    )
+    axes = [f"pipeline_stages={pipeline}", f"tensor_parallel={tensor}"]
+    ended = launch(folder / layout.replace(" ", "-"), [*words, *axes], config, ranks)
     assert ended.code == 0, ended.messages
     return ended
 
@@ -54,6 +61,16 @@ def test_every_layout_gives_the_losses_of_one_rank(
     assert norms[0] == pytest.approx(norms[1], rel=1e-3)
     validation = ended.metrics("validation_loss"), reference.metrics("validation_loss")
     assert validation[0] == pytest.approx(validation[1], rel=1e-4)
+
+
+def test_heads_that_share_keys_and_values_are_cut_together(
+    tmp_path: Path, words: list[str]
+) -> None:
+    known = train(tmp_path, "one rank", [*words, *GROUPED]).metrics()
+    for layout in ("tensor, ZeRO-3", "tensor, pipeline"):
+        losses = train(tmp_path, layout, [*words, *GROUPED]).metrics()
+        assert losses[0] == pytest.approx(known[0], rel=1e-6), layout
+        assert losses == pytest.approx(known, rel=1e-4), layout
 
 
 def test_the_first_loss_is_that_of_guessing(reference: Ended) -> None:
@@ -82,6 +99,7 @@ def dropped(tmp_path_factory: pytest.TempPathFactory, words: list[str], shards: 
         ("ZeRO-3", 2),
         ("pipeline", False),
         ("pipeline", "selective"),
+        ("tensor, ZeRO-2", "selective"),
     ],
 )
 def test_what_is_dropped_is_the_same_at_every_layout(

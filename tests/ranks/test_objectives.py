@@ -20,14 +20,16 @@ from dslm.quantization.config import SCHEMES
 
 pytestmark = pytest.mark.ranks
 
-ONE = (1, 0, 1, 16)
+ONE = (1, 0, 1, 1, 16)
 LAYOUTS = {
-    "ZeRO-1": (2, 1, 1, 1),
-    "ZeRO-2": (2, 2, 1, 8),
-    "ZeRO-3": (2, 3, 1, 2),
-    "pipeline": (2, 1, 2, 4),
+    "ZeRO-1": (2, 1, 1, 1, 1),
+    "ZeRO-2": (2, 2, 1, 1, 8),
+    "ZeRO-3": (2, 3, 1, 1, 2),
+    "pipeline": (2, 1, 2, 1, 4),
+    "tensor": (2, 1, 1, 2, 8),
 }
-"""Ranks, ZeRO stage, pipeline stages, and rows of a micro-batch: batches of 16 cut in every way."""
+"""Ranks, ZeRO stage, pipeline stages, ranks that share each layer, and rows of a micro-batch:
+batches of 16 cut in every way."""
 SHAPE = ["model.layers=2", "model.heads=2", "model.width=32", "model.sequence=32"]
 STACKS = ["model.encoder_layers=2", "objective.autoencoder.noise=0.2"]
 OBJECTIVES: dict[str, list[str]] = {
@@ -83,11 +85,12 @@ ROUNDED = {
 def train(
     folder: Path, layout: tuple[int, ...], words: list[str], shards: Path, **changes: Any
 ) -> Ended:
-    ranks, stage, pipeline, rows = layout
+    ranks, stage, pipeline, tensor, rows = layout
     if "objective.autoencoder.loss=squared_error" in words:
         rows = 2  # the variance that is explained is that within a micro-batch
     data = [f"data.train={shards}", f"data.validation={shards}", "data.validation_windows=40"]
-    more = ["steps=10", "log_interval=1", "evaluation_interval=5", f"pipeline_stages={pipeline}"]
+    more = ["steps=10", "log_interval=1", "evaluation_interval=5"]
+    more += [f"pipeline_stages={pipeline}", f"tensor_parallel={tensor}"]
     config = deepspeed(stage, train_micro_batch_size_per_gpu=rows, **changes)
     ended = launch(folder, [*words, *SHAPE, *data, *more], config, ranks)
     assert ended.code == 0, ended.messages
@@ -127,7 +130,7 @@ def test_every_objective_learns_rounded_at_16_bits(
 ) -> None:
     words, scheme = ROUNDED[objective]
     more = ["precision=bf16", f"quantization.scheme={scheme}"]
-    ended = train(tmp_path / "run", (1, 1, 1, 8), [*words, *more], documents)
+    ended = train(tmp_path / "run", (1, 1, 1, 1, 8), [*words, *more], documents)
     losses = ended.metrics()
     assert len(losses) == 10
     assert all(map(math.isfinite, losses))

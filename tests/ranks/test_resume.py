@@ -13,9 +13,11 @@ from helpers.launching import Ended, launch
 pytestmark = pytest.mark.ranks
 
 
-def train(folder: Path, words: list[str], ranks: int, stage: int, pipeline: int = 1) -> Ended:
-    config = deepspeed(stage)
-    ended = launch(folder, [*words, f"pipeline_stages={pipeline}"], config, ranks)
+def train(
+    folder: Path, words: list[str], ranks: int, stage: int, pipeline: int = 1, tensor: int = 1
+) -> Ended:
+    axes = [f"pipeline_stages={pipeline}", f"tensor_parallel={tensor}"]
+    ended = launch(folder, [*words, *axes], deepspeed(stage), ranks)
     assert ended.code == 0, ended.messages
     return ended
 
@@ -34,6 +36,8 @@ RESUMED = {
     "one rank": (1, 0, 1),
     "pipeline of two": (2, 1, 2),
     "ZeRO-1 on two ranks": (2, 1, 1),
+    "tensor axis of two, ZeRO-3": (4, 3, 1, 2),
+    "tensor axis and pipeline of two": (4, 1, 2, 2),
 }
 
 
@@ -60,6 +64,17 @@ def test_a_run_goes_on_at_another_layout(
     whole, half = halves
     resumed = go_on(half, tmp_path / "run", words, *RESUMED[layout])
     assert resumed.metrics()[20:30] == pytest.approx(whole.metrics()[20:30], rel=1e-5)
+
+
+def test_a_run_of_a_tensor_axis_goes_on_at_another_layout(
+    halves: tuple[Ended, Ended], tmp_path: Path, words: list[str]
+) -> None:
+    whole, _ = halves
+    schedule = ["schedule.kind=constant", "schedule.warmup_steps=5"]
+    half = train(tmp_path / "half", [*words, *schedule, "steps=20"], 4, 1, 2, 2)
+    for name, layout in {"one": (1, 0), "two": (2, 3), "tensor": (2, 2, 1, 2)}.items():
+        resumed = go_on(half, tmp_path / name, words, *layout)
+        assert resumed.metrics()[20:30] == pytest.approx(whole.metrics()[20:30], rel=1e-5), name
 
 
 def test_a_run_goes_on_with_a_second_copy_of_the_weights_on_each_host(

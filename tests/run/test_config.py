@@ -76,6 +76,21 @@ def test_log_interval_is_one_for_the_smallest_preset() -> None:
             "pipeline_stages = 3: is more than model.layers = 2; use at most 2",
         ),
         (
+            ["tensor_parallel=4", "model.heads=8", "model.key_value_heads=2"],
+            "tensor_parallel = 4: does not divide model.key_value_heads = 2; "
+            "use 1 or 2, or a shape that 4 divides",
+        ),
+        (
+            ["tensor_parallel=8", "model.heads=12", "model.width=96", "model.feed_forward=100"],
+            "tensor_parallel = 8: does not divide model.heads = 12 and model.feed_forward = 100; "
+            "use 2 or 4, or a shape that 8 divides",
+        ),
+        (
+            ["tensor_parallel=2", "lora.rank=4"],
+            "lora.rank = 4: needs whole matrices, which tensor_parallel = 2 cuts; "
+            "leave out one of the two, or give tensor_parallel=1",
+        ),
+        (
             ['data.train={"a": 1, "b": 2}', "data.temperature=5"],
             "data.temperature = 5.0: makes weights, and data.train gives some already; "
             'list the folders alone: data.train=\'["shards/a", "shards/b"]\'',

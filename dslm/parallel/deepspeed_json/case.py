@@ -20,6 +20,7 @@ class Case:
     config: Mapping[str, Any]
     pipeline_stages: int
     cpu: bool
+    tensor_parallel: int = 1
 
     def of(self, path: str, default: Any = None) -> Any:
         """The value at a path, see `given`."""

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 
 from dslm.errors import Problem, suggest
 from dslm.parallel.deepspeed_json.automatic import BY_HAND, SWITCHES
-from dslm.parallel.deepspeed_json.case import PARAMETERS
+from dslm.parallel.deepspeed_json.case import PARAMETERS, Case
 from dslm.parallel.deepspeed_json.draft import Draft
 from dslm.parallel.deepspeed_json.optimizer import (
     REMOVED,
@@ -37,7 +37,9 @@ MISPLACED = "is in the wrong place"
 """The rule that a key breaks which another block has."""
 
 
-def check(config: Mapping[str, Any], *, pipeline_stages: int, cpu: bool) -> list[Problem]:
+def check(
+    config: Mapping[str, Any], *, pipeline_stages: int, cpu: bool, tensor_parallel: int = 1
+) -> list[Problem]:
     """All mistakes in a DeepSpeed JSON, at any depth.
 
     Whether ``train_batch_size`` fits the number of ranks is checked later, by `make_plan`.
@@ -46,9 +48,10 @@ def check(config: Mapping[str, Any], *, pipeline_stages: int, cpu: bool) -> list
         config: as read from the file.
         pipeline_stages: how many stages the layers are spread over; 1 is no pipeline.
         cpu: whether the ranks run without an accelerator.
+        tensor_parallel: how many ranks hold different parts of each matrix.
     """
     known = _known(config)
-    rules = contradictions(config, pipeline_stages=pipeline_stages, cpu=cpu)
+    rules = contradictions(Case(config, pipeline_stages, cpu, tensor_parallel))
     return [_explained(problem, config) for problem in (*_walk(config, known, known, ""), *rules)]
 
 

@@ -93,7 +93,7 @@ REFUSED: dict[str, Refusal] = {
     ),
     "compile": Refusal("has no effect: dslm never calls DeepSpeed's engine.compile()"),
     **{
-        f"pipeline.{name}": Refusal("has no effect: it is for tensor parallelism in a pipeline")
+        f"pipeline.{name}": Refusal("dslm sends what stages exchange whole")
         for name in ("pipe_partitioned", "grad_partitioned")
     },
     "optimizer.params.max_grad_norm": _renamed('"gradient_clipping" at the top level'),
@@ -119,7 +119,10 @@ REFUSED: dict[str, Refusal] = {
     ),
     "pipeline.partition": Refusal("is not read by DeepSpeed"),
     "pipeline.seed_layers": Refusal("is not read by DeepSpeed: dslm seeds every layer itself"),
-    "tensor_parallel": _foreign("tensor parallelism"),
+    "tensor_parallel": Refusal(
+        "replaces layers, and hangs in a pipeline: dslm cuts them itself",
+        "delete it and give tensor_parallel=… on the command line",
+    ),
     "expert_parallel": _foreign("expert parallelism"),
     "use_data_before_expert_parallelism": _foreign("expert parallelism"),
     "sequence_parallel_size": Refusal(

@@ -6,8 +6,7 @@ A rule looks at valid values only (`given`), so that one mistake is not reported
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from dslm.errors import Problem, suggest
 from dslm.parallel.deepspeed_json.case import PARAMETERS, TYPE, Case
@@ -24,11 +23,8 @@ BATCH = ("train_batch_size", "train_micro_batch_size_per_gpu", "gradient_accumul
 QUANTIZED = tuple(f"zero_optimization.zero_quantized_{what}" for what in ("weights", "gradients"))
 
 
-def contradictions(
-    config: Mapping[str, Any], *, pipeline_stages: int, cpu: bool
-) -> Iterator[Problem]:
+def contradictions(case: Case) -> Iterator[Problem]:
     """The keys that contradict each other or the layout, and those that are missing."""
-    case = Case(config, pipeline_stages, cpu)
     for rule in RULES:
         yield from rule(case)
 
@@ -201,6 +197,21 @@ def muon(case: Case) -> Iterator[Problem]:
         yield Problem(where, found, "must be false for Muon at ZeRO stage 3", "write false")
 
 
+def cut_matrices(case: Case) -> Iterator[Problem]:
+    """What takes whole matrices, or all ranks for copies of each other."""
+    if case.tensor_parallel == 1:
+        return
+    cut, name = f"tensor_parallel = {case.tensor_parallel}", case.optimizer
+    if name is not None and (name == "Muon" or not OPTIMIZERS[name].elementwise):
+        rule = f"computes with whole matrices, which {cut} cuts into pieces"
+        yield Problem(TYPE, case.of(TYPE), rule, 'write "AdamW", or give tensor_parallel=1')
+    for key in ("zero_hpz_partition_size", "zero_quantized_gradients"):
+        where = f"zero_optimization.{key}"
+        if (value := case.of(where, 0)) not in (None, 0, 1, False):
+            rule = f"takes all ranks for copies of each other, which they are not at {cut}"
+            yield Problem(where, value, rule, "delete it, or give tensor_parallel=1")
+
+
 RULES = (
     batch,
     *PRECISION_RULES,
@@ -213,5 +224,6 @@ RULES = (
     parameters,
     zero,
     whole_matrices,
+    cut_matrices,
     muon,
 )

@@ -244,7 +244,7 @@ REFUSED = [
     ("checkpoint", {"load_universal": True}, "any layout can load", "delete it"),
     ("amp", {"enabled": True}, "was removed from DeepSpeed", '"bf16": {"enabled": true}'),
     ("elasticity", {"enabled": True}, "was removed", "resumes at any world size"),
-    ("tensor_parallel", {"autotp_size": 2}, "does not drive tensor", "delete it"),
+    ("tensor_parallel", {"autotp_size": 2}, "replaces layers", "give tensor_parallel="),
     ("expert_parallel", {"enabled": True}, "does not drive expert", "delete it"),
     ("sequence_parallel_size", 2, "is not read", "sequence_parallel=…"),
     ("bfloat16", {"enabled": True}, "is an old name", 'write "bf16"'),
