@@ -17,7 +17,7 @@ HELD = "; ".join(f"{name}: {holds}" for name, (_, holds) in FORMATS.items())
 DESCRIPTION = """\
 Models in Hugging Face's form, without its libraries and without running anybody's code.
 
-  dslm hub import FOLDER RUN    GPT-2, Llama, Mistral, BERT, T5, BART … as the folder of a run, also
+  dslm hub import FOLDER RUN    GPT-2, Llama, Mixtral, BERT, T5, BART … as the folder of a run, also
                                 models of tasks, and BERT without a head
   dslm hub export RUN FOLDER    a run as transformers, vLLM or llama.cpp load it, its loss compared
 """

@@ -15,6 +15,7 @@ MODEL_TYPES = (
     "t5",
     "bart",
     "mistral",
+    "mixtral",
 )
 """Each is also the module that defines the family; a model that several can express is written as
 the first."""

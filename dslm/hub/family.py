@@ -37,7 +37,7 @@ class Key:
 class Tensors:
     """Their tensors that one layer's weight of ours is made of, without ``.weight`` and ``.bias``.
 
-    Blocks are counted where a name has ``{}``.
+    Blocks are counted where a name has ``{}``, and experts where it has another.
     """
 
     names: tuple[str, ...]

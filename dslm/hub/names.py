@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
+from math import prod
 
 import torch
 from torch import Tensor
@@ -38,17 +39,22 @@ class Weight:
     unused: int = 0
     """Rows of theirs before the first of ours."""
 
+    @property
+    def stacked(self) -> int:
+        """How many axes rows lie along: two where each of several experts has its own."""
+        return 2 if len(self.shape) == 3 else 1
+
     def shapes(self) -> Iterator[tuple[str, tuple[int, ...]]]:
         """Their tensors and their shapes."""
         for name, rows in zip(self.theirs, self.rows, strict=True):
-            shape = (self.unused + rows, *self.shape[1:])
+            shape = (self.unused + rows, *self.shape[self.stacked :])
             yield name, shape[::-1] if self.turned else shape
 
     def join(self, read: Callable[[str], Tensor]) -> Tensor:
         """Ours, of theirs."""
         parts = [read(name)[self.unused :] for name in self.theirs]
         ours = torch.cat([part.T if self.turned else part for part in parts])
-        return self._exchanged(ours, (self.heads, 3)).contiguous()
+        return self._exchanged(ours, (self.heads, 3)).reshape(self.shape)
 
     def split(self, weight: Tensor) -> Iterator[tuple[str, Tensor]]:
         """Theirs, of ours."""
@@ -58,6 +64,7 @@ class Weight:
 
     def parts(self, weight: Tensor) -> Iterator[tuple[str, Tensor]]:
         """The rows of ours that theirs are made of."""
+        weight = weight.flatten(0, self.stacked - 1)
         weight = self._exchanged(weight, (3, self.heads))
         yield from zip(self.theirs, torch.split(weight, list(self.rows)), strict=True)
 
@@ -83,11 +90,16 @@ def weights(family: Family, config: ModelConfig) -> list[Weight]:
             part, _, kind = name.rpartition(".")
             how, ours, shape = table[part], f"{index}.{name}", tuple(parameter.shape)
             stems = how.gated if how.gated and config.gated else how.names
-            theirs = tuple(f"{stem.format(block)}.{kind}" for stem in stems)
-            rows = _rows(config, ours, shape[0], len(theirs))
+            experts, rows = (shape[0], prod(shape[:2])) if len(shape) == 3 else (1, shape[0])
+            theirs = tuple(
+                f"{stem.format(block, expert)}.{kind}"
+                for expert in range(experts)
+                for stem in stems
+            )
+            split = _rows(config, ours, rows, len(theirs))
             turned = how.transposed and len(shape) == 2
             heads = (config.heads or 0) if how.by_head else 0
-            found.append(Weight(ours, theirs, rows, shape, turned, heads, how.unused))
+            found.append(Weight(ours, theirs, split, shape, turned, heads, how.unused))
     return found
 
 

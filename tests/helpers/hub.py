@@ -35,6 +35,8 @@ from transformers import (
     LlamaForTokenClassification,
     MistralConfig,
     MistralForCausalLM,
+    MixtralConfig,
+    MixtralForCausalLM,
     OPTConfig,
     OPTForCausalLM,
     OPTForSequenceClassification,
@@ -143,6 +145,20 @@ THEIRS: dict[str, Callable[[], Any]] = {
     "llama with wide heads": lambda: LlamaForCausalLM(LlamaConfig(**LLAMA, **IDS, head_dim=12)),
     "llama with biases": lambda: LlamaForCausalLM(
         LlamaConfig(**LLAMA, **IDS, attention_bias=True, mlp_bias=True)
+    ),
+    "mixtral": lambda: MixtralForCausalLM(
+        MixtralConfig(**LLAMA, **IDS, num_local_experts=4, head_dim=8)
+    ),
+    "mixtral with three of five, tied": lambda: MixtralForCausalLM(
+        MixtralConfig(
+            **LLAMA,
+            **IDS,
+            num_local_experts=5,
+            num_experts_per_tok=3,
+            tie_word_embeddings=True,
+            head_dim=12,
+            rms_norm_eps=1e-4,
+        )
     ),
     "t5": lambda: T5ForConditionalGeneration(T5Config(**T5)),
     "t5 1.1 with wide heads": lambda: untied_t5({**T5, "d_kv": 12}, "gated-gelu"),

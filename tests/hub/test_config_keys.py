@@ -27,6 +27,7 @@ AUTO: dict[str, Any] = {
     "opt": transformers.AutoModelForCausalLM,
     "gpt_bigcode": transformers.AutoModelForCausalLM,
     "mistral": transformers.AutoModelForCausalLM,
+    "mixtral": transformers.AutoModelForCausalLM,
     "t5": transformers.AutoModelForSeq2SeqLM,
     "bart": transformers.AutoModelForSeq2SeqLM,
 }
@@ -68,6 +69,7 @@ SPECIAL: dict[str, list[Any]] = {
     "layer_types": [["full_attention"] * 3, ["sliding_attention"] * 3],
     "model_type": ["gpt2", "llama", "bert", "mistral", "roberta", "granite", ""],
     "num_attention_heads": [3, 6],
+    "num_experts_per_tok": [1, 2, 3],
     "num_hidden_layers": [2, 3],
     "num_key_value_heads": [1, 3, 6],
     "original_max_position_embeddings": [8],

@@ -198,7 +198,7 @@ def test_a_damaged_file_is_noticed_and_not_left(
         (
             BERT,
             FLOATS,
-            "BERT: llama.cpp predicts no tokens with a model of this family; use --format floats",
+            "BERT: is no family that dslm writes for llama.cpp; use --format floats",
         ),
         (
             {},

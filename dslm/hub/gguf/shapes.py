@@ -135,7 +135,7 @@ def check_shape(config: ModelConfig) -> list[Problem]:
         return [Problem("model.classes", config.classes, rule)]
     family = family_of_model(config)
     if family.model_type not in SHAPES:
-        rule = "llama.cpp predicts no tokens with a model of this family"
+        rule = "is no family that dslm writes for llama.cpp"
         return [Problem(family.name, None, rule)]
     if config.activation not in ("gelu_tanh", "swiglu"):
         rule = "llama.cpp has only gelu_tanh and swiglu"
