@@ -20,6 +20,7 @@ COMMANDS = {
     "shard": "turn text into shards that training reads",
     "data": "look into a shard set, or change it",
     "check": "what a run would take, and which layouts fit",
+    "profile": "where the time of a training step goes",
     "migrate": "rewrite DeepSpeed's JSON of older versions and of other trainers",
     "pretrain": "train a model",
     "fine-tune": "train a model for a task, on labelled records",

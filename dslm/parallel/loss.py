@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.profiler import record_function
 
 from dslm.objectives.base import Objective
 from dslm.parallel.veto import spoil_gradient
@@ -49,7 +50,8 @@ class LossFunction:
             self._collected.append(self.objective.measure(outputs, labels))
         if self.observe is not None:
             self.observe(outputs, labels)
-        loss = (self.objective.loss(outputs, labels) * self.weights).sum()
+        with record_function("loss"):
+            loss = (self.objective.loss(outputs, labels) * self.weights).sum()
         spoil_gradient(loss, self._above_limit(loss.detach()))
         return loss
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
+from torch.profiler import record_function
 
 from dslm.model.counts import flops_per_token
 from dslm.objectives.batch import Batch
@@ -185,7 +186,8 @@ class Loop:
         if not self.engine.reads:
             return iter(())
         first = self.position.samples
-        batches = self.ahead.batches(first)
+        with record_function("data"):
+            batches = self.ahead.batches(first)
         if self.position.step + 1 < self.config.steps:
             self.ahead.begin(self.rewinds.next(first + self.plan.batch))
         return map(self.on_device, batches)

@@ -1,0 +1,88 @@
+"""Some steps of a run under torch's profiler, in a process that keeps nothing of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dslm.environment import World
+from dslm.parallel.world import device, join, shutdown
+from dslm.train.output import redirect_output
+from dslm.train.prepare import Job
+from dslm.train.record import RunRecord
+from dslm.train.run_logger import RunLogger
+from dslm.train.step_shares import STEP, step_shares
+from dslm.train.throughput import WARM_UP
+from dslm.train.watchdog import Watchdog
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What the steps of a rank took."""
+
+    steps: int
+    seconds: float
+    """Of a step, with the profiler."""
+    shares: dict[str, float]
+    """The share of each of `step_shares.SHARES`."""
+
+
+def profile(job: Job, world: World, words: Sequence[str], steps: int, trace: Path) -> Profile:
+    """Make some steps, after a few that are slower; every rank must call it.
+
+    Args:
+        job: what to do, checked, in a folder that may be thrown away.
+        world: this rank among the others.
+        words: the arguments of the command.
+        steps: how many.
+        trace: where the first rank writes what happened, for chrome://tracing.
+    """
+    import torch
+    from torch.profiler import ProfilerActivity, record_function
+
+    from dslm.model.dropout import DROPOUT_KEYS
+    from dslm.model.stages import drawn, stages
+    from dslm.parallel.layout import create
+    from dslm.train.checkpointer import Checkpointer
+    from dslm.train.loop import Loop
+    from dslm.train.predicted import Prediction
+
+    name = device(world)
+    activities = [ProfilerActivity.CPU, *([] if world.cpu else [ProfilerActivity.CUDA])]
+    with redirect_output(job.folder.log(world.rank)) as (_, messages):
+        join(world)
+        config = replace(job.config, steps=max(job.config.steps, WARM_UP + steps))
+        job = replace(job, config=config)
+        extras = (*job.objective.extras, *([DROPOUT_KEYS] if config.model.dropout else []))
+        layers = stages(config.model, config.seed, extras, config.tuning)
+        prediction = Prediction(job, world)
+        engine = create(
+            layers, job.plan, job.deepspeed, job.objective, config.quantization, job.float8
+        )
+        saver = Checkpointer(engine, job, len(layers), RunRecord(job, world, words))
+        saver.begin(drawn(layers))
+        watchdog = Watchdog(job.folder, world, config.stall_minutes, messages)
+        logger = RunLogger(config.steps, None, None)
+        loop = Loop(job, engine, saver, name, logger, watchdog, prediction)
+
+        def wait() -> None:
+            if not world.cpu:
+                torch.cuda.synchronize(name)
+
+        with loop.ahead.running():
+            for _ in range(WARM_UP):
+                loop.train_step()
+            wait()
+            with torch.profiler.profile(activities=activities) as profiled:
+                began = time.perf_counter()
+                for _ in range(steps):
+                    with record_function(STEP):
+                        loop.train_step()
+                wait()
+                seconds = (time.perf_counter() - began) / steps
+        if world.is_main:
+            profiled.export_chrome_trace(str(trace))
+        shutdown()
+    return Profile(steps, seconds, step_shares(profiled.events(), name))
