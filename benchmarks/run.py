@@ -29,6 +29,7 @@ TOPICS = {
     "saving": "saving",
     "rounding": "rounding",
     "model": "model_speed",
+    "compiled": "compiled_speed",
     "masked": "masked_speed",
     "recurrent": "recurrent",
     "windows": "windows",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -95,6 +96,11 @@ def read_task(environment: Mapping[str, str] | None = None) -> Task:
 def extensions_folder() -> Path:
     """Where torch builds compiled extensions."""
     return Path(os.environ.get("TORCH_EXTENSIONS_DIR", "~/.cache/torch_extensions")).expanduser()
+
+
+def cpp_compiler() -> str:
+    """The C++ compiler that torch calls for a CPU."""
+    return os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
 
 
 def available_memory() -> float | None:

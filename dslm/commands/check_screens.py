@@ -17,7 +17,7 @@ from dslm.progress import counted, human
 from dslm.train.combination import Combination
 from dslm.train.learned import learned_lines
 from dslm.train.model_line import parameters, width
-from dslm.train.precision import float8_lines, precision_of
+from dslm.train.precision import compile_lines, float8_lines, precision_of
 
 GIB = 2**30
 SHOWN = 12
@@ -42,6 +42,7 @@ def screen(
     lines = [
         ("model", _model(asked, found.assumed)),
         *(("float8", which) for which in float8_lines(found.config, cluster.cpu)),
+        *(("compile", line) for line in compile_lines(found.config)),
         *(("learns", line) for line in learned_lines(found.config)),
         ("layout", f"{_layout(asked, cluster)} · {precision}"),
         ("batch", _batch(asked)),

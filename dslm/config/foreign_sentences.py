@@ -82,10 +82,6 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "dslm has data, tensor and sequence parallelism, ZeRO and pipelines",
         "leave it out, or write pipeline_stages=…",
     ),
-    "compile torch_compile jit use_compile": (
-        "the model is not compiled by torch",
-        "leave it out",
-    ),
     "flash_attention use_flash_attn flash_attn attn_implementation use_flash_attention flash "
     "use_flash_attention_2": (
         "torch chooses the fastest attention that there is",

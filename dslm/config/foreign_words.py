@@ -64,6 +64,7 @@ SAME_MEANING = {
     "model.tied": "tie_word_embeddings tie_weights weight_tying tie_embeddings",
     "model.recompute": "gradient_checkpointing activation_checkpointing recompute_activations "
     "activation_recompute checkpoint_activations grad_checkpointing use_recompute",
+    "compile": "torch_compile use_compile compile_model",
     "model.bias": "use_bias add_bias_linear attention_bias mlp_bias",
     "model.activation": "activation_function hidden_act act_fn hidden_activation",
     "model.positions": "position_embedding_type pos_emb positional_encoding",

@@ -28,14 +28,21 @@ from dslm.model.sequence import SequencePart, first_of
 
 DROPOUT_KEYS = "dropout_keys"
 """The extra that a model with dropout needs in training: [B], a key for each row."""
-GOLDEN = 0x9E3779B97F4A7C15 - 2**64
-FACTORS = 0xBF58476D1CE4E5B9 - 2**64, 0x94D049BB133111EB - 2**64
+
+
+def wrapped(number: int) -> int:
+    """As 64 bits hold it: a compiler refuses constants, and products of constants, beyond them."""
+    return (number + 2**63) % 2**64 - 2**63
+
+
+GOLDEN = wrapped(0x9E3779B97F4A7C15)
+FACTORS = wrapped(0xBF58476D1CE4E5B9), wrapped(0x94D049BB133111EB)
 """The step from place to place, and the factors, of SplitMix64."""
+HEAD, SITE = wrapped(2**32 * GOLDEN), wrapped(2**56 * GOLDEN)
+"""From head to head and from site to site: farther than a row has tokens, and a layer heads."""
 COLUMN = 0x9E3779B1 - 2**32
 COLUMN_FACTORS = 0x7FEB352D, 0x846CA68B - 2**32
 """The step along the last axis, and the factors of the 32-bit mixer ("lowbias32", Wellons 2018)."""
-HEAD, SITE = 2**32, 2**56
-"""How far apart heads and sites are: farther than a row has tokens, and a layer heads."""
 
 
 class Site(IntEnum):
@@ -123,7 +130,8 @@ class Dropout(nn.Module):
         if not self.training or not self.rate:
             return hidden
         first = first_of(self.sequence_part, hidden.shape[1])
-        return self._dropped(keys, _places(hidden.shape[1], hidden, selected, first)).apply(hidden)
+        steps = _steps(hidden.shape[1], hidden, selected, first)
+        return self._dropped(keys, steps).apply(hidden)
 
     def of_heads(
         self, queries: Tensor, keys: Tensor | None, selected: Tensor | None, first: int = 0
@@ -138,23 +146,23 @@ class Dropout(nn.Module):
         """
         if not self.training or not self.rate:
             return None
-        places = _places(queries.shape[2], queries, selected)[:, None]
-        heads = torch.arange(queries.shape[1], device=queries.device)[:, None] + first
-        return self._dropped(keys, places + heads * HEAD)
+        steps = _steps(queries.shape[2], queries, selected)[:, None]
+        heads = torch.arange(queries.shape[1], device=queries.device)[:, None] * HEAD
+        return self._dropped(keys, steps + (heads + wrapped(first * HEAD)))
 
-    def _dropped(self, keys: Tensor | None, places: Tensor) -> Dropped:
-        """What is dropped at places [B, …]; [1, …] if they are those of all rows."""
+    def _dropped(self, keys: Tensor | None, steps: Tensor) -> Dropped:
+        """What is dropped at places so many steps [B, …] from the first; [1, …] of all rows."""
         assert keys is not None, "in training a model with dropout needs a key for each row"
-        keys = keys.view(-1, *[1] * (places.dim() - 1))
-        bits = mix(keys + (places + self.site * SITE) * GOLDEN)
+        keys = keys.view(-1, *[1] * (steps.dim() - 1)) + wrapped(self.site * SITE)
+        bits = mix(keys + steps)
         return Dropped(bits.to(torch.int32), (bits >> 32).to(torch.int32), self.rate)
 
 
-def _places(count: int, like: Tensor, selected: Tensor | None, first: int = 0) -> Tensor:
-    """The positions of rows' vectors, [B, M]; or [1, S], from the first one on."""
+def _steps(count: int, like: Tensor, selected: Tensor | None, first: int = 0) -> Tensor:
+    """How far rows' vectors are from the first place, [B, M]; or [1, S], from one place on."""
     if selected is not None:
-        return selected
-    return torch.arange(first, first + count, device=like.device)[None]
+        return selected * GOLDEN
+    return torch.arange(count, device=like.device)[None] * GOLDEN + wrapped(first * GOLDEN)
 
 
 def layer_keys(keys: Tensor, seed: int) -> Tensor:

@@ -30,7 +30,9 @@ class Float8Product:
 
     def __init__(self, recipe: str, emulate: bool) -> None:
         from torchao.float8 import Float8LinearConfig
+        from torchao.float8.float8_linear import matmul_with_hp_or_float8_args
 
+        self.torchao = matmul_with_hp_or_float8_args
         self.config = replace(Float8LinearConfig.from_recipe_name(recipe), emulate=emulate)
         self._plain, self._padded = (
             _products(replace(self.config, pad_inner_dim=pad)) for pad in (False, True)
@@ -46,7 +48,11 @@ class Float8Product:
 
     def __call__(self, inputs: Tensor, weight: Tensor) -> Tensor:
         """Multiply […, in] by the transpose of [out, in]."""
-        product: Tensor = _Product.apply(inputs, weight, self)  # type: ignore[no-untyped-call]
+        if torch.compiler.is_compiling():  # which decides by itself what is kept
+            how = self.products(inputs), self.config
+            product: Tensor = self.torchao.apply(inputs, weight.t(), *how)
+        else:
+            product = _Product.apply(inputs, weight, self)  # type: ignore[no-untyped-call]
         return product
 
 
@@ -66,26 +72,22 @@ class _Product(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, weight: Tensor, made: Float8Product) -> Tensor:
-        from torchao.float8.float8_linear import matmul_with_hp_or_float8_args as product
-
         ctx.save_for_backward(inputs, weight)
         ctx.made = made
         unused = SimpleNamespace(save_for_backward=lambda *_: None)
         how = made.products(inputs)
-        found: Tensor = product.forward(unused, inputs, weight.t(), how, made.config)
+        found: Tensor = made.torchao.forward(unused, inputs, weight.t(), how, made.config)
         return found
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
-        from torchao.float8.float8_linear import matmul_with_hp_or_float8_args as product
-
         inputs, weight = ctx.saved_tensors
         saved = SimpleNamespace(
             saved_tensors=(inputs, weight.t()),
             linear_mm_config=ctx.made.products(inputs),
             config=ctx.made.config,
         )
-        of_inputs, of_weight, *_ = product.backward(saved, *gradients)
+        of_inputs, of_weight, *_ = ctx.made.torchao.backward(saved, *gradients)
         return of_inputs, of_weight.t(), None
 
 

@@ -23,13 +23,17 @@ def sinusoidal(sequence: int, width: int, device: torch.device) -> Tensor:
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
 
 
-@lru_cache(maxsize=16)
 def rotary(sequence: int, width: int, base: float, device: torch.device) -> tuple[Tensor, Tensor]:
     """Cosines and sines of the rotary embedding (Su et al. 2021, equation 34).
 
     Returns:
         Two tensors [sequence, width] float32, each half of the columns repeated.
     """
+    return _rotary(sequence, width, base, device)
+
+
+@lru_cache(maxsize=16)
+def _rotary(sequence: int, width: int, base: float, device: torch.device) -> tuple[Tensor, Tensor]:
     angles = _angles(sequence, width, base, device).repeat(1, 2)
     return angles.cos(), angles.sin()
 

@@ -49,7 +49,7 @@ def relative_bias(
     """
     others = torch.arange(total, device=table.device)
     places = others[None] if places is None else places
-    kinds = _kinds(
+    kinds = distance_kinds(
         config.sequence,
         config.relative_buckets,
         config.relative_distance,
@@ -59,13 +59,19 @@ def relative_bias(
     return table[kinds[others - places[:, :, None] + config.sequence - 1]].permute(0, 3, 1, 2)
 
 
-@lru_cache(maxsize=16)
-def _kinds(size: int, buckets: int, farthest: int, both_ways: bool, device: torch.device) -> Tensor:
+def distance_kinds(
+    size: int, buckets: int, farthest: int, both_ways: bool, device: torch.device
+) -> Tensor:
     """The kind of each distance, from a token size - 1 before to one size - 1 behind.
 
     The first half of the kinds is of one distance each, the other of ranges that grow by a constant
     factor up to `farthest`. To see both ways halves them: what comes later has kinds of its own.
     """
+    return _kinds(size, buckets, farthest, both_ways, device)
+
+
+@lru_cache(maxsize=16)
+def _kinds(size: int, buckets: int, farthest: int, both_ways: bool, device: torch.device) -> Tensor:
     later = torch.arange(1 - size, size, device=device)
     kinds = torch.zeros_like(later)
     if both_ways:

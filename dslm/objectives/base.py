@@ -94,6 +94,8 @@ class Objective(ABC):
     """Ids it uses beyond those of the tokenizer."""
     scored_fraction: float = 1.0
     """The share of the positions of a row whose scores are computed."""
+    varying: bool = False
+    """Whether its rows differ in length from batch to batch."""
     learning: bool = False
     """Whether its loss is one to be learned from: only then are labels smoothed and classes
     weighted."""

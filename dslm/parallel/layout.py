@@ -29,6 +29,8 @@ def create(
     objective: Objective,
     quantization: QuantizationConfig | None = None,
     float8: Float8Config | None = None,
+    *,
+    compiled: bool = False,
 ) -> Engine:
     """Lay a model out over the ranks, its weights still to be filled (`TrainingState.fill`).
 
@@ -39,6 +41,7 @@ def create(
         objective: defines the loss.
         quantization: which layers round; none without it.
         float8: which layers compute in 8-bit floats; none without it.
+        compiled: whether blocks are compiled.
     """
     from dslm.parallel.pipeline import PipelineEngine
     from dslm.parallel.zero import ZeroEngine
@@ -56,4 +59,8 @@ def create(
         weights = engine.parameters().items()
         places = {id(weight): int(name.partition(".")[0]) for name, weight in weights}
         engine.routing = Routing(engine.engine.module, stages, places, engine.engine.device)
+    if compiled:
+        from dslm.parallel.compilation import compile_blocks
+
+        compile_blocks(engine.engine.module, objective.varying, engine.quantizer)
     return engine

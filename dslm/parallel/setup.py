@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
@@ -57,6 +58,30 @@ def check_builds(ops: Sequence[str], extensions: Path, architectures: str = "") 
     return problems + [
         lock for lock in stale_locks(extensions) if Path(lock.where).parent.name in ops
     ]
+
+
+def check_graphs(cpu: bool, compiler: str) -> list[Problem]:
+    """What keeps torch from compiling the graphs of blocks.
+
+    Args:
+        cpu: whether the ranks compute on the CPU.
+        compiler: the C++ compiler that torch calls then (`environment.cpp_compiler`).
+    """
+    fix = "leave compile=true out"
+    if not cpu:
+        if _is_installed("triton"):
+            return []
+        rule = "needs triton, which is not installed"
+        return [Problem("compile", True, rule, f"pip install triton, or {fix}")]
+    problems = []
+    if shutil.which(compiler) is None:
+        rule = "is not installed, but compile=true needs a C++ compiler"
+        problems.append(Problem(compiler, None, rule, f"install g++, or {fix}"))
+    header = Path(sysconfig.get_path("include")) / "Python.h"
+    if not header.exists():
+        rule = "is missing, but compile=true needs the headers of Python"
+        problems.append(Problem(str(header), None, rule, f"install python3-dev, or {fix}"))
+    return problems
 
 
 def check_monitors(config: Mapping[str, Any], tensorboard: bool) -> list[Problem]:

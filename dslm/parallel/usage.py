@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import importlib
 import re
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dslm.environment import World, available_memory
@@ -21,6 +22,8 @@ IMPORTED_LATE = "torch._dynamo"
 """What torch's optimizers import when the first is made: 70 MB that are not the model's."""
 OF_FLOAT8 = "torchao.float8.float8_linear"
 """What a model that computes in 8-bit floats imports when it is built: 20 MB likewise."""
+OF_COMPILING = "torch._inductor.compile_fx"
+"""What the first compilation imports: 60 MB likewise."""
 
 
 class MemoryUse:
@@ -29,9 +32,10 @@ class MemoryUse:
     Args:
         device: torch's name of this rank's device.
         float8: whether layers compute in 8-bit floats.
+        compiled: whether something is compiled.
     """
 
-    def __init__(self, device: str, *, float8: bool = False) -> None:
+    def __init__(self, device: str, *, float8: bool = False, compiled: bool = False) -> None:
         self.device = device
         if device.startswith("cuda"):
             import torch
@@ -40,11 +44,22 @@ class MemoryUse:
             torch.cuda.reset_peak_memory_stats(device)
             self.before = torch.cuda.memory_allocated(device)
             return
-        for name in (IMPORTED_LATE, OF_FLOAT8) if float8 else (IMPORTED_LATE,):
+        wanted = {IMPORTED_LATE: True, OF_FLOAT8: float8, OF_COMPILING: compiled}
+        for name in (name for name, is_wanted in wanted.items() if is_wanted):
             importlib.import_module(name)
-        with suppress(OSError):  # then the peak may be of before, when little was held
-            (PROCESS / "clear_refs").write_text(RESET_PEAK)
-        self.before = resident("VmRSS") - resident("RssFile")
+        self._begin_anew()
+        self.before = held()
+
+    @contextmanager
+    def left_out(self) -> Iterator[None]:
+        """What is held more after something was done inside is not counted, nor a peak before."""
+        if self.device.startswith("cuda"):
+            yield
+            return
+        before = held()
+        yield
+        self.before += held() - before
+        self._begin_anew()
 
     def peak(self) -> int:
         """Bytes held at most since then, above what was held then."""
@@ -53,6 +68,10 @@ class MemoryUse:
 
             return torch.cuda.max_memory_allocated(self.device) - self.before
         return resident("VmHWM") - resident("RssFile") - self.before
+
+    def _begin_anew(self) -> None:
+        with suppress(OSError):  # then the peak may be of before, when little was held
+            (PROCESS / "clear_refs").write_text(RESET_PEAK)
 
 
 def free_memory(world: World) -> float | None:
@@ -66,6 +85,11 @@ def free_memory(world: World) -> float | None:
         return float(torch.cuda.mem_get_info(world.local_rank)[0])
     available = available_memory()
     return None if available is None else available / world.local_size
+
+
+def held() -> int:
+    """Bytes that this process holds now."""
+    return resident("VmRSS") - resident("RssFile")
 
 
 def resident(name: str) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dslm.model.block import Block
 from dslm.model.stages import Stage
 from dslm.model.tensor_parallel import cut_among
 from dslm.model.transformer import Transformer
@@ -47,6 +48,8 @@ class ZeroEngine(Engine):
         pieces = nullcontext() if plan.zero_stage < 3 else in_pieces(config, groups, unit)
         with pieces, cut_among(groups.tensor_axis):
             model = Transformer(stages, drawn=False)
+        if plan.zero_stage == 3:
+            gather_by_block(model)
         engine, *_ = deepspeed.initialize(
             model=model,
             model_parameters=parameter_groups(weights_of(model), stages, config),
@@ -97,6 +100,26 @@ def weights_of(model: nn.Module) -> dict[str, nn.Parameter]:
     """The weights of a `Transformer` by their layout-free names."""
     named = model.named_parameters()
     return {name.removeprefix("layers."): parameter for name, parameter in named}
+
+
+def gather_by_block(model: nn.Module) -> None:
+    """Have ZeRO-3 gather the weights of a block together, around it and not within.
+
+    DeepSpeed knows that their gradients are there by the gradient of what enters the block.
+    """
+    from deepspeed.utils import set_z3_leaf_modules
+
+    for block in set_z3_leaf_modules(model, [Block], raise_if_not_found=False):
+        if any(weight.requires_grad for weight in block.parameters()):
+            block.register_forward_pre_hook(_with_gradient)
+
+
+def _with_gradient(_: nn.Module, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """The arguments of a block, of which the first has a gradient where anything has one."""
+    hidden, *others = given
+    if torch.is_grad_enabled() and not hidden.requires_grad:
+        hidden = hidden.detach().requires_grad_()
+    return (hidden, *others)
 
 
 def in_pieces(

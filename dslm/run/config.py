@@ -119,6 +119,9 @@ class RunConfig:
     sequence_parallel: Count = 1
     """Ranks that share each row, for long ones: each computes some of its tokens, and in attention
     some of the heads (DeepSpeed-Ulysses, Jacobs et al. 2023); it divides sequence and heads."""
+    compile: bool = False
+    """Whether blocks are compiled by torch, each by itself: the first step takes some minutes the
+    first time, later ones less; the losses are the same up to rounding."""
     log_interval: Count = 10
     """Steps between two lines of metrics."""
     layer_norms_interval: Count | None = None
@@ -164,6 +167,9 @@ def check_run(config: RunConfig) -> list[Problem]:
     problems += check_schedule(config.schedule, config.steps)
     problems += check_quantization(config.quantization, config.model.map_inputs)
     problems += [*_check_float8(config), *check_tuning(config.tuning, config.model)]
+    if config.compile and config.model.recurrent:
+        rule = "compiles blocks of attention, and these are recurrent"
+        problems.append(Problem("compile", True, rule, "leave it out"))
     if config.lora.rank and (scheme := config.quantization.scheme) != "none":
         rule = "rounds matrices, of which adapters would be added to the rounded ones alone"
         problems.append(Problem("quantization.scheme", scheme, rule, "leave out one of the two"))

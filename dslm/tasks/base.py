@@ -45,6 +45,7 @@ class Task(Objective):
         super().__init__(settings, context)
         self.window = WindowSpec(context.sequence)
         self.longest = context.sequence
+        self.varying = context.trimmed
         special = context.vocabulary.special
         self.padding = special.get("pad", special.get("eos", 0))
         self.extras = ("visibility",) if context.full else ()

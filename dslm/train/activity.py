@@ -1,6 +1,6 @@
 """What a rank is doing, when it last got on, and how long that may take.
 
-Phases: starting, restoring, training, measuring, saving, ending.
+Phases: starting, restoring, compiling, training, measuring, saving, ending.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ TIMES = 10.0
 WORDS = {
     "starting": "loading torch and laying the model out",
     "restoring": "loading weights",
+    "compiling": "compiling blocks",
     "measuring": "measuring the validation loss",
     "saving": "saving",
     "ending": "the ranks leave",
@@ -78,6 +79,8 @@ class Activity:
     def __init__(self, now: Heartbeat, stall_minutes: float | None) -> None:
         self.now, self.stall_minutes = now, stall_minutes
         self.slowest: float | None = None
+        self.compiling = 0.0
+        """Seconds of the slowest compilation: other ranks compile as long, while this one waits."""
         self.last = self.entered = time.monotonic()
         self._changing = threading.Lock()
 
@@ -111,6 +114,13 @@ class Activity:
             self.last = self.entered = time.monotonic()
 
     @contextmanager
+    def compiled(self) -> Iterator[None]:
+        """Something is compiled in between."""
+        with self.during("compiling"):
+            yield
+            self.compiling = max(self.compiling, self.silent)
+
+    @contextmanager
     def during(self, phase: str) -> Iterator[None]:
         """Something else is done in between; after an error its phase stays, to be reported."""
         before = self.now.phase
@@ -126,4 +136,5 @@ class Activity:
     @property
     def granted(self) -> float:
         """Seconds without progress after which the run counts as stalled."""
-        return granted(self.now.phase, self.slowest, self.stall_minutes)
+        slowest = None if self.slowest is None else max(self.slowest, self.compiling)
+        return granted(self.now.phase, slowest, self.stall_minutes)

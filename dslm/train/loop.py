@@ -7,7 +7,9 @@ loop's own state is those two integers.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +18,7 @@ from torch.profiler import record_function
 
 from dslm.model.counts import flops_per_token
 from dslm.objectives.batch import Batch
+from dslm.parallel.compilation import notice
 from dslm.parallel.engine import Engine
 from dslm.parallel.hardware import memory_gib, peak_flops
 from dslm.parallel.layer_norms import LayerNorms
@@ -83,6 +86,9 @@ class Loop:
         self.rewinds = Rewinds(job, checkpointer, logger)
         wanted = self.config.layer_norms_interval is not None
         self.norms = LayerNorms(engine, checkpointer.layers) if wanted else None
+        self.compiled = 0.0
+        if self.config.compile:
+            notice(self.compiling)
         self.validation = Validation(job, engine, device, logger, self.watch, watchdog)
         self.begin(Position(), {})
 
@@ -113,6 +119,7 @@ class Loop:
             self.position.skipped += self.watch.step(
                 self.position.step, self.position.samples, loss, wait=self.anything_due()
             )
+            self.report_compiled()
             self.prediction.step(self.logger)
             if self.watch.spike is not None:
                 self.rewind(self.watch.spike)
@@ -131,7 +138,22 @@ class Loop:
                 asked = self.engine.stop.ask()  # again: a save may take long
         with self.throughput.paused(), self.watchdog.during("saving"):
             self.checkpointer.finish(is_last=True)
+        self.report_compiled()
         return self.ending(reason, asked)
+
+    @contextmanager
+    def compiling(self) -> Iterator[None]:
+        """What is done inside says nothing of the run's speed and memory, and is no stall."""
+        began = time.monotonic()
+        with self.throughput.compiled(), self.prediction.compiled(), self.watchdog.compiled():
+            yield
+        self.compiled += time.monotonic() - began
+
+    def report_compiled(self) -> None:
+        """Say how long something was compiled since the last time, if it was."""
+        if self.compiled:
+            self.logger.message(f"compiling blocks: {self.compiled:.1f} s")
+        self.compiled = 0.0
 
     def ending(self, reason: str | None, asked: str | None) -> Ending:
         """How the run ended: by a reason of its own, or because it was asked to."""
@@ -232,9 +254,9 @@ class Loop:
         if math.isfinite(value) and (said := warning(self.config, self.position.step, value)):
             self.logger.message(said)
 
-    def flops_utilization(self, tokens_per_second: float) -> float | None:
-        """The share of the peak of all ranks that the run uses; `None` if the peak is not known."""
-        if self.peak is None:
+    def flops_utilization(self, tokens_per_second: float | None) -> float | None:
+        """The share of the peak of all ranks that the run uses; `None` if either is not known."""
+        if self.peak is None or tokens_per_second is None:
             return None
         per_token = flops_per_token(self.config.model, self.objective.scored_fraction)
         used = per_token * tokens_per_second / self.plan.world

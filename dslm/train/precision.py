@@ -34,6 +34,13 @@ def float8_lines(config: RunConfig, cpu: bool) -> Iterator[str]:
         yield "emulated on a CPU: rounded alike, and slower than bf16"
 
 
+def compile_lines(config: RunConfig) -> Iterator[str]:
+    """What is compiled and when, if anything is."""
+    if config.compile:
+        measured = " and the first measurement" if config.data.validation else ""
+        yield f"each block by itself, in the first step{measured}; torch keeps it for the next run"
+
+
 def sums_note(deepspeed: Mapping[str, Any], accumulation: int) -> Iterator[str]:
     """What to say where micro-batches are added up in bfloat16 beside float32 masters.
 

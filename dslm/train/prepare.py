@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from dslm.environment import World, extensions_folder, gpu_architectures
+from dslm.environment import World, cpp_compiler, extensions_folder, gpu_architectures
 from dslm.errors import Problem, Problems, UserError
 from dslm.model.check import check_model
 from dslm.model.float8 import Float8Config
@@ -24,7 +24,7 @@ from dslm.parallel.muon import check_matrices
 from dslm.parallel.optimizers import check_rates
 from dslm.parallel.partition import check_learning
 from dslm.parallel.plan import Plan
-from dslm.parallel.setup import check_builds, check_disk, check_float8, check_monitors
+from dslm.parallel.setup import check_builds, check_disk, check_float8, check_graphs, check_monitors
 from dslm.parallel.world import device
 from dslm.run.best import best
 from dslm.run.checkpoint import (
@@ -187,6 +187,8 @@ def prepare(
     wrong = check_builds(job.ops, extensions_folder(), "" if world.cpu else gpu_architectures())
     if job.float8:
         wrong += check_float8(device(world))
+    if config.compile:
+        wrong += check_graphs(world.cpu, cpp_compiler())
     if world.is_main:
         wrong += _check_disk(job)
     if wrong:

@@ -100,7 +100,7 @@ class RunLogger:
             *_accuracies(line),
             f"learning rate {line['learning_rate']:.2e}",
             f"norm {norm:.2f}" if norm is not None else "",
-            f"{human(line['tokens_per_second'] or 0)} tokens/s",
+            f"{human(speed)} tokens/s" if (speed := line["tokens_per_second"]) else "",
             f"MFU {100 * share:.0f} %" if share is not None else "",
             f"{counted(skipped, 'step')} skipped" if skipped else "",
         ]

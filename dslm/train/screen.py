@@ -18,7 +18,7 @@ from dslm.run.config import RunConfig
 from dslm.run.schedule import warmup_steps
 from dslm.train.learned import learned_lines, named_weights
 from dslm.train.model_line import model_line
-from dslm.train.precision import float8_lines, sums_note
+from dslm.train.precision import compile_lines, float8_lines, sums_note
 from dslm.train.prepare import Job
 from dslm.train.word_vectors.embedding import WordVectors
 
@@ -52,6 +52,7 @@ def first_screen(
         *([("vectors", _vectors(vectors))] if vectors else []),
         *(("quantize", how) for how in _quantized(config.quantization)),
         *(("float8", which) for which in float8_lines(config, world.cpu)),
+        *(("compile", line) for line in compile_lines(config)),
         *(("learns", line) for line in _learned(job)),
         ("layout", _layout(job, world)),
         ("batch", _batch(job)),

@@ -23,21 +23,34 @@ class Throughput:
         self.started = time.monotonic()
         self.made = 0
         self.pauses = 0.0
+        self.compiling = 0.0
+        """Seconds of compiling, and of the steps in which something was compiled."""
+        self._compiled = False
+        """Whether something was compiled in this step."""
+        self._timed = 0
+        """Steps in which nothing was."""
+        self._last_step = 0.0
         self._warmed_up = (0, 0.0)
         self._last_asked = (0, 0.0)
 
     def step(self) -> None:
-        """Count a step."""
+        """Count a step; one in which something was compiled tells nothing of the others."""
         self.made += 1
-        if self.made == WARM_UP:
-            self._warmed_up = (self.made, self._training_seconds())
+        now = self._training_seconds()
+        if self._compiled:  # by this rank, and then the others were waited for
+            self.compiling += now - self._last_step
+            self._compiled = False
+            return
+        self._timed, self._last_step = self._timed + 1, now
+        if self._timed == WARM_UP:
+            self._warmed_up = (self._timed, now)
 
-    def tokens_per_second(self) -> float:
-        """Tokens a second since the last call."""
+    def tokens_per_second(self) -> float | None:
+        """Tokens a second since the last call; `None` where no step since then tells."""
         steps, seconds = self._last_asked
-        self._last_asked = (self.made, self._training_seconds())
+        self._last_asked = (self._timed, self._training_seconds())
         elapsed = max(self._last_asked[1] - seconds, 1e-9)
-        return (self.made - steps) * self.tokens_per_step / elapsed
+        return (self._timed - steps) * self.tokens_per_step / elapsed or None
 
     def seconds(self) -> float:
         """Seconds since training began, everything included."""
@@ -46,20 +59,31 @@ class Throughput:
     def left(self) -> float | None:
         """Seconds to the end at the speed so far; `None` before it is known."""
         steps, seconds = self._warmed_up
-        if self.made <= steps or not steps:
+        if self._timed <= steps or not steps:
             return None
-        a_step = (self._training_seconds() - seconds) / (self.made - steps)
-        with_pauses = 1 + self.pauses / max(self.seconds() - self.pauses, 1e-9)
+        a_step = (self._training_seconds() - seconds) / (self._timed - steps)
+        with_pauses = 1 + self.pauses / max(self._training_seconds(), 1e-9)
         return (self.steps - self.made) * a_step * with_pauses
 
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Time inside does not count as training."""
+        began, compiled = self.seconds() - self.compiling, self._compiled
+        try:
+            yield
+        finally:
+            self.pauses += self.seconds() - self.compiling - began
+            self._compiled = compiled
+
+    @contextmanager
+    def compiled(self) -> Iterator[None]:
+        """Time inside counts neither as training nor as a pause: it does not come again."""
         began = time.monotonic()
         try:
             yield
         finally:
-            self.pauses += time.monotonic() - began
+            self.compiling += time.monotonic() - began
+            self._compiled = True
 
     def _training_seconds(self) -> float:
-        return self.seconds() - self.pauses
+        return self.seconds() - self.pauses - self.compiling

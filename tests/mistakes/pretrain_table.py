@@ -179,7 +179,7 @@ WORDS: list[Row] = [
     ("S model=gpt2 model.layers=3", "model = 'gpt2'", "write preset=gpt2_small"),
     ("P val_data=shards/validation", "val_data", "write data.validation=shards/validation"),
     ("P report_to=wandb", "report_to", "tensorboard=true"),
-    ("P compile=true", "compile", "leave it out"),
+    ("P torch_compile=true", "torch_compile", "write compile=true"),
     ("P device=cpu", "device", "DS_ACCELERATOR=cpu"),
     ("P num_gpus=2", "num_gpus", "deepspeed --num_gpus 2"),
     ("P gradient_checkpointing=true", "gradient_checkpointing", "write model.recompute=true"),

@@ -18,6 +18,7 @@ from dslm.parallel.setup import (
     check_disk,
     check_float8,
     check_gpu_float8,
+    check_graphs,
     check_monitors,
 )
 
@@ -168,3 +169,30 @@ def test_event_files_without_tensorboard_are_reported(monkeypatch: pytest.Monkey
         "tensorboard = True: needs tensorboard, which is not installed; "
         "pip install 'dslm[tensorboard]', or leave it out"
     )
+
+
+def test_blocks_are_compiled_where_there_is_what_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dslm.parallel.setup.shutil.which", lambda tool: tool)
+    assert check_graphs(True, "g++") == []
+    monkeypatch.setattr(
+        "dslm.parallel.setup.find_spec", lambda name: ModuleSpec(name, None, origin="there")
+    )
+    assert check_graphs(False, "g++") == []
+
+
+def test_what_is_missing_to_compile_blocks_is_reported(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr("dslm.parallel.setup.sysconfig.get_path", lambda _: str(tmp_path))
+    assert [str(problem) for problem in check_graphs(True, "clang++")] == [
+        "clang++: is not installed, but compile=true needs a C++ compiler; "
+        "install g++, or leave compile=true out",
+        f"{tmp_path}/Python.h: is missing, but compile=true needs the headers of Python; "
+        "install python3-dev, or leave compile=true out",
+    ]
+    monkeypatch.setattr("dslm.parallel.setup.find_spec", lambda _: None)
+    assert [str(problem) for problem in check_graphs(False, "g++")] == [
+        "compile = True: needs triton, which is not installed; "
+        "pip install triton, or leave compile=true out"
+    ]

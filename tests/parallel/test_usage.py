@@ -35,6 +35,25 @@ def test_the_peak_counts_what_was_given_back_since_the_measurement_began() -> No
     assert second < 20 * MIB, "a new measurement forgets the peak before it"
 
 
+COMPILING = """\
+import torch
+from dslm.parallel.usage import MemoryUse
+use = MemoryUse("cpu", compiled=True)
+kept = torch.ones(50 * 2**20 // 4)
+with use.left_out():
+    compiler = torch.ones(100 * 2**20 // 4)
+    peak = torch.ones(200 * 2**20 // 4)
+    del peak
+more = torch.ones(30 * 2**20 // 4)
+print(use.peak())
+"""
+
+
+def test_what_a_compiler_takes_is_not_counted() -> None:
+    printed = subprocess.check_output([sys.executable, "-c", COMPILING], text=True, timeout=120)
+    assert int(printed) == pytest.approx(80 * MIB, rel=0.1)
+
+
 def test_ranks_of_a_host_share_what_is_free() -> None:
     alone, shared = (free_memory(World(size=n, local_size=n, cpu=True)) for n in (1, 4))
     assert alone is not None

@@ -128,6 +128,10 @@ def test_log_interval_is_one_for_the_smallest_preset() -> None:
             "data.document_borders = True: is not possible with model.block = 'lstm', "
             "whose memory goes on; leave it out",
         ),
+        (
+            ["model.block=gru", "model.heads=null", "compile=true"],
+            "compile = True: compiles blocks of attention, and these are recurrent; leave it out",
+        ),
     ],
 )
 def test_settings_that_contradict_each_other_are_reported(words: list[str], line: str) -> None:

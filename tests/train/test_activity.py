@@ -44,6 +44,23 @@ def test_the_first_step_in_which_things_are_compiled_counts_not() -> None:
     assert run.now.samples == (16, 31)
 
 
+def test_a_rank_is_granted_as_long_as_another_may_compile(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("dslm.train.activity.time.monotonic", lambda: now[0])
+    run = activity()
+    run.enter("training")
+    run.step(1, 0, 16)
+    with run.compiled():
+        assert run.now.phase == "compiling"
+        assert run.granted == OTHERWISE
+        now[0] += 90
+    assert run.now.phase == "training"
+    run.beat()
+    run.step(2, 16, 16)
+    with run.during("measuring"):
+        assert run.granted == TIMES * 90
+
+
 def test_what_is_done_in_between_is_remembered_when_it_fails() -> None:
     run = activity()
     run.enter("training")
@@ -56,7 +73,7 @@ def test_what_is_done_in_between_is_remembered_when_it_fails() -> None:
 
 
 @pytest.mark.parametrize(
-    "phase", ["starting", "restoring", "training", "measuring", "saving", "ending"]
+    "phase", ["starting", "restoring", "compiling", "training", "measuring", "saving", "ending"]
 )
 def test_what_a_rank_does_is_said_in_words(phase: str) -> None:
     now = Heartbeat(0, Process.this(), phase=phase, step=1234)

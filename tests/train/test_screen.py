@@ -315,6 +315,16 @@ def test_bytes_a_parameter_are_shown_and_what_divides_them(make_job: Any) -> Non
     assert screen(job)["bytes"] == ("8 a parameter: weights 4, gradients 4, master 0, moments 0")
 
 
+def test_what_is_compiled_is_said(make_job: Any) -> None:
+    def lines(*words: str) -> list[str]:
+        return [line[9:] for line in first_screen(make_job(*words), TWO, 0) if "compile" in line]
+
+    assert lines() == []
+    assert lines("compile=true") == [
+        "each block by itself, in the first step; torch keeps it for the next run"
+    ]
+
+
 def test_what_is_computed_in_float8_and_what_falls_back_is_shown(make_job: Any) -> None:
     job = make_job("precision=fp8", "float8.narrowest=32", "model.key_value_heads=1")
     lines = [line[9:] for line in first_screen(job, TWO, 0) if line.startswith("float8")]

@@ -74,3 +74,48 @@ def test_nothing_is_left_at_the_end(clock: list[float]) -> None:
         clock[0] += 1
         throughput.step()
     assert throughput.left() == 0
+
+
+def test_what_is_compiled_in_the_first_step_is_no_part_of_any_figure(clock: list[float]) -> None:
+    throughput = Throughput(100, 10)
+    clock[0] += 1
+    with throughput.compiled():
+        clock[0] += 300
+    clock[0] += 50  # for ranks that compile longer
+    throughput.step()
+    assert throughput.tokens_per_second() is None
+    for _ in range(20):
+        clock[0] += 2
+        throughput.step()
+    assert throughput.tokens_per_second() == pytest.approx(10 / 2)
+    assert throughput.left() == pytest.approx(79 * 2)
+    assert throughput.seconds() == pytest.approx(391)
+
+
+def test_what_is_compiled_in_a_pause_spoils_no_step(clock: list[float]) -> None:
+    throughput = Throughput(100, 10)
+    for _ in range(20):
+        clock[0] += 1
+        throughput.step()
+    with throughput.paused():
+        clock[0] += 2
+        with throughput.compiled():
+            clock[0] += 500
+        clock[0] += 3
+    clock[0] += 1
+    throughput.step()
+    assert throughput.tokens_per_second() == pytest.approx(10)
+    assert throughput.left() == pytest.approx(79 * (1 + 5 / 21))
+
+
+def test_a_later_step_in_which_something_is_compiled_is_left_out(clock: list[float]) -> None:
+    throughput = Throughput(100, 10)
+    for step in range(20):
+        clock[0] += 1
+        if step == 10:
+            with throughput.compiled():
+                clock[0] += 70
+            clock[0] += 9
+        throughput.step()
+    assert throughput.tokens_per_second() == pytest.approx(10)
+    assert throughput.left() == pytest.approx(80)

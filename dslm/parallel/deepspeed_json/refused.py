@@ -91,7 +91,10 @@ REFUSED: dict[str, Refusal] = {
         "has no effect: dslm does not call DeepSpeed's checkpointing of activations",
         "delete it and give model.recompute=true on the command line",
     ),
-    "compile": Refusal("has no effect: dslm never calls DeepSpeed's engine.compile()"),
+    "compile": Refusal(
+        "has no effect: dslm never calls DeepSpeed's engine.compile()",
+        "delete it and give compile=true on the command line",
+    ),
     **{
         f"pipeline.{name}": Refusal("dslm sends what stages exchange whole")
         for name in ("pipe_partitioned", "grad_partitioned")

@@ -391,7 +391,7 @@ CONTRADICTIONS = [
         "delete it",
     ),
     ({"gradient_allreduce_op": "sum"}, "gradient_allreduce_op", "number of ranks", '"mean"'),
-    ({"compile__deepcompile": True}, "compile", "has no effect", "delete it"),
+    ({"compile__deepcompile": True}, "compile", "has no effect", "compile=true"),
     (
         {"activation_checkpointing__cpu_checkpointing": True},
         "activation_checkpointing",
