@@ -24,6 +24,7 @@ from torch.nn import functional as F
 
 from dslm.model.config import ModelConfig
 from dslm.model.initial import Normal, begin
+from dslm.model.tensor_parallel import Piece, enter, leave, mark_piece, tensor_axis
 
 
 class Router(nn.Module):
@@ -85,10 +86,14 @@ class Experts(nn.Module):
         super().__init__()
         self.config, self.activation = config, activation
         inner, residual = config.inner_width, config.initialization / math.sqrt(2 * config.layers)
-        widened = inner * (2 if config.gated else 1)
+        parts = (inner,) * (2 if config.gated else 1)
+        self.axis = tensor_axis()  # whose ranks have a part of the inner units of every expert
+        count, width, ranks = config.experts, config.width, self.axis.size
         self.router = Router(config)
-        self.enter = ExpertLinear(config.experts, config.width, widened, config.initialization)
-        self.leave = ExpertLinear(config.experts, inner, config.width, residual)
+        self.enter = ExpertLinear(count, width, sum(parts) // ranks, config.initialization)
+        self.leave = ExpertLinear(count, inner // ranks, width, residual)
+        mark_piece(self.enter.weight, Piece((count, sum(parts), width), 1, parts, self.axis))
+        mark_piece(self.leave.weight, Piece((count, width, inner), 2, (inner,), self.axis))
 
     def forward(self, hidden: Tensor, is_text: Tensor | None = None) -> Tensor:
         """Map [B, S, D] to [B, S, D], each token by the experts that are chosen for it.
@@ -104,8 +109,9 @@ class Experts(nn.Module):
         if self.config.experts_normalized:
             shares = shares / shares.sum(-1, keepdim=True)
         hits = chosen[..., None] == torch.arange(self.config.experts, device=hidden.device)
-        made = self._computed(hidden, chosen, hits.sum((0, 1, 2)))
-        mixed = (made * shares.to(made.dtype)[..., None]).sum(2)
+        made = self._computed(enter(hidden, self.axis), chosen, hits.sum((0, 1, 2)))
+        weights = enter(shares, self.axis).to(made.dtype)
+        mixed = leave((made * weights[..., None]).sum(2), self.axis)
         if not torch.is_grad_enabled() or not self.training:
             return mixed
         return self._with_losses(mixed, scores, probabilities, hits.sum(2), is_text)

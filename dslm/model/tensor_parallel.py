@@ -65,16 +65,19 @@ class Piece:
     shape: tuple[int, ...]
     """Of the whole weight."""
     dim: int
-    """Along which it is cut: 0, or 1 of a matrix."""
+    """Along which it is cut."""
     parts: tuple[int, ...]
     """How long what lies there side by side is: each is cut evenly, as queries, keys and values."""
     axis: TensorAxis
 
     def own(self, whole: Tensor) -> Tensor:
-        """The rank's piece of the weight, or of some whole rows if it is cut along 1."""
-        parts = torch.split(whole, [*self.parts], self.dim)
-        cut = (part.chunk(self.axis.size, self.dim)[self.axis.rank] for part in parts)
-        return torch.cat([*cut], self.dim)
+        """The rank's piece of the whole weight."""
+        return self._cut(whole, self.dim)
+
+    def _cut(self, whole: Tensor, dim: int) -> Tensor:
+        parts = torch.split(whole, [*self.parts], dim)
+        cut = (part.chunk(self.axis.size, dim)[self.axis.rank] for part in parts)
+        return torch.cat([*cut], dim)
 
     def whole(self, own: Tensor) -> Tensor:
         """The whole weight, of the pieces of all ranks; all must call it."""
@@ -94,25 +97,25 @@ class Piece:
             stop: the place behind the last one wanted.
         """
         found = [torch.empty(0)]
-        if self.dim == 0:
+        if self.dim < len(self.shape) - 1 or len(self.shape) == 1:
             for first, count, before in self._runs():
                 begin, end = max(start - before, 0), min(stop - before, count)
                 if begin < end:
                     found.append(read(first + begin, first + end))
             return torch.cat(found)
-        length = self.shape[1]
+        length = self.shape[-1]
         width = length // self.axis.size
         rows, step = range(start // width, -(-stop // width)), max(1, AT_ONCE // length)
         for row in rows[::step]:
             some = read(row * length, min(row + step, rows.stop) * length).view(-1, length)
-            found.append(self.own(some).flatten())
+            found.append(self._cut(some, 1).flatten())
         before = rows.start * width
         return torch.cat(found)[start - before : stop - before]
 
     def _runs(self) -> Iterator[tuple[int, int, int]]:
         """Where the piece lies in the whole weight, flattened: first, count and those before."""
-        row, offset, before = prod(self.shape[1:]), 0, 0
-        for part in self.parts:
+        row, offset, before = prod(self.shape[self.dim + 1 :]), 0, 0
+        for part in self.parts * prod(self.shape[: self.dim]):
             count = part // self.axis.size * row
             yield offset + self.axis.rank * count, count, before
             offset, before = offset + part * row, before + count
@@ -124,7 +127,7 @@ def piece_of(weight: Tensor) -> Piece | None:
     return found
 
 
-def _mark(weight: Tensor, piece: Piece) -> None:
+def mark_piece(weight: Tensor, piece: Piece) -> None:
     """Remember which part a weight is, for those who fill and gather it, and for DeepSpeed."""
     if piece.axis.size > 1:
         weight.piece = piece  # type: ignore[attr-defined]
@@ -146,9 +149,9 @@ class ColumnLinear(Linear):
         self.widths = [part // self.axis.size for part in parts]
         """Outputs of each part on this rank."""
         super().__init__(inputs, sum(self.widths), bias, deviation)
-        _mark(self.weight, Piece((sum(parts), inputs), 0, tuple(parts), self.axis))
+        mark_piece(self.weight, Piece((sum(parts), inputs), 0, tuple(parts), self.axis))
         if bias:
-            _mark(self.bias, Piece((sum(parts),), 0, tuple(parts), self.axis))
+            mark_piece(self.bias, Piece((sum(parts),), 0, tuple(parts), self.axis))
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map […, in] to […, this rank's part of out]."""
@@ -161,7 +164,7 @@ class RowLinear(Linear):
     def __init__(self, inputs: int, outputs: int, bias: bool, deviation: float) -> None:
         self.axis = tensor_axis()
         super().__init__(inputs // self.axis.size, outputs, bias, deviation)
-        _mark(self.weight, Piece((outputs, inputs), 1, (inputs,), self.axis))
+        mark_piece(self.weight, Piece((outputs, inputs), 1, (inputs,), self.axis))
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map […, this rank's part of in] to […, out]."""

@@ -28,7 +28,6 @@ def check_tensor_parallel(config: RunConfig) -> Iterator[Problem]:
         return
     whole = {
         "model.block": model.block if model.recurrent else None,
-        "model.experts": model.experts or None,
         "precision": "fp8" if config.precision == "fp8" else None,
         "quantization.scheme": None
         if config.quantization.scheme == "none"

@@ -33,19 +33,13 @@ def counts(module: torch.nn.Module) -> int:
     return sum(weight.numel() for weight in module.parameters())
 
 
-@given(data=some.data(), size=some.integers(1, 4), dim=some.integers(0, 1))
-def test_a_piece_is_read_place_by_place_as_it_is_cut(
-    data: some.DataObject, size: int, dim: int
-) -> None:
+@given(data=some.data(), size=some.integers(1, 4))
+def test_a_piece_is_read_place_by_place_as_it_is_cut(data: some.DataObject, size: int) -> None:
     """Any range of a piece, flattened, is what it would be of the whole weight at once."""
     small = some.integers(1, 4)
-    parts = (
-        tuple(size * n for n in data.draw(some.lists(small, min_size=1, max_size=3)))
-        if dim == 0
-        else (size * data.draw(small),)
-    )
-    other = data.draw(some.lists(small, max_size=1)) if dim == 0 else [data.draw(small)]
-    shape = (sum(parts), *other) if dim == 0 else (*other, sum(parts))
+    parts = tuple(size * n for n in data.draw(some.lists(small, min_size=1, max_size=3)))
+    before, behind = (data.draw(some.lists(small, max_size=2)) for _ in range(2))
+    shape, dim = (*before, sum(parts), *behind), len(before)
     whole = torch.arange(prod(shape)).float().view(shape)
     pieces = [Piece(shape, dim, parts, TensorAxis(size, rank)) for rank in range(size)]
     for piece in pieces:
@@ -74,11 +68,12 @@ def test_a_row_cut_is_read_some_rows_at_a_time() -> None:
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("activation", ["gelu", "swiglu"])
 def test_what_a_rank_holds_of_a_block_is_counted(size: int, bias: bool, activation: str) -> None:
-    config = replace(CONFIG, bias=bias, activation=activation, encoder_layers=1)
-    with torch.device("meta"), cut_among(TensorAxis(size)):
-        block = Block(config)
-    share = config.shared(size)
-    assert counts(block) == block_count(share) + cross_count(share)
+    shape = replace(CONFIG, bias=bias, activation=activation)
+    for config in (replace(shape, encoder_layers=1), replace(shape, experts=4)):
+        with torch.device("meta"), cut_among(TensorAxis(size)):
+            block = Block(config)
+        share = config.shared(size)
+        assert counts(block) == block_count(share) + cross_count(share)
 
 
 def test_only_matrices_and_the_biases_of_outputs_are_cut() -> None:

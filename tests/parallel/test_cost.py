@@ -12,7 +12,7 @@ from dslm.model.counts import flops_per_token, parameter_count
 from dslm.parallel.cost import ATTAINED, exchanged_numbers, pipeline, sent, step_time
 from dslm.parallel.devices import Cluster, read_gpus
 from dslm.parallel.layouts import fits
-from dslm.parallel.memory import Memory
+from dslm.parallel.memory import Memory, estimate
 from dslm.parallel.plan import Plan
 
 MODEL = ModelConfig(layers=24, heads=16, width=2048, sequence=1024, vocabulary=50_000)
@@ -133,3 +133,28 @@ def test_what_is_offloaded_needs_main_memory() -> None:
     assert fits(memory, EIGHT, available=250e9)
     assert not fits(memory, EIGHT, available=200e9)
     assert not fits(replace(memory, activations=80e9), EIGHT)
+
+
+def test_ranks_that_share_layers_wait_for_sums_of_hidden_vectors() -> None:
+    shared = replace(plan(zero=1), tensor_parallel=4)
+    *_, sums = sent(MODEL, shared, BF16, EIGHT)
+    hidden = 4 * 1024 * 2048 * 2  # bytes of a micro-batch
+    assert sums.exposed
+    assert sums.bytes == pytest.approx(2 * 3 / 4 * hidden * 4 * 24 * 4)
+    assert amounts(shared)["all-gather"] < amounts(plan(zero=1))["all-gather"] / 2
+    recomputed = sent(replace(MODEL, recompute=True), shared, BF16, EIGHT)[-1]
+    assert recomputed.bytes == pytest.approx(sums.bytes * 6 / 4)
+    time = step_time(MODEL, shared, BF16, EIGHT)
+    assert time is not None
+    assert time.exposed >= sums.seconds > 0
+
+
+def test_what_ranks_share_is_divided_and_the_head_is_not() -> None:
+    alone, shared = (
+        estimate(MODEL, replace(plan(world=ranks, zero=0), tensor_parallel=ranks), BF16)
+        for ranks in (1, 4)
+    )
+    table = MODEL.size * MODEL.width
+    blocks = 2 * (COUNT - table)
+    assert alone.weights - shared.weights == pytest.approx(3 / 4 * blocks, rel=0.01)
+    assert shared.activations < alone.activations

@@ -12,23 +12,31 @@ pytestmark = pytest.mark.ranks
 
 STEPS = 20
 LAYOUTS = {
-    "ZeRO-0": (0, 1),
-    "ZeRO-1": (1, 1),
-    "ZeRO-2": (2, 1),
-    "ZeRO-3": (3, 1),
-    "pipeline": (1, 2),
+    "ZeRO-0": (0, 1, 1),
+    "ZeRO-1": (1, 1, 1),
+    "ZeRO-2": (2, 1, 1),
+    "ZeRO-3": (3, 1, 1),
+    "pipeline": (1, 2, 1),
+    "tensor": (2, 1, 2),
 }
-"""ZeRO stage and pipeline stages, on two ranks."""
+"""ZeRO stage, pipeline stages and ranks that share each layer, on two ranks."""
 SHAPE = ["model.width=32", "model.experts=4", "model.router_balance_loss=1"]
 """The losses of the routers weigh so much that what is wrong with them shows in all others."""
 MEASURED = "loss", "router_balance_loss", "router_z_loss", "largest_expert_share"
 
 
 def train(
-    folder: Path, words: list[str], ranks: int, stage: int = 0, pipeline: int = 1, **changes: object
+    folder: Path,
+    words: list[str],
+    ranks: int,
+    stage: int = 0,
+    pipeline: int = 1,
+    tensor: int = 1,
+    **changes: object,
 ) -> Ended:
     words = [word for word in words if not word.startswith("model.width=")]
-    words += [*SHAPE, f"steps={STEPS}", "log_interval=1", f"pipeline_stages={pipeline}"]
+    words += [*SHAPE, f"steps={STEPS}", "log_interval=1"]
+    words += [f"pipeline_stages={pipeline}", f"tensor_parallel={tensor}"]
     ended = launch(folder, words, deepspeed(stage, **changes), ranks)
     assert ended.code == 0, ended.messages
     return ended
