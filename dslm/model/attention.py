@@ -92,7 +92,8 @@ class Attention(nn.Module):
         self.config = config
         parts = [config.query_width, config.group_width, config.group_width]
         self.project = ColumnLinear(config.width, parts, config.bias, config.initialization)
-        self.stacked = {"project.weight": tuple(self.project.widths)}
+        self.widths, self.axis = self.project.widths, self.project.axis
+        self.stacked = {"project.weight": tuple(self.widths)}
         residual = config.initialization / math.sqrt(2 * config.layers)
         self.output = RowLinear(config.query_width, config.width, config.bias, residual)
         self.dropout = Dropout(config.dropout, Site.ATTENTION)
@@ -125,16 +126,10 @@ class Attention(nn.Module):
             [B, M, D]; where ranks share rows, a part of the M, see `dslm.model.sequence`.
         """
         part = self.sequence_part
-        queries, keys, values = (
-            part.view(*part.shape[:2], -1, self.config.key_width).transpose(1, 2)
-            for part in torch.split(self.project(hidden), self.project.widths, dim=-1)
-        )  # [B, H, S, E], [B, K, S, E] twice
-        if self.config.positions == "rotary":
-            cosines, sines = self._turns(hidden, position_ids)
-            queries, keys = rotate(queries, cosines, sines), rotate(keys, cosines, sines)
-        first = self.project.axis.rank * queries.shape[1]
+        queries, keys, values = self._projected(hidden, position_ids)
+        first = self.axis.rank * queries.shape[1]
         if relative is not None:
-            relative = own_columns(relative, self.project.axis)
+            relative = own_columns(relative, self.axis)
         if part is not None:
             queries, keys, values = part.heads(queries, keys, values)
             first += first_of(part, queries.shape[1])
@@ -161,6 +156,19 @@ class Attention(nn.Module):
         )
         mixed = mixed if part is None else part.tokens(mixed)
         return self.output(mixed.transpose(1, 2).flatten(2))
+
+    def _projected(
+        self, hidden: Tensor, position_ids: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries [B, H, S, E], keys and values [B, K, S, E] of hidden vectors [B, S, D]."""
+        queries, keys, values = (
+            part.view(*part.shape[:2], -1, self.config.key_width).transpose(1, 2)
+            for part in torch.split(self.project(hidden), self.widths, dim=-1)
+        )
+        if self.config.positions == "rotary":
+            cosines, sines = self._turns(hidden, position_ids)
+            queries, keys = rotate(queries, cosines, sines), rotate(keys, cosines, sines)
+        return queries, keys, values
 
     def _turns(self, hidden: Tensor, position_ids: Tensor | None) -> tuple[Tensor, Tensor]:
         """Cosines and sines of the positions of hidden vectors [B, S, D], for `rotate`."""

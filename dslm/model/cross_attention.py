@@ -47,7 +47,7 @@ class CrossAttention(nn.Module):
         width, queries, groups = config.width, config.query_width, config.group_width
         self.ask = ColumnLinear(width, [queries], config.bias, config.initialization)
         self.remember = ColumnLinear(width, [groups] * 2, config.bias, config.initialization)
-        self.stacked = {"remember.weight": tuple(self.remember.widths)}
+        self.axis, self.stacked = self.ask.axis, {"remember.weight": tuple(self.remember.widths)}
         residual = config.initialization / math.sqrt(2 * config.layers)
         self.output = RowLinear(queries, width, config.bias, residual)
         self.dropout = Dropout(config.dropout, Site.CROSS_ATTENTION)
@@ -65,7 +65,7 @@ class CrossAttention(nn.Module):
         """
         part = self.sequence_part
         queries = self._heads(self.ask(hidden))
-        first = self.ask.axis.rank * queries.shape[1]
+        first = self.axis.rank * queries.shape[1]
         if part is not None:
             (queries,) = part.heads(queries)
             first += first_of(part, queries.shape[1])

@@ -45,7 +45,7 @@ def compile_blocks(
     if next(model.parameters()).device.type == "cpu":  # for which a graph has a file or two
         torch._inductor.config.compile_threads = 1  # no processes beside each rank
     for table in (rotary, distance_kinds):
-        torch._dynamo.assume_constant_result(table)
+        torch._dynamo.assume_constant_result(table)  # type: ignore[no-untyped-call]
     for block in (module for module in model.modules() if isinstance(module, Block)):
         # Its forward alone, not the call: DeepSpeed's hooks are around that.
         plain = block.forward

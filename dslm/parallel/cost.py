@@ -102,9 +102,7 @@ def sent(model: ModelConfig, plan: Plan, config: Mapping[str, Any], cluster: Clu
         times = rounds * (1 if weights <= live else 2)  # once more in the backward pass
         ring.append(("all-gather", "weights in use", share * size * weights * times))
     found = [
-        Sent(
-            kind, what, amount, _rate(cluster, copies, tensor), _apart(cluster, copies, tensor)
-        )
+        Sent(kind, what, amount, _rate(cluster, copies, tensor), _apart(cluster, copies, tensor))
         for kind, what, amount in ring
         if amount
     ]
@@ -140,6 +138,8 @@ def exchanged_numbers(model: ModelConfig, ranks: int) -> float:
     groups = model.group_width * (ranks // gcd(ranks, model.query_groups))
     passes = 3 if model.recompute else 2
     return passes * (2 * model.query_width + 2 * groups) * (ranks - 1) / ranks
+
+
 def _sums(model: ModelConfig, stages: int) -> int:
     """Sums of hidden vectors over the ranks that share a layer, of the stage with the most.
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from dslm.errors import Problem
-
-if TYPE_CHECKING:
-    from dslm.run.config import RunConfig
+from dslm.run.config import RunConfig
 
 KEY = "sequence_parallel"
 

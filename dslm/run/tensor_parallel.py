@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from dslm.errors import Problem
-
-if TYPE_CHECKING:
-    from dslm.run.config import RunConfig
+from dslm.run.config import RunConfig
 
 KEY = "tensor_parallel"
 
@@ -40,7 +37,8 @@ def check_tensor_parallel(config: RunConfig) -> Iterator[Problem]:
             yield Problem(key, value, rule, f"leave out one of the two, or give {KEY}=1")
     parts = {"model.heads": model.heads or 1, "model.feed_forward": model.inner_width}
     if (ranks := config.sequence_parallel) > 1 and not parts["model.heads"] % ranks:
-        parts = {f"model.heads / {ranks} sequence ranks": parts.pop("model.heads") // ranks, **parts}
+        own = parts.pop("model.heads") // ranks
+        parts = {f"model.heads / {ranks} sequence ranks": own, **parts}
     if model.key_value_heads is not None:
         parts["model.key_value_heads"] = model.key_value_heads
     wrong = [f"{key} = {number}" for key, number in parts.items() if number % size]

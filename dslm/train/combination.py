@@ -23,10 +23,11 @@ from dslm.run.config import RunConfig
 from dslm.run.init_from import open_source_run
 from dslm.tasks.registry import make_objective
 from dslm.tokenizers.vocabulary import Vocabulary
+from dslm.train.check import check_settings
 from dslm.train.data import objective_of, open_sources
 from dslm.train.file_kinds import read_settings
 from dslm.train.plan import load_deepspeed, plan_of
-from dslm.train.prepare import check_settings, fitted, forward_pass
+from dslm.train.prepare import fitted, forward_pass
 from dslm.train.word_vectors.embedding import check_word_vectors
 from dslm.train.words import sorted_words
 

@@ -14,14 +14,11 @@ from typing import Any
 
 from dslm.environment import World, cpp_compiler, extensions_folder, gpu_architectures
 from dslm.errors import Problem, Problems, UserError
-from dslm.model.check import check_model
 from dslm.model.float8 import Float8Config
 from dslm.objectives.base import Objective
-from dslm.parallel.activations import Forward, check_kept
+from dslm.parallel.activations import Forward
 from dslm.parallel.deepspeed_json import check as ds_check
-from dslm.parallel.deepspeed_json.optimizer import all_moments, moments, named
-from dslm.parallel.muon import check_matrices
-from dslm.parallel.optimizers import check_rates
+from dslm.parallel.deepspeed_json.optimizer import all_moments, moments
 from dslm.parallel.partition import check_learning
 from dslm.parallel.plan import Plan
 from dslm.parallel.setup import check_builds, check_disk, check_float8, check_graphs, check_monitors
@@ -36,13 +33,13 @@ from dslm.run.checkpoint import (
     verify_sizes,
 )
 from dslm.run.checkpoint_tensors import stored_moments
-from dslm.run.config import RunConfig, check_run
+from dslm.run.config import RunConfig
 from dslm.run.folder import RunFolder, check_folder
 from dslm.run.init_from import SourceRun, check_init_from, open_source_run
 from dslm.sampling.order import Phase
 from dslm.sampling.stream import Stream
 from dslm.train.adapted import check_adapted
-from dslm.train.boards import check_boards
+from dslm.train.check import check_settings
 from dslm.train.data import (
     Sources,
     check_sources_fit,
@@ -205,20 +202,6 @@ def _check_disk(job: Job) -> list[Problem]:
     existing = sum(total_bytes(found[step]) for step in there)
     where, stay = job.folder.path.absolute(), config.keep + with_best
     return check_disk(where, job.checkpoint_bytes, stay, existing)
-
-
-def check_settings(config: RunConfig, deepspeed: dict[str, Any] | None) -> list[Problem]:
-    """What contradicts itself in settings that name no data.
-
-    Args:
-        config: the settings.
-        deepspeed: DeepSpeed's JSON, if it is right.
-    """
-    problems = [*check_run(config), *check_model(config.model), *check_boards(config)]
-    if deepspeed:
-        problems += check_matrices(named(deepspeed["optimizer"]["type"]), config.model)
-        problems += [*check_rates(deepspeed, config.tuning), *check_kept(config.model, deepspeed)]
-    return problems
 
 
 def fitted(

@@ -113,9 +113,15 @@ def _train(record: RunRecord, step: int, messages: UserStream, watchdog: Watchdo
     extras = (*job.objective.extras, *([DROPOUT_KEYS] if job.config.model.dropout else []))
     layers = stages(job.config.model, job.config.seed, extras, job.config.tuning)
     prediction = Prediction(job, world)
-    how = {"float8": job.float8, "compiled": job.config.compile}
-    rounding = job.config.quantization
-    engine = create(layers, job.plan, job.deepspeed, job.objective, rounding, **how)
+    engine = create(
+        layers,
+        job.plan,
+        job.deepspeed,
+        job.objective,
+        job.config.quantization,
+        job.float8,
+        compiled=job.config.compile,
+    )
     limit_waits(longest(job.config.stall_minutes))
     watchdog.enter("restoring")
     REQUESTS.renew()

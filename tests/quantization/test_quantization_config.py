@@ -14,7 +14,7 @@ WORDS = ["tiny", "data.train=shards", "run=run"]
 
 
 def problems(*words: str) -> str:
-    from dslm.run.config import check_run
+    from dslm.run.check import check_run
 
     return "\n".join(map(str, check_run(settings([*WORDS, *words], None))))
 

@@ -9,7 +9,8 @@ import pytest
 
 from dslm.config.help import keys
 from dslm.config.parse import parse
-from dslm.run.config import RunConfig, check_run
+from dslm.run.check import check_run
+from dslm.run.config import RunConfig
 from dslm.run.presets import PRESETS
 from dslm.run.settings import settings
 

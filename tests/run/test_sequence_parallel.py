@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from dslm.config.parse import parse
-from dslm.run.config import RunConfig, check_run
+from dslm.run.check import check_run
+from dslm.run.config import RunConfig
 
 MODEL = {"layers": 2, "heads": 6, "width": 36, "sequence": 24}
 

@@ -9,7 +9,8 @@ import pytest
 from dslm.errors import Problem
 from dslm.model.tuning import Tuning
 from dslm.parallel.optimizers import check_rates
-from dslm.run.config import RunConfig, check_run
+from dslm.run.check import check_run
+from dslm.run.config import RunConfig
 from dslm.run.settings import settings
 from dslm.train.learned import learned_lines
 

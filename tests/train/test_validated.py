@@ -10,7 +10,8 @@ import pytest
 
 from dslm.config.parse import parse
 from dslm.preprocess.train_tokenizer import TokenizerConfig, train_tokenizer
-from dslm.run.config import RunConfig, check_run
+from dslm.run.check import check_run
+from dslm.run.config import RunConfig
 from dslm.run.settings import settings
 from dslm.tasks.coder import Coder
 from dslm.tasks.example_set import Labelling, example_set

@@ -19,7 +19,7 @@ from dslm.environment import World
 from dslm.errors import DataError, UserError
 from dslm.model.embedding import embedding_deviation
 from dslm.model.stages import stages
-from dslm.run.config import check_run
+from dslm.run.check import check_run
 from dslm.sampling.packed import PackedRows
 from dslm.sampling.stream import Stream, WindowSpec
 from dslm.sampling.windows import Windows
