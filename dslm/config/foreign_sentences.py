@@ -78,10 +78,6 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "is said to the launcher",
         "write it before the script: deepspeed --num_gpus 2 launch/pretrain.py …",
     ),
-    "expert_parallel_size": (
-        "dslm has data, tensor and sequence parallelism, ZeRO and pipelines",
-        "leave it out, or write pipeline_stages=…",
-    ),
     "flash_attention use_flash_attn flash_attn attn_implementation use_flash_attention flash "
     "use_flash_attention_2": (
         "torch chooses the fastest attention that there is",

@@ -35,6 +35,7 @@ SAME_MEANING = {
     "tp_size tensor_parallel_degree autotp_size",
     "sequence_parallel": "sequence_parallel_size context_parallel_size context_parallel cp "
     "context_parallel_degree sp_size ulysses_sequence_parallel_size ulysses_degree",
+    "expert_parallel": "expert_parallel_size expert_model_parallel_size ep_size autoep_size ep",
     "model.layers": "n_layer n_layers num_layers num_hidden_layers depth n_blocks num_blocks "
     "encoder_layers",
     "model.heads": "n_head n_heads num_heads num_attention_heads nhead attention_heads",

@@ -17,6 +17,11 @@ def active_count(config: ModelConfig) -> int:
     return parameter_count(config) - idle_count(config) * config.blocks
 
 
+def expert_count(config: ModelConfig) -> int:
+    """Number of weights of all experts of one block, without their router."""
+    return config.experts * _feed_forward_count(config) if config.experts else 0
+
+
 def idle_count(config: ModelConfig) -> int:
     """Number of weights of the experts of one block that a token does not choose."""
     if not config.experts:

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dslm.model.config import ModelConfig
+from dslm.model.expert_parallel import expert_axis, inverse
 from dslm.model.initial import Normal, begin
 from dslm.model.tensor_parallel import Piece, enter, leave, mark_piece, tensor_axis
 
@@ -44,14 +45,21 @@ class Router(nn.Module):
 
 
 class ExpertLinear(nn.Module):
-    """A linear map of each expert, without biases, all in one weight [experts, out, in]."""
+    """A linear map of each expert, without biases, all in one weight [experts, out, in].
+
+    Of experts that several ranks share, a rank's weight has those of its own.
+    """
 
     __call__: Callable[..., Tensor]
 
     def __init__(self, experts: int, inputs: int, outputs: int, deviation: float) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(experts, outputs, inputs))
+        among = expert_axis()
+        self.weight = nn.Parameter(torch.empty(experts // among.size, outputs, inputs))
         begin(self.weight, Normal(deviation))
+        if among.size > 1:
+            piece = Piece((experts, outputs, inputs), 0, (experts,), among)
+            self.weight.piece = piece  # type: ignore[attr-defined]
 
     def forward(self, inputs: Tensor, ends: Tensor) -> Tensor:
         """Map [N, in] to [N, out].
@@ -84,7 +92,7 @@ class Experts(nn.Module):
 
     def __init__(self, config: ModelConfig, activation: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
-        self.config, self.activation = config, activation
+        self.config, self.activation, self.among = config, activation, expert_axis()
         inner, residual = config.inner_width, config.initialization / math.sqrt(2 * config.layers)
         parts = (inner,) * (2 if config.gated else 1)
         self.axis = tensor_axis()  # whose ranks have a part of the inner units of every expert
@@ -125,16 +133,20 @@ class Experts(nn.Module):
             counts: [experts], how often each is chosen.
         """
         order = chosen.flatten().argsort(stable=True)
-        places = torch.empty_like(order).scatter_(0, order, torch.arange(len(order)).to(order))
-        ends = counts.cumsum(0, dtype=torch.int32)
         copies = hidden[:, :, None].expand(*chosen.shape, -1).flatten(0, 2)
-        inner = self.enter(copies.index_select(0, order), ends)
+        made = self.among.exchanged(copies.index_select(0, order), counts, self._by_expert)
+        return made.index_select(0, inverse(order)).view(*chosen.shape, -1)
+
+    def _by_expert(self, tokens: Tensor, counts: Tensor) -> Tensor:
+        """What each expert makes of its tokens; see `dslm.model.expert_parallel.Compute`."""
+        ends = counts.cumsum(0, dtype=torch.int32)
+        inner = self.enter(tokens, ends)
         if self.config.gated:
             gate, inner = inner.chunk(2, dim=-1)
             inner = self.activation(gate) * inner
         else:
             inner = self.activation(inner)
-        return self.leave(inner, ends).index_select(0, places).view(*chosen.shape, -1)
+        return self.leave(inner, ends)
 
     def _with_losses(
         self,

@@ -15,7 +15,7 @@ from typing import Any
 
 from dslm.errors import Problem
 from dslm.model.config import ModelConfig
-from dslm.model.counts import block_count
+from dslm.model.counts import block_count, expert_count
 from dslm.model.tuning import ALL, Tuning
 from dslm.parallel.deepspeed_json.schema import given
 from dslm.parallel.partition import Part
@@ -116,7 +116,8 @@ def activations(
     times = model.experts_per_token if model.experts else 1
     gradients = times * (5 if model.gated else 2) * model.inner_width
     gradients += (2 + times) * max(model.width, model.query_width)
-    backward = made + size * (tokens * gradients + block_count(model))
+    own = block_count(model) - elsewhere(model, plan)
+    backward = made + size * (tokens * gradients + own)
     if not part.last:
         return Activations(kept, 0, backward)
     kept += 2 * hidden  # the last norm
@@ -128,6 +129,12 @@ def activations(
     scores = held * count * size
     left = scores if part.stages > 1 else 0  # when the blocks' backward pass begins
     return Activations(kept, left, max(scores - left + chunks, backward))
+
+
+def elsewhere(model: ModelConfig, plan: Plan) -> int:
+    """Weights of a block that other replicas hold for this one."""
+    experts = expert_count(model)
+    return experts - experts // plan.expert_parallel
 
 
 def _kept_by_crossing(model: ModelConfig, tokens: int, share: float) -> float:
@@ -148,10 +155,12 @@ def kept_selectively(model: ModelConfig, size: int, cpu: bool) -> float:
     Its input, the results of its products with weights, and what fused attention gives; with
     dropout a CPU's attention is not fused.
     """
-    numbers = 3 * model.width + model.query_width + 2 * model.group_width
-    numbers += (2 if model.gated else 1) * model.inner_width
+    numbers = 2 * model.width + model.query_width + 2 * model.group_width
+    times = model.experts_per_token if model.experts else 1
+    numbers += times * (model.width + (2 if model.gated else 1) * model.inner_width)
     fused = model.positions != "relative" and not (model.dropout and cpu)
-    return (numbers + (model.query_width if fused else 0)) * size
+    scores = 4 * model.experts  # of a router
+    return (numbers + (model.query_width if fused else 0)) * size + scores
 
 
 def kept_by_block(model: ModelConfig, size: int, cpu: bool, shared: int = 1) -> float:

@@ -13,7 +13,7 @@ from math import gcd
 from typing import Any
 
 from dslm.model.config import ModelConfig
-from dslm.model.counts import block_count, cross_count, flops_per_token, idle_count
+from dslm.model.counts import block_count, cross_count, expert_count, flops_per_token, idle_count
 from dslm.parallel.deepspeed_json.optimizer import moments, offloaded
 from dslm.parallel.deepspeed_json.precision import halves, weight_size
 from dslm.parallel.deepspeed_json.schema import given
@@ -82,25 +82,29 @@ def sent(model: ModelConfig, plan: Plan, config: Mapping[str, Any], cluster: Clu
     """What the busiest rank sends in a step."""
     size, copies, stages = weight_size(config), plan.copies, plan.pipeline_stages
     own = model.shared(plan.tensor_parallel)
-    weights = max(part.weights for part in parts(own, stages))
-    share, rounds, tensor = (copies - 1) / copies, plan.accumulation, plan.tensor_parallel
+    busiest = max(parts(own, stages), key=lambda part: part.weights)
+    weights, experts = busiest.weights, busiest.blocks * expert_count(own)
+    rounds, tensor = plan.accumulation, plan.tensor_parallel
+    alike = copies // plan.expert_parallel  # replicas that have the same experts
+    moved = (copies - 1) / copies * (weights - experts)
+    moved += (alike - 1) / alike * experts / plan.expert_parallel
     sums = _sum_bytes(config, size)
     ring: list[tuple[str, str, float]] = []
     if plan.zero_stage < 2:
-        ring.append(("all-reduce", "gradients", 2 * share * sums * weights))
+        ring.append(("all-reduce", "gradients", 2 * sums * moved))
     else:
         # At ZeRO-2 DeepSpeed reduces whole buckets on all ranks unless it is asked not to.
         whole = plan.zero_stage == 2 and given(
             config, "zero_optimization.use_multi_rank_bucket_allreduce", True
         )
         kind = "all-reduce" if whole else "reduce-scatter"
-        ring.append((kind, "gradients", (1 + whole) * share * size * weights * rounds))
+        ring.append((kind, "gradients", (1 + whole) * size * moved * rounds))
     if plan.zero_stage in (1, 2):
-        ring.append(("all-gather", "updated weights", share * size * weights))
+        ring.append(("all-gather", "updated weights", size * moved))
     if plan.zero_stage == 3:
         live = given(config, "zero_optimization.stage3_max_live_parameters", 1e9) or 1e9
         times = rounds * (1 if weights <= live else 2)  # once more in the backward pass
-        ring.append(("all-gather", "weights in use", share * size * weights * times))
+        ring.append(("all-gather", "weights in use", size * moved * times))
     found = [
         Sent(kind, what, amount, _rate(cluster, copies, tensor), _apart(cluster, copies, tensor))
         for kind, what, amount in ring
@@ -117,6 +121,12 @@ def sent(model: ModelConfig, plan: Plan, config: Mapping[str, Any], cluster: Clu
         amount = 2 * (tensor - 1) / tensor * numbers * size * rounds
         where = _rate(cluster, tensor, 1), _apart(cluster, tensor, 1)
         found.append(Sent("all-reduce", "activations of shared layers", amount, *where, True))
+    if (among := plan.expert_parallel) > 1:
+        trips = 6 if model.recompute else 4  # there and back, in each pass
+        chosen = tokens * model.experts_per_token * rounds * model.blocks
+        amount = (among - 1) / among * chosen * trips * model.width * size
+        way = _rate(cluster, among, 1), _apart(cluster, among, 1)
+        found.append(Sent("all-to-all", "tokens to experts", amount, *way))
     if stages > 1:
         hidden = tokens * model.width * size
         if model.encoder_layers:

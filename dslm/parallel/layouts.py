@@ -57,6 +57,7 @@ class Layout:
             f"pipeline_stages={self.plan.pipeline_stages}",
             f"tensor_parallel={self.plan.tensor_parallel}",
             f"model.recompute={str(self.model.recompute).lower()}",
+            *([f"expert_parallel={self.plan.expert_parallel}"] if self.model.experts else []),
         ]
 
     @property

@@ -15,7 +15,7 @@ from typing import Any
 
 from dslm.model.config import ModelConfig
 from dslm.model.counts import block_count
-from dslm.parallel.activations import PLAIN, Forward, activations
+from dslm.parallel.activations import PLAIN, Forward, activations, elsewhere
 from dslm.parallel.deepspeed_json.optimizer import implementation, moments, named, offloaded
 from dslm.parallel.deepspeed_json.precision import (
     SIZES,
@@ -81,21 +81,23 @@ class Ranked:
     part: Part
     config: Mapping[str, Any]
     cpu: bool
+    elsewhere: int = 0
+    """Weights of the stage that other replicas hold for this one: experts that are shared."""
 
     @property
     def count(self) -> int:
-        """Weights of the stage."""
-        return self.part.weights
+        """Weights of the stage on this rank."""
+        return self.part.weights - self.elsewhere
 
     @property
     def learned(self) -> int:
         """Those that learn, of which alone there are gradients and states of the optimizer."""
-        return self.part.learned
+        return self.part.learned - self.elsewhere
 
     @property
     def own(self) -> float:
         """Those that this replica alone updates."""
-        return self.learned / self.plan.copies if self.plan.zero_stage else self.learned
+        return self.part.learned / self.plan.copies if self.plan.zero_stage else self.learned
 
     @property
     def size(self) -> int:
@@ -159,9 +161,9 @@ def estimate(
         cpu: whether the ranks compute without an accelerator.
         forward: what a step does that the shape does not say.
     """
-    share = model.shared(plan.tensor_parallel)
+    share, away = model.shared(plan.tensor_parallel), elsewhere(model, plan)
     found = (
-        _estimate(model, Ranked(plan, part, config, cpu), forward)
+        _estimate(model, Ranked(plan, part, config, cpu, part.blocks * away), forward)
         for part in parts(share, plan.pipeline_stages, forward.tuning)
     )
     return max(found, key=lambda memory: memory.device)
@@ -193,7 +195,7 @@ def _estimate(model: ModelConfig, rank: Ranked, forward: Forward) -> Memory:
     full = max(moments_of_a_step, key=lambda moment: moment.total)
     buffers = full.buffers + (SCRATCH if rank.cpu else 0)
     part = max(
-        4 * (rank.count + count * rank.learned) / plan.copies,
+        4 * (rank.part.weights + count * rank.part.learned) / plan.copies,
         4 * max(1, count) * _largest_layer(model),
     )
     return Memory(weights, full.gradients, optimizer, full.activations, buffers, host, part)

@@ -31,19 +31,22 @@ def parameter_groups(
     """
     decay = config["optimizer"].get("params", {}).get("weight_decay", 0.0)
 
-    def of(item: tuple[str, nn.Parameter]) -> tuple[float, bool]:
+    def of(item: tuple[str, nn.Parameter]) -> tuple[float, bool, str]:
         """What decides on the group of a weight."""
         rate = stages[int(item[0].partition(".")[0])].rate
-        return -rate, bool(decay) and _dimensions(item[1]) < 2
+        experts = getattr(item[1], "group_name", "")  # see `dslm.parallel.expert_groups`
+        return -rate, bool(decay) and _dimensions(item[1]) < 2, experts
 
     learn = [item for item in weights.items() if item[1].requires_grad]
     groups = []
-    for (rate, is_vector), items in groupby(sorted(learn, key=of), key=of):
+    for (rate, is_vector, experts), items in groupby(sorted(learn, key=of), key=of):
         group: Group = {"params": [weight for _, weight in items]}
         if decay:
             group["weight_decay"] = 0.0 if is_vector else decay
         if rate != -1:
             group["lr"] = -rate * peak_rate(config)
+        if experts:
+            group |= {"moe": True, "name": experts}
         groups.append(group)
     return groups
 

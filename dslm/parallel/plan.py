@@ -36,6 +36,8 @@ class Plan:
     """Number of ranks that hold different parts of each matrix."""
     sequence_parallel: int = 1
     """Number of ranks that compute different tokens of the same windows."""
+    expert_parallel: int = 1
+    """Number of replicas that share the experts of every block."""
 
     @property
     def grid(self) -> Grid:
@@ -57,7 +59,8 @@ class Plan:
             "tensor rank": self.tensor_parallel,
         }
         axes = [counted(ranks, noun) for noun, ranks in shared.items() if ranks > 1]
-        return " × ".join([counted(self.replicas, "replica"), *axes])
+        among = f", {self.expert_parallel} share experts" if self.expert_parallel > 1 else ""
+        return " × ".join([counted(self.replicas, "replica") + among, *axes])
 
     @property
     def replicas(self) -> int:
@@ -104,6 +107,7 @@ def make_plan(
     *,
     tensor_parallel: int = 1,
     sequence_parallel: int = 1,
+    expert_parallel: int = 1,
 ) -> tuple[Plan | None, list[Problem]]:
     """Derive the layout, or report why there is none.
 
@@ -116,6 +120,7 @@ def make_plan(
             it had accumulate another number of micro-batches for it.
         tensor_parallel: ranks that hold different parts of each matrix.
         sequence_parallel: ranks that compute different tokens of the same windows.
+        expert_parallel: replicas that share the experts of every block.
     """
     replicas, shared = (
         world,
@@ -134,6 +139,11 @@ def make_plan(
             fix = f"use {divisors}, or start another number of ranks"
             return None, [Problem(key, ranks, rule, fix)]
         replicas //= ranks
+    if replicas % expert_parallel:
+        divisors = " or ".join(str(d) for d in range(1, replicas + 1) if replicas % d == 0)
+        rule = f"does not divide the number of replicas, {replicas}"
+        fix = f"use {divisors}, or start another number of ranks"
+        return None, [Problem("expert_parallel", expert_parallel, rule, fix)]
     if kept_batch is not None and BATCH not in config:
         config = {**config, BATCH: kept_batch, ACCUMULATION: None}
     micro, accumulation, problems = _split(config, replicas, world // replicas)
@@ -141,7 +151,8 @@ def make_plan(
         return None, problems
     zero_stage = config.get("zero_optimization", {}).get("stage", 0)
     batch = micro, accumulation, sequence
-    return Plan(world, pipeline_stages, zero_stage, *batch, tensor_parallel, sequence_parallel), []
+    axes = tensor_parallel, sequence_parallel, expert_parallel
+    return Plan(world, pipeline_stages, zero_stage, *batch, *axes), []
 
 
 def _split(config: Mapping[str, Any], replicas: int, each: int) -> tuple[int, int, list[Problem]]:

@@ -11,11 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from dslm.model.block import Block
+from dslm.model.expert_parallel import experts_among
 from dslm.model.stages import Stage
 from dslm.model.tensor_parallel import cut_among
 from dslm.model.transformer import Transformer
 from dslm.objectives.batch import Batch
 from dslm.parallel.engine import Engine
+from dslm.parallel.expert_groups import axis_of, mark_experts
 from dslm.parallel.groups import Groups, ModelParallelUnit
 from dslm.parallel.loss import LossFunction
 from dslm.parallel.optimizers import parameter_groups
@@ -46,10 +48,11 @@ class ZeroEngine(Engine):
         groups = Groups.make(plan.grid)
         unit = ModelParallelUnit(groups) if plan.tensor_parallel > 1 else None
         pieces = nullcontext() if plan.zero_stage < 3 else in_pieces(config, groups, unit)
-        with pieces, cut_among(groups.tensor_axis):
+        with pieces, cut_among(groups.tensor_axis), experts_among(axis_of(plan)):
             model = Transformer(stages, drawn=False)
         if plan.zero_stage == 3:
             gather_by_block(model)
+        mark_experts(model, plan)
         engine, *_ = deepspeed.initialize(
             model=model,
             model_parameters=parameter_groups(weights_of(model), stages, config),

@@ -115,6 +115,9 @@ class RunConfig:
     sequence_parallel: Count = 1
     """Ranks that share each row, for long ones: each computes some of its tokens, and in attention
     some of the heads (DeepSpeed-Ulysses, Jacobs et al. 2023); it divides sequence and heads."""
+    expert_parallel: Count = 1
+    """Replicas that share the experts of every block, each holding some of them (only with
+    `model.experts`, which it divides; under ZeRO-1 or 2)."""
     compile: bool = False
     """Whether blocks are compiled by torch, each by itself: the first step takes some minutes the
     first time, later ones less; the losses are the same up to rounding."""

@@ -106,6 +106,7 @@ def plan_of(
             kept,
             tensor_parallel=tensor,
             sequence_parallel=config.sequence_parallel,
+            expert_parallel=config.expert_parallel,
         )
     found.problems += map(overrides.named, contradicting + wrong)
     return filled, plan

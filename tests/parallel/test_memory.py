@@ -10,7 +10,7 @@ from helpers.models import GRU, KEYS, LSTM, build, small
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from dslm.model.config import ModelConfig
-from dslm.model.counts import parameter_count
+from dslm.model.counts import expert_count, parameter_count
 from dslm.model.recompute import KEPT
 from dslm.parallel.activations import kept_by_block, kept_selectively
 from dslm.parallel.memory import Memory, estimate
@@ -190,9 +190,13 @@ def test_what_is_cheap_is_not_kept(shape: ModelConfig, dtype: torch.dtype) -> No
     assert estimated == pytest.approx(hidden.nbytes + results.bytes, rel=0.1)
     with Results() as results:
         made.sum().backward()
-    maps = [weight for weight in block.parameters() if weight.dim() == 2]
-    inputs = 2 * shape.sequence * dtype.itemsize * sum(weight.shape[1] for weight in maps)
-    assert results.bytes == inputs + sum(weight.nbytes for weight in maps), "made once more"
+    once = 0
+    for name, weight in block.named_parameters():
+        if weight.dim() > 1:
+            size = 4 if "router" in name else dtype.itemsize
+            tokens = 2 * shape.sequence * (shape.experts_per_token if weight.dim() == 3 else 1)
+            once += size * (tokens * weight.shape[-1] + weight.numel())
+    assert results.bytes == once, "made once more"
 
 
 @pytest.mark.parametrize("stages", range(1, 9))
@@ -211,6 +215,18 @@ def test_stages_hold_all_weights_and_the_tied_ones_twice() -> None:
     assert held_by_stages == COUNT + MODEL.size * MODEL.width
     untied = replace(MODEL, tied=False)
     assert sum(part.weights for part in parts(untied, 4)) == parameter_count(untied)
+
+
+def test_replicas_that_share_experts_hold_a_part_of_them() -> None:
+    model = replace(MODEL, experts=8)
+    alone = Plan(4, 1, 1, micro_batch=2, accumulation=3, sequence=32)
+    shared = replace(alone, expert_parallel=4)
+    whole, part = (estimate(model, plan, {"optimizer": ADAMW}) for plan in (alone, shared))
+    away = 6 * expert_count(model) // 8 * model.layers
+    assert whole.weights - part.weights == 4 * away
+    assert whole.gradients - part.gradients == 4 * away
+    assert whole.optimizer == part.optimizer
+    assert whole.copies == part.copies
 
 
 def test_sgd_without_momentum_keeps_nothing() -> None:

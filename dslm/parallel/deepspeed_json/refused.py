@@ -126,8 +126,13 @@ REFUSED: dict[str, Refusal] = {
         "replaces layers, and hangs in a pipeline: dslm cuts them itself",
         "delete it and give tensor_parallel=… on the command line",
     ),
-    "expert_parallel": _foreign("expert parallelism"),
-    "use_data_before_expert_parallelism": _foreign("expert parallelism"),
+    **dict.fromkeys(
+        ("expert_parallel", "use_data_before_expert_parallelism"),
+        Refusal(
+            "is for models of transformers: dslm shares experts itself",
+            "delete it and give expert_parallel=… on the command line",
+        ),
+    ),
     "sequence_parallel_size": Refusal(
         "is not read by DeepSpeed", "delete it and give sequence_parallel=… on the command line"
     ),

@@ -245,7 +245,7 @@ REFUSED = [
     ("amp", {"enabled": True}, "was removed from DeepSpeed", '"bf16": {"enabled": true}'),
     ("elasticity", {"enabled": True}, "was removed", "resumes at any world size"),
     ("tensor_parallel", {"autotp_size": 2}, "replaces layers", "give tensor_parallel="),
-    ("expert_parallel", {"enabled": True}, "does not drive expert", "delete it"),
+    ("expert_parallel", {"enabled": True}, "dslm shares experts", "give expert_parallel"),
     ("sequence_parallel_size", 2, "is not read", "sequence_parallel=…"),
     ("bfloat16", {"enabled": True}, "is an old name", 'write "bf16"'),
     ("cpu_offload", True, "is an old name", '"offload_optimizer": {"device": "cpu"}'),
