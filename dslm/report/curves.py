@@ -19,6 +19,8 @@ QUANTITIES = {
     "gradient_norm": ("Gradient norm", "before clipping"),
     "tokens_per_second": ("Throughput", "tokens a second"),
     "learning_rate": ("Learning rate", ""),
+    "router_balance_loss": ("Balance of experts", "1 = even"),
+    "largest_expert_share": ("Busiest expert", "largest share of a block's choices"),
 }
 """What else is logged: titles and units."""
 EXACT = ("learning_rate",)

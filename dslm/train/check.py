@@ -12,7 +12,7 @@ from dslm.parallel.muon import check_matrices
 from dslm.parallel.optimizers import check_rates
 from dslm.run.check import check_run
 from dslm.run.config import RunConfig
-from dslm.run.expert_parallel import check_expert_parallel
+from dslm.run.expert_parallel import check_experts
 from dslm.train.boards import check_boards
 
 
@@ -24,8 +24,8 @@ def check_settings(config: RunConfig, deepspeed: dict[str, Any] | None) -> list[
         deepspeed: DeepSpeed's JSON, if it is right.
     """
     problems = [*check_run(config), *check_model(config.model), *check_boards(config)]
+    problems += check_experts(config, deepspeed)
     if deepspeed:
         problems += check_matrices(named(deepspeed["optimizer"]["type"]), config.model)
         problems += [*check_rates(deepspeed, config.tuning), *check_kept(config.model, deepspeed)]
-        problems += check_expert_parallel(config, deepspeed)
     return problems

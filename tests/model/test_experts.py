@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 import torch
-from helpers.models import LLAMA, TOKENS, build, shaken, small
+from helpers.models import LLAMA, TOKENS, build, loss_and_gradients, shaken, small
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dslm.model.attention import Cache
 from dslm.model.block import ACTIVATIONS
 from dslm.model.check import check_model
 from dslm.model.config import ModelConfig
@@ -168,6 +169,24 @@ def test_a_token_is_computed_alike_whoever_is_beside_it() -> None:
     torch.testing.assert_close(model(TOKENS)[:1], alone)
     shorter = model(TOKENS[:, :7])
     torch.testing.assert_close(model(TOKENS)[:, :7], shorter)
+
+
+@pytest.mark.parametrize("pieces", [[1] * 16, [5, 1, 1, 9]])
+@torch.no_grad()
+def test_a_text_read_in_pieces_gets_the_scores_of_the_whole(pieces: list[int]) -> None:
+    config = small(experts=4, **LLAMA)
+    model = build(config).eval()
+    caches = [Cache(config, 2, 16, torch.empty(0)) for _ in range(config.layers)]
+    scores = [model(piece, caches) for piece in TOKENS.split(pieces, dim=1)]
+    torch.testing.assert_close(torch.cat(scores, dim=1), model(TOKENS), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("recompute", [True, 2, "selective"])
+def test_recomputing_changes_neither_loss_nor_gradients(recompute: Any) -> None:
+    loss, gradients = loss_and_gradients(small(experts=4, **LLAMA))
+    again, others = loss_and_gradients(small(experts=4, **LLAMA, recompute=recompute))
+    assert torch.equal(again, loss)
+    assert all(torch.equal(one, other) for one, other in zip(gradients, others, strict=True))
 
 
 @pytest.mark.parametrize("kind", KINDS)

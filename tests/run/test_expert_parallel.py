@@ -9,13 +9,15 @@ import pytest
 from dslm.config.parse import parse
 from dslm.parallel.plan import make_plan
 from dslm.run.config import RunConfig
-from dslm.run.expert_parallel import check_expert_parallel
+from dslm.run.expert_parallel import check_experts
 
 JSON: dict[str, Any] = {
     "optimizer": {"type": "AdamW", "params": {"lr": 1e-3}},
     "zero_optimization": {"stage": 1},
     "train_micro_batch_size_per_gpu": 2,
 }
+
+AUTOCAST = {"enabled": True, "dtype": "bfloat16"}
 
 
 def config(experts: int = 4, **changes: Any) -> RunConfig:
@@ -30,7 +32,7 @@ def zero(**changes: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("stage", [1, 2])
 def test_zero_1_and_2_share_experts(stage: int) -> None:
-    assert not list(check_expert_parallel(config(), zero(stage=stage)))
+    assert not list(check_experts(config(), zero(stage=stage)))
 
 
 @pytest.mark.parametrize(
@@ -45,6 +47,8 @@ def test_zero_1_and_2_share_experts(stage: int) -> None:
         ({"pipeline_stages": 2}, JSON, "pipeline_stages", "leave it out"),
         ({"layer_norms_interval": 5}, JSON, "layer_norms_interval", "leave it out"),
         ({"frozen": "embeddings"}, JSON, "frozen", "leave it out"),
+        ({"tensor_parallel": 2}, JSON, "tensor_parallel", "leave it out"),
+        ({"compile": True}, {**JSON, "bf16": {"enabled": True}}, "compile", "expert_parallel=1"),
         (
             {},
             zero(offload_optimizer={"device": "cpu"}),
@@ -58,11 +62,20 @@ def test_zero_1_and_2_share_experts(stage: int) -> None:
 def test_what_cannot_be_shared_is_refused(
     changes: dict[str, Any], json: dict[str, Any], where: str, fix: str
 ) -> None:
-    (problem,) = check_expert_parallel(config(**changes), json)
+    (problem,) = check_experts(config(**changes), json)
     assert problem.where == where
     assert fix in problem.fix
     alone = config(**{**changes, "expert_parallel": 1})
-    assert not list(check_expert_parallel(alone, json))
+    assert not list(check_experts(alone, json))
+
+
+def test_experts_are_compiled_in_bf16_alone() -> None:
+    asked = config(expert_parallel=1, compile=True)
+    (problem,) = check_experts(asked, JSON)
+    assert (problem.where, problem.fix) == ("compile", "use precision=bf16, or leave it out")
+    for half in ({"bf16": {"enabled": True}}, {"torch_autocast": AUTOCAST}):
+        assert not list(check_experts(asked, {**JSON, **half}))
+    assert not list(check_experts(config(experts=0, expert_parallel=1, compile=True), JSON))
 
 
 @pytest.mark.parametrize(("world", "stages", "right"), [(4, 1, True), (3, 1, False), (6, 2, False)])
