@@ -176,6 +176,6 @@ class Attention(nn.Module):
         cosines, sines = rotary(config.sequence, config.key_width, config.rotary_base, device)
         if position_ids is not None:
             return cosines[position_ids][:, None], sines[position_ids][:, None]
-        first = first_of(self.sequence_part, hidden.shape[1])
-        here = slice(first, first + hidden.shape[1])
-        return cosines[here], sines[here]
+        # Not a slice, of which a compiler would make another graph for rows of full length.
+        here = 0, first_of(self.sequence_part, hidden.shape[1]), hidden.shape[1]
+        return cosines.narrow(*here), sines.narrow(*here)

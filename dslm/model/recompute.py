@@ -38,10 +38,11 @@ def recomputed(
     mistakes for activations that changed their shape. That kind computes gradients only where one
     of its arguments has one, which `hidden` has not where no layer before the block learns.
     """
-    if not hidden.requires_grad and not torch.compiler.is_compiling():  # whose kind needs it not
+    if not hidden.requires_grad:
         if not any(weight.requires_grad for weight in block.parameters()):
             return forward(hidden, *others)
-        hidden = hidden.detach().requires_grad_()
+        if not torch.compiler.is_compiling():  # whose kind asks for no gradient of its arguments
+            hidden = hidden.detach().requires_grad_()
     made: Tensor = checkpoint(
         forward,
         hidden,

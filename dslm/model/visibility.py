@@ -106,10 +106,19 @@ def attend(
         if selected is not None:
             mask = mask[selected][:, None]
     if selected is not None:
-        queries = queries.take_along_dim(selected[:, None, :, None], dim=2)
-        bias = None if bias is None else bias.take_along_dim(selected[:, None, :, None], dim=2)
+        queries = _rows_at(queries, selected)
+        bias = None if bias is None else _rows_at(bias.expand(len(queries), -1, -1, -1), selected)
     causal = causal and mask is None
     return masked(queries, keys, values, mask, dropped, bias=bias, scale=scale, causal=causal)
+
+
+def _rows_at(heads: Tensor, selected: Tensor) -> Tensor:
+    """What [B, H, S, n] has at some positions [B, M]: [B, H, M, n].
+
+    As `take_along_dim`, of which a compiler would make a graph for each S.
+    """
+    shape = heads.shape[0], heads.shape[1], selected.shape[1], heads.shape[3]
+    return heads.gather(2, selected[:, None, :, None].expand(shape))
 
 
 def masked(

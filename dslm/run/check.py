@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import is_dataclass
 
 from dslm.errors import Problem
@@ -54,7 +55,22 @@ def check_run(config: RunConfig) -> list[Problem]:
         fix = f"use at most {config.model.blocks}"
         problems.append(Problem("pipeline_stages", config.pipeline_stages, rule, fix))
     problems += [*check_tensor_parallel(config), *check_sequence_parallel(config)]
-    return problems
+    return [*problems, *_check_compile(config)]
+
+
+def _check_compile(config: RunConfig) -> Iterator[Problem]:
+    """The blocks of which no graph can be made."""
+    if not config.compile:
+        return
+    others: dict[str, int] = {"model.experts": config.model.experts}
+    others |= {key: getattr(config, key) for key in ("tensor_parallel", "sequence_parallel")}
+    if config.model.recurrent:
+        rule = "compiles blocks of attention, and these are recurrent"
+        yield Problem("compile", True, rule, "leave it out")
+    for key, value in others.items():
+        if value > 1:
+            rule = f"compiles blocks without {key} = {value}"
+            yield Problem("compile", True, rule, "leave out one of the two")
 
 
 def _check_float8(config: RunConfig) -> list[Problem]:

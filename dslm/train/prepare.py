@@ -182,10 +182,8 @@ def prepare(
         raise UserError(*found.problems)
     job = _job(config, deepspeed, plan, sources, objective, world, source)
     wrong = check_builds(job.ops, extensions_folder(), "" if world.cpu else gpu_architectures())
-    if job.float8:
-        wrong += check_float8(device(world))
-    if config.compile:
-        wrong += check_graphs(world.cpu, cpp_compiler())
+    wrong += check_float8(device(world)) if job.float8 else []
+    wrong += check_graphs(world.cpu, cpp_compiler()) if config.compile else []
     if world.is_main:
         wrong += _check_disk(job)
     if wrong:

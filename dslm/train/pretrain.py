@@ -113,15 +113,9 @@ def _train(record: RunRecord, step: int, messages: UserStream, watchdog: Watchdo
     extras = (*job.objective.extras, *([DROPOUT_KEYS] if job.config.model.dropout else []))
     layers = stages(job.config.model, job.config.seed, extras, job.config.tuning)
     prediction = Prediction(job, world)
-    engine = create(
-        layers,
-        job.plan,
-        job.deepspeed,
-        job.objective,
-        job.config.quantization,
-        job.float8,
-        compiled=job.config.compile,
-    )
+    rounding, float8, compiled = job.config.quantization, job.float8, job.config.compile
+    what = layers, job.plan, job.deepspeed, job.objective
+    engine = create(*what, rounding, float8, compiled=compiled)
     limit_waits(longest(job.config.stall_minutes))
     watchdog.enter("restoring")
     REQUESTS.renew()

@@ -133,6 +133,10 @@ def test_log_interval_is_one_for_the_smallest_preset() -> None:
             ["model.block=gru", "model.heads=null", "compile=true"],
             "compile = True: compiles blocks of attention, and these are recurrent; leave it out",
         ),
+        (
+            ["sequence_parallel=2", "compile=true"],
+            "compile = True: compiles blocks without sequence_parallel = 2; leave out one",
+        ),
     ],
 )
 def test_settings_that_contradict_each_other_are_reported(words: list[str], line: str) -> None:

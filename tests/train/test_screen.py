@@ -317,7 +317,11 @@ def test_bytes_a_parameter_are_shown_and_what_divides_them(make_job: Any) -> Non
 
 def test_what_is_compiled_is_said(make_job: Any) -> None:
     def lines(*words: str) -> list[str]:
-        return [line[9:] for line in first_screen(make_job(*words), TWO, 0) if "compile" in line]
+        return [
+            line[9:]
+            for line in first_screen(make_job(*words), TWO, 0)
+            if line.startswith("compile")
+        ]
 
     assert lines() == []
     assert lines("compile=true") == [
