@@ -23,6 +23,7 @@ from dslm.run.metrics import Metrics
 from dslm.run.status import Ending
 from dslm.signals import REQUESTS, Stopped
 from dslm.train.activity import longest
+from dslm.train.attention_kernel import attention_kernel
 from dslm.train.boards import boards
 from dslm.train.data_watch import blamed_on_shards
 from dslm.train.expected_time import rank_device, run_seconds
@@ -192,7 +193,8 @@ def _claim(
     notes += scarce(job, world, free_memory(world))
     notes += resumed(job, before, step) if step > 0 else []
     seconds = run_seconds(job, world, rank_device(world), max(step, 0))
-    screen = first_screen(job, world, step, record.vectors, seconds)
+    kernel = attention_kernel(job, world)
+    screen = first_screen(job, world, step, record.vectors, seconds, kernel)
     RunLogger(0, None, messages).message(*screen, *notes, "")
     return step
 

@@ -33,6 +33,7 @@ def first_screen(
     resumed_from: int,
     vectors: WordVectors | None = None,
     seconds: float | None = None,
+    kernel: str | None = None,
 ) -> list[str]:
     """What is going to happen, before anything expensive starts.
 
@@ -42,6 +43,7 @@ def first_screen(
         resumed_from: the step of the checkpoint to resume from; below 1 there is none.
         vectors: the word vectors that the run begins with.
         seconds: that it will take, if known.
+        kernel: what computes attention, see `dslm.train.attention_kernel`.
     """
     config = job.config
     lines = [
@@ -53,6 +55,7 @@ def first_screen(
         *(("quantize", how) for how in _quantized(config.quantization)),
         *(("float8", which) for which in float8_lines(config, world.cpu)),
         *(("compile", line) for line in compile_lines(config)),
+        *([("attends", kernel)] if kernel else []),
         *(("learns", line) for line in _learned(job)),
         ("layout", _layout(job, world)),
         ("batch", _batch(job)),

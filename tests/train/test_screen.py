@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import shlex
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dslm.environment import World
+from dslm.model.config import ModelConfig
 from dslm.model.counts import parameter_count
 from dslm.parallel.activations import Forward
 from dslm.parallel.memory import estimate
 from dslm.run.status import Ending
 from dslm.sampling.stream import ordered
+from dslm.train.attention_kernel import attention_kernel, chosen_by_torch
 from dslm.train.last_screen import command, last_screen
 from dslm.train.prepare import Job, prepare
 from dslm.train.record import RunRecord
@@ -74,6 +77,32 @@ def test_a_recurrent_model_is_shown_as_such(make_job: Any) -> None:
     assert screen(job)["model"] == (
         f"{count:,} parameters · 2 lstm layers × 32 wide · 64 tokens, vocabulary 17"
     )
+
+
+def test_what_computes_attention_is_shown_where_it_may_be_another(make_job: Any) -> None:
+    gpu, kind = (
+        World(size=2, local_size=2, cpu=False),
+        "by FlexAttention, compiled in the first step",
+    )
+    assert attention_kernel(make_job(), TWO) is None
+    assert "step by step" in (attention_kernel(make_job("model.dropout=0.1"), TWO) or "")
+    assert attention_kernel(make_job("model.dropout=0.1"), gpu) == kind
+    narrow = make_job("model.dropout=0.1", "model.heads=4")
+    assert "step by step" in (attention_kernel(narrow, gpu) or "")
+    lines = first_screen(make_job(), gpu, 0, kernel=kind)
+    assert f"attends  {kind}" in lines
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_torch_is_asked_for_its_backend(masked: bool) -> None:
+    import torch
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    shape = ModelConfig(layers=1, heads=4, key_value_heads=2, width=64, sequence=32)
+    asked = partial(chosen_by_torch, shape, torch.float32, "cpu", masked=masked)
+    assert asked() == "by FlashAttention"
+    with sdpa_kernel(SDPBackend.MATH):
+        assert asked() == "by torch's plain products, not fused"
 
 
 def test_tokens_and_epochs_are_shown(make_job: Any, shard_set: Path) -> None:
