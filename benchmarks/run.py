@@ -25,6 +25,7 @@ from dslm.errors import Problem, UserError, suggest
 TOPICS = {
     "startup": "startup",
     "engine": "engine_overhead",
+    "between": "between_steps",
     "memory": "memory",
     "saving": "saving",
     "rounding": "rounding",

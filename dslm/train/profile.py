@@ -6,16 +6,20 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dslm.environment import World
 from dslm.parallel.world import device, join, shutdown
-from dslm.train.output import redirect_output
+from dslm.train.output import UserStream, redirect_output
 from dslm.train.prepare import Job
 from dslm.train.record import RunRecord
 from dslm.train.run_logger import RunLogger
 from dslm.train.step_shares import STEP, step_shares
 from dslm.train.throughput import WARM_UP
 from dslm.train.watchdog import Watchdog
+
+if TYPE_CHECKING:
+    from dslm.train.loop import Loop
 
 
 @dataclass(frozen=True)
@@ -42,30 +46,12 @@ def profile(job: Job, world: World, words: Sequence[str], steps: int, trace: Pat
     import torch
     from torch.profiler import ProfilerActivity, record_function
 
-    from dslm.model.dropout import DROPOUT_KEYS
-    from dslm.model.stages import drawn, stages
-    from dslm.parallel.layout import create
-    from dslm.train.checkpointer import Checkpointer
-    from dslm.train.loop import Loop
-    from dslm.train.predicted import Prediction
-
     name = device(world)
     activities = [ProfilerActivity.CPU, *([] if world.cpu else [ProfilerActivity.CUDA])]
     with redirect_output(job.folder.log(world.rank)) as (_, messages):
         join(world)
         config = replace(job.config, steps=max(job.config.steps, WARM_UP + steps))
-        job = replace(job, config=config)
-        extras = (*job.objective.extras, *([DROPOUT_KEYS] if config.model.dropout else []))
-        layers = stages(config.model, config.seed, extras, config.tuning)
-        prediction = Prediction(job, world)
-        engine = create(
-            layers, job.plan, job.deepspeed, job.objective, config.quantization, job.float8
-        )
-        saver = Checkpointer(engine, job, len(layers), RunRecord(job, world, words))
-        saver.begin(drawn(layers))
-        watchdog = Watchdog(job.folder, world, config.stall_minutes, messages)
-        logger = RunLogger(config.steps, None, None)
-        loop = Loop(job, engine, saver, name, logger, watchdog, prediction)
+        loop = new_loop(replace(job, config=config), world, words, messages)
 
         def wait() -> None:
             if not world.cpu:
@@ -86,3 +72,32 @@ def profile(job: Job, world: World, words: Sequence[str], steps: int, trace: Pat
             profiled.export_chrome_trace(str(trace))
         shutdown()
     return Profile(steps, seconds, step_shares(profiled.events(), name))
+
+
+def new_loop(job: Job, world: World, words: Sequence[str], messages: UserStream) -> Loop:
+    """The loop of a model that has made no step; nothing is written before it runs.
+
+    Args:
+        job: what to do, checked.
+        world: this rank among the others, which have joined.
+        words: the arguments of the command.
+        messages: the user's standard error.
+    """
+    from dslm.model.dropout import DROPOUT_KEYS
+    from dslm.model.stages import drawn, stages
+    from dslm.parallel.layout import create
+    from dslm.train.checkpointer import Checkpointer
+    from dslm.train.loop import Loop
+    from dslm.train.predicted import Prediction
+
+    config = job.config
+    extras = (*job.objective.extras, *([DROPOUT_KEYS] if config.model.dropout else []))
+    layers = stages(config.model, config.seed, extras, config.tuning)
+    prediction = Prediction(job, world)
+    rounding, float8 = config.quantization, job.float8
+    engine = create(layers, job.plan, job.deepspeed, job.objective, rounding, float8)
+    saver = Checkpointer(engine, job, len(layers), RunRecord(job, world, words))
+    saver.begin(drawn(layers))
+    watchdog = Watchdog(job.folder, world, config.stall_minutes, messages)
+    logger = RunLogger(config.steps, None, None)
+    return Loop(job, engine, saver, device(world), logger, watchdog, prediction)
