@@ -97,10 +97,9 @@ def _until_it_ends(
 
 def _train(record: RunRecord, step: int, messages: UserStream, watchdog: Watchdog) -> Ending:
     """Everything that needs torch; returns how the run ended."""
-    from dslm.model.dropout import DROPOUT_KEYS
-    from dslm.model.stages import drawn, stages
-    from dslm.parallel.layout import create
+    from dslm.model.stages import drawn
     from dslm.train.checkpointer import Checkpointer
+    from dslm.train.laid_out import laid_out
     from dslm.train.loop import Loop
     from dslm.train.predicted import Prediction
     from dslm.train.stored import stored
@@ -111,12 +110,8 @@ def _train(record: RunRecord, step: int, messages: UserStream, watchdog: Watchdo
     if step >= job.config.steps:
         return Ending("done", f"all {step:,} steps had already been made; nothing was done")
     stop_if_asked(world)
-    extras = (*job.objective.extras, *([DROPOUT_KEYS] if job.config.model.dropout else []))
-    layers = stages(job.config.model, job.config.seed, extras, job.config.tuning)
     prediction = Prediction(job, world)
-    rounding, float8, compiled = job.config.quantization, job.float8, job.config.compile
-    what = layers, job.plan, job.deepspeed, job.objective
-    engine = create(*what, rounding, float8, compiled=compiled)
+    layers, engine = laid_out(job)
     limit_waits(longest(job.config.stall_minutes))
     watchdog.enter("restoring")
     REQUESTS.renew()

@@ -83,21 +83,16 @@ def new_loop(job: Job, world: World, words: Sequence[str], messages: UserStream)
         words: the arguments of the command.
         messages: the user's standard error.
     """
-    from dslm.model.dropout import DROPOUT_KEYS
-    from dslm.model.stages import drawn, stages
-    from dslm.parallel.layout import create
+    from dslm.model.stages import drawn
     from dslm.train.checkpointer import Checkpointer
+    from dslm.train.laid_out import laid_out
     from dslm.train.loop import Loop
     from dslm.train.predicted import Prediction
 
-    config = job.config
-    extras = (*job.objective.extras, *([DROPOUT_KEYS] if config.model.dropout else []))
-    layers = stages(config.model, config.seed, extras, config.tuning)
     prediction = Prediction(job, world)
-    rounding, float8 = config.quantization, job.float8
-    engine = create(layers, job.plan, job.deepspeed, job.objective, rounding, float8)
+    layers, engine = laid_out(job)
     saver = Checkpointer(engine, job, len(layers), RunRecord(job, world, words))
     saver.begin(drawn(layers))
-    watchdog = Watchdog(job.folder, world, config.stall_minutes, messages)
-    logger = RunLogger(config.steps, None, None)
+    watchdog = Watchdog(job.folder, world, job.config.stall_minutes, messages)
+    logger = RunLogger(job.config.steps, None, None)
     return Loop(job, engine, saver, device(world), logger, watchdog, prediction)
