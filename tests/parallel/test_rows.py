@@ -49,7 +49,9 @@ KINDS = {
     "causal, grouped heads": Kind({"kind": "causal"}, LLAMA),
     "causal, documents apart": Kind({"kind": "causal"}, LLAMA, {"borders": True}),
     "causal, recomputed": Kind({"kind": "causal"}, {"recompute": True, "positions": "sinusoidal"}),
-    "in the middle": Kind({"kind": "causal", "causal": {"fill_in_middle": 0.9}}),
+    "in the middle, recomputed selectively": Kind(
+        {"kind": "causal", "causal": {"fill_in_middle": 0.9}}, {"recompute": "selective"}
+    ),
     "masked": Kind({"kind": "masked"}, {"transform": True}),
     "masked, documents apart": Kind(
         {"kind": "masked"}, {"norm_position": "post"}, {"borders": True, "padded": True}, True

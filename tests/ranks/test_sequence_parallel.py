@@ -21,7 +21,7 @@ SHAPE = ["model.layers=2", "model.heads=4", "model.width=32", "model.sequence=32
 LLAMA = ["model.positions=rotary", "model.key_value_heads=2", "model.norm=rms", "model.bias=false"]
 APART = ["tiny", *LLAMA, "data.document_borders=true", "model.dropout=0.1"]
 """Grouped heads, rotary positions, several documents in a row, dropout."""
-SCHEDULE = ["schedule.kind=constant", "schedule.warmup_steps=5", f"steps={STEPS}"]
+SCHEDULE = ["schedule.kind=constant", "schedule.warmup_steps=5"]
 ONE = (1, 0, 1, 1)
 LAYOUTS = {
     "ZeRO-0": (2, 0, 1, 2),
@@ -40,14 +40,20 @@ def documents(tmp_path_factory: pytest.TempPathFactory, corpus: list[Path], unig
     return shard(corpus, folder, ShardingConfig(unigram))[0].folder
 
 
-def train(folder: Path, layout: tuple[int, int, int, int], shards: Path, *words: str) -> Ended:
+def train(
+    folder: Path,
+    layout: tuple[int, int, int, int],
+    shards: Path,
+    *words: str,
+    steps: int = STEPS,
+) -> Ended:
     ranks, stage, pipeline, shared = layout
     data = [f"data.train={shards}", f"data.validation={shards}", "data.validation_windows=20"]
     spread = [f"pipeline_stages={pipeline}", f"sequence_parallel={shared}", "log_interval=1"]
-    given = [words[0], *SHAPE, *words[1:], *SCHEDULE, *data, *spread, "evaluation_interval=100"]
+    made = [f"steps={steps}", "evaluation_interval=100"]
     config = deepspeed(stage, train_micro_batch_size_per_gpu=16 if layout == ONE else 8)
-    last = [word for word in words if word.startswith("steps=")]
-    ended = launch(folder, [*given, *last], config, ranks, timeout=300)
+    given = [words[0], *SHAPE, *words[1:], *SCHEDULE, *data, *spread, *made]
+    ended = launch(folder, given, config, ranks, timeout=300)
     assert ended.code == 0, ended.messages
     return ended
 
@@ -74,8 +80,8 @@ def test_shared_rows_have_the_losses_of_whole_ones(
     assert known[-1] < known[0] - 0.1
     assert ended.metrics()[0] == pytest.approx(known[0], rel=1e-6)
     assert ended.metrics() == pytest.approx(known, rel=1e-4)
-    for key in ("gradient_norm", "validation_loss", "tokens"):
-        assert ended.metrics(key) == pytest.approx(alone.metrics(key), rel=1e-4), key
+    for key, allowed in {"gradient_norm": 1e-3, "validation_loss": 1e-4, "tokens": 0.0}.items():
+        assert ended.metrics(key) == pytest.approx(alone.metrics(key), rel=allowed), key
 
 
 @pytest.mark.parametrize(
@@ -100,7 +106,7 @@ def test_a_run_goes_on_with_shared_rows_and_without(
 ) -> None:
     folder, starts = tmp_path / "run", [(LAYOUTS["ZeRO-3"], 7), (ONE, 14), (LAYOUTS["ZeRO-2"], 20)]
     for layout, steps in starts:
-        ended = train(folder, layout, documents, *APART, f"steps={steps}")
+        ended = train(folder, layout, documents, *APART, steps=steps)
     assert "from step 14" in ended.messages
     assert ended.metrics() == pytest.approx(alone.metrics(), rel=1e-5)
     known = tensors(alone)
