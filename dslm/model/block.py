@@ -118,10 +118,12 @@ class Block(nn.Module):
         memory: Tensor | None,
         cache: Cache | None = None,
     ) -> Tensor:
+        part, is_text = self.sequence_part, None
+        if part is not None and selected is not None:  # negative ones fill it up
+            is_text, selected = part.own(selected) >= 0, selected.clamp(min=0)
         normed = self.attention_norm(hidden) if self.pre else hidden
         own = None if self.crosses else visibility
         mixed = self.attention(normed, own, position_ids, selected, dropout_keys, relative, cache)
-        part = self.sequence_part
         if part is not None and selected is not None:
             hidden, selected = part.select(hidden, selected), part.own(selected)
         else:
@@ -132,7 +134,9 @@ class Block(nn.Module):
         if self.crosses:
             hidden = self._cross(hidden, memory, visibility, dropout_keys, cache)
         normed = self.feed_forward_norm(hidden) if self.pre else hidden
-        is_text = None if own is None or selected is not None else own.numbers != 0
+        if own is not None and selected is None:
+            numbers = own.numbers if part is None else part.own(own.numbers)
+            is_text = numbers != 0
         change = self.feed_forward(normed, is_text)
         hidden = hidden + self.feed_forward_dropout(change, dropout_keys, selected)
         return hidden if self.pre else self.feed_forward_norm(hidden)

@@ -25,6 +25,7 @@ from torch.nn import functional as F
 from dslm.model.config import ModelConfig
 from dslm.model.expert_parallel import expert_axis, inverse
 from dslm.model.initial import Normal, begin
+from dslm.model.sequence import SequencePart
 from dslm.model.tensor_parallel import Piece, enter, leave, mark_piece, tensor_axis
 
 
@@ -84,6 +85,8 @@ class Experts(nn.Module):
     """
 
     __call__: Callable[..., Tensor]
+    sequence_part: SequencePart | None = None
+    """Of the rows, which tokens come in; `None` = all."""
     scale: Tensor | None = None
     """What the gradient of a step's loss is multiplied by on its way back; `None` = 1."""
     measured: Tensor | None = None
@@ -168,10 +171,13 @@ class Experts(nn.Module):
         if is_text is None:
             is_text = torch.ones_like(hits[..., 0], dtype=torch.bool)
         counted = is_text[..., None].float()
-        tokens = counted.sum(1).clamp(min=1)  # [B, 1]
         counts = (hits * counted).sum(1)  # [B, experts]
+        totals, parts = torch.cat([counts, counted.sum(1)], 1), 1
+        if self.sequence_part is not None:  # the mean over the ranks is then that of whole rows
+            totals, parts = self.sequence_part.total(totals), self.sequence_part.size
+        tokens = totals[:, -1:].clamp(min=1) / parts
         mean = (probabilities * counted).sum(1) / tokens
-        share = counts / (tokens * self.config.experts_per_token)
+        share = totals[:, :-1] / (parts * tokens * self.config.experts_per_token)
         balance = self.config.experts * (share * mean).sum(-1).mean()
         sizes = scores.logsumexp(-1).square()[..., None]
         size = ((sizes * counted).sum(1) / tokens).mean()

@@ -59,6 +59,11 @@ class SequencePart:
         pieces = torch.unflatten(rows, 2, (self.size, -1)).movedim(2, 0)
         return self.exchange(pieces.contiguous()).movedim(0, 1).flatten(1, 2)
 
+    def total(self, own: Tensor) -> Tensor:
+        """The sum of what these ranks have, on each of them; without a gradient."""
+        copies = own.detach().expand(self.size, *own.shape)
+        return self.exchange(copies.contiguous()).sum(0)
+
     def select(self, hidden: Tensor, selected: Tensor) -> Tensor:
         """The vectors [B, M/N, D] at this rank's part of some positions [B, M] of whole rows.
 

@@ -48,8 +48,8 @@ class SharedRows:
 def own_part(batch: Batch, extras: Sequence[str], part: SequencePart) -> Batch:
     """A rank's part of a batch, whose rows are padded to a length that can be cut evenly.
 
-    Of selected positions each rank scores as many, and has their labels. A label of a whole row is
-    the first rank's, as the first position is.
+    Of selected positions each rank scores as many, and has their labels; -1 fills them up. A label
+    of a whole row is the first rank's, as the first position is.
 
     Args:
         batch: of whole rows.
@@ -60,9 +60,9 @@ def own_part(batch: Batch, extras: Sequence[str], part: SequencePart) -> Batch:
     names = iter(("ids", *extras, DROPOUT_KEYS))
 
     def own_input(tensor: Tensor) -> Tensor:
-        whole = next(names) in WHOLE
-        tensor = _padded(tensor, part.size, 0)
-        return tensor if whole else part.own(tensor).contiguous()
+        name = next(names)
+        tensor = _padded(tensor, part.size, -1 if name == "selected" else 0)
+        return tensor if name in WHOLE else part.own(tensor).contiguous()
 
     def own_label(tensor: Tensor) -> Tensor:
         if tensor.dim() > 1:

@@ -23,10 +23,6 @@ def check_sequence_parallel(config: RunConfig) -> Iterator[Problem]:
         rule = f"is not possible with objective.kind = {objective.kind}, which compares all tokens"
         yield Problem(KEY, size, f"{rule} of a row with each other", "leave it out")
         return
-    if model.experts:
-        rule = f"is not possible with model.experts = {model.experts}, which are balanced in a row"
-        yield Problem(KEY, size, rule, "leave out one of the two")
-        return
     parts = {"model.sequence": model.sequence, "model.heads": model.heads or 1}
     if model.head_width:
         parts["model.width"] = model.width

@@ -18,6 +18,7 @@ from torch import Tensor
 from dslm.config.parse import parse
 from dslm.model.block import Block
 from dslm.model.dropout import DROPOUT_KEYS
+from dslm.model.experts import Experts
 from dslm.model.sequence import SequencePart, share_rows
 from dslm.model.stages import stages
 from dslm.model.transformer import Transformer
@@ -49,6 +50,10 @@ KINDS = {
     "causal, grouped heads": Kind({"kind": "causal"}, LLAMA),
     "causal, documents apart": Kind({"kind": "causal"}, LLAMA, {"borders": True}),
     "causal, recomputed": Kind({"kind": "causal"}, {"recompute": True, "positions": "sinusoidal"}),
+    "experts": Kind({"kind": "causal"}, {**LLAMA, "experts": 4, "recompute": True}),
+    "experts, masked": Kind(
+        {"kind": "masked"}, {"experts": 4}, {"borders": True, "padded": True}, True
+    ),
     "in the middle, recomputed selectively": Kind(
         {"kind": "causal", "causal": {"fill_in_middle": 0.9}}, {"recompute": "selective"}
     ),
@@ -154,6 +159,9 @@ def test_parts_of_rows_have_the_loss_and_the_gradients_of_whole_ones(kind: str, 
 
     def work(part: SequencePart) -> tuple[Tensor, list[Tensor]]:
         share_rows(shared[part.rank], part)
+        for layer in shared[part.rank].modules():
+            if isinstance(layer, Experts):
+                layer.scale = torch.tensor(1 / size)  # ranks have the mean of their losses
         own = own_part(batch, objective.extras, part)
         return computed(objective, shared[part.rank], own)
 

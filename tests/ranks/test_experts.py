@@ -86,6 +86,7 @@ def test_the_model_learns_and_its_routers_are_measured(known: Ended) -> None:
         (3, [], 2),
         (1, ["pipeline_stages=2"], 2),
         (2, ["tensor_parallel=2"], 2),
+        (3, ["sequence_parallel=2"], 2),
     ],
 )
 def test_every_layout_gives_the_losses_of_one_rank(
