@@ -26,7 +26,13 @@ from dslm.tokenizers.load import load_tokenizer
 
 pytestmark = pytest.mark.ranks
 SHAPE = "model.heads=2 model.width=16 model.sequence=24 log_interval=1 seed=3"
-LAYOUTS = {"ZeRO-2": (2, 2, 1), "ZeRO-3": (2, 3, 1), "pipeline": (2, 1, 2)}
+LAYOUTS = {
+    "ZeRO-2": (2, 2, 1, 1),
+    "ZeRO-3": (2, 3, 1, 1),
+    "pipeline": (2, 1, 2, 1),
+    "shared rows": (2, 2, 1, 2),
+}
+"""Ranks, ZeRO stage, pipeline stages and ranks that share each row."""
 TUNED = {
     "classification": "model.layers=3 frozen=blocks.0 layer_rate_decay=0.8 label_smoothing=0.1 "
     "objective.classification.class_weights=balanced",
@@ -136,8 +142,9 @@ def test_a_layout_does_not_change_the_losses(
     layout: str, trained: tuple[Ended, list[str]], tmp_path: Path
 ) -> None:
     alone, words = trained
-    ranks, stage, stages = LAYOUTS[layout]
-    more = [*words, "steps=20", f"pipeline_stages={stages}"]
+    ranks, stage, stages, shared = LAYOUTS[layout]
+    spread = [f"pipeline_stages={stages}", f"sequence_parallel={shared}"]
+    more = [*words, "steps=20", *spread]
     ended = launch(tmp_path / "run", more, deepspeed(stage), ranks)
     assert ended.code == 0, ended.messages
     assert ended.metrics()[0] == pytest.approx(alone.metrics()[0], abs=1e-6)
