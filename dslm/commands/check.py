@@ -19,6 +19,8 @@ from dslm.parallel.cost import step_time
 from dslm.parallel.devices import Cluster, read_gpus
 from dslm.parallel.layouts import Layout, fits, layouts
 from dslm.parallel.memory import estimate
+from dslm.run.config import RunConfig
+from dslm.run.sequence_parallel import sequence_sizes
 from dslm.run.tensor_parallel import tensor_sizes
 from dslm.train.combination import Combination, combine
 
@@ -46,7 +48,7 @@ def main(argv: list[str]) -> None:
         cluster,
         forward=found.forward,
         available=available,
-        tensors=tensor_sizes(found.config, cluster.local),
+        sharing=_sharing(found.config, cluster.local),
     )
     enough = fits(asked.memory, cluster, available)
     if options.json:
@@ -65,6 +67,15 @@ def _layout(found: Combination, cluster: Cluster) -> Layout:
     return Layout(
         plan, model, config, memory, step_time(model, plan, config, cluster, found.forward.scored)
     )
+
+
+def _sharing(config: RunConfig, ranks: int) -> list[tuple[int, int]]:
+    """How many ranks of a host can share each layer, and with it how many each row."""
+    return [
+        (layers, rows)
+        for layers in tensor_sizes(config, ranks)
+        for rows in sequence_sizes(ranks // layers, config.model.shared(layers), config.objective)
+    ]
 
 
 def _too_large(asked: Layout, others: list[Layout], cluster: Cluster) -> str:

@@ -129,13 +129,14 @@ def _table(asked: Layout, others: Sequence[Layout]) -> Iterator[str]:
         yield "no layout fits"
         return
     yield f"{len(others)} layouts with this batch fit, the best first (* as given):"
-    yield "  ZeRO  stages  tensor  micro   accum  recompute  offload     GiB  tokens/s"
+    yield "  ZeRO  stages  sequence  tensor  micro   accum  recompute  offload     GiB  tokens/s"
     for other in others[:SHOWN]:
         plan, speed = other.plan, other.tokens_per_second
         mark = "*" if _same(asked, other) else " "
         again = _yes(bool(other.model.recompute))
         yield (
-            f"{mark} {plan.zero_stage:>4}  {plan.pipeline_stages:>6}  {plan.tensor_parallel:>6}  "
+            f"{mark} {plan.zero_stage:>4}  {plan.pipeline_stages:>6}  "
+            f"{plan.sequence_parallel:>8}  {plan.tensor_parallel:>6}  "
             f"{plan.micro_batch:>5}  {plan.accumulation:>6}  "
             f"{again:>9}  {_yes(other.offloads):>7}  "
             f"{other.memory.device / GIB:>6.2f}  {human(speed) if speed else '—':>8}"

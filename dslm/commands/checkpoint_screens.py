@@ -82,8 +82,9 @@ def layout_words(layout: Mapping[str, Any]) -> str:
         words.append(counted(world, "rank"))
     if isinstance(stages := layout.get("pipeline_stages"), int) and stages > 1:
         words.append(f"{stages} stages")
-    if isinstance(ranks := layout.get("tensor_parallel"), int) and ranks > 1:
-        words.append(counted(ranks, "tensor rank"))
+    for axis in ("sequence", "tensor"):
+        if isinstance(ranks := layout.get(f"{axis}_parallel"), int) and ranks > 1:
+            words.append(counted(ranks, f"{axis} rank"))
     if "zero_stage" in layout:
         words.append(f"ZeRO-{layout['zero_stage']}")
     if "precision" in layout:

@@ -1,9 +1,9 @@
 """The layouts in which a model can be trained with the same batch, ranked by speed; no torch.
 
-Every pipeline × tensor axis × ZeRO stage × micro-batch × recomputing × offload of the optimizer is
-tried, the ranks of a tensor axis on one host. One is
-legal when `deepspeed_json` and `make_plan` find no fault with it; it fits when its estimated
-memory, and what the GPU's own software takes, is no more than the device has.
+Every pipeline × sequence axis × tensor axis × ZeRO stage × micro-batch × recomputing × offload of
+the optimizer is tried, the ranks of a row and those of a layer on one host. One is legal when
+`deepspeed_json` and `make_plan` find no fault with it; it fits when its estimated memory, and what
+the GPU's own software takes, is no more than the device has.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ class Layout:
         """The settings of it that dslm owns."""
         return [
             f"pipeline_stages={self.plan.pipeline_stages}",
+            f"sequence_parallel={self.plan.sequence_parallel}",
             f"tensor_parallel={self.plan.tensor_parallel}",
             f"model.recompute={str(self.model.recompute).lower()}",
             *([f"expert_parallel={self.plan.expert_parallel}"] if self.model.experts else []),
@@ -91,7 +92,7 @@ def layouts(
     *,
     forward: Forward = PLAIN,
     available: float | None = None,
-    tensors: Sequence[int] = (1,),
+    sharing: Sequence[tuple[int, int]] = ((1, 1),),
 ) -> list[Layout]:
     """The layouts that fit, the fastest first; of those equally fast the one with less memory.
 
@@ -104,14 +105,15 @@ def layouts(
         cluster: the ranks.
         forward: what the forward pass does that the shape does not say.
         available: bytes of main memory for all ranks of a host, if known.
-        tensors: how many ranks may share each layer.
+        sharing: how many ranks may share each layer, and with it how many each row.
     """
     best: dict[tuple[object, ...], Layout] = {}
-    for found in _legal(model, plan, config, cluster, forward, tensors):
+    for found in _legal(model, plan, config, cluster, forward, sharing):
         if not fits(found.memory, cluster, available):
             continue
         key = (
             found.plan.pipeline_stages,
+            found.plan.sequence_parallel,
             found.plan.tensor_parallel,
             found.plan.zero_stage,
             found.model.recompute,
@@ -126,7 +128,7 @@ def rank(layout: Layout) -> tuple[float, ...]:
     """What layouts are sorted by: seconds of a step, then how much is done to save memory."""
     seconds = float(f"{layout.time.step:.2g}") if layout.time else 0.0
     plan = layout.plan
-    shared = plan.pipeline_stages, plan.tensor_parallel
+    shared = plan.pipeline_stages, plan.tensor_parallel, plan.sequence_parallel
     effort = (layout.offloads, bool(layout.model.recompute), *shared, plan.zero_stage)
     work = (*map(float, effort), layout.memory.device)
     return (seconds, *work) if layout.time else (*work, float(-plan.micro_batch))
@@ -138,17 +140,20 @@ def _legal(
     config: Mapping[str, Any],
     cluster: Cluster,
     forward: Forward,
-    tensors: Sequence[int],
+    sharing: Sequence[tuple[int, int]],
 ) -> Iterator[Layout]:
     stages = [n for n in _divisors(cluster.ranks) if n <= model.blocks]
-    for pipeline, tensor, stage, offloads in product(stages, tensors, range(4), (False, True)):
+    for pipeline, (tensor, sequence), stage, offloads in product(
+        stages, sharing, range(4), (False, True)
+    ):
         if offloads and not stage:
             continue
         changed = {**_changed(config, stage, offloads), BATCH: plan.batch, MICRO: 1}
         layout: dict[str, Any] = {"pipeline_stages": pipeline, "tensor_parallel": tensor}
         if ds_check.check(changed, cpu=cluster.cpu, **layout):
             continue
-        replicas, rest = divmod(cluster.ranks, pipeline * tensor)
+        layout["sequence_parallel"] = sequence
+        replicas, rest = divmod(cluster.ranks, pipeline * tensor * sequence)
         if rest or plan.batch % replicas:
             continue
         for micro, recompute in product(_divisors(plan.batch // replicas), (False, True)):

@@ -54,7 +54,8 @@ def check_run(config: RunConfig) -> list[Problem]:
         rule = f"is more than model.layers = {config.model.layers}{decoder_blocks}"
         fix = f"use at most {config.model.blocks}"
         problems.append(Problem("pipeline_stages", config.pipeline_stages, rule, fix))
-    problems += [*check_tensor_parallel(config), *check_sequence_parallel(config)]
+    rows = config.sequence_parallel, config.model, config.objective
+    problems += [*check_tensor_parallel(config), *check_sequence_parallel(*rows)]
     return [*problems, *_check_compile(config)]
 
 

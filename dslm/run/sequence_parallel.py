@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dslm.errors import Problem
-from dslm.run.config import RunConfig
+from dslm.model.config import ModelConfig
+from dslm.tasks.registry import ObjectiveConfig
 
 KEY = "sequence_parallel"
 
 
-def check_sequence_parallel(config: RunConfig) -> Iterator[Problem]:
+def sequence_sizes(ranks: int, model: ModelConfig, objective: ObjectiveConfig) -> list[int]:
+    """How many of some ranks can share each row."""
+    sizes = (size for size in range(1, ranks + 1) if ranks % size == 0)
+    return [size for size in sizes if not [*check_sequence_parallel(size, model, objective)]]
+
+
+def check_sequence_parallel(
+    size: int, model: ModelConfig, objective: ObjectiveConfig
+) -> Iterator[Problem]:
     """What cannot be cut evenly, with the numbers of ranks with which all of it can."""
-    size, model, objective = config.sequence_parallel, config.model, config.objective
     if size == 1:
         return
     if model.recurrent:

@@ -11,7 +11,8 @@ from dslm.model.config import ModelConfig
 from dslm.model.counts import flops_per_token, parameter_count
 from dslm.parallel.cost import ATTAINED, exchanged_numbers, pipeline, sent, step_time
 from dslm.parallel.devices import Cluster, read_gpus
-from dslm.parallel.layouts import fits
+from dslm.parallel.grid import Grid
+from dslm.parallel.layouts import fits, layouts
 from dslm.parallel.memory import Memory, estimate
 from dslm.parallel.plan import Plan
 
@@ -125,6 +126,21 @@ def test_nothing_is_said_about_the_time_of_a_cpu() -> None:
     cpus = Cluster(1, 2, None)
     assert step_time(MODEL, plan(world=2), BF16, cpus) is None
     assert all(one.seconds == 0 for one in sent(MODEL, plan(world=2), BF16, cpus))
+
+
+def test_one_long_window_is_shared_by_all_ranks() -> None:
+    long, optimizer = replace(MODEL, sequence=131_072), {"lr": 1e-3, "torch_adam": True}
+    config = {**BF16, "optimizer": {"type": "AdamW", "params": optimizer}}
+    config |= {"zero_optimization": {"stage": 3}, "data_types": {"grad_accum_dtype": "fp32"}}
+    one = Plan(8, 8, 1, micro_batch=1, accumulation=1, sequence=131_072)
+    best, *_ = layouts(long, one, config, EIGHT, sharing=[(1, rows) for rows in (1, 2, 4, 8)])
+    assert best.plan.grid == Grid(sequence=8)
+    assert "sequence_parallel=8" in best.words
+    alone, *_ = layouts(long, one, config, EIGHT)
+    assert alone.plan.grid == Grid(pipeline=8)
+    assert best.time is not None
+    assert alone.time is not None
+    assert best.time.step < alone.time.step / 5, "whose stages wait for each other"
 
 
 def test_what_is_offloaded_needs_main_memory() -> None:
