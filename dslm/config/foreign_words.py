@@ -68,6 +68,7 @@ SAME_MEANING = {
     "compile": "torch_compile use_compile compile_model",
     "model.bias": "use_bias add_bias_linear attention_bias mlp_bias",
     "model.activation": "activation_function hidden_act act_fn hidden_activation",
+    "model.qk_norm": "use_qk_norm qk_layernorm use_qk_layernorm",
     "model.positions": "position_embedding_type pos_emb positional_encoding",
     "schedule.warmup_steps": "warmup_iters lr_warmup_iters num_warmup_steps lr_warmup_steps warmup "
     "warmup_num_steps",
@@ -130,6 +131,7 @@ VALUES = {
         "gelu_tanh": "gelu_new gelu_pytorch_tanh gelu_fast",
         "gelu": "gelu_python",
         "swiglu": "silu swish",
+        "relu2": "squared_relu relu_squared relusquared",
     },
     "model.positions": {
         "learned": "absolute learned_absolute",

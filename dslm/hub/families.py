@@ -16,6 +16,7 @@ MODEL_TYPES = (
     "bart",
     "mistral",
     "mixtral",
+    "qwen3",
 )
 """Each is also the module that defines the family; a model that several can express is written as
 the first."""

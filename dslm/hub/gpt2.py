@@ -18,7 +18,12 @@ KEYS = (
         "activation_function",
         "activation",
         "gelu_new",
-        {"gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "gelu": "gelu"},
+        {
+            "gelu_new": "gelu_tanh",
+            "gelu_pytorch_tanh": "gelu_tanh",
+            "gelu": "gelu",
+            "relu2": "relu2",
+        },
     ),
     Key("layer_norm_epsilon", "norm_epsilon", 1e-5),
     Key("initializer_range", "initialization", 0.02),

@@ -14,6 +14,9 @@ from dslm.model.check import check_model
 from dslm.model.config import ModelConfig
 
 ABSENT = object()
+UNUSUAL: tuple[str, ...] = ("bottleneck_length", "encoder_layers", "attention_scale", "head_scale")
+UNUSUAL += ("qk_norm", "experts")
+"""Settings of ours that a family has as they are by default, if its tables do not name them."""
 TRAIN = {"pooler": "train with objective.classification.pooler=true"}
 """How to get a setting of ours that a family has only one of, if the task decides on it."""
 
@@ -102,7 +105,7 @@ def refused(family: Family, config: ModelConfig) -> list[Problem]:
             rule = f"{family.name} has only {' and '.join(words)}"
             problems.append(Problem(f"model.{key.ours}", getattr(config, key.ours), rule))
     known = {*family.ours, *(key.ours for key in family.keys)}
-    for ours in ("bottleneck_length", "encoder_layers", "attention_scale", "head_scale", "experts"):
+    for ours in UNUSUAL:
         if ours in known:
             continue
         if (found := getattr(config, ours)) != (usual := getattr(ModelConfig, ours)):

@@ -1,12 +1,11 @@
 """Self-attention with grouped key/value heads and an optional cache for generation.
 
-The path of a value: hidden → one projection to queries, keys and values → positions (rotary) →
-cache → scaled dot-product attention, as far as each token sees → output projection.
+The path of a value: hidden → one projection to queries, keys and values → norm of queries and keys
+→ positions (rotary) → cache → scaled dot-product attention, as far as each token sees → output
+projection.
 """
 
 from __future__ import annotations
-
-import math
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from dslm.model.config import ModelConfig
 from dslm.model.cross_attention import Source
 from dslm.model.dropout import Dropout, Site
+from dslm.model.head_norm import head_norm
 from dslm.model.memory import Memory
 from dslm.model.positions import rotary, rotate
 from dslm.model.relative import relative_bias
@@ -94,8 +94,9 @@ class Attention(nn.Module):
         self.project = ColumnLinear(config.width, parts, config.bias, config.initialization)
         self.widths, self.axis = self.project.widths, self.project.axis
         self.stacked = {"project.weight": tuple(self.widths)}
-        residual = config.initialization / math.sqrt(2 * config.layers)
-        self.output = RowLinear(config.query_width, config.width, config.bias, residual)
+        self.query_norm, self.key_norm = head_norm(config), head_norm(config)
+        deviation = config.output_deviation
+        self.output = RowLinear(config.query_width, config.width, config.bias, deviation)
         self.dropout = Dropout(config.dropout, Site.ATTENTION)
 
     def forward(
@@ -165,6 +166,7 @@ class Attention(nn.Module):
             part.view(*part.shape[:2], -1, self.config.key_width).transpose(1, 2)
             for part in torch.split(self.project(hidden), self.widths, dim=-1)
         )
+        queries, keys = self.query_norm(queries), self.key_norm(keys)
         if self.config.positions == "rotary":
             cosines, sines = self._turns(hidden, position_ids)
             queries, keys = rotate(queries, cosines, sines), rotate(keys, cosines, sines)

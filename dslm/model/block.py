@@ -5,7 +5,6 @@ Each has its normalization and residual sum.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import partial
 
@@ -28,6 +27,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
     "gelu_tanh": partial(F.gelu, approximate="tanh"),
     "relu": torch.relu,
+    "relu2": lambda inner: torch.relu(inner).square(),
     "swiglu": F.silu,
     "geglu": partial(F.gelu, approximate="tanh"),
 }
@@ -43,8 +43,8 @@ class FeedForward(nn.Module):
         parts = [config.inner_width] * (2 if self.gated else 1)
         self.enter = ColumnLinear(config.width, parts, config.bias, config.initialization)
         self.stacked = {"enter.weight": tuple(self.enter.widths)}
-        residual = config.initialization / math.sqrt(2 * config.layers)
-        self.leave = RowLinear(config.inner_width, config.width, config.bias, residual)
+        deviation = config.output_deviation
+        self.leave = RowLinear(config.inner_width, config.width, config.bias, deviation)
 
     def forward(self, hidden: Tensor, is_text: Tensor | None = None) -> Tensor:
         """Map [B, S, D] to [B, S, D], each token by itself; see `Experts.forward`."""

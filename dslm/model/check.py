@@ -89,6 +89,11 @@ def _check_recurrent(config: ModelConfig) -> list[Problem]:
     without["activation"] = ModelConfig.activation
     rule = f"means nothing with model.block = {config.block!r}"
     problems = [
+        Problem(f"model.{key}", True, rule, "leave it out")
+        for key in ("qk_norm", "zero_output")
+        if getattr(config, key)
+    ]
+    problems += [
         Problem(f"model.{key}", getattr(config, key), rule, f"write model.{key}={value or 'null'}")
         for key, value in without.items()
         if getattr(config, key) != value

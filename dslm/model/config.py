@@ -100,11 +100,15 @@ class ModelConfig:
     """Normalize before each sublayer (GPT-2) or after its residual sum (the original)."""
     norm_epsilon: Annotated[float, Field(gt=0)] = 1e-5
     """Added to the variance before its root is taken."""
-    activation: Literal["gelu", "gelu_tanh", "relu", "swiglu", "geglu"] = "gelu_tanh"
+    activation: Literal["gelu", "gelu_tanh", "relu", "relu2", "swiglu", "geglu"] = "gelu_tanh"
     """Nonlinearity of the feed-forward layer; gelu_tanh is GPT-2's approximation, which geglu
-    uses too; swiglu and geglu are gated (Shazeer 2020)."""
+    uses too; relu2 is the square of relu (So et al. 2021); swiglu and geglu are gated (Shazeer
+    2020)."""
     attention_scale: bool = True
     """Whether attention scores are divided by the root of the head's width (T5: no)."""
+    qk_norm: bool = False
+    """Whether RMSNorm, with a scale for each place of a head, normalizes every query and key before
+    they meet (Henry et al. 2020; Dehghani et al. 2023; Qwen3)."""
     bias: bool = True
     """Whether linear and recurrent layers and LayerNorm add a bias."""
     tied: bool = True
@@ -138,6 +142,8 @@ class ModelConfig:
     """Standard deviation of the matrices at the start; residual outputs get it divided by
     √(2 × `layers`), embeddings at most 0.3 / √`width` so that the first loss is ln(vocabulary).
     Recurrent layers have a rule of their own."""
+    zero_output: bool = False
+    """Whether residual outputs begin at zero instead, so that at first a block changes nothing."""
     recompute: Literal["selective"] | Annotated[int, Field(ge=2)] | bool = False
     """Which activations are computed again in the backward pass: true = those of all blocks, about
     a third more work and far less memory; a number N = those of every N-th block; selective = what
@@ -152,6 +158,11 @@ class ModelConfig:
     def key_width(self) -> int:
         """Width of a query, a key or a value of one attention head (E)."""
         return self.head_width or self.width // (self.heads or 1)
+
+    @property
+    def output_deviation(self) -> float:
+        """Standard deviation at the start of what is added to the residual stream."""
+        return 0.0 if self.zero_output else self.initialization / math.sqrt(2 * self.layers)
 
     @property
     def query_width(self) -> int:

@@ -40,7 +40,7 @@ def block_count(config: ModelConfig) -> int:
     forward = _feed_forward_count(config)
     if config.experts:
         forward = config.experts * (forward + width)  # and the router
-    return attention + forward + 2 * _norm_count(config)
+    return attention + forward + 2 * _norm_count(config) + _head_norm_count(config)
 
 
 def _feed_forward_count(config: ModelConfig) -> int:
@@ -57,7 +57,8 @@ def cross_count(config: ModelConfig) -> int:
         return 0
     queries, remembered = config.query_width, 2 * config.group_width
     biases = queries + remembered + config.width if config.bias else 0
-    return config.width * (2 * queries + remembered) + biases + _norm_count(config)
+    norms = _norm_count(config) + _head_norm_count(config)
+    return config.width * (2 * queries + remembered) + biases + norms
 
 
 def second_count(config: ModelConfig) -> int:
@@ -115,6 +116,10 @@ def _two_stacks_flops(config: ModelConfig, scored: float) -> float:
 
 def _norm_count(config: ModelConfig) -> int:
     return config.width * (2 if config.norm == "layer" and config.bias else 1)
+
+
+def _head_norm_count(config: ModelConfig) -> int:
+    return 2 * config.key_width if config.qk_norm else 0
 
 
 def embedding_count(config: ModelConfig) -> int:

@@ -7,13 +7,13 @@ projection.
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 from torch import Tensor, nn
 
 from dslm.model.config import ModelConfig
 from dslm.model.dropout import Dropout, Site
+from dslm.model.head_norm import head_norm
 from dslm.model.sequence import SequencePart, first_of
 from dslm.model.tensor_parallel import ColumnLinear, RowLinear
 from dslm.model.visibility import masked
@@ -48,8 +48,8 @@ class CrossAttention(nn.Module):
         self.ask = ColumnLinear(width, [queries], config.bias, config.initialization)
         self.remember = ColumnLinear(width, [groups] * 2, config.bias, config.initialization)
         self.axis, self.stacked = self.ask.axis, {"remember.weight": tuple(self.remember.widths)}
-        residual = config.initialization / math.sqrt(2 * config.layers)
-        self.output = RowLinear(queries, width, config.bias, residual)
+        self.query_norm, self.key_norm = head_norm(config), head_norm(config)
+        self.output = RowLinear(queries, width, config.bias, config.output_deviation)
         self.dropout = Dropout(config.dropout, Site.CROSS_ATTENTION)
 
     def forward(self, hidden: Tensor, source: Source, dropout_keys: Tensor | None = None) -> Tensor:
@@ -64,7 +64,7 @@ class CrossAttention(nn.Module):
             [B, S, D].
         """
         part = self.sequence_part
-        queries = self._heads(self.ask(hidden))
+        queries = self.query_norm(self._heads(self.ask(hidden)))
         first = self.axis.rank * queries.shape[1]
         if part is not None:
             (queries,) = part.heads(queries)
@@ -84,6 +84,7 @@ class CrossAttention(nn.Module):
                 Of a source that several ranks share, those of the whole.
         """
         keys, values = (self._heads(part) for part in self.remember(memory).chunk(2, dim=-1))
+        keys = self.key_norm(keys)
         if self.sequence_part is not None:
             keys, values = self.sequence_part.heads(keys, values)
         if numbers is None:

@@ -14,7 +14,6 @@ that of the layer's output on its way back, in the scale that the engine says it
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -96,13 +95,13 @@ class Experts(nn.Module):
     def __init__(self, config: ModelConfig, activation: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
         self.config, self.activation, self.among = config, activation, expert_axis()
-        inner, residual = config.inner_width, config.initialization / math.sqrt(2 * config.layers)
+        inner = config.inner_width
         parts = (inner,) * (2 if config.gated else 1)
         self.axis = tensor_axis()  # whose ranks have a part of the inner units of every expert
         count, width, ranks = config.experts, config.width, self.axis.size
         self.router = Router(config)
         self.enter = ExpertLinear(count, width, sum(parts) // ranks, config.initialization)
-        self.leave = ExpertLinear(count, inner // ranks, width, residual)
+        self.leave = ExpertLinear(count, inner // ranks, width, config.output_deviation)
         mark_piece(self.enter.weight, Piece((count, sum(parts), width), 1, parts, self.axis))
         mark_piece(self.leave.weight, Piece((count, width, inner), 2, (inner,), self.axis))
 

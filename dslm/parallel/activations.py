@@ -186,6 +186,8 @@ def kept_by_block(model: ModelConfig, size: int, cpu: bool, shared: int = 1) -> 
         kept += 8 * model.experts + 32 * model.experts_per_token + width * (4 - size)
     if model.norm == "rms" and cpu:  # composed of several operations, in float32
         kept += 2 * width * (4 if size == 4 else 6)
+    if model.qk_norm:  # what goes in lies beside the values, which are kept anyway
+        kept += (queries + groups) * (size + ((4 if size == 4 else 8) if cpu else 0))
     if not model.dropout:
         weights = (model.heads or 1) * model.sequence * size  # attention to numbers is not fused
         return kept + (weights if model.positions == "relative" else 0)

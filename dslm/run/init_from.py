@@ -22,7 +22,8 @@ KEY = "init_from"
 """The setting that names the run."""
 NO_RUNS = ("scratch", "resume", "none", "random")
 """Words of other trainers for what happens without `KEY`."""
-FREE = ("dropout", "recompute", "initialization", "router_balance_loss", "router_z_loss")
+FREE: tuple[str, ...] = ("dropout", "recompute", "initialization", "zero_output")
+FREE += ("router_balance_loss", "router_z_loss")
 """Settings of a model that say nothing about its weights."""
 MEANT = {
     "head_width": "key_width",

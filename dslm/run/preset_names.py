@@ -10,6 +10,7 @@ from dslm.run.presets import PRESETS
 
 FAMILIES = {
     "gpt2_small": "gpt2 gpt nanogpt gpt_2 gpt2_124m openai_gpt distilgpt2 gpt_neo gpt2small small",
+    "gpt2_small_fast": "modded_nanogpt nanochat speedrun",
     "gpt2_medium": "medium gpt2_345m gpt2_355m",
     "gpt2_large": "large gpt2_774m",
     "gpt2_xl": "xl gpt2_1_5b",

@@ -35,6 +35,18 @@ def gpt2(layers: int, heads: int, width: int) -> Settings:
     }
 
 
+def faster(settings: Settings) -> Settings:
+    """The same model with what makes its loss fall in fewer tokens; Muon beside it is the JSON's.
+
+    Normalized queries and keys (Henry et al. 2020), the square of ReLU (So et al. 2021), residual
+    outputs that begin at zero, a head of its own, and a rate that stays until the last fifth (Hu
+    et al. 2024), as in speedruns of GPT-2 (Jordan et al. 2024).
+    """
+    own = {"qk_norm": True, "activation": "relu2", "zero_output": True, "tied": False}
+    schedule = {"kind": "warmup_stable_decay", "minimum": 0.0}
+    return {**settings, "model": {**settings["model"], **own}, "schedule": schedule}
+
+
 def bert(layers: int, heads: int, width: int, sequence: int, dropout: float = 0.1) -> Settings:
     """BERT (Devlin et al. 2018), with its pairs."""
     return {

@@ -56,6 +56,7 @@ KINDS: dict[str, dict[str, Any]] = {
         "activation": "swiglu",
         "tied": False,
     },
+    "queries and keys with norms": {**BART_SHAPE, "qk_norm": True, "activation": "relu2"},
 }
 THEIRS = (*T5_KINDS, "BART")
 """Those that `transformers` has."""

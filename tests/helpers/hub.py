@@ -40,6 +40,8 @@ from transformers import (
     OPTConfig,
     OPTForCausalLM,
     OPTForSequenceClassification,
+    Qwen3Config,
+    Qwen3ForCausalLM,
     T5Config,
     T5ForConditionalGeneration,
 )
@@ -134,6 +136,9 @@ THEIRS: dict[str, Callable[[], Any]] = {
     "gpt2 with gelu and another inner width": lambda: GPT2LMHeadModel(
         GPT2Config(**GPT2, **IDS, activation_function="gelu", n_inner=72)
     ),
+    "gpt2 with relu2": lambda: GPT2LMHeadModel(
+        GPT2Config(**GPT2, **IDS, activation_function="relu2")
+    ),
     "llama": lambda: LlamaForCausalLM(LlamaConfig(**LLAMA, **IDS)),
     "llama tied": lambda: LlamaForCausalLM(LlamaConfig(**LLAMA, **IDS, tie_word_embeddings=True)),
     "llama without groups": lambda: LlamaForCausalLM(
@@ -159,6 +164,10 @@ THEIRS: dict[str, Callable[[], Any]] = {
             head_dim=12,
             rms_norm_eps=1e-4,
         )
+    ),
+    "qwen3": lambda: Qwen3ForCausalLM(Qwen3Config(**LLAMA, **IDS, head_dim=12)),
+    "qwen3 tied": lambda: Qwen3ForCausalLM(
+        Qwen3Config(**LLAMA, **IDS, head_dim=8, tie_word_embeddings=True)
     ),
     "t5": lambda: T5ForConditionalGeneration(T5Config(**T5)),
     "t5 1.1 with wide heads": lambda: untied_t5({**T5, "d_kv": 12}, "gated-gelu"),

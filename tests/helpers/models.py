@@ -31,6 +31,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "without positions": {"positions": "none", "bias": False},
     "wide heads": {"head_width": 12},
     "narrow heads in groups": {**LLAMA, "head_width": 6},
+    "qwen3": {**LLAMA, "head_width": 12, "qk_norm": True},
+    "fast": {"qk_norm": True, "activation": "relu2", "tied": False},
 }
 
 LSTM: dict[str, Any] = {"block": "lstm", "heads": None, "positions": "none"}

@@ -28,6 +28,7 @@ AUTO: dict[str, Any] = {
     "gpt_bigcode": transformers.AutoModelForCausalLM,
     "mistral": transformers.AutoModelForCausalLM,
     "mixtral": transformers.AutoModelForCausalLM,
+    "qwen3": transformers.AutoModelForCausalLM,
     "t5": transformers.AutoModelForSeq2SeqLM,
     "bart": transformers.AutoModelForSeq2SeqLM,
 }

@@ -45,6 +45,17 @@ def test_every_weight_says_what_it_begins_with_and_waits_as_zeros(kind: str) -> 
             assert not weight.any() or weight.dim() == 1, name  # torch's own norms hold ones
 
 
+@pytest.mark.parametrize("more", [{}, {"encoder_layers": 2}])
+def test_what_is_added_to_the_residual_stream_may_begin_at_zero(more: dict[str, Any]) -> None:
+    plain, zero = (build(small(**more, zero_output=on), seed=3) for on in (False, True))
+    others = dict(plain.named_parameters())
+    ends = ("attention.output.weight", "feed_forward.leave.weight")
+    changed = [name for name, weight in zero.named_parameters() if not weight.equal(others[name])]
+    assert changed == [name for name in others if name.endswith(ends)]
+    assert not any(dict(zero.named_parameters())[name].any() for name in changed)
+    assert len(changed) == (10 if more else 4)
+
+
 @pytest.mark.parametrize("kind", SHAPES)
 @given(data=st.data())
 def test_parts_are_those_of_the_whole(kind: str, data: st.DataObject) -> None:

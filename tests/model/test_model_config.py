@@ -27,7 +27,8 @@ def test_the_count_is_that_of_the_model_for_every_mixture_of_choices() -> None:
         "positions": ["learned", "rotary"],
         "norm": ["layer", "rms"],
         "norm_position": ["pre", "post"],
-        "activation": ["gelu", "swiglu"],
+        "activation": ["relu2", "swiglu"],
+        "qk_norm": [True, False],
         "bias": [True, False],
         "tied": [True, False],
         "key_value_heads": [None, 1],
@@ -81,6 +82,14 @@ def test_swiglu_is_a_third_narrower_in_steps_of_64(width: int, inner: int) -> No
     ("changes", "line"),
     [
         ({"heads": 5}, "model.heads = 5: does not divide model.width = 32; use 4 or 8"),
+        (
+            {**LSTM, "qk_norm": True},
+            "model.qk_norm = True: means nothing with model.block = 'lstm'; leave it out",
+        ),
+        (
+            {**LSTM, "zero_output": True},
+            "model.zero_output = True: means nothing with model.block = 'lstm'; leave it out",
+        ),
         ({"heads": 64}, "model.heads = 64: does not divide model.width = 32; use 32"),
         (
             {"heads": 32, "positions": "rotary"},

@@ -131,6 +131,8 @@ ATTENTION = [
         {"head_width": 96, "dropout": 0.1, "sequence": 128},
         {"experts": 4},
         {"experts": 16, "experts_per_token": 3, "activation": "swiglu"},
+        {"qk_norm": True, "activation": "relu2"},
+        {"qk_norm": True, "norm": "rms", "positions": "rotary", "key_value_heads": 2},
     )
 ]
 
