@@ -45,6 +45,7 @@ TOPICS = {
     "folds": "folds",
     "published": "published_encoder",
     "written": "written_texts",
+    "learning": "learning",
     "gpu": "on_gpu",
 }
 NEED_CORPORA = (
@@ -56,6 +57,7 @@ NEED_CORPORA = (
     "folds",
     "published",
     "written",
+    "learning",
 )
 """Topics about corpora that no machine has by itself."""
 NEED_GPU = ("gpu",)
