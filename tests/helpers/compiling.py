@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from functools import partial
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 
 import torch
 from torch._dynamo.backends.debugging import aot_eager
+
+from helpers.launching import Ended
 
 GRAPHS = "graphs"
 """File beside a run's folder, with a line for each graph that its first rank has made."""
@@ -35,6 +38,12 @@ def graphs(folder: Path) -> int:
     """How many graphs the first rank of a run has made."""
     file = Path(f"{folder}.{GRAPHS}")
     return len(file.read_text().splitlines()) if file.exists() else 0
+
+
+def compiled_at(ended: Ended) -> list[int]:
+    """The steps of a run whose speed is not known, as something was compiled in them."""
+    lines = map(json.loads, (ended.folder / "metrics.jsonl").read_text().splitlines())
+    return [one["step"] for one in lines if one.get("tokens_per_second", 1) is None]
 
 
 def cached(_: int, folder: str) -> None:

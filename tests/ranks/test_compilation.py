@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.compiling import cached, graphs, traced
+from helpers.compiling import cached, compiled_at, graphs, traced
 from helpers.deepspeed_json import deepspeed
 from helpers.launching import Ended, launch
 
@@ -64,15 +63,9 @@ def train(folder: Path, words: list[str], layout: tuple[int, ...], **options: An
     ranks, stage, pipeline, rows = layout
     config = deepspeed(stage, train_micro_batch_size_per_gpu=rows)
     more = ["log_interval=1", f"pipeline_stages={pipeline}", *SHAPE]
-    ended = launch(folder, [*words, *more], config, ranks, 400, **options)
+    ended = launch(folder, [*words, *more], config, ranks, 600, **options)
     assert ended.code == 0, ended.messages
     return ended
-
-
-def compiled_at(ended: Ended) -> list[int]:
-    """The steps whose speed is not known, as something was compiled in them."""
-    lines = map(json.loads, (ended.folder / "metrics.jsonl").read_text().splitlines())
-    return [one["step"] for one in lines if one.get("tokens_per_second", 1) is None]
 
 
 @pytest.mark.parametrize("use", USES)
@@ -100,9 +93,13 @@ def test_what_the_compiler_makes_gives_the_losses_and_is_told(
     known = train(tmp_path / "plain", words, ONE)
     assert compiled_at(known) == []
     prepare = partial(cached, folder=str(tmp_path / "cache"))
-    for layout in ("ZeRO-3", "pipeline"):
-        folder = tmp_path / layout
-        ended = train(folder, [*words, "compile=true"], LAYOUTS[layout], prepare=prepare)
+    # One rank makes what the others find: rows of a micro-batch, and so the graphs, are the same.
+    for name, layout in {
+        "one": (1, 0, 1, 2),
+        "ZeRO-3": (2, 3, 1, 2),
+        "stages": (2, 1, 2, 2),
+    }.items():
+        ended = train(tmp_path / name, [*words, "compile=true"], layout, prepare=prepare)
         assert ended.metrics() == pytest.approx(known.metrics(), abs=1e-5)
         assert ended.messages.count("compiling blocks: ") == 1
         assert "compile  each block by itself, in the first step; " in ended.messages
