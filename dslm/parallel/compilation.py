@@ -39,11 +39,8 @@ def compile_blocks(
         quantizer: what its layers round to, if they do.
     """
     import torch._dynamo
-    import torch._inductor.config
 
     torch._dynamo.config.recompile_limit = GRAPHS
-    if next(model.parameters()).device.type == "cpu":  # for which a graph has a file or two
-        torch._inductor.config.compile_threads = 1  # no processes beside each rank
     for table in (rotary, distance_kinds):
         torch._dynamo.assume_constant_result(table)  # type: ignore[no-untyped-call]
     for block in (module for module in model.modules() if isinstance(module, Block)):

@@ -48,4 +48,4 @@ def compiled_at(ended: Ended) -> list[int]:
 
 def cached(_: int, folder: str) -> None:
     """Have a rank keep and find what it compiles in a folder, with no process beside it."""
-    os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder
+    os.environ |= {"TORCHINDUCTOR_CACHE_DIR": folder, "TORCHINDUCTOR_COMPILE_THREADS": "1"}
