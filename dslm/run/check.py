@@ -23,9 +23,6 @@ def check_run(config: RunConfig) -> list[Problem]:
     problems += check_schedule(config.schedule, config.steps)
     problems += check_quantization(config.quantization, config.model.map_inputs)
     problems += [*_check_float8(config), *check_tuning(config.tuning, config.model)]
-    if config.compile and config.model.recurrent:
-        rule = "compiles blocks of attention, and these are recurrent"
-        problems.append(Problem("compile", True, rule, "leave it out"))
     if config.lora.rank and (scheme := config.quantization.scheme) != "none":
         rule = "rounds matrices, of which adapters would be added to the rounded ones alone"
         problems.append(Problem("quantization.scheme", scheme, rule, "leave out one of the two"))
@@ -63,13 +60,11 @@ def _check_compile(config: RunConfig) -> Iterator[Problem]:
     """The blocks of which no graph can be made."""
     if not config.compile:
         return
-    others: dict[str, int] = {"model.experts": config.model.experts}
-    others |= {key: getattr(config, key) for key in ("tensor_parallel", "sequence_parallel")}
     if config.model.recurrent:
         rule = "compiles blocks of attention, and these are recurrent"
         yield Problem("compile", True, rule, "leave it out")
-    for key, value in others.items():
-        if value > 1:
+    for key in ("tensor_parallel", "sequence_parallel"):
+        if (value := getattr(config, key)) > 1:
             rule = f"compiles blocks without {key} = {value}"
             yield Problem("compile", True, rule, "leave out one of the two")
 
