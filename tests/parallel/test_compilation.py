@@ -221,6 +221,17 @@ def test_blocks_that_round_are_compiled_and_measured(recompute: bool) -> None:
     assert graphs() == 2
 
 
+@pytest.mark.parametrize("recompute", [False, True])
+def test_blocks_with_experts_are_compiled(recompute: bool) -> None:
+    layers = stages(small(experts=4, recompute=recompute), 0, ("visibility",))
+    plain, compiled = (Transformer(layers).bfloat16() for _ in range(2))
+    compile_blocks(compiled)
+    for _ in range(2):
+        batch = drawn(50, 6, 16), SEEN
+        assert same(learn(plain, batch), learn(compiled, batch))
+        assert graphs() == 1
+
+
 @pytest.mark.skipif(find_spec("torchao") is None, reason="torchao is not installed")
 @pytest.mark.parametrize("recipe", ["tensorwise", "rowwise"])
 def test_blocks_in_8_bit_floats_are_compiled(recipe: Any) -> None:
