@@ -37,8 +37,10 @@ def float8_lines(config: RunConfig, cpu: bool) -> Iterator[str]:
 def compile_lines(config: RunConfig) -> Iterator[str]:
     """What is compiled and when, if anything is."""
     if config.compile:
-        measured = " and the first measurement" if config.data.validation else ""
-        yield f"each block by itself, in the first step{measured}; torch keeps it for the next run"
+        yield (
+            "each block by itself, in the first step and at the first measurement or checkpoint; "
+            "torch keeps it for the next run"
+        )
 
 
 def sums_note(deepspeed: Mapping[str, Any], accumulation: int) -> Iterator[str]:

@@ -354,7 +354,8 @@ def test_what_is_compiled_is_said(make_job: Any) -> None:
 
     assert lines() == []
     assert lines("compile=true") == [
-        "each block by itself, in the first step; torch keeps it for the next run"
+        "each block by itself, in the first step and at the first measurement or checkpoint; "
+        "torch keeps it for the next run"
     ]
 
 
