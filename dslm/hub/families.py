@@ -17,6 +17,7 @@ MODEL_TYPES = (
     "mistral",
     "mixtral",
     "qwen3",
+    "qwen3_moe",
 )
 """Each is also the module that defines the family; a model that several can express is written as
 the first."""

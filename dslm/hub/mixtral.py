@@ -37,11 +37,9 @@ def _renewed(settings: Mapping[str, Any], held: Container[str]) -> Mapping[str, 
     return mistral.FAMILY.renewed({"sliding_window": None, **settings}, held)
 
 
-def _refuse(config: ModelConfig) -> list[Problem]:
-    """What the tables cannot say."""
-    if config.experts:
-        return []
-    return [Problem("model.experts", 0, "Mixtral has several")]
+def without_experts(config: ModelConfig) -> list[Problem]:
+    """What a family says that always has experts."""
+    return [] if config.experts else [Problem("model.experts", 0, "the family has several")]
 
 
 FAMILY = replace(
@@ -51,12 +49,12 @@ FAMILY = replace(
     architectures={"MixtralForCausalLM": {}},
     keys=(
         *(replace(key, default=DEFAULTS.get(key.ours, key.default)) for key in mistral.FAMILY.keys),
-        Key("num_local_experts", "experts", 8),
+        Key("num_local_experts", "experts", 8, also="num_experts"),
         Key("num_experts_per_tok", "experts_per_token", 2),
     ),
     ours={**mistral.FAMILY.ours, "experts_normalized": True},
     theirs={**mistral.FAMILY.theirs, "router_jitter_noise": 0.0},
     names=NAMES,
     renewed=_renewed,
-    refuse=_refuse,
+    refuse=without_experts,
 )

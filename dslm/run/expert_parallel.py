@@ -41,6 +41,7 @@ def _check_shared(config: RunConfig) -> Iterator[Problem]:
         yield Problem(KEY, size, rule, fix)
     refused = {
         "pipeline_stages": config.pipeline_stages if config.pipeline_stages > 1 else None,
+        "sequence_parallel": config.sequence_parallel if config.sequence_parallel > 1 else None,
         "tensor_parallel": config.tensor_parallel if config.tensor_parallel > 1 else None,
         "layer_norms_interval": config.layer_norms_interval,
         "frozen": config.frozen,

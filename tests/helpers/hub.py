@@ -42,6 +42,8 @@ from transformers import (
     OPTForSequenceClassification,
     Qwen3Config,
     Qwen3ForCausalLM,
+    Qwen3MoeConfig,
+    Qwen3MoeForCausalLM,
     T5Config,
     T5ForConditionalGeneration,
 )
@@ -117,6 +119,9 @@ BART = {
 }
 
 
+EXPERTS = {**LLAMA, "moe_intermediate_size": 56, "head_dim": 12}
+
+
 IDS = {"bos_token_id": 0, "eos_token_id": 0}
 
 
@@ -166,6 +171,19 @@ THEIRS: dict[str, Callable[[], Any]] = {
         )
     ),
     "qwen3": lambda: Qwen3ForCausalLM(Qwen3Config(**LLAMA, **IDS, head_dim=12)),
+    "qwen3_moe": lambda: Qwen3MoeForCausalLM(
+        Qwen3MoeConfig(**EXPERTS, **IDS, num_experts=5, num_experts_per_tok=3)
+    ),
+    "qwen3_moe, normalized": lambda: Qwen3MoeForCausalLM(
+        Qwen3MoeConfig(
+            **EXPERTS,
+            **IDS,
+            num_experts=4,
+            num_experts_per_tok=2,
+            norm_topk_prob=True,
+            tie_word_embeddings=True,
+        )
+    ),
     "qwen3 tied": lambda: Qwen3ForCausalLM(
         Qwen3Config(**LLAMA, **IDS, head_dim=8, tie_word_embeddings=True)
     ),

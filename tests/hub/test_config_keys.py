@@ -29,6 +29,7 @@ AUTO: dict[str, Any] = {
     "mistral": transformers.AutoModelForCausalLM,
     "mixtral": transformers.AutoModelForCausalLM,
     "qwen3": transformers.AutoModelForCausalLM,
+    "qwen3_moe": transformers.AutoModelForCausalLM,
     "t5": transformers.AutoModelForSeq2SeqLM,
     "bart": transformers.AutoModelForSeq2SeqLM,
 }
@@ -70,6 +71,7 @@ SPECIAL: dict[str, list[Any]] = {
     "layer_types": [["full_attention"] * 3, ["sliding_attention"] * 3],
     "model_type": ["gpt2", "llama", "bert", "mistral", "roberta", "granite", ""],
     "num_attention_heads": [3, 6],
+    "num_experts": [4],
     "num_experts_per_tok": [1, 2, 3],
     "num_hidden_layers": [2, 3],
     "num_key_value_heads": [1, 3, 6],

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch._dynamo.utils import counters
 
 from dslm.model.dropout import DROPOUT_KEYS
+from dslm.model.experts import Experts
 from dslm.model.float8 import Float8Config
 from dslm.model.float8_linear import use_float8
 from dslm.model.lora import LoraConfig
@@ -148,6 +149,23 @@ def test_a_graph_serves_all_equal_blocks_and_gives_what_they_give(use: str) -> N
         with torch.no_grad():
             assert torch.equal(first(plain(batch)), first(compiled(batch)))
         assert graphs() == 2 * kinds
+    assert not counters["graph_break"]
+
+
+def test_experts_are_compiled_in_bf16() -> None:
+    """The one type in which torch compiles products of groups, see `check_experts`."""
+    layers = stages(small(layers=3, experts=4, **LLAMA), 0)
+    plain, compiled = (Transformer(layers).bfloat16() for _ in range(2))
+    for part in compiled.modules():
+        if isinstance(part, Experts):
+            part.scale, part.measured = torch.ones(()), torch.zeros(7)
+    compile_blocks(compiled)
+    for _ in range(3):
+        batch = drawn(50, 6, 16)
+        assert same(learn(plain, batch), learn(compiled, batch))
+        assert graphs() == 1
+    passes = [part.measured[0] for part in compiled.modules() if isinstance(part, Experts)]
+    assert passes == [3, 3, 3]
     assert not counters["graph_break"]
 
 

@@ -47,6 +47,7 @@ def test_zero_1_and_2_share_experts(stage: int) -> None:
         ({"pipeline_stages": 2}, JSON, "pipeline_stages", "leave it out"),
         ({"layer_norms_interval": 5}, JSON, "layer_norms_interval", "leave it out"),
         ({"frozen": "embeddings"}, JSON, "frozen", "leave it out"),
+        ({"sequence_parallel": 2}, JSON, "sequence_parallel", "leave it out"),
         ({"tensor_parallel": 2}, JSON, "tensor_parallel", "leave it out"),
         ({"compile": True}, {**JSON, "bf16": {"enabled": True}}, "compile", "expert_parallel=1"),
         (
