@@ -20,6 +20,8 @@ BATCH, WARM_UP, SEQUENCE = 32, 100, 128
 TIMEOUT = 4 * 3600.0
 """Seconds after which a command is ended."""
 DSLM = "import sys; from dslm.commands.main import main; sys.exit(main())"
+EMBEDDINGS, DEVIATION = "bert.embeddings", 0.02
+"""What the names of embeddings begin with, and how much these deviate before any training."""
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
@@ -42,6 +44,27 @@ def pretrained(name: str, corpora: Path, folder: Path) -> Path:
         script = ROOT / "launch" / "pretrain.py"
         command([script, "bert_tiny", *words, "--deepspeed_config", config])
     return run
+
+
+def rescaled(run: Path) -> Path:
+    """A run with the same model, whose embeddings deviate as little as they did at the beginning.
+
+    The norm behind their sum makes up for it, so that nothing is computed otherwise. But steps of
+    Adam have a size of their own, and move small embeddings further in proportion: those of a long
+    training at a high rate have grown twelvefold.
+    """
+    target = run.with_name(f"{run.name}-rescaled")
+    if not target.is_dir():
+        from safetensors.torch import load_file, save_file
+
+        folder = exported(run)
+        weights = load_file(folder / "model.safetensors")
+        factor = DEVIATION / float(weights[f"{EMBEDDINGS}.word_embeddings.weight"].std())
+        for name in (n for n in weights if n.startswith(EMBEDDINGS) and "LayerNorm" not in n):
+            weights[name] = weights[name] * factor
+        save_file(weights, folder / "model.safetensors", {"format": "pt"})
+        command(["-c", DSLM, "hub", "import", folder, target])
+    return target
 
 
 def tokens(name: str) -> str:
