@@ -35,7 +35,10 @@ class Bench:
     """
 
     RANKS = 2
-    ALONE = ("pipeline_stages=1", "tensor_parallel=1")
+    ALONE = (
+        *("pipeline_stages=1", "tensor_parallel=1"),
+        *("sequence_parallel=1", "expert_parallel=1"),
+    )
     """The layout of a single rank."""
 
     def __init__(

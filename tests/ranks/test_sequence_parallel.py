@@ -29,6 +29,7 @@ LAYOUTS = {
     "ZeRO-3": (2, 3, 1, 2),
     "two replicas, ZeRO-1": (4, 1, 1, 2),
     "pipeline": (4, 1, 2, 2),
+    "two ranks for each layer, ZeRO-3": (4, 3, 1, 2),
 }
 """Ranks, ZeRO stage, pipeline stages, and ranks that share each row."""
 
@@ -74,6 +75,7 @@ def test_shared_rows_have_the_losses_of_whole_ones(
     layout: str, alone: Ended, tmp_path: Path, documents: Path
 ) -> None:
     more = ["model.recompute=true"] if layout == "ZeRO-3" else []
+    more += ["tensor_parallel=2"] if "layer" in layout else []
     ended = train(tmp_path / "run", LAYOUTS[layout], documents, *APART, *more)
     known = alone.metrics()
     assert len(known) == STEPS

@@ -87,6 +87,11 @@ def test_log_interval_is_one_for_the_smallest_preset() -> None:
             "use 2 or 4, or a shape that 8 divides",
         ),
         (
+            ["tensor_parallel=2", "sequence_parallel=4", "model.heads=4", "model.width=64"],
+            "tensor_parallel = 2: does not divide model.heads / 4 sequence ranks = 1; "
+            "use 1, or a shape that 2 divides",
+        ),
+        (
             ["tensor_parallel=2", "lora.rank=4"],
             "lora.rank = 4: needs whole matrices, which tensor_parallel = 2 cuts; "
             "leave out one of the two, or give tensor_parallel=1",
