@@ -66,9 +66,7 @@ def on_float16(fault: str, steps: range, where: int, rank: int) -> None:
 
     right = check.check
     get_accelerator().is_fp16_supported = lambda: True
-    check.check = lambda config, *, pipeline_stages, cpu: right(
-        config, pipeline_stages=pipeline_stages, cpu=False
-    )
+    check.check = lambda config, *, cpu, **layout: right(config, cpu=False, **layout)
     inject(fault, steps, where, rank)
 
 
