@@ -66,9 +66,11 @@ def test_every_layout_gives_the_losses_of_one_rank(
 def test_heads_that_share_keys_and_values_are_cut_together(
     tmp_path: Path, words: list[str]
 ) -> None:
-    known = train(tmp_path, "one rank", [*words, *GROUPED]).metrics()
+    others = ("model.heads=", "model.width=")
+    words = [*(word for word in words if not word.startswith(others)), *GROUPED]
+    known = train(tmp_path, "one rank", words).metrics()
     for layout in ("tensor, ZeRO-3", "tensor, pipeline"):
-        losses = train(tmp_path, layout, [*words, *GROUPED]).metrics()
+        losses = train(tmp_path, layout, words).metrics()
         assert losses[0] == pytest.approx(known[0], rel=1e-6), layout
         assert losses == pytest.approx(known, rel=1e-4), layout
 
