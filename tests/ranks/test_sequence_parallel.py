@@ -9,7 +9,6 @@ from helpers.deepspeed_json import deepspeed
 from helpers.launching import Ended, launch
 from safetensors.torch import load_file
 from torch import Tensor
-from torch.testing import assert_close
 
 from dslm.preprocess.shard import shard
 from dslm.preprocess.work.plan import ShardingConfig
@@ -113,5 +112,6 @@ def test_a_run_goes_on_with_shared_rows_and_without(
     assert ended.metrics() == pytest.approx(alone.metrics(), rel=1e-5)
     known = tensors(alone)
     assert any("#" in name for name in known)
+    # Not number by number: where a gradient is nearly nothing, Adam makes steps of its last bits.
     for name, tensor in tensors(ended).items():
-        assert_close(tensor, known[name], rtol=1e-3, atol=1e-5)
+        assert (tensor - known[name]).norm() <= 1e-3 * known[name].norm(), name
