@@ -64,9 +64,7 @@ def _check_compile(config: RunConfig) -> Iterator[Problem]:
         rule = "compiles blocks of attention, and these are recurrent"
         yield Problem("compile", True, rule, "leave it out")
     if config.model.dropout:
-        rule = (
-            f"with model.dropout = {config.model.dropout} drops other activations than plain blocks"
-        )
+        rule = f"would drop other activations at model.dropout = {config.model.dropout}"
         yield Problem("compile", True, rule, "leave it out, or give model.dropout=0")
     for key in ("tensor_parallel", "sequence_parallel"):
         if (value := getattr(config, key)) > 1:
