@@ -38,9 +38,11 @@ def wrapped(number: int) -> int:
 GOLDEN = wrapped(0x9E3779B97F4A7C15)
 FACTORS = wrapped(0xBF58476D1CE4E5B9), wrapped(0x94D049BB133111EB)
 """The step from place to place, and the factors, of SplitMix64."""
-HEAD, SITE = wrapped(2**32 * GOLDEN), wrapped(2**56 * GOLDEN)
-"""From head to head and from site to site: farther than a row has tokens, and a layer heads."""
-COLUMN = 0x9E3779B1 - 2**32
+SITE = wrapped(2**56 * GOLDEN)
+"""From site to site, and 2**32 steps from head to head: farther than a layer has heads, and a row
+tokens."""
+LOW = 2**32 - 1
+COLUMN = 0x9E3779B1
 COLUMN_FACTORS = 0x7FEB352D, 0x846CA68B - 2**32
 """The step along the last axis, and the factors of the 32-bit mixer ("lowbias32", Wellons 2018)."""
 
@@ -81,17 +83,17 @@ def kept(low: Tensor, high: Tensor, column: Tensor, rate: float) -> Tensor:
     Args:
         low: integers, half of the key of a place.
         high: integers, the other half.
-        column: integers, where the value is along the last axis; all three broadcast.
+        column: int64, where the value is along the last axis; all three broadcast.
         rate: the share that is dropped.
     """
-    bits = low + column * COLUMN
+    bits = low + (times(column, COLUMN) & LOW).to(torch.int32)
     bits = (bits ^ ((bits >> 16) & 0xFFFF)) * COLUMN_FACTORS[0] ^ high
     bits = (bits ^ ((bits >> 15) & 0x1FFFF)) * COLUMN_FACTORS[1]
     return ((bits >> 1) & 0x7FFFFFFF) >= round(rate * 2**31)
 
 
 def _apply(values: Tensor, low: Tensor, high: Tensor, rate: float) -> Tensor:
-    columns = torch.arange(values.shape[-1], dtype=torch.int32, device=values.device)
+    columns = torch.arange(values.shape[-1], device=values.device)
     return values * kept(low[..., None], high[..., None], columns, rate) * (1 / (1 - rate))
 
 
@@ -147,8 +149,8 @@ class Dropout(nn.Module):
         if not self.training or not self.rate:
             return None
         steps = _steps(queries.shape[2], queries, selected)[:, None]
-        heads = torch.arange(queries.shape[1], device=queries.device)[:, None] * HEAD
-        return self._dropped(keys, steps + (heads + wrapped(first * HEAD)))
+        heads = torch.arange(queries.shape[1], device=queries.device)[:, None] + first
+        return self._dropped(keys, steps + (times_golden(heads) << 32))
 
     def _dropped(self, keys: Tensor | None, steps: Tensor) -> Dropped:
         """What is dropped at places so many steps [B, …] from the first; [1, …] of all rows."""
@@ -161,8 +163,24 @@ class Dropout(nn.Module):
 def _steps(count: int, like: Tensor, selected: Tensor | None, first: int = 0) -> Tensor:
     """How far rows' vectors are from the first place, [B, M]; or [1, S], from one place on."""
     if selected is not None:
-        return selected * GOLDEN
-    return torch.arange(count, device=like.device)[None] * GOLDEN + wrapped(first * GOLDEN)
+        return times_golden(selected)
+    return times_golden(torch.arange(count, device=like.device)[None] + first)
+
+
+def times_golden(numbers: Tensor) -> Tensor:
+    """`GOLDEN` times numbers below 2**31, as 64 bits hold it."""
+    low, high = times(numbers, GOLDEN & LOW), times(numbers, GOLDEN >> 32 & LOW)
+    return low + ((high & LOW) << 32)
+
+
+def times(numbers: Tensor, factor: int) -> Tensor:
+    """Numbers below 2**31 times a factor below 2**32: within 64 bits, whoever computes it.
+
+    As Inductor makes C++ of it, numbers of places are counters of loops, and the compiler concludes
+    from a multiple of one that would overflow that the loop ends before, or lets its steps overflow
+    (torch 2.13). So no factor is larger, and what is multiplied is no counter, but bits of one.
+    """
+    return (numbers & LOW) * factor
 
 
 def layer_keys(keys: Tensor, seed: int) -> Tensor:

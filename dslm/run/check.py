@@ -63,9 +63,6 @@ def _check_compile(config: RunConfig) -> Iterator[Problem]:
     if config.model.recurrent:
         rule = "compiles blocks of attention, and these are recurrent"
         yield Problem("compile", True, rule, "leave it out")
-    if config.model.dropout:
-        rule = f"would drop other activations at model.dropout = {config.model.dropout}"
-        yield Problem("compile", True, rule, "leave it out, or give model.dropout=0")
     for key in ("tensor_parallel", "sequence_parallel"):
         if (value := getattr(config, key)) > 1:
             rule = f"compiles blocks without {key} = {value}"

@@ -146,6 +146,27 @@ def cuts() -> Iterator[list[int]]:
     yield [1, 1, 1, 1]
 
 
+def test_a_compiler_drops_the_same_whatever_the_shape() -> None:
+    """Though its loops count the places, and end where a multiple of their counter overflows."""
+    shapes = [(2, 31, 33), (1, 31, 33), (3, 7, 130)]
+    rows, site = keys(3, 0, 1, 2), Dropout(RATE, Site.ATTENTION).train()
+
+    def masked(*ones: Tensor) -> list[Tensor]:
+        found = []
+        for values in ones:
+            row_keys = layer_keys(rows[: len(values)], 5)
+            heads = site.of_heads(values[:, None].expand(-1, 2, -1, -1), row_keys, None, 3)
+            assert heads is not None
+            across = heads.low.new_ones((*heads.low.shape, values.shape[1])).float()
+            found += [site(values, row_keys), heads.apply(across)]
+        return found
+
+    values = [torch.ones(shape) for shape in shapes]
+    compiled = torch.compile(masked, fullgraph=True, dynamic=False)
+    for one, other in zip(masked(*values), compiled(*values), strict=True):
+        assert torch.equal(one, other)
+
+
 @pytest.mark.parametrize("kind", [*KINDS, *RECURRENT])
 def test_a_row_loses_the_same_in_every_micro_batch(kind: str) -> None:
     model = build(small(**(KINDS | RECURRENT)[kind], dropout=0.3), extras=(DROPOUT_KEYS,))

@@ -91,7 +91,7 @@ def test_every_objective_is_compiled_once_and_gives_its_losses(
 def test_what_the_compiler_makes_gives_the_losses_and_is_told(
     documents: Path, tmp_path: Path
 ) -> None:
-    words = ["tiny", f"data.train={documents}", "steps=20"]
+    words = ["tiny", "model.dropout=0.1", f"data.train={documents}", "steps=20"]
     known = train(tmp_path / "plain", words, ONE)
     assert compiled_at(known) == []
     prepare = partial(cached, folder=str(tmp_path / "cache"))
