@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import random
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.compiling import compiled_at, traced
 from helpers.deepspeed_json import deepspeed
 from helpers.launching import Ended, launch
 from helpers.questions import letters_in, lines, stories
@@ -85,6 +87,18 @@ def trained(
     ended = launch(folder / "run", [*words, "steps=20"], deepspeed(0), 1)
     assert ended.code == 0, ended.messages
     return ended, words
+
+
+def test_compiled_blocks_learn_a_task_as_plain_ones(
+    trained: tuple[Ended, list[str]], tmp_path: Path
+) -> None:
+    """Though the rows of each batch are as long as the longest of them."""
+    known, words = trained
+    words, folder = [*words, "steps=20", "compile=true"], tmp_path / "compiled"
+    ended = launch(folder, words, deepspeed(3), 2, 400, partial(traced, folder=folder))
+    assert ended.code == 0, ended.messages
+    assert ended.metrics() == pytest.approx(known.metrics(), rel=1e-4)
+    assert compiled_at(ended) == [1]
 
 
 def measured(ended: Ended) -> dict[str, list[float]]:
