@@ -60,22 +60,24 @@ class _CrossEntropy(torch.autograd.Function):
         ctx: Any, scores: Tensor, labels: Tensor, weights: Tensor | None, smoothing: float
     ) -> Tensor:
         total = scores.new_zeros((), dtype=torch.float32)
-        ones = total.new_ones(scores.shape[-1])
-        spread = (ones if weights is None else weights) * (smoothing / scores.shape[-1])
-        sharp = (ones if weights is None else weights) * (1 - smoothing)
+        plain = weights is None and not smoothing
+        if not plain:
+            weights = total.new_ones(scores.shape[-1]) if weights is None else weights
+            spread, sharp = weights * (smoothing / scores.shape[-1]), weights * (1 - smoothing)
         pieces = (torch.split(tensor, _rows(scores)) for tensor in (scores, labels))
         for piece, label in zip(*pieces, strict=True):
             target, ignored = label.clamp(min=0)[:, None], (label == IGNORE)[:, None]
-            logarithms, own = piece.float().log_softmax(-1), sharp[target]
-            nats = own * logarithms.gather(-1, target)
-            if smoothing:
-                nats += (logarithms @ spread)[:, None]
+            logarithms = piece.float().log_softmax(-1)
+            nats = logarithms.gather(-1, target)
+            if not plain:
+                own = sharp[target]
+                nats = nats * own + (logarithms @ spread)[:, None]
             total = total - nats.masked_fill_(ignored, 0).sum()
             if ctx.needs_input_grad[0]:
                 gradient = logarithms.exp_()
-                if smoothing or weights is not None:
+                if not plain:
                     gradient.mul_(own + spread.sum()).sub_(spread)
-                gradient.scatter_add_(-1, target, -own)
+                gradient.scatter_add_(-1, target, torch.ones_like(nats).neg_() if plain else -own)
                 piece.copy_(gradient.masked_fill_(ignored, 0))
         ctx.save_for_backward(scores)
         return total

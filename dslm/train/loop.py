@@ -204,13 +204,16 @@ class Loop:
         return loss
 
     def coming_batch(self) -> Iterator[Batch]:
-        """This replica's micro-batches of the next step; that behind it is begun."""
+        """This replica's micro-batches of the next step; beside a GPU that behind it is begun.
+
+        On a CPU the same cores would make it, and Python's lock hold up the step meanwhile.
+        """
         if not self.engine.reads:
             return iter(())
         first = self.position.samples
         with record_function("data"):
             batches = self.ahead.batches(first)
-        if self.position.step + 1 < self.config.steps:
+        if self.device != "cpu" and self.position.step + 1 < self.config.steps:
             self.ahead.begin(self.rewinds.next(first + self.plan.batch))
         return map(self.on_device, batches)
 
