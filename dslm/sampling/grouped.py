@@ -9,15 +9,13 @@ no layout changes it. The field knows it as bucketing (Khomenko et al. 2016).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 import numpy as np
 
 from dslm.arrays import Int64Array
 from dslm.sampling.examples import ExampleRows
 from dslm.sampling.order import BLOCK, Permutation
-from dslm.sampling.stateless_random import Reals
-from dslm.sampling.stream import Stream
+from dslm.sampling.stream import Located, Stream
 
 GROUP = 32
 """Rows that come together; they begin at multiples of it, as batches of its parts do."""
@@ -32,23 +30,13 @@ class GroupedStream(Stream):
     """
 
     def __init__(self, sources: Sequence[ExampleRows], seed: int) -> None:
-        super().__init__(sources, None, seed)
+        super().__init__(sources, None, seed, shifted=False)
         self._examples = sources
-        self._block = lru_cache(maxsize=2)(self._grouped)
 
-    def _locate(self, samples: Int64Array) -> tuple[Int64Array, Int64Array, Reals]:
-        blocks = samples // BLOCK
-        sources, indices = np.empty_like(samples), np.empty_like(samples)
-        for block in np.unique(blocks).tolist():
-            mine = blocks == block
-            places = samples[mine] - block * BLOCK
-            sources[mine], indices[mine] = (found[places] for found in self._block(block))
-        return sources, indices, np.zeros(samples.size)
-
-    def _grouped(self, block: int) -> tuple[Int64Array, Int64Array]:
-        """The sources and rows of a block, each epoch that it has a part of by itself."""
+    def _located(self, block: int) -> Located:
+        """Those of a block, each epoch that it has a part of by itself."""
         numbers = np.arange(block * BLOCK, (block + 1) * BLOCK)
-        sources, indices, _ = super()._locate(numbers)
+        sources, indices, shifts = super()._located(block)
         lengths = np.empty(BLOCK, dtype=np.int64)
         for number, source in enumerate(self._examples):
             mine = sources == number
@@ -58,7 +46,7 @@ class GroupedStream(Stream):
         order = np.concatenate(
             [part[grouped(lengths[part], f"{self._seed}/{block}", part)] for part in parts]
         )
-        return sources[order], indices[order]
+        return sources[order], indices[order], shifts
 
 
 def grouped(lengths: Int64Array, key: str, places: Int64Array) -> Int64Array:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -19,7 +20,7 @@ import numpy.typing as npt
 
 from dslm.arrays import Flags, Float32Array, Int64Array, Tokens
 from dslm.errors import DataError, Problem
-from dslm.sampling.order import Mixture, Phase, check_weights
+from dslm.sampling.order import BLOCK, Mixture, Phase, check_weights
 from dslm.sampling.shifts import Shifts, shifts
 from dslm.sampling.stateless_random import Reals
 from dslm.shards.shard_set import ShardSet
@@ -128,6 +129,10 @@ class LabelledRows(RowSource, Protocol):
         """What is to be learned of some rows."""
 
 
+Located = tuple[Int64Array, Int64Array, Reals]
+"""Of each sample the number of its source, its row there, and how far windows are shifted."""
+
+
 class Stream:
     """The rows of one or several shard sets in the order of training.
 
@@ -171,6 +176,7 @@ class Stream:
             first=now.first,
         )
         self._dtype = np.result_type(*(one.dtype for one in shards))
+        self._block = lru_cache(maxsize=4)(self._located)
 
     def rows(self, first: int, count: int) -> Tokens:
         """Samples `first` … `first + count - 1` of the order, which has no end.
@@ -221,14 +227,24 @@ class Stream:
             gathered[mine] = read(indices[mine], numbers[mine], later[mine])
         return gathered
 
-    def _locate(self, samples: Int64Array) -> tuple[Int64Array, Int64Array, Reals]:
+    def _locate(self, samples: Int64Array) -> Located:
         """The source, the row and the shift of each sample."""
-        chosen, epochs, indices = self._order(samples)
+        blocks, places = np.divmod(samples, BLOCK)
+        located = np.empty_like(samples), np.empty_like(samples), np.empty(samples.size)
+        for block in np.unique(blocks).tolist():
+            mine = blocks == block
+            for found, of_block in zip(located, self._block(block), strict=True):
+                found[mine] = of_block[places[mine]]
+        return located
+
+    def _located(self, block: int) -> Located:
+        """Those of a block of samples, which costs little more than those of a single one."""
+        chosen, epochs, indices = self._order(np.arange(block * BLOCK, (block + 1) * BLOCK))
         if not self._weighted:  # one permutation over the rows of all sources together
             chosen = np.searchsorted(self._first_rows, indices, side="right") - 1
             indices = indices - self._first_rows[chosen]
         if not self._shifted:
-            return chosen, indices, np.zeros(samples.size)
+            return chosen, indices, np.zeros(BLOCK)
         return chosen, indices, shifts(self._seed, chosen, epochs, len(self.sources))
 
 
